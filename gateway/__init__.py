@@ -1,0 +1,1 @@
+"""HTTP for customers: stateless, speaks to its own organization's node by gRPC only. Imports ``network`` only."""

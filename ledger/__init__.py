@@ -1,0 +1,1 @@
+"""The books: double-entry accounting in PostgreSQL. Knows nothing of networks and imports no other room."""

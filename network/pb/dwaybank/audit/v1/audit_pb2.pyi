@@ -1,0 +1,271 @@
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetAnchorStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAnchorStatusResponse(_message.Message):
+    __slots__ = ("msp_id", "channel_id", "posted_seq", "sealed_size", "anchored_size", "attested_size", "checkpoint_count", "block_height", "commit_hash", "lag_p50_ms", "lag_p95_ms", "stalled", "current_block_hash")
+    MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
+    POSTED_SEQ_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ANCHORED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ATTESTED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_HASH_FIELD_NUMBER: _ClassVar[int]
+    LAG_P50_MS_FIELD_NUMBER: _ClassVar[int]
+    LAG_P95_MS_FIELD_NUMBER: _ClassVar[int]
+    STALLED_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_BLOCK_HASH_FIELD_NUMBER: _ClassVar[int]
+    msp_id: str
+    channel_id: str
+    posted_seq: int
+    sealed_size: int
+    anchored_size: int
+    attested_size: int
+    checkpoint_count: int
+    block_height: int
+    commit_hash: bytes
+    lag_p50_ms: int
+    lag_p95_ms: int
+    stalled: str
+    current_block_hash: bytes
+    def __init__(self, msp_id: _Optional[str] = ..., channel_id: _Optional[str] = ..., posted_seq: _Optional[int] = ..., sealed_size: _Optional[int] = ..., anchored_size: _Optional[int] = ..., attested_size: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., block_height: _Optional[int] = ..., commit_hash: _Optional[bytes] = ..., lag_p50_ms: _Optional[int] = ..., lag_p95_ms: _Optional[int] = ..., stalled: _Optional[str] = ..., current_block_hash: _Optional[bytes] = ...) -> None: ...
+
+class AuditRecord(_message.Message):
+    __slots__ = ("kind", "organization", "record_id", "block_number", "transaction_id", "recorded_at", "from_seq", "to_seq", "signer", "body_json")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQ_FIELD_NUMBER: _ClassVar[int]
+    SIGNER_FIELD_NUMBER: _ClassVar[int]
+    BODY_JSON_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    organization: str
+    record_id: str
+    block_number: int
+    transaction_id: str
+    recorded_at: _timestamp_pb2.Timestamp
+    from_seq: int
+    to_seq: int
+    signer: str
+    body_json: str
+    def __init__(self, kind: _Optional[str] = ..., organization: _Optional[str] = ..., record_id: _Optional[str] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ..., recorded_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., from_seq: _Optional[int] = ..., to_seq: _Optional[int] = ..., signer: _Optional[str] = ..., body_json: _Optional[str] = ...) -> None: ...
+
+class SearchAuditRequest(_message.Message):
+    __slots__ = ("kind", "organization", "entry_seq", "transaction_id", "recorded_from", "recorded_to", "record_id", "page_size", "page_token")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FROM_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_TO_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    organization: str
+    entry_seq: int
+    transaction_id: str
+    recorded_from: _timestamp_pb2.Timestamp
+    recorded_to: _timestamp_pb2.Timestamp
+    record_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, kind: _Optional[str] = ..., organization: _Optional[str] = ..., entry_seq: _Optional[int] = ..., transaction_id: _Optional[str] = ..., recorded_from: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_to: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., record_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class SearchAuditResponse(_message.Message):
+    __slots__ = ("records", "next_page_token")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[AuditRecord]
+    next_page_token: str
+    def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetProofRequest(_message.Message):
+    __slots__ = ("seq", "wait_ms")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    wait_ms: int
+    def __init__(self, seq: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+
+class GetProofResponse(_message.Message):
+    __slots__ = ("bundle",)
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    bundle: bytes
+    def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
+
+class DemandDisclosureRequest(_message.Message):
+    __slots__ = ("organization", "seqs", "purpose")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    seqs: _containers.RepeatedScalarFieldContainer[int]
+    purpose: str
+    def __init__(self, organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ...) -> None: ...
+
+class DemandDisclosureResponse(_message.Message):
+    __slots__ = ("demand_id", "transaction_id", "bundles")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    transaction_id: str
+    bundles: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, demand_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., bundles: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class DiscloseRequest(_message.Message):
+    __slots__ = ("demand_id",)
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    def __init__(self, demand_id: _Optional[str] = ...) -> None: ...
+
+class DiscloseResponse(_message.Message):
+    __slots__ = ("bundles",)
+    BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    bundles: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, bundles: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ReadTileRequest(_message.Message):
+    __slots__ = ("level", "index", "width")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    level: int
+    index: int
+    width: int
+    def __init__(self, level: _Optional[int] = ..., index: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
+
+class ReadTileResponse(_message.Message):
+    __slots__ = ("hashes",)
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    hashes: bytes
+    def __init__(self, hashes: _Optional[bytes] = ...) -> None: ...
+
+class ReadCheckpointRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReadCheckpointResponse(_message.Message):
+    __slots__ = ("note",)
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    note: bytes
+    def __init__(self, note: _Optional[bytes] = ...) -> None: ...
+
+class RecomputeLeavesRequest(_message.Message):
+    __slots__ = ("from_seq", "to_seq")
+    FROM_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQ_FIELD_NUMBER: _ClassVar[int]
+    from_seq: int
+    to_seq: int
+    def __init__(self, from_seq: _Optional[int] = ..., to_seq: _Optional[int] = ...) -> None: ...
+
+class RecomputedLeaf(_message.Message):
+    __slots__ = ("seq", "leaf", "covered")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    COVERED_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    leaf: bytes
+    covered: bool
+    def __init__(self, seq: _Optional[int] = ..., leaf: _Optional[bytes] = ..., covered: bool = ...) -> None: ...
+
+class RecomputeLeavesResponse(_message.Message):
+    __slots__ = ("leaves",)
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    leaves: _containers.RepeatedCompositeFieldContainer[RecomputedLeaf]
+    def __init__(self, leaves: _Optional[_Iterable[_Union[RecomputedLeaf, _Mapping]]] = ...) -> None: ...
+
+class AuditBooksRequest(_message.Message):
+    __slots__ = ("organization",)
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    def __init__(self, organization: _Optional[str] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("kind", "seq", "explanation")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    seq: int
+    explanation: str
+    def __init__(self, kind: _Optional[str] = ..., seq: _Optional[int] = ..., explanation: _Optional[str] = ...) -> None: ...
+
+class AuditBooksResponse(_message.Message):
+    __slots__ = ("findings", "entries_checked", "anchored_size")
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    ANCHORED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    entries_checked: int
+    anchored_size: int
+    def __init__(self, findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., entries_checked: _Optional[int] = ..., anchored_size: _Optional[int] = ...) -> None: ...
+
+class Review(_message.Message):
+    __slots__ = ("record_id", "organization", "status", "reviewer", "recorded_at", "seq")
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    record_id: str
+    organization: str
+    status: str
+    reviewer: str
+    recorded_at: _timestamp_pb2.Timestamp
+    seq: int
+    def __init__(self, record_id: _Optional[str] = ..., organization: _Optional[str] = ..., status: _Optional[str] = ..., reviewer: _Optional[str] = ..., recorded_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ...) -> None: ...
+
+class ListReviewsRequest(_message.Message):
+    __slots__ = ("organization", "status", "page_size", "page_token")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    status: str
+    page_size: int
+    page_token: str
+    def __init__(self, organization: _Optional[str] = ..., status: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListReviewsResponse(_message.Message):
+    __slots__ = ("reviews", "next_page_token")
+    REVIEWS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    reviews: _containers.RepeatedCompositeFieldContainer[Review]
+    next_page_token: str
+    def __init__(self, reviews: _Optional[_Iterable[_Union[Review, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DecideReviewRequest(_message.Message):
+    __slots__ = ("record_id", "approve", "reason")
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    record_id: str
+    approve: bool
+    reason: str
+    def __init__(self, record_id: _Optional[str] = ..., approve: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DecideReviewResponse(_message.Message):
+    __slots__ = ("review", "transaction_id")
+    REVIEW_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    review: Review
+    transaction_id: str
+    def __init__(self, review: _Optional[_Union[Review, _Mapping]] = ..., transaction_id: _Optional[str] = ...) -> None: ...
