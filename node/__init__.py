@@ -1,1 +1,1 @@
-"""The running processes of one organization: peer, orderer, books, anchoring, audit and partner services, and the command line."""
+"""The running processes of one organization: peer, orderer, books, anchoring, audit, partner, and the command line."""

