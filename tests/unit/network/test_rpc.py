@@ -1,0 +1,476 @@
+"""The transport port, over real sockets on loopback.
+
+Aim: what a handler raises, a caller sees, and nothing else; deadlines, cancellation, limits and mutual TLS hold.
+Method: each test starts a server on a free port, calls it through ``Channel``, and stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.rpc import status_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from network.errors import NetworkError, RpcError
+from network.rpc import Call, Channel, ClientTls, Server, ServerTls, StatusCode
+
+Connect = Callable[[Server], Awaitable[Channel]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Start a server and connect a channel to it; both end with the test."""
+    channels: list[Channel] = []
+    servers: list[Server] = []
+
+    async def start(server: Server) -> Channel:
+        port = await server.start()
+        servers.append(server)
+        channels.append(Channel(f"127.0.0.1:{port}", None))
+        return channels[-1]
+
+    yield start
+    for channel in channels:
+        await channel.close()
+    for server in servers:
+        await server.stop(0)
+
+
+async def echo(request: bytes, call: Call) -> bytes:
+    return request
+
+
+async def echo_all(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield request
+
+
+async def count(request: bytes, call: Call) -> AsyncIterator[bytes]:
+    for number in range(int(request)):
+        yield str(number).encode()
+
+
+async def numbers(n: int) -> AsyncIterator[bytes]:
+    for number in range(n):
+        yield str(number).encode()
+
+
+async def test_calls_of_every_kind_return_the_bytes_sent(connect: Connect) -> None:
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Echo", echo)
+    server.server_stream("/t.T/Count", count)
+    server.bidi("/t.T/EchoAll", echo_all)
+    channel = await connect(server)
+    assert await channel.unary("/t.T/Echo", b"\x00\xff", 5) == b"\x00\xff"
+    assert [r async for r in channel.server_stream("/t.T/Count", b"3", 5)] == [b"0", b"1", b"2"]
+    assert [r async for r in channel.bidi("/t.T/EchoAll", numbers(200), 5)] == [r async for r in numbers(200)]
+
+
+async def test_call_carries_method_deadline_and_peer(connect: Connect) -> None:
+    seen: list[Call] = []
+
+    async def handler(request: bytes, call: Call) -> bytes:
+        seen.append(call)
+        return b""
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Look", handler)
+    channel = await connect(server)
+    await channel.unary("/t.T/Look", b"", 5)
+    await channel.unary("/t.T/Look", b"", None)
+    assert seen[0].method == "/t.T/Look"
+    assert seen[0].deadline is not None
+    assert 0 < seen[0].deadline - time.monotonic() <= 5
+    assert seen[1].deadline is None
+    assert seen[0].peer_certificate is None
+    assert seen[0].peer.startswith("ipv4:127.0.0.1:")
+
+
+@pytest.mark.parametrize("kind", ["unary", "server_stream", "bidi"])
+async def test_refusal_reaches_the_caller_with_code_text_and_details(connect: Connect, kind: str) -> None:
+    details = status_pb2.Status(code=10, message="no endorsers – ü").SerializeToString()
+    refusal = RpcError(StatusCode.ABORTED, "no endorsers – ü", details)
+
+    async def unary(request: bytes, call: Call) -> bytes:
+        raise refusal
+
+    async def stream(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield b"first"
+        raise refusal
+
+    async def bidi(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+            raise refusal
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/unary", unary)
+    server.server_stream("/t.T/server_stream", stream)
+    server.bidi("/t.T/bidi", bidi)
+    channel = await connect(server)
+    with pytest.raises(RpcError) as caught:
+        if kind == "unary":
+            await channel.unary("/t.T/unary", b"", 5)
+        elif kind == "server_stream":
+            [_ async for _ in channel.server_stream("/t.T/server_stream", b"", 5)]
+        else:
+            [_ async for _ in channel.bidi("/t.T/bidi", numbers(5), 5)]
+    assert (caught.value.code, caught.value.message) == (StatusCode.ABORTED, "no endorsers – ü")
+    assert caught.value.details == details
+
+
+async def test_details_too_large_for_metadata_are_left_out_and_the_status_survives(connect: Connect) -> None:
+    async def handler(request: bytes, call: Call) -> bytes:
+        raise RpcError(StatusCode.ABORTED, "x" * 5_000, b"d" * 100_000)
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Big", handler)
+    channel = await connect(server)
+    with pytest.raises(RpcError, match=r"^x+\.\.\.$") as caught:
+        await channel.unary("/t.T/Big", b"", 5)
+    assert (caught.value.code, caught.value.details) == (StatusCode.ABORTED, b"")
+
+
+@pytest.mark.parametrize("path", ["/t.T/Unary", "/t.T/Stream"])
+async def test_unforeseen_error_is_internal_and_its_text_stays_in_the_log(
+    connect: Connect, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def unary(request: bytes, call: Call) -> bytes:
+        raise KeyError("secret account number")
+
+    async def stream(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        raise KeyError("secret account number")
+        yield b""
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Unary", unary)
+    server.server_stream("/t.T/Stream", stream)
+    channel = await connect(server)
+    with pytest.raises(RpcError, match=r"internal error [0-9a-f]{12};") as caught:
+        if path.endswith("Unary"):
+            await channel.unary(path, b"", 5)
+        else:
+            [_ async for _ in channel.server_stream(path, b"", 5)]
+    assert caught.value.code == StatusCode.INTERNAL
+    assert "secret" not in caught.value.message
+    error_id = caught.value.message.split()[2].rstrip(";")
+    assert error_id in capsys.readouterr().out
+
+
+async def test_refusal_with_code_ok_is_never_sent_as_success(connect: Connect) -> None:
+    async def handler(request: bytes, call: Call) -> bytes:
+        raise RpcError(StatusCode.OK, "contradiction")
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Odd", handler)
+    channel = await connect(server)
+    with pytest.raises(RpcError, match="contradiction") as caught:
+        await channel.unary("/t.T/Odd", b"", 5)
+    assert caught.value.code == StatusCode.UNKNOWN
+
+
+async def test_unknown_method_is_unimplemented(connect: Connect) -> None:
+    channel = await connect(Server("127.0.0.1", 0, None))
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Nothing", b"", 5)
+    assert caught.value.code == StatusCode.UNIMPLEMENTED
+
+
+async def test_deadline_ends_the_call_and_cancels_the_handler(connect: Connect) -> None:
+    cancelled = asyncio.Event()
+
+    async def handler(request: bytes, call: Call) -> bytes:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return b""
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Slow", handler)
+    channel = await connect(server)
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Slow", b"", 0.2)
+    assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_leaving_a_stream_early_closes_the_handlers_generator(connect: Connect) -> None:
+    closed = asyncio.Event()
+
+    async def endless(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.001)
+        finally:
+            closed.set()
+
+    server = Server("127.0.0.1", 0, None)
+    server.server_stream("/t.T/Endless", endless)
+    channel = await connect(server)
+    replies = channel.server_stream("/t.T/Endless", b"", None)
+    assert await anext(replies) == b"x"
+    await replies.aclose()  # type: ignore[attr-defined]
+    await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_failing_request_source_cancels_the_call_and_raises_its_own_error(connect: Connect) -> None:
+    ended = asyncio.Event()
+
+    async def handler(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        try:
+            async for request in requests:
+                yield request
+        finally:
+            ended.set()
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise ValueError("source failed")
+
+    server = Server("127.0.0.1", 0, None)
+    server.bidi("/t.T/EchoAll", handler)
+    channel = await connect(server)
+    with pytest.raises(ValueError, match="source failed"):
+        [_ async for _ in channel.bidi("/t.T/EchoAll", failing(), 5)]
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_bidi_handler_may_end_before_the_requests_do(connect: Connect) -> None:
+    async def first_only(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        yield await anext(requests)
+
+    async def forever() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.001)
+
+    server = Server("127.0.0.1", 0, None)
+    server.bidi("/t.T/First", first_only)
+    channel = await connect(server)
+    assert [r async for r in channel.bidi("/t.T/First", forever(), 5)] == [b"x"]
+
+
+async def test_message_larger_than_the_limit_is_refused_and_the_next_is_served(connect: Connect) -> None:
+    server = Server("127.0.0.1", 0, None, max_message_bytes=1_000)
+    server.unary("/t.T/Echo", echo)
+    channel = await connect(server)
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Echo", b"x" * 1_001, 5)
+    assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
+    assert await channel.unary("/t.T/Echo", b"x" * 1_000, 5) == b"x" * 1_000
+
+
+async def test_call_above_the_concurrency_limit_is_refused(connect: Connect) -> None:
+    release = asyncio.Event()
+    entered = asyncio.Event()
+
+    async def handler(request: bytes, call: Call) -> bytes:
+        entered.set()
+        await release.wait()
+        return b"done"
+
+    server = Server("127.0.0.1", 0, None, max_concurrent_calls=1)
+    server.unary("/t.T/Hold", handler)
+    channel = await connect(server)
+    first = asyncio.create_task(channel.unary("/t.T/Hold", b"", 10))
+    await asyncio.wait_for(entered.wait(), 5)
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Hold", b"", 5)
+    assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
+    release.set()
+    assert await first == b"done"
+
+
+async def test_graceful_stop_lets_a_running_call_finish(connect: Connect) -> None:
+    entered = asyncio.Event()
+
+    async def handler(request: bytes, call: Call) -> bytes:
+        entered.set()
+        await asyncio.sleep(0.3)
+        return b"done"
+
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Work", handler)
+    channel = await connect(server)
+    running = asyncio.create_task(channel.unary("/t.T/Work", b"", 10))
+    await asyncio.wait_for(entered.wait(), 5)
+    await server.stop(5)
+    assert await running == b"done"
+
+
+async def test_absent_server_is_unavailable_and_closed_channel_says_so() -> None:
+    server = Server("127.0.0.1", 0, None)
+    port = await server.start()
+    await server.stop(0)
+    channel = Channel(f"127.0.0.1:{port}", None)
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Echo", b"", 5)
+    assert caught.value.code == StatusCode.UNAVAILABLE
+    await channel.close()
+    with pytest.raises(RpcError, match="closed by this side"):
+        await channel.unary("/t.T/Echo", b"", 5)
+
+
+async def test_second_server_on_one_port_is_refused_by_name(connect: Connect) -> None:
+    server = Server("127.0.0.1", 0, None)
+    port = await server.start()
+    with pytest.raises(NetworkError, match=rf"cannot listen on 127\.0\.0\.1:{port}"):
+        await Server("127.0.0.1", port, None).start()
+    await server.stop(0)
+
+
+def test_registering_a_path_twice_is_refused() -> None:
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Echo", echo)
+    with pytest.raises(NetworkError, match=r"/t\.T/Echo: registered twice"):
+        server.unary("/t.T/Echo", echo)
+
+
+async def test_health_and_reflection_answer_on_the_same_port(connect: Connect) -> None:
+    server = Server("127.0.0.1", 0, None)
+    server.enable_health()
+    server.enable_reflection(["gateway.Gateway"])
+    channel = await connect(server)
+    reply = await channel.unary("/grpc.health.v1.Health/Check", b"", 5)
+    assert health_pb2.HealthCheckResponse.FromString(reply).status == health_pb2.HealthCheckResponse.SERVING
+    watch = channel.server_stream("/grpc.health.v1.Health/Watch", b"", 5)
+    first = health_pb2.HealthCheckResponse.FromString(await anext(watch))
+    assert first.status == health_pb2.HealthCheckResponse.SERVING
+    await watch.aclose()  # type: ignore[attr-defined]
+
+    async def ask() -> AsyncIterator[bytes]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+
+    for version in ("v1", "v1alpha"):
+        replies = [
+            r async for r in channel.bidi(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", ask(), 5)
+        ]
+        listed = reflection_pb2.ServerReflectionResponse.FromString(replies[0]).list_services_response.service
+        assert "gateway.Gateway" in {service.name for service in listed}
+
+
+# --- TLS ------------------------------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority of the test's own."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.pem = self._issue(self._name, self._key, ca=True).public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, name: str) -> tuple[bytes, bytes]:
+        """Return certificate and key, PEM, for loopback."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = self._issue(subject, key, ca=False)
+        pkcs8, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        pem = serialization.Encoding.PEM
+        return certificate.public_bytes(pem), key.private_bytes(pem, pkcs8, none)
+
+    def _issue(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_strangers() -> None:
+    ours, strangers = Authority("ours"), Authority("strangers")
+    seen: list[bytes | None] = []
+
+    async def handler(request: bytes, call: Call) -> bytes:
+        seen.append(call.peer_certificate)
+        return b"ok"
+
+    server = Server("127.0.0.1", 0, ServerTls(*ours.issue("server"), client_roots_pem=ours.pem))
+    server.unary("/t.T/Who", handler)
+    port = await server.start()
+    certificate, key = ours.issue("client")
+    for tls, admitted in (
+        (ClientTls(ours.pem, certificate, key), True),
+        (ClientTls(ours.pem, *strangers.issue("client")), False),
+        (ClientTls(ours.pem), False),
+        (ClientTls(strangers.pem, certificate, key), False),
+        (None, False),
+    ):
+        channel = Channel(f"localhost:{port}", tls)
+        if admitted:
+            assert await channel.unary("/t.T/Who", b"", 5) == b"ok"
+        else:
+            with pytest.raises(RpcError) as caught:
+                await channel.unary("/t.T/Who", b"", 5)
+            assert caught.value.code == StatusCode.UNAVAILABLE
+        await channel.close()
+    await server.stop(0)
+    assert seen == [certificate]
+
+
+async def test_server_name_replaces_the_address_in_the_certificate_check() -> None:
+    authority = Authority("ours")
+    server = Server("127.0.0.1", 0, ServerTls(*authority.issue("server")))
+    server.unary("/t.T/Echo", echo)
+    port = await server.start()
+    for name, admitted in (("localhost", True), ("node.partner.test", False)):
+        channel = Channel(f"127.0.0.1:{port}", ClientTls(authority.pem), server_name=name)
+        if admitted:
+            assert await channel.unary("/t.T/Echo", b"x", 5) == b"x"
+        else:
+            with pytest.raises(RpcError):
+                await channel.unary("/t.T/Echo", b"x", 5)
+        await channel.close()
+    await server.stop(0)
+
+
+async def test_key_of_another_certificate_is_refused_at_start() -> None:
+    authority = Authority("ours")
+    certificate, _ = authority.issue("one")
+    _, key = authority.issue("other")
+    with pytest.raises(NetworkError, match="do not belong together"):
+        await Server("127.0.0.1", 0, ServerTls(certificate, key)).start()
+
+
+def test_tls_material_is_not_shown_when_printed() -> None:
+    assert "KEY" not in repr(ServerTls(b"c", b"KEY")) + repr(ClientTls(b"r", b"c", b"KEY"))
+
+
+async def test_server_ending_a_stream_while_the_client_writes_never_costs_a_reply_or_the_status(
+    connect: Connect,
+) -> None:
+    async def refuse(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        yield await anext(requests)
+        raise RpcError(StatusCode.UNAVAILABLE, "going away")
+
+    server = Server("127.0.0.1", 0, None)
+    server.bidi("/t.T/Refuse", refuse)
+    channel = await connect(server)
+    for _ in range(50):
+        replies = []
+        with pytest.raises(RpcError, match="going away") as caught:
+            async for reply in channel.bidi("/t.T/Refuse", numbers(50), 5):
+                replies.append(reply)  # noqa: PERF401 - replies before the failure count
+        assert caught.value.code == StatusCode.UNAVAILABLE
+        assert replies == [b"0"]
