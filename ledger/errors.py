@@ -1,0 +1,96 @@
+"""Errors of ``ledger``, one tree, one class for each reason a caller may treat differently.
+
+A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``), because the rest of its batch goes on.
+
+    LedgerError
+    ├── InvalidValueError     a value that can never be valid; carries ``field`` and ``value``
+    ├── NotFoundError         an account, entry or hold that the books do not have
+    ├── ConflictError         an account or hold that stands already with other properties
+    ├── FencedError           another writer took the books over; this one may never commit again
+    ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
+    ├── MappingError          a statement mapping file that cannot be understood; names the setting
+    └── StatementFormatError  a line of a statement that cannot be understood; carries ``line``, ``column``, ``value``
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """Base of every error raised by ``ledger``."""
+
+
+class InvalidValueError(LedgerError):
+    """A value can never be valid.
+
+    Args:
+        field: name of the field as its sender knows it.
+        value: the offending value; shown shortened.
+        reason: what is wrong and what would be right.
+    """
+
+    def __init__(self, field: str, value: object, reason: str) -> None:
+        super().__init__(f"{field} {shorten(value)}: {reason}")
+        self.field = field
+        self.value = value
+        self.reason = reason
+
+
+class NotFoundError(LedgerError):
+    """The books have no such account, entry or hold."""
+
+
+class ConflictError(LedgerError):
+    """The same name stands already for something with other properties."""
+
+
+class FencedError(LedgerError):
+    """Another writer has taken over: its epoch is newer than ours.
+
+    Args:
+        epoch: the epoch this writer held.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"another writer took the books over (our epoch was {epoch}): this process must stop posting")
+        self.epoch = epoch
+
+
+class BooksUnavailableError(LedgerError):
+    """The database cannot be reached or refuses the work; whoever asks again with the same key is safe."""
+
+
+class MappingError(LedgerError):
+    """A statement mapping cannot be understood.
+
+    Args:
+        setting: path of the setting inside the file.
+        reason: what is wrong and what would be right.
+    """
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(f"mapping setting {setting}: {reason}")
+        self.setting = setting
+
+
+class StatementFormatError(LedgerError):
+    """A line of a statement cannot be understood.
+
+    Args:
+        line: line number in the file, from 1.
+        column: column name, empty for the line as a whole.
+        value: the offending text.
+        reason: what is wrong.
+    """
+
+    def __init__(self, line: int, column: str, value: str, reason: str) -> None:
+        where = f"line {line}, column {column!r}" if column else f"line {line}"
+        super().__init__(f"{where}: {shorten(value)} {reason}")
+        self.line = line
+        self.column = column
+        self.value = value
+
+
+def shorten(value: object, length_max: int = 60) -> str:
+    """Return the value quoted for a message, cut where a hostile sender made it long."""
+    text = repr(value)
+    return text if len(text) <= length_max else f"{text[: length_max - 1]}…"

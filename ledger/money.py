@@ -1,0 +1,89 @@
+"""Money: integers in minor units of a registered asset; never a float, anywhere.
+
+Rules:
+- an amount is a positive whole number of minor units ("1250" is 12.50 of an asset with two digits);
+- amounts and balances stay within ±``AMOUNT_MAX``, so that no sum of two leaves 64 bits;
+- text is parsed strictly: no spaces, signs, exponents or digits beyond the asset's scale.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ledger.errors import InvalidValueError
+
+AMOUNT_MAX = 2**62
+"""Largest amount and largest balance either way, in minor units."""
+
+SCALE_MAX = 18
+"""Most decimal digits an asset may have (Ether's)."""
+
+_MINOR = re.compile(r"^[1-9][0-9]{0,18}$")
+_SIGNED_MINOR = re.compile(r"^(0|-?[1-9][0-9]{0,18})$")
+_DECIMAL = re.compile(r"^(-?)([0-9]{1,19})(?:\.([0-9]{1,18}))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What is counted.
+
+    Args:
+        code: ISO 4217 code or another registered name, upper case.
+        scale: decimal digits of the minor unit.
+    """
+
+    code: str
+    scale: int
+
+
+def parse_amount_minor(text: str, field: str) -> int:
+    """Return a positive amount from its decimal string of minor units.
+
+    Raises:
+        InvalidValueError: not a plain positive whole number, or above ``AMOUNT_MAX``.
+    """
+    if not _MINOR.match(text) or int(text) > AMOUNT_MAX:
+        raise InvalidValueError(field, text, f"give a whole number of minor units from 1 to {AMOUNT_MAX}")
+    return int(text)
+
+
+def parse_balance_minor(text: str, field: str) -> int:
+    """Return a balance, which may be negative or zero, from its decimal string of minor units.
+
+    Raises:
+        InvalidValueError: not a plain whole number, or beyond ±``AMOUNT_MAX``.
+    """
+    if not _SIGNED_MINOR.match(text) or abs(int(text)) > AMOUNT_MAX:
+        raise InvalidValueError(field, text, f"give a whole number of minor units within ±{AMOUNT_MAX}")
+    return int(text)
+
+
+def parse_decimal(text: str, scale: int, field: str, point: str = ".") -> int:
+    """Return minor units from a decimal such as ``-700.00``.
+
+    Args:
+        text: digits, at most one decimal mark, an optional minus sign.
+        scale: digits of the asset's minor unit; more digits in the text must be zeros.
+        field: name for the error.
+        point: the decimal mark.
+    Raises:
+        InvalidValueError: other characters, digits beyond the scale, or beyond ±``AMOUNT_MAX``.
+    """
+    match = _DECIMAL.match(text if point == "." else text.replace(".", "?").replace(point, "."))
+    if match is None:
+        raise InvalidValueError(field, text, f"give digits with at most one {point!r}")
+    sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
+    if fraction[scale:].strip("0"):
+        raise InvalidValueError(field, text, f"has more than {scale} decimal digits")
+    minor = int(whole + fraction[:scale].ljust(scale, "0"))
+    if minor > AMOUNT_MAX:
+        raise InvalidValueError(field, text, f"is beyond {AMOUNT_MAX} minor units")
+    return -minor if sign else minor
+
+
+def format_decimal(minor: int, scale: int) -> str:
+    """Return minor units as people write them: ``format_decimal(1250, 2) == "12.50"``."""
+    digits = str(abs(minor)).rjust(scale + 1, "0")
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{digits[:-scale]}.{digits[-scale:]}" if scale else f"{sign}{digits}"
