@@ -75,17 +75,27 @@ class PostgresCluster:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Initialise the cluster where absent, start the server and wait until it answers.
+        """Prepare, launch and wait: the three steps in one, for those who have nothing to do in between.
 
         Raises:
             PostgresError: with one sentence that names the folder or port and the way out.
         """
+        self.prepare()
+        self.launch()
+        self.wait_until_ready()
+
+    def prepare(self) -> None:
+        """Initialise the cluster where absent; may run in any thread."""
         self._prepare_folder()
         self._bin = _usable_binaries(self._settings.folder, self._account)
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
+
+    def launch(self) -> None:
+        """Start the server process, from the main thread only: the server ends with the thread that began it."""
+        assert self._bin is not None, "prepare() comes first"
         self._refuse_taken_port()
-        self._remove_stale_pid_file()
+        self._refuse_second_server()
         with (self._settings.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own binary, arguments from our settings
                 [str(self._bin / "postgres"), "-D", str(self._data), *self._options()],
@@ -98,7 +108,10 @@ class PostgresCluster:
                 group=self._account and self._account.pw_gid,
                 extra_groups=None if self._account is None else [],
             )
-        self._wait_until_ready()
+
+    def poll(self) -> int | None:
+        """Return the exit status of a server that ended, else None."""
+        return self._process.poll() if self._process is not None else None
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Stop the server in PostgreSQL's fast mode; committed work is on disk either way."""
@@ -214,7 +227,7 @@ class PostgresCluster:
                     "stop what listens there or choose another --base-port"
                 ) from error
 
-    def _remove_stale_pid_file(self) -> None:
+    def _refuse_second_server(self) -> None:
         """A killed server leaves its pid file; a living server on this folder means someone else uses it."""
         pid_file = self._data / "postmaster.pid"
         if not pid_file.exists():
@@ -224,7 +237,8 @@ class PostgresCluster:
         if command.exists() and str(self._data).encode() in command.read_bytes():
             raise PostgresError(f"database folder {self._data} is in use by process {pid}: stop that consortium first")
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Return when the server answers queries; may run in any thread."""
         assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:

@@ -1,0 +1,164 @@
+"""The consortium file: which organizations share the channel, where their processes listen, what contracts they run.
+
+One YAML file, ``consortium.yaml``, is the whole description of a consortium on one machine; everything else
+(certificates, genesis block, each process's own settings) is derived from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from network.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,40}$")]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+BASE_PORT = 7050
+"""Default of ``--base-port``: the port Fabric's own samples give to the orderer."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Orderer(_Strict):
+    """The ordering service of the embedded engine."""
+
+    msp_id: MspId = "OrdererMSP"
+    domain: Domain = "orderer.test"
+    host: Name = "orderer"
+    port: Port = BASE_PORT
+
+
+class Organization(_Strict):
+    """A member of the consortium and the ports of its processes."""
+
+    name: Name
+    msp_id: MspId
+    domain: Domain
+    display_name: str = Field(min_length=1, max_length=60)
+    role: Literal["bank", "regulator"]
+    node_port: Port
+    postgres_port: Port
+    gateway_port: Port | None = None
+
+    @property
+    def node_host(self) -> str:
+        """Host name in the node's certificates."""
+        return f"node.{self.domain}"
+
+
+class Chaincode(_Strict):
+    """A contract every member runs, and who must endorse what it writes."""
+
+    name: Name
+    contract: str = Field(pattern=r"^[a-z_.]+:[A-Za-z]+$")
+    version: str = "1.0"
+    sequence: int = Field(default=1, ge=1)
+    endorsement_policy: str
+
+
+class Consortium(_Strict):
+    """The consortium file."""
+
+    version: Literal[1] = 1
+    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,248}$")] = "anchors"
+    orderer: Orderer
+    organizations: tuple[Organization, ...] = Field(min_length=1)
+    chaincodes: tuple[Chaincode, ...]
+
+    @model_validator(mode="after")
+    def _no_two_alike(self) -> Consortium:
+        used: dict[str, list[str]] = {
+            "name": [organization.name for organization in self.organizations],
+            "msp_id": [self.orderer.msp_id, *(organization.msp_id for organization in self.organizations)],
+            "port": [str(port) for port in self.ports()],
+        }
+        for what, values in used.items():
+            repeated = sorted({value for value in values if values.count(value) > 1})
+            if repeated:
+                raise ValueError(f"{what} {', '.join(repeated)} is used more than once")
+        return self
+
+    def ports(self) -> list[int]:
+        """Every TCP port the consortium listens on."""
+        ports = [self.orderer.port]
+        for organization in self.organizations:
+            ports += [organization.node_port, organization.postgres_port]
+            if organization.gateway_port is not None:
+                ports.append(organization.gateway_port)
+        return ports
+
+    def organization(self, name: str) -> Organization:
+        """Return the organization of this name.
+
+        Raises:
+            ConfigError: naming those that exist.
+        """
+        for organization in self.organizations:
+            if organization.name == name:
+                return organization
+        known = ", ".join(organization.name for organization in self.organizations)
+        raise ConfigError(f"organization {name!r} is not in the consortium; it has {known}")
+
+
+def default_consortium(base_port: int = BASE_PORT) -> Consortium:
+    """Return DwayBank, a partner bank and a regulator, on ports counted from ``base_port``."""
+    members = (
+        ("dwaybank", "DwayBank", "bank"),
+        ("partner", "Partner Bank", "bank"),
+        ("regulator", "Regulator", "regulator"),
+    )
+    organizations = tuple(
+        Organization(
+            name=name,
+            msp_id=f"{name.capitalize()}MSP",
+            domain=f"{name}.test",
+            display_name=display_name,
+            role=role,  # type: ignore[arg-type]
+            node_port=base_port + 10 * number + 1,
+            postgres_port=base_port + 10 * number + 2,
+            gateway_port=base_port + 10 * number + 3 if role == "bank" else None,
+        )
+        for number, (name, display_name, role) in enumerate(members)
+    )
+    two_of_three = "OutOf(2, " + ", ".join(f"'{member.msp_id}.peer'" for member in organizations) + ")"
+    return Consortium(
+        orderer=Orderer(port=base_port),
+        organizations=organizations,
+        chaincodes=(
+            Chaincode(name="audit", contract="chaincode.audit:AuditContract", endorsement_policy=two_of_three),
+            Chaincode(
+                name="compliance", contract="chaincode.compliance:ComplianceContract", endorsement_policy=two_of_three
+            ),
+        ),
+    )
+
+
+def load_consortium(path: Path) -> Consortium:
+    """Read a consortium file.
+
+    Raises:
+        ConfigError: naming the file, the field and what is wrong with it.
+    """
+    try:
+        return Consortium.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"consortium file {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"consortium file {path} is not YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "file"
+        raise ConfigError(f"consortium file {path}: {field}: {first['msg']}") from error
+
+
+def save_consortium(consortium: Consortium, path: Path) -> None:
+    """Write the consortium file."""
+    path.write_text(yaml.safe_dump(consortium.model_dump(mode="json"), sort_keys=False), encoding="utf-8")

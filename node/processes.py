@@ -1,0 +1,203 @@
+"""The processes of a consortium on one machine: started in order, watched, started again when they die.
+
+A child counts as ready when it accepts connections: ours begin to listen last, when all behind the port is up. One
+that ends is started again after a pause that doubles from 0.2 s to 5 s; a child that never becomes ready stops the whole
+start with the last line of its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from node.errors import PostgresError, SupervisorError
+from node.postgres import PostgresCluster
+
+READY_TIMEOUT_S = 60.0
+"""Room for the redo of a database or of a long chain after a crash."""
+
+STOP_TIMEOUT_S = 15.0
+PAUSE_FIRST_S = 0.2
+PAUSE_MAX_S = 5.0
+_PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """One Python process of the consortium.
+
+    Args:
+        name: unique; names the log file.
+        arguments: after the interpreter, e.g. ``("-m", "node", "run", "--config", ...)``.
+        port: TCP port on 127.0.0.1 that tells when it is ready.
+        log_file: where its output goes.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    port: int
+    log_file: Path
+
+
+class ManagedProcess:
+    """One child process that is kept alive."""
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
+        self.restarts = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start the child and keep it alive from now on; returns before it is ready."""
+        await self._spawn()
+        self._keeper = asyncio.create_task(self._keep_alive(), name=f"keep-{self.spec.name}")
+
+    async def wait_until_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Return when the child accepts connections.
+
+        Raises:
+            SupervisorError: it died at start or stayed silent; the sentence quotes its last log line.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.restarts > 0:
+                break
+            if await _accepts_connections(self.spec.port):
+                return
+            await asyncio.sleep(0.03)
+        raise SupervisorError(
+            f"{self.spec.name} did not start: {last_log_line(self.spec.log_file)} (see {self.spec.log_file})"
+        )
+
+    async def stop(self) -> None:
+        """Ask the child to end, and end it after a while."""
+        self._stopping = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("process did not end in time and is killed", process=self.spec.name)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _spawn(self) -> None:
+        with self.spec.log_file.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self.spec.arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_end_with_parent,
+            )
+
+    async def _keep_alive(self) -> None:
+        pause_s = PAUSE_FIRST_S
+        while True:
+            assert self._process is not None
+            started = time.monotonic()
+            status = await self._process.wait()
+            if time.monotonic() - started > 10 * PAUSE_MAX_S:
+                pause_s = PAUSE_FIRST_S
+            self.restarts += 1
+            log.warning("process ended, starting it again", process=self.spec.name, status=status, pause_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, 2 * pause_s)
+            await self._spawn()
+
+
+class ManagedCluster:
+    """A PostgreSQL cluster that is kept alive."""
+
+    def __init__(self, name: str, cluster: PostgresCluster) -> None:
+        self.name = name
+        self.cluster = cluster
+        self.restarts = 0
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Launch the prepared cluster, wait until it answers, and keep it alive from now on."""
+        self.cluster.launch()
+        await asyncio.to_thread(self.cluster.wait_until_ready)
+        self._keeper = asyncio.create_task(self._keep_alive(), name=f"keep-{self.name}")
+
+    async def stop(self) -> None:
+        """Stop the server; call after everything that uses it has ended."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        await asyncio.to_thread(self.cluster.stop)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            status = self.cluster.poll()
+            if status is None:
+                continue
+            self.restarts += 1
+            log.warning("database server ended, starting it again", cluster=self.name, status=status)
+            try:
+                self.cluster.launch()
+                await asyncio.to_thread(self.cluster.wait_until_ready)
+            except PostgresError as error:
+                # Tried again at the next look: a port may be released late, a disk may get room.
+                log.error("database server did not start", cluster=self.name, reason=str(error))
+                await asyncio.sleep(1)
+
+
+async def stop_all(processes: Sequence[ManagedProcess]) -> None:
+    """Stop several processes at once."""
+    await asyncio.gather(*(process.stop() for process in processes))
+
+
+def last_log_line(path: Path) -> str:
+    """Return the last line a process wrote, for the sentence that says why it did not start."""
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it wrote no log"
+    return lines[-1][:500] if lines else "its log is empty"
+
+
+async def _accepts_connections(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def _end_with_parent() -> None:
+    # A killed supervisor must not leave a consortium behind that nobody watches.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

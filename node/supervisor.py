@@ -1,0 +1,225 @@
+"""Runs a whole consortium on one machine: ``dwaybank up`` starts one of these, ``dwaybank down`` ends it.
+
+Order of start: database clusters and orderer · nodes and gateways. Order of stop: the reverse. Only one supervisor may hold a data directory (a lock on ``run/lock``, freed by the kernel when it
+dies). ``run/status.json`` tells the command line how far the start has come and who listens where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+from network.topology import Consortium, Organization
+from node.databases import provision_databases
+from node.errors import ConfigurationError, NodeError, SupervisorError
+from node.gateway_settings import write_gateway_settings
+from node.home import Home, prepare_home
+from node.postgres import ClusterSettings, PostgresCluster
+from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
+
+log = structlog.get_logger(__name__)
+
+
+class Status:
+    """``run/status.json``: replaced as a whole, so a reader never sees half of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._content: dict[str, Any] = {"pid": os.getpid(), "state": "starting", "step": "", "error": ""}
+        self._started = time.monotonic()
+
+    def update(self, **changes: Any) -> None:
+        """Change some fields and write the file."""
+        self._content |= changes | {"elapsed_s": round(time.monotonic() - self._started, 2)}
+        building = self._path.with_suffix(".building")
+        building.write_text(json.dumps(self._content), encoding="utf-8")
+        building.replace(self._path)
+
+
+class Supervisor:
+    """The consortium's processes, from first start to orderly end."""
+
+    def __init__(self, home: Home, consortium: Consortium, status: Status) -> None:
+        self._home = home
+        self._consortium = consortium
+        self._status = status
+        self._clusters: dict[str, ManagedCluster] = {}
+        self._orderer = self._process("orderer", consortium.orderer.port, "orderer", home.orderer / "orderer.yaml")
+        self._nodes = [
+            self._process(f"{member.name}-node", member.node_port, "node", home.organization(member) / "node.yaml")
+            for member in consortium.organizations
+        ]
+        self._gateways = [
+            self._process(
+                f"{member.name}-gateway", member.gateway_port, "gateway", home.organization(member) / "gateway.yaml"
+            )
+            for member in consortium.organizations
+            if member.gateway_port is not None
+        ]
+
+    async def start(self) -> None:
+        """Start everything and return when all of it accepts connections.
+
+        Raises:
+            NodeError: one sentence about the first part that did not start.
+        """
+        self._refuse_taken_ports()
+        self._status.update(step="starting database servers and orderer")
+        await self._orderer.start()
+        await asyncio.gather(*(self._start_database(member) for member in self._consortium.organizations))
+        await self._orderer.wait_until_ready()
+        self._status.update(step="starting nodes and gateways")
+        for process in (*self._nodes, *self._gateways):
+            await process.start()
+        await asyncio.gather(*(process.wait_until_ready() for process in (*self._nodes, *self._gateways)))
+        self._status.update(state="running", step="", processes=self.describe())
+
+    async def watch(self) -> None:
+        """Keep the status file fresh until cancelled."""
+        shown = self.describe()
+        while True:
+            await asyncio.sleep(0.5)
+            current = self.describe()
+            if current != shown:
+                shown = current
+                self._status.update(processes=shown)
+
+    async def stop(self) -> None:
+        """Stop everything in reverse order."""
+        self._status.update(state="stopping")
+        await stop_all(self._gateways)
+        await stop_all(self._nodes)
+        await self._orderer.stop()
+        await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))
+        self._status.update(state="stopped", processes=[])
+
+    def describe(self) -> list[dict[str, object]]:
+        """Name, pid, port and restarts of each process."""
+        rows: list[dict[str, object]] = [
+            {"name": process.spec.name, "pid": process.pid, "port": process.spec.port, "restarts": process.restarts}
+            for process in (self._orderer, *self._nodes, *self._gateways)
+        ]
+        for member in self._consortium.organizations:
+            cluster = self._clusters.get(member.name)
+            if cluster is not None:
+                rows.append(
+                    {
+                        "name": cluster.name,
+                        "pid": cluster.cluster.pid,
+                        "port": member.postgres_port,
+                        "restarts": cluster.restarts,
+                    }
+                )
+        return rows
+
+    def _process(self, name: str, port: int | None, command: str, settings: Path) -> ManagedProcess:
+        assert port is not None
+        module = ("-m", "gateway") if command == "gateway" else ("-m", "node", command)
+        return ManagedProcess(
+            ProcessSpec(name, (*module, "--config", str(settings)), port, self._home.logs / f"{name}.log")
+        )
+
+    async def _start_database(self, member: Organization) -> None:
+        given = self._home.secret(member, "administrator.url")
+        if given.exists():
+            administrator_url = given.read_text().strip()
+        else:
+            cluster = PostgresCluster(
+                ClusterSettings(self._home.organization(member) / "postgres", member.postgres_port)
+            )
+            managed = ManagedCluster(f"{member.name}-postgres", cluster)
+            await asyncio.to_thread(cluster.prepare)
+            self._clusters[member.name] = managed
+            await managed.start()
+            administrator_url = cluster.url()
+        await asyncio.to_thread(
+            provision_databases, administrator_url, self._home.organization(member) / "secrets", member.name
+        )
+        if member.gateway_port is not None:
+            write_gateway_settings(self._home, self._consortium, member)
+
+    def _refuse_taken_ports(self) -> None:
+        for port in self._consortium.ports():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    raise SupervisorError(
+                        f"port {port} is in use: stop what listens there, or start with another --base-port and --home"
+                    ) from error
+
+
+def hold_lock(home: Home) -> TextIO:
+    """Take the data directory for this process, for as long as the returned file stays open.
+
+    Raises:
+        SupervisorError: another supervisor holds it.
+    """
+    home.run.mkdir(exist_ok=True)
+    lock = (home.run / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise SupervisorError(
+            f"the consortium in {home.root} is running already: `dwaybank status` shows it"
+        ) from error
+    return lock
+
+
+async def supervise(home: Home, consortium: Consortium) -> int:
+    """Run the consortium until SIGTERM or SIGINT; return the process's exit status."""
+    status = Status(home.run / "status.json")
+    supervisor = Supervisor(home, consortium, status)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    starting = asyncio.create_task(supervisor.start())
+    interrupted = asyncio.create_task(stopping.wait())
+    await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
+    failure = ""
+    if starting.done() and (error := starting.exception()) is not None:
+        if not isinstance(error, NodeError):
+            raise error
+        failure = str(error)
+        log.error("start failed", reason=failure)
+    elif starting.done():
+        watching = asyncio.create_task(supervisor.watch())
+        await interrupted
+        watching.cancel()
+    interrupted.cancel()
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await supervisor.stop()
+    if failure:
+        status.update(state="failed", error=failure)
+    return 1 if failure else 0
+
+
+def main(root: str) -> int:
+    """Entry of the supervisor's own process: the home exists already."""
+    home, consortium = prepare_home(Path(root), _no_new_consortium, datetime.now(UTC), {})
+    try:
+        lock = hold_lock(home)
+    except SupervisorError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the command line that started us reads it
+        return 1
+    with lock:
+        return asyncio.run(supervise(home, consortium))
+
+
+def _no_new_consortium() -> Consortium:
+    raise ConfigurationError("the supervisor runs an existing home only: use `dwaybank up`")
