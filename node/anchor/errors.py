@@ -1,0 +1,28 @@
+"""Errors of ``node.anchor`` and ``node.audit``.
+
+NodeError
+└── AnchorError
+    ├── SealError        a row of the books that may not enter the log; names the row
+    ├── LogError         stored tiles or checkpoints that do not fit together
+    └── MirrorError      another member's log that does not match what it anchored
+"""
+
+from __future__ import annotations
+
+from node.errors import NodeError
+
+
+class AnchorError(NodeError):
+    """Base of what goes wrong between the books and the shared ledger."""
+
+
+class SealError(AnchorError):
+    """A row of the books may not enter the log."""
+
+
+class LogError(AnchorError):
+    """Stored tiles or checkpoints do not fit together."""
+
+
+class MirrorError(AnchorError):
+    """Another member's log does not match what it anchored."""

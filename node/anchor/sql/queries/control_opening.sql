@@ -1,0 +1,1 @@
+SELECT totals, salt, commitment FROM log.control_opening WHERE size = %s

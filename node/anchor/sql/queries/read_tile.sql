@@ -1,0 +1,1 @@
+SELECT hashes FROM log.tile WHERE level = %s AND index = %s
