@@ -1,0 +1,60 @@
+"""Errors of the ordering service.
+
+OrdererError
+├── EnvelopeRefusedError     an envelope that is not ordered; carries Fabric's ``common.Status``
+│   └── OrderingUnavailableError   not this envelope's fault: try again later (SERVICE_UNAVAILABLE)
+├── BlockStoreError          the block file cannot be used; names file, place and way out
+│   ├── BlockStoreCorruptError     bytes in the middle are not what was written
+│   ├── BlockStoreLockedError      another process holds the file
+│   └── BlockStoreWriteError       a block could not be made durable; nothing was kept of it
+└── GenesisError             the genesis block is missing, unusable, or not the chain's own
+"""
+
+from __future__ import annotations
+
+from fabric_protos.common import common_pb2
+
+
+class OrdererError(Exception):
+    """Base of every error raised by ``node.orderer``."""
+
+
+class EnvelopeRefusedError(OrdererError):
+    """An envelope is not ordered.
+
+    Args:
+        status: Fabric's ``common.Status`` number for the broadcast reply.
+        info: sentence for the reply's ``info``.
+    """
+
+    def __init__(self, status: int, info: str) -> None:
+        super().__init__(info)
+        self.status = status
+        self.info = info
+
+
+class OrderingUnavailableError(EnvelopeRefusedError):
+    """The service cannot order now; the same envelope may be sent again later."""
+
+    def __init__(self, info: str) -> None:
+        super().__init__(common_pb2.SERVICE_UNAVAILABLE, info)
+
+
+class BlockStoreError(OrdererError):
+    """The block file cannot be used."""
+
+
+class BlockStoreCorruptError(BlockStoreError):
+    """The block file carries bytes that were not written so."""
+
+
+class BlockStoreLockedError(BlockStoreError):
+    """Another process holds the block file."""
+
+
+class BlockStoreWriteError(BlockStoreError):
+    """A block could not be made durable; the file ends where it ended before."""
+
+
+class GenesisError(OrdererError):
+    """The genesis block is missing, unusable, or not that of the chain on disk."""
