@@ -1,0 +1,304 @@
+"""Proposals: what a client asks peers to simulate, and what they sign about it.
+
+Rules kept here:
+
+- a transaction's id binds it to its creator: SHA-256 of nonce ‖ creator;
+- transient data goes to the peers but never into a hash or a transaction;
+- headers are hashed as received.
+
+Whether the creator may propose at all is left to the endorser, which knows the channel.
+
+Source: Fabric protoutil/{proputils,txutils}.go, core/endorser/msgvalidation.go; proto peer/proposal.proto.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2, proposal_response_pb2
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from network.errors import WireError
+
+NONCE_BYTES = 24
+"""Length of the nonces clients make; peers only ask that there is one."""
+
+_PROPOSAL_TYPES = (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedProposal:
+    """A structurally sound proposal. Nothing in it has been verified but the transaction id."""
+
+    tx_id: str
+    channel_id: str
+    """Empty for what concerns the peer alone, such as installing a chaincode."""
+    chaincode: str
+    args: tuple[bytes, ...]
+    is_init: bool
+    decorations: Mapping[str, bytes]
+    transient: Mapping[str, bytes]
+    creator: bytes
+    nonce: bytes
+    timestamp: datetime | None
+    """To the microsecond, UTC; ``None`` when the client gave none."""
+    tls_cert_hash: bytes
+    channel_header: bytes
+    signature_header: bytes
+    header: bytes
+    """Serialized ``common.Header`` as received."""
+    payload: bytes
+    """Serialized ``ChaincodeProposalPayload`` as received, transient data included."""
+    payload_for_transaction: bytes
+    """The same without transient data: what is hashed and what enters the transaction."""
+    proposal_bytes: bytes
+    """What the creator signed."""
+    signature: bytes
+    signed_proposal: bytes
+
+    @property
+    def proposal_hash(self) -> bytes:
+        """Hash that every endorsement of this proposal must carry."""
+        return proposal_hash(self.channel_header, self.signature_header, self.payload_for_transaction)
+
+
+def compute_tx_id(nonce: bytes, creator: bytes) -> str:
+    """Return the transaction id that binds a proposal to its creator.
+
+    Args:
+        nonce: random bytes, used once.
+        creator: serialized identity, exactly the bytes in the signature header.
+    Returns:
+        SHA-256 of nonce ‖ creator, 64 lower-case hex digits.
+    Source: Fabric protoutil/proputils.go, ComputeTxID.
+    """
+    return hashlib.sha256(nonce + creator).hexdigest()
+
+
+def new_proposal(
+    channel_id: str,
+    chaincode: str,
+    args: Sequence[bytes],
+    creator: bytes,
+    nonce: bytes,
+    timestamp: datetime,
+    transient: Mapping[str, bytes] | None = None,
+    *,
+    is_init: bool = False,
+) -> tuple[str, bytes]:
+    """Build a proposal to invoke ``chaincode``.
+
+    Args:
+        channel_id: empty for system chaincodes that act on the peer itself.
+        args: function name first, each as bytes.
+        nonce: 24 fresh random bytes.
+        timestamp: the client's clock, with a time zone.
+        transient: data for the endorsers' eyes only.
+    Returns:
+        Transaction id and proposal bytes; the creator signs the bytes.
+    """
+    tx_id = compute_tx_id(nonce, creator)
+    channel_header = common_pb2.ChannelHeader(
+        type=common_pb2.ENDORSER_TRANSACTION,
+        timestamp=timestamp_message(timestamp),
+        channel_id=channel_id,
+        tx_id=tx_id,
+        extension=proposal_pb2.ChaincodeHeaderExtension(
+            chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode)
+        ).SerializeToString(),
+    )
+    signature_header = common_pb2.SignatureHeader(creator=creator, nonce=nonce)
+    invocation = chaincode_pb2.ChaincodeInvocationSpec(
+        chaincode_spec=chaincode_pb2.ChaincodeSpec(
+            chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode),
+            input=chaincode_pb2.ChaincodeInput(args=list(args), is_init=is_init),
+        )
+    )
+    payload = proposal_pb2.ChaincodeProposalPayload(
+        input=invocation.SerializeToString(), TransientMap=dict(transient or {})
+    )
+    header = common_pb2.Header(
+        channel_header=channel_header.SerializeToString(), signature_header=signature_header.SerializeToString()
+    )
+    proposal = proposal_pb2.Proposal(header=header.SerializeToString(), payload=payload.SerializeToString())
+    return tx_id, proposal.SerializeToString()
+
+
+def signed_proposal(proposal_bytes: bytes, signature: bytes) -> bytes:
+    """Return the ``SignedProposal`` a peer's endorser takes."""
+    message = proposal_pb2.SignedProposal(proposal_bytes=proposal_bytes, signature=signature)
+    return bytes(message.SerializeToString())
+
+
+def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
+    """Take a signed proposal apart, with the checks that need no identity.
+
+    Args:
+        signed_proposal: serialized ``SignedProposal``.
+    Raises:
+        WireError: a part does not parse, is missing, or the transaction id is not the one nonce and creator give.
+    Source: Fabric core/endorser/msgvalidation.go, UnpackProposal and Validate.
+    """
+    signed = decode(proposal_pb2.SignedProposal(), signed_proposal, "SignedProposal")
+    proposal = decode(proposal_pb2.Proposal(), signed.proposal_bytes, "Proposal")
+    header = decode(common_pb2.Header(), proposal.header, "Header")
+    channel = decode(common_pb2.ChannelHeader(), header.channel_header, "ChannelHeader")
+    signer = decode(common_pb2.SignatureHeader(), header.signature_header, "SignatureHeader")
+    chaincode = _chaincode_name(channel)
+    payload = decode(proposal_pb2.ChaincodeProposalPayload(), proposal.payload, "ChaincodeProposalPayload")
+    invocation = _chaincode_input(payload)
+    _check_headers(channel, signer)
+    if not signed.signature:
+        raise WireError("SignedProposal.signature: empty; sign the proposal bytes with the creator's key")
+    return ParsedProposal(
+        tx_id=channel.tx_id,
+        channel_id=channel.channel_id,
+        chaincode=chaincode,
+        args=tuple(invocation.args),
+        is_init=invocation.is_init,
+        decorations=dict(invocation.decorations),
+        transient=dict(payload.TransientMap),
+        creator=signer.creator,
+        nonce=signer.nonce,
+        timestamp=read_timestamp(channel),
+        tls_cert_hash=channel.tls_cert_hash,
+        channel_header=header.channel_header,
+        signature_header=header.signature_header,
+        header=proposal.header,
+        payload=proposal.payload,
+        payload_for_transaction=_without_transient(payload),
+        proposal_bytes=signed.proposal_bytes,
+        signature=signed.signature,
+        signed_proposal=signed_proposal,
+    )
+
+
+def proposal_hash(channel_header: bytes, signature_header: bytes, payload_for_transaction: bytes) -> bytes:
+    """Return the hash that ties an endorsement to its proposal.
+
+    Args:
+        payload_for_transaction: ``ChaincodeProposalPayload`` without transient data, as it stands in the transaction.
+    Source: Fabric protoutil/txutils.go, GetProposalHash1 and GetProposalHash2.
+    """
+    return hashlib.sha256(channel_header + signature_header + payload_for_transaction).digest()
+
+
+def proposal_response_payload(
+    proposal_hash: bytes,
+    results: bytes,
+    event: bytes,
+    response: proposal_response_pb2.Response,
+    chaincode: str,
+    version: str,
+) -> bytes:
+    """Return the bytes that endorsers sign, followed by their own identity.
+
+    Args:
+        results: serialized ``TxReadWriteSet``.
+        event: serialized ``ChaincodeEvent``, empty for none.
+        response: the contract's answer; each endorser must give the same.
+    Source: Fabric protoutil/proputils.go, GetBytesProposalResponsePayload.
+    """
+    action = proposal_pb2.ChaincodeAction(
+        results=results,
+        events=event,
+        response=response,
+        chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode, version=version),
+    )
+    message = proposal_response_pb2.ProposalResponsePayload(
+        proposal_hash=proposal_hash, extension=action.SerializeToString()
+    )
+    return bytes(message.SerializeToString())
+
+
+def endorsement_message(payload: bytes, endorser: bytes) -> bytes:
+    """Return what an endorsement's signature covers: the response payload and the endorser's identity.
+
+    Source: Fabric core/handlers/endorsement/builtin/default_endorsement.go.
+    """
+    return payload + endorser
+
+
+def chaincode_event(chaincode: str, tx_id: str, name: str, payload: bytes) -> bytes:
+    """Return a contract's event as it stands in ``ChaincodeAction.events``."""
+    message = chaincode_event_pb2.ChaincodeEvent(chaincode_id=chaincode, tx_id=tx_id, event_name=name, payload=payload)
+    return bytes(message.SerializeToString())
+
+
+def timestamp_message(moment: datetime) -> Timestamp:
+    """Return ``moment`` as a protobuf timestamp.
+
+    Raises:
+        WireError: ``moment`` has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise WireError(f"timestamp: {moment.isoformat()} has no time zone; give it in UTC")
+    message = Timestamp()
+    message.FromDatetime(moment.astimezone(UTC))
+    return message
+
+
+def read_timestamp(channel_header: Any) -> datetime | None:
+    """Return a channel header's timestamp; ``None`` when there is none, or none that a calendar holds."""
+    if not channel_header.HasField("timestamp"):
+        return None
+    try:
+        moment: datetime = channel_header.timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment
+
+
+def decode(message: Any, data: bytes, name: str) -> Any:
+    """Parse ``data`` into ``message`` and return it.
+
+    Raises:
+        WireError: the bytes do not parse; the text names the message.
+    """
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise WireError(f"{name}: the bytes do not parse") from error
+    return message
+
+
+def _chaincode_name(channel: Any) -> str:
+    extension = decode(proposal_pb2.ChaincodeHeaderExtension(), channel.extension, "ChaincodeHeaderExtension")
+    if not extension.HasField("chaincode_id"):
+        raise WireError("ChaincodeHeaderExtension.chaincode_id: missing")
+    if not extension.chaincode_id.name:
+        raise WireError("ChaincodeHeaderExtension.chaincode_id.name: empty")
+    return str(extension.chaincode_id.name)
+
+
+def _chaincode_input(payload: Any) -> Any:
+    invocation = decode(chaincode_pb2.ChaincodeInvocationSpec(), payload.input, "ChaincodeInvocationSpec")
+    if not invocation.HasField("chaincode_spec"):
+        raise WireError("ChaincodeInvocationSpec.chaincode_spec: missing")
+    if not invocation.chaincode_spec.HasField("input"):
+        raise WireError("ChaincodeSpec.input: missing")
+    return invocation.chaincode_spec.input
+
+
+def _check_headers(channel: Any, signer: Any) -> None:
+    if channel.type not in _PROPOSAL_TYPES:
+        raise WireError(f"ChannelHeader.type: {channel.type} cannot be proposed; use 3, ENDORSER_TRANSACTION")
+    if channel.epoch != 0:
+        raise WireError(f"ChannelHeader.epoch: {channel.epoch}, must be 0")
+    if not signer.nonce:
+        raise WireError("SignatureHeader.nonce: empty")
+    if not signer.creator:
+        raise WireError("SignatureHeader.creator: empty")
+    expected = compute_tx_id(signer.nonce, signer.creator)
+    if channel.tx_id != expected:
+        raise WireError(f"ChannelHeader.tx_id: {channel.tx_id!r}, but nonce and creator give {expected!r}")
+
+
+def _without_transient(payload: Any) -> bytes:
+    return bytes(proposal_pb2.ChaincodeProposalPayload(input=payload.input).SerializeToString())
