@@ -1,0 +1,212 @@
+"""Who signed: a creator's bytes, the certificate inside, and the private half of our own identities.
+
+Rules kept here:
+
+* `creator` is always the bytes as received; equality of identities is decided by their MSP from the certificate.
+* Parsing trusts nothing. Only `network.msp` says whether an organization vouches for the certificate.
+* The first PEM block counts, whatever its label, as in Fabric: a stricter reading would judge some transactions
+  differently from the other peers.
+
+Source: Fabric 3.1 msp/mspimpl.go (deserializeIdentityInternal), msp/identities.go; proto msp/identities.proto.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fabric_protos.msp import identities_pb2
+from google.protobuf.message import DecodeError
+
+from network.errors import IdentityError, WireError
+from network.signing import PublicKey, sign, verify_as_fabric
+
+_PEM = re.compile(
+    rb"(?:^|\n)-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(?P<body>.*?)-----END \1-----[ \t]*(?:\r?\n|$)", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A creator with its certificate parsed.
+
+    Attributes:
+        creator: serialized identity exactly as received.
+        msp_id: the organization it claims.
+        certificate: the X.509 certificate; in the canonical low-S form once an MSP has vouched for it.
+        public_key: the key its signatures are checked with.
+        identifier: MSP ID and SHA-256 of the certificate: two creators with one identifier are one signer.
+    """
+
+    creator: bytes
+    msp_id: str
+    certificate: x509.Certificate
+    public_key: PublicKey
+    identifier: tuple[str, bytes] = field(compare=False)
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Check that this identity signed the message, by the rule all Fabric peers share.
+
+        Raises:
+            SignatureError: absent, malformed, high-S, or by another key.
+        """
+        verify_as_fabric(self.public_key, message, signature)
+
+
+def parse_identity(creator: bytes) -> Identity:
+    """Read a creator; nothing is said about trust.
+
+    Args:
+        creator: serialized ``msp.SerializedIdentity``.
+    Returns:
+        the identity with its certificate as sent.
+    Raises:
+        WireError: the bytes are not a ``SerializedIdentity``.
+        IdentityError: no certificate inside, or one with a key Fabric does not know.
+    Source: Fabric msp/mspimpl.go, DeserializeIdentity.
+    """
+    try:
+        serialized = identities_pb2.SerializedIdentity.FromString(creator)
+    except DecodeError as error:
+        raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
+    certificate = parse_certificate(serialized.id_bytes)
+    return with_certificate(creator, serialized.mspid, certificate)
+
+
+def with_certificate(creator: bytes, msp_id: str, certificate: x509.Certificate) -> Identity:
+    """Build an identity around a certificate already parsed.
+
+    Raises:
+        IdentityError: the certificate's key is of a kind Fabric does not know.
+    """
+    digest = hash_of(certificate)
+    return Identity(creator, msp_id, certificate, public_key_of(certificate), (msp_id, digest))
+
+
+def hash_of(certificate: x509.Certificate) -> bytes:
+    """Return the SHA-256 of the certificate's DER form, which names the identity."""
+    return certificate.fingerprint(hashes.SHA256())
+
+
+def public_key_of(certificate: x509.Certificate) -> PublicKey:
+    """Return the certificate's key.
+
+    Raises:
+        IdentityError: neither ECDSA nor Ed25519.
+    """
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise IdentityError("certificate's public key cannot be read; use ECDSA on P-256 or P-384") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey | Ed25519PublicKey):
+        raise IdentityError(f"certificate's key is {type(key).__name__}; Fabric identities are ECDSA or Ed25519")
+    return key
+
+
+def parse_certificate(pem: bytes) -> x509.Certificate:
+    """Read the first PEM block as a certificate, whatever its label.
+
+    Raises:
+        IdentityError: no PEM block, or no certificate in it.
+    Source: Fabric msp/mspimpl.go, getCertFromPem.
+    """
+    der = first_pem_block(pem)
+    if der is None:
+        raise IdentityError("identity holds no PEM block; its id_bytes must be a PEM certificate")
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise IdentityError("identity's PEM block is not an X.509 certificate") from error
+
+
+def first_pem_block(pem: bytes) -> bytes | None:
+    """Return the content of the first well-formed PEM block, or None."""
+    for match in _PEM.finditer(pem):
+        body = match["body"]
+        # Header lines ("Name: value") end with an empty line, as in RFC 1421.
+        if b":" in body and (parts := re.split(rb"\r?\n\r?\n", body, maxsplit=1))[1:]:
+            body = parts[1]
+        try:
+            return base64.b64decode(re.sub(rb"[ \t\r\n]", b"", body), validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    return None
+
+
+class SigningIdentity:
+    """An identity of ours: a certificate with its private key.
+
+    Attributes:
+        msp_id: organization.
+        certificate: public half.
+        creator: serialized identity, the bytes that go into every header.
+    """
+
+    def __init__(self, msp_id: str, certificate_pem: bytes, key: ec.EllipticCurvePrivateKey) -> None:
+        self.msp_id = msp_id
+        self.certificate = parse_certificate(certificate_pem)
+        self.creator = serialize_identity(msp_id, certificate_pem)
+        self._key = key
+        if public_key_of(self.certificate) != key.public_key():
+            raise IdentityError(f"private key does not belong to the certificate of {msp_id}; pair them again")
+
+    @classmethod
+    def from_pem(cls, msp_id: str, cert_pem: bytes, key_pem: bytes) -> SigningIdentity:
+        """Build one from PEM texts.
+
+        Args:
+            msp_id: organization.
+            cert_pem: certificate; these bytes go into the creator unchanged.
+            key_pem: unencrypted private key (PKCS#8 or SEC 1).
+        Raises:
+            IdentityError: not a certificate, not an ECDSA key, or the two do not belong together.
+        """
+        try:
+            key = serialization.load_pem_private_key(key_pem, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise IdentityError(f"private key of {msp_id} is not an unencrypted PEM key") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise IdentityError(f"private key of {msp_id} is {type(key).__name__}; give an ECDSA key")
+        return cls(msp_id, cert_pem, key)
+
+    @classmethod
+    def from_msp_folder(cls, path: Path, msp_id: str) -> SigningIdentity:
+        """Load ``signcerts/*`` and ``keystore/*_sk`` of a local MSP folder as cryptogen and Fabric CA write it.
+
+        Raises:
+            IdentityError: a file is missing, there is more than one, or they do not belong together.
+        """
+        certificate = _only_file(path / "signcerts", "*.pem")
+        key = _only_file(path / "keystore", "*")
+        return cls.from_pem(msp_id, certificate.read_bytes(), key.read_bytes())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the low-S DER signature of the message."""
+        return sign(self._key, message)
+
+    def __repr__(self) -> str:
+        return f"SigningIdentity({self.msp_id!r}, {self.certificate.subject.rfc4514_string()!r})"
+
+
+def serialize_identity(msp_id: str, certificate_pem: bytes) -> bytes:
+    """Return the creator bytes of a certificate.
+
+    Source: Fabric msp/identities.go, NewSerializedIdentity.
+    """
+    serialized: bytes = identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate_pem).SerializeToString()
+    return serialized
+
+
+def _only_file(folder: Path, pattern: str) -> Path:
+    files = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    if len(files) != 1:
+        raise IdentityError(f"{folder} holds {len(files)} files of {pattern}; exactly one is needed")
+    return files[0]

@@ -1,0 +1,481 @@
+"""Membership: which certificates an organization vouches for, and which roles they play.
+
+Rules kept here:
+
+* An identity is a member when exactly one chain of unexpired-at-issue certificates leads to a root of its MSP, no
+  revocation list names it, and (with NodeOUs) it carries exactly one of the units client, peer, admin, orderer.
+* A verdict about a transaction never reads the clock: Fabric ignores expiry there, or peers that validate later would
+  part from those that validated earlier. Who lets identities in gives `now` and gets expiry checked.
+* Revocation lists count from the moment the configuration holds them, whatever date they give.
+
+Left to others: signatures (`network.signing`), policies (`network.policy`).
+
+Source: Fabric 3.1 msp/mspimpl.go, mspimplsetup.go, mspimplvalidate.go, mspmgrimpl.go (MSP versions 1.4.3 and 3.0);
+proto msp/msp_config.proto, msp/msp_principal.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
+from google.protobuf.message import DecodeError
+
+from network.certificates import (
+    Authorities,
+    Chain,
+    RevocationList,
+    canonical,
+    chain_identifier,
+    check_authority,
+    is_authority,
+    unique_chain,
+)
+from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
+from network.identity import Identity, parse_certificate, parse_identity, with_certificate
+from network.signing import PublicKey
+
+_CACHE_MAX = 4096
+"""Entries kept of each kind of verdict; a channel has far fewer identities."""
+
+_Role = msp_principal_pb2.MSPRole
+_Principal = msp_principal_pb2.MSPPrincipal
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationalUnit:
+    """A unit named in a certificate, with the chain that certified it.
+
+    Attributes:
+        name: value of the subject's OU.
+        certifiers: SHA-256 over the chain above the certificate; empty where any chain will do.
+    """
+
+    name: str
+    certifiers: bytes
+
+
+class Msp:
+    """One organization's rules of membership.
+
+    Attributes:
+        msp_id: organization.
+        config: the serialized ``MSPConfig`` this was built from.
+        tls_roots: PEM certificates of its TLS authorities.
+        tls_intermediates: PEM certificates between.
+        node_ous: unit name by role ("client", "peer", "admin", "orderer"); empty where NodeOUs are off.
+    """
+
+    def __init__(self, config: bytes, *, ed25519: bool = True) -> None:
+        """Build an MSP, checking its configuration as Fabric does at set-up.
+
+        Args:
+            config: serialized ``msp.MSPConfig`` of type FABRIC.
+            ed25519: whether Ed25519 identities are allowed (channel capability V3_0).
+        Raises:
+            ConfigError: the configuration is refused.
+        """
+        fabric_config = _parse_config(config)
+        self.config = config
+        self.msp_id: str = fabric_config.name
+        self._ed25519 = ed25519
+        self._validated: set[tuple[str, bytes]] = set()
+        self._satisfied: dict[tuple[bytes, int, bytes], str] = {}
+        try:
+            self._set_up(fabric_config)
+        except IdentityError as error:
+            raise ConfigError(f"MSP {self.msp_id}: {error}") from error
+
+    @classmethod
+    def from_config(cls, config: bytes, *, ed25519: bool = True) -> Msp:
+        """Build an MSP from a serialized ``MSPConfig``; see ``__init__``."""
+        return cls(config, ed25519=ed25519)
+
+    def deserialize(self, creator: bytes) -> Identity:
+        """Read a creator as this organization's identity, its certificate in canonical form.
+
+        The chain is checked, for the canonical form needs the issuer; revocation and units are not.
+
+        Raises:
+            WireError: not a ``SerializedIdentity``.
+            IdentityError: of another organization, or no chain to a root.
+        Source: Fabric msp/mspimpl.go, DeserializeIdentity.
+        """
+        identity = parse_identity(creator)
+        if identity.msp_id != self.msp_id:
+            raise IdentityError(f"identity claims {identity.msp_id}, not {self.msp_id}")
+        return with_certificate(creator, self.msp_id, canonical(identity.certificate, self._authorities))
+
+    def validate(self, identity: Identity, now: datetime | None = None) -> None:
+        """Check that this organization vouches for an identity.
+
+        Args:
+            identity: parsed, or deserialized by this MSP.
+            now: UTC time; None ignores expiry, as all judging of transactions must.
+        Raises:
+            IdentityError: not a member; ``IdentityRevokedError`` or ``IdentityExpiredError`` for those reasons.
+        Source: Fabric msp/mspimplvalidate.go, validateIdentity; core/handlers/auth/filter/expiration.go.
+        """
+        if identity.identifier not in self._validated:
+            self._validate(self.deserialize(identity.creator))
+            _remember(self._validated, identity.identifier)
+        certificate = identity.certificate
+        if now is not None and not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise IdentityExpiredError(
+                f"certificate {certificate.serial_number:x} of {self.msp_id} is valid from "
+                f"{certificate.not_valid_before_utc.isoformat()} to {certificate.not_valid_after_utc.isoformat()}; "
+                "enroll again"
+            )
+
+    def satisfies_principal(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
+        """Check that an identity is, or plays the role, that a policy names.
+
+        Args:
+            identity: deserialized by this MSP.
+            principal: role, organizational unit, identity, anonymity or a combination.
+        Raises:
+            IdentityError: it does not.
+        Source: Fabric msp/mspimpl.go, SatisfiesPrincipal and satisfiesPrincipalInternalV142.
+        """
+        key = (identity.identifier[1], principal.principal_classification, principal.principal)
+        refusal = self._satisfied.get(key)
+        if refusal is None:
+            try:
+                for single in _single_principals(principal):
+                    self._satisfies(identity, single)
+                refusal = ""
+            except (IdentityError, WireError) as error:
+                refusal = str(error)
+            if len(self._satisfied) >= _CACHE_MAX:
+                self._satisfied.clear()
+            self._satisfied[key] = refusal
+        if refusal:
+            raise IdentityError(refusal)
+
+    def organizational_units(self, identity: Identity) -> tuple[OrganizationalUnit, ...]:
+        """Return the units in an identity's certificate, each with the chain that certified it.
+
+        Source: Fabric msp/identities.go, GetOrganizationalUnits: none where there is no valid chain.
+        """
+        try:
+            certifiers = chain_identifier(self._chain(identity.certificate)[1:])
+        except IdentityError:
+            return ()
+        names = identity.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+        return tuple(OrganizationalUnit(str(name.value), certifiers) for name in names)
+
+    def has_role(self, identity: Identity, role: str) -> bool:
+        """Tell whether the certificate carries the unit of a role ("client", "peer", "admin", "orderer")."""
+        unit = self.node_ous.get(role)
+        return unit is not None and any(ou.name == unit.name for ou in self.organizational_units(identity))
+
+    # --- set-up -------------------------------------------------------------------------------------------------
+
+    def _set_up(self, config: msp_config_pb2.FabricMSPConfig) -> None:
+        if not config.root_certs:
+            raise IdentityError("root_certs is empty; give at least one authority")
+        roots = [parse_certificate(pem) for pem in config.root_certs]
+        intermediates = [parse_certificate(pem) for pem in config.intermediate_certs]
+        # Roots and intermediates are themselves put into canonical form before anything is compared with them.
+        given = Authorities.of(roots, intermediates)
+        self._authorities = Authorities.of(
+            (canonical(certificate, given) for certificate in roots),
+            (canonical(certificate, given) for certificate in intermediates),
+        )
+        self._crls = tuple(RevocationList.parse(crl) for crl in config.revocation_list)
+        self._inner_nodes = self._check_authorities()
+        self.tls_roots = tuple(bytes(pem) for pem in config.tls_root_certs)
+        self.tls_intermediates = tuple(bytes(pem) for pem in config.tls_intermediate_certs)
+        self._check_tls_authorities()
+        self._units = frozenset(self._unit(unit) for unit in config.organizational_unit_identifiers)
+        self.node_ous = MappingProxyType(self._read_node_ous(config))
+        self._admins = tuple(self._admin(pem) for pem in config.admins)
+        self._check_admins()
+
+    def _check_authorities(self) -> frozenset[x509.Certificate]:
+        """Check each authority and return those that stand above an intermediate: they may not sign identities."""
+        inner: set[x509.Certificate] = set()
+        for certificate in (*self._authorities.roots, *self._authorities.intermediates):
+            check_authority(certificate)
+            chain = unique_chain(certificate, self._authorities)
+            if len(chain) > 1:
+                self._check_not_revoked(chain)
+        for certificate in self._authorities.intermediates:
+            inner.update(unique_chain(certificate, self._authorities)[1:])
+        return frozenset(inner)
+
+    def _check_tls_authorities(self) -> None:
+        roots = [parse_certificate(pem) for pem in self.tls_roots]
+        intermediates = [parse_certificate(pem) for pem in self.tls_intermediates]
+        authorities = Authorities.of(roots, intermediates)
+        for certificate in (*roots, *intermediates):
+            check_authority(certificate)
+            unique_chain(certificate, authorities)
+
+    def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
+        return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))
+
+    def _certifiers_of(self, pem: bytes) -> bytes:
+        """Return the identifier of the chain that starts at one of this MSP's authorities."""
+        certificate = canonical(parse_certificate(pem), self._authorities)
+        if certificate in self._authorities.roots:
+            return chain_identifier((certificate,))
+        if certificate not in self._authorities.intermediates:
+            raise IdentityError(
+                f"certificate {certificate.serial_number:x} of a unit is no authority of this organization"
+            )
+        return chain_identifier(self._chain_above(certificate, parent=0))
+
+    def _read_node_ous(self, config: msp_config_pb2.FabricMSPConfig) -> dict[str, OrganizationalUnit]:
+        units: dict[str, OrganizationalUnit] = {}
+        if not (config.HasField("fabric_node_ous") and config.fabric_node_ous.enable):
+            return units
+        for role in ("client", "peer", "admin", "orderer"):
+            if not config.fabric_node_ous.HasField(f"{role}_ou_identifier"):
+                continue
+            unit = getattr(config.fabric_node_ous, f"{role}_ou_identifier")
+            certifiers = self._certifiers_of(unit.certificate) if unit.certificate else b""
+            units[role] = OrganizationalUnit(unit.organizational_unit_identifier, certifiers)
+        return units
+
+    def _admin(self, pem: bytes) -> Identity:
+        certificate = canonical(parse_certificate(pem), self._authorities)
+        creator = identities_pb2.SerializedIdentity(mspid=self.msp_id, id_bytes=pem).SerializeToString()
+        return with_certificate(creator, self.msp_id, certificate)
+
+    def _check_admins(self) -> None:
+        if not self._admins and "admin" not in self.node_ous:
+            raise IdentityError("no administrator: list one in admins, or enable the admin NodeOU")
+        for number, admin in enumerate(self._admins):
+            if not self.node_ous:
+                self._validate(admin)
+            elif not (self.has_role(admin, "client") or self.has_role(admin, "admin")):
+                raise IdentityError(f"admins[{number}] has neither the client nor the admin unit")
+
+    # --- validation ---------------------------------------------------------------------------------------------
+
+    def _validate(self, identity: Identity) -> None:
+        if not self._supports(identity.public_key):
+            raise IdentityError(f"Ed25519 identities of {self.msp_id} need the channel capability V3_0")
+        self._check_not_revoked(self._chain(identity.certificate))
+        units = self.organizational_units(identity)
+        if self._units and self._units.isdisjoint(units):
+            raise IdentityError(f"identity has none of the organizational units that {self.msp_id} recognizes")
+        if self.node_ous:
+            self._check_node_ous(units)
+
+    def _supports(self, key: PublicKey) -> bool:
+        return self._ed25519 or isinstance(key, ec.EllipticCurvePublicKey)
+
+    def _check_node_ous(self, units: Iterable[OrganizationalUnit]) -> None:
+        known = {unit.name: unit for unit in self.node_ous.values()}
+        roles = [unit for unit in units if unit.name in known]
+        # Fabric stops counting at the second role, so a wrong certifier after it goes unmentioned.
+        for unit in roles[:2]:
+            if known[unit.name].certifiers not in (b"", unit.certifiers):
+                raise IdentityError(f"unit {unit.name!r} was certified by another authority than {self.msp_id} demands")
+        if len(roles) != 1:
+            raise IdentityError(
+                f"identity of {self.msp_id} has {len(roles)} of the units {', '.join(sorted(known))}; "
+                "exactly one is needed"
+            )
+
+    def _chain(self, certificate: x509.Certificate) -> Chain:
+        if is_authority(certificate):
+            raise IdentityError(
+                f"certificate {certificate.serial_number:x} is an authority and cannot act as an identity"
+            )
+        return self._chain_above(certificate, parent=1)
+
+    def _chain_above(self, certificate: x509.Certificate, *, parent: int) -> Chain:
+        chain = unique_chain(certificate, self._authorities)
+        if len(chain) < 2:
+            raise IdentityError(f"certificate {certificate.serial_number:x} has no authority above it")
+        if chain[parent] in self._inner_nodes:
+            raise IdentityError(
+                f"authority {chain[parent].serial_number:x} has authorities below it and may not sign identities"
+            )
+        return chain
+
+    def _check_not_revoked(self, chain: Chain) -> None:
+        for crl in self._crls:
+            if crl.revokes(chain[0], chain[1]):
+                raise IdentityRevokedError(f"certificate {chain[0].serial_number:x} of {self.msp_id} is revoked")
+
+    # --- principals ---------------------------------------------------------------------------------------------
+
+    def _satisfies(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
+        kind = principal.principal_classification
+        if kind == _Principal.ROLE:
+            self._satisfies_role(identity, _read(_Role, principal.principal))
+        elif kind == _Principal.ORGANIZATION_UNIT:
+            self._satisfies_unit(identity, _read(msp_principal_pb2.OrganizationUnit, principal.principal))
+        elif kind == _Principal.IDENTITY:
+            self._satisfies_identity(identity, principal.principal)
+        elif kind == _Principal.ANONYMITY:
+            anonymity = _read(msp_principal_pb2.MSPIdentityAnonymity, principal.principal)
+            if anonymity.anonymity_type != msp_principal_pb2.MSPIdentityAnonymity.NOMINAL:
+                raise IdentityError("principal wants an anonymous identity; X.509 identities are never anonymous")
+        else:
+            raise IdentityError(f"principal classification {kind} is unknown")
+
+    def _satisfies_role(self, identity: Identity, role: msp_principal_pb2.MSPRole) -> None:
+        self._check_named(role.msp_identifier)
+        if role.role == _Role.ADMIN and any(admin.certificate == identity.certificate for admin in self._admins):
+            return
+        if role.role == _Role.ADMIN and not self.node_ous:
+            raise IdentityError(f"identity is not in the admins list of {self.msp_id}")
+        if role.role not in _ROLE_UNITS or (role.role == _Role.ORDERER and not self.node_ous):
+            raise IdentityError(f"role {role.role} is not one {self.msp_id} knows")
+        self.validate(identity)
+        unit = _ROLE_UNITS[role.role]
+        if unit and not self.has_role(identity, unit):
+            raise IdentityError(f"identity is not a {unit} of {self.msp_id}")
+
+    def _satisfies_unit(self, identity: Identity, unit: msp_principal_pb2.OrganizationUnit) -> None:
+        self._check_named(unit.msp_identifier)
+        self.validate(identity)
+        wanted = OrganizationalUnit(unit.organizational_unit_identifier, unit.certifiers_identifier)
+        if wanted not in self.organizational_units(identity):
+            raise IdentityError(f"identity of {self.msp_id} is not in the unit {wanted.name!r}")
+
+    def _satisfies_identity(self, identity: Identity, creator: bytes) -> None:
+        named = self.deserialize(creator)
+        if named.certificate != identity.certificate:
+            raise IdentityError("identity is not the one the principal names")
+        self.validate(named)
+
+    def _check_named(self, msp_id: str) -> None:
+        if msp_id != self.msp_id:
+            raise IdentityError(f"principal names {msp_id}, the identity is of {self.msp_id}")
+
+
+_ROLE_UNITS = {
+    _Role.MEMBER: "",
+    _Role.ADMIN: "admin",
+    _Role.CLIENT: "client",
+    _Role.PEER: "peer",
+    _Role.ORDERER: "orderer",
+}
+
+
+class MspManager:
+    """The organizations of a channel.
+
+    Attributes:
+        msps: MSP by organization.
+    """
+
+    def __init__(self, msps: Iterable[Msp]) -> None:
+        """Collect MSPs.
+
+        Raises:
+            ConfigError: one organization is given twice with different configurations.
+        """
+        by_id: dict[str, Msp] = {}
+        for msp in msps:
+            if by_id.setdefault(msp.msp_id, msp).config != msp.config:
+                raise ConfigError(f"MSP {msp.msp_id} is defined twice, differently; make the definitions equal")
+        self.msps: Mapping[str, Msp] = MappingProxyType(by_id)
+        self._deserialized: dict[bytes, Identity] = {}
+
+    def deserialize(self, creator: bytes) -> Identity:
+        """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
+
+        Raises:
+            WireError: not a ``SerializedIdentity``.
+            IdentityError: an organization that is not on the channel, or no chain to its roots.
+        Source: Fabric msp/mspmgrimpl.go, DeserializeIdentity.
+        """
+        identity = self._deserialized.get(creator)
+        if identity is None:
+            identity = self._msp(_msp_id_of(creator)).deserialize(creator)
+            if len(self._deserialized) >= _CACHE_MAX:
+                self._deserialized.clear()
+            self._deserialized[creator] = identity
+        return identity
+
+    def identity(self, creator: bytes, now: datetime | None = None) -> Identity:
+        """Read a creator and check that its organization vouches for it.
+
+        Args:
+            creator: serialized identity as received.
+            now: UTC time to check expiry against; None where a transaction is judged.
+        Raises:
+            WireError: not a ``SerializedIdentity``.
+            IdentityError: unknown organization, no chain, revoked, wrong units, or expired at ``now``.
+        """
+        identity = self.deserialize(creator)
+        self._msp(identity.msp_id).validate(identity, now)
+        return identity
+
+    def satisfies_principal(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
+        """Check a principal by the identity's own MSP.
+
+        Raises:
+            IdentityError: it does not satisfy the principal.
+        """
+        self._msp(identity.msp_id).satisfies_principal(identity, principal)
+
+    def _msp(self, msp_id: str) -> Msp:
+        msp = self.msps.get(msp_id)
+        if msp is None:
+            raise IdentityError(f"organization {msp_id!r} is not a member of this channel")
+        return msp
+
+
+def _parse_config(config: bytes) -> msp_config_pb2.FabricMSPConfig:
+    try:
+        outer = msp_config_pb2.MSPConfig.FromString(config)
+        if outer.type != 0:
+            raise ConfigError(f"MSPConfig.type {outer.type} is not supported; only FABRIC (0) is")
+        inner = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
+    except DecodeError as error:
+        raise ConfigError("MSPConfig: the bytes are not a Fabric MSP configuration") from error
+    if not inner.name:
+        raise ConfigError("FabricMSPConfig.name is empty; name the organization")
+    crypto = inner.crypto_config
+    if crypto.signature_hash_family not in ("", "SHA2") or crypto.identity_identifier_hash_function not in (
+        "",
+        "SHA256",
+    ):
+        raise ConfigError(f"MSP {inner.name}: crypto_config wants another hash than SHA-256, which is not supported")
+    return inner
+
+
+def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> list[msp_principal_pb2.MSPPrincipal]:
+    """Take combined principals apart, at any depth. Source: Fabric msp/mspimpl.go, collectPrincipals."""
+    if principal.principal_classification != _Principal.COMBINED:
+        return [principal]
+    combined = _read(msp_principal_pb2.CombinedPrincipal, principal.principal)
+    if not combined.principals:
+        raise IdentityError("combined principal is empty")
+    return [single for part in combined.principals for single in _single_principals(part)]
+
+
+def _read(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise WireError(f"{kind.__name__}: the principal's bytes are not that message") from error
+
+
+def _msp_id_of(creator: bytes) -> str:
+    try:
+        msp_id: str = identities_pb2.SerializedIdentity.FromString(creator).mspid
+    except DecodeError as error:
+        raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
+    return msp_id
+
+
+def _remember(seen: set[tuple[str, bytes]], identifier: tuple[str, bytes]) -> None:
+    if len(seen) >= _CACHE_MAX:
+        seen.clear()
+    seen.add(identifier)

@@ -1,0 +1,345 @@
+"""Policies: who must have signed. Signature policies, policies over policies, and the tree they stand in.
+
+Rules kept here:
+
+* Evaluation is greedy, without going back, and one signer counts once: the order of signatures and of rules can decide.
+  That is Fabric's algorithm, and every peer must reach the same verdict.
+* Signers are told apart by their certificate, before signatures are checked: the same signer twice is checked once.
+* A signature that does not verify, or an identity no MSP knows, counts as absent; it does not spoil the others.
+* A name that leads nowhere is a policy nobody satisfies.
+
+Source: Fabric 3.1 common/cauthdsl/cauthdsl.go, common/policies/policy.go, implicitmeta.go, bft.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fabric_protos.common import configtx_pb2, policies_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
+from google.protobuf.message import DecodeError
+
+from network.errors import IdentityError, PolicyError, PolicyNotSatisfiedError, SignatureError, WireError
+from network.identity import Identity
+from network.msp import MspManager
+from network.policy_dsl import format_signature_policy, n_out_of, parse_signature_policy
+
+__all__ = [
+    "ImplicitMetaPolicy",
+    "Policy",
+    "PolicyTree",
+    "SignaturePolicy",
+    "SignedData",
+    "bft_block_validation",
+    "bft_quorum",
+    "format_signature_policy",
+    "parse_signature_policy",
+    "valid_signers",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedData:
+    """One signature with what it was made over and by whom.
+
+    Attributes:
+        data: the signed bytes.
+        creator: serialized identity of the signer.
+        signature: as received.
+    """
+
+    data: bytes
+    creator: bytes
+    signature: bytes
+
+
+class Policy(Protocol):
+    """Something signatures can satisfy."""
+
+    def evaluate(self, signed: Sequence[SignedData]) -> None:
+        """Check signatures, then the rule.
+
+        Raises:
+            PolicyNotSatisfiedError: the valid signatures among them do not satisfy the policy.
+        """
+
+    def evaluate_identities(self, identities: Sequence[Identity]) -> None:
+        """Check the rule over signers already verified and told apart.
+
+        Raises:
+            PolicyNotSatisfiedError: they do not satisfy the policy.
+        """
+
+
+def valid_signers(signed: Iterable[SignedData], msps: MspManager) -> list[Identity]:
+    """Return the signers whose signatures verify, each once, in the order given.
+
+    Args:
+        signed: signatures as received.
+        msps: the channel's organizations.
+    Source: Fabric common/policies/policy.go, SignatureSetToValidIdentities.
+    """
+    signers: dict[tuple[str, bytes], Identity] = {}
+    for item in signed:
+        try:
+            identity = msps.deserialize(item.creator)
+            if identity.identifier not in signers:
+                identity.verify(item.data, item.signature)
+                signers[identity.identifier] = identity
+        except (IdentityError, SignatureError, WireError):
+            # Anyone may add worthless signatures to a message; they must not stop the worthy ones.
+            continue
+    return list(signers.values())
+
+
+class SignaturePolicy:
+    """A rule over signatures: n out of several, down to principals.
+
+    Attributes:
+        envelope: the policy as configured.
+    """
+
+    def __init__(self, envelope: policies_pb2.SignaturePolicyEnvelope, msps: MspManager) -> None:
+        """Compile a policy.
+
+        Args:
+            envelope: rule and principals.
+            msps: the channel's organizations.
+        Raises:
+            PolicyError: a rule is empty or names a principal that is not there.
+        Source: Fabric common/cauthdsl/cauthdsl.go, compile.
+        """
+        if not envelope.HasField("rule"):
+            raise PolicyError("signature policy has no rule")
+        self.envelope = envelope
+        self._msps = msps
+        self._principals = list(envelope.identities)
+        self._rule = _compile(envelope.rule, len(self._principals))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, msps: MspManager) -> SignaturePolicy:
+        """Compile a serialized ``SignaturePolicyEnvelope`` as channel configurations hold it.
+
+        Raises:
+            PolicyError: not such bytes, a version other than 0, or a broken rule.
+        """
+        try:
+            envelope = policies_pb2.SignaturePolicyEnvelope.FromString(data)
+        except DecodeError as error:
+            raise PolicyError("SignaturePolicyEnvelope: the policy's bytes are not that message") from error
+        if envelope.version != 0:
+            raise PolicyError(f"SignaturePolicyEnvelope.version {envelope.version} is unknown; only 0 is")
+        return cls(envelope, msps)
+
+    def evaluate(self, signed: Sequence[SignedData]) -> None:
+        """Check signatures, then the rule; see `Policy`."""
+        self.evaluate_identities(valid_signers(signed, self._msps))
+
+    def evaluate_identities(self, identities: Sequence[Identity]) -> None:
+        """Check the rule over verified signers; see `Policy`."""
+        if not self._holds(self._rule, identities, [False] * len(identities)):
+            raise PolicyNotSatisfiedError(f"{len(identities)} valid signatures do not satisfy the signature policy")
+
+    def _holds(self, rule: _Rule, identities: Sequence[Identity], used: list[bool]) -> bool:
+        """Evaluate one rule; ``used`` marks the signers spent, and is changed even where the rule fails."""
+        if isinstance(rule, int):
+            return self._take_signer(self._principals[rule], identities, used)
+        verified = 0
+        for part in rule.rules:
+            # Each part works on a copy, so that a failed part gives its signers back.
+            attempt = used.copy()
+            if self._holds(part, identities, attempt):
+                verified += 1
+                used[:] = attempt
+        return verified >= rule.n
+
+    def _take_signer(
+        self, principal: msp_principal_pb2.MSPPrincipal, identities: Sequence[Identity], used: list[bool]
+    ) -> bool:
+        """Spend the first unspent signer that satisfies the principal."""
+        for index, identity in enumerate(identities):
+            if used[index]:
+                continue
+            try:
+                self._msps.satisfies_principal(identity, principal)
+            except IdentityError:
+                continue
+            used[index] = True
+            return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    n: int
+    rules: tuple[_Rule, ...]
+
+
+_Rule = int | _Gate
+"""A principal's index, or a gate over rules."""
+
+
+def _compile(rule: policies_pb2.SignaturePolicy, principals: int) -> _Rule:
+    kind = rule.WhichOneof("Type")
+    if kind == "n_out_of":
+        return _Gate(rule.n_out_of.n, tuple(_compile(part, principals) for part in rule.n_out_of.rules))
+    if kind != "signed_by":
+        raise PolicyError("signature policy holds a rule that is neither signed_by nor n_out_of")
+    index: int = rule.signed_by
+    if not 0 <= index < principals:
+        raise PolicyError(f"signature policy names principal {index}, but has {principals}")
+    return index
+
+
+class ImplicitMetaPolicy:
+    """A policy over the policies of one name in all groups below.
+
+    Attributes:
+        name: of the policies below.
+        threshold: how many of them must be satisfied.
+        sub_policies: one for each group below; None where the group has no policy of that name.
+    """
+
+    def __init__(self, name: str, rule: int, sub_policies: Sequence[Policy | None], msps: MspManager) -> None:
+        """Build the policy.
+
+        Args:
+            name: of the policies below.
+            rule: ``ImplicitMetaPolicy.ANY``, ``ALL`` or ``MAJORITY``.
+            sub_policies: one for each group below.
+            msps: the channel's organizations.
+        Raises:
+            PolicyError: an unknown rule.
+        Source: Fabric common/policies/implicitmeta.go, NewImplicitMetaPolicy.
+        """
+        count = len(sub_policies)
+        kinds = policies_pb2.ImplicitMetaPolicy
+        thresholds = {kinds.ANY: 1, kinds.ALL: count, kinds.MAJORITY: count // 2 + 1}
+        if rule not in thresholds:
+            raise PolicyError(f"ImplicitMetaPolicy.rule {rule} is unknown; use ANY, ALL or MAJORITY")
+        self.name = name
+        # Where there are no groups below, nothing is asked for.
+        self.threshold = thresholds[rule] if count else 0
+        self.sub_policies = tuple(sub_policies)
+        self._msps = msps
+
+    def evaluate(self, signed: Sequence[SignedData]) -> None:
+        """Check signatures, then the rule; see `Policy`.
+
+        Each signature is checked once, not once for each policy below: all of them know the same organizations.
+        """
+        self.evaluate_identities(valid_signers(signed, self._msps))
+
+    def evaluate_identities(self, identities: Sequence[Identity]) -> None:
+        """Check the rule over verified signers; see `Policy`."""
+        satisfied = 0
+        for policy in self.sub_policies:
+            if satisfied == self.threshold:
+                return
+            satisfied += policy is not None and _is_satisfied(policy, identities)
+        if satisfied < self.threshold:
+            raise PolicyNotSatisfiedError(
+                f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, "
+                f"{self.threshold} are needed"
+            )
+
+
+def _is_satisfied(policy: Policy, identities: Sequence[Identity]) -> bool:
+    try:
+        policy.evaluate_identities(identities)
+    except PolicyNotSatisfiedError:
+        return False
+    return True
+
+
+class PolicyTree:
+    """The policies of one group of a channel's configuration, and of all groups below.
+
+    Attributes:
+        path: group names from the root, joined by slashes, without one in front ("Channel/Application").
+        groups: tree by name of the group below.
+    """
+
+    def __init__(self, path: str, group: configtx_pb2.ConfigGroup, msps: MspManager) -> None:
+        """Compile all policies of a group, the groups below first.
+
+        Raises:
+            PolicyError: one does not compile; the message names its path.
+        Source: Fabric common/policies/policy.go, NewManagerImpl.
+        """
+        self.path = path
+        self.groups: Mapping[str, PolicyTree] = {
+            name: PolicyTree(f"{path}/{name}", below, msps) for name, below in group.groups.items()
+        }
+        self._policies: dict[str, Policy] = {}
+        for name, configured in group.policies.items():
+            if not configured.HasField("policy"):
+                raise PolicyError(f"policy /{path}/{name} is empty")
+            try:
+                self._policies[name] = self._compile(configured.policy, msps)
+            except PolicyError as error:
+                raise PolicyError(f"policy /{path}/{name}: {error}") from error
+        for name, tree in self.groups.items():
+            self._policies.update({f"{name}/{below}": policy for below, policy in tree._policies.items()})
+
+    def find(self, name: str) -> Policy | None:
+        """Return a policy by absolute ("/Channel/...") or relative name, or None.
+
+        Source: Fabric common/policies/policy.go, GetPolicy.
+        """
+        prefix = f"/{self.path}"
+        if name.startswith("/"):
+            if not name.startswith(prefix):
+                return None
+            name = name[len(prefix) + 1 :]
+        return self._policies.get(name)
+
+    def tree(self, path: Sequence[str]) -> PolicyTree | None:
+        """Return the tree of a group below, or None."""
+        found: PolicyTree | None = self
+        for name in path:
+            found = found.groups.get(name) if found is not None else None
+        return found
+
+    def _compile(self, policy: policies_pb2.Policy, msps: MspManager) -> Policy:
+        if policy.type == policies_pb2.Policy.SIGNATURE:
+            return SignaturePolicy.from_bytes(policy.value, msps)
+        if policy.type != policies_pb2.Policy.IMPLICIT_META:
+            raise PolicyError(f"type {policy.type} is unknown; use SIGNATURE or IMPLICIT_META")
+        try:
+            meta = policies_pb2.ImplicitMetaPolicy.FromString(policy.value)
+        except DecodeError as error:
+            raise PolicyError("ImplicitMetaPolicy: the policy's bytes are not that message") from error
+        below = [tree.find(meta.sub_policy) for tree in self.groups.values()]
+        return ImplicitMetaPolicy(meta.sub_policy, meta.rule, below, msps)
+
+
+def bft_quorum(nodes: int) -> int:
+    """Return how many of the orderers of a Byzantine-tolerant service must sign a block.
+
+    Source: Fabric common/policies/bft.go, ComputeBFTQuorum: half of n + f + 1, rounded up, with f = (n - 1) / 3.
+    """
+    faulty = (nodes - 1) // 3
+    return (nodes + faulty + 2) // 2
+
+
+def bft_block_validation(consenters: Sequence[tuple[str, bytes]]) -> policies_pb2.SignaturePolicyEnvelope:
+    """Return the block validation policy of a Byzantine-tolerant ordering service: a quorum of named certificates.
+
+    Args:
+        consenters: MSP ID and PEM certificate of each orderer, in the configuration's order.
+    Source: Fabric common/policies/bft.go, EncodeBFTBlockVerificationPolicy.
+    """
+    rules = [policies_pb2.SignaturePolicy(signed_by=index) for index in range(len(consenters))]
+    identities = [
+        msp_principal_pb2.MSPPrincipal(
+            principal_classification=msp_principal_pb2.MSPPrincipal.IDENTITY,
+            principal=identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=pem).SerializeToString(),
+        )
+        for msp_id, pem in consenters
+    ]
+    return policies_pb2.SignaturePolicyEnvelope(
+        rule=n_out_of(bft_quorum(len(consenters)), rules), identities=identities
+    )
