@@ -1,0 +1,1 @@
+"""A Hyperledger Fabric peer over PostgreSQL: endorses, pulls ordered blocks, validates, commits, answers clients."""

@@ -1,0 +1,42 @@
+"""Errors of ``node.peer``, one tree.
+
+PeerError
+├── StoreError              the channel's tables cannot be read or written
+│   └── ChannelLockedError  another process commits blocks of this channel to this database
+├── StateError              a contract asked the world state for something Fabric's rules refuse
+│   └── StaleReadError      what a simulation read has changed meanwhile: run it again
+├── ChaincodeError          a chaincode is not defined, not approved, not installed, failed or hung
+└── ChannelStoppedError     a block was refused; nothing after it is committed until an operator acts
+"""
+
+from __future__ import annotations
+
+from node.errors import NodeError
+
+
+class PeerError(NodeError):
+    """Base of the errors of a peer."""
+
+
+class StoreError(PeerError):
+    """The channel's tables cannot be read or written."""
+
+
+class ChannelLockedError(StoreError):
+    """Another process commits blocks of this channel to this database."""
+
+
+class StateError(PeerError):
+    """A contract asked the world state for something that Fabric's rules refuse."""
+
+
+class StaleReadError(StateError):
+    """What a simulation read has changed meanwhile, so it no longer sees one committed height."""
+
+
+class ChaincodeError(PeerError):
+    """A chaincode is not defined, not approved, not installed, failed or hung."""
+
+
+class ChannelStoppedError(PeerError):
+    """A block was refused; nothing after it is committed until an operator acts."""

@@ -1,0 +1,122 @@
+"""A range query of a simulation: rows are taken from the database as a Go peer takes them, and recorded.
+
+A Go peer reads 101 results when the query opens and sends 100 to the chaincode; when those are used up it reads 100
+more, and so on. What it read, not what the contract looked at, stands in the read set; so we do the same, because
+endorsements of different peers must be equal byte for byte.
+
+Source: Fabric core/chaincode/query_response_generator.go; kvledger/txmgmt/txmgr/query_executor.go, resultsItr.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from network.range_query import RangeReads
+from network.rwset import KvRead, RangeQuery
+from node.peer.errors import StateError
+from node.peer.world_state import StateRange, StateValue
+
+BATCH_ROWS = 100
+"""Results a Go peer sends to a chaincode at once; it reads one more to know whether there are more."""
+
+RESULTS_MAX = 100_000
+"""Results of one query after which a Go peer stops (core.yaml, ledger.state.totalQueryLimit)."""
+
+
+class PageSource(Protocol):
+    """Where rows come from: a simulation, which checks that they fit what it read before."""
+
+    async def fetch_page(self, scan: RangeScan, start: bytes, limit: int) -> StateRange: ...
+
+
+class RangeScan:
+    """An open range query: an async iterator of keys and values.
+
+    Args:
+        source: simulation.
+        namespace: chaincode.
+        collection: private collection, '' for public state.
+        start: first key.
+        end: end of the range, exclusive; '' for the end of the namespace.
+        page_size: most results, with a bookmark to go on from; 0 for all.
+    """
+
+    def __init__(
+        self, source: PageSource, namespace: str, collection: str, *, start: str, end: str, page_size: int = 0
+    ) -> None:
+        self.namespace = namespace
+        self.collection = collection
+        self.end = end
+        self.fetched_records_count = 0
+        self.bookmark = ""
+        self._source = source
+        self._start = start
+        self._page_size = page_size
+        self._rows: deque[tuple[bytes, StateValue]] = deque()
+        self._next_key: bytes | None = start.encode()
+        self._ready: deque[tuple[str, bytes]] = deque()
+        self._reads = RangeReads()
+        self._taken = 0
+        self._last_key = ""
+        self._exhausted = False
+        self._closed = False
+
+    async def open(self) -> None:
+        """Take the first results."""
+        if not self._page_size:
+            await self._take(BATCH_ROWS + 1)
+            return
+        await self._take(self._page_size)
+        # The page counts as exhausted up to the end asked for, though more may follow: a quirk of Go peers.
+        self._exhausted = True
+        self.fetched_records_count = self._taken
+        following = await self._next_row()
+        self.bookmark = following[0].decode() if following is not None else ""
+
+    def __aiter__(self) -> RangeScan:
+        return self
+
+    async def __anext__(self) -> tuple[str, bytes]:
+        if self._closed:
+            raise StateError("the query is closed")
+        if len(self._ready) == 1 and not self._exhausted:
+            await self._take(BATCH_ROWS)
+        if not self._ready:
+            raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """Give no more results; a second call does nothing."""
+        self._closed = True
+        self._rows.clear()
+        self._ready.clear()
+
+    def recorded(self) -> RangeQuery:
+        """Return the record of what was taken; call once, at the end of the simulation."""
+        raw, summary = self._reads.finish()
+        last = self.end if self._exhausted else self._last_key
+        return RangeQuery(self._start, last, self._exhausted, raw, summary)
+
+    async def _take(self, count: int) -> None:
+        for _ in range(count):
+            if self._taken == RESULTS_MAX:
+                return
+            row = await self._next_row()
+            if row is None:
+                self._exhausted = True
+                return
+            key, value = row
+            self._last_key = key.decode()
+            self._taken += 1
+            self._reads.add(KvRead(self._last_key, value.version))
+            self._ready.append((self._last_key, value.value))
+
+    async def _next_row(self) -> tuple[bytes, StateValue] | None:
+        while not self._rows:
+            if self._next_key is None:
+                return None
+            page = await self._source.fetch_page(self, self._next_key, (self._page_size or BATCH_ROWS) + 1)
+            self._rows.extend(page.rows)
+            self._next_key = page.next_key
+        return self._rows.popleft()

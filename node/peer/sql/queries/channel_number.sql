@@ -1,0 +1,1 @@
+SELECT channel_no FROM channel.channel WHERE channel_id = %s

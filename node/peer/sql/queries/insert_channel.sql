@@ -1,0 +1,1 @@
+INSERT INTO channel.channel (channel_id) VALUES (%s) ON CONFLICT DO NOTHING
