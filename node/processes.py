@@ -1,8 +1,8 @@
 """The processes of a consortium on one machine: started in order, watched, started again when they die.
 
-A child counts as ready when it accepts connections: ours begin to listen last, when all behind the port is up. One
-that ends is started again after a pause that doubles from 0.2 s to 5 s; a child that never becomes ready stops the whole
-start with the last line of its log.
+A child counts as ready when it accepts connections: ours begin to listen last, when all behind the port is up. One that
+ends is started again after a pause that doubles from 0.2 s to 5 s; one that never becomes ready stops the whole start
+with the last line of its log.
 """
 
 from __future__ import annotations

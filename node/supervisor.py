@@ -1,7 +1,8 @@
 """Runs a whole consortium on one machine: ``dwaybank up`` starts one of these, ``dwaybank down`` ends it.
 
-Order of start: database clusters and orderer · nodes and gateways. Order of stop: the reverse. Only one supervisor may hold a data directory (a lock on ``run/lock``, freed by the kernel when it
-dies). ``run/status.json`` tells the command line how far the start has come and who listens where.
+Order of start: database clusters and orderer · nodes and gateways; order of stop: the reverse. Only one supervisor may
+hold a data directory (a lock on ``run/lock``, freed by the kernel when it dies). ``run/status.json`` tells the command
+line how far the start has come and who listens where.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import signal
 import socket
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,9 +22,10 @@ import structlog
 
 from network.topology import Consortium, Organization
 from node.databases import provision_databases
-from node.errors import ConfigurationError, NodeError, SupervisorError
+from node.errors import NodeError, SupervisorError
 from node.gateway_settings import write_gateway_settings
-from node.home import Home, prepare_home
+from node.home import Home, open_home
+from node.logs import configure_logging
 from node.postgres import ClusterSettings, PostgresCluster
 from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
 
@@ -209,9 +210,10 @@ async def supervise(home: Home, consortium: Consortium) -> int:
     return 1 if failure else 0
 
 
-def main(root: str) -> int:
+def main(root: Path) -> int:
     """Entry of the supervisor's own process: the home exists already."""
-    home, consortium = prepare_home(Path(root), _no_new_consortium, datetime.now(UTC), {})
+    configure_logging()
+    home, consortium = open_home(root)
     try:
         lock = hold_lock(home)
     except SupervisorError as error:
@@ -219,7 +221,3 @@ def main(root: str) -> int:
         return 1
     with lock:
         return asyncio.run(supervise(home, consortium))
-
-
-def _no_new_consortium() -> Consortium:
-    raise ConfigurationError("the supervisor runs an existing home only: use `dwaybank up`")

@@ -1,0 +1,62 @@
+# Plain `make` lists the commands. Everything needs Python 3.11 or newer with its venv module, and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status test test-fast check format proto bench clean
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: $(RUNTIME) ## Set up, run the main job end to end, prove the result
+	@$(BIN)/dwaybank demo
+
+up: $(RUNTIME) ## Start a consortium and leave it running
+	@$(BIN)/dwaybank up
+
+down: $(RUNTIME) ## Stop it; its data stays
+	@$(BIN)/dwaybank down
+
+status: $(RUNTIME) ## Show processes, heights and anchoring
+	@$(BIN)/dwaybank status
+
+test: $(DEVELOPMENT) ## Set up, run all tests this machine allows
+	@$(BIN)/python -m pytest
+
+test-fast: $(DEVELOPMENT) ## Run the tests that need no consortium
+	@$(BIN)/python -m pytest tests/unit tests/property
+
+check: $(DEVELOPMENT) ## Format, lint, types, bindings: before each commit
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@PATH="$(abspath $(BIN)):$$PATH" proto/check
+
+format: $(DEVELOPMENT) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+proto: $(DEVELOPMENT) ## Regenerate network/pb from proto/
+	@PATH="$(abspath $(BIN)):$$PATH" proto/generate
+
+bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the virtual environment and caches; never a data directory
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(RUNTIME): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "venv is missing: install your system's python3-venv"; exit 1; }
+	@echo "Installing (wheels only, versions and hashes from requirements.lock) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(DEVELOPMENT): $(RUNTIME) requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-dev.lock
+	@touch $@

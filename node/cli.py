@@ -1,0 +1,56 @@
+"""The command line, ``dwaybank``: one small module for each group of commands in ``node/commands``.
+
+Errors of ours end as one sentence on standard error and exit status 1; anything else is a fault of the program and is
+reported with an id under which the log holds the details.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import uuid
+from pathlib import Path
+
+import typer
+
+from node.commands import audit, books, consortium, processes
+
+app = typer.Typer(
+    name="dwaybank",
+    help="Private double-entry books in PostgreSQL, proved on a shared, Hyperledger-Fabric-compatible ledger.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+consortium.register(app)
+books.register(app)
+audit.register(app)
+processes.register(app)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the one place where errors become words for a person
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    if type(error).__module__.split(".")[0] in {"node", "network", "ledger"}:
+        print(f"dwaybank: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    fault = uuid.uuid4().hex[:8]
+    folder = Path(os.environ.get("DWAYBANK_FAULTS", "/tmp"))  # noqa: S108 - a place every user may write
+    path = folder / f"dwaybank-fault-{fault}.log"
+    try:
+        path.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        logging.getLogger(__name__).exception("unexpected error %s", fault)
+    print(f"dwaybank: unexpected error {fault}: the details are in {path}; please report it", file=sys.stderr)  # noqa: T201
+    return 2

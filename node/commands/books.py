@@ -1,0 +1,229 @@
+"""``dwaybank account|post|balance|statement|import``: one organization's books, through its own node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
+
+if TYPE_CHECKING:
+    from network.pb.dwaybank.ledger.v1 import ledger_pb2
+    from node.own_node import OwnNode
+
+AccountArgument = Annotated[str, typer.Argument(help="Account reference, e.g. cash-vault-EUR.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    panel = "Books"
+    account = typer.Typer(help="Open and list accounts.", no_args_is_help=True)
+    account.command("open", help="Open an account.")(open_account)
+    account.command("list", help="List accounts.")(list_accounts)
+    app.add_typer(account, name="account", rich_help_panel=panel)
+    app.command("import", help="Post a bank statement file and reconcile it.", rich_help_panel=panel)(import_statement)
+    app.command("post", help="Post one journal entry of two postings.", rich_help_panel=panel)(post)
+    app.command("balance", help="Show an account's balance.", rich_help_panel=panel)(balance)
+    app.command("statement", help="List an account's postings, newest first.", rich_help_panel=panel)(statement)
+
+
+def open_account(
+    account: AccountArgument,
+    asset: Annotated[str, typer.Option(help="Asset code, e.g. EUR.")] = "EUR",
+    normal_side: Annotated[
+        str, typer.Option(help="debit (assets, expenses) or credit (liabilities, income).")
+    ] = "credit",
+    floor_minor: Annotated[str, typer.Option(help="Lowest balance in minor units; empty for none.")] = "0",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Open an account; opening the same one again changes nothing."""
+    from node.errors import ConfigurationError
+    from node.own_node import LEDGER, ledger_pb2
+
+    sides = {"debit": ledger_pb2.SIDE_DEBIT, "credit": ledger_pb2.SIDE_CREDIT}
+    if normal_side not in sides:
+        raise ConfigurationError(f"--normal-side {normal_side}: write debit or credit")
+    request = ledger_pb2.OpenAccountRequest(
+        account=account, asset=asset, normal_side=sides[normal_side], floor_minor=floor_minor
+    )
+
+    async def run(node: OwnNode) -> None:
+        reply = await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
+        typer.echo(f"{reply.account.account}: {'opened' if reply.created else 'was open already'}")
+
+    with_node(home, org, run)
+
+
+def list_accounts(
+    prefix: Annotated[str, typer.Argument(help="Only references that begin with this.")] = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List accounts in order of their references."""
+    from google.protobuf.json_format import MessageToDict
+
+    from node.own_node import LEDGER, ledger_pb2
+
+    async def run(node: OwnNode) -> None:
+        token = ""
+        while True:
+            request = ledger_pb2.ListAccountsRequest(prefix=prefix, page_size=200, page_token=token)
+            reply = await node.call(LEDGER, "ListAccounts", request, ledger_pb2.ListAccountsResponse)
+            for account in reply.accounts:
+                if as_json:
+                    typer.echo(json.dumps(MessageToDict(account, preserving_proto_field_name=True)))
+                else:
+                    typer.echo(
+                        f"{account.account:<40} {_money(account.balance_minor, account.asset):>24} {account.status}"
+                    )
+            token = reply.next_page_token
+            if not token:
+                return
+
+    with_node(home, org, run)
+
+
+def post(
+    debit: Annotated[str, typer.Option(help="Account to debit.")],
+    credit: Annotated[str, typer.Option(help="Account to credit.")],
+    amount: Annotated[str, typer.Option(help="Amount in the asset's units, e.g. 12.50.")],
+    description: Annotated[str, typer.Option(help="Stays in the books.")] = "",
+    key: Annotated[str, typer.Option(help="UUID that names the entry; made up when absent.")] = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Post one entry; the same key again returns the first outcome."""
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from ledger.money import parse_decimal
+    from node.errors import NodeError
+    from node.own_node import LEDGER, ledger_pb2
+
+    effective = Timestamp()
+    effective.FromDatetime(datetime.now(UTC))
+
+    async def run(node: OwnNode) -> None:
+        facts = await _account(node, debit)
+        minor = str(parse_decimal(amount, _scale(facts.asset), "--amount"))
+        entry = ledger_pb2.NewEntry(
+            idempotency_key=key or str(uuid.uuid4()),
+            postings=[
+                ledger_pb2.Posting(account=debit, side=ledger_pb2.SIDE_DEBIT, amount_minor=minor),
+                ledger_pb2.Posting(account=credit, side=ledger_pb2.SIDE_CREDIT, amount_minor=minor),
+            ],
+            effective_at=effective,
+            description=description,
+        )
+        request = ledger_pb2.PostEntriesRequest(entries=[entry])
+        reply = await node.call(LEDGER, "PostEntries", request, ledger_pb2.PostEntriesResponse)
+        result = reply.results[0]
+        if result.code not in {"posted", "exists"}:
+            raise NodeError(f"entry refused: {result.code}: {result.message}")
+        typer.echo(f"{result.code}: entry {result.seq}, {result.decision} (key {entry.idempotency_key})")
+
+    with_node(home, org, run)
+
+
+def balance(
+    account: AccountArgument, org: OrgOption = "dwaybank", home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Show balance, held and available money of one account."""
+    from google.protobuf.json_format import MessageToDict
+
+    async def run(node: OwnNode) -> None:
+        facts = await _account(node, account)
+        if as_json:
+            typer.echo(json.dumps(MessageToDict(facts, preserving_proto_field_name=True)))
+            return
+        typer.echo(
+            f"{facts.account} ({facts.status}): balance {_money(facts.balance_minor, facts.asset)}, "
+            f"held {_money(facts.held_minor, facts.asset)}, available {_money(facts.available_minor, facts.asset)}"
+        )
+
+    with_node(home, org, run)
+
+
+def statement(
+    account: AccountArgument,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Lines to show.")] = 50,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List an account's postings with the balance after each."""
+    from google.protobuf.json_format import MessageToDict
+
+    from node.own_node import LEDGER, ledger_pb2
+
+    async def run(node: OwnNode) -> None:
+        facts = await _account(node, account)
+        shown, token = 0, ""
+        while shown < limit:
+            request = ledger_pb2.GetStatementRequest(
+                account=account, page_size=min(200, limit - shown), page_token=token
+            )
+            reply = await node.call(LEDGER, "GetStatement", request, ledger_pb2.GetStatementResponse)
+            for line in reply.lines:
+                if as_json:
+                    typer.echo(json.dumps(MessageToDict(line, preserving_proto_field_name=True)))
+                else:
+                    side = "debit" if line.side == ledger_pb2.SIDE_DEBIT else "credit"
+                    typer.echo(
+                        f"{line.effective_at.ToDatetime():%Y-%m-%d}  entry {line.seq:>8}  {side:<6} "
+                        f"{_money(line.amount_minor, facts.asset):>18} "
+                        f"{_money(line.balance_after_minor, facts.asset):>18}"
+                        f"  {line.description}"
+                    )
+            shown += len(reply.lines)
+            token = reply.next_page_token
+            if not token:
+                return
+
+    with_node(home, org, run)
+
+
+def import_statement(
+    statement_file: Annotated[Path, typer.Argument(metavar="FILE", help="Bank statement file.")],
+    mapping: Annotated[Path, typer.Option(help="YAML file that explains the statement's columns.")],
+    breaks: Annotated[Path | None, typer.Option(help="Write every reconciliation break here (CSV).")] = None,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Post every movement of a statement file, then compare its recorded balances with the books."""
+    from node.statement_import import import_and_reconcile
+
+    opened, consortium, organization = find(home, org)
+    report = asyncio.run(import_and_reconcile(opened, consortium, organization, statement_file, mapping, breaks))
+    typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.sentence())
+    if report.refused:
+        raise typer.Exit(1)
+
+
+async def _account(node: OwnNode, reference: str) -> ledger_pb2.Account:
+    from node.own_node import LEDGER, ledger_pb2
+
+    reply = await node.call(
+        LEDGER, "GetAccount", ledger_pb2.GetAccountRequest(account=reference), ledger_pb2.GetAccountResponse
+    )
+    return reply.account
+
+
+def _scale(asset: str) -> int:
+    from ledger.money import KNOWN_ASSETS
+
+    return KNOWN_ASSETS[asset].scale if asset in KNOWN_ASSETS else 0
+
+
+def _money(minor: str, asset: str) -> str:
+    from ledger.money import format_decimal
+
+    return f"{format_decimal(int(minor or '0'), _scale(asset))} {asset}"

@@ -1,0 +1,70 @@
+"""``dwaybank up|down|status|demo``: a whole consortium on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node.commands.options import HomeOption, JsonOption, home_path
+
+BasePortOption = Annotated[
+    int | None, typer.Option("--base-port", min=1024, max=65000, help="First of the ports used (7050 unless taken).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    panel = "Consortium"
+    app.command("up", help="Start the consortium and leave it running.", rich_help_panel=panel)(up)
+    app.command("down", help="Stop the consortium; its data stays.", rich_help_panel=panel)(down)
+    app.command("status", help="Show processes, heights and anchoring.", rich_help_panel=panel)(status)
+    app.command("demo", help="Run the main job from nothing and prove every step.", rich_help_panel=panel)(demo)
+
+
+def up(
+    home: HomeOption = None,
+    base_port: BasePortOption = None,
+    database_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Use a PostgreSQL server of your own: ORGANIZATION=URL of a role that may create roles."),
+    ] = None,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop the consortium on Ctrl-C.")] = False,
+) -> None:
+    """Start the consortium; a second time continues the same chain."""
+    from node.start import start_consortium
+
+    start_consortium(home_path(home), base_port, database_url or [], foreground)
+
+
+def down(home: HomeOption = None) -> None:
+    """Stop the consortium."""
+    from node.start import stop_consortium
+
+    typer.echo(stop_consortium(home_path(home)))
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show what runs, and how far the chain and the anchoring are."""
+    from node.status import consortium_status, print_status
+
+    found = consortium_status(home_path(home))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_status(found)
+    raise typer.Exit(0 if found["state"] == "running" else 1)
+
+
+def demo(
+    keep: Annotated[Path | None, typer.Option(help="Keep the data directory here instead of a temporary one.")] = None,
+    statement: Annotated[Path | None, typer.Option(help="Bank statement file to import.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Mapping file that explains the statement file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write every check and figure as JSON here.")] = None,
+) -> None:
+    """Run the main job from nothing: import, pay, anchor, prove, tamper, audit."""
+    from node.demo.run import run_demo
+
+    raise typer.Exit(run_demo(keep, statement, mapping, report))

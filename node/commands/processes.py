@@ -1,0 +1,47 @@
+"""``dwaybank node|orderer|gateway``: one process in the foreground, as a service manager or a container runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file, as `dwaybank up` writes it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    panel = "Processes"
+    app.command("node", help="Run one organization's node.", rich_help_panel=panel)(run_node)
+    app.command("orderer", help="Run the ordering service.", rich_help_panel=panel)(run_orderer)
+    app.command("gateway", help="Run one bank's gateway for customers.", rich_help_panel=panel)(run_gateway)
+    app.command("supervise", hidden=True)(run_supervisor)
+
+
+def run_node(config: ConfigOption) -> None:
+    """Run one organization's node."""
+    from node.process import run
+
+    raise typer.Exit(run(config))
+
+
+def run_orderer(config: ConfigOption) -> None:
+    """Run the ordering service."""
+    from node.orderer_process import run
+
+    raise typer.Exit(run(config))
+
+
+def run_gateway(config: ConfigOption) -> None:
+    """Run one bank's gateway; it is a room of its own, so this process becomes that program."""
+    os.execv(sys.executable, [sys.executable, "-m", "gateway", "--config", str(config)])  # noqa: S606 - our own program
+
+
+def run_supervisor(home: Annotated[Path, typer.Option("--home")]) -> None:
+    """Run a consortium in the foreground (``dwaybank up`` starts this)."""
+    from node.supervisor import main
+
+    raise typer.Exit(main(home))

@@ -1,0 +1,209 @@
+"""``up`` and ``down``: starts the supervisor in the background and waits until it says that all runs, or why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from network.topology import BASE_PORT, Consortium, default_consortium
+from node.errors import ConfigurationError, SupervisorError
+from node.home import Home, open_home, prepare_home
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 60.0
+
+console = Console()
+
+
+def start_consortium(root: Path, base_port: int | None, database_urls: list[str], foreground: bool) -> None:
+    """Start the consortium in ``root``, made there where absent, and print who listens where.
+
+    Raises:
+        NodeError: one sentence about what stands in the way.
+    """
+    home, consortium = ensure_home(root, base_port, parse_database_urls(database_urls))
+    if running_pid(home) is not None:
+        console.print(f"The consortium in {home.root} is running already.")
+        print_addresses(home, consortium)
+        return
+    if foreground:
+        os.execv(sys.executable, [sys.executable, "-m", "node", "supervise", "--home", str(home.root)])  # noqa: S606
+    with console.status("starting") as spinner:
+        launch_supervisor(home, on_step=spinner.update)
+    print_addresses(home, consortium)
+
+
+def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]) -> tuple[Home, Consortium]:
+    """Return the home in ``root``, made with free ports where absent.
+
+    Raises:
+        ConfigurationError: another ``--base-port`` than the one this home was made with.
+    """
+    home, consortium = prepare_home(
+        root, lambda: default_consortium(base_port or free_base_port()), datetime.now(UTC), database_urls
+    )
+    if base_port is not None and consortium.orderer.port != base_port:
+        raise ConfigurationError(
+            f"{home.root} was made with --base-port {consortium.orderer.port}: "
+            "use that, or another --home (addresses stand in the channel's configuration)"
+        )
+    return home, consortium
+
+
+def launch_supervisor(home: Home, on_step: Any = None) -> None:
+    """Start the supervisor and return when everything runs.
+
+    Args:
+        home: an existing home.
+        on_step: called with a few words whenever the start has come further.
+    Raises:
+        SupervisorError: with the sentence the supervisor gave.
+    """
+    status_file = home.run / "status.json"
+    home.run.mkdir(exist_ok=True)
+    status_file.unlink(missing_ok=True)
+    with (home.logs / "supervisor.log").open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        status = read_status(home)
+        if status.get("state") == "running":
+            return
+        if process.poll() is not None:
+            reason = read_status(home).get("error") or f"see {home.logs / 'supervisor.log'}"
+            raise SupervisorError(f"the consortium did not start: {reason}")
+        if on_step is not None and status.get("step"):
+            on_step(status["step"])
+        time.sleep(0.03)
+    process.terminate()
+    raise SupervisorError(f"the consortium did not start within {START_TIMEOUT_S:.0f} s: see {home.logs}")
+
+
+def stop_consortium(root: Path) -> str:
+    """Stop the consortium in ``root`` and return the sentence to print."""
+    home, _ = open_home(root)
+    pid = running_pid(home)
+    if pid is None:
+        return f"The consortium in {home.root} is not running."
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if running_pid(home) is None:
+            return f"Stopped. The data stays in {home.root}; `dwaybank up` continues the same chain."
+        time.sleep(0.05)
+    raise SupervisorError(
+        f"process {pid} did not stop within {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
+    )
+
+
+def running_pid(home: Home) -> int | None:
+    """Return the supervisor's process id while it holds the home's lock, else None."""
+    import fcntl
+
+    lock_file = home.run / "lock"
+    if not lock_file.exists():
+        return None
+    with lock_file.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(read_status(home).get("pid", 0)) or None
+    return None
+
+
+def read_status(home: Home) -> dict[str, Any]:
+    """Return what the supervisor last wrote; empty before it wrote anything."""
+    try:
+        content: dict[str, Any] = json.loads((home.run / "status.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content
+
+
+def parse_database_urls(values: list[str]) -> dict[str, str]:
+    """Return URLs by organization from ``ORGANIZATION=URL`` texts.
+
+    Raises:
+        ConfigurationError: naming the text that has another form.
+    """
+    urls = {}
+    for value in values:
+        organization, separator, url = value.partition("=")
+        if not separator or not url.startswith(("postgresql://", "postgres://")):
+            raise ConfigurationError(
+                f"--database-url for {organization or 'no organization'}: "
+                "write ORGANIZATION=postgresql://user:password@host/database"
+            )
+        urls[organization] = url
+    return urls
+
+
+def free_base_port() -> int:
+    """Return the first base port, from the default on, whose whole range is free.
+
+    Raises:
+        ConfigurationError: no range is free.
+    """
+    for base in range(BASE_PORT, 60_000, 100):
+        if all(_is_free(port) for port in default_consortium(base).ports()):
+            return base
+    raise ConfigurationError("no free range of ports was found: name one with --base-port")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def print_addresses(home: Home, consortium: Consortium) -> None:
+    """Print who listens where and what to try next."""
+    from rich.table import Table
+
+    table = Table(title=f"Channel {consortium.channel}", title_justify="left")
+    for heading in ("organization", "node (gRPC, mutual TLS)", "customers (HTTP)", "PostgreSQL", "connection profile"):
+        table.add_column(heading, overflow="fold")
+    for member in consortium.organizations:
+        table.add_row(
+            f"{member.display_name} ({member.msp_id})",
+            f"127.0.0.1:{member.node_port}",
+            f"http://127.0.0.1:{member.gateway_port}/docs" if member.gateway_port else "-",
+            "your own server"
+            if home.secret(member, "administrator.url").exists()
+            else f"127.0.0.1:{member.postgres_port}",
+            str(home.organization(member) / "connection-profile.json"),
+        )
+    console.print(table)
+    console.print(f"Orderer: 127.0.0.1:{consortium.orderer.port} · data, keys and logs: {home.root}")
+    first = consortium.organizations[0].name
+    console.print(
+        "Try next:\n"
+        f"  dwaybank status --home {home.root}\n"
+        "  dwaybank import fixtures/statements/dwaybank-2026-09.csv --mapping fixtures/mappings/dwaybank.yaml"
+        f" --home {home.root}\n"
+        f"  dwaybank anchor status --org {first} --home {home.root}\n"
+        f"  dwaybank audit search --org regulator --home {home.root}\n"
+        f"  dwaybank down --home {home.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
