@@ -24,6 +24,7 @@ from network.rpc.port import (
     ServerTls,
     StatusCode,
     Unary,
+    certificate_hash,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "ServerTls",
     "StatusCode",
     "Unary",
+    "certificate_hash",
 ]

@@ -10,7 +10,8 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -18,7 +19,7 @@ import grpc.aio
 
 from network.errors import RpcError
 from network.rpc.grpc_status import to_rpc_error
-from network.rpc.port import MESSAGE_BYTES_MAX, ClientTls, StatusCode
+from network.rpc.port import MESSAGE_BYTES_MAX, ClientTls, StatusCode, certificate_hash
 
 
 class Channel:
@@ -46,6 +47,13 @@ class Channel:
         self._closed = False
         self._methods: dict[tuple[str, str], Any] = {}
 
+    @property
+    def tls_certificate_hash(self) -> bytes:
+        """SHA-256 of the client's own TLS certificate (DER), as Fabric binds requests to it; empty without one."""
+        if self._tls is None or self._tls.certificate_pem is None:
+            return b""
+        return certificate_hash(self._tls.certificate_pem)
+
     async def unary(self, path: str, request: bytes, timeout_s: float | None) -> bytes:
         """Make a call of one request and one reply.
 
@@ -64,17 +72,20 @@ class Channel:
             raise to_rpc_error(error) from error
         return reply
 
-    async def server_stream(self, path: str, request: bytes, timeout_s: float | None) -> AsyncIterator[bytes]:
+    async def server_stream(self, path: str, request: bytes, timeout_s: float | None) -> AsyncGenerator[bytes, None]:
         """Make a call of one request and yield its replies.
 
         Raises:
             RpcError: the call failed, at any reply.
         """
         call = self._method("unary_stream", path)(request, timeout=timeout_s)
-        async for reply in _replies(call):
-            yield reply
+        async with aclosing(_replies(call)) as replies:
+            async for reply in replies:
+                yield reply
 
-    async def bidi(self, path: str, requests: AsyncIterator[bytes], timeout_s: float | None) -> AsyncIterator[bytes]:
+    async def bidi(
+        self, path: str, requests: AsyncIterator[bytes], timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
         """Send ``requests`` as they come and yield the replies; the call's sending side closes when they end.
 
         Raises:
@@ -84,8 +95,9 @@ class Channel:
         call = self._method("stream_stream", path)(timeout=timeout_s)
         sender = asyncio.create_task(_send(call, requests))
         try:
-            async for reply in _replies(call):
-                yield reply
+            async with aclosing(_replies(call)) as replies:
+                async for reply in replies:
+                    yield reply
         except asyncio.CancelledError:
             # A request source that failed cancels the call; what the caller must see is that failure.
             if sender.done() and not sender.cancelled() and (cause := sender.exception()) is not None:
@@ -121,7 +133,7 @@ class Channel:
         return self._channel
 
 
-async def _replies(call: Any) -> AsyncIterator[bytes]:
+async def _replies(call: Any) -> AsyncGenerator[bytes, None]:
     try:
         while (reply := await call.read()) is not grpc.aio.EOF:
             yield reply

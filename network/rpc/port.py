@@ -10,6 +10,8 @@ Rules
 from __future__ import annotations
 
 import enum
+import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -99,3 +101,13 @@ class ClientTls:
     def __repr__(self) -> str:
         """Name the kind of TLS and nothing of the key."""
         return f"ClientTls(mutual={self.certificate_pem is not None})"
+
+
+def certificate_hash(certificate_pem: bytes) -> bytes:
+    """Return the SHA-256 of the first certificate's DER form.
+
+    Source: Fabric common/util, ExtractCertificateHashFromContext.
+    """
+    end = b"-----END CERTIFICATE-----"
+    first = certificate_pem[: certificate_pem.index(end) + len(end)].decode("ascii")
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[first.index("-----BEGIN") :])).digest()

@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from network.errors import NetworkError, RpcError
-from network.rpc import Call, Channel, ClientTls, Server, ServerTls, StatusCode
+from network.rpc import Call, Channel, ClientTls, Server, ServerTls, StatusCode, certificate_hash
 
 Connect = Callable[[Server], Awaitable[Channel]]
 
@@ -221,7 +221,7 @@ async def test_leaving_a_stream_early_closes_the_handlers_generator(connect: Con
     channel = await connect(server)
     replies = channel.server_stream("/t.T/Endless", b"", None)
     assert await anext(replies) == b"x"
-    await replies.aclose()  # type: ignore[attr-defined]
+    await replies.aclose()
     await asyncio.wait_for(closed.wait(), 5)
 
 
@@ -348,7 +348,7 @@ async def test_health_and_reflection_answer_on_the_same_port(connect: Connect) -
     watch = channel.server_stream("/grpc.health.v1.Health/Watch", b"", 5)
     first = health_pb2.HealthCheckResponse.FromString(await anext(watch))
     assert first.status == health_pb2.HealthCheckResponse.SERVING
-    await watch.aclose()  # type: ignore[attr-defined]
+    await watch.aclose()
 
     async def ask() -> AsyncIterator[bytes]:
         yield reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
@@ -474,3 +474,12 @@ async def test_server_ending_a_stream_while_the_client_writes_never_costs_a_repl
                 replies.append(reply)  # noqa: PERF401 - replies before the failure count
         assert caught.value.code == StatusCode.UNAVAILABLE
         assert replies == [b"0"]
+
+
+def test_certificate_hash_is_of_the_first_certificates_der() -> None:
+    authority = Authority("ours")
+    certificate, key = authority.issue("client")
+    expected = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256())
+    assert Channel("localhost:1", ClientTls(authority.pem, certificate, key)).tls_certificate_hash == expected
+    assert certificate_hash(certificate + authority.pem) == expected
+    assert Channel("localhost:1", ClientTls(authority.pem)).tls_certificate_hash == b""

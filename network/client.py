@@ -1,0 +1,535 @@
+"""An asyncio client of Fabric's Gateway service: invoke chaincode, follow events and blocks.
+
+It works with any peer that serves ``gateway.Gateway`` (Fabric 2.4 and later, and this project's node), and uses nothing
+of this project but ``network``.
+
+Example:
+    channel = rpc.Channel("localhost:7051", rpc.ClientTls(roots_pem, certificate_pem, key_pem))
+    identity = SigningIdentity.from_msp_folder(Path("users/User1@bank.test/msp"), "BankMSP")
+    client = GatewayClient(channel, identity, "anchors")
+    balance = await client.evaluate("basic", "GetBalance", "alice")
+    committed = await client.submit("basic", "Transfer", "alice", "bob", "250")
+    print(committed.tx_id, committed.block_number, committed.result)
+    async for event in client.chaincode_events("basic", start_block=0):
+        print(event.block_number, event.name, event.payload)
+    await channel.close()
+
+Rules
+- A failure tells its stage: ``EndorseError`` (nothing happened), ``SubmitError`` (the orderer refused it, or its
+  answer is unknown), ``CommitStatusError`` (it may yet commit), ``CommitError`` (it committed as invalid). All carry
+  the transaction id, and ``error_details`` reads what single peers said.
+- What the gateway hands back to sign is compared with what was proposed: it cannot have another transaction signed.
+- Keys may stay elsewhere: give an ``OfflineIdentity``, take ``message`` of each stage's object to the key, and pass the
+  signature to the next stage.
+
+Source: hyperledger/fabric-protos gateway/gateway.proto and peer/events.proto; fabric-gateway's documented behaviour.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import events_pb2, proposal_pb2, transaction_pb2
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+from network import rpc
+from network.envelope import NEWEST_BLOCK, Signer, parse_transaction, seek_envelope
+from network.errors import (
+    CommitError,
+    CommitStatusError,
+    EndorseError,
+    GatewayError,
+    IdentityError,
+    RpcError,
+    SubmitError,
+)
+from network.identity import serialize_identity
+from network.proposal import NONCE_BYTES, new_proposal, parse_proposal, signed_proposal
+
+SERVICE = "/gateway.Gateway/"
+DELIVER = "/protos.Deliver/"
+
+StageError = TypeVar("StageError", bound=GatewayError)
+Clock = Callable[[], datetime]
+
+
+class OfflineIdentity:
+    """An identity whose private key is elsewhere; every stage then needs the signature passed in."""
+
+    def __init__(self, msp_id: str, certificate_pem: bytes) -> None:
+        self.msp_id = msp_id
+        self.creator = serialize_identity(msp_id, certificate_pem)
+
+    def sign(self, message: bytes) -> bytes:
+        """Refuse.
+
+        Raises:
+            IdentityError: always.
+        """
+        raise IdentityError(f"the key of this identity of {self.msp_id} is offline; pass the signature of each stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds each stage may take; the defaults are those the official clients' documentation recommends."""
+
+    evaluate_s: float = 5.0
+    endorse_s: float = 15.0
+    submit_s: float = 5.0
+    commit_status_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A transaction proposed.
+
+    Args:
+        tx_id: transaction id.
+        message: what the creator signs (ECDSA over its SHA-256, low-S).
+    """
+
+    tx_id: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTransaction:
+    """A transaction endorsed, ready to be signed and submitted.
+
+    Args:
+        tx_id: transaction id.
+        result: what the contract returned to the endorsers; it takes effect only if the transaction commits.
+        message: what the creator signs.
+    """
+
+    tx_id: str
+    result: bytes
+    message: bytes
+
+
+class SubmittedTransaction(NamedTuple):
+    """A transaction the ordering service has accepted; its outcome is still open."""
+
+    tx_id: str
+    result: bytes
+
+
+class CommitStatus(NamedTuple):
+    """How a transaction ended: ``code`` is its ``TxValidationCode``, 0 for VALID."""
+
+    tx_id: str
+    code: int
+    block_number: int
+
+
+class CommittedTransaction(NamedTuple):
+    """A transaction committed as VALID."""
+
+    tx_id: str
+    block_number: int
+    result: bytes
+
+
+class ChaincodeEvent(NamedTuple):
+    """The event one VALID transaction set."""
+
+    block_number: int
+    tx_id: str
+    chaincode: str
+    name: str
+    payload: bytes
+
+
+class ErrorDetail(NamedTuple):
+    """What one peer or orderer said."""
+
+    address: str
+    msp_id: str
+    message: str
+
+
+class GatewayClient:
+    """A client of one channel through one peer's gateway.
+
+    Args:
+        channel: connection to the peer; remains the caller's to close.
+        identity: who signs; ``SigningIdentity``, ``OfflineIdentity``, or anything with ``creator`` and ``sign``.
+        channel_id: Fabric channel.
+        now: clock for the headers' timestamps.
+        random_bytes: source of nonces.
+        timeouts: see ``Timeouts``.
+    """
+
+    def __init__(
+        self,
+        channel: rpc.Channel,
+        identity: Signer,
+        channel_id: str,
+        now: Clock = lambda: datetime.now(UTC),
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.channel_id = channel_id
+        self._channel = channel
+        self._identity = identity
+        self._now = now
+        self._random_bytes = random_bytes
+        self._timeouts = timeouts or Timeouts()
+
+    # --- transactions ------------------------------------------------------------------------------------------
+
+    def propose(
+        self, chaincode: str, function: str, *args: bytes | str, transient: Mapping[str, bytes] | None = None
+    ) -> Proposal:
+        """Return a proposal to call ``function``; nothing is sent. Text arguments are encoded as UTF-8."""
+        encoded = [arg.encode() if isinstance(arg, str) else arg for arg in (function, *args)]
+        nonce = self._random_bytes(NONCE_BYTES)
+        tx_id, message = new_proposal(
+            self.channel_id, chaincode, encoded, self._identity.creator, nonce, self._now(), transient or {}
+        )
+        return Proposal(tx_id, message)
+
+    async def evaluate(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        target_organizations: Sequence[str] = (),
+    ) -> bytes:
+        """Return what the function returns on one peer; nothing is ordered.
+
+        Raises:
+            GatewayError: the function refused, or no peer could run it.
+        """
+        proposal = self.propose(chaincode, function, *args, transient=transient)
+        return await self.evaluate_proposal(proposal, target_organizations=target_organizations)
+
+    async def evaluate_proposal(
+        self, proposal: Proposal, signature: bytes | None = None, *, target_organizations: Sequence[str] = ()
+    ) -> bytes:
+        """Return what a proposal returns on one peer; ``signature`` is over ``proposal.message``.
+
+        Raises:
+            GatewayError: the function refused, or no peer could run it.
+        """
+        request = gateway_pb2.EvaluateRequest(
+            transaction_id=proposal.tx_id,
+            channel_id=self.channel_id,
+            proposed_transaction=self._signed_proposal(proposal, signature),
+            target_organizations=target_organizations,
+        )
+        reply = await self._call("Evaluate", request, self._timeouts.evaluate_s, proposal.tx_id, GatewayError)
+        return bytes(_parse(gateway_pb2.EvaluateResponse, reply, proposal.tx_id, GatewayError).result.payload)
+
+    async def endorse(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        endorsing_organizations: Sequence[str] = (),
+    ) -> PreparedTransaction:
+        """Collect the endorsements a call of ``function`` needs.
+
+        Raises:
+            EndorseError: the function refused, or no sufficient set of peers answered alike.
+        """
+        proposal = self.propose(chaincode, function, *args, transient=transient)
+        return await self.endorse_proposal(proposal, endorsing_organizations=endorsing_organizations)
+
+    async def endorse_proposal(
+        self, proposal: Proposal, signature: bytes | None = None, *, endorsing_organizations: Sequence[str] = ()
+    ) -> PreparedTransaction:
+        """Collect the endorsements a proposal needs; ``signature`` is over ``proposal.message``.
+
+        Raises:
+            EndorseError: the function refused, or no sufficient set of peers answered alike.
+        """
+        signed = self._signed_proposal(proposal, signature)
+        request = gateway_pb2.EndorseRequest(
+            transaction_id=proposal.tx_id,
+            channel_id=self.channel_id,
+            proposed_transaction=signed,
+            endorsing_organizations=endorsing_organizations,
+        )
+        reply = await self._call("Endorse", request, self._timeouts.endorse_s, proposal.tx_id, EndorseError)
+        prepared = _parse(gateway_pb2.EndorseResponse, reply, proposal.tx_id, EndorseError).prepared_transaction
+        result = _check_prepared(prepared, signed, proposal.tx_id)
+        return PreparedTransaction(proposal.tx_id, result, prepared.payload)
+
+    async def submit_prepared(
+        self, prepared: PreparedTransaction, signature: bytes | None = None
+    ) -> SubmittedTransaction:
+        """Have an endorsed transaction ordered; ``signature`` is over ``prepared.message``.
+
+        Raises:
+            SubmitError: it was refused, or whether it was accepted is unknown.
+        """
+        if signature is None:
+            signature = self._identity.sign(prepared.message)
+        request = gateway_pb2.SubmitRequest(
+            transaction_id=prepared.tx_id,
+            channel_id=self.channel_id,
+            prepared_transaction=common_pb2.Envelope(payload=prepared.message, signature=signature),
+        )
+        await self._call("Submit", request, self._timeouts.submit_s, prepared.tx_id, SubmitError)
+        return SubmittedTransaction(prepared.tx_id, prepared.result)
+
+    def commit_status_message(self, tx_id: str) -> bytes:
+        """Return what an offline key must sign to ask for a transaction's outcome."""
+        request = gateway_pb2.CommitStatusRequest(
+            transaction_id=tx_id, channel_id=self.channel_id, identity=self._identity.creator
+        )
+        return bytes(request.SerializeToString())
+
+    async def commit_status(self, tx_id: str, signature: bytes | None = None) -> CommitStatus:
+        """Wait until the peer has committed a transaction, and return how it ended.
+
+        Args:
+            tx_id: transaction id.
+            signature: over ``commit_status_message(tx_id)``, for an offline identity.
+        Raises:
+            CommitStatusError: the outcome could not be learned in time; the transaction may yet commit.
+        """
+        message = self.commit_status_message(tx_id)
+        if signature is None:
+            signature = self._identity.sign(message)
+        request = gateway_pb2.SignedCommitStatusRequest(request=message, signature=signature)
+        timeout_s = self._timeouts.commit_status_s
+        reply = await self._call("CommitStatus", request, timeout_s, tx_id, CommitStatusError)
+        status = _parse(gateway_pb2.CommitStatusResponse, reply, tx_id, CommitStatusError)
+        return CommitStatus(tx_id, status.result, status.block_number)
+
+    async def submit_async(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        endorsing_organizations: Sequence[str] = (),
+    ) -> SubmittedTransaction:
+        """Have a call endorsed and ordered, without waiting for its outcome; ``commit_status`` tells it.
+
+        Raises:
+            EndorseError: see ``endorse``.
+            SubmitError: see ``submit_prepared``.
+        """
+        prepared = await self.endorse(
+            chaincode, function, *args, transient=transient, endorsing_organizations=endorsing_organizations
+        )
+        return await self.submit_prepared(prepared)
+
+    async def submit(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        endorsing_organizations: Sequence[str] = (),
+    ) -> CommittedTransaction:
+        """Call ``function`` and return once its writes are committed.
+
+        Raises:
+            EndorseError: see ``endorse``.
+            SubmitError: see ``submit_prepared``.
+            CommitStatusError: see ``commit_status``.
+            CommitError: it was committed as invalid; ``validation_code`` says why.
+        """
+        submitted = await self.submit_async(
+            chaincode, function, *args, transient=transient, endorsing_organizations=endorsing_organizations
+        )
+        status = await self.commit_status(submitted.tx_id)
+        if status.code != transaction_pb2.VALID:
+            name = validation_code_name(status.code)
+            raise CommitError(
+                f"transaction {submitted.tx_id} was committed as {name} ({status.code}) in block {status.block_number}",
+                submitted.tx_id,
+                status.code,
+            )
+        return CommittedTransaction(submitted.tx_id, status.block_number, submitted.result)
+
+    # --- events and blocks -------------------------------------------------------------------------------------
+
+    async def chaincode_events(
+        self, chaincode: str, *, start_block: int | None = None, after_tx_id: str = ""
+    ) -> AsyncGenerator[ChaincodeEvent, None]:
+        """Yield the events of VALID transactions in block order, for ever.
+
+        Args:
+            chaincode: whose events.
+            start_block: first block; ``None`` for the next one to be committed.
+            after_tx_id: the last transaction already dealt with in ``start_block``, so that resuming from a
+                checkpoint neither repeats nor misses an event.
+        Raises:
+            GatewayError: the stream ended; resume from the last event dealt with.
+        """
+        request = gateway_pb2.ChaincodeEventsRequest(
+            channel_id=self.channel_id,
+            chaincode_id=chaincode,
+            identity=self._identity.creator,
+            after_transaction_id=after_tx_id,
+        )
+        if start_block is None:
+            request.start_position.next_commit.SetInParent()
+        else:
+            request.start_position.specified.number = start_block
+            request.start_position.specified.SetInParent()
+        message = request.SerializeToString()
+        signed = gateway_pb2.SignedChaincodeEventsRequest(request=message, signature=self._identity.sign(message))
+        try:
+            stream = self._channel.server_stream(f"{SERVICE}ChaincodeEvents", signed.SerializeToString(), None)
+            async with aclosing(stream) as replies:
+                async for reply in replies:
+                    for event in _events(reply):
+                        yield event
+        except RpcError as error:
+            raise _stage_error(GatewayError, error, "", "chaincode events") from error
+
+    async def blocks(
+        self, start: int | None = None, *, stop: int | None = None
+    ) -> AsyncGenerator[common_pb2.Block, None]:
+        """Yield blocks with their transactions' validation codes, from ``start`` (``None``: the newest) to ``stop``.
+
+        Raises:
+            GatewayError: the peer refused the request, or the stream broke.
+        """
+        async with aclosing(self._deliver("Deliver", start, stop)) as replies:
+            async for reply in replies:
+                yield reply.block
+
+    async def filtered_blocks(
+        self, start: int | None = None, *, stop: int | None = None
+    ) -> AsyncGenerator[events_pb2.FilteredBlock, None]:
+        """Yield blocks reduced to transaction ids, validation codes and event names; see ``blocks``.
+
+        Raises:
+            GatewayError: the peer refused the request, or the stream broke.
+        """
+        async with aclosing(self._deliver("DeliverFiltered", start, stop)) as replies:
+            async for reply in replies:
+                yield reply.filtered_block
+
+    async def _deliver(self, method: str, start: int | None, stop: int | None) -> AsyncGenerator[Any, None]:
+        envelope = seek_envelope(
+            self.channel_id,
+            self._identity,
+            nonce=self._random_bytes(NONCE_BYTES),
+            timestamp=self._now(),
+            start=start,
+            tls_cert_hash=self._channel.tls_certificate_hash,
+            stop=NEWEST_BLOCK if stop is None else stop,
+        )
+        requests = _once(envelope.SerializeToString())
+        try:
+            async with aclosing(self._channel.bidi(DELIVER + method, requests, None)) as replies:
+                async for reply in replies:
+                    response = _parse(events_pb2.DeliverResponse, reply, "", GatewayError)
+                    if response.WhichOneof("Type") != "status":
+                        yield response
+                    elif response.status == common_pb2.SUCCESS:
+                        return
+                    else:
+                        raise _deliver_refused(method, response.status)
+        except RpcError as error:
+            raise _stage_error(GatewayError, error, "", "blocks") from error
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _signed_proposal(self, proposal: Proposal, signature: bytes | None) -> proposal_pb2.SignedProposal:
+        if signature is None:
+            signature = self._identity.sign(proposal.message)
+        return proposal_pb2.SignedProposal(proposal_bytes=proposal.message, signature=signature)
+
+    async def _call(self, method: str, request: Any, timeout_s: float, tx_id: str, stage: type[StageError]) -> bytes:
+        try:
+            return await self._channel.unary(SERVICE + method, request.SerializeToString(), timeout_s)
+        except RpcError as error:
+            raise _stage_error(stage, error, tx_id, method) from error
+
+
+def error_details(error: GatewayError | RpcError) -> tuple[ErrorDetail, ...]:
+    """Return what single peers or orderers said of a failure; empty when the gateway added nothing."""
+    found = []
+    try:
+        for packed in status_pb2.Status.FromString(error.details).details:
+            detail = gateway_pb2.ErrorDetail()
+            if packed.Is(gateway_pb2.ErrorDetail.DESCRIPTOR) and packed.Unpack(detail):
+                found.append(ErrorDetail(detail.address, detail.msp_id, detail.message))
+    except DecodeError:
+        return ()
+    return tuple(found)
+
+
+def validation_code_name(code: int) -> str:
+    """Return Fabric's name of a ``TxValidationCode``, e.g. ``MVCC_READ_CONFLICT``."""
+    try:
+        return str(transaction_pb2.TxValidationCode.Name(code))
+    except ValueError:
+        return f"code {code}"
+
+
+def _check_prepared(prepared: common_pb2.Envelope, signed: proposal_pb2.SignedProposal, tx_id: str) -> bytes:
+    """Return the transaction's result, after making sure that it is the one proposed."""
+    proposal = parse_proposal(signed_proposal(signed.proposal_bytes, signed.signature))
+    transaction = parse_transaction(prepared.SerializeToString())
+    if transaction.header_flag or transaction.body_flag:
+        raise EndorseError("the gateway returned a transaction that is not well-formed; do not trust it", tx_id)
+    payload = common_pb2.Payload.FromString(prepared.payload)
+    same_header = (
+        payload.header.SerializeToString() == common_pb2.Header.FromString(proposal.header).SerializeToString()
+    )
+    if not same_header or transaction.chaincode_proposal_payload != proposal.payload_for_transaction:
+        raise EndorseError("the gateway returned another transaction than the one proposed; do not trust it", tx_id)
+    try:
+        return bytes(proposal_pb2.ChaincodeAction.FromString(transaction.action).response.payload)
+    except DecodeError as error:
+        raise EndorseError("the gateway returned a transaction without a readable result", tx_id) from error
+
+
+def _stage_error(stage: type[StageError], error: RpcError, tx_id: str, what: str) -> StageError:
+    said = "; ".join(f"{d.msp_id} at {d.address}: {d.message}" for d in error_details(error))
+    text = f"{what} failed: {error.message}" + (f" ({said})" if said else "")
+    return stage(text, tx_id, error.code, error.details)
+
+
+def _deliver_refused(method: str, status: int) -> GatewayError:
+    code = {
+        common_pb2.BAD_REQUEST: rpc.StatusCode.INVALID_ARGUMENT,
+        common_pb2.FORBIDDEN: rpc.StatusCode.PERMISSION_DENIED,
+        common_pb2.NOT_FOUND: rpc.StatusCode.NOT_FOUND,
+        common_pb2.SERVICE_UNAVAILABLE: rpc.StatusCode.UNAVAILABLE,
+    }.get(status, rpc.StatusCode.UNKNOWN)
+    try:
+        name = common_pb2.Status.Name(status)
+    except ValueError:
+        name = "an unknown status"
+    return GatewayError(f"{method} failed: the peer answered {name} ({status})", "", code)
+
+
+def _parse(kind: Any, data: bytes, tx_id: str, stage: type[StageError]) -> Any:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise stage(f"the gateway's reply is not a {kind.DESCRIPTOR.name}", tx_id) from error
+
+
+def _events(reply: bytes) -> list[ChaincodeEvent]:
+    batch = _parse(gateway_pb2.ChaincodeEventsResponse, reply, "", GatewayError)
+    return [
+        ChaincodeEvent(batch.block_number, event.tx_id, event.chaincode_id, event.event_name, event.payload)
+        for event in batch.events
+    ]
+
+
+async def _once(request: bytes) -> AsyncIterator[bytes]:
+    yield request
