@@ -52,7 +52,8 @@ def anchor_status(org: OrgOption = "dwaybank", home: HomeOption = None, as_json:
             return
         typer.echo(
             f"{status.msp_id} on channel {status.channel_id}: {status.posted_seq} posted, {status.sealed_size} "
-            f"sealed, {status.anchored_size} anchored in {status.checkpoint_count} checkpoints, {status.attested_size} attested\n"
+            f"sealed, {status.anchored_size} anchored in {status.checkpoint_count} checkpoints, "
+            f"{status.attested_size} attested\n"
             f"block height {status.block_height}, commit hash {status.commit_hash.hex()}\n"
             f"from posting to anchored: p50 {status.lag_p50_ms} ms, p95 {status.lag_p95_ms} ms"
         )
