@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ledger.errors import InvalidValueError
 from ledger.money import Asset
 
-_REFERENCE = re.compile(r"^[A-Za-z0-9:_.\-]{1,64}$")
+_REFERENCE = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
 
 
 class Side(enum.IntEnum):
@@ -74,6 +74,6 @@ def check_reference(reference: str, field: str = "account") -> str:
     Raises:
         InvalidValueError: empty, over 64 characters, or with other characters than letters, digits and ``:-_.``.
     """
-    if not _REFERENCE.match(reference) or reference.endswith("\n"):
+    if not _REFERENCE.fullmatch(reference):
         raise InvalidValueError(field, reference, 'use 1 to 64 letters, digits, ":", "-", "_" or "."')
     return reference

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 from ledger.errors import InvalidValueError
 
-AMOUNT_MAX = 2**62
-"""Largest amount and largest balance either way, in minor units."""
+AMOUNT_MAX = 2**62 - 1
+"""Largest amount and largest balance either way, in minor units: twice it still fits 64 bits."""
 
 SCALE_MAX = 18
 """Most decimal digits an asset may have (Ether's)."""
 
-_MINOR = re.compile(r"^[1-9][0-9]{0,18}$")
-_SIGNED_MINOR = re.compile(r"^(0|-?[1-9][0-9]{0,18})$")
-_DECIMAL = re.compile(r"^(-?)([0-9]{1,19})(?:\.([0-9]{1,18}))?$")
+_MINOR = re.compile(r"[1-9][0-9]{0,18}")
+_SIGNED_MINOR = re.compile(r"(0|-?[1-9][0-9]{0,18})")
+_DECIMAL = re.compile(r"(-?)([0-9]{1,19})(?:\.([0-9]{1,18}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def parse_amount_minor(text: str, field: str) -> int:
     Raises:
         InvalidValueError: not a plain positive whole number, or above ``AMOUNT_MAX``.
     """
-    if not _MINOR.match(text) or int(text) > AMOUNT_MAX:
+    if not _MINOR.fullmatch(text) or int(text) > AMOUNT_MAX:
         raise InvalidValueError(field, text, f"give a whole number of minor units from 1 to {AMOUNT_MAX}")
     return int(text)
 
@@ -54,7 +54,7 @@ def parse_balance_minor(text: str, field: str) -> int:
     Raises:
         InvalidValueError: not a plain whole number, or beyond ±``AMOUNT_MAX``.
     """
-    if not _SIGNED_MINOR.match(text) or abs(int(text)) > AMOUNT_MAX:
+    if not _SIGNED_MINOR.fullmatch(text) or abs(int(text)) > AMOUNT_MAX:
         raise InvalidValueError(field, text, f"give a whole number of minor units within ±{AMOUNT_MAX}")
     return int(text)
 
@@ -70,7 +70,7 @@ def parse_decimal(text: str, scale: int, field: str, point: str = ".") -> int:
     Raises:
         InvalidValueError: other characters, digits beyond the scale, or beyond ±``AMOUNT_MAX``.
     """
-    match = _DECIMAL.match(text if point == "." else text.replace(".", "?").replace(point, "."))
+    match = _DECIMAL.fullmatch(text if point == "." else text.replace(".", "?").replace(point, "."))
     if match is None:
         raise InvalidValueError(field, text, f"give digits with at most one {point!r}")
     sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""

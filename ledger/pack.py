@@ -1,0 +1,184 @@
+"""Packs columns of a batch into PostgreSQL's binary array form, several times faster than value by value.
+
+Source: PostgreSQL src/backend/utils/adt/arrayfuncs.c, array_recv: dimensions, null flag, element type, length, lower
+bound, then each element with its length (-1 for null).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg.abc import AdaptContext
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+_HEADER = struct.Struct("!iiIii")
+_NULL = b"\xff\xff\xff\xff"
+
+
+class Packed:
+    """An array ready for the wire.
+
+    Args:
+        data: the elements, each with its length.
+        count: number of elements.
+        nullable: true where an element may be null.
+    """
+
+    __slots__ = ("data",)
+    array_type: ClassVar[int]
+    element_type: ClassVar[int]
+
+    def __init__(self, data: bytes, count: int, nullable: bool = False) -> None:
+        dimensions = 1 if count else 0
+        self.data = _HEADER.pack(dimensions, int(nullable), self.element_type, count, 1)[: 20 if count else 12] + data
+
+
+class PackedInt2(Packed):
+    """``smallint[]``"""
+
+    array_type = 1005
+    element_type = 21
+
+
+class PackedInt4(Packed):
+    """``integer[]``"""
+
+    array_type = 1007
+    element_type = 23
+
+
+class PackedInt8(Packed):
+    """``bigint[]``"""
+
+    array_type = 1016
+    element_type = 20
+
+
+class PackedBytes(Packed):
+    """``bytea[]``"""
+
+    array_type = 1001
+    element_type = 17
+
+
+class PackedText(Packed):
+    """``text[]``"""
+
+    array_type = 1009
+    element_type = 25
+
+
+class PackedUuid(Packed):
+    """``uuid[]``"""
+
+    array_type = 2951
+    element_type = 2950
+
+
+class PackedTime(Packed):
+    """``timestamptz[]``"""
+
+    array_type = 1185
+    element_type = 1184
+
+
+_POSTGRES_EPOCH_US = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970: where PostgreSQL's timestamps begin."""
+
+
+def _integers(values: Sequence[int], code: str, size: int) -> bytes:
+    count = len(values)
+    flat = [size] * (2 * count)
+    flat[1::2] = values
+    return struct.pack("!" + f"i{code}" * count, *flat)
+
+
+def pack_int2(values: Sequence[int]) -> PackedInt2:
+    """Return ``smallint[]``."""
+    return PackedInt2(_integers(values, "h", 2), len(values))
+
+
+def pack_int4(values: Sequence[int]) -> PackedInt4:
+    """Return ``integer[]``."""
+    return PackedInt4(_integers(values, "i", 4), len(values))
+
+
+def pack_int8(values: Sequence[int]) -> PackedInt8:
+    """Return ``bigint[]``."""
+    return PackedInt8(_integers(values, "q", 8), len(values))
+
+
+def pack_times(values_us: Sequence[int]) -> PackedTime:
+    """Return ``timestamptz[]`` from microseconds since 1970 UTC."""
+    return PackedTime(_integers([value - _POSTGRES_EPOCH_US for value in values_us], "q", 8), len(values_us))
+
+
+def _same_length(values: Sequence[bytes], size: int) -> bytes:
+    length = size.to_bytes(4, "big")
+    return length + length.join(values) if values else b""
+
+
+def pack_uuids(values: Sequence[bytes]) -> PackedUuid:
+    """Return ``uuid[]`` from 16-byte values."""
+    return PackedUuid(_same_length(values, 16), len(values))
+
+
+def pack_hashes(values: Sequence[bytes]) -> PackedBytes:
+    """Return ``bytea[]`` from values of 32 bytes each."""
+    return PackedBytes(_same_length(values, 32), len(values))
+
+
+def _any_length(values: Sequence[bytes | None]) -> bytes:
+    parts: list[bytes] = []
+    for value in values:
+        if value is None:
+            parts.append(_NULL)
+        else:
+            parts += (len(value).to_bytes(4, "big"), value)
+    return b"".join(parts)
+
+
+def pack_bytes(values: Sequence[bytes | None]) -> PackedBytes:
+    """Return ``bytea[]``; None is null."""
+    return PackedBytes(_any_length(values), len(values), nullable=True)
+
+
+def pack_texts(values: Sequence[str | None]) -> PackedText:
+    """Return ``text[]``; None is null."""
+    encoded = [value.encode() if value is not None else None for value in values]
+    return PackedText(_any_length(encoded), len(values), nullable=True)
+
+
+def pack_optional_uuids(values: Sequence[bytes | None]) -> PackedUuid:
+    """Return ``uuid[]``; None is null."""
+    return PackedUuid(_any_length(values), len(values), nullable=True)
+
+
+class _PackedDumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, obj: Any) -> bytes:
+        packed: bytes = obj.data
+        return packed
+
+
+def _dumper(kind: type[Packed]) -> type[Dumper]:
+    return type(f"{kind.__name__}Dumper", (_PackedDumper,), {"oid": kind.array_type})
+
+
+_DUMPERS = {
+    kind: _dumper(kind)
+    for kind in (PackedInt2, PackedInt4, PackedInt8, PackedBytes, PackedText, PackedUuid, PackedTime)
+}
+
+
+def register(connection: psycopg.Connection[Any]) -> None:
+    """Teach a connection to send packed arrays."""
+    context: AdaptContext = connection
+    for kind, dumper in _DUMPERS.items():
+        assert context.adapters is not None
+        context.adapters.register_dumper(kind, dumper)

@@ -1,0 +1,30 @@
+"""Brings the schema ``ledger`` of a database up to date: tables forward only, functions and views as they are today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from ledger.migrate import apply_migrations
+from ledger.queries import SQL_FOLDER, texts
+
+_LOCK = 0x1ED6E4
+"""Two processes that start at once must not replace the same function at once."""
+
+
+def migrate(connection: psycopg.Connection[Any]) -> None:
+    """Make the database ready for the books; safe to repeat at every start.
+
+    Args:
+        connection: open connection outside a transaction, of a role that owns the schema and may create roles.
+    Raises:
+        MigrationError: a migration changed after it ran, or failed.
+    """
+    apply_migrations(connection, "ledger", SQL_FOLDER / "migrations")
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        for folder in ("functions", "views"):
+            for _, text in texts(folder):
+                connection.execute(text)
+        connection.execute((SQL_FOLDER / "grants.sql").read_bytes())

@@ -1,0 +1,7 @@
+-- Accounts as they stand.
+CREATE OR REPLACE VIEW ledger.account_view AS
+SELECT account.id, account.reference, asset.code AS asset, asset.scale, account.normal_side,
+    CASE account.status WHEN 1 THEN 'open' WHEN 2 THEN 'frozen' ELSE 'closed' END AS status,
+    account.balance, account.held, account.floor, account.posting_count, account.opened_at
+FROM ledger.account
+JOIN ledger.asset ON asset.id = account.asset_id;
