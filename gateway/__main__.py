@@ -1,0 +1,79 @@
+"""Runs a gateway: ``python -m gateway --config FILE``; SIGTERM or SIGINT finishes what is under way and ends with 0."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from gateway.app import create_app
+from gateway.config import GatewayConfig, load_config
+from gateway.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 10
+"""Time for requests under way when the gateway is asked to stop."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until asked to stop.
+
+    Args:
+        arguments: command line without the program's name; None for the process's own.
+    Returns:
+        0 after a graceful stop, 1 when the gateway could not start, 2 for a bad configuration.
+    """
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="HTTP gateway of a bank's node")
+    parser.add_argument("--config", required=True, type=Path, help="gateway.yaml")
+    try:
+        config = load_config(parser.parse_args(arguments).config)
+        server = _Server(_settings(config))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
+        asyncio.run(server.serve())
+    except SystemExit:
+        sys.stderr.write(f"the gateway could not start on {config.listen.host}:{config.listen.port}; see its log\n")
+        return 1
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully on SIGTERM and SIGINT; the library would raise the signal again after its own stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+def _settings(config: GatewayConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(config),
+        host=config.listen.host,
+        port=config.listen.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Composition root of the gateway: configuration in, application out.
+
+Rules it keeps: nothing connects before the application starts and everything is closed when it ends; every answer says
+that it must not be stored; bodies above 64 KiB are refused before they are read.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import structlog
+from anyio import to_thread
+from fastapi import FastAPI
+from sqlalchemy import Engine, create_engine
+
+from gateway import problems
+from gateway.auth.passwords import Passwords
+from gateway.auth.sessions import Sessions
+from gateway.auth.tokens import AccessTokens, utc_now
+from gateway.config import GatewayConfig, Tls, read_secret
+from gateway.errors import ConfigurationError
+from gateway.guard import Guard
+from gateway.migrate import migrate
+from gateway.node_client import NodeClient
+from gateway.routes import accounts, auth, health, proofs, transfers
+from gateway.services import Services
+from gateway.store import Store
+from gateway.transfers import Transfers
+from network.rpc import Channel, ClientTls
+
+log = structlog.get_logger(__name__)
+
+BODY_BYTES_MAX = 64 * 1024
+CONNECTIONS = 5
+"""Database connections kept open; as many again may be opened for a moment."""
+POOL_TIMEOUT_S = 5.0
+
+
+def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) -> FastAPI:
+    """Build the gateway.
+
+    Args:
+        config: where everything is.
+        now: clock, for tests of what expires.
+    Returns:
+        The ASGI application; its lifespan connects and disconnects.
+    Raises:
+        ConfigurationError: the token secret or a TLS file cannot be used.
+    """
+    secret = read_secret(config.jwt_secret_file)
+    tls = None if config.tls is None else _client_tls(config.tls)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = _engine(config.database_url)
+        channel = Channel(config.node.address, tls, server_name=config.node.server_name)
+        passwords = Passwords(
+            memory_kib=config.password_cost.memory_kib,
+            iterations=config.password_cost.iterations,
+            threads=config.password_cost.threads,
+        )
+        try:
+            await to_thread.run_sync(migrate, engine)
+            app.state.services = _services(config, Store(engine), channel, passwords, secret, now)
+            log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
+            yield
+        finally:
+            passwords.close()
+            await channel.close()
+            await to_thread.run_sync(engine.dispose)
+
+    app = FastAPI(
+        title=f"{config.organization.display_name} gateway",
+        summary="Accounts, balances, payments and their proofs",
+        version="1.0.0",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for routes in (health, auth, accounts, transfers, proofs):
+        app.include_router(routes.router)
+    app.add_middleware(Guard, body_bytes_max=BODY_BYTES_MAX)
+    return app
+
+
+def _services(
+    config: GatewayConfig,
+    store: Store,
+    channel: Channel,
+    passwords: Passwords,
+    secret: bytes,
+    now: Callable[[], datetime],
+) -> Services:
+    node = NodeClient(channel, timeout_s=config.node.timeout_s)
+    access_tokens = AccessTokens(secret, config.organization.msp_id, now)
+    partner_msp_ids = frozenset(partner.msp_id for partner in config.partners)
+    return Services(
+        config=config,
+        store=store,
+        node=node,
+        sessions=Sessions(store, passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
+        access_tokens=access_tokens,
+        transfers=Transfers(store, node, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
+        now=now,
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def _engine(database_url: str) -> Engine:
+    return create_engine(
+        database_url.replace("postgresql://", "postgresql+psycopg://", 1),
+        pool_size=CONNECTIONS,
+        max_overflow=CONNECTIONS,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        hide_parameters=True,  # an error's text must not carry what a customer typed
+        connect_args={"connect_timeout": 5, "application_name": "dwaybank-gateway"},
+    )
+
+
+def _client_tls(tls: Tls) -> ClientTls:
+    try:
+        return ClientTls(tls.roots.read_bytes(), tls.certificate.read_bytes(), tls.key.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"tls: {error.filename} cannot be read: {error.strerror}") from error

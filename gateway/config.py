@@ -1,0 +1,166 @@
+"""The gateway's configuration: one YAML file, read once, checked at once, then frozen.
+
+Rules: every path is taken relative to the file's own folder; an unknown or missing field is refused by name; no other
+module reads files or the environment. The file holds no secret but the database URL: the token secret lies in a file of
+its own (at least 32 bytes).
+
+Example of the file::
+
+    listen: {host: 127.0.0.1, port: 8080}
+    database_url: postgresql://gateway@localhost/dwaybank
+    node: {address: "127.0.0.1:7051"}
+    tls: {certificate: tls/client.crt, key: tls/client.key, roots: tls/ca.crt}
+    jwt_secret_file: secrets/jwt
+    organization: {msp_id: DwaybankMSP, display_name: DwayBank}
+    partners: [{msp_id: PartnerMSP, display_name: Partner Bank}]
+    assets: [{code: EUR, scale: 2}]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.errors import ConfigurationError
+
+SECRET_BYTES_MIN = 32
+"""Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listen(_Part):
+    """Where customers connect."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65_535)
+
+
+class Node(_Part):
+    """The organization's own node; ``server_name`` where its certificate does not carry the address's host."""
+
+    address: str = Field(pattern=r"^\S+:\d{1,5}$")
+    server_name: str | None = None
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+
+class Tls(_Part):
+    """PEM files of the mutual TLS towards the node."""
+
+    certificate: Path
+    key: Path
+    roots: Path
+
+
+class Organization(_Part):
+    """A bank, as its customers and the consortium know it."""
+
+    msp_id: str = Field(pattern=r"^[A-Za-z0-9.-]{1,64}$")
+    display_name: str = Field(min_length=1, max_length=80)
+
+
+class Asset(_Part):
+    """An asset customers may hold: its code in the books and the number of its decimals."""
+
+    code: str = Field(pattern=r"^[A-Z][A-Z0-9]{2,15}$")
+    scale: int = Field(ge=0, le=18)
+
+
+class PasswordCost(_Part):
+    """Argon2id's cost; the default is the OWASP password storage recommendation for one lane."""
+
+    memory_kib: int = Field(default=19_456, ge=8_192)
+    iterations: int = Field(default=2, ge=1)
+    threads: int = Field(default=2, ge=1, le=32)
+    """Passwords hashed at the same time."""
+
+
+class GatewayConfig(BaseSettings):
+    """Everything a gateway needs to know; see the module's example."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    listen: Listen
+    database_url: str = Field(pattern=r"^postgresql://")
+    node: Node
+    tls: Tls | None = None
+    """Absent only where the node listens in the clear on loopback, in tests."""
+    jwt_secret_file: Path
+    organization: Organization
+    partners: tuple[Organization, ...] = ()
+    assets: tuple[Asset, ...] = Field(min_length=1)
+    password_cost: PasswordCost = PasswordCost()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the file alone: an environment variable must not change a bank's gateway unseen."""
+        return (init_settings,)
+
+
+def load_config(path: Path) -> GatewayConfig:
+    """Read and check a configuration file.
+
+    Args:
+        path: YAML file.
+    Returns:
+        The configuration, all paths absolute.
+    Raises:
+        ConfigurationError: unreadable, not YAML, or a field that is wrong; the text names it.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"configuration {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"configuration {path} is not YAML: correct it or let `dwaybank up` write it"
+        ) from error
+    if not isinstance(fields, dict):
+        raise ConfigurationError(f"configuration {path} holds no fields: see the example in the documentation")
+    try:
+        config = GatewayConfig(**fields)
+    except ValidationError as error:
+        raise ConfigurationError(f"configuration {path}: {_first_fault(error)}") from error
+    return _with_absolute_paths(config, path.resolve().parent)
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the token secret.
+
+    Raises:
+        ConfigurationError: unreadable or shorter than 32 bytes.
+    """
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(f"jwt_secret_file {path} cannot be read: {error.strerror}") from error
+    if len(secret) < SECRET_BYTES_MIN:
+        raise ConfigurationError(
+            f"jwt_secret_file {path} holds {len(secret)} bytes: give it at least {SECRET_BYTES_MIN} random ones"
+        )
+    return secret
+
+
+def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
+    tls = config.tls
+    if tls is not None:
+        tls = Tls(certificate=folder / tls.certificate, key=folder / tls.key, roots=folder / tls.roots)
+    return config.model_copy(update={"tls": tls, "jwt_secret_file": folder / config.jwt_secret_file})
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(str(part) for part in fault["loc"])
+    return f"field {field}: {fault['msg']}"

@@ -1,0 +1,55 @@
+"""Registration and sessions."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+
+from gateway.auth.sessions import TokenPair
+from gateway.schemas import CustomerResponse, LoginRequest, RefreshRequest, RegisterRequest, TokenResponse
+from gateway.services import CustomerId, ServicesOf, problems
+from gateway.store import Customer
+
+router = APIRouter(prefix="/v1/auth", tags=["auth"])
+
+
+@router.post("/register", status_code=201, summary="Become a customer", responses=problems(400, 409, 413, 422, 503))
+async def register(body: RegisterRequest, services: ServicesOf) -> CustomerResponse:
+    """Create a customer; sign in afterwards."""
+    return _customer(await services.sessions.register(body.email, body.password, body.display_name))
+
+
+@router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 413, 422, 429, 503))
+async def login(body: LoginRequest, services: ServicesOf, request: Request) -> TokenResponse:
+    """Begin a session; a wrong password and an unknown e-mail address look the same."""
+    sender = request.client.host if request.client is not None else ""
+    return _tokens(await services.sessions.login(body.email, body.password, sender))
+
+
+@router.post("/refresh", summary="Stay signed in", responses=problems(400, 401, 403, 413, 422, 503))
+async def refresh(body: RefreshRequest, services: ServicesOf) -> TokenResponse:
+    """Exchange a refresh token for a new pair; using one twice ends the session."""
+    return _tokens(await services.sessions.refresh(body.refresh_token))
+
+
+@router.post("/logout", status_code=204, summary="Sign out", responses=problems(400, 413, 422, 503))
+async def logout(body: RefreshRequest, services: ServicesOf) -> Response:
+    """End the session of a refresh token."""
+    await services.sessions.logout(body.refresh_token)
+    return Response(status_code=204)
+
+
+@router.get("/me", summary="Who am I", responses=problems(401, 404, 503))
+async def me(customer_id: CustomerId, services: ServicesOf) -> CustomerResponse:
+    """Return the signed-in customer."""
+    return _customer(await to_thread.run_sync(services.store.customer, customer_id))
+
+
+def _customer(customer: Customer) -> CustomerResponse:
+    return CustomerResponse(customer_id=customer.customer_id, email=customer.email, display_name=customer.display_name)
+
+
+def _tokens(pair: TokenPair) -> TokenResponse:
+    return TokenResponse(
+        access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in_s=pair.expires_in_s
+    )

@@ -1,0 +1,357 @@
+"""The gateway's own records in schema ``gateway``: customers, sessions, whose account is whose, and transfer orders.
+
+Rules it keeps:
+
+- Every read of a thing that belongs to somebody names the customer: another's thing is not found.
+- Rotating a refresh token is one database transaction under its family's lock: of two uses at once one is a reuse.
+- An order is claimed by (customer, idempotency key) before anything else happens.
+
+It is synchronous; routes call it in threads. Balances and entries are the node's and are never stored here.
+"""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+
+from gateway.errors import ConflictError, NotFoundError
+
+_schema = MetaData(schema="gateway")
+_time = DateTime(timezone=True)
+_customer = Table(
+    "customer",
+    _schema,
+    Column("customer_id", Uuid, primary_key=True),
+    Column("email", Text),
+    Column("display_name", Text),
+    Column("password_hash", Text),
+    Column("status", Text),
+    Column("created_at", _time),
+)
+_family = Table(
+    "refresh_family",
+    _schema,
+    Column("family_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid),
+    Column("created_at", _time),
+    Column("revoked_at", _time),
+)
+_token = Table(
+    "refresh_token",
+    _schema,
+    Column("token_digest", LargeBinary, primary_key=True),
+    Column("family_id", Uuid),
+    Column("issued_at", _time),
+    Column("expires_at", _time),
+    Column("used_at", _time),
+)
+_failure = Table("login_failure", _schema, Column("subject", LargeBinary), Column("failed_at", _time))
+_account = Table(
+    "customer_account",
+    _schema,
+    Column("account", Text, primary_key=True),
+    Column("customer_id", Uuid),
+    Column("asset", Text),
+    Column("label", Text),
+    Column("opened_at", _time),
+)
+_transfer = Table(
+    "transfer",
+    _schema,
+    Column("transfer_id", Uuid, primary_key=True),
+    Column("customer_id", Uuid),
+    Column("idempotency_key", Uuid),
+    Column("request_digest", LargeBinary),
+    Column("debtor_account", Text),
+    Column("creditor_account", Text),
+    Column("partner_msp_id", Text),
+    Column("asset", Text),
+    Column("amount_minor", Numeric(38, 0)),
+    Column("description", Text),
+    Column("created_at", _time),
+    Column("state", Text),
+    Column("seq", BigInteger),
+    Column("decision", Text),
+    Column("refusal_code", Text),
+    Column("refusal_message", Text),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A registered person."""
+
+    customer_id: uuid.UUID
+    email: str
+    display_name: str
+    password_hash: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """Whose account a reference in the books is."""
+
+    account: str
+    customer_id: uuid.UUID
+    asset: str
+    label: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A customer's order and what became of it, as far as this gateway knows."""
+
+    transfer_id: uuid.UUID
+    customer_id: uuid.UUID
+    idempotency_key: uuid.UUID
+    request_digest: bytes
+    debtor_account: str
+    creditor_account: str
+    partner_msp_id: str | None
+    asset: str
+    amount_minor: int
+    description: str
+    created_at: datetime
+    state: str = "received"
+    seq: int | None = None
+    decision: str | None = None
+    refusal_code: str | None = None
+    refusal_message: str | None = None
+
+
+class RotationOutcome(enum.Enum):
+    """Why a refresh token was not exchanged."""
+
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    REUSED = "reused"
+
+
+class Store:
+    """Reads and writes schema ``gateway``.
+
+    Args:
+        engine: SQLAlchemy engine on psycopg.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def ping(self) -> None:
+        """Ask the database for anything at all."""
+        with self._engine.connect() as connection:
+            connection.execute(select(1))
+
+    def add_customer(self, customer: Customer, created_at: datetime) -> None:
+        """Register a customer.
+
+        Raises:
+            ConflictError: the e-mail address is taken.
+        """
+        values = {
+            "customer_id": customer.customer_id,
+            "email": customer.email,
+            "display_name": customer.display_name,
+            "password_hash": customer.password_hash,
+            "status": customer.status,
+            "created_at": created_at,
+        }
+        with self._engine.begin() as connection:
+            added = insert_or_skip(_customer).values(values).on_conflict_do_nothing(index_elements=["email"])
+            if connection.scalar(added.returning(_customer.c.customer_id)) is None:
+                raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
+
+    def customer_by_email(self, email: str) -> Customer | None:
+        """Return the customer of an e-mail address, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_customer).where(_customer.c.email == email)).one_or_none()
+        return None if row is None else _as_customer(row)
+
+    def customer(self, customer_id: uuid.UUID) -> Customer:
+        """Return a customer.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_customer).where(_customer.c.customer_id == customer_id)).one_or_none()
+        if row is None:
+            raise NotFoundError("no such customer")
+        return _as_customer(row)
+
+    def renew_password_hash(self, customer_id: uuid.UUID, password_hash: str) -> None:
+        """Replace a customer's hash, after a good login with an outdated one."""
+        with self._engine.begin() as connection:
+            chosen = update(_customer).where(_customer.c.customer_id == customer_id)
+            connection.execute(chosen.values(password_hash=password_hash))
+
+    def add_session(self, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
+        """Begin a family of refresh tokens with its first one."""
+        family_id = uuid.uuid4()
+        with self._engine.begin() as connection:
+            family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
+            connection.execute(insert(_family).values(family))
+            token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
+            connection.execute(insert(_token).values(token))
+
+    def rotate(
+        self, token_digest: bytes, new_digest: bytes, now: datetime, expires_at: datetime
+    ) -> uuid.UUID | RotationOutcome:
+        """Exchange a refresh token for its successor; one used before revokes its whole family.
+
+        Returns:
+            The customer, or why there is no exchange.
+        """
+        with self._engine.begin() as connection:
+            family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
+            family = connection.execute(
+                select(_family).where(_family.c.family_id == family_of).with_for_update()
+            ).one_or_none()
+            if family is None:
+                return RotationOutcome.UNKNOWN
+            # Read under the family's lock, so that the second of two uses at once sees the first.
+            token = connection.execute(select(_token).where(_token.c.token_digest == token_digest)).one()
+            if family.revoked_at is not None:
+                return RotationOutcome.REVOKED
+            if token.used_at is not None:
+                chosen = update(_family).where(_family.c.family_id == family.family_id)
+                connection.execute(chosen.values(revoked_at=now))
+                return RotationOutcome.REUSED
+            if token.expires_at <= now:
+                return RotationOutcome.EXPIRED
+            connection.execute(update(_token).where(_token.c.token_digest == token_digest).values(used_at=now))
+            successor = {"token_digest": new_digest, "family_id": family.family_id, "issued_at": now}
+            connection.execute(insert(_token).values(**successor, expires_at=expires_at))
+            customer_id: uuid.UUID = family.customer_id
+            return customer_id
+
+    def revoke_session(self, token_digest: bytes, now: datetime) -> None:
+        """End the session a refresh token belongs to; an unknown one changes nothing."""
+        family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
+        with self._engine.begin() as connection:
+            chosen = update(_family).where(_family.c.family_id == family_of, _family.c.revoked_at.is_(None))
+            connection.execute(chosen.values(revoked_at=now))
+
+    def login_failures(self, subject: bytes, since: datetime) -> tuple[int, datetime | None]:
+        """Return how many logins failed for a subject since a time, and when the oldest of them was."""
+        counted = select(func.count(), func.min(_failure.c.failed_at))
+        with self._engine.connect() as connection:
+            row = connection.execute(counted.where(_failure.c.subject == subject, _failure.c.failed_at > since)).one()
+        return int(row[0]), row[1]
+
+    def add_login_failure(self, subjects: tuple[bytes, ...], now: datetime, kept_for: timedelta) -> None:
+        """Record a failed login and forget the subjects' old ones."""
+        with self._engine.begin() as connection:
+            old = _failure.c.subject.in_(subjects) & (_failure.c.failed_at <= now - kept_for)
+            connection.execute(delete(_failure).where(old))
+            connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
+
+    def add_account(self, account: OwnAccount) -> None:
+        """Record that an account in the books is a customer's."""
+        values = {
+            "account": account.account,
+            "customer_id": account.customer_id,
+            "asset": account.asset,
+            "label": account.label,
+            "opened_at": account.opened_at,
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(_account).values(values))
+
+    def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:
+        """Return a customer's accounts, oldest first."""
+        mine = select(_account).where(_account.c.customer_id == customer_id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(mine.order_by(_account.c.opened_at, _account.c.account)).all()
+        return [_as_account(row) for row in rows]
+
+    def account(self, customer_id: uuid.UUID, account: str) -> OwnAccount:
+        """Return one of the customer's own accounts.
+
+        Raises:
+            NotFoundError: there is none, or it is another customer's.
+        """
+        mine = select(_account).where(_account.c.account == account, _account.c.customer_id == customer_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(mine).one_or_none()
+        if row is None:
+            raise NotFoundError("no such account of yours")
+        return _as_account(row)
+
+    def claim_transfer(self, transfer: Transfer) -> Transfer:
+        """Write an order down, or return the one that holds the same idempotency key already."""
+        values = {column.name: getattr(transfer, column.name) for column in _transfer.columns}
+        claim = insert_or_skip(_transfer).values(values)
+        same_key = (_transfer.c.customer_id == transfer.customer_id) & (
+            _transfer.c.idempotency_key == transfer.idempotency_key
+        )
+        with self._engine.begin() as connection:
+            connection.execute(claim.on_conflict_do_nothing(index_elements=["customer_id", "idempotency_key"]))
+            return _as_transfer(connection.execute(select(_transfer).where(same_key)).one())
+
+    def transfer(self, customer_id: uuid.UUID, transfer_id: uuid.UUID) -> Transfer:
+        """Return one of the customer's own orders.
+
+        Raises:
+            NotFoundError: there is none, or it is another customer's.
+        """
+        mine = select(_transfer).where(_transfer.c.transfer_id == transfer_id, _transfer.c.customer_id == customer_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(mine).one_or_none()
+        if row is None:
+            raise NotFoundError("no such transfer of yours")
+        return _as_transfer(row)
+
+    def record_outcome(self, transfer: Transfer) -> None:
+        """Store what the node answered: state, entry number, decision or refusal."""
+        chosen = update(_transfer).where(_transfer.c.transfer_id == transfer.transfer_id)
+        with self._engine.begin() as connection:
+            connection.execute(
+                chosen.values(
+                    state=transfer.state,
+                    seq=transfer.seq,
+                    decision=transfer.decision,
+                    refusal_code=transfer.refusal_code,
+                    refusal_message=transfer.refusal_message,
+                )
+            )
+
+
+def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
+    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status)
+
+
+def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:
+    return OwnAccount(row.account, row.customer_id, row.asset, row.label, row.opened_at)
+
+
+def _as_transfer(row: Row[*tuple[object, ...]]) -> Transfer:
+    fields = dict(row._mapping)
+    fields["request_digest"] = bytes(row.request_digest)
+    fields["amount_minor"] = int(row.amount_minor)
+    return Transfer(**fields)

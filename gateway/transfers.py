@@ -1,0 +1,200 @@
+"""A customer's transfer, from order to outcome: inside the bank, or to a customer of a partner bank.
+
+Rules it keeps:
+
+- The order is written down under (customer, idempotency key) first; its own random id, never the customer's key, names
+  the entry in the books, so two customers' equal keys cannot meet.
+- The same key with the same order gives the same transfer for ever; with another order it is a conflict.
+- A refusal is final and remembered; anything else that goes wrong leaves the order to be sent again.
+- Only customers' accounts can be credited: the bank's own accounts are out of a customer's reach.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from anyio import to_thread
+
+from gateway.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
+from gateway.node_client import EntryOutcome, InternalTransfer, NodeClient, PartnerPayment, PaymentOutcome
+from gateway.store import Store, Transfer
+
+CUSTOMER_ACCOUNT = re.compile(r"^cust-[a-z2-7]{26}$")
+"""Reference of a customer's account: 128 random bits in base32, so that it can be neither guessed nor linked."""
+FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
+FAILED_STATES = frozenset({"returned", "aborted", "expired"})
+"""States of a partner payment in which the beneficiary has no money and the customer has his back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOrder:
+    """What a customer asks for."""
+
+    debtor_account: str
+    creditor_account: str
+    partner_msp_id: str | None
+    asset: str
+    amount_minor: int
+    description: str
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 that tells whether two orders are the same."""
+        fields = [
+            self.debtor_account,
+            self.creditor_account,
+            self.partner_msp_id,
+            self.asset,
+            str(self.amount_minor),
+            self.description,
+        ]
+        return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).digest()
+
+
+class Transfers:
+    """Carries customers' orders to the node.
+
+    Args:
+        store: the gateway's records.
+        node: the organization's node.
+        partner_msp_ids: banks a transfer may go to.
+        now: clock.
+        new_id: source of transfer ids.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: NodeClient,
+        *,
+        partner_msp_ids: frozenset[str],
+        now: Callable[[], datetime],
+        new_id: Callable[[], uuid.UUID],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._partner_msp_ids = partner_msp_ids
+        self._now = now
+        self._new_id = new_id
+
+    async def submit(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> Transfer:
+        """Carry an order out once, however often it is sent.
+
+        Returns:
+            The transfer as it stands now.
+        Raises:
+            NotFoundError: the debtor account is not the customer's.
+            ConflictError: the key was used for another order.
+            RefusedError: the books or the partner bank refuse it, now and for ever.
+            ForbiddenError: the account is frozen.
+            UnavailableError: the node does not answer; the same request may be sent again.
+        """
+        own = await to_thread.run_sync(self._store.account, customer_id, order.debtor_account)
+        self._check(order, own.asset)
+        claimed = await to_thread.run_sync(
+            self._store.claim_transfer, self._record(customer_id, idempotency_key, order)
+        )
+        if claimed.request_digest != order.digest():
+            raise ConflictError(
+                "idempotency_key_reused", "this Idempotency-Key was used for another transfer: choose a new one"
+            )
+        if claimed.state not in FINAL_STATES:
+            claimed = await self._carry_out(claimed)
+        _raise_refusal(claimed)
+        return claimed
+
+    async def find(self, customer_id: uuid.UUID, transfer_id: uuid.UUID) -> Transfer:
+        """Return one of the customer's own transfers, brought up to date.
+
+        Raises:
+            NotFoundError: there is none, or it is another customer's.
+        """
+        transfer = await to_thread.run_sync(self._store.transfer, customer_id, transfer_id)
+        if transfer.partner_msp_id is None or transfer.state in FINAL_STATES:
+            return transfer
+        try:
+            outcome = await self._node.payment(transfer_id)
+        except NotFoundError:
+            return transfer  # ordered, but the node never heard of it: it stays "received" until it is sent again
+        return await self._remember(_with_payment(transfer, outcome))
+
+    def _check(self, order: TransferOrder, own_asset: str) -> None:
+        if order.asset != own_asset:
+            raise RefusedError("asset_mismatch", f"asset {order.asset}: the debtor account holds {own_asset}")
+        if order.partner_msp_id is not None:
+            if order.partner_msp_id not in self._partner_msp_ids:
+                raise RefusedError("unknown_bank", f"creditor_bank {order.partner_msp_id}: not a bank of this network")
+            return
+        if order.creditor_account == order.debtor_account:
+            raise RefusedError("same_account", "creditor_account: the money is there already, name another account")
+        if not CUSTOMER_ACCOUNT.match(order.creditor_account):
+            raise RefusedError("account_not_found", "creditor_account: no customer of this bank has this account")
+
+    def _record(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> Transfer:
+        return Transfer(
+            transfer_id=self._new_id(),
+            customer_id=customer_id,
+            idempotency_key=idempotency_key,
+            request_digest=order.digest(),
+            debtor_account=order.debtor_account,
+            creditor_account=order.creditor_account,
+            partner_msp_id=order.partner_msp_id,
+            asset=order.asset,
+            amount_minor=order.amount_minor,
+            description=order.description,
+            created_at=self._now(),
+        )
+
+    async def _carry_out(self, transfer: Transfer) -> Transfer:
+        if transfer.partner_msp_id is None:
+            order = InternalTransfer(
+                transfer.transfer_id,
+                transfer.debtor_account,
+                transfer.creditor_account,
+                transfer.amount_minor,
+                transfer.created_at,
+                transfer.description,
+            )
+            return await self._remember(_with_entry(transfer, await self._node.post_transfer(order)))
+        payment = PartnerPayment(
+            transfer.transfer_id,
+            transfer.debtor_account,
+            transfer.partner_msp_id,
+            transfer.creditor_account,
+            transfer.asset,
+            transfer.amount_minor,
+            transfer.description,
+        )
+        return await self._remember(_with_payment(transfer, await self._node.send_payment(payment)))
+
+    async def _remember(self, transfer: Transfer) -> Transfer:
+        await to_thread.run_sync(self._store.record_outcome, transfer)
+        return transfer
+
+
+def _with_entry(transfer: Transfer, outcome: EntryOutcome) -> Transfer:
+    if outcome.is_posted:
+        return replace(transfer, state="posted", seq=outcome.seq, decision=outcome.decision)
+    message = outcome.message or f"the books refuse this transfer: {outcome.code}"
+    return replace(transfer, state="refused", refusal_code=outcome.code, refusal_message=message)
+
+
+def _with_payment(transfer: Transfer, outcome: PaymentOutcome) -> Transfer:
+    changed = replace(transfer, state=outcome.state, seq=outcome.seq or None)
+    if outcome.state not in FAILED_STATES:
+        return changed
+    code = outcome.refusal or outcome.state
+    return replace(changed, refusal_code=code, refusal_message=f"the payment did not reach the other bank: {code}")
+
+
+def _raise_refusal(transfer: Transfer) -> None:
+    if transfer.refusal_code is None:
+        return
+    if transfer.refusal_code == "account_frozen":
+        raise ForbiddenError("account_frozen", "the account is frozen: ask the bank")
+    raise RefusedError(transfer.refusal_code, transfer.refusal_message or transfer.refusal_code)
