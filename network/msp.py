@@ -464,7 +464,7 @@ def _read(kind: Any, data: bytes) -> Any:
     try:
         return kind.FromString(data)
     except DecodeError as error:
-        raise WireError(f"{kind.__name__}: the principal's bytes are not that message") from error
+        raise WireError(f"{kind.DESCRIPTOR.name}: the principal's bytes are not that message") from error
 
 
 def _msp_id_of(creator: bytes) -> str:

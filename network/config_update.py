@@ -1,0 +1,261 @@
+"""Changes to a channel's configuration: who may change which element, and what the result is.
+
+Rules kept here, in Fabric's own order:
+
+1. Every element of the read set stands in the current configuration at the same version.
+2. What the write set gives with another version than the read set is the change; an empty change is refused.
+3. A new element has version 0; a changed one the next version, and the modification policy *of the current* element is
+   satisfied by the update's signatures.
+4. The result is the current configuration overlaid with the change. What a changed group no longer lists is gone.
+
+Left to others: whether the result is a sound configuration (`network.channel_config`).
+
+Source: Fabric 3.1 common/configtx/update.go, configmap.go, validator.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fabric_protos.common import common_pb2, configtx_pb2
+from google.protobuf.message import DecodeError
+
+from network.errors import ConfigError, PolicyNotSatisfiedError
+from network.policy import Policy, PolicyTree, SignedData
+
+ROOT = "Channel"
+"""Name of the root group."""
+
+_ID = re.compile(r"[a-zA-Z0-9.-]{1,249}")
+_ORDERER_CAPABILITIES = ("Value", (ROOT, "Orderer"), "Capabilities")
+
+_Key = tuple[str, tuple[str, ...], str]
+"""Kind ("Group", "Value", "Policy"), path of the group it stands in, own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One group, value or policy of a configuration, apart from what lies below it.
+
+    Attributes:
+        key: kind, path and name.
+        message: the ``ConfigGroup``, ``ConfigValue`` or ``ConfigPolicy``.
+    """
+
+    key: _Key
+    message: configtx_pb2.ConfigGroup | configtx_pb2.ConfigValue | configtx_pb2.ConfigPolicy
+
+    @property
+    def version(self) -> int:
+        """Count of the changes made to this element."""
+        version: int = self.message.version
+        return version
+
+    @property
+    def mod_policy(self) -> str:
+        """Name of the policy that may change it."""
+        name: str = self.message.mod_policy
+        return name
+
+
+def check_element_id(name: str) -> None:
+    """Refuse a name that no element of a configuration may have.
+
+    Raises:
+        ConfigError: empty, longer than 249, ``.``, ``..``, or with characters other than letters, digits, dot and dash.
+    Source: Fabric common/configtx/validator.go, validateConfigID.
+    """
+    if name in (".", "..") or _ID.fullmatch(name) is None:
+        raise ConfigError(f"configuration element {name!r}: use 1 to 249 letters, digits, dots and dashes")
+
+
+def elements_of(group: configtx_pb2.ConfigGroup) -> dict[_Key, Element]:
+    """Lay a tree of groups out flat.
+
+    Args:
+        group: the root group.
+    Raises:
+        ConfigError: an element has a forbidden name.
+    Source: Fabric common/configtx/configmap.go, mapConfig.
+    """
+    found: dict[_Key, Element] = {}
+    _collect(found, (ROOT,), group)
+    return found
+
+
+def authorized_result(
+    channel_id: str, current: configtx_pb2.ConfigGroup, policies: PolicyTree, update: common_pb2.Envelope
+) -> configtx_pb2.ConfigGroup:
+    """Apply an update to a configuration, if its signatures allow it.
+
+    Args:
+        channel_id: the channel it must be for.
+        current: root group in force; not changed.
+        policies: the policies in force.
+        update: envelope of type CONFIG_UPDATE.
+    Returns:
+        the root group after the update.
+    Raises:
+        ConfigError: malformed, for another channel, made for another state of the configuration, or not authorized.
+    Source: Fabric common/configtx/update.go, authorizeUpdate.
+    """
+    update_envelope = update_of(update)
+    config_update = _read(configtx_pb2.ConfigUpdate, update_envelope.config_update)
+    if config_update.channel_id != channel_id:
+        raise ConfigError(f"ConfigUpdate.channel_id is {config_update.channel_id!r}, the channel is {channel_id!r}")
+    existing = elements_of(current)
+    read_set = elements_of(config_update.read_set) if config_update.HasField("read_set") else {}
+    write_set = elements_of(config_update.write_set) if config_update.HasField("write_set") else {}
+    _check_read_set(read_set, existing)
+    change = {key: element for key, element in write_set.items() if not _same_version(read_set.get(key), element)}
+    _check_change(change, existing, policies, signatures_of(update_envelope))
+    # The overlay removes nothing; which elements the result holds is decided by the groups' own lists of members.
+    return _tree((ROOT,), {**existing, **change})
+
+
+def update_of(envelope: common_pb2.Envelope) -> configtx_pb2.ConfigUpdateEnvelope:
+    """Return the update an envelope of type CONFIG_UPDATE carries.
+
+    Raises:
+        ConfigError: malformed, or of another type.
+    Source: Fabric protoutil/txutils.go, EnvelopeToConfigUpdate.
+    """
+    payload = _read(common_pb2.Payload, envelope.payload)
+    header = _read(common_pb2.ChannelHeader, payload.header.channel_header)
+    if header.type != common_pb2.CONFIG_UPDATE:
+        raise ConfigError(f"ChannelHeader.type is {header.type}; an update needs CONFIG_UPDATE (2)")
+    return _read(configtx_pb2.ConfigUpdateEnvelope, payload.data)
+
+
+def signatures_of(update: configtx_pb2.ConfigUpdateEnvelope) -> list[SignedData]:
+    """Return the signatures an update carries, each with the bytes it was made over.
+
+    Raises:
+        ConfigError: a signature header is malformed.
+    Source: Fabric protoutil/signeddata.go, ConfigUpdateEnvelopeAsSignedData.
+    """
+    signed = []
+    for item in update.signatures:
+        header = _read(common_pb2.SignatureHeader, item.signature_header)
+        signed.append(SignedData(item.signature_header + update.config_update, header.creator, item.signature))
+    return signed
+
+
+def _collect(found: dict[_Key, Element], path: tuple[str, ...], group: configtx_pb2.ConfigGroup) -> None:
+    parent, name = path[:-1], path[-1]
+    _add(found, ("Group", parent, name), group)
+    for below, message in group.groups.items():
+        _collect(found, (*path, below), message)
+    for below, message in group.values.items():
+        _add(found, ("Value", path, below), message)
+    for below, message in group.policies.items():
+        _add(found, ("Policy", path, below), message)
+
+
+def _add(
+    found: dict[_Key, Element],
+    key: _Key,
+    message: configtx_pb2.ConfigGroup | configtx_pb2.ConfigValue | configtx_pb2.ConfigPolicy,
+) -> None:
+    check_element_id(key[2])
+    found[key] = Element(key, message)
+
+
+def _check_read_set(read_set: Mapping[_Key, Element], existing: Mapping[_Key, Element]) -> None:
+    for key, element in read_set.items():
+        if key not in existing:
+            raise ConfigError(f"{_name(key)} is in the read set, but not in the configuration")
+        if existing[key].version != element.version:
+            raise ConfigError(
+                f"{_name(key)} is at version {existing[key].version}, the update was made for {element.version}; "
+                "fetch the configuration and make it again"
+            )
+
+
+def _same_version(read: Element | None, written: Element) -> bool:
+    return read is not None and read.version == written.version
+
+
+def _check_change(
+    change: Mapping[_Key, Element],
+    existing: Mapping[_Key, Element],
+    policies: PolicyTree,
+    signed: Sequence[SignedData],
+) -> None:
+    if not change:
+        raise ConfigError("the update changes nothing")
+    for key, element in change.items():
+        _check_mod_policy(element)
+        current = existing.get(key)
+        if current is None:
+            if element.version != 0:
+                raise ConfigError(f"{_name(key)} is new; its version must be 0, not {element.version}")
+            continue
+        if element.version != current.version + 1:
+            raise ConfigError(
+                f"{_name(key)} is at version {current.version}; "
+                f"the next is {current.version + 1}, not {element.version}"
+            )
+        policy = _policy_for(current, policies)
+        if policy is None:
+            raise ConfigError(f"{_name(key)}: its modification policy {current.mod_policy!r} does not exist")
+        try:
+            policy.evaluate(signed)
+        except PolicyNotSatisfiedError as error:
+            raise ConfigError(f"{_name(key)}: {current.mod_policy} must sign the update: {error}") from error
+
+
+def _check_mod_policy(element: Element) -> None:
+    name = element.mod_policy
+    if not name:
+        raise ConfigError(f"{_name(element.key)} has no mod_policy; set one")
+    for part in name.removeprefix("/").split("/"):
+        check_element_id(part)
+
+
+def _policy_for(element: Element, policies: PolicyTree) -> Policy | None:
+    """Find the policy that guards an element: relative names start at its own group."""
+    kind, path, name = element.key
+    if element.mod_policy.startswith("/") or not path:
+        return policies.find(element.mod_policy)
+    tree = policies.tree((*path[1:], name) if kind == "Group" else path[1:])
+    return None if tree is None else tree.find(element.mod_policy)
+
+
+def _tree(path: tuple[str, ...], elements: Mapping[_Key, Element]) -> configtx_pb2.ConfigGroup:
+    """Build the group at a path from the flat elements. Source: Fabric configmap.go, recurseConfigMap."""
+    group = configtx_pb2.ConfigGroup()
+    group.CopyFrom(_at(elements, ("Group", path[:-1], path[-1])).message)
+    for name in list(group.groups):
+        group.groups[name].CopyFrom(_tree((*path, name), elements))
+    for name in list(group.values):
+        group.values[name].CopyFrom(_at(elements, ("Value", path, name)).message)
+    for name in list(group.policies):
+        group.policies[name].CopyFrom(_at(elements, ("Policy", path, name)).message)
+    if _ORDERER_CAPABILITIES in elements:
+        # Fabric heals configurations written by its version 1.0, which left modification policies out.
+        for message in (group, *group.values.values(), *group.policies.values()):
+            message.mod_policy = message.mod_policy or "Admins"
+    return group
+
+
+def _at(elements: Mapping[_Key, Element], key: _Key) -> Element:
+    element = elements.get(key)
+    if element is None:
+        raise ConfigError(f"{_name(key)} is listed by its group, but missing")
+    return element
+
+
+def _name(key: _Key) -> str:
+    kind, path, name = key
+    return f"{kind.lower()} /{'/'.join((*path, name))}"
+
+
+def _read(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise ConfigError(f"{kind.DESCRIPTOR.name}: the update's bytes are not that message") from error
