@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from node.peer.database import Connection, fetch, index_tx_id
+from node.peer.database import Connection, fetch, index_text
 from node.peer.errors import ChannelLockedError, StoreError
 
 
@@ -99,7 +99,7 @@ class BlockStore:
 
     def transactions(self, tx_ids: Sequence[str]) -> dict[str, TransactionRecord]:
         """Return the first occurrence of each id that stands in a committed block, valid or not."""
-        parameters = {"channel": self._channel_no, "tx_ids": [index_tx_id(tx_id) for tx_id in tx_ids]}
+        parameters = {"channel": self._channel_no, "tx_ids": [index_text(tx_id) for tx_id in tx_ids]}
         rows = fetch(self._connection, "known_tx_ids", parameters)
         return {
             tx_ids[ordinal - 1]: TransactionRecord(tx_ids[ordinal - 1], block, tx, code)

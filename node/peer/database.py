@@ -24,8 +24,10 @@ from node.peer.errors import StoreError
 KEY_BYTES_MAX = 1024
 """Longer keys are indexed by their first 1024 bytes and their SHA-256: a B-tree entry has a limit, Fabric has none."""
 
-TX_ID_LENGTH_MAX = 64
-"""Length of a well-formed transaction id; anything longer is never valid and is indexed by its hash."""
+TEXT_LENGTH_MAX = 128
+"""Longest name or transaction id that is indexed as it stands; Fabric's own ids have 64 characters."""
+
+_HASHED = "sha256:"
 
 _OPTIONS = (
     "-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off "
@@ -87,11 +89,12 @@ def long_key(key: bytes) -> bytes:
     return key if len(key) > KEY_BYTES_MAX else b""
 
 
-def index_tx_id(tx_id: str) -> str:
-    """Return the form of a transaction id that the tables are indexed by.
+def index_text(text: str) -> str:
+    """Return the form of a name or transaction id that the tables are indexed by; ordinary ones stand as they are.
 
-    A client may claim any text; NUL cannot stand in a text column and a long text cannot stand in an index.
+    Who submits or endorses a transaction may claim any text, but NUL cannot stand in a text column nor a long text in
+    an index, and no transaction may stop a peer. Different texts keep different forms.
     """
-    if len(tx_id) <= TX_ID_LENGTH_MAX and "\x00" not in tx_id:
-        return tx_id
-    return "sha256:" + hashlib.sha256(tx_id.encode()).hexdigest()
+    if len(text) <= TEXT_LENGTH_MAX and "\x00" not in text and not text.startswith(_HASHED):
+        return text
+    return _HASHED + hashlib.sha256(text.encode()).hexdigest()

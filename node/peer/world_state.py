@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from network.rwset import StateKey, Version
-from node.peer.database import KEY_BYTES_MAX, Connection, fetch, index_key
+from node.peer.database import KEY_BYTES_MAX, Connection, fetch, index_key, index_text
 
 PAGE_ROWS = 1000
 """Rows of a range read at once."""
@@ -74,8 +74,8 @@ class WorldState:
     def _values(self, statement: str, keys: Sequence[StateKey]) -> tuple[list[StateValue | None], int]:
         parameters = {
             "channel": self._channel_no,
-            "namespaces": [key.namespace for key in keys],
-            "collections": [key.collection for key in keys],
+            "namespaces": [index_text(key.namespace) for key in keys],
+            "collections": [index_text(key.collection) for key in keys],
             "keys": [index_key(key.key) for key in keys],
         }
         found: list[StateValue | None] = [None] * len(keys)
@@ -94,8 +94,8 @@ class WorldState:
         height = 0
         parameters = {
             "channel": self._channel_no,
-            "namespace": namespace,
-            "collection": collection,
+            "namespace": index_text(namespace),
+            "collection": index_text(collection),
             # A long bound is cut to what the index holds; what that lets in too much is dropped below.
             "low": start[:KEY_BYTES_MAX],
             "high": _upper_bound(end),

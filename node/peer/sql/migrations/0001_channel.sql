@@ -29,10 +29,10 @@ CREATE TABLE channel.transaction (
     channel_no smallint NOT NULL,
     block_number bigint NOT NULL,
     tx_number integer NOT NULL,
-    -- The id as claimed; an id that is not 64 characters at most stands here as 'sha256:' and its hash.
-    tx_id text COLLATE "C" NOT NULL CHECK (length(tx_id) <= 71),
+    -- The id as claimed; one of more than 128 characters stands here as 'sha256:' and its hash.
+    tx_id text COLLATE "C" NOT NULL CHECK (length(tx_id) <= 128),
     validation_code smallint NOT NULL CHECK (validation_code BETWEEN 0 AND 255),
-    header_type smallint NOT NULL,
+    header_type integer NOT NULL,
     -- The creator's claim in its channel header, seconds and nanoseconds since 1970, not checked by anyone.
     claimed_seconds bigint NOT NULL,
     claimed_nanos integer NOT NULL,

@@ -1,2 +1,2 @@
 -- One committing process per channel and database; the lock goes with the connection.
-SELECT pg_try_advisory_lock(1667787118, %s)
+SELECT pg_try_advisory_lock(1667787118, %s::integer)
