@@ -1,0 +1,195 @@
+"""One channel being ordered: what waits for a block, the block being written, and who waits for it.
+
+Rules
+- An envelope is acknowledged when its block is durable, never before.
+- While a block is written the next one gathers; when the writer is idle the cutter says whether it is time.
+- A failed write refuses the envelopes of that block as SERVICE_UNAVAILABLE and touches nothing else: the next block is
+  tried as usual, so ordering goes on by itself once there is space again.
+- Waiting envelopes are bounded in bytes; above the bound new ones are refused rather than kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import structlog
+
+from network.block import header_hash, last_config_number, parse_block
+from network.channel_config import ChannelConfig
+from network.envelope import Signer
+from node.orderer.block_cutter import BatchLimits, BlockCutter
+from node.orderer.block_store import BlockStore
+from node.orderer.block_writer import BlockWriter
+from node.orderer.errors import BlockStoreWriteError, EnvelopeRefusedError, OrderingUnavailableError
+
+log = structlog.get_logger(__name__)
+
+WAITING_BYTES_MAX = 128 * 1024 * 1024
+"""Bytes of envelopes that may wait or be written at one time, over all callers."""
+
+RECENT_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of the newest blocks kept in memory for the streams that follow the chain."""
+
+Outcome = EnvelopeRefusedError | None
+"""None: ordered and durable."""
+
+
+class _Waiting(NamedTuple):
+    envelope: bytes
+    outcome: asyncio.Future[Outcome]
+
+
+class Chain:
+    """An open channel.
+
+    Args:
+        store: its blocks, the genesis block at least; closed by ``stop``.
+        signer: the orderer's identity.
+    """
+
+    def __init__(self, store: BlockStore, signer: Signer) -> None:
+        last = parse_block(store.read(store.height - 1))
+        # The genesis block carries no orderer's metadata: it is its own last configuration.
+        last_config = last_config_number(last) if last.header.number else 0
+        self.config = ChannelConfig.from_block(parse_block(store.read(last_config)))
+        self.channel_id = self.config.channel_id
+        self._store = store
+        self._writer = BlockWriter(store, signer, header_hash(last.header), last_config)
+        self._cutter: BlockCutter[_Waiting] = BlockCutter(_limits(self.config))
+        self._threads = ThreadPoolExecutor(1, f"orderer-writer-{self.channel_id}")
+        self._recent: OrderedDict[int, bytes] = OrderedDict()
+        self._recent_bytes = 0
+        self._waiting_bytes = 0
+        self._work = asyncio.Event()
+        self._grown = asyncio.Event()
+        self._closed: OrderingUnavailableError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def height(self) -> int:
+        """Number of durable blocks."""
+        return self._store.height
+
+    def start(self) -> None:
+        """Begin to cut blocks."""
+        self._task = asyncio.create_task(self._run(), name=f"orderer-{self.channel_id}")
+
+    async def stop(self) -> None:
+        """Finish the block being written, refuse what waits, and release the store. Idempotent."""
+        self._close("the ordering service is stopping; send the envelope again later")
+        if self._task is not None:
+            task, self._task = self._task, None
+            await task
+        self._threads.shutdown()
+        self._store.close()
+
+    def order(self, envelope: bytes, size: int) -> asyncio.Future[Outcome]:
+        """Queue an envelope that passed the filters.
+
+        Args:
+            envelope: the bytes received.
+            size: of payload and signature together.
+        Returns:
+            Its outcome, once its block is durable or has failed; never an exception.
+        """
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._closed is not None:
+            outcome.set_result(self._closed)
+        elif self._waiting_bytes + len(envelope) > WAITING_BYTES_MAX:
+            outcome.set_result(OrderingUnavailableError("too many envelopes wait to be ordered; send it again later"))
+        else:
+            self._waiting_bytes += len(envelope)
+            self._cutter.add(_Waiting(envelope, outcome), size)
+            self._work.set()
+        return outcome
+
+    async def wait_for(self, number: int) -> None:
+        """Return when block ``number`` is durable.
+
+        Raises:
+            OrderingUnavailableError: the service stops.
+        """
+        while self.height <= number:
+            if self._closed is not None:
+                raise self._closed
+            await self._grown.wait()
+
+    async def block(self, number: int) -> bytes:
+        """Return a durable block, serialized.
+
+        Raises:
+            BlockStoreError: it cannot be read.
+            OrderingUnavailableError: the service has stopped.
+        """
+        recent = self._recent.get(number)
+        if recent is not None:
+            return recent
+        if self._closed is not None:
+            raise self._closed
+        return await asyncio.to_thread(self._store.read, number)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._closed is None:
+            batch = self._cutter.cut(loop.time())
+            if batch is None:
+                await self._wait_for_work(loop.time())
+                continue
+            await self._write(batch)
+        self._finish(self._cutter.drain(), self._closed)
+
+    async def _wait_for_work(self, now: float) -> None:
+        due_at = self._cutter.due_at()
+        self._work.clear()
+        try:
+            async with asyncio.timeout(None if due_at is None else due_at - now):
+                await self._work.wait()
+        except TimeoutError:
+            return
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        envelopes = [waiting.envelope for waiting in batch]
+        try:
+            block = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
+        except BlockStoreWriteError as error:
+            log.error("orderer.block_not_written", channel=self.channel_id, height=self.height, reason=str(error))
+            self._finish(batch, OrderingUnavailableError("the orderer cannot store blocks now; send it again later"))
+            return
+        except Exception as error:
+            # What state the writer is in is unknown, so no block may follow. A restart recovers from the file.
+            log.error("orderer.writer_failed", channel=self.channel_id, height=self.height, exc_info=error)
+            self._close("the ordering service has failed and must be restarted")
+            self._finish(batch, self._closed)
+            return
+        self._remember(self.height - 1, block)
+        self._finish(batch, None)
+        self._announce()
+
+    def _finish(self, batch: list[_Waiting], outcome: Outcome) -> None:
+        for waiting in batch:
+            self._waiting_bytes -= len(waiting.envelope)
+            if not waiting.outcome.done():
+                waiting.outcome.set_result(outcome)
+
+    def _remember(self, number: int, block: bytes) -> None:
+        self._recent[number] = block
+        self._recent_bytes += len(block)
+        while self._recent_bytes > RECENT_BYTES_MAX and len(self._recent) > 1:
+            self._recent_bytes -= len(self._recent.popitem(last=False)[1])
+
+    def _announce(self) -> None:
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    def _close(self, reason: str) -> None:
+        self._closed = self._closed or OrderingUnavailableError(reason)
+        self._work.set()
+        self._announce()
+
+
+def _limits(config: ChannelConfig) -> BatchLimits:
+    orderer = config.orderer
+    return BatchLimits(orderer.max_messages, orderer.preferred_max_bytes, orderer.batch_timeout_s)
