@@ -145,7 +145,7 @@ def parse_database_urls(values: list[str]) -> dict[str, str]:
     urls = {}
     for value in values:
         organization, separator, url = value.partition("=")
-        if not separator or not url.startswith(("postgresql://", "postgres://")):
+        if not organization or not separator or not url.startswith(("postgresql://", "postgres://")):
             raise ConfigurationError(
                 f"--database-url for {organization or 'no organization'}: "
                 "write ORGANIZATION=postgresql://user:password@host/database"

@@ -81,9 +81,7 @@ def list_accounts(
                 if as_json:
                     typer.echo(json.dumps(MessageToDict(account, preserving_proto_field_name=True)))
                 else:
-                    typer.echo(
-                        f"{account.account:<40} {_money(account.balance_minor, account.asset):>24} {account.status}"
-                    )
+                    typer.echo(f"{account.account:<40} {_money(account.balance_minor, account):>24} {account.status}")
             token = reply.next_page_token
             if not token:
                 return
@@ -112,7 +110,7 @@ def post(
 
     async def run(node: OwnNode) -> None:
         facts = await _account(node, debit)
-        minor = str(parse_decimal(amount, _scale(facts.asset), "--amount"))
+        minor = str(parse_decimal(amount, facts.scale, "--amount"))
         entry = ledger_pb2.NewEntry(
             idempotency_key=key or str(uuid.uuid4()),
             postings=[
@@ -144,8 +142,8 @@ def balance(
             typer.echo(json.dumps(MessageToDict(facts, preserving_proto_field_name=True)))
             return
         typer.echo(
-            f"{facts.account} ({facts.status}): balance {_money(facts.balance_minor, facts.asset)}, "
-            f"held {_money(facts.held_minor, facts.asset)}, available {_money(facts.available_minor, facts.asset)}"
+            f"{facts.account} ({facts.status}): balance {_money(facts.balance_minor, facts)}, "
+            f"held {_money(facts.held_minor, facts)}, available {_money(facts.available_minor, facts)}"
         )
 
     with_node(home, org, run)
@@ -178,8 +176,8 @@ def statement(
                     side = "debit" if line.side == ledger_pb2.SIDE_DEBIT else "credit"
                     typer.echo(
                         f"{line.effective_at.ToDatetime():%Y-%m-%d}  entry {line.seq:>8}  {side:<6} "
-                        f"{_money(line.amount_minor, facts.asset):>18} "
-                        f"{_money(line.balance_after_minor, facts.asset):>18}"
+                        f"{_money(line.amount_minor, facts):>18} "
+                        f"{_money(line.balance_after_minor, facts):>18}"
                         f"  {line.description}"
                     )
             shown += len(reply.lines)
@@ -217,13 +215,7 @@ async def _account(node: OwnNode, reference: str) -> ledger_pb2.Account:
     return reply.account
 
 
-def _scale(asset: str) -> int:
-    from ledger.money import KNOWN_ASSETS
-
-    return KNOWN_ASSETS[asset].scale if asset in KNOWN_ASSETS else 0
-
-
-def _money(minor: str, asset: str) -> str:
+def _money(minor: str, account: ledger_pb2.Account) -> str:
     from ledger.money import format_decimal
 
-    return f"{format_decimal(int(minor or '0'), _scale(asset))} {asset}"
+    return f"{format_decimal(int(minor or '0'), account.scale)} {account.asset}"

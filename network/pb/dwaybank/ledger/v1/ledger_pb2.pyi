@@ -17,7 +17,7 @@ SIDE_DEBIT: Side
 SIDE_CREDIT: Side
 
 class Account(_message.Message):
-    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count")
+    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count", "scale")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ASSET_FIELD_NUMBER: _ClassVar[int]
     NORMAL_SIDE_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class Account(_message.Message):
     FLOOR_MINOR_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ENTRY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
     account: str
     asset: str
     normal_side: Side
@@ -36,7 +37,8 @@ class Account(_message.Message):
     floor_minor: str
     status: str
     entry_count: int
-    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ...) -> None: ...
+    scale: int
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ..., scale: _Optional[int] = ...) -> None: ...
 
 class OpenAccountRequest(_message.Message):
     __slots__ = ("account", "asset", "normal_side", "floor_minor")

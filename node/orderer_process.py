@@ -1,0 +1,48 @@
+"""The orderer's process: settings in, the ordering service on one port with mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from network.identity import SigningIdentity
+from network.rpc import Server
+from node.config import OrdererConfig, load_settings
+from node.logs import configure_logging
+from node.orderer.errors import OrdererError
+from node.orderer.orderer import SERVICE_NAME, Orderer
+from node.service import run_process, run_until_stopped
+
+
+class OrdererProcess:
+    """The ordering service behind its port; listens once every chain is open."""
+
+    def __init__(self, config: OrdererConfig) -> None:
+        identity = SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id)
+        self._orderer = Orderer(config.data_folder, [config.genesis_block], identity, lambda: datetime.now(UTC))
+        self._server = Server(config.host, config.port, config.tls.server())
+        self._orderer.register(self._server)
+        self._server.enable_health()
+        self._server.enable_reflection([SERVICE_NAME])
+
+    async def start(self) -> None:
+        """Open the chains, then listen."""
+        await self._orderer.start()
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Stop listening, then finish the blocks being written."""
+        await self._server.stop(2.0)
+        await self._orderer.stop()
+
+
+def run(config_file: Path) -> int:
+    """Run the orderer until it is told to stop; return the exit status."""
+    configure_logging()
+
+    async def main() -> None:
+        config = load_settings(OrdererConfig, config_file)
+        await run_until_stopped(OrdererProcess(config), asyncio.Event().wait)
+
+    return run_process("orderer", main, (OrdererError,))

@@ -1,0 +1,70 @@
+"""What the main function of every process of ours does: run until told to stop, then stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from network.errors import NetworkError
+from node.errors import NodeError
+
+log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """A part of a process with a beginning and an end."""
+
+    async def start(self) -> None:
+        """Return when it does its work."""
+
+    async def stop(self) -> None:
+        """Return when nothing of it runs any more."""
+
+
+async def run_until_stopped(service: Service, failed: Callable[[], Awaitable[object]]) -> None:
+    """Start a service, wait for SIGTERM, SIGINT or its failure, and stop it.
+
+    Args:
+        service: what to run.
+        failed: returns when a part of the service has ended that should not; its exception, if any, is raised.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await service.start()
+        # What was made at start stays for the process's life: the collector need not look at it again.
+        gc.freeze()
+        told = asyncio.create_task(stopping.wait())
+        ended = asyncio.ensure_future(failed())
+        await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if ended.done():
+            ended.result()
+        ended.cancel()
+    finally:
+        await service.stop()
+
+
+def run_process(
+    name: str, main: Callable[[], Coroutine[Any, Any, None]], expected: tuple[type[Exception], ...] = ()
+) -> int:
+    """Run a process's main coroutine; return its exit status.
+
+    An error of ours ends as one sentence on standard error, which the supervisor and service managers show.
+    """
+    ours: tuple[type[Exception], ...] = (NodeError, NetworkError, *expected)
+    try:
+        asyncio.run(main())
+    except ours as error:
+        log.error("process stops", process=name, reason=str(error))
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0

@@ -1,0 +1,62 @@
+"""The consortium file: the default one, and files a person got wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from network.errors import ConfigError
+from network.topology import default_consortium, load_consortium, save_consortium
+
+
+def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
+    consortium = default_consortium(20_000)
+    assert len(set(consortium.ports())) == 9
+    save_consortium(consortium, tmp_path / "consortium.yaml")
+    assert load_consortium(tmp_path / "consortium.yaml") == consortium
+
+
+def test_default_consortium_asks_two_of_three_for_every_contract() -> None:
+    policies = {chaincode.endorsement_policy for chaincode in default_consortium().chaincodes}
+    assert policies == {"OutOf(2, 'DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("organizations", 0, "node_port"), 7050, "port 7050 is used more than once"),
+        (("organizations", 1, "msp_id"), "DwaybankMSP", "msp_id DwaybankMSP is used more than once"),
+        (("organizations", 0, "node_port"), 70_000, "organizations.0.node_port"),
+        (("organizations", 0, "role"), "bakery", "organizations.0.role"),
+        (("channel",), "../etc", "channel"),
+        (("organizations", 0, "domain"), "a b", "organizations.0.domain"),
+        (("surprise",), 1, "surprise"),
+    ],
+)
+def test_consortium_file_with_a_wrong_field_is_refused_by_its_name(
+    tmp_path: Path, path: tuple[str | int, ...], value: object, words: str
+) -> None:
+    content = default_consortium().model_dump(mode="json")
+    part = content
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    file = tmp_path / "consortium.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=words):
+        load_consortium(file)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2", "- a", "version: 2"])
+def test_consortium_file_that_is_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "consortium.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"consortium\.yaml"):
+        load_consortium(file)
+
+
+def test_unknown_organization_is_answered_with_those_that_exist() -> None:
+    with pytest.raises(ConfigError, match="it has dwaybank, partner, regulator"):
+        default_consortium().organization("nobody")

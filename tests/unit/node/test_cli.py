@@ -1,0 +1,60 @@
+"""The command line as a stranger meets it: help for everything, one sentence for what goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = (
+    "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
+    "node", "orderer", "gateway", "account", "review",
+)  # fmt: skip
+
+
+def dwaybank(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "node", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_command() -> None:
+    done = dwaybank("--help")
+    assert done.returncode == 0
+    assert [command for command in COMMANDS if f"  {command} " not in done.stdout] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = dwaybank(command, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("down",), "no consortium in"),
+        (("status",), "no consortium in"),
+        (("balance", "cash"), "no consortium in"),
+        (("node", "--config", "nowhere.yaml"), "nowhere.yaml"),
+        (("orderer", "--config", "nowhere.yaml"), "nowhere.yaml"),
+        (("gateway", "--config", "nowhere.yaml"), "nowhere.yaml"),
+        (("up", "--database-url", "dwaybank=oracle://x"), "write ORGANIZATION=postgresql://"),
+    ],
+)
+def test_wrong_use_ends_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    home = () if "--config" in arguments else ("--home", str(tmp_path / "absent"))
+    done = dwaybank(*arguments, *home)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = dwaybank("up", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert "holds files that are not ours" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
