@@ -13,9 +13,9 @@ VerifyTransactionsAreWellFormed), common/deliverclient.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fabric_protos.common import common_pb2
-from fabric_protos.msp import identities_pb2
 
 from network.block import block_signature_data, data_hash, holds_config, signatures_metadata
 from network.channel_config import ChannelConfig
@@ -24,6 +24,8 @@ from network.policy import SignedData
 from network.proposal import decode
 
 BLOCK_POLICY = "/Channel/Orderer/BlockValidation"
+BFT_CAPABILITY = "V3_0"
+"""Channel capability from which orderers may sign by their number."""
 
 
 def verify_block(block: common_pb2.Block, previous_header_hash: bytes, config: ChannelConfig) -> None:
@@ -112,34 +114,25 @@ def channel_of(block: common_pb2.Block) -> str:
 
 def _signed(block: common_pb2.Block, config: ChannelConfig) -> Iterator[SignedData]:
     metadata = signatures_metadata(block)
+    by_number = BFT_CAPABILITY in config.capabilities.channel
     for item in metadata.signatures:
         # SmartBFT orderers sign with their number in the configuration instead of a certificate.
-        if not item.signature_header and item.identifier_header:
+        if by_number and not item.signature_header and item.identifier_header:
             signer_header = item.identifier_header
-            creator = _consenter(block.header.number, signer_header, config)
-            if creator is None:
+            number = _read(block, common_pb2.IdentifierHeader(), signer_header).identifier
+            consenter = config.orderer.consenter(number)
+            if consenter is None:
                 continue
+            creator = consenter.creator
         else:
             signer_header = item.signature_header
-            creator = _creator(block.header.number, signer_header)
+            creator = _read(block, common_pb2.SignatureHeader(), signer_header).creator
         data = block_signature_data(metadata.value, signer_header, block.header)
         yield SignedData(data=data, creator=creator, signature=item.signature)
 
 
-def _creator(number: int, signature_header: bytes) -> bytes:
+def _read(block: common_pb2.Block, message: Any, data: bytes) -> Any:
     try:
-        return bytes(decode(common_pb2.SignatureHeader(), signature_header, "SignatureHeader").creator)
+        return decode(message, data, type(message).__name__)
     except WireError as error:
-        raise BlockError(f"block {number}: {error}") from error
-
-
-def _consenter(number: int, identifier_header: bytes, config: ChannelConfig) -> bytes | None:
-    try:
-        identifier = decode(common_pb2.IdentifierHeader(), identifier_header, "IdentifierHeader").identifier
-    except WireError as error:
-        raise BlockError(f"block {number}: {error}") from error
-    for consenter in config.orderer.consenters:
-        if consenter.id == identifier:
-            creator = identities_pb2.SerializedIdentity(mspid=consenter.msp_id, id_bytes=consenter.identity)
-            return bytes(creator.SerializeToString())
-    return None
+        raise BlockError(f"block {block.header.number}: orderer signatures: {error}") from error
