@@ -7,21 +7,19 @@ Method: each test starts a server on a free port, calls it through ``Channel``, 
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
 from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from network.errors import NetworkError, RpcError
 from network.rpc import Call, Channel, ClientTls, Server, ServerTls, StatusCode, certificate_hash
+from tests.support.certificates import Authority
 
 Connect = Callable[[Server], Awaitable[Channel]]
 
@@ -362,40 +360,6 @@ async def test_health_and_reflection_answer_on_the_same_port(connect: Connect) -
 
 
 # --- TLS ------------------------------------------------------------------------------------------------------------
-
-
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.pem = self._issue(self._name, self._key, ca=True).public_bytes(serialization.Encoding.PEM)
-
-    def issue(self, name: str) -> tuple[bytes, bytes]:
-        """Return certificate and key, PEM, for loopback."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._issue(subject, key, ca=False)
-        pkcs8, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        pem = serialization.Encoding.PEM
-        return certificate.public_bytes(pem), key.private_bytes(pem, pkcs8, none)
-
-    def _issue(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
 
 
 async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_strangers() -> None:
