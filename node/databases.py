@@ -24,6 +24,10 @@ NODE = "dwaybank_node"
 GATEWAY = "dwaybank_gateway"
 POSTGRES_VERSION_MIN = 150000
 
+APPLICATION = "dwaybank_application"
+READER = "dwaybank_reader"
+"""Group roles without login: what the schemas grant their rights to. Made here because the owner may not make roles."""
+
 _URL_FILES = {OWNER: "owner.url", NODE: "node.url", GATEWAY: "gateway.url"}
 
 
@@ -43,8 +47,11 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
                 raise PostgresError(
                     f"PostgreSQL {connection.info.server_version // 10000} is too old: version 15 or newer is needed"
                 )
+            for group in (APPLICATION, READER):
+                _ensure_group(connection, group)
             for role, file_name in _URL_FILES.items():
                 _ensure_role(connection, role, secrets_folder / file_name, administrator_url, database)
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), sql.Identifier(NODE)))
             _ensure_database(connection, database)
         with psycopg.connect(_with(administrator_url, dbname=database), autocommit=True) as connection:
             _restrict(connection, database)
@@ -66,6 +73,11 @@ def _ensure_role(
     connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
     url_file.touch(mode=0o600)
     url_file.write_text(_url(_with(administrator_url, dbname=database, user=role, password=password)))
+
+
+def _ensure_group(connection: psycopg.Connection, group: str) -> None:
+    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (group,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
 
 
 def _ensure_database(connection: psycopg.Connection, database: str) -> None:

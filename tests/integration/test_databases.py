@@ -1,0 +1,72 @@
+"""An organization's roles, against a real server: what each may do and, above all, what it may not."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from node.databases import provision_databases
+from node.errors import PostgresError
+from node.postgres import PostgresCluster
+
+
+@pytest.fixture
+def secrets_folder(postgres_cluster: PostgresCluster, tmp_path: Path) -> Path:
+    provision_databases(postgres_cluster.url(), tmp_path, "roles_test")
+    return tmp_path
+
+
+def connect(secrets_folder: Path, name: str) -> psycopg.Connection:
+    return psycopg.connect((secrets_folder / f"{name}.url").read_text(), autocommit=True)
+
+
+def test_each_role_gets_a_password_file_only_its_owner_may_read(secrets_folder: Path) -> None:
+    for name in ("owner", "node", "gateway"):
+        file = secrets_folder / f"{name}.url"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        with connect(secrets_folder, name) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (f"dwaybank_{name}",)
+
+
+def test_provisioning_again_changes_nothing(postgres_cluster: PostgresCluster, secrets_folder: Path) -> None:
+    before = {file.name: file.read_text() for file in secrets_folder.iterdir()}
+    provision_databases(postgres_cluster.url(), secrets_folder, "roles_test")
+    assert {file.name: file.read_text() for file in secrets_folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("node", "CREATE SCHEMA mine"),
+        ("node", "CREATE TABLE public.mine (n int)"),
+        ("node", "CREATE ROLE mine"),
+        ("gateway", "CREATE SCHEMA mine"),
+        ("gateway", "SELECT * FROM ledger_like.entry"),
+        ("owner", "CREATE ROLE mine"),
+        ("owner", "CREATE DATABASE mine"),
+    ],
+)
+def test_role_may_not_go_beyond_its_work(secrets_folder: Path, role: str, statement: str) -> None:
+    with connect(secrets_folder, "owner") as owner:
+        owner.execute("CREATE SCHEMA IF NOT EXISTS ledger_like")
+        owner.execute("CREATE TABLE IF NOT EXISTS ledger_like.entry (n int)")
+    with connect(secrets_folder, role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://nobody:wrong@127.0.0.1:1/none",
+        "postgresql://nobody:wrong@/none?host=/nonexistent",
+        "not a url",
+    ],
+)
+def test_wrong_database_url_ends_in_one_sentence_without_the_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(PostgresError, match="check the database URL") as caught:
+        provision_databases(url, tmp_path, "anything")
+    assert "wrong" not in str(caught.value)
+    assert "\n" not in str(caught.value)
