@@ -59,8 +59,7 @@ class BlockCutter(Generic[Item]):
     def add(self, item: Item, size: int) -> None:
         """Queue one envelope of ``size`` bytes, payload and signature together."""
         if size > self.limits.preferred_max_bytes:
-            self._close()
-            self._full.append([item])
+            self.add_alone(item)
             return
         if self._open_bytes + size > self.limits.preferred_max_bytes:
             self._close()
@@ -68,6 +67,11 @@ class BlockCutter(Generic[Item]):
         self._open_bytes += size
         if len(self._open) >= self.limits.max_messages:
             self._close()
+
+    def add_alone(self, item: Item) -> None:
+        """Queue what must have a block of its own, in its place."""
+        self._close()
+        self._full.append([item])
 
     def cut(self, now: float) -> list[Item] | None:
         """Return the next block's envelopes if one is due at ``now`` (seconds, any monotonic clock), else None."""

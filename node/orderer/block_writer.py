@@ -32,15 +32,21 @@ class BlockWriter:
         self._previous_hash = previous_hash
         self._last_config = last_config
 
-    def write(self, envelopes: Sequence[bytes]) -> bytes:
+    def write(self, envelopes: Sequence[bytes], *, config: bool = False) -> bytes:
         """Make the next block of ``envelopes`` durable and return it, serialized.
 
+        Args:
+            envelopes: as received.
+            config: whether they are one configuration transaction.
         Raises:
             BlockStoreWriteError: it could not be stored; nothing has changed.
         """
         block = new_block(self._store.height, self._previous_hash, envelopes)
-        sign_block(block, self._signer, self._last_config)
+        # A configuration block names itself as the newest one.
+        last_config = block.header.number if config else self._last_config
+        sign_block(block, self._signer, last_config)
         data: bytes = block.SerializeToString()
         self._store.append(block.header.number, data)
+        self._last_config = last_config
         self._previous_hash = header_hash(block.header)
         return data

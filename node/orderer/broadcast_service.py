@@ -84,7 +84,7 @@ class BroadcastService:
             refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             refused.set_result(refusal)
             return refused
-        return chain.order(envelope, message.size)
+        return chain.order(message)
 
 
 def _reply(outcome: Outcome) -> bytes:

@@ -5,6 +5,8 @@ Rules
 - While a block is written the next one gathers; when the writer is idle the cutter says whether it is time.
 - A failed write refuses the envelopes of that block as SERVICE_UNAVAILABLE and touches nothing else: the next block is
   tried as usual, so ordering goes on by itself once there is space again.
+- A configuration update has a block of its own; its successor configuration is made when its turn comes, and what was
+  checked against an older configuration is checked again.
 - Waiting envelopes are bounded in bytes; above the bound new ones are refused rather than kept in memory.
 """
 
@@ -12,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
@@ -24,6 +28,7 @@ from node.orderer.block_cutter import BatchLimits, BlockCutter
 from node.orderer.block_store import BlockStore
 from node.orderer.block_writer import BlockWriter
 from node.orderer.errors import BlockStoreWriteError, EnvelopeRefusedError, OrderingUnavailableError
+from node.orderer.msg_processor import Message, check_message, prepare_config
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +43,9 @@ Outcome = EnvelopeRefusedError | None
 
 
 class _Waiting(NamedTuple):
-    envelope: bytes
+    message: Message
+    sequence: int
+    """Of the configuration the message was checked against."""
     outcome: asyncio.Future[Outcome]
 
 
@@ -48,15 +55,18 @@ class Chain:
     Args:
         store: its blocks, the genesis block at least; closed by ``stop``.
         signer: the orderer's identity.
+        now: current time, UTC.
     """
 
-    def __init__(self, store: BlockStore, signer: Signer) -> None:
+    def __init__(self, store: BlockStore, signer: Signer, now: Callable[[], datetime]) -> None:
         last = parse_block(store.read(store.height - 1))
         # The genesis block carries no orderer's metadata: it is its own last configuration.
         last_config = last_config_number(last) if last.header.number else 0
         self.config = ChannelConfig.from_block(parse_block(store.read(last_config)))
         self.channel_id = self.config.channel_id
         self._store = store
+        self._signer = signer
+        self._now = now
         self._writer = BlockWriter(store, signer, header_hash(last.header), last_config)
         self._cutter: BlockCutter[_Waiting] = BlockCutter(_limits(self.config))
         self._threads = ThreadPoolExecutor(1, f"orderer-writer-{self.channel_id}")
@@ -86,23 +96,24 @@ class Chain:
         self._threads.shutdown()
         self._store.close()
 
-    def order(self, envelope: bytes, size: int) -> asyncio.Future[Outcome]:
-        """Queue an envelope that passed the filters.
+    def order(self, message: Message) -> asyncio.Future[Outcome]:
+        """Queue a message that has just passed ``check_message`` under ``config``.
 
-        Args:
-            envelope: the bytes received.
-            size: of payload and signature together.
         Returns:
             Its outcome, once its block is durable or has failed; never an exception.
         """
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         if self._closed is not None:
             outcome.set_result(self._closed)
-        elif self._waiting_bytes + len(envelope) > WAITING_BYTES_MAX:
+        elif self._waiting_bytes + len(message.envelope) > WAITING_BYTES_MAX:
             outcome.set_result(OrderingUnavailableError("too many envelopes wait to be ordered; send it again later"))
         else:
-            self._waiting_bytes += len(envelope)
-            self._cutter.add(_Waiting(envelope, outcome), size)
+            self._waiting_bytes += len(message.envelope)
+            waiting = _Waiting(message, self.config.sequence, outcome)
+            if message.is_config_update:
+                self._cutter.add_alone(waiting)
+            else:
+                self._cutter.add(waiting, message.size)
             self._work.set()
         return outcome
 
@@ -151,26 +162,54 @@ class Chain:
             return
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        envelopes = [waiting.envelope for waiting in batch]
+        batch = self._still_allowed(batch)
+        if not batch:
+            return
+        loop = asyncio.get_running_loop()
         try:
-            block = await asyncio.get_running_loop().run_in_executor(self._threads, self._writer.write, envelopes)
+            if batch[0].message.is_config_update:
+                block = await loop.run_in_executor(self._threads, self._write_config, batch[0].message)
+            else:
+                envelopes = [waiting.message.envelope for waiting in batch]
+                block = await loop.run_in_executor(self._threads, self._writer.write, envelopes)
         except BlockStoreWriteError as error:
             log.error("orderer.block_not_written", channel=self.channel_id, height=self.height, reason=str(error))
             self._finish(batch, OrderingUnavailableError("the orderer cannot store blocks now; send it again later"))
-            return
+        except EnvelopeRefusedError as refusal:
+            self._finish(batch, refusal)
         except Exception as error:
             # What state the writer is in is unknown, so no block may follow. A restart recovers from the file.
             log.error("orderer.writer_failed", channel=self.channel_id, height=self.height, exc_info=error)
             self._close("the ordering service has failed and must be restarted")
             self._finish(batch, self._closed)
-            return
-        self._remember(self.height - 1, block)
-        self._finish(batch, None)
-        self._announce()
+        else:
+            self._remember(self.height - 1, block)
+            self._finish(batch, None)
+            self._announce()
+
+    def _write_config(self, message: Message) -> bytes:
+        envelope, following = prepare_config(message, self.config, self._signer, self._now())
+        block = self._writer.write([envelope], config=True)
+        self.config = following
+        self._cutter.limits = _limits(following)
+        log.info("orderer.configuration_changed", channel=self.channel_id, sequence=following.sequence)
+        return block
+
+    def _still_allowed(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Refuse what the configuration in force now does not admit; return the rest."""
+        allowed = []
+        for waiting in batch:
+            try:
+                if waiting.sequence != self.config.sequence:
+                    check_message(waiting.message, self.config, self._now())
+                allowed.append(waiting)
+            except EnvelopeRefusedError as refusal:
+                self._finish([waiting], refusal)
+        return allowed
 
     def _finish(self, batch: list[_Waiting], outcome: Outcome) -> None:
         for waiting in batch:
-            self._waiting_bytes -= len(waiting.envelope)
+            self._waiting_bytes -= len(waiting.message.envelope)
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
 

@@ -13,6 +13,7 @@ orderer/common/broadcast/broadcast.go, protoutil/blockutils.go (VerifyTransactio
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,11 +22,14 @@ from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
 from network.channel_config import ChannelConfig
-from network.errors import IdentityError, PolicyError, WireError
+from network.envelope import Signer, config_envelope
+from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from network.policy import SignedData
+from network.proposal import NONCE_BYTES
 from node.orderer.errors import EnvelopeRefusedError
 
 WRITERS = "/Channel/Writers"
+BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Message:
     """``common.HeaderType``."""
     tx_id: str
     creator: bytes
+
+    @property
+    def is_config_update(self) -> bool:
+        """Whether it asks for another channel configuration."""
+        return bool(self.header_type == common_pb2.CONFIG_UPDATE)
 
     @property
     def size(self) -> int:
@@ -70,19 +79,17 @@ def parse_message(envelope: bytes) -> Message:
 
 
 def check_message(message: Message, config: ChannelConfig, now: datetime) -> None:
-    """Return if the message may be ordered on the channel.
+    """Return if the message may be ordered on the channel; a configuration update, if it may be looked at.
 
     Args:
         message: one of this channel.
         config: the channel's configuration now.
         now: current time, UTC.
     Raises:
-        EnvelopeRefusedError: BAD_REQUEST, FORBIDDEN or NOT_IMPLEMENTED, with the reason.
+        EnvelopeRefusedError: BAD_REQUEST or FORBIDDEN, with the reason.
     """
     _check_type(message.header_type)
-    size_max = config.orderer.absolute_max_bytes
-    if message.size > size_max:
-        raise _bad_request(f"message payload is {message.size} bytes and exceeds maximum allowed {size_max} bytes")
+    _check_size(message.size, config)
     try:
         identity = config.msps.identity(message.creator)
         if now > identity.certificate.not_valid_after_utc:
@@ -93,14 +100,59 @@ def check_message(message: Message, config: ChannelConfig, now: datetime) -> Non
         raise EnvelopeRefusedError(common_pb2.FORBIDDEN, f"{error}: permission denied") from error
 
 
+def prepare_config(
+    message: Message, config: ChannelConfig, signer: Signer, now: datetime
+) -> tuple[bytes, ChannelConfig]:
+    """Turn a configuration update into the transaction that carries the next configuration.
+
+    Args:
+        message: a CONFIG_UPDATE that passed ``check_message``.
+        config: the configuration it is to be applied to.
+        signer: the orderer's identity; it must be able to sign blocks under the next configuration too.
+        now: current time, UTC.
+    Returns:
+        The CONFIG envelope, serialized, and the configuration in force after its block.
+    Raises:
+        EnvelopeRefusedError: BAD_REQUEST, the update is not authorized, not sound, or too large.
+    Source: Fabric orderer/common/msgprocessor/standardchannel.go, ProcessConfigUpdateMsg.
+    """
+    try:
+        proposed = config.propose_update(common_pb2.Envelope.FromString(message.envelope))
+        following = config.validate_update(proposed)
+    except NetworkError as error:
+        text = f"error applying config update to existing channel '{config.channel_id}': {error}"
+        raise _bad_request(text) from error
+    check_may_sign(following, signer)
+    envelope = config_envelope(
+        config.channel_id, proposed, signer, nonce=secrets.token_bytes(NONCE_BYTES), timestamp=now
+    )
+    _check_size(len(envelope.payload) + len(envelope.signature), config)
+    return envelope.SerializeToString(), following
+
+
+def check_may_sign(config: ChannelConfig, signer: Signer) -> None:
+    """Return if peers will accept blocks that ``signer`` signs.
+
+    Raises:
+        EnvelopeRefusedError: BAD_REQUEST, they will not.
+    """
+    try:
+        config.policy(BLOCK_VALIDATION).evaluate_identities([config.msps.identity(signer.creator)])
+    except NetworkError as error:
+        raise _bad_request(
+            f"this orderer's identity does not satisfy {BLOCK_VALIDATION} of channel {config.channel_id!r}: {error}"
+        ) from error
+
+
 def _check_type(header_type: int) -> None:
-    if header_type == common_pb2.CONFIG_UPDATE:
-        raise EnvelopeRefusedError(
-            common_pb2.NOT_IMPLEMENTED,
-            "this orderer takes no configuration updates; make a channel with the new configuration instead",
-        )
     if header_type in (common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION):
         raise _bad_request("message is of type that cannot be processed directly")
+
+
+def _check_size(size: int, config: ChannelConfig) -> None:
+    size_max = config.orderer.absolute_max_bytes
+    if size > size_max:
+        raise _bad_request(f"message payload is {size} bytes and exceeds maximum allowed {size_max} bytes")
 
 
 def _parse(kind: Any, data: bytes, name: str) -> Any:

@@ -29,12 +29,12 @@ from node.orderer.block_store import BlockStore
 from node.orderer.broadcast_service import BroadcastService
 from node.orderer.chain import Chain
 from node.orderer.deliver_service import DeliverService
-from node.orderer.errors import BlockStoreCorruptError, GenesisError
+from node.orderer.errors import BlockStoreCorruptError, EnvelopeRefusedError, GenesisError
+from node.orderer.msg_processor import check_may_sign
 
 log = structlog.get_logger(__name__)
 
 SERVICE_NAME = "orderer.AtomicBroadcast"
-BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 BLOCKS_FILE = "blocks"
 
 
@@ -54,6 +54,7 @@ class Orderer:
         self._directory = directory
         self._genesis_blocks = genesis_blocks
         self._identity = identity
+        self._now = now
         self._chains: dict[str, Chain] = {}
         self._broadcast = BroadcastService(self._chains, now)
         self._deliver = DeliverService(self._chains, now)
@@ -78,13 +79,14 @@ class Orderer:
         stores = await asyncio.to_thread(open_stores, self._directory, self._genesis_blocks)
         try:
             for store in stores:
-                chain = Chain(store, self._identity)
-                _check_may_sign(chain.config, self._identity)
+                chain = Chain(store, self._identity, self._now)
+                check_may_sign(chain.config, self._identity)
                 self._chains[chain.channel_id] = chain
+        except EnvelopeRefusedError as refusal:
+            _close_all(stores, self._chains)
+            raise GenesisError(f"{refusal}; give this orderer an identity that may sign its blocks") from refusal
         except BaseException:
-            for store in stores:
-                store.close()
-            self._chains.clear()
+            _close_all(stores, self._chains)
             raise
         for chain in self._chains.values():
             chain.start()
@@ -94,6 +96,12 @@ class Orderer:
         """Finish the blocks being written and close. Idempotent."""
         for chain in self._chains.values():
             await chain.stop()
+
+
+def _close_all(stores: Iterable[BlockStore], chains: dict[str, Chain]) -> None:
+    for store in stores:
+        store.close()
+    chains.clear()
 
 
 def open_stores(directory: Path, genesis_blocks: Iterable[Path]) -> list[BlockStore]:
@@ -186,13 +194,3 @@ def _begin_or_confirm(store: BlockStore, channel_id: str, genesis: bytes | None)
             f"the genesis block given for channel {channel_id!r} ({theirs.hex()}) is not the one the chain in "
             f"{store.path} began with ({ours.hex()}); give the original block, or another data folder for a new chain"
         )
-
-
-def _check_may_sign(config: ChannelConfig, identity: Signer) -> None:
-    try:
-        config.policy(BLOCK_VALIDATION).evaluate_identities([config.msps.identity(identity.creator)])
-    except NetworkError as error:
-        raise GenesisError(
-            f"this orderer's identity may not sign blocks of channel {config.channel_id!r}: {error}; "
-            "give it an identity of an orderer organization of this channel"
-        ) from error
