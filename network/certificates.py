@@ -179,13 +179,35 @@ def canonical(certificate: x509.Certificate, authorities: Authorities) -> x509.C
     if certificate.signature_algorithm_oid not in _ECDSA_SIGNATURES:
         return certificate
     if is_authority(certificate) and _signed_by(certificate, certificate):
-        root = _with_low_s(certificate, certificate)
+        root = with_low_s(certificate, certificate)
         unique_chain(root, Authorities((root,), authorities.intermediates))
         return root
     chain = unique_chain(certificate, authorities)
     if len(chain) < 2:
         raise IdentityError(f"certificate {certificate.serial_number:x} is a root, but not an authority")
-    return _with_low_s(certificate, chain[1])
+    return with_low_s(certificate, chain[1])
+
+
+def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.Certificate:
+    """Return the certificate with the smaller of the two values its issuer's ECDSA signature can have.
+
+    Args:
+        certificate: signed with ECDSA.
+        issuer: whose key signed it; the certificate itself where self-signed.
+    Raises:
+        IdentityError: the issuer's key is of another kind, or the signature malformed.
+    Source: Fabric msp/cert.go, sanitizeECDSASignedCert.
+    """
+    key = issuer.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise IdentityError(f"certificate {certificate.serial_number:x} is signed with ECDSA by a key of another kind")
+    try:
+        signature = to_low_s(key.curve, certificate.signature)
+    except SignatureError as error:
+        raise IdentityError(f"certificate {certificate.serial_number:x} carries a malformed signature") from error
+    if signature == certificate.signature:
+        return certificate
+    return x509.load_der_x509_certificate(_replace_signature(certificate, signature))
 
 
 def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
@@ -303,19 +325,6 @@ def _allows_server_authentication(chain: Chain) -> bool:
     allowed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     usages = (extension_of(certificate, x509.ExtendedKeyUsage) for certificate in chain)
     return all(usage is None or not allowed.isdisjoint(usage) for usage in usages)
-
-
-def _with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.Certificate:
-    key = issuer.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise IdentityError(f"certificate {certificate.serial_number:x} is signed with ECDSA by a key of another kind")
-    try:
-        signature = to_low_s(key.curve, certificate.signature)
-    except SignatureError as error:
-        raise IdentityError(f"certificate {certificate.serial_number:x} carries a malformed signature") from error
-    if signature == certificate.signature:
-        return certificate
-    return x509.load_der_x509_certificate(_replace_signature(certificate, signature))
 
 
 def _replace_signature(certificate: x509.Certificate, signature: bytes) -> bytes:

@@ -171,6 +171,11 @@ class Msp:
         names = identity.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         return tuple(OrganizationalUnit(str(name.value), certifiers) for name in names)
 
+    @property
+    def roots(self) -> tuple[x509.Certificate, ...]:
+        """Certificates of the root authorities, in canonical form."""
+        return self._authorities.roots
+
     def has_role(self, identity: Identity, role: str) -> bool:
         """Tell whether the certificate carries the unit of a role ("client", "peer", "admin", "orderer")."""
         unit = self.node_ous.get(role)
