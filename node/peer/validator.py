@@ -128,8 +128,36 @@ def check_signatures(
     Args:
         own_endorsement: asked only about endorsements that name ``own_creator``.
     """
+    return tuple(_check_transaction(parsed, config, own_creator, own_endorsement) for parsed in transactions)
+
+
+def valid_endorsers(
+    parsed: ParsedTransaction,
+    config: ChannelConfig,
+    *,
+    own_creator: bytes = b"",
+    own_endorsement: OwnEndorsement | None = None,
+) -> tuple[Identity, ...]:
+    """Return who endorsed, each once, in order: as ``network.policy.valid_signers``, but trusting this peer's own.
+
+    Args:
+        own_endorsement: asked only about endorsements that name ``own_creator``.
+    """
     own = own_endorsement if own_creator else None
-    return tuple(_check_transaction(parsed, config, own_creator, own) for parsed in transactions)
+    found: dict[tuple[str, bytes], Identity] = {}
+    for endorser, signature in parsed.endorsements:
+        try:
+            identity = config.msps.deserialize(endorser)
+            if identity.identifier in found:
+                continue
+            mine = own is not None and endorser == own_creator and own(signature, parsed.response_payload)
+            if not mine:
+                identity.verify(endorsement_message(parsed.response_payload, endorser), signature)
+            found[identity.identifier] = identity
+        except (IdentityError, SignatureError, WireError):
+            # Whoever submits a transaction may add worthless endorsements; they must not spoil the others.
+            continue
+    return tuple(found.values())
 
 
 def needed_state(transactions: Iterable[CheckedTransaction]) -> NeededState:
@@ -322,27 +350,8 @@ def _check_transaction(
         return CheckedTransaction(parsed, parsed.body_flag, "its headers or its action break the form", ())
     if parsed.is_config or parsed.action_flag != VALID:
         return CheckedTransaction(parsed, VALID, "", ())
-    return CheckedTransaction(parsed, VALID, "", _endorsers(parsed, config, own_creator, own_endorsement))
-
-
-def _endorsers(
-    parsed: ParsedTransaction, config: ChannelConfig, own_creator: bytes, own_endorsement: OwnEndorsement | None
-) -> tuple[Identity, ...]:
-    """Return who endorsed, as ``network.policy.valid_signers`` does, but trusting what this peer signed itself."""
-    found: dict[tuple[str, bytes], Identity] = {}
-    for endorser, signature in parsed.endorsements:
-        try:
-            identity = config.msps.deserialize(endorser)
-            if identity.identifier in found:
-                continue
-            mine = own_endorsement is not None and endorser == own_creator
-            if not (mine and own_endorsement and own_endorsement(signature, parsed.response_payload)):
-                identity.verify(endorsement_message(parsed.response_payload, endorser), signature)
-            found[identity.identifier] = identity
-        except (IdentityError, SignatureError, WireError):
-            # Whoever submits a transaction may add worthless endorsements; they must not spoil the others.
-            continue
-    return tuple(found.values())
+    endorsers = valid_endorsers(parsed, config, own_creator=own_creator, own_endorsement=own_endorsement)
+    return CheckedTransaction(parsed, VALID, "", endorsers)
 
 
 def _namespaces_to_check(parsed: ParsedTransaction) -> tuple[str, ...]:
