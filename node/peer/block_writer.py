@@ -9,7 +9,7 @@ start; one transaction needs no repair).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,9 @@ from google.protobuf.message import DecodeError
 
 from network.block import UpdateBatch, is_config_block
 from network.envelope import VALID, ParsedTransaction
-from network.rwset import Version
-from node.peer.database import Connection, fetch, index_key, index_text, long_key, statement
+from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import StoreError
+from node.peer.state import Expiry
 
 TRANSIENT_BLOCKS_MAX = 1000
 """Blocks after which an endorsed but never committed private write set is dropped (transientstoreMaxBlockRetention)."""
@@ -29,13 +29,34 @@ TRANSIENT_BLOCKS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class PrivateWrite:
-    """A private value as it becomes readable; None deletes."""
+    """A private value this organization may hold.
+
+    Args:
+        namespace: chaincode.
+        collection: collection of it.
+        key: in clear.
+        value: new value; None when only its metadata changed, which gives the value there the new version.
+        tx_number: position of the transaction in the block.
+    """
 
     namespace: str
     collection: str
     key: bytes
     value: bytes | None
-    version: Version
+    tx_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateUpdate:
+    """What a block does to the private values this organization holds.
+
+    Args:
+        writes: values, the last write of each key.
+        write_sets: the sets they came from, by transaction number, serialized ``TxPvtReadWriteSet``.
+    """
+
+    writes: Sequence[PrivateWrite] = ()
+    write_sets: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +70,8 @@ class ValidatedBlock:
         transactions: what its envelopes hold, in order.
         flags: validation code of each.
         updates: changes to public state and to hashes of private state.
-        private_writes: values this organization may hold.
-        private_sets: write sets they came from, by transaction number.
+        expiries: private hashes written here that a later block removes.
+        private: values this organization may hold.
     """
 
     block: common_pb2.Block
@@ -59,28 +80,42 @@ class ValidatedBlock:
     transactions: Sequence[ParsedTransaction]
     flags: bytes
     updates: UpdateBatch
-    private_writes: Sequence[PrivateWrite] = ()
-    private_sets: dict[int, bytes] = field(default_factory=dict)
+    expiries: Sequence[Expiry] = ()
+    private: PrivateUpdate = PrivateUpdate()
+
+    @property
+    def touches_private(self) -> bool:
+        """Whether anything private is written, deleted or set to expire."""
+        return bool(self.private.write_sets or self.expiries or any(key.collection for key in self.updates.entries))
 
 
-def write_block(connection: Connection, channel_no: int, validated: ValidatedBlock) -> None:
+def write_block(connection: Connection, channel_no: int, validated: ValidatedBlock, *, expire: bool = True) -> bytes:
     """Commit a block; it is durable when this returns.
 
+    Args:
+        expire: whether private hashes may be due; False spares the question on channels without them.
+    Returns:
+        the block as it is stored.
     Raises:
         StoreError: the database refused, or the block does not follow the last one there.
     """
-    parameters = {"channel": channel_no, "block": validated.block.header.number}
+    number = validated.block.header.number
+    content: bytes = validated.block.SerializeToString()
+    parameters = {"channel": channel_no, "block": number, "content": content}
     parameters |= _block_columns(validated) | _state_columns(validated.updates) | _history_columns(validated)
     try:
-        if validated.private_sets or _has_private_updates(validated):
-            with connection.transaction():
-                _write_public(connection, parameters)
-                _write_private(connection, channel_no, validated)
-        else:
+        if not (expire or validated.touches_private):
             # One statement is a database transaction of its own: one round trip, one flush.
             _write_public(connection, parameters)
+            return content
+        with connection.transaction():
+            _write_public(connection, parameters)
+            if validated.touches_private:
+                _write_private(connection, channel_no, validated)
+            fetch(connection, "expire_private", {"channel": channel_no, "block": number})
     except psycopg.Error as error:
-        raise StoreError(f"block {validated.block.header.number} could not be written: {error}") from error
+        raise StoreError(f"block {number} could not be written: {error}") from error
+    return content
 
 
 def _write_public(connection: Connection, parameters: dict[str, Any]) -> None:
@@ -91,31 +126,32 @@ def _write_public(connection: Connection, parameters: dict[str, Any]) -> None:
 
 def _write_private(connection: Connection, channel_no: int, validated: ValidatedBlock) -> None:
     number = validated.block.header.number
-    puts = [write for write in validated.private_writes if write.value is not None]
-    deletes = [write for write in validated.private_writes if write.value is None]
+    puts = [write for write in validated.private.writes if write.value is not None]
+    renewed = [write for write in validated.private.writes if write.value is None]
+    deletes = [key for key, update in validated.updates.entries.items() if key.collection and update.value is None]
     parameters = {
         "channel": channel_no,
         "block": number,
-        "set_txs": list(validated.private_sets),
-        "set_contents": list(validated.private_sets.values()),
-        "put_namespaces": [index_text(write.namespace) for write in puts],
-        "put_collections": [index_text(write.collection) for write in puts],
-        "put_keys": [index_key(write.key) for write in puts],
+        "set_txs": list(validated.private.write_sets),
+        "set_contents": list(validated.private.write_sets.values()),
+        "exp_blocks": [expiry.expiring_block for expiry in validated.expiries],
+        "exp_namespaces": [index_text(expiry.key.namespace) for expiry in validated.expiries],
+        "exp_collections": [index_text(expiry.key.collection) for expiry in validated.expiries],
+        "exp_keys": [index_key(expiry.key.key) for expiry in validated.expiries],
         "put_long_keys": [long_key(write.key) for write in puts],
         "put_values": [write.value for write in puts],
-        "put_txs": [write.version.tx for write in puts],
-        "del_namespaces": [index_text(write.namespace) for write in deletes],
-        "del_collections": [index_text(write.collection) for write in deletes],
-        "del_keys": [index_key(write.key) for write in deletes],
+        "del_namespaces": [index_text(key.namespace) for key in deletes],
+        "del_collections": [index_text(key.collection) for key in deletes],
+        "del_hashes": [key.key for key in deletes],
     }
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(statement("commit_private"), parameters)
-        tx_ids = [index_text(transaction.tx_id) for transaction in validated.transactions]
-        cursor.execute(statement("purge_transient"), (channel_no, tx_ids, number - TRANSIENT_BLOCKS_MAX))
-
-
-def _has_private_updates(validated: ValidatedBlock) -> bool:
-    return any(key.collection for key in validated.updates.entries)
+    for prefix, writes in (("put", puts), ("new", renewed)):
+        parameters[f"{prefix}_namespaces"] = [index_text(write.namespace) for write in writes]
+        parameters[f"{prefix}_collections"] = [index_text(write.collection) for write in writes]
+        parameters[f"{prefix}_keys"] = [index_key(write.key) for write in writes]
+        parameters[f"{prefix}_txs"] = [write.tx_number for write in writes]
+    fetch(connection, "commit_private", parameters)
+    tx_ids = [index_text(transaction.tx_id) for transaction in validated.transactions]
+    fetch(connection, "purge_transient", (channel_no, tx_ids, number - TRANSIENT_BLOCKS_MAX))
 
 
 def _block_columns(validated: ValidatedBlock) -> dict[str, Any]:
@@ -125,7 +161,6 @@ def _block_columns(validated: ValidatedBlock) -> dict[str, Any]:
         "previous_hash": validated.block.header.previous_hash,
         "commit_hash": validated.commit_hash,
         "is_config": is_config_block(validated.block),
-        "content": validated.block.SerializeToString(),
         "tx_ids": [index_text(transaction.tx_id) for transaction in validated.transactions],
         "codes": list(validated.flags),
         "types": [transaction.type for transaction in validated.transactions],

@@ -17,10 +17,11 @@ from network.block import Update, UpdateBatch, header_hash, new_block, set_trans
 from network.envelope import DUPLICATE_TXID, VALID, ParsedTransaction
 from network.rwset import KvWrite, NamespaceRwset, StateKey, TxRwset, Version
 from node.peer.block_store import BlockStore, Tip, lock_channel, open_channel
-from node.peer.block_writer import PrivateWrite, ValidatedBlock, write_block
+from node.peer.block_writer import PrivateUpdate, PrivateWrite, ValidatedBlock, write_block
 from node.peer.database import Connection, connect, migrate
 from node.peer.errors import ChannelLockedError, StoreError
 from node.peer.history import key_history
+from node.peer.state import Expiry
 from node.peer.world_state import WorldState
 
 
@@ -179,23 +180,50 @@ def test_history_gives_writes_of_valid_transactions_newest_first(connection: Con
     assert (history[0].seconds, history[0].nanos) == (5, 7)
 
 
+def private_block(number: int, previous: bytes, value: bytes | None, *writes: PrivateWrite) -> ValidatedBlock:
+    key = StateKey("cc", "col", hashlib.sha256(b"p").digest())
+    hashed = None if value is None else hashlib.sha256(value).digest()
+    block = validated(number, previous, [transaction(str(number))], {key: Update(hashed, b"", Version(number, 0))})
+    return replace(block, private=PrivateUpdate(writes, {0: b"set"} if writes else {}))
+
+
+def private_value(connection: Connection, channel: int) -> tuple[bytes, Version] | None:
+    values, _ = WorldState(connection, channel).private_values([StateKey("cc", "col", b"p")])
+    return (values[0].value, values[0].version) if values[0] is not None else None
+
+
 def test_private_values_commit_with_their_block_or_not_at_all(connection: Connection) -> None:
     channel = open_channel(connection, "anchors")
-    key_hash, value_hash = hashlib.sha256(b"p").digest(), hashlib.sha256(b"secret").digest()
-    block = replace(
-        validated(0, b"", [transaction("1")], dict([put(key_hash, value_hash, 0, 0, "col")])),
-        private_writes=[PrivateWrite("cc", "col", b"p", b"secret", Version(0, 0))],
-        private_sets={0: b"set"},
-    )
     with pytest.raises(StoreError):
-        write_block(
-            connection,
-            channel,
-            replace(block, private_writes=[PrivateWrite("cc", "col", b"p", b"", Version(0, 2**40))]),
-        )
+        write_block(connection, channel, private_block(0, b"", b"s", PrivateWrite("cc", "col", b"p", b"s", 2**40)))
     assert BlockStore(connection, channel).tip().height == 0
-    write_block(connection, channel, block)
-    values, _ = WorldState(connection, channel).private_values([StateKey("cc", "col", b"p")])
-    assert values[0] is not None and (values[0].value, values[0].version) == (b"secret", Version(0, 0))
+    write_block(connection, channel, private_block(0, b"", b"s", PrivateWrite("cc", "col", b"p", b"s", 0)))
+    assert private_value(connection, channel) == (b"s", Version(0, 0))
     page = WorldState(connection, channel).private_range("cc", "col", b"", b"")
-    assert [(key, value.value) for key, value in page.rows] == [(b"p", b"secret")]
+    assert [(key, value.value) for key, value in page.rows] == [(b"p", b"s")]
+
+
+def test_private_value_follows_its_hash_when_renewed_and_deleted(connection: Connection) -> None:
+    channel = open_channel(connection, "anchors")
+    write_block(connection, channel, private_block(0, b"", b"s", PrivateWrite("cc", "col", b"p", b"s", 0)))
+    write_block(connection, channel, private_block(1, b"", b"s", PrivateWrite("cc", "col", b"p", None, 0)))
+    assert private_value(connection, channel) == (b"s", Version(1, 0))
+    write_block(connection, channel, private_block(2, b"", None))
+    assert private_value(connection, channel) is None
+
+
+@pytest.mark.parametrize("written_again", [False, True])
+def test_private_hash_expires_unless_written_again(connection: Connection, written_again: bool) -> None:
+    channel = open_channel(connection, "anchors")
+    key = StateKey("cc", "col", hashlib.sha256(b"p").digest())
+    first = private_block(0, b"", b"s", PrivateWrite("cc", "col", b"p", b"s", 0))
+    write_block(connection, channel, replace(first, expiries=[Expiry(key, 0, 2)]))
+    if written_again:
+        write_block(connection, channel, private_block(1, b"", b"t", PrivateWrite("cc", "col", b"p", b"t", 0)))
+    else:
+        write_block(connection, channel, validated(1, b"", [transaction("1")]))
+    assert private_value(connection, channel) is not None
+    write_block(connection, channel, validated(2, b"", [transaction("2")]))
+    values, _ = WorldState(connection, channel).values([key])
+    assert (values[0] is not None) == written_again
+    assert (private_value(connection, channel) is not None) == written_again

@@ -69,6 +69,21 @@ CREATE TABLE channel.private_state (
     PRIMARY KEY (channel_no, namespace, collection, key)
 );
 
+-- A deletion or an expiry names a private key by its hash only.
+CREATE INDEX private_state_by_hash
+    ON channel.private_state (channel_no, namespace, collection, sha256(coalesce(long_key, key)));
+
+-- Hashes of private keys that leave the state when a later block commits, unless they are written again before.
+CREATE TABLE channel.expiry (
+    channel_no smallint NOT NULL,
+    expiring_block bigint NOT NULL,
+    namespace text COLLATE "C" NOT NULL,
+    collection text COLLATE "C" NOT NULL,
+    key bytea NOT NULL,
+    committed_block bigint NOT NULL,
+    PRIMARY KEY (channel_no, expiring_block, namespace, collection, key)
+);
+
 -- Private write sets as endorsed, per valid transaction, in the wire form that DeliverWithPrivateData hands out.
 CREATE TABLE channel.private_write_set (
     channel_no smallint NOT NULL,

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM channel.expiry WHERE channel_no = %s)
