@@ -1,8 +1,8 @@
-"""What the sealer asks of the books: rows in sequence order that a signed batch of the posting engine covers."""
+"""What sealer and anchorer ask of the books: rows in sequence order that signed batches cover, and their sums."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,14 @@ class Sealable:
     """Leaf hashes of the rows from the one asked for, without a gap, each covered by a valid batch signature."""
     stalled: str = ""
     """Why the row after them may not enter, naming it; empty when it may, or when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a range of entries, in minor units of one asset."""
+
+    debits: int
+    credits: int
 
 
 class LeafSource(Protocol):
@@ -33,6 +41,6 @@ class LeafSource(Protocol):
         """Return when the rows of ``[from_seq, to_seq]`` were posted, in order."""
         ...
 
-    def control_totals(self, to_seq: int) -> dict[str, tuple[int, int]]:
-        """Return for each asset the sums of debits and credits of the rows up to ``to_seq``, in minor units."""
+    def control_totals(self, from_seq: int, to_seq: int) -> Mapping[str, Totals]:
+        """Return for each asset the sums over the rows of ``[from_seq, to_seq]``."""
         ...

@@ -1,0 +1,38 @@
+"""Keys and values of the contracts' audit records, as they stand in blocks.
+
+Proof bundles, the audit index and the anchoring worker all read them here, so that there is one reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from network.bundle_format import read_json
+from network.envelope import ParsedTransaction
+from network.errors import ProofError
+
+AUDIT = "audit"
+COMPLIANCE = "compliance"
+
+_NUMBER_DIGITS = 20
+
+
+def record_key(kind: str, *parts: str | int) -> str:
+    """Return the state key of a record: its kind and what names it, joined by ``~``; numbers padded to 20 digits."""
+    return "~".join([kind, *(part if isinstance(part, str) else str(part).zfill(_NUMBER_DIGITS) for part in parts)])
+
+
+def written_record(transaction: ParsedTransaction, namespace: str, kind: str, *parts: str | int) -> dict[str, Any]:
+    """Return the record that a transaction wrote under the key of ``record_key``.
+
+    Raises:
+        ProofError: ``record_missing``, when it wrote none; ``malformed_record``, when it is not a JSON object.
+    """
+    key = record_key(kind, *parts)
+    for space in transaction.rwset.namespaces:
+        if space.namespace != namespace:
+            continue
+        for write in space.writes:
+            if write.key == key and not write.deletes:
+                return read_json(write.value, "malformed_record")
+    raise ProofError("record_missing", f"the transaction writes no record {key} of contract {namespace}")

@@ -1,0 +1,1 @@
+SELECT id, reference FROM ledger.account WHERE id = ANY (%s)

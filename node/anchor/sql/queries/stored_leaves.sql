@@ -1,0 +1,1 @@
+SELECT seq, leaf FROM ledger.entry WHERE seq BETWEEN %s AND %s
