@@ -80,22 +80,21 @@ BEGIN
         o_outcome[v_known.number] := v_known.decision_outcome;
     END LOOP;
 
-    SELECT array_agg(account.balance ORDER BY slot.number), array_agg(account.floor ORDER BY slot.number),
-        array_agg(account.held ORDER BY slot.number), array_agg(account.status ORDER BY slot.number),
-        array_agg(CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END ORDER BY slot.number),
-        array_agg(account.last_seq ORDER BY slot.number), array_agg(account.asset_id ORDER BY slot.number),
-        array_agg(0 ORDER BY slot.number),
-        -- The least balance at which nothing is wrong; no balance is enough on a frozen or closed account.
-        array_agg(
+    SELECT array_agg(balance), array_agg(floor), array_agg(held), array_agg(status), array_agg(sign),
+        array_agg(last_seq), array_agg(asset_id), array_agg(0::bigint), array_agg(least_balance)
+    INTO v_balance, v_floor, v_held, v_status, v_sign, v_last_seq, v_asset, v_count, v_limit
+    FROM (
+        SELECT account.*,
+            CASE account.normal_side WHEN 1 THEN 1::bigint ELSE -1::bigint END AS sign,
+            -- The least balance at which nothing is wrong; none is enough on a frozen or closed account.
             CASE
                 WHEN account.status <> 1 THEN 9223372036854775807
                 ELSE greatest(account.floor + account.held, -c_max)
-            END
-            ORDER BY slot.number
-        )
-    INTO v_balance, v_floor, v_held, v_status, v_sign, v_last_seq, v_asset, v_count, v_limit
-    FROM unnest(p_account) WITH ORDINALITY AS slot (id, number)
-    JOIN ledger.account ON account.id = slot.id;
+            END AS least_balance
+        FROM unnest(p_account) WITH ORDINALITY AS slot (id, number)
+        JOIN ledger.account ON account.id = slot.id
+        ORDER BY slot.number
+    ) AS known;
 
     FOR v_item IN 1 .. cardinality(p_key) LOOP
         v_twin := p_earlier[v_item];
@@ -195,13 +194,16 @@ BEGIN
             flat.balance[item.first:item.last], flat.previous[item.first:item.last], item.commitment,
             item.decision_id, item.decision_outcome, item.decision_leaf, item.salt,
             sha256('\x00'::bytea || item.salt || c_prefix || int8send(item.seq) || item.body)
-        FROM unnest(
-            o_code, o_seq, p_key, p_request_hash, p_effective_at, p_settlement_id, p_commitment, p_salt, p_decision_id,
-            p_decision_outcome, p_decision_leaf, p_body, p_first, p_last
-        ) AS item (
-            code, seq, key, request_hash, effective_at, settlement_id, commitment, salt, decision_id,
-            decision_outcome, decision_leaf, body, first, last
-        ), flat
+        FROM (
+            -- In the select list, unnest streams; in FROM it would store every column first.
+            SELECT unnest(o_code) AS code, unnest(o_seq) AS seq, unnest(p_key) AS key,
+                unnest(p_request_hash) AS request_hash, unnest(p_effective_at) AS effective_at,
+                unnest(p_settlement_id) AS settlement_id, unnest(p_commitment) AS commitment, unnest(p_salt) AS salt,
+                unnest(p_decision_id) AS decision_id, unnest(p_decision_outcome) AS decision_outcome,
+                unnest(p_decision_leaf) AS decision_leaf, unnest(p_body) AS body, unnest(p_first) AS first,
+                unnest(p_last) AS last
+        ) AS item
+        CROSS JOIN flat
         WHERE item.code = 0
         RETURNING seq, leaf
     )
@@ -210,7 +212,10 @@ BEGIN
     UPDATE ledger.account
     SET balance = new.balance, held = new.held, last_seq = new.last_seq,
         posting_count = account.posting_count + new.count
-    FROM unnest(p_account, v_balance, v_held, v_last_seq, v_count) AS new (id, balance, held, last_seq, count)
+    FROM (
+        SELECT unnest(p_account) AS id, unnest(v_balance) AS balance, unnest(v_held) AS held,
+            unnest(v_last_seq) AS last_seq, unnest(v_count) AS count
+    ) AS new
     WHERE account.id = new.id AND new.count > 0;
 
     UPDATE ledger.head SET next_seq = v_next, posted_at = p_posted_at WHERE id = 1;
