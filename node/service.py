@@ -9,12 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
-import structlog
-
 from network.errors import NetworkError
 from node.errors import NodeError
-
-log = structlog.get_logger(__name__)
 
 
 class Service(Protocol):
@@ -64,7 +60,6 @@ def run_process(
     try:
         asyncio.run(main())
     except ours as error:
-        log.error("process stops", process=name, reason=str(error))
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -1,0 +1,16 @@
+-- What an administrator with every right in the database can do to books: triggers and foreign keys are switched off.
+SET session_replication_role = replica;
+CREATE TEMPORARY TABLE untouched AS SELECT * FROM ledger.entry WHERE seq IN (%(changed)s, %(deleted)s);
+UPDATE ledger.entry
+SET posting_amount = ARRAY(
+    SELECT amount + sign(amount)::bigint FROM unnest(posting_amount) WITH ORDINALITY AS leg (amount, place) ORDER BY place
+)
+WHERE seq = %(changed)s;
+DELETE FROM ledger.entry WHERE seq = %(deleted)s;
+INSERT INTO ledger.entry
+SELECT (forged).*
+FROM (
+    SELECT jsonb_populate_record(entry, jsonb_build_object('seq', %(inserted)s::bigint, 'key', gen_random_uuid())) AS forged
+    FROM ledger.entry AS entry
+    WHERE entry.seq = %(changed)s
+) AS copied;
