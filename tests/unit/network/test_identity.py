@@ -1,0 +1,99 @@
+"""Aim: creators are read as Fabric reads them, and private keys only pair with their own certificates.
+
+Method: identities issued in memory; PEM text bent in the ways Go's decoder accepts or refuses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fabric_protos.msp import identities_pb2
+
+from network.crypto_material import OrganizationSpec, generate_organization, new_key
+from network.errors import IdentityError, SignatureError, WireError
+from network.identity import SigningIdentity, first_pem_block, parse_identity, serialize_identity
+from tests.support.members import START, Member, pem
+
+
+def test_parsed_identity_verifies_what_its_key_signed() -> None:
+    signer = Member("AMSP").identity("client")
+    identity = parse_identity(signer.creator)
+    assert (identity.msp_id, identity.creator, identity.certificate) == ("AMSP", signer.creator, signer.certificate)
+    identity.verify(b"text", signer.sign(b"text"))
+    with pytest.raises(SignatureError):
+        identity.verify(b"text", signer.sign(b"other"))
+
+
+def test_identities_around_one_certificate_are_one_signer_whatever_their_bytes() -> None:
+    signer = Member("AMSP").identity("client")
+    longer = serialize_identity("AMSP", b"comment\n" + pem(signer.certificate))
+    assert parse_identity(longer).identifier == parse_identity(signer.creator).identifier
+    other = serialize_identity("BMSP", pem(signer.certificate))
+    assert parse_identity(other).identifier != parse_identity(signer.creator).identifier
+
+
+def test_creator_that_is_no_message_is_a_wire_error() -> None:
+    with pytest.raises(WireError, match="SerializedIdentity"):
+        parse_identity(b"\xff\xff")
+
+
+@pytest.mark.parametrize(
+    "id_bytes", [b"", b"no pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_creator_without_certificate_is_refused(id_bytes: bytes) -> None:
+    with pytest.raises(IdentityError):
+        parse_identity(identities_pb2.SerializedIdentity(mspid="AMSP", id_bytes=id_bytes).SerializeToString())
+
+
+def test_certificate_with_an_rsa_key_is_refused() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([])
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    )
+    signed = certificate.not_valid_before(START).not_valid_after(START).sign(key, hashes.SHA256())
+    with pytest.raises(IdentityError, match="RSA"):
+        parse_identity(serialize_identity("AMSP", pem(signed)))
+
+
+def test_first_pem_block_takes_any_label_skips_what_is_broken_and_reads_headers() -> None:
+    good = b"-----BEGIN ANYTHING-----\nName: value\n\nAQID\n-----END ANYTHING-----\n"
+    broken = b"-----BEGIN A-----\n!!!!\n-----END A-----\n"
+    assert first_pem_block(broken + b"text\n" + good) == b"\x01\x02\x03"
+    assert first_pem_block(good.replace(b"\n", b"\r\n")) == b"\x01\x02\x03"
+    assert first_pem_block(b"-----BEGIN A-----\nAQID\n-----END B-----\n") is None
+    assert first_pem_block(b"x-----BEGIN A-----\nAQID\n-----END A-----\n") is None
+
+
+def test_signing_identity_with_anothers_key_is_refused() -> None:
+    signer = Member("AMSP").identity("client")
+    with pytest.raises(IdentityError, match="pair them again"):
+        SigningIdentity("AMSP", pem(signer.certificate), new_key())
+
+
+def test_signing_identity_from_unusable_key_names_the_organization() -> None:
+    certificate = pem(Member("AMSP").identity("client").certificate)
+    with pytest.raises(IdentityError, match="AMSP"):
+        SigningIdentity.from_pem("AMSP", certificate, b"no key")
+    ed25519 = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(IdentityError, match="give an ECDSA key"):
+        SigningIdentity.from_pem("AMSP", certificate, ed25519)
+
+
+def test_signing_identity_is_loaded_from_an_msp_folder(tmp_path: Path) -> None:
+    spec = OrganizationSpec("A", "AMSP", "a.test", "peer", ("node",))
+    generate_organization(tmp_path, spec, START)
+    folder = spec.folder(tmp_path) / "peers" / "node.a.test" / "msp"
+    signer = SigningIdentity.from_msp_folder(folder, "AMSP")
+    parse_identity(signer.creator).verify(b"text", signer.sign(b"text"))
+    assert "AMSP" in repr(signer)
+    (folder / "signcerts" / "node.a.test-cert.pem").unlink()
+    with pytest.raises(IdentityError, match="holds 0 files"):
+        SigningIdentity.from_msp_folder(folder, "AMSP")
