@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
@@ -42,6 +42,12 @@ class BatchLimits:
     timeout_s: float
 
 
+class _Entry(NamedTuple, Generic[Item]):
+    item: Item
+    size: int | None
+    """None for what stands alone whatever its size."""
+
+
 class BlockCutter(Generic[Item]):
     """Envelopes waiting for their block.
 
@@ -50,28 +56,42 @@ class BlockCutter(Generic[Item]):
     """
 
     def __init__(self, limits: BatchLimits) -> None:
-        self.limits = limits
-        self._full: deque[list[Item]] = deque()
-        self._open: list[Item] = []
+        self._limits = limits
+        self._full: deque[list[_Entry[Item]]] = deque()
+        self._open: list[_Entry[Item]] = []
         self._open_bytes = 0
         self._next_cut_at = 0.0
 
+    def set_limits(self, limits: BatchLimits) -> None:
+        """Apply other limits, to what waits already too."""
+        waiting = [*(entry for batch in self._full for entry in batch), *self._open]
+        self._limits = limits
+        self._full.clear()
+        self._open, self._open_bytes = [], 0
+        for entry in waiting:
+            if entry.size is None:
+                self.add_alone(entry.item)
+            else:
+                self.add(entry.item, entry.size)
+
     def add(self, item: Item, size: int) -> None:
         """Queue one envelope of ``size`` bytes, payload and signature together."""
-        if size > self.limits.preferred_max_bytes:
-            self.add_alone(item)
-            return
-        if self._open_bytes + size > self.limits.preferred_max_bytes:
+        entry = _Entry(item, size)
+        if size > self._limits.preferred_max_bytes:
             self._close()
-        self._open.append(item)
+            self._full.append([entry])
+            return
+        if self._open_bytes + size > self._limits.preferred_max_bytes:
+            self._close()
+        self._open.append(entry)
         self._open_bytes += size
-        if len(self._open) >= self.limits.max_messages:
+        if len(self._open) >= self._limits.max_messages:
             self._close()
 
     def add_alone(self, item: Item) -> None:
         """Queue what must have a block of its own, in its place."""
         self._close()
-        self._full.append([item])
+        self._full.append([_Entry(item, None)])
 
     def cut(self, now: float) -> list[Item] | None:
         """Return the next block's envelopes if one is due at ``now`` (seconds, any monotonic clock), else None."""
@@ -79,8 +99,8 @@ class BlockCutter(Generic[Item]):
             if not self._open or now < self._next_cut_at:
                 return None
             self._close()
-        batch = self._full.popleft()
-        gap = min(GAP_PER_ENVELOPE_S * len(batch), GAP_MAX_S, self.limits.timeout_s)
+        batch = [entry.item for entry in self._full.popleft()]
+        gap = min(GAP_PER_ENVELOPE_S * len(batch), GAP_MAX_S, self._limits.timeout_s)
         self._next_cut_at = now + gap
         return batch
 
@@ -93,7 +113,7 @@ class BlockCutter(Generic[Item]):
     def drain(self) -> list[Item]:
         """Remove and return everything that waits."""
         self._close()
-        items = [item for batch in self._full for item in batch]
+        items = [entry.item for batch in self._full for entry in batch]
         self._full.clear()
         return items
 

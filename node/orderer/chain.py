@@ -165,13 +165,10 @@ class Chain:
         batch = self._still_allowed(batch)
         if not batch:
             return
-        loop = asyncio.get_running_loop()
+        make = self._write_config if batch[0].message.is_config_update else self._write_normal
+        messages = [waiting.message for waiting in batch]
         try:
-            if batch[0].message.is_config_update:
-                block = await loop.run_in_executor(self._threads, self._write_config, batch[0].message)
-            else:
-                envelopes = [waiting.message.envelope for waiting in batch]
-                block = await loop.run_in_executor(self._threads, self._writer.write, envelopes)
+            block, config = await asyncio.get_running_loop().run_in_executor(self._threads, make, messages)
         except BlockStoreWriteError as error:
             log.error("orderer.block_not_written", channel=self.channel_id, height=self.height, reason=str(error))
             self._finish(batch, OrderingUnavailableError("the orderer cannot store blocks now; send it again later"))
@@ -184,16 +181,22 @@ class Chain:
             self._finish(batch, self._closed)
         else:
             self._remember(self.height - 1, block)
+            self._apply(config)
             self._finish(batch, None)
             self._announce()
 
-    def _write_config(self, message: Message) -> bytes:
-        envelope, following = prepare_config(message, self.config, self._signer, self._now())
-        block = self._writer.write([envelope], config=True)
-        self.config = following
-        self._cutter.limits = _limits(following)
-        log.info("orderer.configuration_changed", channel=self.channel_id, sequence=following.sequence)
-        return block
+    def _write_normal(self, messages: list[Message]) -> tuple[bytes, ChannelConfig]:
+        return self._writer.write([message.envelope for message in messages]), self.config
+
+    def _write_config(self, messages: list[Message]) -> tuple[bytes, ChannelConfig]:
+        envelope, following = prepare_config(messages[0], self.config, self._signer, self._now())
+        return self._writer.write([envelope], config=True), following
+
+    def _apply(self, config: ChannelConfig) -> None:
+        if config is not self.config:
+            self.config = config
+            self._cutter.set_limits(_limits(config))
+            log.info("orderer.configuration_changed", channel=self.channel_id, sequence=config.sequence)
 
     def _still_allowed(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Refuse what the configuration in force now does not admit; return the rest."""

@@ -80,3 +80,25 @@ def test_drain_returns_everything_in_order_and_leaves_nothing() -> None:
         waiting.add(name, 1)
     assert waiting.drain() == ["a", "b", "c"]
     assert waiting.due_at() is None
+
+
+def test_what_must_stand_alone_does_so_in_its_place_without_waiting() -> None:
+    waiting = cutter()
+    waiting.add("a", 1)
+    assert waiting.cut(1.0) == ["a"]
+    waiting.add("b", 1)
+    waiting.add_alone("config")
+    waiting.add("c", 1)
+    assert [waiting.cut(1.0), waiting.cut(1.0), waiting.cut(1.0)] == [["b"], ["config"], None]
+    assert waiting.cut(2.0) == ["c"]
+
+
+def test_other_limits_apply_to_what_waits_already() -> None:
+    waiting = cutter(max_messages=4)
+    for name in "abcdef":
+        waiting.add(name, 1)
+    waiting.add_alone("config")
+    waiting.add("g", 1)
+    waiting.set_limits(BatchLimits(3, 1_000, 2.0))
+    assert [waiting.cut(9.0) for _ in range(4)] == [["a", "b", "c"], ["d", "e", "f"], ["config"], None]
+    assert waiting.cut(10.0) == ["g"]
