@@ -24,11 +24,10 @@ async def tamper_and_audit(demo: Demo) -> None:
     posted = (await anchor_status(demo, demo.bank)).posted_seq
     changed, deleted = sorted(random.SystemRandom().sample(range(1, posted + 1), 2))
     rows = {"changed": changed, "deleted": deleted, "inserted": posted + 1}
-    connection = await asyncio.to_thread(psycopg.connect, administrator_url(demo), autocommit=True)
-    with connection:
+    with psycopg.connect(administrator_url(demo), autocommit=True) as connection:
         await asyncio.to_thread(execute, connection, "tamper", rows)
         report.console.print(
-            f"   superuser SQL: entry {changed} has another amount, {deleted} is deleted, {rows['inserted']} is inserted",
+            f"   superuser SQL: entry {changed} gets another amount, {deleted} is deleted, {posted + 1} is inserted",
             style="dim",
             highlight=False,
         )
