@@ -1,0 +1,341 @@
+"""Aim: each thing a transaction can get wrong is refused with Fabric's code, in Fabric's order of stages.
+
+Method: a channel with our own keys; every test signs one wrong transaction as a client or peer that means harm would,
+with everything after the fault made right again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import chaincode_event_pb2, collection_pb2, policy_pb2
+
+from network.block import Update, UpdateBatch
+from network.envelope import (
+    BAD_COMMON_HEADER,
+    BAD_CREATOR_SIGNATURE,
+    BAD_HEADER_EXTENSION,
+    BAD_PROPOSAL_TXID,
+    BAD_RESPONSE_PAYLOAD,
+    BAD_RWSET,
+    DUPLICATE_TXID,
+    ENDORSEMENT_POLICY_FAILURE,
+    ILLEGAL_WRITESET,
+    INVALID_CHAINCODE,
+    INVALID_CONFIG_TRANSACTION,
+    INVALID_ENDORSER_TRANSACTION,
+    INVALID_OTHER_REASON,
+    MVCC_READ_CONFLICT,
+    UNSUPPORTED_TX_PAYLOAD,
+    VALID,
+)
+from network.rwset import (
+    HashedCollection,
+    HashedMetadataWrite,
+    HashedWrite,
+    KvMetadataWrite,
+    KvRead,
+    KvWrite,
+    NamespaceRwset,
+    StateKey,
+    TxRwset,
+    Version,
+    key_hash,
+    serialize_metadata,
+)
+from node.peer.errors import ChannelStoppedError
+from tests.support.consortium_in_memory import Material, make_material
+from tests.support.own_channel import BANK, ORDERER, PARTNER, REGULATOR, Edits, OwnChannel, signature_policy
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    root: Path = tmp_path_factory.mktemp("crypto")
+    return make_material(root)
+
+
+@pytest.fixture
+def channel(material: Material) -> OwnChannel:
+    return OwnChannel(material)
+
+
+def writes(key: str = "k", value: bytes = b"v", namespace: str = "cc") -> TxRwset:
+    return TxRwset((NamespaceRwset(namespace, writes=(KvWrite(key, value),)),))
+
+
+def reads_and_writes(key: str, version: Version | None) -> TxRwset:
+    return TxRwset((NamespaceRwset("cc", reads=(KvRead(key, version),), writes=(KvWrite(key, b"v"),)),))
+
+
+def private(collection: str, key: str = "k", *, is_purge: bool = False) -> TxRwset:
+    write = HashedWrite(key_hash(key), b"" if is_purge else b"h" * 32, is_delete=is_purge, is_purge=is_purge)
+    return TxRwset((NamespaceRwset("cc", collections=(HashedCollection(collection, writes=(write,)),)),))
+
+
+def key_policy(key: str, text: str) -> TxRwset:
+    entries = (("VALIDATION_PARAMETER", signature_policy(text).SerializeToString()),)
+    return TxRwset((NamespaceRwset("cc", metadata_writes=(KvMetadataWrite(key, entries),)),))
+
+
+def test_well_made_transaction_is_valid_and_writes(channel: OwnChannel) -> None:
+    validation = channel.judge(channel.transaction(writes()))
+    assert validation.flags == bytes([VALID])
+    assert validation.updates.entries == {StateKey("cc", "", b"k"): Update(b"v", b"", Version(1, 0))}
+    assert validation.reasons == {}
+
+
+@pytest.mark.parametrize(
+    ("edits", "code"),
+    [
+        (Edits(channel_header=lambda m: setattr(m, "type", 0)), BAD_COMMON_HEADER),
+        (Edits(channel_header=lambda m: setattr(m, "type", common_pb2.CHAINCODE_PACKAGE)), BAD_COMMON_HEADER),
+        (Edits(channel_header=lambda m: setattr(m, "epoch", 1)), BAD_COMMON_HEADER),
+        (Edits(signature_header=lambda m: m.ClearField("nonce")), BAD_COMMON_HEADER),
+        (Edits(signature_header=lambda m: m.ClearField("creator")), BAD_COMMON_HEADER),
+        (Edits(payload=lambda m: m.ClearField("header")), BAD_COMMON_HEADER),
+        (Edits(payload=lambda m: setattr(m.header, "channel_header", b"\xff")), BAD_COMMON_HEADER),
+        (Edits(channel_header=lambda m: setattr(m, "channel_id", "other")), BAD_CREATOR_SIGNATURE),
+        (Edits(signature_header=lambda m: setattr(m, "creator", b"\x0a\x01X")), BAD_CREATOR_SIGNATURE),
+        (Edits(channel_header=lambda m: setattr(m, "type", common_pb2.CONFIG_UPDATE)), UNSUPPORTED_TX_PAYLOAD),
+        (Edits(channel_header=lambda m: setattr(m, "tx_id", "0" * 64)), BAD_PROPOSAL_TXID),
+        (Edits(channel_header=lambda m: setattr(m, "tx_id", m.tx_id.upper())), BAD_PROPOSAL_TXID),
+        (Edits(channel_header=lambda m: m.ClearField("tx_id")), BAD_PROPOSAL_TXID),
+        (Edits(payload=lambda m: m.ClearField("data")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(payload=lambda m: setattr(m, "data", b"\xff")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(transaction=lambda m: m.actions.append(m.actions[0])), INVALID_ENDORSER_TRANSACTION),
+        (Edits(transaction=lambda m: m.ClearField("actions")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(transaction=lambda m: m.actions[0].ClearField("header")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(action_payload=lambda m: m.ClearField("action")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(action_payload=lambda m: m.ClearField("chaincode_proposal_payload")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(action_payload=lambda m: setattr(m, "chaincode_proposal_payload", b"x")), INVALID_ENDORSER_TRANSACTION),
+        (Edits(response_payload=lambda m: setattr(m, "proposal_hash", b"x" * 32)), INVALID_ENDORSER_TRANSACTION),
+        (Edits(channel_header=lambda m: setattr(m, "extension", b"\xff")), BAD_HEADER_EXTENSION),
+        (Edits(response_payload=lambda m: m.ClearField("extension")), BAD_RESPONSE_PAYLOAD),
+        (Edits(response_payload=lambda m: setattr(m, "extension", b"\xff")), BAD_RESPONSE_PAYLOAD),
+        (Edits(action=lambda m: setattr(m, "results", b"\xff")), BAD_RWSET),
+        (Edits(channel_header=lambda m: m.ClearField("extension")), INVALID_OTHER_REASON),
+        (Edits(action=lambda m: m.ClearField("chaincode_id")), INVALID_OTHER_REASON),
+        (Edits(action=lambda m: setattr(m, "events", b"\xff")), INVALID_OTHER_REASON),
+        (Edits(action=lambda m: setattr(m.chaincode_id, "name", "dd")), INVALID_CHAINCODE),
+        (Edits(action=lambda m: m.chaincode_id.ClearField("version")), INVALID_CHAINCODE),
+        (Edits(action=lambda m: m.chaincode_id.ClearField("name")), INVALID_CHAINCODE),
+    ],
+)
+def test_malformed_transaction_gets_the_code_of_the_stage_it_fails(
+    channel: OwnChannel, edits: Edits, code: int
+) -> None:
+    validation = channel.judge(channel.transaction(writes(), edits=edits))
+    assert validation.flags == bytes([code])
+    assert validation.reasons[0]
+    assert validation.updates.entries == {}
+
+
+def test_event_that_names_another_chaincode_is_refused(channel: OwnChannel) -> None:
+    for name, code in (("cc", VALID), ("dd", INVALID_OTHER_REASON)):
+        event = chaincode_event_pb2.ChaincodeEvent(chaincode_id=name, event_name="e").SerializeToString()
+        assert channel.flag(writes(), event=event) == code
+
+
+def test_namespace_twice_in_one_set_is_an_illegal_write_set(channel: OwnChannel) -> None:
+    twice = TxRwset(writes("a").namespaces + writes("b").namespaces)
+    assert channel.flag(twice) == ILLEGAL_WRITESET
+
+
+def test_configuration_without_content_is_invalid(channel: OwnChannel) -> None:
+    edits = Edits(
+        channel_header=lambda m: setattr(m, "type", common_pb2.CONFIG), payload=lambda m: m.ClearField("data")
+    )
+    assert channel.flag(writes(), edits=edits) == INVALID_CONFIG_TRANSACTION
+
+
+def test_creator_who_is_no_member_of_the_channel_is_refused(channel: OwnChannel, tmp_path: Path) -> None:
+    stranger = make_material(tmp_path).signer(BANK)
+    assert channel.flag(writes(), creator=stranger) == BAD_CREATOR_SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("endorsers", "code"),
+    [
+        ((), ENDORSEMENT_POLICY_FAILURE),
+        ((BANK,), ENDORSEMENT_POLICY_FAILURE),
+        ((BANK, BANK), ENDORSEMENT_POLICY_FAILURE),
+        ((BANK, ORDERER), ENDORSEMENT_POLICY_FAILURE),
+        ((PARTNER, REGULATOR), VALID),
+        ((BANK, PARTNER, REGULATOR), VALID),
+    ],
+)
+def test_majority_of_organizations_must_endorse(channel: OwnChannel, endorsers: tuple[str, ...], code: int) -> None:
+    assert channel.flag(writes(), endorsers=[m if m != ORDERER else _orderer(channel) for m in endorsers]) == code
+
+
+def test_endorsement_by_a_client_does_not_count_as_its_organizations(channel: OwnChannel) -> None:
+    client = channel.material.signer(PARTNER)
+    assert channel.flag(writes(), endorsers=[BANK, client]) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_every_written_namespace_needs_its_own_policy_but_a_read_one_needs_none(channel: OwnChannel) -> None:
+    only_regulator = policy_pb2.ApplicationPolicy(signature_policy=signature_policy("OR('RegulatorMSP.peer')"))
+    channel.define("other", only_regulator)
+    read = TxRwset((*writes().namespaces, NamespaceRwset("other", reads=(KvRead("k", None),))))
+    both = TxRwset(writes().namespaces + writes(namespace="other").namespaces)
+    assert channel.flag(read) == VALID
+    assert channel.flag(both) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(both, endorsers=[BANK, REGULATOR]) == VALID
+
+
+def test_invoked_chaincode_must_be_endorsed_even_when_it_writes_nothing(channel: OwnChannel) -> None:
+    assert channel.flag(TxRwset()) == VALID
+    assert channel.flag(TxRwset(), endorsers=[BANK]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(TxRwset(), chaincode="unknown") == INVALID_CHAINCODE
+
+
+def test_lifecycle_needs_the_channels_lifecycle_policy(channel: OwnChannel) -> None:
+    define = writes("namespaces/metadata/new", namespace="_lifecycle")
+    assert channel.flag(define, chaincode="_lifecycle") == VALID
+    assert channel.flag(define, chaincode="_lifecycle", endorsers=[BANK]) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_definition_committed_in_this_block_counts_from_the_next(channel: OwnChannel) -> None:
+    key = StateKey("_lifecycle", "", b"namespaces/metadata/late")
+    early = channel.transaction(writes(namespace="late"), chaincode="late")
+    rwset = TxRwset((NamespaceRwset("_lifecycle", writes=(KvWrite(key.key.decode(), b"x"),)),))
+    validation = channel.judge(channel.transaction(rwset, chaincode="_lifecycle"), early)
+    assert validation.flags == bytes([VALID, INVALID_CHAINCODE])
+    channel.define("late")
+    assert channel.judge(early).flags == bytes([VALID])
+
+
+def test_damaged_or_foreign_definition_stops_the_channel(channel: OwnChannel) -> None:
+    channel.define("kind", datatype="Something")
+    with pytest.raises(ChannelStoppedError, match="not a chaincode"):
+        channel.flag(writes(namespace="kind"), chaincode="kind")
+    channel.define("plugin", plugin="mine")
+    with pytest.raises(ChannelStoppedError, match="validation plugin"):
+        channel.flag(writes(namespace="plugin"), chaincode="plugin")
+    channel.put({StateKey("lscc", "", b"old"): b"x"})
+    with pytest.raises(ChannelStoppedError, match=r"Fabric 1\.x"):
+        channel.flag(writes(namespace="old"), chaincode="old")
+    channel.put({StateKey("_lifecycle", "", b"namespaces/metadata/torn"): b"\xff"})
+    with pytest.raises(ChannelStoppedError, match="does not parse"):
+        channel.flag(writes(namespace="torn"), chaincode="torn")
+
+
+def test_definition_without_policy_or_with_a_broken_one_lets_nothing_pass(channel: OwnChannel) -> None:
+    channel.define("bare", policy_pb2.ApplicationPolicy())
+    assert channel.flag(writes(namespace="bare"), chaincode="bare") == INVALID_CHAINCODE
+    channel.define("astray", policy_pb2.ApplicationPolicy(channel_config_policy_reference="/Channel/Nowhere"))
+    assert channel.flag(writes(namespace="astray"), chaincode="astray") == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_duplicate_id_is_found_before_the_policy_is_asked_and_after_the_form(channel: OwnChannel) -> None:
+    envelope = channel.transaction(writes())
+    assert channel.judge(envelope, commit=True).flags == bytes([VALID])
+    assert channel.judge(envelope).flags == bytes([DUPLICATE_TXID])
+
+
+def test_second_of_one_id_in_a_block_is_a_duplicate_only_if_the_first_held(channel: OwnChannel) -> None:
+    weak = channel.transaction(writes(), endorsers=[BANK])
+    assert channel.judge(weak, weak).flags == bytes([ENDORSEMENT_POLICY_FAILURE] * 2)
+    stale = channel.transaction(reads_and_writes("k", Version(9, 9)))
+    assert channel.judge(stale, stale).flags == bytes([MVCC_READ_CONFLICT, DUPLICATE_TXID])
+
+
+def test_collection_with_a_policy_of_its_own_is_judged_by_that(channel: OwnChannel) -> None:
+    own = policy_pb2.ApplicationPolicy(signature_policy=signature_policy("OR('RegulatorMSP.peer')"))
+    channel.define(
+        "cc",
+        collections=[
+            collection_pb2.StaticCollectionConfig(name="plain"),
+            collection_pb2.StaticCollectionConfig(name="own", endorsement_policy=own),
+        ],
+    )
+    assert channel.flag(private("plain")) == VALID
+    assert channel.flag(private("plain"), endorsers=[REGULATOR]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(private("own")) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(private("own"), endorsers=[REGULATOR]) == VALID
+    assert channel.flag(private("absent")) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_implicit_collection_is_its_organizations_alone(channel: OwnChannel) -> None:
+    assert channel.flag(private("_implicit_org_PartnerMSP"), endorsers=[PARTNER]) == VALID
+    assert channel.flag(private("_implicit_org_PartnerMSP"), endorsers=[BANK]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(private("_implicit_org_NobodyMSP")) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_key_with_its_own_policy_is_judged_by_that_alone(channel: OwnChannel) -> None:
+    channel.put({StateKey("cc", "", b"k"): b"v"})
+    assert channel.judge(channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')")), commit=True).flags == b"\x00"
+    assert channel.flag(writes("k")) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(writes("k"), endorsers=[REGULATOR]) == VALID
+    assert channel.flag(key_policy("k", "OR('DwaybankMSP.peer')")) == ENDORSEMENT_POLICY_FAILURE
+    mixed = TxRwset((NamespaceRwset("cc", writes=(KvWrite("j", b"v"), KvWrite("k", b"v"))),))
+    assert channel.flag(mixed, endorsers=[REGULATOR]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(mixed, endorsers=[REGULATOR, BANK]) == VALID
+
+
+def test_value_written_under_a_key_policy_keeps_the_policy(channel: OwnChannel) -> None:
+    channel.put({StateKey("cc", "", b"k"): b"v"})
+    channel.judge(channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')")), commit=True)
+    channel.judge(channel.transaction(writes("k", b"new"), endorsers=[REGULATOR]), commit=True)
+    assert channel.flag(writes("k")) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_private_key_with_its_own_policy_is_judged_by_that(channel: OwnChannel) -> None:
+    channel.define("cc", collections=[collection_pb2.StaticCollectionConfig(name="plain")])
+    policy = signature_policy("OR('RegulatorMSP.peer')").SerializeToString()
+    channel.judge(channel.transaction(private("plain")), commit=True)
+    write = HashedMetadataWrite(key_hash("k"), (("VALIDATION_PARAMETER", policy),))
+    rwset = TxRwset((NamespaceRwset("cc", collections=(HashedCollection("plain", metadata_writes=(write,)),)),))
+    assert channel.judge(channel.transaction(rwset), commit=True).flags == bytes([VALID])
+    assert channel.flag(private("plain")) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(private("plain"), endorsers=[REGULATOR]) == VALID
+
+
+def test_key_whose_policy_changes_earlier_in_the_block_may_not_be_written(channel: OwnChannel) -> None:
+    channel.put({StateKey("cc", "", b"k"): b"v"})
+    change = channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')"))
+    write = channel.transaction(writes("k"), endorsers=[BANK, PARTNER, REGULATOR])
+    assert channel.judge(change, write).flags == bytes([VALID, ENDORSEMENT_POLICY_FAILURE])
+    assert channel.judge(write, change).flags == bytes([VALID, VALID])
+    weak = channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')"), endorsers=[BANK])
+    assert channel.judge(weak, write).flags == bytes([ENDORSEMENT_POLICY_FAILURE, VALID])
+
+
+def test_policy_change_counts_within_its_block_even_when_mvcc_undoes_it(channel: OwnChannel) -> None:
+    channel.put({StateKey("cc", "", b"k"): b"v"})
+    [policy] = key_policy("k", "OR('RegulatorMSP.peer')").namespaces
+    stale = NamespaceRwset("cc", reads=(KvRead("k", Version(7, 7)),), metadata_writes=policy.metadata_writes)
+    flags = channel.judge(channel.transaction(TxRwset((stale,))), channel.transaction(writes("k"))).flags
+    assert flags == bytes([MVCC_READ_CONFLICT, ENDORSEMENT_POLICY_FAILURE])
+
+
+def test_key_policy_that_is_no_policy_lets_nothing_pass(channel: OwnChannel) -> None:
+    broken = serialize_metadata([("VALIDATION_PARAMETER", b"\xff\xff")])
+    channel.put({StateKey("cc", "", b"k"): b"v"}, metadata=broken)
+    assert channel.flag(writes("k"), endorsers=[BANK, PARTNER, REGULATOR]) == ENDORSEMENT_POLICY_FAILURE
+    channel.put({StateKey("cc", "", b"k"): b"v"}, metadata=b"\xff")
+    with pytest.raises(ChannelStoppedError, match="metadata"):
+        channel.flag(writes("k"))
+
+
+def test_purge_within_a_valid_transaction_is_reported(channel: OwnChannel) -> None:
+    channel.define("cc", collections=[collection_pb2.StaticCollectionConfig(name="plain", block_to_live=5)])
+    write, purge = channel.transaction(private("plain", "a")), channel.transaction(private("plain", "b", is_purge=True))
+    validation = channel.judge(write, purge)
+    assert validation.flags == bytes([VALID, VALID])
+    assert validation.purges == {StateKey("cc", "plain", key_hash("b")): Version(1, 1)}
+    assert [(item.key.key, item.expiring_block) for item in validation.expiries] == [(key_hash("a"), 7)]
+
+
+def test_genesis_block_is_valid_and_has_no_commit_hash(channel: OwnChannel) -> None:
+    channel.height = 0
+    validation = channel.judge(channel.genesis.data.data[0])
+    assert (validation.flags, validation.commit_hash) == (bytes([VALID]), b"")
+    assert validation.updates == UpdateBatch()
+    assert validation.next_config is channel.config
+
+
+def _orderer(channel: OwnChannel) -> object:
+    return channel.material.signer(ORDERER, "orderer")
