@@ -8,7 +8,7 @@ Source: Fabric core/ledger/kvledger/txmgmt/{statedb,privacyenabledstate}.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,14 @@ class WorldState:
     def range(self, namespace: str, start: bytes, end: bytes, limit: int = PAGE_ROWS) -> StateRange:
         """Return public keys in [start, end), at most about ``limit`` of them; an empty end means the last key."""
         return self._range("read_state_range", namespace, "", start, end, limit)
+
+    def scan_versions(self, namespace: str, start: bytes, end: bytes) -> Iterator[tuple[bytes, Version]]:
+        """Return all public keys in [start, end) with their versions, read page by page."""
+        next_key: bytes | None = start
+        while next_key is not None:
+            page = self.range(namespace, next_key, end)
+            yield from ((key, value.version) for key, value in page.rows)
+            next_key = page.next_key
 
     def private_range(
         self, namespace: str, collection: str, start: bytes, end: bytes, limit: int = PAGE_ROWS

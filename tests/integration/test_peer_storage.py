@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-import psycopg
 import pytest
 from fabric_protos.common import common_pb2
 
@@ -27,8 +26,7 @@ from node.peer.world_state import WorldState
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url) as connection:
-        migrate(connection)
+    migrate(database_url)
     with connect(database_url) as connection:
         yield connection
 

@@ -1,0 +1,322 @@
+"""From an ordered block to committed state: verify, validate, commit, tell.
+
+Rules:
+- two threads, never the event loop: one checks hashes and signatures of the next block while the other judges and
+  writes the one before; after a configuration block the first waits, because the next block stands under the new one;
+- a block is told to others only after it is durable;
+- a block that is refused, or that cannot be judged, stops the channel with the reason; nothing of it is written;
+- a database that does not answer is waited for: the block is written once it does, and never twice.
+
+Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, core/ledger/kvledger/kv_ledger.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Full, Queue
+from typing import TypeVar
+
+import structlog
+from fabric_protos.common import common_pb2
+
+from network.block import header_hash, holds_config, parse_block, set_commit_hash, set_transactions_filter
+from network.block_verifier import verify_block, verify_hashes
+from network.channel_config import ChannelConfig
+from network.errors import ConfigError, NetworkError
+from network.rwset import StateKey
+from node.peer.block_store import Tip
+from node.peer.block_writer import ValidatedBlock
+from node.peer.channel_tables import ChannelTables
+from node.peer.errors import ChannelStoppedError, PeerError, StoreError
+from node.peer.own_endorsements import OwnEndorsements
+from node.peer.validator import (
+    CheckedTransaction,
+    Validation,
+    check_signatures,
+    judge_block,
+    needed_state,
+    parse_transactions,
+)
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+BLOCKS_AHEAD_MAX = 20
+"""Blocks taken from the orderer and not yet committed; more would only fill memory."""
+
+CHECKED_AHEAD_MAX = 2
+"""Blocks whose signatures are checked and that wait to be judged."""
+
+RETRY_PAUSE_S = 0.5
+"""Pause before a database that did not answer is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """A block that is durable, for those who are told.
+
+    Args:
+        number: its number.
+        content: the block with flags and commit hash, serialized.
+        header_hash: its header's hash.
+        commit_hash: this peer's commit hash.
+        validation: what it came to.
+    """
+
+    number: int
+    content: bytes
+    header_hash: bytes
+    commit_hash: bytes
+    validation: Validation
+
+    @property
+    def changed(self) -> list[StateKey]:
+        """Keys whose state it changed, those that expired aside."""
+        return list(self.validation.updates.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitterSettings:
+    """What a committer needs.
+
+    Args:
+        url: database.
+        channel_id: channel.
+        genesis: serialized block 0, given by the operator and trusted.
+        peer_creator: this peer's serialized identity.
+        own: endorsements it made.
+    """
+
+    url: str
+    channel_id: str
+    genesis: bytes
+    peer_creator: bytes
+    own: OwnEndorsements
+
+
+class Committer:
+    """The two threads through which every block of a channel goes.
+
+    Args:
+        settings: database, channel, identity.
+        on_commit: told of each durable block, in the event loop.
+        on_stop: told why no more blocks are committed, in the event loop.
+    """
+
+    def __init__(
+        self,
+        settings: CommitterSettings,
+        on_commit: Callable[[CommittedBlock], None],
+        on_stop: Callable[[ChannelStoppedError], None],
+    ) -> None:
+        self._settings = settings
+        self._on_commit = on_commit
+        self._on_stop = on_stop
+        self._received: Queue[common_pb2.Block | None] = Queue()
+        self._checked: Queue[_CheckedBlock | None] = Queue(CHECKED_AHEAD_MAX)
+        self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (("peer-validator", self._verify_blocks), ("peer-committer", self._commit_blocks))
+        ]
+
+    def open(self) -> tuple[Tip, ChannelConfig, int]:
+        """Open the channel's tables and commit the genesis block where they are empty; blocks, so not for the loop.
+
+        Returns:
+            end of the chain, configuration in force, number of the channel in its tables.
+        Raises:
+            StoreError: the database refuses, or holds another chain than the genesis block begins.
+            ChannelLockedError: another process commits this channel to this database.
+            NetworkError: the genesis block is malformed.
+        """
+        self._tables = ChannelTables(self._settings.url, self._settings.channel_id)
+        try:
+            tip = self._open_chain()
+        except BaseException:
+            self._tables.close()
+            raise
+        self._config = ChannelConfig.from_block(parse_block(self._tables.blocks.config_block(tip.height - 1)))
+        self._verified = self._committed = tip
+        return tip, self._config, self._tables.channel_no
+
+    def _open_chain(self) -> Tip:
+        self._tables.prepare()
+        genesis = parse_block(self._settings.genesis)
+        if self._tables.blocks.tip().height == 0:
+            self._write_genesis(genesis)
+        tip = self._tables.blocks.tip()
+        first = parse_block(self._tables.blocks.block(0) or b"")
+        if header_hash(first.header) != header_hash(genesis.header):
+            raise StoreError(
+                f"the database holds another channel {self._settings.channel_id!r}: its block 0 is not the genesis "
+                "block given; name the right genesis block or an empty database"
+            )
+        return tip
+
+    def start(self) -> None:
+        """Start the threads; :meth:`open` comes first."""
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    async def put(self, block: common_pb2.Block) -> None:
+        """Hand over the next block from the orderer; waits while too many are on the way."""
+        await self._room.acquire()
+        self._received.put(block)
+
+    async def stop(self) -> None:
+        """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
+        self._ending.set()
+        self._received.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                await asyncio.to_thread(thread.join)
+        self._tables.close()
+
+    def _write_genesis(self, genesis: common_pb2.Block) -> None:
+        verify_hashes(genesis, b"")
+        config = ChannelConfig.from_block(genesis)
+        if config.channel_id != self._settings.channel_id:
+            raise ConfigError(
+                f"the genesis block is of channel {config.channel_id!r}, not of {self._settings.channel_id!r}"
+            )
+        checked = check_signatures(parse_transactions(genesis), config)
+        validation = judge_block(0, checked, config, self._tables.snapshot(needed_state(checked)), b"")
+        self._write(genesis, validation, config)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except ChannelStoppedError as error:
+            self._fail(error)
+        except (NetworkError, PeerError) as error:
+            self._fail(ChannelStoppedError(str(error)))
+        except Exception as error:  # noqa: BLE001 - the root of a thread: the channel stops, the peer goes on
+            _log.exception("block pipeline failed", channel=self._settings.channel_id)
+            self._fail(ChannelStoppedError(f"a fault of the program: {type(error).__name__}; see the log"))
+
+    def _fail(self, error: ChannelStoppedError) -> None:
+        """Stop both threads and tell why."""
+        self._ending.set()
+        self._received.put(None)
+        _log.error("channel stopped", channel=self._settings.channel_id, reason=str(error))
+        self._loop.call_soon_threadsafe(self._on_stop, error)
+
+    def _verify_blocks(self) -> None:
+        """First thread: hashes and signatures."""
+        try:
+            while (block := self._received.get()) is not None and not self._ending.is_set():
+                self._verify(block)
+        finally:
+            self._ending.set()
+            self._put_checked(None)
+
+    def _verify(self, block: common_pb2.Block) -> None:
+        number, expected = block.header.number, self._verified.height
+        if number < expected:
+            self._loop.call_soon_threadsafe(self._room.release)
+            return
+        if number > expected:
+            raise ChannelStoppedError(f"the orderer sent block {number} where block {expected} was due")
+        verify_block(block, self._verified.header_hash, self._config)
+        own = self._settings.own.made
+        checked = check_signatures(
+            parse_transactions(block), self._config, own_creator=self._settings.peer_creator, own_endorsement=own
+        )
+        hashed = header_hash(block.header)
+        done = threading.Event() if holds_config(block.data) else None
+        self._put_checked(_CheckedBlock(block, hashed, checked, done))
+        self._verified = Tip(number + 1, hashed, b"")
+        while done is not None and not done.wait(0.2) and not self._ending.is_set():
+            continue
+
+    def _put_checked(self, item: _CheckedBlock | None) -> None:
+        """Hand over to the second thread, unless that one has ended and no longer takes anything."""
+        while self._threads[1].is_alive():
+            try:
+                self._checked.put(item, timeout=0.2)
+            except Full:
+                continue
+            return
+
+    def _commit_blocks(self) -> None:
+        """Second thread: validity, state, tables."""
+        while (item := self._checked.get()) is not None:
+            committed = self._commit(item)
+            self._loop.call_soon_threadsafe(self._tell, committed)
+            if item.done is not None:
+                item.done.set()
+
+    def _commit(self, item: _CheckedBlock) -> CommittedBlock:
+        number = item.block.header.number
+        validation = self._with_database(lambda again: self._judge(number, item))
+        content = self._write(item.block, validation, self._config)
+        self._committed = Tip(number + 1, item.header_hash, validation.commit_hash)
+        if validation.next_config is not None:
+            self._config = validation.next_config
+        return CommittedBlock(number, content, item.header_hash, validation.commit_hash, validation)
+
+    def _judge(self, number: int, item: _CheckedBlock) -> Validation:
+        snapshot = self._tables.snapshot(needed_state(item.transactions))
+        return judge_block(number, item.transactions, self._config, snapshot, self._committed.commit_hash)
+
+    def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> bytes:
+        set_transactions_filter(block, validation.flags)
+        if validation.commit_hash:
+            set_commit_hash(block, validation.commit_hash)
+        peer = config.msps.deserialize(self._settings.peer_creator)
+        private = self._with_database(lambda again: self._tables.private_data().collect(validation, config, peer))
+        validated = ValidatedBlock(
+            block=block,
+            header_hash=header_hash(block.header),
+            commit_hash=validation.commit_hash,
+            transactions=validation.transactions,
+            flags=validation.flags,
+            updates=validation.updates,
+            expiries=validation.expiries,
+            private=private,
+        )
+        return self._with_database(lambda again: self._tables.write(validated, again=again))
+
+    def _with_database(self, work: Callable[[bool], T]) -> T:
+        """Repeat the work on new connections until the database answers; what it refuses ends it."""
+        again = False
+        while True:
+            try:
+                if again:
+                    self._tables.reopen()
+                return work(again)
+            except StoreError:
+                if self._ending.is_set() or not self._tables.lost:
+                    raise
+                _log.warning("database does not answer, trying again", channel=self._settings.channel_id)
+                again = True
+                time.sleep(RETRY_PAUSE_S)
+
+    def _tell(self, committed: CommittedBlock) -> None:
+        self._room.release()
+        self._on_commit(committed)
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckedBlock:
+    """A block whose hashes and signatures hold.
+
+    Args:
+        block: as ordered.
+        header_hash: its header's hash.
+        transactions: with the verdict on their signatures.
+        done: set once it is committed, for a configuration block.
+    """
+
+    block: common_pb2.Block
+    header_hash: bytes
+    transactions: tuple[CheckedTransaction, ...]
+    done: threading.Event | None

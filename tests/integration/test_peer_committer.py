@@ -1,0 +1,174 @@
+"""The committer against blocks that a real Fabric network wrote: same flags, same commit hashes, on PostgreSQL.
+
+Method: the captured blocks, stripped of what peers added, go through the committer; faults are a killed database
+connection, a restart in the middle, and blocks that were tampered with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from fabric_protos.common import common_pb2
+
+from network.block import parse_block, recorded_commit_hash, transactions_filter
+from network.envelope import parse_transaction
+from node.peer.block_store import BlockStore, Tip
+from node.peer.committer import CommittedBlock, Committer, CommitterSettings
+from node.peer.database import connect
+from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
+from node.peer.own_endorsements import OwnEndorsements
+from tests.support.shared_data import shared_data
+
+
+class Capture:
+    """A captured network: its genesis block and the blocks as a peer has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.genesis = (folder / "genesis.block").read_bytes()
+        files = sorted((folder / "blocks").iterdir())
+        self.recorded = [parse_block(file.read_bytes()) for file in files]
+        first_invocation = parse_transaction(self.recorded[5].data.data[0])
+        self.creator = first_invocation.endorsements[0].endorser
+
+    def ordered(self, number: int) -> common_pb2.Block:
+        """Return a block as the orderer sends it: without flags and commit hash."""
+        block = common_pb2.Block()
+        block.CopyFrom(self.recorded[number])
+        block.metadata.metadata[2] = b""
+        block.metadata.metadata[4] = b""
+        return block
+
+
+@pytest.fixture(params=["raft", "bft"])
+def capture(request: pytest.FixtureRequest) -> Capture:
+    return Capture(shared_data(f"fabric-captured/{request.param}"))
+
+
+class Outcome:
+    """What a committer told."""
+
+    def __init__(self) -> None:
+        self.blocks: list[CommittedBlock] = []
+        self.stopped: ChannelStoppedError | None = None
+        self._changed = asyncio.Event()
+
+    def committed(self, block: CommittedBlock) -> None:
+        self.blocks.append(block)
+        self._changed.set()
+
+    def stop(self, error: ChannelStoppedError) -> None:
+        self.stopped = error
+        self._changed.set()
+
+    async def wait(self, holds: Callable[[Outcome], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def committing(capture: Capture, url: str) -> AsyncIterator[tuple[Committer, Outcome, Tip]]:
+    outcome = Outcome()
+    settings = CommitterSettings(url, "anchors", capture.genesis, capture.creator, OwnEndorsements())
+    committer = Committer(settings, outcome.committed, outcome.stop)
+    tip, _, _ = await asyncio.to_thread(committer.open)
+    committer.start()
+    try:
+        yield committer, outcome, tip
+    finally:
+        await committer.stop()
+
+
+async def test_captured_blocks_give_fabrics_flags_and_commit_hashes(capture: Capture, database_url: str) -> None:
+    last = len(capture.recorded) - 1
+    async with committing(capture, database_url) as (committer, outcome, tip):
+        assert tip.height == 1
+        for number in range(1, last + 1):
+            await committer.put(capture.ordered(number))
+        await outcome.wait(lambda told: len(told.blocks) == last or told.stopped is not None)
+        assert outcome.stopped is None
+    for told in outcome.blocks:
+        recorded = capture.recorded[told.number]
+        assert told.validation.flags == transactions_filter(recorded)
+        assert told.commit_hash == recorded_commit_hash(recorded)
+        assert parse_block(told.content) == recorded
+    with connect(database_url) as connection:
+        assert BlockStore(connection, 1).tip() == Tip(
+            last + 1, outcome.blocks[-1].header_hash, outcome.blocks[-1].commit_hash
+        )
+
+
+async def test_restart_and_lost_connection_lose_and_repeat_nothing(capture: Capture, database_url: str) -> None:
+    last = len(capture.recorded) - 1
+    async with committing(capture, database_url) as (committer, outcome, _):
+        for number in range(1, 8):
+            await committer.put(capture.ordered(number))
+        await outcome.wait(lambda told: len(told.blocks) == 7)
+    async with committing(capture, database_url) as (committer, outcome, tip):
+        assert tip.height == 8
+        for number in range(3, last + 1):
+            if number % 10 == 0:
+                with psycopg.connect(database_url, autocommit=True) as other:
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+            await committer.put(capture.ordered(number))
+        await outcome.wait(lambda told: len(told.blocks) == last - 7 or told.stopped is not None)
+        assert outcome.stopped is None
+    assert outcome.blocks[-1].commit_hash == recorded_commit_hash(capture.recorded[last])
+
+
+def tamper_envelope(block: common_pb2.Block) -> None:
+    block.data.data[0] = block.data.data[0][:-1] + bytes([block.data.data[0][-1] ^ 1])
+
+
+def tamper_signature(block: common_pb2.Block) -> None:
+    block.metadata.metadata[0] = b""
+
+
+def tamper_previous_hash(block: common_pb2.Block) -> None:
+    block.header.previous_hash = b"x" * 32
+
+
+def tamper_number(block: common_pb2.Block) -> None:
+    block.header.number += 1
+
+
+@pytest.mark.parametrize("tamper", [tamper_envelope, tamper_signature, tamper_previous_hash, tamper_number])
+async def test_tampered_block_stops_the_channel_and_is_not_written(
+    capture: Capture, database_url: str, tamper: Callable[[common_pb2.Block], None]
+) -> None:
+    bad = capture.ordered(6)
+    tamper(bad)
+    async with committing(capture, database_url) as (committer, outcome, _):
+        for number in range(1, 6):
+            await committer.put(capture.ordered(number))
+        await committer.put(bad)
+        await committer.put(capture.ordered(6))
+        await outcome.wait(lambda told: told.stopped is not None)
+    assert "block" in str(outcome.stopped)
+    with connect(database_url) as connection:
+        assert BlockStore(connection, 1).tip().height == 6
+
+
+async def test_second_peer_on_the_same_channel_tables_is_refused(capture: Capture, database_url: str) -> None:
+    async with committing(capture, database_url):
+        with pytest.raises(ChannelLockedError):
+            async with committing(capture, database_url):
+                pass
+
+
+async def test_another_genesis_block_is_refused(database_url: str) -> None:
+    raft, bft = (Capture(shared_data(f"fabric-captured/{kind}")) for kind in ("raft", "bft"))
+    async with committing(raft, database_url):
+        pass
+    with pytest.raises(StoreError, match="not the genesis block given"):
+        async with committing(bft, database_url):
+            pass
