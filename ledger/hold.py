@@ -56,3 +56,21 @@ class Hold:
     state: str
     expires_at: datetime
     entry_seq: int | None
+
+
+HOLD_MESSAGES = {
+    "placed": "",
+    "released": "",
+    "exists": "this was done before with the same body",
+    "exists_with_different_body": "this hold id was used before with another body: use a new id",
+    "account_not_found": "the account does not exist: open it first",
+    "account_closed": "the account is closed",
+    "account_frozen": "the account is frozen",
+    "deadline_passed": "the deadline lies in the past",
+    "balance_overflow": "a balance would leave the range the books can hold",
+    "exceeds_available": "the account's available balance is too low",
+    "hold_not_found": "the hold does not exist",
+    "hold_expired": "the hold's deadline has passed",
+    "hold_not_placed": "the hold was captured before",
+}
+"""A sentence for each code of placing and releasing."""

@@ -120,6 +120,11 @@ class Writer:
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
 
+    def ensure_connected(self) -> None:
+        """Connect again if the connection was lost; see ``reconnect`` for what it raises."""
+        if self._connection is None or self._connection.closed:
+            self.reconnect()
+
     def post(self, entries: Sequence[NewEntry]) -> list[EntryResult]:
         """Post a batch and return the results in order, after the commit.
 

@@ -1,6 +1,6 @@
 -- Reserves money of an account until a deadline. The id is permanent: the same hold again gives 'exists' with its state
 -- now. code: 'placed', 'exists', 'exists_with_different_body', 'account_not_found', 'account_closed',
--- 'account_frozen', 'balance_overflow', 'exceeds_available', in this precedence.
+-- 'account_frozen', 'deadline_passed', 'balance_overflow', 'exceeds_available', in this precedence.
 CREATE OR REPLACE FUNCTION ledger.place_hold(
     p_epoch bigint, p_id uuid, p_reference text, p_amount bigint, p_expires_at timestamptz, p_now timestamptz
 ) RETURNS text
@@ -23,6 +23,8 @@ BEGIN
         RETURN 'account_not_found';
     ELSIF v_account.status <> 1 THEN
         RETURN CASE v_account.status WHEN 3 THEN 'account_closed' ELSE 'account_frozen' END;
+    ELSIF p_expires_at <= p_now THEN
+        RETURN 'deadline_passed';
     ELSIF v_account.held::numeric + p_amount > 4611686018427387903
         OR v_account.balance::numeric - v_account.held - p_amount < -4611686018427387903 THEN
         RETURN 'balance_overflow';

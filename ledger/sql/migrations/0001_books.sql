@@ -219,10 +219,10 @@ DECLARE
     v_role text;
 BEGIN
     FOREACH v_role IN ARRAY ARRAY['dwaybank_application', 'dwaybank_reader'] LOOP
-        BEGIN
+        -- Asked first, because the owner of the books may not be allowed to make roles.
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
+        END IF;
     END LOOP;
 END
 $$;

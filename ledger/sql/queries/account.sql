@@ -1,0 +1,3 @@
+SELECT id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count
+FROM ledger.account_view
+WHERE reference = %s

@@ -1,0 +1,5 @@
+SELECT id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count
+FROM ledger.account_view
+WHERE starts_with(reference, %s) AND reference > %s
+ORDER BY reference
+LIMIT %s

@@ -1,0 +1,3 @@
+SELECT seq, key, posted_at, effective_at, coalesce(settlement_id, ''), coalesce(description, ''), decision, leaf
+FROM ledger.entry_view
+WHERE key = %s

@@ -1,0 +1,1 @@
+SELECT seq, leaf FROM ledger.entry WHERE seq >= %s ORDER BY seq LIMIT %s

@@ -1,0 +1,196 @@
+"""Everything the other parts of the node ask of the organization's books, as coroutines.
+
+Rules:
+- postings and holds go through the collector, one after the other; reads use connections of their own and see what was
+  committed before they began;
+- expired holds are given back by a sweep; a capture after the deadline is refused whether or not the sweep was there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+import structlog
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from ledger import audit, balances, statements
+from ledger.account import Account, Side
+from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
+from ledger.hold import Hold, NewHold
+from ledger.journal import EntryResult, NewEntry
+from ledger.posting import Writer
+from node.books.collector import Collector
+
+READERS = 4
+"""Connections and threads for reads."""
+
+READ_TIMEOUT_S = 10.0
+SWEEP_PAUSE_S = 1.0
+"""Time between two looks for expired holds."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Books:
+    """The books of this organization.
+
+    Args:
+        url: connection URL for reads.
+        writer: not yet open; this process's only one.
+        now: the clock, UTC.
+    """
+
+    def __init__(self, url: str, writer: Writer, *, now: Callable[[], datetime]) -> None:
+        self._url = url
+        self._writer = writer
+        self._now = now
+        self._collector = Collector(writer)
+        self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="books-read")
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take the books over and begin to serve.
+
+        Raises:
+            BooksUnavailableError: the database cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._readers, self._writer.open)
+        self._pool = ConnectionPool(
+            self._url, min_size=1, max_size=READERS, kwargs={"autocommit": True}, timeout=READ_TIMEOUT_S, open=False
+        )
+        await loop.run_in_executor(self._readers, self._pool.open)
+        await self._collector.start()
+        self._sweeper = asyncio.create_task(self._sweep(), name="books-sweeper")
+        _log.info("books_opened", epoch=self._writer.epoch)
+
+    async def stop(self) -> None:
+        """Finish the batch under way, then close."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        await self._collector.stop()
+        loop = asyncio.get_running_loop()
+        if self._pool is not None:
+            await loop.run_in_executor(self._readers, self._pool.close)
+        await loop.run_in_executor(self._readers, self._writer.close)
+        self._readers.shutdown()
+
+    @property
+    def fenced(self) -> bool:
+        """Whether another process took the books over: this one must end."""
+        return self._collector.fenced
+
+    async def post(self, entry: NewEntry) -> EntryResult:
+        """Post one entry and return its result after the commit; see ``Collector.post`` for what it raises."""
+        return (await self._collector.post((entry,)))[0]
+
+    async def post_batch(self, entries: Sequence[NewEntry]) -> list[EntryResult]:
+        """Post entries in order and return their results after the commit; see ``Collector.post``."""
+        return await self._collector.post(entries)
+
+    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
+        """Reserve money; returns the code and the hold if it stands."""
+        return await self._collector.run(lambda writer: writer.place_hold(hold))
+
+    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+        """Give held money back; returns the code and the hold if it stands."""
+        return await self._collector.run(lambda writer: writer.release_hold(hold_id))
+
+    async def find_hold(self, hold_id: uuid.UUID) -> Hold | None:
+        """Return the hold as it stands, None when there is none."""
+        return await self._collector.run(lambda writer: writer.find_hold(hold_id))
+
+    async def set_account_status(self, reference: str, status: str) -> str:
+        """Open, freeze or close an account, in line with the postings."""
+        return await self._collector.run(lambda writer: writer.set_account_status(reference, status))
+
+    async def open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
+        """Open an account: ``"created"``, ``"exists"``, ``"exists_with_different_body"`` or ``"asset_not_found"``.
+
+        Raises:
+            InvalidValueError: malformed reference, or a floor above zero.
+        """
+        try:
+            _, created = await self.open_account_of(reference, asset, normal_side, floor)
+        except ConflictError:
+            return "exists_with_different_body"
+        except InvalidValueError as error:
+            if error.field == "asset":
+                return "asset_not_found"
+            raise
+        return "created" if created else "exists"
+
+    async def open_account_of(
+        self, reference: str, asset: str, normal_side: Side, floor: int | None
+    ) -> tuple[Account, bool]:
+        """Open an account and return it, and whether it is new; see ``balances.open_account`` for what it raises."""
+        return await self.read(balances.open_account, reference, asset, normal_side, floor=floor, now=self._now())
+
+    async def find_account(self, reference: str) -> Account | None:
+        """Return an account as it stands, None when there is none."""
+        try:
+            return await self.read(balances.find_account, reference)
+        except NotFoundError:
+            return None
+
+    async def find_entry(self, by: int | uuid.UUID) -> statements.PostedEntry | None:
+        """Return an entry by number or key, None when there is none."""
+        try:
+            return await self.read(statements.find_entry, by)
+        except NotFoundError:
+            return None
+
+    async def verify(self) -> list[audit.Finding]:
+        """Re-prove the books from their postings; empty when sound."""
+        return await self.read(audit.verify_books)
+
+    async def read(
+        self,
+        work: Callable[Concatenate[psycopg.Connection[Any], P], T],
+        /,
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run one of the reading functions of ``ledger`` on a connection of its own.
+
+        Raises:
+            BooksUnavailableError: the database does not answer.
+            LedgerError: what the function raises.
+        """
+
+        def on_connection() -> T:
+            if self._pool is None:
+                raise BooksUnavailableError("the books are not open")
+            try:
+                with self._pool.connection() as connection:
+                    return work(connection, *arguments, **named)
+            except PoolTimeout as error:
+                raise BooksUnavailableError("the database does not answer") from error
+            except psycopg.Error as error:
+                reason = error.diag.message_primary or str(error).splitlines()[0]
+                raise BooksUnavailableError(f"the database refused the work: {reason}") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, on_connection)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_PAUSE_S)
+            try:
+                expired = await self._collector.run(Writer.expire_holds)
+            except LedgerError as error:
+                _log.warning("hold_sweep_failed", error=type(error).__name__)
+                continue
+            if expired:
+                _log.info("holds_expired", count=expired)

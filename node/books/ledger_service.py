@@ -1,0 +1,178 @@
+"""``dwaybank.ledger.v1.LedgerService``: the books for this organization's own gateway and command line.
+
+Rules:
+- handlers go from bytes to bytes; another member's certificate is refused before anything is read;
+- amounts come and go as decimal strings of minor units, parsed strictly; what is malformed is INVALID_ARGUMENT with
+  the path and the value of the field, and nothing of the call is done;
+- a refusal by the state of the books is no error: it is the ``code`` of the result (docs/result-codes.md).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from ledger import balances, statements
+from ledger.account import check_reference
+from ledger.errors import InvalidValueError, LedgerError
+from ledger.hold import HOLD_MESSAGES
+from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
+from network.rpc import Call, RpcError, Server, StatusCode
+from node.access import Members
+from node.books import wire
+from node.books.books import Books
+from node.books.status import rpc_error_of
+
+SERVICE = "dwaybank.ledger.v1.LedgerService"
+
+ENTRIES_MAX = 10_000
+"""Most entries of one PostEntries call."""
+
+PAGE_SIZE_DEFAULT = 50
+"""Lines of a page when the caller names no size."""
+
+R = TypeVar("R", bound=Message)
+_EntryState = Callable[[int], Awaitable[str]]
+
+
+async def _posted(seq: int) -> str:
+    return "posted"
+
+
+class LedgerService:
+    """Serves the books.
+
+    Args:
+        books: the organization's books.
+        members: tells who calls.
+        entry_state: how far an entry has come ("posted", "sealed", "anchored", "attested"); the log knows.
+    """
+
+    def __init__(self, books: Books, members: Members, entry_state: _EntryState = _posted) -> None:
+        self._books = books
+        self._members = members
+        self._entry_state = entry_state
+
+    def register(self, server: Server) -> None:
+        """Offer all methods of the service."""
+        self._offer(server, "OpenAccount", pb.OpenAccountRequest, self._open_account)
+        self._offer(server, "GetAccount", pb.GetAccountRequest, self._get_account)
+        self._offer(server, "ListAccounts", pb.ListAccountsRequest, self._list_accounts)
+        self._offer(server, "PostEntries", pb.PostEntriesRequest, self._post_entries)
+        self._offer(server, "GetEntry", pb.GetEntryRequest, self._get_entry)
+        self._offer(server, "GetStatement", pb.GetStatementRequest, self._get_statement)
+        self._offer(server, "PlaceHold", pb.PlaceHoldRequest, self._place_hold)
+        self._offer(server, "CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
+        self._offer(server, "ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
+        self._offer(server, "GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
+
+    def _offer(
+        self, server: Server, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]
+    ) -> None:
+        async def serve(data: bytes, call: Call) -> bytes:
+            self._members.require_own(call)
+            try:
+                request = request_type.FromString(data)
+            except DecodeError as error:
+                raise RpcError(StatusCode.INVALID_ARGUMENT, f"{request_type.__name__} cannot be parsed") from error
+            try:
+                return (await handle(request)).SerializeToString()
+            except LedgerError as error:
+                raise rpc_error_of(error) from error
+
+        server.unary(f"/{SERVICE}/{method}", serve)
+
+    async def _open_account(self, request: pb.OpenAccountRequest) -> Message:
+        account, created = await self._books.open_account_of(
+            request.account,
+            request.asset,
+            wire.side_of(request.normal_side, "normal_side"),
+            wire.floor_of(request.floor_minor),
+        )
+        return pb.OpenAccountResponse(account=wire.account_message(account), created=created)
+
+    async def _get_account(self, request: pb.GetAccountRequest) -> Message:
+        reference = check_reference(request.account)
+        account = await self._books.read(balances.find_account, reference)
+        return pb.GetAccountResponse(account=wire.account_message(account))
+
+    async def _list_accounts(self, request: pb.ListAccountsRequest) -> Message:
+        for field in ("prefix", "page_token"):
+            if getattr(request, field):
+                check_reference(getattr(request, field), field)
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        found = await self._books.read(
+            balances.list_accounts, prefix=request.prefix, after=request.page_token, count_max=size
+        )
+        token = found[-1].facts.reference if len(found) == size else ""
+        accounts = [wire.account_message(account) for account in found]
+        return pb.ListAccountsResponse(accounts=accounts, next_page_token=token)
+
+    async def _post_entries(self, request: pb.PostEntriesRequest) -> Message:
+        if not 1 <= len(request.entries) <= ENTRIES_MAX:
+            raise InvalidValueError("entries", len(request.entries), f"give 1 to {ENTRIES_MAX} entries")
+        entries = [wire.new_entry(entry, f"entries[{i}]") for i, entry in enumerate(request.entries)]
+        results = await self._books.post_batch(entries)
+        return pb.PostEntriesResponse(results=[wire.result_message(result) for result in results])
+
+    async def _get_entry(self, request: pb.GetEntryRequest) -> Message:
+        by: int | uuid.UUID
+        if request.WhichOneof("by") == "idempotency_key":
+            by = wire.uuid_of(request.idempotency_key, "idempotency_key")
+        elif request.seq > 0:
+            by = request.seq
+        else:
+            raise InvalidValueError("seq", request.seq, "give a number from 1, or an idempotency_key")
+        entry = await self._books.read(statements.find_entry, by)
+        return pb.GetEntryResponse(entry=wire.entry_message(entry, await self._entry_state(entry.seq)))
+
+    async def _get_statement(self, request: pb.GetStatementRequest) -> Message:
+        page = await self._books.read(
+            statements.statement_page,
+            check_reference(request.account),
+            from_seq=_seq_of_token(request.page_token),
+            entry_count_max=request.page_size or PAGE_SIZE_DEFAULT,
+        )
+        lines = [wire.line_message(line) for line in page.lines]
+        return pb.GetStatementResponse(lines=lines, next_page_token=str(page.next_seq) if page.next_seq else "")
+
+    async def _place_hold(self, request: pb.PlaceHoldRequest) -> Message:
+        code, hold = await self._books.place_hold(wire.new_hold(request))
+        return pb.PlaceHoldResponse(hold=wire.hold_message(hold), code=code, message=HOLD_MESSAGES[code])
+
+    async def _capture_hold(self, request: pb.CaptureHoldRequest) -> Message:
+        hold_id = wire.uuid_of(request.hold_id, "hold_id")
+        result = await self._books.post(wire.new_entry(request.entry, "entry", hold_id))
+        hold = await self._books.find_hold(hold_id)
+        return pb.CaptureHoldResponse(hold=wire.hold_message(hold), result=wire.result_message(result))
+
+    async def _release_hold(self, request: pb.ReleaseHoldRequest) -> Message:
+        code, hold = await self._books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
+        return pb.ReleaseHoldResponse(hold=wire.hold_message(hold), code=code, message=HOLD_MESSAGES[code])
+
+    async def _get_trial_balance(self, request: pb.GetTrialBalanceRequest) -> Message:
+        lines = await self._books.read(balances.trial_balance)
+        count = await self._books.read(balances.entry_count)
+        return pb.GetTrialBalanceResponse(
+            lines=[
+                pb.TrialBalanceLine(
+                    asset=line.asset,
+                    debit_minor=str(line.debit),
+                    credit_minor=str(line.credit),
+                    account_count=line.account_count,
+                )
+                for line in lines
+            ],
+            entry_count=count,
+        )
+
+
+def _seq_of_token(token: str) -> int:
+    if not token:
+        return 0
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise InvalidValueError("page_token", token, "give the next_page_token of the page before")
+    return int(token)

@@ -1,0 +1,30 @@
+"""The one map from the errors of ``ledger`` to gRPC statuses."""
+
+from __future__ import annotations
+
+from ledger.errors import (
+    BooksUnavailableError,
+    ConflictError,
+    FencedError,
+    InvalidValueError,
+    LedgerError,
+    NotFoundError,
+)
+from network.rpc import RpcError, StatusCode
+
+_CODES: tuple[tuple[type[LedgerError], StatusCode], ...] = (
+    (InvalidValueError, StatusCode.INVALID_ARGUMENT),
+    (NotFoundError, StatusCode.NOT_FOUND),
+    (ConflictError, StatusCode.ALREADY_EXISTS),
+    (FencedError, StatusCode.UNAVAILABLE),
+    (BooksUnavailableError, StatusCode.UNAVAILABLE),
+)
+
+
+def rpc_error_of(error: LedgerError) -> RpcError:
+    """Return what a caller over gRPC sees of an error; what the database said stays in this node's log."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            hidden = kind is BooksUnavailableError
+            return RpcError(code, "the books do not answer now: ask again with the same key" if hidden else str(error))
+    return RpcError(StatusCode.INTERNAL, "the node cannot answer: see its log")

@@ -1,0 +1,180 @@
+"""Protobuf forms of the books turned into our own, strictly, and back. Errors name the field's path and value."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ledger.account import Account, Side, check_reference
+from ledger.errors import InvalidValueError
+from ledger.hold import Hold, NewHold
+from ledger.journal import EntryResult, NewEntry, Posting
+from ledger.money import parse_amount_minor, parse_balance_minor
+from ledger.statements import PostedEntry, StatementLine
+from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
+
+_SIDES: dict[int, Side] = {pb.SIDE_DEBIT: Side.DEBIT, pb.SIDE_CREDIT: Side.CREDIT}
+_PB_SIDES = {Side.DEBIT: pb.SIDE_DEBIT, Side.CREDIT: pb.SIDE_CREDIT}
+
+YEAR_MIN, YEAR_MAX = 1900, 2200
+"""Effective times outside these years are typing errors."""
+
+
+def uuid_of(text: str, field: str) -> uuid.UUID:
+    """Return the UUID in its canonical text form (36 characters)."""
+    try:
+        value = uuid.UUID(text)
+    except ValueError:
+        value = None
+    if value is None or str(value) != text.lower():
+        raise InvalidValueError(field, text, "give a UUID such as 0190b6a0-5e7f-7c11-8000-3b1f6f0c2a55")
+    return value
+
+
+def side_of(number: int, field: str) -> Side:
+    """Return the side; unspecified is refused."""
+    if number not in _SIDES:
+        raise InvalidValueError(field, number, "give SIDE_DEBIT or SIDE_CREDIT")
+    return _SIDES[number]
+
+
+def time_of(stamp: Timestamp, field: str) -> datetime:
+    """Return the moment, cut to microseconds as the books keep it."""
+    try:
+        moment = stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidValueError(field, stamp.seconds, "is no valid timestamp") from error
+    if not YEAR_MIN <= moment.year <= YEAR_MAX or not 0 <= stamp.nanos < 1_000_000_000:
+        raise InvalidValueError(field, moment.isoformat(), f"give a time in the years {YEAR_MIN} to {YEAR_MAX}")
+    return moment
+
+
+def stamp_of(moment: datetime) -> Timestamp:
+    """Return the moment as protobuf tells it."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def new_entry(message: pb.NewEntry, path: str, hold_id: uuid.UUID | None = None) -> NewEntry:
+    """Return the entry to be posted.
+
+    Args:
+        message: as received.
+        path: where it stands in the request, for errors.
+        hold_id: the hold it captures.
+    Raises:
+        InvalidValueError: naming the field below ``path``.
+    """
+    postings = tuple(_posting(posting, f"{path}.postings[{i}]") for i, posting in enumerate(message.postings))
+    effective_at = time_of(message.effective_at, f"{path}.effective_at") if message.HasField("effective_at") else None
+    key = uuid_of(message.idempotency_key, f"{path}.idempotency_key")
+    try:
+        return NewEntry(key, postings, effective_at, message.settlement_id, message.description, hold_id)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{path}.{error.field}", error.value, error.reason) from error
+
+
+def _posting(message: pb.Posting, path: str) -> Posting:
+    return Posting(
+        check_reference(message.account, f"{path}.account"),
+        side_of(message.side, f"{path}.side"),
+        parse_amount_minor(message.amount_minor, f"{path}.amount_minor"),
+    )
+
+
+def new_hold(message: pb.PlaceHoldRequest) -> NewHold:
+    """Return the hold to be placed."""
+    if not message.HasField("expires_at"):
+        raise InvalidValueError("expires_at", "", "is missing: a hold needs a deadline")
+    return NewHold(
+        uuid_of(message.hold_id, "hold_id"),
+        check_reference(message.account),
+        parse_amount_minor(message.amount_minor, "amount_minor"),
+        time_of(message.expires_at, "expires_at"),
+    )
+
+
+def floor_of(text: str) -> int | None:
+    """Return the floor; empty text is none."""
+    return parse_balance_minor(text, "floor_minor") if text else None
+
+
+def account_message(account: Account) -> pb.Account:
+    """Return an account as the service tells it."""
+    return pb.Account(
+        account=account.facts.reference,
+        asset=account.facts.asset.code,
+        normal_side=_PB_SIDES[account.facts.normal_side],
+        balance_minor=str(account.balance),
+        held_minor=str(account.held),
+        available_minor=str(account.available),
+        floor_minor="" if account.floor is None else str(account.floor),
+        status=account.status,
+        entry_count=account.posting_count,
+    )
+
+
+def result_message(result: EntryResult) -> pb.EntryResult:
+    """Return the answer to one entry."""
+    return pb.EntryResult(
+        code=result.code.text,
+        message=result.message,
+        seq=result.seq or 0,
+        decision=result.outcome.text if result.outcome is not None else "",
+    )
+
+
+def entry_message(entry: PostedEntry, state: str) -> pb.Entry:
+    """Return a posted entry as the service tells it."""
+    postings = [
+        pb.EntryPosting(
+            account=posting.account,
+            side=_PB_SIDES[posting.side],
+            amount_minor=str(posting.amount),
+            asset=posting.asset,
+            balance_after_minor=str(posting.balance_after),
+        )
+        for posting in entry.postings
+    ]
+    return pb.Entry(
+        seq=entry.seq,
+        idempotency_key=str(entry.key),
+        postings=postings,
+        posted_at=stamp_of(entry.posted_at),
+        effective_at=stamp_of(entry.effective_at),
+        settlement_id=entry.settlement_id,
+        description=entry.description,
+        leaf=entry.leaf,
+        decision=entry.decision,
+        state=state,
+    )
+
+
+def line_message(line: StatementLine) -> pb.StatementLine:
+    """Return a statement line as the service tells it."""
+    return pb.StatementLine(
+        seq=line.seq,
+        side=_PB_SIDES[line.side],
+        amount_minor=str(line.amount),
+        balance_after_minor=str(line.balance_after),
+        posted_at=stamp_of(line.posted_at),
+        effective_at=stamp_of(line.effective_at),
+        settlement_id=line.settlement_id,
+        description=line.description,
+    )
+
+
+def hold_message(hold: Hold | None) -> pb.Hold | None:
+    """Return a hold as the service tells it; None stays away."""
+    if hold is None:
+        return None
+    return pb.Hold(
+        hold_id=str(hold.id),
+        account=hold.account,
+        amount_minor=str(hold.amount),
+        state=hold.state,
+        expires_at=stamp_of(hold.expires_at),
+    )
