@@ -5,10 +5,9 @@ CREATE TABLE log.audit_record (
     block_number bigint NOT NULL,
     tx_number integer NOT NULL,
     namespace text COLLATE "C" NOT NULL,
-    record_key bytea NOT NULL,
+    record_key text COLLATE "C" NOT NULL,
     kind text COLLATE "C" NOT NULL,
     organization text COLLATE "C" NOT NULL,
-    record_id text COLLATE "C" NOT NULL,
     transaction_id text COLLATE "C" NOT NULL,
     recorded_at timestamptz NOT NULL,
     from_seq bigint,
@@ -16,19 +15,20 @@ CREATE TABLE log.audit_record (
     -- Organization and common name of the transaction's creator.
     signer text NOT NULL,
     body text NOT NULL,
-    PRIMARY KEY (block_number, tx_number, namespace, record_key)
+    PRIMARY KEY (block_number, tx_number, record_key)
 );
 CREATE INDEX audit_record_by_kind ON log.audit_record (kind, organization, block_number, tx_number);
-CREATE INDEX audit_record_by_id ON log.audit_record (record_id);
+CREATE INDEX audit_record_by_key ON log.audit_record (record_key, block_number, tx_number);
 CREATE INDEX audit_record_by_transaction ON log.audit_record (transaction_id);
 CREATE INDEX audit_record_by_range ON log.audit_record (organization, kind, to_seq) WHERE to_seq IS NOT NULL;
 
 -- Blocks that decide how other blocks are judged: configurations of the channel, definitions of its contracts.
 CREATE TABLE log.landmark (
     block_number bigint NOT NULL,
+    tx_number integer NOT NULL,
     kind text COLLATE "C" NOT NULL CHECK (kind IN ('config', 'definition')),
     name text COLLATE "C" NOT NULL,
-    PRIMARY KEY (block_number, kind, name)
+    PRIMARY KEY (block_number, tx_number, kind, name)
 );
 
 -- The one row that says which block is to be read next, and the tip of what was read.

@@ -1,0 +1,98 @@
+"""Compares an organization's books, as they stand now, with the log it anchored: names every row that does not fit.
+
+Three things are compared: the row (its leaf recomputed from its columns), the log (leaf hashes this node mirrored when
+they were anchored), and the anchored root (the mirror hashes to it, or nothing is said). So
+
+- ``changed``: the row gives another leaf than was anchored;
+- ``missing``: a leaf was anchored, but there is no such row any more;
+- ``inserted``: a row stands beyond what was anchored, and the posting engine signed for no such number.
+
+A row that the engine signed and that is not anchored yet is no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from network.merkle import TILE_WIDTH, ReadTile, TileWriter, split_hashes
+from node.anchor.books import RecomputedRow
+from node.anchor.errors import MirrorError
+
+CHANGED, MISSING, INSERTED = "changed", "missing", "inserted"
+FINDINGS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BookFinding:
+    """One row that does not fit the anchored log."""
+
+    kind: str
+    seq: int
+    explanation: str
+
+
+@dataclass(slots=True)
+class BooksAudit:
+    """An audit under way: rows come in order, findings come out.
+
+    Args:
+        leaves: the anchored log's leaf hashes, by log index.
+    """
+
+    leaves: Sequence[bytes]
+    findings: list[BookFinding] = field(default_factory=list)
+    checked: int = 0
+    _next_seq: int = 1
+
+    def add(self, rows: Sequence[RecomputedRow]) -> None:
+        """Compare further rows; they must come in ascending order of number.
+
+        Raises:
+            MirrorError: they do not.
+        """
+        for row in rows:
+            if row.seq < self._next_seq:
+                raise MirrorError(f"rows came out of order at entry {row.seq}")
+            self._miss_until(row.seq)
+            self._next_seq = row.seq + 1
+            self._compare(row)
+
+    def finish(self) -> list[BookFinding]:
+        """Return all findings once every row was given."""
+        self._miss_until(len(self.leaves) + 1)
+        return self.findings
+
+    def _compare(self, row: RecomputedRow) -> None:
+        self.checked += 1
+        if row.seq <= len(self.leaves):
+            if row.leaf != self.leaves[row.seq - 1]:
+                self._find(CHANGED, row.seq, "the row no longer gives the leaf that was sealed and anchored")
+        elif not row.covered:
+            self._find(INSERTED, row.seq, "the row was never anchored, and the posting engine signed for no such entry")
+
+    def _miss_until(self, seq: int) -> None:
+        for absent in range(self._next_seq, min(seq, len(self.leaves) + 1)):
+            self._find(MISSING, absent, "the entry was sealed and anchored, but its row is gone")
+        self._next_seq = max(self._next_seq, min(seq, len(self.leaves) + 1))
+
+    def _find(self, kind: str, seq: int, explanation: str) -> None:
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(BookFinding(kind, seq, explanation))
+
+
+def anchored_leaves(read_tile: ReadTile, size: int, root: bytes, whose: str) -> list[bytes]:
+    """Return the leaf hashes of a log copy, once they hash to the anchored root.
+
+    Args:
+        whose: names the copy in the error.
+    Raises:
+        MirrorError: the copy does not hash to the root.
+    """
+    tiles = [read_tile(0, index) for index in range((size + TILE_WIDTH - 1) // TILE_WIDTH)]
+    leaves = split_hashes(b"".join(tiles))[:size]
+    writer = TileWriter()
+    writer.append(leaves)
+    if len(leaves) != size or writer.root() != root:
+        raise MirrorError(f"{whose} does not hash to the root that was anchored for {size} entries")
+    return leaves

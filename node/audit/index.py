@@ -1,0 +1,213 @@
+"""The searchable index of the shared ledger's audit records, in the organization's own database."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from network.audit_record import record_key
+from node.anchor.database import Database, run
+from node.anchor.errors import AnchorError
+from node.audit.records import AuditRecord, BlockRecords
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 500
+_PACKAGE = "node.audit"
+_NEWEST = (2**62, 2**30, "")
+_ID_KINDS = ("flag", "review", "demand")
+
+
+class Position(NamedTuple):
+    """How far the blocks were read."""
+
+    next_block: int
+    block_hash: bytes
+    commit_hash: bytes
+
+
+class AnchorSizes(NamedTuple):
+    """How far an organization's log is on the shared ledger."""
+
+    anchored: int
+    attested: int
+    checkpoint_count: int
+
+
+class Landmarks(NamedTuple):
+    """Blocks that decide how others are judged, up to some block."""
+
+    configs: tuple[int, ...]
+    definitions: dict[str, tuple[tuple[int, int], ...]]
+    """For each contract, block and position of the transactions that defined it, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """What to search for; empty fields let everything through."""
+
+    kind: str = ""
+    organization: str = ""
+    entry_seq: int = 0
+    transaction_id: str = ""
+    record_id: str = ""
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """A flagged compliance decision and where it stands."""
+
+    record_id: str
+    organization: str
+    status: str
+    reviewer: str
+    recorded_at: datetime
+
+
+class PageTokenError(AnchorError):
+    """A page token was not given by this service."""
+
+
+class AuditIndex:
+    """Audit records of the own peer's committed blocks. Calls block."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def position(self) -> Position:
+        """Return how far the blocks were read."""
+        rows = self._fetch("position")
+        return Position(rows[0][0], bytes(rows[0][1]), bytes(rows[0][2])) if rows else Position(0, b"", b"")
+
+    def apply(self, found: BlockRecords) -> None:
+        """Add one block's records; the position moves in the same database transaction."""
+        with self._database.transaction() as connection:
+            for item in found.records:
+                row = (
+                    item.block_number, item.tx_number, item.namespace, item.key, item.kind, item.organization,
+                    item.transaction_id, item.recorded_at, item.from_seq, item.to_seq, item.signer, item.body,
+                )  # fmt: skip
+                run(connection, "put_record", row, _PACKAGE)
+            for mark in found.landmarks:
+                run(connection, "put_landmark", (found.number, mark.tx_number, mark.kind, mark.name), _PACKAGE)
+            run(connection, "put_position", (found.number + 1, found.block_hash, found.commit_hash), _PACKAGE)
+
+    def search(self, wanted: SearchFilter, page_size: int, page_token: str) -> tuple[list[AuditRecord], str]:
+        """Return a page of records, newest first, and the token of the next page (empty for none).
+
+        Raises:
+            PageTokenError: the token is not one of ours.
+        """
+        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
+        block, tx, key = _read_token(page_token) if page_token else _NEWEST
+        parameters = {
+            "block": block,
+            "tx": tx,
+            "key": key,
+            "kind": wanted.kind,
+            "organization": wanted.organization,
+            "transaction_id": wanted.transaction_id,
+            "keys": _record_keys(wanted.record_id),
+            "recorded_from": wanted.recorded_from,
+            "recorded_to": wanted.recorded_to,
+            "entry_seq": wanted.entry_seq,
+            "limit": limit + 1,
+        }
+        records = [_record(row) for row in self._fetch("search_records", parameters)]
+        if len(records) <= limit:
+            return records, ""
+        last = records[limit - 1]
+        return records[:limit], _write_token(last.block_number, last.tx_number, last.key)
+
+    def record(self, key: str) -> AuditRecord | None:
+        """Return the newest writing of a record."""
+        return _first(self._fetch("record_by_key", (key,)))
+
+    def checkpoint_covering(self, organization: str, seq: int) -> AuditRecord | None:
+        """Return the oldest anchored head that covers an entry; one that another member cosigned, if there is one."""
+        for attested in (True, False):
+            found = self._fetch("checkpoint_covering", {"organization": organization, "seq": seq, "attested": attested})
+            if found:
+                return _record(found[0])
+        return None
+
+    def newest_checkpoints(self, but: str) -> list[AuditRecord]:
+        """Return the newest anchored head of every organization other than ``but``."""
+        return [_record(row) for row in self._fetch("newest_checkpoints", (but,))]
+
+    def epoch_covering(self, organization: str, seq: int) -> AuditRecord | None:
+        """Return the anchored epoch that covers an entry's decision."""
+        return _first(self._fetch("epoch_covering", (organization, seq)))
+
+    def cosignatures(self, organization: str, size: int) -> list[AuditRecord]:
+        """Return the cosignatures under one anchored head."""
+        return [_record(row) for row in self._fetch("cosignatures", (organization, size))]
+
+    def anchor_sizes(self, organization: str) -> AnchorSizes:
+        """Return how far an organization's log is anchored and attested."""
+        return AnchorSizes(*self._fetch("anchor_sizes", (organization,))[0])
+
+    def landmarks(self, up_to: int) -> Landmarks:
+        """Return the configuration blocks and contract definitions up to a block."""
+        configs: list[int] = []
+        definitions: dict[str, tuple[tuple[int, int], ...]] = {}
+        for block, tx, kind, name in self._fetch("landmarks", (up_to,)):
+            if kind == "config":
+                configs.append(block)
+            else:
+                definitions[name] = (*definitions.get(name, ()), (block, tx))
+        return Landmarks(tuple(configs), definitions)
+
+    def reviews(self, organization: str, status: str, page_size: int, page_token: str) -> tuple[list[ReviewState], str]:
+        """Return a page of flagged decisions by record id, and the token of the next page (empty for none)."""
+        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
+        after = record_key("flag", page_token) if page_token else ""
+        parameters = {"organization": organization, "status": status, "after": after, "limit": limit + 1}
+        found = [_review(row) for row in self._fetch("reviews", parameters)]
+        return found[:limit], found[limit - 1].record_id if len(found) > limit else ""
+
+    def keep_review_reason(self, record_id: str, commitment: bytes, salt: bytes, reason: str) -> None:
+        """Keep a reviewer's reason before its commitment is shown."""
+        self._fetch("put_review_reason", (record_id, commitment, salt, reason))
+
+    def _fetch(self, name: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        return self._database.fetch(name, parameters, _PACKAGE)
+
+
+def _record(row: Sequence[Any]) -> AuditRecord:
+    return AuditRecord(*row)
+
+
+def _first(rows: list[tuple[Any, ...]]) -> AuditRecord | None:
+    return _record(rows[0]) if rows else None
+
+
+def _review(row: Sequence[Any]) -> ReviewState:
+    key, organization, body, reviewer, recorded_at = row
+    status = str(json.loads(body)["status"])
+    return ReviewState(key.partition("~")[2], organization, status, reviewer or "", recorded_at)
+
+
+def _record_keys(record_id: str) -> list[str]:
+    """Return the keys a record id may stand for: a whole key, or the id of a flag, review or demand."""
+    if not record_id:
+        return []
+    return [record_id, *(record_key(kind, record_id) for kind in _ID_KINDS)]
+
+
+def _write_token(block: int, tx: int, key: str) -> str:
+    return base64.urlsafe_b64encode(f"{block}/{tx}/{key}".encode()).decode()
+
+
+def _read_token(token: str) -> tuple[int, int, str]:
+    try:
+        block, tx, key = base64.urlsafe_b64decode(token.encode("ascii")).decode().split("/", 2)
+        return int(block), int(tx), key
+    except (ValueError, binascii.Error) as error:
+        raise PageTokenError("page_token: give the token of the page before, unchanged") from error

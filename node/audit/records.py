@@ -1,0 +1,157 @@
+"""Reads the audit records out of a committed block.
+
+Only transactions that this organization's own peer judged VALID count. What a contract wrote is taken as it stands;
+which entries a record covers, and whose it is, is read from the record itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.x509.oid import NameOID
+from fabric_protos.common import common_pb2
+
+from network.audit_record import AUDIT, COMPLIANCE
+from network.block import header_hash, is_config_block, recorded_commit_hash, transactions_filter
+from network.bundle_channel import LIFECYCLE
+from network.bundle_format import read_json
+from network.envelope import VALID, ParsedTransaction, parse_transaction
+from network.errors import NetworkError, ProofError
+from network.identity import parse_identity
+
+KINDS = {
+    AUDIT: ("log", "witness", "checkpoint", "cosignature", "demand"),
+    COMPLIANCE: ("epoch", "flag", "review"),
+}
+"""Kinds of records by contract; the first part of a record's key."""
+
+_SEQUENCE_FIELD = "/Sequence"
+_FIELDS = "namespaces/fields/"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One record as a contract wrote it."""
+
+    block_number: int
+    tx_number: int
+    namespace: str
+    key: str
+    kind: str
+    organization: str
+    transaction_id: str
+    recorded_at: datetime
+    from_seq: int | None
+    to_seq: int | None
+    signer: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """A block that decides how others are judged: a ``"config"``, or the ``"definition"`` of a contract."""
+
+    kind: str
+    name: str
+    tx_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecords:
+    """What one block adds to the audit trail."""
+
+    number: int
+    block_hash: bytes
+    commit_hash: bytes
+    records: tuple[AuditRecord, ...]
+    landmarks: tuple[Landmark, ...]
+
+
+def read_records(block: common_pb2.Block) -> BlockRecords:
+    """Return the audit records and landmarks of a committed block."""
+    number = int(block.header.number)
+    records: list[AuditRecord] = []
+    landmarks = [Landmark("config", "", 0)] if is_config_block(block) else []
+    flags = transactions_filter(block)
+    for tx_number, envelope in enumerate(block.data.data):
+        if landmarks or tx_number >= len(flags) or flags[tx_number] != VALID:
+            continue
+        parsed = parse_transaction(envelope)
+        if parsed.flag == VALID:
+            records.extend(_records(parsed, number, tx_number))
+            landmarks.extend(_definitions(parsed, tx_number))
+    return BlockRecords(
+        number, header_hash(block.header), recorded_commit_hash(block), tuple(records), tuple(landmarks)
+    )
+
+
+def _records(parsed: ParsedTransaction, number: int, tx_number: int) -> Iterator[AuditRecord]:
+    for space in parsed.rwset.namespaces:
+        kinds = KINDS.get(space.namespace, ())
+        for write in space.writes:
+            kind = write.key.split("~", 1)[0]
+            if kind not in kinds or write.deletes:
+                continue
+            try:
+                body = read_json(write.value, "malformed_record")
+            except ProofError:
+                continue
+            # A log's record moves with every anchor; only its registration is a record of its own.
+            if kind == "log" and body.get("sequence") != 0:
+                continue
+            first, last = _covered(kind, body)
+            yield AuditRecord(
+                block_number=number,
+                tx_number=tx_number,
+                namespace=space.namespace,
+                key=write.key,
+                kind=kind,
+                organization=str(body.get("organization", "")),
+                transaction_id=parsed.tx_id,
+                recorded_at=_time(parsed),
+                from_seq=first,
+                to_seq=last,
+                signer=_signer(parsed.creator),
+                body=write.value.decode(),
+            )
+
+
+def _covered(kind: str, body: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return the range of entries a record is about."""
+    if kind == "checkpoint":
+        return int(body["previous_size"]) + 1, int(body["size"])
+    if kind == "cosignature":
+        return 1, int(body["size"])
+    if kind == "epoch":
+        return int(body["from_seq"]), int(body["to_seq"])
+    if kind == "demand":
+        return min(body["seqs"]), max(body["seqs"])
+    return None, None
+
+
+def _definitions(parsed: ParsedTransaction, tx_number: int) -> Iterator[Landmark]:
+    for space in parsed.rwset.namespaces:
+        if space.namespace != LIFECYCLE:
+            continue
+        for write in space.writes:
+            if write.key.startswith(_FIELDS) and write.key.endswith(_SEQUENCE_FIELD) and not write.deletes:
+                yield Landmark("definition", write.key[len(_FIELDS) : -len(_SEQUENCE_FIELD)], tx_number)
+
+
+def _time(parsed: ParsedTransaction) -> datetime:
+    assert parsed.timestamp is not None, "a valid transaction has a time"
+    return parsed.timestamp
+
+
+def _signer(creator: bytes) -> str:
+    """Return organization and common name of a creator; both are in every block's certificates anyway."""
+    try:
+        identity = parse_identity(creator)
+    except NetworkError:
+        return ""
+    names = identity.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    name = names[0].value if names else ""
+    return f"{identity.msp_id}/{name}" if isinstance(name, str) and name else identity.msp_id

@@ -1,0 +1,1 @@
+SELECT next_block, block_hash, commit_hash FROM log.follower
