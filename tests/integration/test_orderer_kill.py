@@ -1,8 +1,8 @@
 """The orderer killed without warning, again and again, while clients send as fast as they can.
 
 Aim: what was acknowledged stands in the chain exactly as it was sent, once, in each stream's order; nothing stands
-there that nobody sent; the chain is whole. Method: the orderer in a process of its own, SIGKILL at a random moment of each
-round, restart on the same folder; at the end the chain is read through Deliver and checked block by block.
+there that nobody sent; the chain is whole. Method: the orderer in a process of its own, SIGKILL at a random moment of
+each round, restart on the same folder; at the end the chain is read through Deliver and checked block by block.
 """
 
 from __future__ import annotations

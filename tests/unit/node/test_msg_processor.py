@@ -1,0 +1,126 @@
+"""The orderer's filters, one by one. Method: a real configuration; every case is one envelope and its answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fabric_protos.common import common_pb2
+
+from network.block import parse_block
+from network.channel_config import ChannelConfig
+from network.identity import SigningIdentity
+from node.orderer.errors import EnvelopeRefusedError
+from node.orderer.msg_processor import check_message, parse_message
+from tests.support.ordering import BANK, ORDERER, PARTNER, Material, make_material
+
+MADE = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = MADE + timedelta(days=1)
+BAD, FORBIDDEN = common_pb2.BAD_REQUEST, common_pb2.FORBIDDEN
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return make_material(tmp_path_factory.mktemp("crypto"), MADE)
+
+
+@pytest.fixture(scope="module")
+def config(material: Material, tmp_path_factory: pytest.TempPathFactory) -> ChannelConfig:
+    path = material.genesis(
+        tmp_path_factory.mktemp("channel") / "genesis.block", absolute_max_bytes=20_000, preferred_max_bytes=10_000
+    )
+    return ChannelConfig.from_block(parse_block(path.read_bytes()))
+
+
+def answer(envelope: bytes, config: ChannelConfig, now: datetime = NOW) -> tuple[int, str]:
+    with pytest.raises(EnvelopeRefusedError) as caught:
+        check_message(parse_message(envelope), config, now)
+    return caught.value.status, caught.value.info
+
+
+@pytest.mark.parametrize("msp_id", [BANK, PARTNER, ORDERER])
+def test_envelope_of_any_member_is_accepted(material: Material, config: ChannelConfig, msp_id: str) -> None:
+    message = parse_message(material.envelope(b"data", signer=material.user(msp_id)))
+    check_message(message, config, NOW)
+    assert message.channel_id == "anchors"
+    assert len(message.tx_id) == 64
+
+
+def test_envelope_of_an_unknown_organization_is_forbidden(material: Material, config: ChannelConfig) -> None:
+    folder = material.folder(BANK) / "users" / "User1@dwaybank.test" / "msp"
+    unknown = SigningIdentity.from_msp_folder(folder, "NobodyMSP")
+    status, info = answer(material.envelope(signer=unknown), config)
+    assert status == FORBIDDEN
+    assert info.endswith(": permission denied")
+
+
+def test_identity_claimed_under_another_members_name_is_forbidden(material: Material, config: ChannelConfig) -> None:
+    folder = material.folder(BANK) / "users" / "User1@dwaybank.test" / "msp"
+    assert answer(material.envelope(signer=SigningIdentity.from_msp_folder(folder, PARTNER)), config)[0] == FORBIDDEN
+
+
+@pytest.mark.parametrize("field", ["payload", "signature"])
+def test_envelope_changed_after_signing_is_forbidden(material: Material, config: ChannelConfig, field: str) -> None:
+    envelope = common_pb2.Envelope.FromString(material.envelope(b"pay 1"))
+    if field == "payload":
+        envelope.payload = envelope.payload.replace(b"pay 1", b"pay 9")
+    else:
+        envelope.signature = common_pb2.Envelope.FromString(material.envelope(b"pay 1")).signature
+    assert answer(envelope.SerializeToString(), config)[0] == FORBIDDEN
+
+
+def test_unsigned_envelope_is_forbidden(material: Material, config: ChannelConfig) -> None:
+    envelope = common_pb2.Envelope.FromString(material.envelope())
+    envelope.ClearField("signature")
+    assert answer(envelope.SerializeToString(), config)[0] == FORBIDDEN
+
+
+def test_expired_identity_is_a_bad_request(material: Material, config: ChannelConfig) -> None:
+    ends = material.user(BANK).certificate.not_valid_after_utc
+    envelope = material.envelope()
+    check_message(parse_message(envelope), config, ends)
+    expired = ends + timedelta(seconds=1)
+    assert answer(envelope, config, expired) == (BAD, "broadcast client identity expired")
+
+
+def test_envelope_above_the_absolute_limit_is_a_bad_request(material: Material, config: ChannelConfig) -> None:
+    size = parse_message(material.envelope()).size
+    check_message(parse_message(material.envelope(b"x" * (20_000 - size - 50))), config, NOW)
+    status, info = answer(material.envelope(b"x" * 20_000), config)
+    assert status == BAD
+    assert info.endswith("exceeds maximum allowed 20000 bytes")
+
+
+@pytest.mark.parametrize("header_type", [common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION])
+def test_configuration_transaction_cannot_be_sent_directly(
+    material: Material, config: ChannelConfig, header_type: int
+) -> None:
+    expected = (BAD, "message is of type that cannot be processed directly")
+    assert answer(material.envelope(header_type=header_type), config) == expected
+
+
+@pytest.mark.parametrize(
+    ("envelope", "reason"),
+    [
+        (b"", "Message was empty"),
+        (b"\x12\x01x", "Message was empty"),
+        (b"\xff\xff\xff", "Envelope cannot be read"),
+        (common_pb2.Envelope(payload=b"\xff\xff", signature=b"s").SerializeToString(), "Payload cannot be read"),
+        (common_pb2.Envelope(payload=b"\x12\x01x", signature=b"s").SerializeToString(), "envelope has no header"),
+    ],
+)
+def test_envelope_that_cannot_be_read_is_a_bad_request(envelope: bytes, reason: str) -> None:
+    with pytest.raises(EnvelopeRefusedError, match=reason) as caught:
+        parse_message(envelope)
+    assert caught.value.status == BAD
+
+
+def test_envelope_in_another_encoding_is_refused_because_go_peers_would_refuse_its_block(material: Material) -> None:
+    envelope = material.envelope()
+    signature = common_pb2.Envelope.FromString(envelope).signature
+    field = b"\x12" + bytes([len(signature)]) + signature
+    assert envelope.endswith(field)
+    reordered = field + envelope[: -len(field)]
+    assert common_pb2.Envelope.FromString(reordered) == common_pb2.Envelope.FromString(envelope)
+    with pytest.raises(EnvelopeRefusedError, match="not in canonical form"):
+        parse_message(reordered)
