@@ -198,6 +198,12 @@ class ChannelConfig:
         channel_id, envelope = config_of_block(block)
         return cls(channel_id, envelope)
 
+    def group(self) -> configtx_pb2.ConfigGroup:
+        """Return a copy of the root group, to change and hand to `config_delta`."""
+        copy = configtx_pb2.ConfigGroup()
+        copy.CopyFrom(self._group)
+        return copy
+
     def policy(self, path: str) -> Policy:
         """Return a policy by its path, e.g. "/Channel/Application/Writers".
 

@@ -226,27 +226,23 @@ def _policy_for(element: Element, policies: PolicyTree) -> Policy | None:
 
 
 def _tree(path: tuple[str, ...], elements: Mapping[_Key, Element]) -> configtx_pb2.ConfigGroup:
-    """Build the group at a path from the flat elements. Source: Fabric configmap.go, recurseConfigMap."""
+    """Build the group at a path from the flat elements, which hold whatever a group among them lists.
+
+    Source: Fabric configmap.go, recurseConfigMap.
+    """
     group = configtx_pb2.ConfigGroup()
-    group.CopyFrom(_at(elements, ("Group", path[:-1], path[-1])).message)
+    group.CopyFrom(elements["Group", path[:-1], path[-1]].message)
     for name in list(group.groups):
         group.groups[name].CopyFrom(_tree((*path, name), elements))
     for name in list(group.values):
-        group.values[name].CopyFrom(_at(elements, ("Value", path, name)).message)
+        group.values[name].CopyFrom(elements["Value", path, name].message)
     for name in list(group.policies):
-        group.policies[name].CopyFrom(_at(elements, ("Policy", path, name)).message)
+        group.policies[name].CopyFrom(elements["Policy", path, name].message)
     if _ORDERER_CAPABILITIES in elements:
         # Fabric heals configurations written by its version 1.0, which left modification policies out.
         for message in (group, *group.values.values(), *group.policies.values()):
             message.mod_policy = message.mod_policy or "Admins"
     return group
-
-
-def _at(elements: Mapping[_Key, Element], key: _Key) -> Element:
-    element = elements.get(key)
-    if element is None:
-        raise ConfigError(f"{_name(key)} is listed by its group, but missing")
-    return element
 
 
 def _name(key: _Key) -> str:
