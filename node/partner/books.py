@@ -1,0 +1,80 @@
+"""What settlement needs of the organization's books, and the accounts that stand between two banks.
+
+For each partner and asset there are two accounts:
+
+- ``vostro-<partner>-<asset>`` (credit): what we owe the partner for payments of our customers to his;
+- ``nostro-<partner>-<asset>`` (debit): what the partner owes us for payments of his customers to ours.
+
+Our vostro with the partner and his nostro with us grow by the same entries, so they agree when nothing is under way.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Protocol
+
+from ledger.account import Account, Side, check_reference
+from ledger.errors import ConflictError, InvalidValueError
+from ledger.hold import Hold, NewHold
+from ledger.journal import EntryResult, NewEntry
+
+
+class Books(Protocol):
+    """The organization's books; every call may raise ``BooksUnavailableError`` and may then be made again."""
+
+    async def open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
+        """Open an account; ``"created"``, ``"exists"`` or why not."""
+
+    async def find_account(self, reference: str) -> Account | None:
+        """Return an account as it stands, None when there is none."""
+
+    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
+        """Reserve money; returns the code and the hold if it stands."""
+
+    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+        """Give held money back."""
+
+    async def post(self, entry: NewEntry) -> EntryResult:
+        """Post one entry and return its result after the commit."""
+
+
+class InterbankAccounts:
+    """Names and opens the accounts between banks.
+
+    Args:
+        books: the organization's books.
+    """
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._opened: set[str] = set()
+
+    async def vostro(self, partner_msp_id: str, asset: str) -> str:
+        """Return the account that says what we owe the partner, opened where absent."""
+        return await self._open(f"vostro-{partner_msp_id}-{asset}", asset, Side.CREDIT)
+
+    async def nostro(self, partner_msp_id: str, asset: str) -> str:
+        """Return the account that says what the partner owes us, opened where absent."""
+        return await self._open(f"nostro-{partner_msp_id}-{asset}", asset, Side.DEBIT)
+
+    async def unclaimed(self, asset: str) -> str:
+        """Return the account for money that came back while its owner's account could not take it."""
+        return await self._open(f"unclaimed-returns-{asset}", asset, Side.CREDIT)
+
+    async def net_position(self, partner_msp_id: str, asset: str) -> int:
+        """Return what we owe the partner less what he owes us, minor units."""
+        vostro = await self._books.find_account(f"vostro-{partner_msp_id}-{asset}")
+        nostro = await self._books.find_account(f"nostro-{partner_msp_id}-{asset}")
+        owed = vostro.balance if vostro is not None else 0
+        return owed - (nostro.balance if nostro is not None else 0)
+
+    async def _open(self, reference: str, asset: str, side: Side) -> str:
+        if reference in self._opened:
+            return reference
+        code = await self._books.open_account(check_reference(reference), asset, side, None)
+        if code == "asset_not_found":
+            raise InvalidValueError("asset", asset, "the books do not know it")
+        if code not in ("created", "exists"):
+            raise ConflictError(f"account {reference} stands open with other properties ({code}): rename it")
+        self._opened.add(reference)
+        return reference

@@ -1,0 +1,199 @@
+"""Drives outgoing settlements step by step until they are finished or must wait.
+
+Each turn asks the automaton what comes next, does it, and writes the new state down. A crash between doing and writing
+repeats the step, which finds what it did before by its derived id. A step that cannot be done now is tried again after
+a pause that doubles up to half a minute, or at the deadline if that comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+import structlog
+
+from ledger.account import Side
+from ledger.errors import BooksUnavailableError
+from ledger.hold import NewHold
+from ledger.journal import NewEntry, Posting, ResultCode
+from node.partner.books import Books, InterbankAccounts
+from node.partner.errors import PartnerUnavailableError, TransitionError, UnknownPartnerError
+from node.partner.link import PartnerLink
+from node.partner.settlement import (
+    HOLD_GONE,
+    POSTED,
+    Outgoing,
+    SenderState,
+    Step,
+    after_abort_notice,
+    after_capture,
+    after_complete,
+    after_expiry,
+    after_failure,
+    after_hold,
+    after_prepare,
+    after_return,
+    next_step,
+)
+from node.partner.store import SettlementStore
+
+log = structlog.get_logger(__name__)
+
+PAUSE_FIRST_S = 0.5
+PAUSE_MAX_S = 30.0
+
+
+class SettlementDriver:
+    """Does what outgoing settlements need done.
+
+    Args:
+        store: where they stand.
+        books: the organization's books.
+        links: the partner banks by MSP id.
+        now: clock.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        books: Books,
+        links: Mapping[str, PartnerLink],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._books = books
+        self._links = links
+        self._now = now
+        self._accounts = InterbankAccounts(books)
+        # One driver at a time for each settlement; a lock lives as long as somebody holds or awaits it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._steps: dict[Step, Callable[[Outgoing], Awaitable[Outgoing]]] = {
+            Step.PLACE_HOLD: self._place_hold,
+            Step.PREPARE: self._prepare,
+            Step.EXPIRE: self._expire,
+            Step.CAPTURE: self._capture,
+            Step.COMPLETE: self._complete,
+            Step.RETURN: self._return,
+            Step.NOTIFY_ABORT: self._notify_abort,
+        }
+
+    async def drive(self, settlement_id: str) -> Outgoing:
+        """Take a settlement as far as it goes now and return it.
+
+        Raises:
+            SettlementStoreError: the records do not answer; the worker will try again.
+            FencedError: another process writes the books now.
+        """
+        lock = self._locks.setdefault(settlement_id, asyncio.Lock())
+        async with lock:
+            settlement = await self._store.outgoing(settlement_id)
+            while (step := next_step(settlement, self._now())) is not Step.NOTHING:
+                try:
+                    changed = await self._steps[step](settlement)
+                except (PartnerUnavailableError, BooksUnavailableError) as error:
+                    return await self._postpone(settlement, step, error)
+                now = self._now()
+                await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now)
+                log.info("settlement.step", settlement_id=settlement_id, step=step.value, state=changed.state.value)
+                settlement = changed
+            return settlement
+
+    async def _postpone(self, settlement: Outgoing, step: Step, error: Exception) -> Outgoing:
+        failed, now = after_failure(settlement), self._now()
+        pause_s = min(PAUSE_FIRST_S * 2 ** min(settlement.attempts, 10), PAUSE_MAX_S)
+        next_attempt_at = now + timedelta(seconds=pause_s)
+        if settlement.state is SenderState.HELD and now < settlement.deadline:
+            next_attempt_at = min(next_attempt_at, settlement.deadline)
+        await self._store.change_outgoing(settlement, failed, next_attempt_at=next_attempt_at, now=now)
+        log.warning(
+            "settlement.postponed",
+            settlement_id=settlement.settlement_id,
+            step=step.value,
+            attempts=failed.attempts,
+            reason=str(error),
+        )
+        return failed
+
+    async def _place_hold(self, settlement: Outgoing) -> Outgoing:
+        # The account is opened first: a capture must never fail for want of it.
+        await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        account = await self._books.find_account(settlement.debtor_account)
+        if account is not None and account.facts.asset.code != settlement.asset:
+            return after_hold(settlement, "asset_mismatch", "")
+        hold = NewHold(settlement.hold_id, settlement.debtor_account, settlement.amount, settlement.deadline)
+        code, placed = await self._books.place_hold(hold)
+        return after_hold(settlement, code, "" if placed is None else placed.state)
+
+    async def _prepare(self, settlement: Outgoing) -> Outgoing:
+        answer = await self._link(settlement).prepare(settlement)
+        if answer.refusal:
+            await self._books.release_hold(settlement.hold_id)
+        return after_prepare(settlement, answer.agreed_reference, answer.refusal)
+
+    async def _expire(self, settlement: Outgoing) -> Outgoing:
+        await self._books.release_hold(settlement.hold_id)
+        return after_expiry(settlement)
+
+    async def _capture(self, settlement: Outgoing) -> Outgoing:
+        vostro = await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        entry = NewEntry(
+            key=settlement.capture_key,
+            postings=(
+                Posting(settlement.debtor_account, Side.DEBIT, settlement.amount),
+                Posting(vostro, Side.CREDIT, settlement.amount),
+            ),
+            effective_at=settlement.ordered_at,
+            settlement_id=settlement.settlement_id,
+            description=settlement.description,
+            hold_id=settlement.hold_id,
+        )
+        result = await self._books.post(entry)
+        code = result.code.text
+        if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
+            raise TransitionError(f"settlement {settlement.settlement_id}: its key stands for another entry")
+        if code not in POSTED and code not in HOLD_GONE:
+            await self._books.release_hold(settlement.hold_id)
+        return after_capture(settlement, code, result.seq)
+
+    async def _complete(self, settlement: Outgoing) -> Outgoing:
+        answer = await self._link(settlement).complete(settlement)
+        return after_complete(settlement, answer.seq, answer.refusal)
+
+    async def _return(self, settlement: Outgoing) -> Outgoing:
+        # One key for both ways: whichever was posted first, before a crash, is the only one there can be.
+        unclaimed = await self._accounts.unclaimed(settlement.asset)
+        for account in (settlement.debtor_account, unclaimed):
+            result = await self._books.post(await self._return_entry(settlement, account))
+            if result.seq is not None:
+                if account == unclaimed:
+                    log.warning("settlement.return_unclaimed", settlement_id=settlement.settlement_id)
+                return after_return(settlement, result.seq)
+        raise BooksUnavailableError(f"the books refuse the return entry: {result.code.text}")
+
+    async def _return_entry(self, settlement: Outgoing, account: str) -> NewEntry:
+        vostro = await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        return NewEntry(
+            key=settlement.return_key,
+            postings=(
+                Posting(vostro, Side.DEBIT, settlement.amount),
+                Posting(account, Side.CREDIT, settlement.amount),
+            ),
+            settlement_id=settlement.settlement_id,
+            description=settlement.description,
+        )
+
+    async def _notify_abort(self, settlement: Outgoing) -> Outgoing:
+        state = await self._link(settlement).abort(settlement)
+        if state == "completed":
+            log.error("settlement.partner_claims_completed", settlement_id=settlement.settlement_id)
+        return after_abort_notice(settlement)
+
+    def _link(self, settlement: Outgoing) -> PartnerLink:
+        try:
+            return self._links[settlement.receiver_msp_id]
+        except KeyError:
+            unknown = UnknownPartnerError(f"{settlement.receiver_msp_id} is no partner bank of this node any more")
+            raise PartnerUnavailableError(str(unknown)) from unknown

@@ -1,0 +1,160 @@
+"""Messages between banks: signing ours, and deciding whether one of theirs may be acted on.
+
+A message is acted on only if all of this holds: the signer's certificate is vouched for by its organization's MSP now;
+the signature covers the payload's bytes as received; the payload names that organization as sender and us as receiver;
+the same organization issued the client certificate of the connection; it is a bank we settle with; and it was sent
+within five minutes of our clock. A repeated message is harmless, because every step is done once.
+
+Complete and Abort have the same wire form, so a signed one could be shown as the other; therefore an agreed reference
+and a reason can never be equal texts: one begins with ``R-``, the other with ``abort:``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from network.errors import IdentityError, RpcError, SignatureError, WireError
+from network.identity import SigningIdentity
+from network.msp import MspManager
+from network.pb.dwaybank.partner.v1 import partner_pb2
+from network.rpc import Call, StatusCode
+from node.access import Members
+from node.partner.errors import MessageRefusedError
+
+CLOCK_DIFFERENCE_MAX = timedelta(minutes=5)
+"""How far a message's time may be from ours; clocks of banks are synchronised far better than this."""
+
+ABORT_REASON_PREFIX = "abort:"
+_REFERENCE = re.compile(r"R-[0-9a-f]{32}")
+
+
+class _Payload(Protocol):
+    settlement_id: str
+    sender_msp_id: str
+    receiver_msp_id: str
+
+    @property
+    def sent_at(self) -> Timestamp: ...
+
+
+_P = TypeVar("_P", bound=Message)
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a text has the form of an agreed reference."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def signed_message(payload: Message, identity: SigningIdentity) -> partner_pb2.SignedMessage:
+    """Return the payload signed by us."""
+    content = payload.SerializeToString(deterministic=True)
+    return partner_pb2.SignedMessage(payload=content, creator=identity.creator, signature=identity.sign(content))
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Return a protobuf time."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def moment_of(stamp: Timestamp, field: str) -> datetime:
+    """Return a protobuf time as UTC, to the microsecond.
+
+    Raises:
+        MessageRefusedError: outside the years 1 to 9999.
+    """
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"{field}: not a time") from error
+
+
+class MessageVerifier:
+    """Decides whether a message of another bank may be acted on.
+
+    Args:
+        own_msp_id: us.
+        partners: banks we settle with.
+        members: who issued which client certificate.
+        msps: the channel's MSPs as its newest configuration has them.
+        now: clock.
+    """
+
+    def __init__(
+        self,
+        own_msp_id: str,
+        *,
+        partners: frozenset[str],
+        members: Members,
+        msps: Callable[[], MspManager],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._own_msp_id = own_msp_id
+        self._partners = partners
+        self._members = members
+        self._msps = msps
+        self._now = now
+
+    def verify(self, message: partner_pb2.SignedMessage, kind: type[_P], call: Call) -> _P:
+        """Return the payload of a message that may be acted on.
+
+        Raises:
+            MessageRefusedError: it may not; nothing must be changed.
+            RpcError: UNAUTHENTICATED without a member's client certificate.
+        """
+        signer = self._signer(message)
+        try:
+            payload = kind.FromString(message.payload)
+        except DecodeError as error:
+            raise _refused(StatusCode.INVALID_ARGUMENT, "payload: not the message this call takes") from error
+        self._check_parties(payload, signer, self._members.caller(call))  # type: ignore[arg-type]
+        return payload
+
+    def _signer(self, message: partner_pb2.SignedMessage) -> str:
+        try:
+            identity = self._msps().identity(message.creator, self._now())
+            identity.verify(message.payload, message.signature)
+        except (IdentityError, WireError) as error:
+            raise _refused(StatusCode.UNAUTHENTICATED, f"creator: {error}") from error
+        except SignatureError as error:
+            raise _refused(StatusCode.UNAUTHENTICATED, f"signature: {error}") from error
+        return identity.msp_id
+
+    def _check_parties(self, payload: _Payload, signer: str, caller: str) -> None:
+        if payload.sender_msp_id != signer:
+            raise _refused(StatusCode.PERMISSION_DENIED, f"sender_msp_id: the message is signed by {signer}")
+        if caller != signer:
+            raise _refused(StatusCode.PERMISSION_DENIED, f"the connection is {caller}'s, the message {signer}'s")
+        if payload.receiver_msp_id != self._own_msp_id:
+            raise _refused(StatusCode.INVALID_ARGUMENT, f"receiver_msp_id: this node is {self._own_msp_id}'s")
+        if signer not in self._partners:
+            raise _refused(StatusCode.PERMISSION_DENIED, f"{signer} is not a bank this node settles with")
+        difference = abs(moment_of(payload.sent_at, "sent_at") - self._now())
+        if difference > CLOCK_DIFFERENCE_MAX:
+            raise _refused(
+                StatusCode.FAILED_PRECONDITION,
+                "sent_at: more than 5 minutes from this node's clock; compare the clocks",
+            )
+
+
+def _refused(code: int, message: str) -> MessageRefusedError:
+    return MessageRefusedError(code, message)
+
+
+__all__ = [
+    "ABORT_REASON_PREFIX",
+    "CLOCK_DIFFERENCE_MAX",
+    "MessageVerifier",
+    "RpcError",
+    "is_reference",
+    "moment_of",
+    "signed_message",
+    "timestamp",
+]

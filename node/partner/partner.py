@@ -1,0 +1,88 @@
+"""The interbank part of a node: wires store, driver, receiver, services and worker together."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from network.identity import SigningIdentity
+from network.msp import MspManager
+from network.rpc import Channel, Server
+from node.access import Members
+from node.partner.books import Books
+from node.partner.driver import SettlementDriver
+from node.partner.link import PARTNER_SERVICE, PartnerLink, RpcPartnerLink
+from node.partner.messages import MessageVerifier
+from node.partner.partner_service import PartnerService
+from node.partner.receiver import CUSTOMER_ACCOUNT_PREFIXES, SettlementReceiver
+from node.partner.settlement_service import HOLD_LIFETIME, SETTLEMENT_SERVICE, SettlementService
+from node.partner.store import SettlementStore
+from node.partner.worker import SettlementWorker
+
+SERVICE_NAMES = (PARTNER_SERVICE, SETTLEMENT_SERVICE)
+"""For reflection."""
+
+
+class PartnerArea:
+    """Settlement with partner banks, as one part of a node.
+
+    Args:
+        database_url: the organization's database; schema ``partner`` must stand (``node.partner.database.migrate``).
+        books: the organization's books.
+        identity: signs our messages to partners.
+        partners: connections to the partner banks' nodes by MSP id; this part closes them.
+        members: who issued which client certificate.
+        msps: the channel's MSPs as its newest configuration has them.
+        now: clock.
+        hold_lifetime: how long money stays held for a partner that does not answer.
+        account_prefixes: beginnings of the references of accounts that other banks may credit.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        books: Books,
+        identity: SigningIdentity,
+        partners: Mapping[str, Channel],
+        members: Members,
+        msps: Callable[[], MspManager],
+        now: Callable[[], datetime],
+        hold_lifetime: timedelta = HOLD_LIFETIME,
+        account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
+    ) -> None:
+        self._store = SettlementStore(database_url)
+        self._channels = dict(partners)
+        links: dict[str, PartnerLink] = {
+            msp_id: RpcPartnerLink(channel, msp_id, identity, now=now) for msp_id, channel in partners.items()
+        }
+        driver = SettlementDriver(self._store, books, links, now=now)
+        receiver = SettlementReceiver(
+            self._store, books, now=now, random_bytes=secrets.token_bytes, account_prefixes=account_prefixes
+        )
+        verifier = MessageVerifier(identity.msp_id, partners=frozenset(partners), members=members, msps=msps, now=now)
+        self._partner_service = PartnerService(verifier, receiver)
+        self._settlement_service = SettlementService(
+            self._store, books, driver, links, members, now=now, new_id=uuid.uuid4, hold_lifetime=hold_lifetime
+        )
+        self._worker = SettlementWorker(self._store, driver, receiver, now=now)
+
+    def register(self, server: Server) -> None:
+        """Serve both services on the node's port."""
+        self._partner_service.register(server)
+        self._settlement_service.register(server)
+
+    async def start(self) -> None:
+        """Connect to the database and take up what is unfinished."""
+        await self._store.open()
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        """Stop working and close every connection; nothing is lost."""
+        await self._worker.stop()
+        await self._settlement_service.stop()
+        for channel in self._channels.values():
+            await channel.close()
+        await self._store.close()

@@ -1,0 +1,229 @@
+"""The receiving bank's side: agrees to payments, credits beneficiaries, once each.
+
+Rules it keeps:
+
+- The sender's signed message is kept before anything is done about it.
+- What was answered once is answered again: an agreement, a completion and a refusal at Complete are final.
+- From the moment a Complete is accepted until its outcome is written down nothing else can happen to a settlement;
+  after a crash in between ``resume`` finishes it.
+- Only customers' accounts are credited from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+import structlog
+
+from ledger.account import Account, Side
+from ledger.journal import NewEntry, Posting, ResultCode
+from ledger.money import AMOUNT_MAX
+from network.pb.dwaybank.partner.v1 import partner_pb2
+from network.rpc import StatusCode
+from node.partner.books import Books, InterbankAccounts
+from node.partner.errors import MessageRefusedError, TransitionError
+from node.partner.link import CompleteAnswer, PrepareAnswer
+from node.partner.messages import ABORT_REASON_PREFIX, moment_of
+from node.partner.settlement import POSTED, Incoming, ReceiverState
+from node.partner.store import Evidence, SettlementStore
+
+log = structlog.get_logger(__name__)
+
+CUSTOMER_ACCOUNT_PREFIXES = ("cust-",)
+"""Accounts that may be credited by a payment from another bank."""
+
+REFERENCE_BYTES = 16
+SETTLEMENT_ID_LENGTH_MAX = 64
+
+
+class SettlementReceiver:
+    """Answers verified messages of partner banks.
+
+    Args:
+        store: where settlements stand.
+        books: the organization's books.
+        now: clock.
+        random_bytes: source of agreed references.
+        account_prefixes: beginnings of the references of customers' accounts.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        books: Books,
+        *,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+        account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
+    ) -> None:
+        self._store = store
+        self._books = books
+        self._now = now
+        self._random_bytes = random_bytes
+        self._account_prefixes = account_prefixes
+        self._accounts = InterbankAccounts(books)
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def prepare(self, wanted: partner_pb2.Prepare, evidence: Evidence) -> PrepareAnswer:
+        """Agree to a payment, or refuse it.
+
+        Raises:
+            MessageRefusedError: a field can never be valid.
+        """
+        asked = self._incoming(wanted)
+        async with self._lock(asked.sender_msp_id, asked.settlement_id):
+            known = await self._store.incoming(asked.sender_msp_id, asked.settlement_id)
+            if known is None:
+                refusal = await self._refusal(asked)
+                if refusal:
+                    return PrepareAnswer("", refusal)
+                known = await self._store.add_incoming(asked, evidence)
+                log.info("settlement.agreed", settlement_id=known.settlement_id, sender=known.sender_msp_id)
+        if not _same_payment(known, asked):
+            return PrepareAnswer("", "settlement_id_reused")
+        if known.state is ReceiverState.ABORTED:
+            return PrepareAnswer("", known.refusal or "aborted")
+        return PrepareAnswer(known.agreed_reference, "")
+
+    async def complete(self, message: partner_pb2.Complete, evidence: Evidence) -> CompleteAnswer:
+        """Credit the beneficiary of an agreed payment.
+
+        Raises:
+            MessageRefusedError: NOT_FOUND without an agreement, INVALID_ARGUMENT for another reference.
+            BooksUnavailableError: not known yet; the sender asks again.
+        """
+        async with self._lock(message.sender_msp_id, message.settlement_id):
+            known = await self._known(message.sender_msp_id, message.settlement_id)
+            if known.agreed_reference != message.agreed_reference:
+                raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "agreed_reference: not the one agreed")
+            if known.state is ReceiverState.PREPARED and not known.completing:
+                accepted = replace(known, completing=True)
+                await self._store.change_incoming(known, accepted, now=self._now(), evidence=evidence)
+                known = accepted
+            return _answer(await self._finish(known))
+
+    async def abort(self, message: partner_pb2.Abort, evidence: Evidence) -> str:
+        """Forget an agreed payment that will not come.
+
+        Returns:
+            ``"aborted"`` or ``"unknown"``.
+        Raises:
+            MessageRefusedError: FAILED_PRECONDITION when it is or may be completed.
+        """
+        if not message.reason.startswith(ABORT_REASON_PREFIX):
+            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"reason: begins with {ABORT_REASON_PREFIX!r}")
+        async with self._lock(message.sender_msp_id, message.settlement_id):
+            known = await self._store.incoming(message.sender_msp_id, message.settlement_id)
+            if known is None:
+                return "unknown"
+            if known.state is ReceiverState.COMPLETED or (known.completing and known.state is ReceiverState.PREPARED):
+                raise MessageRefusedError(StatusCode.FAILED_PRECONDITION, "the settlement is completed: pay it back")
+            if known.state is ReceiverState.PREPARED:
+                aborted = replace(known, state=ReceiverState.ABORTED, refusal="aborted_by_sender")
+                await self._store.change_incoming(known, aborted, now=self._now(), evidence=evidence)
+                log.info("settlement.aborted", settlement_id=known.settlement_id, sender=known.sender_msp_id)
+            return "aborted"
+
+    async def find(self, sender_msp_id: str, settlement_id: str) -> Incoming | None:
+        """Return an incoming settlement, None when there is none."""
+        return await self._store.incoming(sender_msp_id, settlement_id)
+
+    async def positions(self, partner_msp_id: str) -> dict[str, int]:
+        """Return by asset what we owe the partner, net."""
+        assets = [asset for partner, asset in await self._store.partner_assets() if partner == partner_msp_id]
+        return {asset: await self._accounts.net_position(partner_msp_id, asset) for asset in assets}
+
+    async def resume(self, count_max: int = 50) -> None:
+        """Finish what a crash left between the acceptance of a Complete and its outcome."""
+        for sender_msp_id, settlement_id in await self._store.incoming_completing(count_max):
+            async with self._lock(sender_msp_id, settlement_id):
+                await self._finish(await self._known(sender_msp_id, settlement_id))
+
+    async def _finish(self, known: Incoming) -> Incoming:
+        if known.state is not ReceiverState.PREPARED:
+            return known
+        nostro = await self._accounts.nostro(known.sender_msp_id, known.asset)
+        entry = NewEntry(
+            key=known.credit_key,
+            postings=(
+                Posting(nostro, Side.DEBIT, known.amount),
+                Posting(known.beneficiary_account, Side.CREDIT, known.amount),
+            ),
+            effective_at=known.prepared_at,
+            settlement_id=known.settlement_id,
+        )
+        result = await self._books.post(entry)
+        if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
+            raise TransitionError(f"settlement {known.settlement_id}: its key stands for another entry")
+        if result.code.text in POSTED:
+            done = replace(known, state=ReceiverState.COMPLETED, seq=result.seq)
+        else:
+            done = replace(known, state=ReceiverState.ABORTED, refusal=result.code.text)
+        await self._store.change_incoming(known, done, now=self._now())
+        log.info("settlement.received", settlement_id=known.settlement_id, state=done.state.value)
+        return done
+
+    async def _refusal(self, asked: Incoming) -> str:
+        """Return why a payment cannot be agreed to, empty when it can."""
+        if asked.deadline <= self._now():
+            return "deadline_passed"
+        account = await self._books.find_account(asked.beneficiary_account)
+        if account is None or not self._is_customer(account):
+            return "account_not_found"
+        if account.facts.asset.code != asked.asset:
+            return "asset_mismatch"
+        return "" if account.status == "open" else f"account_{account.status}"
+
+    def _is_customer(self, account: Account) -> bool:
+        is_liability = account.facts.normal_side is Side.CREDIT
+        return is_liability and account.facts.reference.startswith(self._account_prefixes)
+
+    def _incoming(self, wanted: partner_pb2.Prepare) -> Incoming:
+        if not 0 < len(wanted.settlement_id) <= SETTLEMENT_ID_LENGTH_MAX or "\x00" in wanted.settlement_id:
+            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "settlement_id: 1 to 64 characters")
+        if not _is_amount(wanted.amount_minor):
+            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"amount_minor: a whole number up to {AMOUNT_MAX}")
+        if "\x00" in wanted.beneficiary_account or "\x00" in wanted.asset:
+            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "beneficiary_account, asset: plain text only")
+        return Incoming(
+            sender_msp_id=wanted.sender_msp_id,
+            settlement_id=wanted.settlement_id,
+            beneficiary_account=wanted.beneficiary_account,
+            asset=wanted.asset,
+            amount=int(wanted.amount_minor),
+            deadline=moment_of(wanted.deadline, "deadline"),
+            agreed_reference=f"R-{self._random_bytes(REFERENCE_BYTES).hex()}",
+            prepared_at=self._now(),
+        )
+
+    async def _known(self, sender_msp_id: str, settlement_id: str) -> Incoming:
+        known = await self._store.incoming(sender_msp_id, settlement_id)
+        if known is None:
+            raise MessageRefusedError(StatusCode.NOT_FOUND, "settlement_id: nothing was agreed under it")
+        return known
+
+    def _lock(self, sender_msp_id: str, settlement_id: str) -> asyncio.Lock:
+        return self._locks.setdefault((sender_msp_id, settlement_id), asyncio.Lock())
+
+
+def _answer(known: Incoming) -> CompleteAnswer:
+    if known.state is ReceiverState.COMPLETED:
+        return CompleteAnswer(known.seq, "")
+    return CompleteAnswer(None, known.refusal or "aborted")
+
+
+def _same_payment(known: Incoming, asked: Incoming) -> bool:
+    return (known.beneficiary_account, known.asset, known.amount, known.deadline) == (
+        asked.beneficiary_account,
+        asked.asset,
+        asked.amount,
+        asked.deadline,
+    )
+
+
+def _is_amount(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < int(text) <= AMOUNT_MAX

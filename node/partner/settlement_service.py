@@ -1,0 +1,214 @@
+"""``SettlementService``: what this organization's own gateway and command line ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from ledger.account import check_reference
+from ledger.errors import InvalidValueError
+from ledger.money import parse_amount_minor
+from network.pb.dwaybank.partner.v1 import partner_pb2
+from network.rpc import Call, Server
+from node.access import Members
+from node.partner.books import Books, InterbankAccounts
+from node.partner.driver import SettlementDriver
+from node.partner.errors import (
+    PartnerUnavailableError,
+    PaymentConflictError,
+    PaymentNotFoundError,
+    UnknownPartnerError,
+)
+from node.partner.link import PartnerLink
+from node.partner.partner_service import guarded, parsed
+from node.partner.settlement import Outgoing
+from node.partner.store import SettlementStore
+
+SETTLEMENT_SERVICE = "dwaybank.partner.v1.SettlementService"
+
+HOLD_LIFETIME = timedelta(minutes=2)
+"""How long a customer's money stays held for a partner bank that does not answer."""
+
+ANSWER_WITHIN_S = 6.0
+"""A payment that takes longer is answered with its state; it goes on without its caller."""
+
+ANSWER_MARGIN_S = 1.0
+DESCRIPTION_LENGTH_MAX = 140
+
+
+class SettlementService:
+    """Serves the organization's own programs.
+
+    Args:
+        store: where settlements stand.
+        books: the organization's books.
+        driver: carries settlements on.
+        links: the partner banks by MSP id.
+        members: who issued which client certificate.
+        now: clock.
+        new_id: source of settlement ids.
+        hold_lifetime: see ``HOLD_LIFETIME``.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        books: Books,
+        driver: SettlementDriver,
+        links: Mapping[str, PartnerLink],
+        members: Members,
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[], uuid.UUID],
+        hold_lifetime: timedelta = HOLD_LIFETIME,
+    ) -> None:
+        self._store = store
+        self._driver = driver
+        self._links = links
+        self._members = members
+        self._now = now
+        self._new_id = new_id
+        self._hold_lifetime = hold_lifetime
+        self._accounts = InterbankAccounts(books)
+        self._running: set[asyncio.Task[Outgoing]] = set()
+
+    def register(self, server: Server) -> None:
+        """Serve on a port."""
+        for method, handler in (
+            ("SendPayment", self.send_payment),
+            ("GetPayment", self.get_payment),
+            ("ComparePositions", self.compare_positions),
+        ):
+            server.unary(f"/{SETTLEMENT_SERVICE}/{method}", guarded(handler))
+
+    async def stop(self) -> None:
+        """Let no payment run on; the worker of the next start continues each."""
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def send_payment(self, request: bytes, call: Call) -> bytes:
+        """Begin a payment and carry it as far as it goes within the caller's patience."""
+        self._members.require_own(call)
+        asked = self._order(parsed(partner_pb2.SendPaymentRequest, request))
+        ordered = await self._store.add_outgoing(asked)
+        if not _same_order(ordered, asked):
+            raise PaymentConflictError(f"payment_id {asked.payment_id}: stands for another order; choose a new one")
+        task = asyncio.create_task(self._driver.drive(ordered.settlement_id))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        done, _ = await asyncio.wait({task}, timeout=_patience_s(call))
+        settlement = task.result() if done else await self._store.outgoing(ordered.settlement_id)
+        return partner_pb2.SendPaymentResponse(payment=_payment(settlement)).SerializeToString()
+
+    async def get_payment(self, request: bytes, call: Call) -> bytes:
+        """Return a payment as it stands."""
+        self._members.require_own(call)
+        payment_id = _uuid(parsed(partner_pb2.GetPaymentRequest, request).payment_id)
+        settlement = await self._store.outgoing_by_payment(payment_id)
+        if settlement is None:
+            raise PaymentNotFoundError(f"payment_id {payment_id}: no such payment")
+        return partner_pb2.GetPaymentResponse(payment=_payment(settlement)).SerializeToString()
+
+    async def compare_positions(self, request: bytes, call: Call) -> bytes:
+        """Ask every partner for our position in his books and set it beside ours."""
+        self._members.require_own(call)
+        parsed(partner_pb2.ComparePositionsRequest, request)
+        known = await self._store.partner_assets()
+        reply = partner_pb2.ComparePositionsResponse()
+        for partner, link in self._links.items():
+            theirs = await _positions(link)
+            assets = {asset for msp_id, asset in known if msp_id == partner} | set(theirs or {})
+            for asset in sorted(assets):
+                # What he owes us by our books: the negative of what we owe him, net.
+                own = -await self._accounts.net_position(partner, asset)
+                stated = None if theirs is None else theirs.get(asset, 0)
+                reply.comparisons.add(
+                    partner_msp_id=partner,
+                    asset=asset,
+                    own_minor=str(own),
+                    partner_minor="" if stated is None else str(stated),
+                    agree=stated == own,
+                )
+        return reply.SerializeToString()
+
+    def _order(self, asked: partner_pb2.SendPaymentRequest) -> Outgoing:
+        if asked.receiver_msp_id not in self._links:
+            raise UnknownPartnerError(f"receiver_msp_id {asked.receiver_msp_id!r}: not a partner bank of this node")
+        if len(asked.description) > DESCRIPTION_LENGTH_MAX or "\x00" in asked.description:
+            raise InvalidValueError("description", asked.description, f"at most {DESCRIPTION_LENGTH_MAX} characters")
+        if not 0 < len(asked.asset) <= 16 or not asked.asset.isascii() or not asked.asset.isalnum():
+            raise InvalidValueError("asset", asked.asset, "give an asset code such as EUR")
+        now = self._now()
+        return Outgoing(
+            settlement_id=str(self._new_id()),
+            payment_id=_uuid(asked.payment_id),
+            receiver_msp_id=asked.receiver_msp_id,
+            debtor_account=check_reference(asked.debtor_account, "debtor_account"),
+            beneficiary_account=check_reference(asked.beneficiary_account, "beneficiary_account"),
+            asset=asked.asset,
+            amount=parse_amount_minor(asked.amount_minor, "amount_minor"),
+            description=asked.description,
+            ordered_at=now,
+            deadline=now + self._hold_lifetime,
+        )
+
+
+async def _positions(link: PartnerLink) -> dict[str, int] | None:
+    """Return the partner's statement, None where he does not answer: then nothing is said to agree."""
+    try:
+        return await link.positions()
+    except PartnerUnavailableError:
+        return None
+
+
+def _patience_s(call: Call) -> float:
+    if call.deadline is None:
+        return ANSWER_WITHIN_S
+    return max(0.0, min(ANSWER_WITHIN_S, call.deadline - time.monotonic() - ANSWER_MARGIN_S))
+
+
+def _same_order(known: Outgoing, asked: Outgoing) -> bool:
+    return (
+        known.receiver_msp_id,
+        known.debtor_account,
+        known.beneficiary_account,
+        known.asset,
+        known.amount,
+        known.description,
+    ) == (
+        asked.receiver_msp_id,
+        asked.debtor_account,
+        asked.beneficiary_account,
+        asked.asset,
+        asked.amount,
+        asked.description,
+    )
+
+
+def _payment(settlement: Outgoing) -> partner_pb2.Payment:
+    return partner_pb2.Payment(
+        payment_id=str(settlement.payment_id),
+        settlement_id=settlement.settlement_id,
+        state=settlement.state.value,
+        refusal=settlement.refusal,
+        seq=settlement.seq or 0,
+        partner_seq=settlement.partner_seq or 0,
+        agreed_reference=settlement.agreed_reference,
+        debtor_account=settlement.debtor_account,
+        amount_minor=str(settlement.amount),
+        asset=settlement.asset,
+    )
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        parsed_id = uuid.UUID(text)
+    except ValueError as error:
+        raise InvalidValueError("payment_id", text, "give a UUID") from error
+    if str(parsed_id) != text.lower():
+        raise InvalidValueError("payment_id", text, "write the UUID with its hyphens")
+    return parsed_id

@@ -1,0 +1,7 @@
+INSERT INTO partner.incoming (
+    sender_msp_id, settlement_id, beneficiary_account, asset, amount, deadline, agreed_reference, prepared_at, changed_at
+) VALUES (
+    %(sender_msp_id)s, %(settlement_id)s, %(beneficiary_account)s, %(asset)s, %(amount)s, %(deadline)s,
+    %(agreed_reference)s, %(prepared_at)s, %(prepared_at)s
+)
+ON CONFLICT (sender_msp_id, settlement_id) DO NOTHING

@@ -1,0 +1,5 @@
+UPDATE partner.outgoing SET
+    state = %(state)s, refusal = %(refusal)s, agreed_reference = %(agreed_reference)s, seq = %(seq)s,
+    partner_seq = %(partner_seq)s, return_seq = %(return_seq)s, abort_due = %(abort_due)s, attempts = %(attempts)s,
+    next_attempt_at = %(next_attempt_at)s, changed_at = %(now)s
+WHERE settlement_id = %(settlement_id)s AND state = %(old_state)s AND refusal = %(old_refusal)s

@@ -1,0 +1,97 @@
+"""Finishes what is unfinished: after a restart, after a pause, at a deadline.
+
+It wakes twice a second, takes the settlements whose next attempt is due and drives them, a few at a time. It owns
+nothing: a second worker, or a request that drives the same settlement, does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from ledger.errors import LedgerError
+from node.partner.driver import SettlementDriver
+from node.partner.errors import SettlementError
+from node.partner.receiver import SettlementReceiver
+from node.partner.store import SettlementStore
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = 0.5
+BATCH_SIZE = 50
+CONCURRENCY = 4
+
+
+class SettlementWorker:
+    """Drives unfinished settlements, both ways.
+
+    Args:
+        store: where they stand.
+        driver: carries outgoing ones on.
+        receiver: carries incoming ones on.
+        now: clock.
+        interval_s: time between two looks.
+    """
+
+    def __init__(
+        self,
+        store: SettlementStore,
+        driver: SettlementDriver,
+        receiver: SettlementReceiver,
+        *,
+        now: Callable[[], datetime],
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._store = store
+        self._driver = driver
+        self._receiver = receiver
+        self._now = now
+        self._interval_s = interval_s
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to work; everything unfinished is due at once."""
+        await self._store.wake_outgoing(self._now())
+        self._task = asyncio.create_task(self._run(), name="settlement-worker")
+
+    async def stop(self) -> None:
+        """Stop; whatever is interrupted is repeated at the next start."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def work_once(self) -> None:
+        """Take one look and drive what is due.
+
+        Raises:
+            SettlementStoreError: the records do not answer.
+        """
+        await self._receiver.resume(BATCH_SIZE)
+        due = await self._store.due_outgoing(self._now(), BATCH_SIZE)
+        gate = asyncio.Semaphore(CONCURRENCY)
+
+        async def drive(settlement_id: str) -> None:
+            async with gate:
+                try:
+                    await self._driver.drive(settlement_id)
+                except (SettlementError, LedgerError) as error:
+                    log.error("settlement.stuck", settlement_id=settlement_id, reason=str(error))
+
+        await asyncio.gather(*(drive(settlement_id) for settlement_id in due))
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.work_once()
+            except (SettlementError, LedgerError) as error:
+                log.warning("settlement.worker_waits", reason=str(error))
+            except Exception as error:  # the root of the worker's task: it must outlive one bad settlement
+                log.error("settlement.worker_failed", exc_info=error)
+            await asyncio.sleep(self._interval_s)

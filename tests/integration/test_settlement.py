@@ -1,0 +1,454 @@
+"""Payments between two banks, on real books in PostgreSQL on both sides: what happens when all goes well, when the
+partner refuses, is down or dies, and when either bank is killed between any two steps.
+
+Method: ``tests/support/banks.py`` gives two banks; hooks around each call to the books and across the line raise where
+a test says. After every story the same things are looked at: nobody's money is lost or doubled, and both sides' entries
+carry the same settlement id.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from ledger.account import Side
+from network.errors import RpcError
+from network.rpc import Call, StatusCode
+from network.signing import verify
+from node.postgres import PostgresCluster
+from tests.support.banks import Bank, Clock, Crash, books_down, once
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
+    clock = Clock()
+    number = next(_numbers)
+    urls = [postgres_cluster.create_database(f"settlement_{name}_{number}") for name in ("a", "b")]
+    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
+    await here.start(there)
+    await there.start(here)
+    yield here, there
+    await here.stop(there)
+    await there.stop(here)
+
+
+async def _assert_sound(here: Bank, there: Bank, debtor: str, beneficiary: str, *, began: int, paid: int) -> None:
+    """The debtor paid exactly ``paid``, the beneficiary has it, nothing is held, both positions agree."""
+    assert await here.balance(debtor) == (began - paid, 0)
+    assert await there.balance(beneficiary) == (paid, 0)
+    assert (await here.balance("vostro-PartnerMSP-EUR"))[0] == paid
+    assert (await there.balance("nostro-DwaybankMSP-EUR"))[0] == paid
+    for bank in (here, there):
+        assert all(line.agree for line in await bank.compare())
+
+
+async def _settle(*banks: Bank) -> None:
+    for bank in banks:
+        await bank.store.wake_outgoing(bank.clock())
+        await bank.worker.work_once()
+
+
+# All goes well --------------------------------------------------------------------------------------------------------
+
+
+async def test_payment_reaches_the_beneficiary_and_both_books_carry_its_settlement_id(
+    banks: tuple[Bank, Bank],
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    payment = await here.send(debtor, there, beneficiary, 2_500, description="Rent")
+    assert (payment.state, payment.refusal) == ("completed", "")
+    assert payment.seq > 0 and payment.partner_seq > 0 and payment.agreed_reference.startswith("R-")
+    assert here.entries(payment.settlement_id) == [
+        (debtor, Side.DEBIT, 2_500),
+        ("vostro-PartnerMSP-EUR", Side.CREDIT, 2_500),
+    ]
+    assert there.entries(payment.settlement_id) == [
+        ("nostro-DwaybankMSP-EUR", Side.DEBIT, 2_500),
+        (beneficiary, Side.CREDIT, 2_500),
+    ]
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=2_500)
+
+
+async def test_payments_both_ways_net_and_positions_agree(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    maria, karel = await here.open_customer(10_000), await there.open_customer(10_000)
+    await here.send(maria, there, karel, 700)
+    await there.send(karel, here, maria, 1_000)
+    [ours], [theirs] = await here.compare(), await there.compare()
+    assert (ours.own_minor, ours.partner_minor, ours.agree) == ("300", "300", True)
+    assert (theirs.own_minor, theirs.partner_minor, theirs.agree) == ("-300", "-300", True)
+
+
+async def test_positions_disagree_when_one_side_books_something_of_its_own(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    maria, karel = await here.open_customer(10_000), await there.open_customer()
+    await here.send(maria, there, karel, 700)
+    await there.books.open_account("loss-EUR", "EUR", Side.DEBIT, None)
+    with psycopg.connect(there.url) as connection:
+        connection.execute("UPDATE ledger.account SET balance = balance - 1 WHERE reference = 'nostro-DwaybankMSP-EUR'")
+    [ours] = await here.compare()
+    assert (ours.own_minor, ours.partner_minor, ours.agree) == ("-700", "-699", False)
+
+
+async def test_positions_of_a_silent_partner_are_not_said_to_agree(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    await here.send(await here.open_customer(10), there, await there.open_customer(), 10)
+    here.line.handlers = {}
+    [ours] = await here.compare()
+    assert (ours.own_minor, ours.partner_minor, ours.agree) == ("-10", "", False)
+
+
+async def test_payment_repeated_is_made_once_and_with_another_body_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    payment_id = str(uuid.uuid4())
+    first = await here.send(debtor, there, beneficiary, 100, payment_id=payment_id)
+    assert await here.send(debtor, there, beneficiary, 100, payment_id=payment_id) == first
+    with pytest.raises(RpcError) as refused:
+        await here.send(debtor, there, beneficiary, 101, payment_id=payment_id)
+    assert refused.value.code == StatusCode.ALREADY_EXISTS
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_evidence_of_every_message_acted_on_is_kept_and_cannot_be_edited(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    await here.send(await here.open_customer(10), there, await there.open_customer(), 10)
+    with psycopg.connect(there.url) as connection:
+        rows = connection.execute("SELECT kind, payload, signature FROM partner.evidence ORDER BY number").fetchall()
+        assert [row[0] for row in rows] == ["prepare", "complete"]
+        key = here.identity.certificate.public_key()
+        for _, payload, signature in rows:
+            verify(key, payload, signature)  # type: ignore[arg-type]
+        with pytest.raises(psycopg.Error, match="history"):
+            connection.execute("DELETE FROM partner.evidence")
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("beneficiary", "refusal"),
+    [("cust-nobody", "account_not_found"), ("cash-EUR", "account_not_found"), ("nostro-X", "account_not_found")],
+)
+async def test_payment_to_an_account_that_takes_none_is_aborted_and_the_money_free(
+    banks: tuple[Bank, Bank], beneficiary: str, refusal: str
+) -> None:
+    here, there = banks
+    await there.open_customer(1)
+    debtor = await here.open_customer(10_000)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert (payment.state, payment.refusal) == ("aborted", refusal)
+    assert await here.balance(debtor) == (10_000, 0)
+
+
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+async def test_payment_to_an_account_not_open_is_refused_at_prepare(banks: tuple[Bank, Bank], status: str) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    await there.books.set_status(beneficiary, status)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert (payment.state, payment.refusal) == ("aborted", f"account_{status}")
+    assert await here.balance(debtor) == (10_000, 0)
+
+
+async def test_payment_in_another_asset_than_either_account_holds_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    euros, dollars = await here.open_customer(10_000), await there.open_customer(asset="USD")
+    assert (await here.send(euros, there, dollars, 100)).refusal == "asset_mismatch"
+    assert (await here.send(euros, there, dollars, 100, asset="USD")).refusal == "asset_mismatch"
+    assert await here.balance(euros) == (10_000, 0)
+
+
+async def test_payment_beyond_the_balance_is_refused_before_the_partner_hears_of_it(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor = await here.open_customer(99)
+    payment = await here.send(debtor, there, await there.open_customer(), 100)
+    assert (payment.state, payment.refusal) == ("aborted", "exceeds_available")
+    assert here.line.calls == []
+
+
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+async def test_beneficiary_gone_between_prepare_and_complete_gives_the_money_back(
+    banks: tuple[Bank, Bank], status: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "captured"
+    await there.books.set_status(beneficiary, status)
+    await _settle(here)
+    payment = await here.payment(payment.payment_id)
+    assert (payment.state, payment.refusal) == ("returned", f"account_{status}")
+    assert here.entries(payment.settlement_id)[2:] == [
+        ("vostro-PartnerMSP-EUR", Side.DEBIT, 100),
+        (debtor, Side.CREDIT, 100),
+    ]
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+    assert there.entries(payment.settlement_id) == []
+
+
+async def test_return_to_a_frozen_debtor_waits_in_unclaimed_returns(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    await there.books.set_status(beneficiary, "frozen")
+    await here.books.set_status(debtor, "frozen")
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "returned"
+    assert await here.balance("unclaimed-returns-EUR") == (100, 0)
+    assert await here.balance("vostro-PartnerMSP-EUR") == (0, 0)
+
+
+async def test_debtor_frozen_between_hold_and_capture_aborts_and_tells_the_partner(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "PrepareSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    await here.books.set_status(debtor, "frozen")
+    await _settle(here)
+    payment = await here.payment(payment.payment_id)
+    assert (payment.state, payment.refusal) == ("aborted", "account_frozen")
+    assert here.line.calls[-1] == "AbortSettlement"
+    incoming = await there.receiver.find(here.msp_id, payment.settlement_id)
+    assert incoming is not None and incoming.state == "aborted"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+# The partner is down --------------------------------------------------------------------------------------------------
+
+
+async def test_partner_down_at_prepare_leaves_a_hold_that_completes_when_he_is_back(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    await there.stop(here)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "held"
+    assert await here.balance(debtor) == (10_000, 100)
+    await there.start(here)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_partner_down_past_the_deadline_frees_the_money(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    await there.stop(here)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    here.clock.ahead = timedelta(minutes=2, seconds=1)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "expired"
+    assert await here.balance(debtor) == (10_000, 0)
+    await there.start(here)
+    await _settle(here)
+    assert here.line.calls[-1] == "AbortSettlement"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+async def test_hold_expired_by_the_books_before_the_capture_is_not_captured(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+
+    def late(method: str) -> None:
+        here.clock.ahead = timedelta(minutes=3)
+
+    here.line.after = late
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert (payment.state, payment.refusal) == ("expired", "hold_expired")
+    await here.books.expire_holds()
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+async def test_answer_of_complete_lost_is_asked_for_until_it_is_known(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.after = once(RpcError(StatusCode.DEADLINE_EXCEEDED, "late"), "CompleteSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "captured"
+    here.clock.ahead = timedelta(days=3)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    assert len(there.entries(payment.settlement_id)) == 2
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+@pytest.mark.parametrize("code", [StatusCode.PERMISSION_DENIED, StatusCode.NOT_FOUND, StatusCode.INTERNAL])
+async def test_error_instead_of_an_answer_to_complete_never_gives_the_money_back(
+    banks: tuple[Bank, Bank], code: StatusCode
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = lambda method: once(RpcError(code, "no"), "CompleteSettlement")(method)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    here.clock.ahead = timedelta(days=30)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "captured"
+    assert await here.balance(debtor) == (9_900, 0)
+
+
+# Kill points ----------------------------------------------------------------------------------------------------------
+
+SENDER_CALLS = ["open_account", "find_account", "place_hold", "post"]
+LINE_CALLS = ["PrepareSettlement", "CompleteSettlement"]
+
+
+async def _crashing(here: Bank, there: Bank, debtor: str, beneficiary: str) -> str:
+    payment_id = str(uuid.uuid4())
+    with pytest.raises(Crash):
+        await here.send(debtor, there, beneficiary, 100, payment_id=payment_id)
+    return payment_id
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", SENDER_CALLS)
+async def test_sender_killed_around_a_call_to_its_books_finishes_the_payment_once(
+    banks: tuple[Bank, Bank], call: str, when: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    setattr(here.books, when, once(Crash(), call))
+    payment_id = await _crashing(here, there, debtor, beneficiary)
+    await here.restart(there)
+    await _settle(here, there)
+    assert (await here.payment(payment_id)).state == "completed"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", LINE_CALLS)
+async def test_sender_killed_around_a_call_to_the_partner_finishes_the_payment_once(
+    banks: tuple[Bank, Bank], call: str, when: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    setattr(here.line, when, once(Crash(), call))
+    payment_id = await _crashing(here, there, debtor, beneficiary)
+    await here.restart(there)
+    await _settle(here, there)
+    payment = await here.payment(payment_id)
+    assert payment.state == "completed"
+    assert len(there.entries(payment.settlement_id)) == 2
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+async def test_sender_killed_before_writing_a_state_down_finishes_the_payment_once(
+    banks: tuple[Bank, Bank], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    real, left = here.store.change_outgoing, number
+
+    async def change(*args: object, **more: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Crash
+        await real(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(here.store, "change_outgoing", change)
+    payment_id = await _crashing(here, there, debtor, beneficiary)
+    await here.restart(there)
+    await _settle(here, there)
+    assert (await here.payment(payment_id)).state == "completed"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ["find_account", "open_account", "post"])
+async def test_receiver_killed_around_a_call_to_its_books_credits_once(
+    banks: tuple[Bank, Bank], call: str, when: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    setattr(there.books, when, once(Crash(), call))
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state in ("held", "captured")
+    await there.restart(here)
+    await _settle(there, here)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    assert len(there.entries(payment.settlement_id)) == 2
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_receiver_killed_after_crediting_cannot_be_talked_into_an_abort(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    there.books.after = once(Crash(), "post")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    await there.restart(here)
+    settlement = await here.store.outgoing(payment.settlement_id)
+    link = here.driver._links[there.msp_id]
+    assert await link.abort(settlement) == "completed"
+    await there.worker.work_once()
+    incoming = await there.receiver.find(here.msp_id, payment.settlement_id)
+    assert incoming is not None and incoming.state == "completed"
+    assert await there.balance(beneficiary) == (100, 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_sender_killed_around_the_return_entry_gives_the_money_back_once(
+    banks: tuple[Bank, Bank], when: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    await there.books.set_status(beneficiary, "closed")
+    setattr(here.books, when, once(Crash(), "post"))
+    with pytest.raises(Crash):
+        await here.driver.drive(payment.settlement_id)
+    await here.restart(there)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "returned"
+    assert len(here.entries(payment.settlement_id)) == 4
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+async def test_books_down_on_either_side_only_delay(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    there.books.before = books_down
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "held"
+    there.books.before = lambda call: None
+    here.books.before = books_down
+    await _settle(here)
+    here.books.before = lambda call: None
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_settlement_written_down_cannot_be_stepped_back_even_in_sql(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    payment = await here.send(await here.open_customer(10), there, await there.open_customer(), 10)
+    assert payment.state == "completed"
+    with psycopg.connect(here.url, autocommit=True) as connection:
+        for change in ("state = 'aborted', seq = NULL, partner_seq = NULL", "amount = 5", "debtor_account = 'x'"):
+            with pytest.raises(psycopg.Error, match="cannot"):
+                connection.execute(f"UPDATE partner.outgoing SET {change}".encode())
+    with psycopg.connect(there.url, autocommit=True) as connection, pytest.raises(psycopg.Error, match="cannot"):
+        connection.execute("UPDATE partner.incoming SET state = 'aborted', seq = NULL")
+
+
+# Who may ask ----------------------------------------------------------------------------------------------------------
+
+
+async def test_settlement_service_answers_its_own_organization_only(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    for handler in (here.service.send_payment, here.service.get_payment, here.service.compare_positions):
+        for certificate, code in ((there.tls_certificate, 7), (None, 16)):
+            with pytest.raises(RpcError) as refused:
+                await handler(b"", Call("/x", None, certificate, "127.0.0.1:1"))
+            assert refused.value.code == code

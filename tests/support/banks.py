@@ -1,0 +1,291 @@
+"""Two banks with real books, real identities and real settlement, and a line between them that a test may cut.
+
+Each bank has its own PostgreSQL database, the real writer of the books, and the real services; only the transport is a
+direct call with the client certificate the real transport would show. ``Crash`` stands for a killed process: it is
+raised where a test says, everything the bank held in memory is thrown away by ``restart``, and only PostgreSQL remains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from ledger.account import Account, AccountFacts, Side
+from ledger.errors import BooksUnavailableError
+from ledger.hold import Hold, NewHold
+from ledger.journal import AcceptedEntry, Decision, EntryResult, NewEntry, Outcome, Posting
+from ledger.money import Asset
+from ledger.posting import Writer
+from ledger.schema import migrate as migrate_ledger
+from network.errors import RpcError
+from network.identity import SigningIdentity
+from network.msp import MspManager
+from network.pb.dwaybank.partner.v1 import partner_pb2
+from network.rpc import Call, StatusCode
+from node.access import Members
+from node.partner.database import migrate as migrate_partner
+from node.partner.driver import SettlementDriver
+from node.partner.link import RpcPartnerLink
+from node.partner.messages import MessageVerifier
+from node.partner.partner_service import PartnerService, guarded
+from node.partner.receiver import SettlementReceiver
+from node.partner.settlement_service import SettlementService
+from node.partner.store import SettlementStore
+from node.partner.worker import SettlementWorker
+from tests.support.members import Member, pem
+
+
+class Crash(BaseException):
+    """The process is killed here; no handler of the product may catch it."""
+
+
+class Clock:
+    """A clock both banks share and a test moves."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+class _ApproveAll:
+    """Decides as a bank without rules would: every entry is approved, under a random id."""
+
+    def decide(
+        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
+    ) -> list[Decision]:
+        return [Decision(os.urandom(16), Outcome.AUTOMATED_APPROVAL, os.urandom(32)) for _ in entries]
+
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+        return
+
+
+class WriterBooks:
+    """The writer of the books, one call at a time in a thread; ``before`` and ``after`` may crash around any call."""
+
+    def __init__(self, url: str, now: Callable[[], datetime]) -> None:
+        self._url = url
+        self._writer = Writer(url, sign=lambda digest: bytes(64), decider=_ApproveAll(), now=now)
+        self._lock = asyncio.Lock()
+        self.before: Callable[[str], None] = lambda call: None
+        self.after: Callable[[str], None] = lambda call: None
+
+    def open(self) -> None:
+        """Take the books over."""
+        self._writer.open()
+
+    def close(self) -> None:
+        """Leave the books."""
+        self._writer.close()
+
+    async def open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
+        return await self._do("open_account", self._open_account, reference, asset, normal_side, floor)
+
+    async def find_account(self, reference: str) -> Account | None:
+        return await self._do("find_account", self._find_account, reference)
+
+    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
+        return await self._do("place_hold", self._writer.place_hold, hold)
+
+    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+        return await self._do("release_hold", self._writer.release_hold, hold_id)
+
+    async def post(self, entry: NewEntry) -> EntryResult:
+        return (await self._do("post", self._writer.post, [entry]))[0]
+
+    async def set_status(self, reference: str, status: str) -> None:
+        """Freeze, close or open an account."""
+        await asyncio.to_thread(self._writer.set_account_status, reference, status)
+
+    async def expire_holds(self) -> None:
+        """Do what the posting engine does from time to time."""
+        await asyncio.to_thread(self._writer.expire_holds)
+
+    async def _do(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        self.before(name)
+        async with self._lock:
+            result = await asyncio.to_thread(work, *arguments)
+        self.after(name)
+        return result
+
+    def _open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
+        statement = b"SELECT ledger.open_account(%s, %s, %s::smallint, %s, %s)"
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(statement, (reference, asset, normal_side, floor, datetime.now(UTC))).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def _find_account(self, reference: str) -> Account | None:
+        columns = b"id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count"
+        statement = b"SELECT " + columns + b" FROM ledger.account_view WHERE reference = %s"
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(statement, (reference,)).fetchone()
+        if row is None:
+            return None
+        facts = AccountFacts(row[0], row[1], Asset(row[2], row[3]), Side(row[4]))
+        return Account(facts, row[5], row[6], row[7], row[8], row[9])
+
+
+@dataclass
+class Line:
+    """The connection from one bank to the other; ``before`` and ``after`` may lose a request or its answer."""
+
+    caller: Bank
+    handlers: dict[str, Callable[[bytes, Call], Awaitable[bytes]]] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda method: None
+    after: Callable[[str], None] = lambda method: None
+    calls: list[str] = field(default_factory=list)
+
+    async def unary(self, path: str, request: bytes, timeout_s: float | None) -> bytes:
+        """Carry one call, as the transport would."""
+        method = path.rsplit("/", 1)[1]
+        self.calls.append(method)
+        self.before(method)
+        handler = self.handlers.get(method)
+        if handler is None:
+            raise RpcError(StatusCode.UNAVAILABLE, "connection refused")
+        try:
+            answer = await handler(request, self.caller.call(path))
+        except Crash:
+            # The other bank's process died while it worked: what the caller sees is a lost connection.
+            raise RpcError(StatusCode.UNAVAILABLE, "connection lost") from None
+        self.after(method)
+        return answer
+
+
+class Bank:
+    """One bank: database, books, identity, settlement."""
+
+    def __init__(self, msp_id: str, url: str, clock: Clock) -> None:
+        self.msp_id = msp_id
+        self.url = url
+        self.clock = clock
+        self.member = Member(msp_id)
+        self.tls = Member(msp_id)
+        self.identity: SigningIdentity = self.member.identity("peer")
+        self.tls_certificate = pem(self.tls.identity("client").certificate)
+        self.line = Line(self)
+        with psycopg.connect(url) as connection:
+            migrate_ledger(connection)
+            migrate_partner(connection)
+
+    def call(self, path: str) -> Call:
+        """Return the circumstances of a call this bank makes."""
+        return Call(path, None, self.tls_certificate, "127.0.0.1:1")
+
+    async def start(self, partner: Bank) -> None:
+        """Come up with nothing but the database."""
+        self.books = WriterBooks(self.url, self.clock)
+        await asyncio.to_thread(self.books.open)
+        self.store = SettlementStore(self.url)
+        await self.store.open()
+        members = Members(self.msp_id, {bank.msp_id: [pem(bank.tls.authority.certificate)] for bank in (self, partner)})
+        msps = MspManager([self.member.msp(), partner.member.msp()])
+        links = {partner.msp_id: RpcPartnerLink(self.line, partner.msp_id, self.identity, now=self.clock)}  # type: ignore[arg-type]
+        self.driver = SettlementDriver(self.store, self.books, links, now=self.clock)
+        self.receiver = SettlementReceiver(self.store, self.books, now=self.clock, random_bytes=os.urandom)
+        verifier = MessageVerifier(
+            self.msp_id, partners=frozenset({partner.msp_id}), members=members, msps=lambda: msps, now=self.clock
+        )
+        service = PartnerService(verifier, self.receiver)
+        partner.line.handlers = {
+            "PrepareSettlement": guarded(service.prepare),
+            "CompleteSettlement": guarded(service.complete),
+            "AbortSettlement": guarded(service.abort),
+            "QuerySettlement": guarded(service.query),
+        }
+        self.service = SettlementService(
+            self.store, self.books, self.driver, links, members, now=self.clock, new_id=uuid.uuid4
+        )
+        self.worker = SettlementWorker(self.store, self.driver, self.receiver, now=self.clock)
+
+    async def stop(self, partner: Bank) -> None:
+        """Go down: nobody answers any more."""
+        partner.line.handlers = {}
+        await self.service.stop()
+        await self.store.close()
+        await asyncio.to_thread(self.books.close)
+
+    async def restart(self, partner: Bank) -> None:
+        """Lose everything but the database, and come up again with everything unfinished due."""
+        await self.stop(partner)
+        await self.start(partner)
+        await self.store.wake_outgoing(self.clock())
+
+    async def open_customer(self, amount: int = 0, asset: str = "EUR") -> str:
+        """Open a customer's account with some cash in it."""
+        account = f"cust-{uuid.uuid4().hex}"
+        await self.books.open_account(account, asset, Side.CREDIT, 0)
+        await self.books.open_account(f"cash-{asset}", asset, Side.DEBIT, None)
+        if amount:
+            postings = (Posting(f"cash-{asset}", Side.DEBIT, amount), Posting(account, Side.CREDIT, amount))
+            assert (await self.books.post(NewEntry(uuid.uuid4(), postings))).seq is not None
+        return account
+
+    async def send(
+        self, debtor: str, receiver: Bank, beneficiary: str, amount: int, **more: str
+    ) -> partner_pb2.Payment:
+        """Order a payment as the gateway does and return where it stands."""
+        fields: dict[str, Any] = {
+            "payment_id": str(uuid.uuid4()),
+            "debtor_account": debtor,
+            "receiver_msp_id": receiver.msp_id,
+            "beneficiary_account": beneficiary,
+            "asset": "EUR",
+            "amount_minor": str(amount),
+        }
+        request = partner_pb2.SendPaymentRequest(**(fields | more))
+        answer = await guarded(self.service.send_payment)(request.SerializeToString(), self.call("/SendPayment"))
+        return partner_pb2.SendPaymentResponse.FromString(answer).payment
+
+    async def payment(self, payment_id: str) -> partner_pb2.Payment:
+        """Return a payment as it stands."""
+        request = partner_pb2.GetPaymentRequest(payment_id=payment_id)
+        answer = await guarded(self.service.get_payment)(request.SerializeToString(), self.call("/GetPayment"))
+        return partner_pb2.GetPaymentResponse.FromString(answer).payment
+
+    async def compare(self) -> list[partner_pb2.PositionComparison]:
+        """Compare positions with the partner."""
+        request = partner_pb2.ComparePositionsRequest()
+        answer = await self.service.compare_positions(request.SerializeToString(), self.call("/ComparePositions"))
+        return list(partner_pb2.ComparePositionsResponse.FromString(answer).comparisons)
+
+    async def balance(self, account: str) -> tuple[int, int]:
+        """Return balance and held money of an account; (0, 0) where there is none."""
+        found = await self.books.find_account(account)
+        return (found.balance, found.held) if found is not None else (0, 0)
+
+    def entries(self, settlement_id: str) -> list[tuple[str, int, int]]:
+        """Return (account, side, amount) of every posting made for a settlement, in order."""
+        statement = (
+            b"SELECT account, side, amount FROM ledger.posting_view JOIN ledger.entry USING (seq)"
+            b" WHERE settlement_id = %s ORDER BY seq, number"
+        )
+        with psycopg.connect(self.url) as connection:
+            return [(str(a), int(s), int(m)) for a, s, m in connection.execute(statement, (settlement_id,)).fetchall()]
+
+
+def once(error: BaseException, wanted: str) -> Callable[[str], None]:
+    """Return a hook that raises at the first call of one name, and never again."""
+    armed = True
+
+    def hook(name: str) -> None:
+        nonlocal armed
+        if armed and name == wanted:
+            armed = False
+            raise error
+
+    return hook
+
+
+def books_down(name: str) -> None:
+    """A hook: the books do not answer."""
+    raise BooksUnavailableError("down")
