@@ -77,6 +77,12 @@ class RangeScan:
     def __aiter__(self) -> RangeScan:
         return self
 
+    def ready(self) -> tuple[str, bytes] | None:
+        """Return the next result where that needs no reading; None where it does, or there is none."""
+        if self._closed or not self._ready or (len(self._ready) == 1 and not self._exhausted):
+            return None
+        return self._ready.popleft()
+
     async def __anext__(self) -> tuple[str, bytes]:
         if self._closed:
             raise StateError("the query is closed")

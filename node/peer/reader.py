@@ -20,7 +20,7 @@ import structlog
 
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, TransactionRecord
-from node.peer.database import Connection, connect
+from node.peer.database import Connection, connect, fetch
 from node.peer.errors import PeerError, StoreError
 from node.peer.history import KeyModification, key_history
 from node.peer.world_state import StateRange, StateValue, WorldState
@@ -220,6 +220,15 @@ class ChannelReader:
         return await self._blocks_thread.run(
             lambda connection: key_history(connection, self._channel_no, namespace, key)
         )
+
+    async def any_key_metadata(self) -> bool:
+        """Say whether any key of the state has metadata."""
+        rows = await self.run_on_blocks(lambda connection: fetch(connection, "any_metadata", (self._channel_no,)))
+        return bool(rows[0][0])
+
+    async def run_on_blocks(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on the connection for blocks."""
+        return await self._blocks_thread.run(work)
 
     async def block_store(self, work: Callable[[BlockStore], T]) -> T:
         """Run ``work`` on the block store, away from the event loop."""

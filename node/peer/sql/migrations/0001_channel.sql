@@ -56,6 +56,9 @@ CREATE TABLE channel.state (
     PRIMARY KEY (channel_no, namespace, collection, key)
 );
 
+-- Few keys have metadata, most channels none: this tells at start whether key-level policies must be looked for.
+CREATE INDEX state_with_metadata ON channel.state (channel_no) WHERE metadata <> ''::bytea;
+
 -- Private values this organization is a member for.
 CREATE TABLE channel.private_state (
     channel_no smallint NOT NULL,

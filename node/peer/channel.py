@@ -1,0 +1,172 @@
+"""One channel as the peer's services see it: configuration, height, state, blocks, and who waits for them.
+
+Everything here belongs to the event loop; blocks come from the committer's threads through :meth:`Channel.committed`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+import structlog
+
+from network.channel_config import ChannelConfig
+from network.envelope import ParsedTransaction
+from network.rwset import StateKey
+from node.peer.block_store import Tip, TransactionRecord
+from node.peer.commit_notifier import CommitNotifier
+from node.peer.committer import CommittedBlock
+from node.peer.errors import ChannelStoppedError, StaleReadError
+from node.peer.lifecycle import Definition, read_whole_definition
+from node.peer.private_data import store_transient
+from node.peer.progress import Progress
+from node.peer.reader import ChannelReader
+from node.peer.tx_simulator import TxSimulator
+
+_log = structlog.get_logger(__name__)
+
+RECENT_BLOCKS_MAX = 32
+"""Blocks kept in memory for those who follow the channel closely."""
+
+REPLAY_BLOCKS = 10
+"""Blocks read at once for those who replay the channel."""
+
+
+class Channel:
+    """One channel.
+
+    Args:
+        config: configuration in force.
+        tip: end of the chain.
+        channel_no: number of the channel in its tables.
+        reader: reads the tables.
+    """
+
+    def __init__(self, config: ChannelConfig, tip: Tip, channel_no: int, reader: ChannelReader) -> None:
+        self.channel_id = config.channel_id
+        self.config = config
+        """Configuration in force after the last committed block."""
+        self.reader = reader
+        """Committed state and blocks."""
+        self.progress = Progress(tip.height, tip.header_hash, tip.commit_hash)
+        """How far the channel is committed."""
+        self.notifier = CommitNotifier()
+        """Those who wait for transactions."""
+        self.has_key_metadata = True
+        """Whether any key of the state has metadata; False spares looking for key-level policies."""
+        self._channel_no = channel_no
+        self._definitions: dict[str, Definition] = {}
+        self._recent: OrderedDict[int, CommittedBlock] = OrderedDict()
+
+    async def start(self) -> None:
+        """Start reading."""
+        self.reader.start()
+        self.has_key_metadata = await self.reader.any_key_metadata()
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        await self.reader.stop()
+
+    def committed(self, block: CommittedBlock) -> None:
+        """Take note of a durable block and tell who waits for it."""
+        validation = block.validation
+        if validation.next_config is not None:
+            self.config = validation.next_config
+        self.has_key_metadata = self.has_key_metadata or any(
+            update.metadata for update in validation.updates.entries.values()
+        )
+        self._recent[block.number] = block
+        if len(self._recent) > RECENT_BLOCKS_MAX:
+            self._recent.popitem(last=False)
+        self.progress.advance(block.header_hash, block.commit_hash, block.changed)
+        outcomes = [
+            (transaction.tx_id, flag)
+            for transaction, flag in zip(validation.transactions, validation.flags, strict=True)
+        ]
+        self.notifier.notify(block.number, outcomes)
+        _log_refusals(block)
+
+    def stopped(self, error: ChannelStoppedError) -> None:
+        """Take note that nothing more is committed."""
+        self.progress.stop(error)
+        self.notifier.fail(error)
+
+    def simulator(self, tx_id: str) -> TxSimulator:
+        """Return a view of the state for one transaction."""
+        return TxSimulator(tx_id, self.reader, self.progress)
+
+    async def definition(self, chaincode: str, sequence: int) -> Definition:
+        """Return the committed definition that has this sequence.
+
+        Raises:
+            StaleReadError: another one was committed meanwhile.
+        """
+        known = self._definitions.get(chaincode)
+        if known is None or known.sequence != sequence:
+            # Read aside from the transaction: a Go peer has it in its cache, so it may not stand in the read set.
+            found = await read_whole_definition(self.simulator(""), chaincode)
+            if found is None or found.sequence != sequence:
+                raise StaleReadError(f"the definition of chaincode {chaincode} has changed meanwhile")
+            known = self._definitions[chaincode] = found
+        return known
+
+    async def committed_definition(self, chaincode: str) -> Definition | None:
+        """Return the definition as committed now, None where there is none."""
+        return await read_whole_definition(self.simulator(""), chaincode)
+
+    async def store_transient(self, tx_id: str, private_set: bytes) -> None:
+        """Keep an endorsed private write set until its transaction commits."""
+        height = self.progress.height
+        await self.reader.run_on_blocks(
+            lambda connection: store_transient(connection, self._channel_no, tx_id, private_set, height)
+        )
+
+    async def read_state(self, namespace: str, key: str) -> bytes | None:
+        """Return the committed value of a public key, None where there is none."""
+        value, _ = await self.reader.state(StateKey(namespace, "", key.encode()))
+        return value.value if value is not None else None
+
+    async def transaction(self, tx_id: str) -> TransactionRecord | None:
+        """Return where a transaction stands and its validation code, None when no committed block holds it."""
+        return await self.reader.transaction(tx_id)
+
+    async def block(self, number: int) -> bytes | None:
+        """Return a committed block serialized, None above the height."""
+        recent = self._recent.get(number)
+        if recent is not None:
+            return recent.content
+        return await self.reader.block_store(lambda store: store.block(number))
+
+    async def follow(self, start: int) -> AsyncIterator[bytes]:
+        """Give blocks from ``start`` on, serialized, waiting for each that is not committed yet.
+
+        Raises:
+            ChannelStoppedError: a block was refused, so no more will come.
+        """
+        following = start
+        while True:
+            await self.progress.wait_for_height(following + 1)
+            for content in await self._committed_blocks(following):
+                yield content
+                following += 1
+
+    async def _committed_blocks(self, first: int) -> list[bytes]:
+        """Return one block from memory, or the next few from the database."""
+        recent = self._recent.get(first)
+        if recent is not None:
+            return [recent.content]
+        stop = min(first + REPLAY_BLOCKS, self.progress.height)
+        return [content for _, content in await self.reader.block_store(lambda store: store.blocks(first, stop))]
+
+
+def _log_refusals(block: CommittedBlock) -> None:
+    for position, reason in block.validation.reasons.items():
+        transaction: ParsedTransaction = block.validation.transactions[position]
+        _log.info(
+            "transaction is invalid",
+            block=block.number,
+            position=position,
+            tx_id=transaction.tx_id[:64],
+            code=block.validation.flags[position],
+            reason=reason,
+        )

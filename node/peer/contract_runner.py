@@ -1,0 +1,299 @@
+"""Runs contracts inside the peer's process, in a thread of their own.
+
+Rules:
+- contracts come from configuration as ``module:Class`` and are loaded by name: this room knows no contract;
+- an invocation ends after its time limit, and a contract that fails is an answer like any other;
+- a contract that computes for ever holds only its own thread: the thread is interrupted, what it was running fails, and
+  a new one takes its place. The event loop never runs contract code.
+
+Source: Fabric core/chaincode/chaincode_support.go (execute timeout), handler.go (its texts).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import ctypes
+import importlib
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from node.peer.chaincode_state import ChaincodeState, Response
+from node.peer.errors import ChaincodeError
+from node.peer.history import KeyModification
+from node.peer.range_scan import RangeScan
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+EXECUTE_TIMEOUT_S = 30.0
+"""Time limit of one invocation, Fabric's default."""
+
+HOLD_LIMIT_S = 5.0
+"""How long a contract may compute without awaiting anything before its thread is given up."""
+
+WATCH_PAUSE_S = 1.0
+"""Pause between two looks at whether the contracts' thread answers."""
+
+RUNTIME = "chaincode.in_process"
+"""Module that loads and executes contracts."""
+
+Event = tuple[str, bytes]
+"""Name and payload of a chaincode event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a chaincode.
+
+    Args:
+        channel_id: channel.
+        tx_id: transaction.
+        chaincode: its name on the channel.
+        args: function name first.
+        signed_proposal: serialized ``SignedProposal`` as received.
+        is_init: whether it is the initialising call.
+        decorations: what the peer adds to the input.
+    """
+
+    channel_id: str
+    tx_id: str
+    chaincode: str
+    args: Sequence[bytes]
+    signed_proposal: bytes
+    is_init: bool
+    decorations: Mapping[str, bytes]
+
+
+class ChaincodeRunner(Protocol):
+    """Something that runs chaincodes: in this process, or over the chaincode stream."""
+
+    def has(self, chaincode: str) -> bool:
+        """Say whether it can run this chaincode."""
+
+    async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
+        """Run one invocation.
+
+        Raises:
+            ChaincodeError: there is no answer of the chaincode: it hung, or its stream ended.
+        """
+
+
+class _HeldTooLongError(BaseException):
+    """Raised inside a contract that computed without end; no contract can catch it by mistake."""
+
+
+class ContractRunner:
+    """Contracts of this process.
+
+    Args:
+        contracts: ``module:Class`` by chaincode name.
+        timeout_s: time limit of one invocation.
+        hold_limit_s: time a contract may compute without awaiting.
+        runtime: module with ``load`` and ``execute``.
+    """
+
+    def __init__(
+        self,
+        contracts: Mapping[str, str],
+        *,
+        timeout_s: float = EXECUTE_TIMEOUT_S,
+        hold_limit_s: float = HOLD_LIMIT_S,
+        runtime: str = RUNTIME,
+    ) -> None:
+        self._runtime: Any = importlib.import_module(runtime)
+        self._contracts = {name: self._runtime.load(path) for name, path in contracts.items()}
+        self._timeout_s = timeout_s
+        self._hold_limit_s = hold_limit_s
+        self._thread: _ContractThread | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the contracts' thread and the watch over it."""
+        self._thread = _ContractThread()
+        self._watch = asyncio.create_task(self._watch_thread())
+
+    async def stop(self) -> None:
+        """End the thread; invocations under way fail."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.end, HOLD_LIMIT_S)
+
+    def has(self, chaincode: str) -> bool:
+        """Say whether a contract of this name was configured."""
+        return chaincode in self._contracts
+
+    async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
+        """Run one invocation; see :class:`ChaincodeRunner`."""
+        assert self._thread is not None, "start() comes first"
+        bridge = _StateBridge(state, asyncio.get_running_loop())
+        work = self._runtime.execute(
+            self._contracts[invocation.chaincode],
+            channel_id=invocation.channel_id,
+            tx_id=invocation.tx_id,
+            args=invocation.args,
+            signed_proposal=invocation.signed_proposal,
+            state=bridge,
+            decorations=invocation.decorations,
+            is_init=invocation.is_init,
+        )
+        return await self._outcome(self._thread.run(work), invocation)
+
+    async def _outcome(
+        self, future: concurrent.futures.Future[tuple[Response, Event | None]], invocation: Invocation
+    ) -> tuple[Response, Event | None]:
+        waiting = asyncio.wrap_future(future)
+        try:
+            done, _ = await asyncio.wait([waiting], timeout=self._timeout_s)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if not done:
+            future.cancel()
+            raise ChaincodeError("error sending: timeout expired while executing transaction")
+        if waiting.cancelled() or isinstance(waiting.exception(), _HeldTooLongError):
+            raise ChaincodeError("error sending: chaincode stream terminated")
+        if (error := waiting.exception()) is not None:
+            _log.error("contract runtime failed", chaincode=invocation.chaincode, exc_info=error)
+            raise ChaincodeError("error sending: chaincode stream terminated") from error
+        return waiting.result()
+
+    async def _watch_thread(self) -> None:
+        """Replace the contracts' thread whenever it no longer answers."""
+        while True:
+            await asyncio.sleep(WATCH_PAUSE_S)
+            thread = self._thread
+            assert thread is not None
+            if not await thread.answers(self._hold_limit_s):
+                _log.error("a contract held its thread too long, starting another", limit_s=self._hold_limit_s)
+                self._thread = _ContractThread()
+                thread.give_up()
+
+
+class _ContractThread:
+    """A thread with an event loop for contracts."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._running: set[concurrent.futures.Future[Any]] = set()
+        self._thread = threading.Thread(target=self._serve, name="peer-contracts", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run a coroutine in the thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
+
+    async def answers(self, limit_s: float) -> bool:
+        """Say whether the thread's loop takes its turn within the limit."""
+        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
+        done, _ = await asyncio.wait([asyncio.wrap_future(turn)], timeout=limit_s)
+        return bool(done)
+
+    def give_up(self) -> None:
+        """Fail everything that runs, interrupt the contract and let the thread end."""
+        for future in list(self._running):
+            future.cancel()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_HeldTooLongError)
+        )
+
+    def end(self, limit_s: float) -> None:
+        """End the thread after its current turn."""
+        for future in list(self._running):
+            future.cancel()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(limit_s)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        except _HeldTooLongError:
+            _log.warning("contract interrupted")
+        finally:
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.close()
+
+
+class _StateBridge:
+    """A chaincode's state for use from the contracts' thread.
+
+    What only notes something down is done at once; what may read committed state goes to the peer's own event loop.
+    """
+
+    def __init__(self, state: ChaincodeState, loop: asyncio.AbstractEventLoop) -> None:
+        self._state = state
+        self._loop = loop
+
+    async def get_state(self, collection: str, key: str) -> bytes:
+        return await self._call(self._state.get_state(collection, key))
+
+    async def get_states(self, collection: str, keys: Sequence[str]) -> list[bytes]:
+        return await self._call(self._state.get_states(collection, keys))
+
+    async def put_state(self, collection: str, key: str, value: bytes) -> None:
+        work = self._state.put_state(collection, key, value)
+        await (self._call(work) if collection else work)
+
+    async def del_state(self, collection: str, key: str) -> None:
+        await self.put_state(collection, key, b"")
+
+    async def purge_private_data(self, collection: str, key: str) -> None:
+        await self._call(self._state.purge_private_data(collection, key))
+
+    async def get_private_data_hash(self, collection: str, key: str) -> bytes:
+        return await self._call(self._state.get_private_data_hash(collection, key))
+
+    async def get_state_metadata(self, collection: str, key: str) -> Mapping[str, bytes]:
+        return await self._call(self._state.get_state_metadata(collection, key))
+
+    async def put_state_metadata(self, collection: str, key: str, name: str, value: bytes) -> None:
+        await self._call(self._state.put_state_metadata(collection, key, name, value))
+
+    async def range_query(self, collection: str, start: str, end: str, page_size: int, bookmark: str) -> _ScanBridge:
+        scan = await self._call(self._state.range_query(collection, start, end, page_size, bookmark))
+        return _ScanBridge(scan, self._loop)
+
+    async def history(self, key: str) -> Sequence[KeyModification]:
+        return await self._call(self._state.history(key))
+
+    async def invoke_chaincode(self, name: str, args: Sequence[bytes], channel: str) -> Response:
+        return await self._call(self._state.invoke_chaincode(name, args, channel))
+
+    async def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+class _ScanBridge:
+    """A range query for use from the contracts' thread."""
+
+    def __init__(self, scan: RangeScan, loop: asyncio.AbstractEventLoop) -> None:
+        self._scan = scan
+        self._loop = loop
+        self.fetched_records_count = scan.fetched_records_count
+        self.bookmark = scan.bookmark
+
+    def __aiter__(self) -> _ScanBridge:
+        return self
+
+    async def __anext__(self) -> tuple[str, bytes]:
+        ready = self._scan.ready()
+        if ready is not None:
+            return ready
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._scan.__anext__(), self._loop))
+
+    async def aclose(self) -> None:
+        await self._scan.aclose()

@@ -1,0 +1,340 @@
+"""Endorses proposals: checks who asks, simulates, signs.
+
+Rules, Fabric's unless said:
+- a proposal is refused before anything runs when its creator, signature or transaction id does not hold, when its id
+  stands in a committed block, or when the channel's policy for proposals does not let its creator propose;
+- an answer of status 400 or more is never endorsed; 500 and more carries what was simulated, for diagnosis;
+- a simulation whose reads changed underneath is run again (ours: Go peers hold up the commit instead);
+- expiry of the creator's certificate counts here, though not in validation.
+
+Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, core/handlers/{auth,endorsement}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from fabric_protos.peer import proposal_response_pb2
+
+from network.errors import IdentityError, PolicyError, SignatureError, WireError
+from network.identity import Identity, SigningIdentity
+from network.proposal import (
+    ParsedProposal,
+    chaincode_event,
+    endorsement_message,
+    parse_proposal,
+    proposal_response_payload,
+)
+from network.rwset_builder import SimulationResults
+from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.chaincode_state import ChaincodeState, Response
+from node.peer.channel import Channel
+from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
+from node.peer.endorsement_interest import interest_of
+from node.peer.errors import ChaincodeError, PeerError, StaleReadError
+from node.peer.lifecycle import SYSTEM_VERSION, Lifecycle, SystemResponse, read_sequence
+from node.peer.own_endorsements import OwnEndorsements
+from node.peer.tx_simulator import TxSimulator
+
+_log = structlog.get_logger(__name__)
+
+ERROR_THRESHOLD = 400
+"""Answers from this status on are not endorsed (shim.ERRORTHRESHOLD)."""
+
+SERVER_ERROR = 500
+"""Answers from this status on carry the simulation all the same (shim.ERROR)."""
+
+SIMULATIONS_MAX = 5
+"""Times a simulation is started anew when committed blocks change what it read."""
+
+INITIALIZED_KEY = "\x00\U0010ffffinitialized"
+"""Key by which a chaincode that must be initialised knows its initialised version."""
+
+
+class ProposalRefusedError(PeerError):
+    """The proposal itself is unacceptable: nothing was run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Simulation:
+    """What running a proposal came to."""
+
+    response: Response
+    event: Event | None
+    version: str
+    results: SimulationResults
+    interest: proposal_response_pb2.ChaincodeInterest
+
+
+class Endorser:
+    """Endorses proposals for one channel.
+
+    Args:
+        channel: channel.
+        identity: this peer's signing identity.
+        lifecycle: system chaincode with the definitions this organization approves.
+        runners: what runs chaincodes here, asked in this order.
+        own: where endorsements made are remembered.
+        now: UTC clock, for the expiry of creators.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        identity: SigningIdentity,
+        *,
+        lifecycle: Lifecycle,
+        runners: Sequence[ChaincodeRunner],
+        own: OwnEndorsements,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._channel = channel
+        self._identity = identity
+        self._lifecycle = lifecycle
+        self._runners = runners
+        self._own = own
+        self._now = now
+
+    def runs(self, chaincode: str) -> bool:
+        """Say whether this peer has the code of a chaincode."""
+        return chaincode == LIFECYCLE or any(runner.has(chaincode) for runner in self._runners)
+
+    async def process(self, signed_proposal: bytes) -> proposal_response_pb2.ProposalResponse:
+        """Endorse a proposal, or answer why not.
+
+        Args:
+            signed_proposal: serialized ``SignedProposal`` as received.
+        Returns:
+            endorsed, or with the status and text of what failed.
+        Raises:
+            ProposalRefusedError: nothing was run; the caller of the service gets a gRPC error.
+        """
+        try:
+            proposal = parse_proposal(signed_proposal)
+        except WireError as error:
+            raise ProposalRefusedError(f"error validating proposal: {error}") from error
+        if proposal.channel_id != self._channel.channel_id:
+            return _failure(f"channel '{proposal.channel_id}' not found")
+        creator = self._check_creator(proposal)
+        if await self._channel.reader.transaction(proposal.tx_id) is not None:
+            raise ProposalRefusedError(
+                f"duplicate transaction found [{proposal.tx_id}]. Creator [{proposal.creator.hex()}]"
+            )
+        self._check_acl(proposal, creator)
+        try:
+            return await self._endorse(proposal, creator)
+        except PeerError as error:
+            _log.warning("proposal failed", chaincode=proposal.chaincode, tx_id=proposal.tx_id, reason=str(error))
+            return _failure(str(error))
+
+    def _check_creator(self, proposal: ParsedProposal) -> Identity:
+        """Return the creator, whose signature holds.
+
+        Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
+        """
+        msps = self._channel.config.msps
+        try:
+            identity = msps.deserialize(proposal.creator)
+        except (IdentityError, WireError) as error:
+            raise ProposalRefusedError(
+                f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org unknown, "
+                "creator is malformed"
+            ) from error
+        try:
+            msps.identity(proposal.creator, self._now())
+            identity.verify(proposal.proposal_bytes, proposal.signature)
+        except (IdentityError, SignatureError) as error:
+            raise ProposalRefusedError(
+                f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org "
+                f"[{identity.msp_id}]"
+            ) from error
+        return identity
+
+    def _check_acl(self, proposal: ParsedProposal, creator: Identity) -> None:
+        """Require the channel's policy for proposals; system chaincodes ask for themselves."""
+        if proposal.chaincode == LIFECYCLE:
+            return
+        config = self._channel.config
+        try:
+            config.policy(config.acl_path("peer/Propose")).evaluate_identities([creator])
+        except PolicyError as error:
+            raise ProposalRefusedError(
+                f"failed evaluating policy on signed data during check policy "
+                f"[{config.acl_path('peer/Propose')}]: [{error}]"
+            ) from error
+
+    async def _endorse(self, proposal: ParsedProposal, creator: Identity) -> proposal_response_pb2.ProposalResponse:
+        simulation = await self._simulate(proposal, creator)
+        answer = proposal_response_pb2.Response(
+            status=simulation.response.status,
+            message=simulation.response.message,
+            payload=simulation.response.payload,
+        )
+        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR:
+            return proposal_response_pb2.ProposalResponse(response=answer)
+        event = b""
+        if simulation.event is not None and answer.status < ERROR_THRESHOLD:
+            event = chaincode_event(proposal.chaincode, proposal.tx_id, *simulation.event)
+        payload = proposal_response_payload(
+            proposal.proposal_hash,
+            simulation.results.public,
+            event,
+            answer,
+            proposal.chaincode,
+            simulation.version,
+        )
+        if answer.status >= SERVER_ERROR:
+            return proposal_response_pb2.ProposalResponse(
+                response=answer, payload=payload, interest=simulation.interest
+            )
+        if simulation.results.private:
+            await self._channel.store_transient(proposal.tx_id, simulation.results.private)
+        signature = self._identity.sign(endorsement_message(payload, self._identity.creator))
+        self._own.add(signature, payload)
+        endorsement = proposal_response_pb2.Endorsement(endorser=self._identity.creator, signature=signature)
+        return proposal_response_pb2.ProposalResponse(
+            version=1, endorsement=endorsement, payload=payload, response=answer, interest=simulation.interest
+        )
+
+    async def _simulate(self, proposal: ParsedProposal, creator: Identity) -> _Simulation:
+        """Run the proposal until its reads fit one committed height."""
+        for _ in range(SIMULATIONS_MAX):
+            simulator = self._channel.simulator(proposal.tx_id)
+            try:
+                simulation = await self._simulate_once(simulator, proposal, creator)
+            except StaleReadError:
+                continue
+            finally:
+                simulator.close()
+            if not simulator.stale:
+                return simulation
+        raise ChaincodeError(
+            f"error in simulation: what transaction {proposal.tx_id} reads was changed by committed blocks "
+            f"{SIMULATIONS_MAX} times while it was simulated; propose it again"
+        )
+
+    async def _simulate_once(self, simulator: TxSimulator, proposal: ParsedProposal, creator: Identity) -> _Simulation:
+        call = _Call(self, simulator, proposal, creator)
+        version = await call.version_of(proposal.chaincode)
+        response, event = await call.run(proposal.chaincode, proposal.args)
+        interest = await interest_of(simulator, self._channel)
+        return _Simulation(response, event, version, simulator.finish(), interest)
+
+
+class _Call:
+    """One proposal while it is simulated: the chaincode it invokes, and those that one invokes."""
+
+    def __init__(self, endorser: Endorser, simulator: TxSimulator, proposal: ParsedProposal, creator: Identity) -> None:
+        self._endorser = endorser
+        self._simulator = simulator
+        self._proposal = proposal
+        self._creator = creator
+        self._channel = endorser._channel
+
+    async def version_of(self, chaincode: str) -> str:
+        """Return the version of a chaincode's committed definition, which this organization must approve.
+
+        Raises:
+            ChaincodeError: not defined, not approved here, or its code is not here.
+        """
+        if chaincode == LIFECYCLE:
+            return SYSTEM_VERSION
+        advice = f"make sure the chaincode {chaincode} has been successfully defined on channel "
+        advice += f"{self._channel.channel_id} and try again"
+        sequence = await read_sequence(self._simulator, chaincode)
+        definition = await self._channel.definition(chaincode, sequence) if sequence else None
+        if definition is None:
+            raise ChaincodeError(f"{advice}: chaincode {chaincode} not found")
+        if not self._endorser._lifecycle.approves(definition):
+            raise ChaincodeError(
+                f"{advice}: chaincode definition for '{chaincode}' at sequence {sequence} on channel "
+                f"'{self._channel.channel_id}' has not yet been approved by this org"
+            )
+        if not self._endorser.runs(chaincode):
+            raise ChaincodeError(
+                f"{advice}: chaincode definition for '{chaincode}' exists, but chaincode is not installed"
+            )
+        if definition.init_required:
+            await self._check_initialized(chaincode, definition.version)
+        return definition.version
+
+    async def run(self, chaincode: str, args: Sequence[bytes]) -> tuple[Response, Event | None]:
+        """Run a chaincode in this transaction.
+
+        Raises:
+            ChaincodeError: it gave no answer.
+        """
+        if chaincode == LIFECYCLE:
+            return await self._run_lifecycle(args), None
+        state = ChaincodeState(
+            self._simulator,
+            chaincode,
+            creator=self._creator,
+            config=self._channel.config,
+            invoke=self._run_other,
+        )
+        invocation = Invocation(
+            channel_id=self._proposal.channel_id,
+            tx_id=self._proposal.tx_id,
+            chaincode=chaincode,
+            args=args,
+            signed_proposal=self._proposal.signed_proposal,
+            is_init=self._proposal.is_init,
+            decorations=self._proposal.decorations,
+        )
+        runner = next(runner for runner in self._endorser._runners if runner.has(chaincode))
+        try:
+            return await runner.execute(invocation, state)
+        except ChaincodeError as error:
+            if self._simulator.stale:
+                raise StaleReadError(str(error)) from error
+            text = f"error in simulation: failed to execute transaction {self._proposal.tx_id}: {error}"
+            raise ChaincodeError(text) from error
+
+    async def _run_lifecycle(self, args: Sequence[bytes]) -> SystemResponse:
+        config = self._channel.config
+        name = args[0].decode(errors="replace") if args else ""
+        try:
+            policy = config.policy(config.acl_path(f"{LIFECYCLE}/{name}"))
+            policy.evaluate_identities([self._creator])
+        except PolicyError as error:
+            text = f"Failed to authorize invocation due to failed ACL check: {error}"
+            return SystemResponse(SERVER_ERROR, text)
+        return await self._endorser._lifecycle.invoke(self._simulator, config.application_msp_ids, args)
+
+    async def _run_other(self, name: str, args: Sequence[bytes], channel: str) -> Response:
+        """Run a chaincode that a chaincode calls; its event does not count, as in Fabric."""
+        called, _, other_channel = name.partition("/")
+        channel = channel or other_channel
+        if channel not in ("", self._channel.channel_id):
+            raise ChaincodeError(f"failed to find ledger for channel: {channel}")
+        if called == LIFECYCLE:
+            raise ChaincodeError(f"system chaincode {called} cannot be invoked from a chaincode")
+        config = self._channel.config
+        try:
+            config.policy(config.acl_path("peer/ChaincodeToChaincode")).evaluate_identities([self._creator])
+        except PolicyError as error:
+            raise ChaincodeError(f"{called} may not be invoked by this creator: {error}") from error
+        await self.version_of(called)
+        response, _ = await self.run(called, args)
+        return response
+
+    async def _check_initialized(self, chaincode: str, version: str) -> None:
+        """Enforce that a chaincode is initialised exactly once for each version."""
+        initialized = await self._simulator.get_state(chaincode, INITIALIZED_KEY) == version.encode()
+        if self._proposal.is_init and initialized:
+            raise ChaincodeError(f"chaincode '{chaincode}' is already initialized but called as init")
+        if self._proposal.is_init:
+            self._simulator.put_state(chaincode, INITIALIZED_KEY, version.encode())
+        elif not initialized:
+            raise ChaincodeError(
+                f"chaincode '{chaincode}' has not been initialized for this version, must call as init first"
+            )
+
+
+def _failure(text: str) -> proposal_response_pb2.ProposalResponse:
+    answer = proposal_response_pb2.Response(status=SERVER_ERROR, message=text)
+    return proposal_response_pb2.ProposalResponse(response=answer)
