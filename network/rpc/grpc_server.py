@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -189,9 +190,15 @@ def _streaming(path: str, handler: Callable[[Any, Call], AsyncIterator[bytes]]) 
 
 
 def _hide(path: str, error: Exception) -> RpcError:
-    """Log an unforeseen error with a random id and return what the caller may know of it."""
+    """Log an unforeseen error with a random id and return what the caller may know of it.
+
+    Its message may quote what was sent or stored, so it goes to the debug log only; the log that is always kept names
+    the error's class and the places it passed.
+    """
     error_id = secrets.token_hex(6)
-    log.error("rpc.unhandled", method=path, error_id=error_id, exc_info=error)
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("rpc.unhandled", method=path, error_id=error_id, error=type(error).__qualname__, places=places)
+    log.debug("rpc.unhandled_trace", error_id=error_id, exc_info=error)
     return RpcError(StatusCode.INTERNAL, f"internal error {error_id}; the log of this node carries the cause")
 
 
