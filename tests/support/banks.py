@@ -7,13 +7,12 @@ raised where a test says, everything the bank held in memory is thrown away by `
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -21,7 +20,6 @@ from ledger.account import Account, AccountFacts, Side
 from ledger.errors import BooksUnavailableError
 from ledger.hold import Hold, NewHold
 from ledger.journal import AcceptedEntry, Decision, EntryResult, NewEntry, Outcome, Posting
-from ledger.money import Asset
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from network.errors import RpcError
@@ -30,6 +28,7 @@ from network.msp import MspManager
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
 from node.access import Members
+from node.books.books import Books
 from node.partner.database import migrate as migrate_partner
 from node.partner.driver import SettlementDriver
 from node.partner.link import RpcPartnerLink
@@ -40,6 +39,8 @@ from node.partner.settlement_service import SettlementService
 from node.partner.store import SettlementStore
 from node.partner.worker import SettlementWorker
 from tests.support.members import Member, pem
+
+_T = TypeVar("_T")
 
 
 class Crash(BaseException):
@@ -68,70 +69,47 @@ class _ApproveAll:
         return
 
 
-class WriterBooks:
-    """The writer of the books, one call at a time in a thread; ``before`` and ``after`` may crash around any call."""
+class HookedBooks:
+    """The real books; ``before`` and ``after`` may crash around any call that settlement makes."""
 
-    def __init__(self, url: str, now: Callable[[], datetime]) -> None:
-        self._url = url
-        self._writer = Writer(url, sign=lambda digest: bytes(64), decider=_ApproveAll(), now=now)
-        self._lock = asyncio.Lock()
+    def __init__(self, books: Books) -> None:
+        self._books = books
         self.before: Callable[[str], None] = lambda call: None
         self.after: Callable[[str], None] = lambda call: None
 
-    def open(self) -> None:
-        """Take the books over."""
-        self._writer.open()
-
-    def close(self) -> None:
-        """Leave the books."""
-        self._writer.close()
-
     async def open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
-        return await self._do("open_account", self._open_account, reference, asset, normal_side, floor)
+        """Open an account."""
+        return await self._do("open_account", self._books.open_account(reference, asset, normal_side, floor))
 
     async def find_account(self, reference: str) -> Account | None:
-        return await self._do("find_account", self._find_account, reference)
+        """Return an account."""
+        return await self._do("find_account", self._books.find_account(reference))
 
     async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
-        return await self._do("place_hold", self._writer.place_hold, hold)
+        """Reserve money."""
+        return await self._do("place_hold", self._books.place_hold(hold))
 
     async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
-        return await self._do("release_hold", self._writer.release_hold, hold_id)
+        """Give held money back."""
+        return await self._do("release_hold", self._books.release_hold(hold_id))
 
     async def post(self, entry: NewEntry) -> EntryResult:
-        return (await self._do("post", self._writer.post, [entry]))[0]
+        """Post an entry."""
+        return await self._do("post", self._books.post(entry))
 
     async def set_status(self, reference: str, status: str) -> None:
         """Freeze, close or open an account."""
-        await asyncio.to_thread(self._writer.set_account_status, reference, status)
+        await self._books.set_account_status(reference, status)
 
-    async def expire_holds(self) -> None:
-        """Do what the posting engine does from time to time."""
-        await asyncio.to_thread(self._writer.expire_holds)
-
-    async def _do(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
-        self.before(name)
-        async with self._lock:
-            result = await asyncio.to_thread(work, *arguments)
+    async def _do(self, name: str, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            self.before(name)
+        except BaseException:
+            work.close()
+            raise
+        result = await work
         self.after(name)
         return result
-
-    def _open_account(self, reference: str, asset: str, normal_side: Side, floor: int | None) -> str:
-        statement = b"SELECT ledger.open_account(%s, %s, %s::smallint, %s, %s)"
-        with psycopg.connect(self._url) as connection:
-            row = connection.execute(statement, (reference, asset, normal_side, floor, datetime.now(UTC))).fetchone()
-        assert row is not None
-        return str(row[0])
-
-    def _find_account(self, reference: str) -> Account | None:
-        columns = b"id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count"
-        statement = b"SELECT " + columns + b" FROM ledger.account_view WHERE reference = %s"
-        with psycopg.connect(self._url) as connection:
-            row = connection.execute(statement, (reference,)).fetchone()
-        if row is None:
-            return None
-        facts = AccountFacts(row[0], row[1], Asset(row[2], row[3]), Side(row[4]))
-        return Account(facts, row[5], row[6], row[7], row[8], row[9])
 
 
 @dataclass
@@ -183,8 +161,10 @@ class Bank:
 
     async def start(self, partner: Bank) -> None:
         """Come up with nothing but the database."""
-        self.books = WriterBooks(self.url, self.clock)
-        await asyncio.to_thread(self.books.open)
+        writer = Writer(self.url, sign=lambda digest: bytes(64), decider=_ApproveAll(), now=self.clock)
+        self._books = Books(self.url, writer, now=self.clock)
+        await self._books.start()
+        self.books = HookedBooks(self._books)
         self.store = SettlementStore(self.url)
         await self.store.open()
         members = Members(self.msp_id, {bank.msp_id: [pem(bank.tls.authority.certificate)] for bank in (self, partner)})
@@ -212,7 +192,7 @@ class Bank:
         partner.line.handlers = {}
         await self.service.stop()
         await self.store.close()
-        await asyncio.to_thread(self.books.close)
+        await self._books.stop()
 
     async def restart(self, partner: Bank) -> None:
         """Lose everything but the database, and come up again with everything unfinished due."""
