@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class AnchoredRecord(Protocol):
 class AnchoredHeads(Protocol):
     """What this organization's own peer committed. Calls block."""
 
-    def newest_checkpoints(self, but: str) -> list[AnchoredRecord]:
+    def newest_checkpoints(self, but: str) -> Sequence[AnchoredRecord]:
         """Return the newest anchored head of every organization other than ``but``."""
         ...
 

@@ -10,10 +10,12 @@ Reads only, through the books' tables; writing them is ``ledger``'s alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
@@ -101,18 +103,23 @@ class Books:
         rows = self._database.fetch("control_totals", (from_seq, to_seq))
         return {asset: Totals(int(debits), int(credits_)) for asset, debits, credits_ in rows}
 
-    def recompute(self, from_seq: int, to_seq: int) -> Iterator[list[RecomputedRow]]:
-        """Give every row of ``[from_seq, to_seq]`` that stands in the books, in order, some thousand at a time.
+    def decision_leaves(self, from_seq: int, to_seq: int) -> list[bytes]:
+        """Return the decision leaves of the rows of ``[from_seq, to_seq]``, in order."""
+        return [bytes(row[0]) for row in self._database.fetch("decision_leaves", (from_seq, to_seq))]
 
-        Args:
-            to_seq: 0 for the newest.
-        """
-        last = to_seq or self.posted_seq()
-        for first in range(from_seq, last + 1, RECOMPUTE_COUNT):
-            end = min(first + RECOMPUTE_COUNT - 1, last)
-            found = self._recompute_some(first, end)
-            if found:
-                yield found
+    def seqs_of_decisions(self, decision_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the numbers of the entries that these decisions were made for."""
+        rows = self._database.fetch("seqs_of_decisions", ([UUID(bytes=number) for number in decision_ids],))
+        return {decision_id.bytes: seq for decision_id, seq in rows}
+
+    def recompute(self, first: int, last: int) -> list[RecomputedRow]:
+        """Return every row of ``[first, last]`` that stands in the books, in order, with its leaf as of now."""
+        with self._database.transaction() as connection:
+            rows = run(connection, "entry_rows", (first, last))
+            names = _names(connection, rows)
+            batches = [_Batch(*row) for row in run(connection, "batches_in", (last, first))]
+        covered = self._signed_numbers(batches, first, last)
+        return [RecomputedRow(row[0], _leaf_now(row, names), row[0] in covered) for row in rows]
 
     def disclose(self, seq: int) -> Disclosure:
         """Return what proves one row, from its columns as they stand now.
@@ -130,14 +137,6 @@ class Books:
         if leaf != stored:
             raise SealError(f"entry {seq} no longer reads as it was posted: audit the books before disclosing it")
         return Disclosure(seq, salt, canonical, leaf, entry.decision_id, rows[0][2])
-
-    def _recompute_some(self, first: int, last: int) -> list[RecomputedRow]:
-        with self._database.transaction() as connection:
-            rows = run(connection, "entry_rows", (first, last))
-            names = _names(connection, rows)
-            batches = [_Batch(*row) for row in run(connection, "batches_in", (last, first))]
-        covered = self._signed_numbers(batches, first, last)
-        return [RecomputedRow(row[0], _leaf_now(row, names), row[0] in covered) for row in rows]
 
     def _signed_numbers(self, batches: Sequence[_Batch], first: int, last: int) -> set[int]:
         """Return the numbers that some validly signed batch names, whatever became of the rows since."""
@@ -177,6 +176,13 @@ class Books:
         except (BadSignatureError, ValueError):
             return False
         return True
+
+
+async def recompute_all(books: Books, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedRow]]:
+    """Give every row of ``[from_seq, to_seq]``, in order, some thousand at a time; ``to_seq`` 0 is the newest."""
+    last = to_seq or await asyncio.to_thread(books.posted_seq)
+    for first in range(from_seq, last + 1, RECOMPUTE_COUNT):
+        yield await asyncio.to_thread(books.recompute, first, min(first + RECOMPUTE_COUNT - 1, last))
 
 
 class _Names(NamedTuple):

@@ -6,6 +6,8 @@ which entries a record covers, and whose it is, is read from the record itself.
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +50,10 @@ class AuditRecord:
     to_seq: int | None
     signer: str
     body: str
+
+    def anchored_root(self) -> bytes:
+        """Return the root that a record of kind ``checkpoint`` anchored."""
+        return base64.b64decode(json.loads(self.body)["root"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ checked: those belong to the peer's own tests.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -228,6 +229,18 @@ class GatewayInMemory:
             raise GatewayError(f"Evaluate: {error}", error.transaction_id) from error
         self._consortium.states[chaincode].discard()
         return payload
+
+    async def blocks(
+        self, start: int | None = None, *, stop: int | None = None
+    ) -> AsyncGenerator[common_pb2.Block, None]:
+        """Give committed blocks, waiting for those to come."""
+        number = start or 0
+        while stop is None or number <= stop:
+            if number < len(self._consortium.blocks):
+                yield self._consortium.blocks[number]
+                number += 1
+            else:
+                await asyncio.sleep(0.005)
 
     async def submit(self, chaincode: str, function: str, *args: bytes | str) -> Committed:
         """Run a function and commit its writes in a block of their own."""

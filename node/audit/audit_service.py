@@ -1,0 +1,255 @@
+"""``dwaybank.audit.v1.AuditService``: proofs and the audit trail of one organization's node.
+
+Rules:
+- handlers go from bytes to bytes; who calls is told by the client certificate before anything is read;
+- other members reach four methods only: ``ReadTile``, ``ReadCheckpoint`` and ``RecomputeLeaves`` give salted hashes,
+  ``Disclose`` gives what an on-chain demand of that very member asks for;
+- everything else answers this organization's own programs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from network.errors import NetworkError
+from network.merkle import HASH_BYTES, TILE_WIDTH
+from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
+from network.rpc import Call, RpcError, Server, StatusCode
+from node.access import Members
+from node.anchor.books import recompute_all
+from node.anchor.errors import AnchorError
+from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
+from node.audit.index import SearchFilter
+from node.audit.member_node import SERVICE
+from node.audit.records import AuditRecord
+from node.audit.reviews import Review
+from node.audit.trail import AuditTrail
+
+WAIT_MS_MAX = 60_000
+SEQ_MAX = 2**53 - 1
+_METADATA_BYTES_MAX = 1_024
+
+R = TypeVar("R", bound=Message)
+
+
+class AuditService:
+    """Serves the audit trail.
+
+    Args:
+        trail: what it serves.
+        members: tells who calls.
+    """
+
+    def __init__(self, trail: AuditTrail, members: Members) -> None:
+        self._trail = trail
+        self._members = members
+
+    def register(self, server: Server) -> None:
+        """Offer all methods of the service."""
+        self._offer_own(server, "GetAnchorStatus", pb.GetAnchorStatusRequest, self._get_anchor_status)
+        self._offer_own(server, "SearchAudit", pb.SearchAuditRequest, self._search_audit)
+        self._offer_own(server, "GetProof", pb.GetProofRequest, self._get_proof)
+        self._offer_own(server, "DemandDisclosure", pb.DemandDisclosureRequest, self._demand_disclosure)
+        self._offer_own(server, "AuditBooks", pb.AuditBooksRequest, self._audit_books)
+        self._offer_own(server, "ListReviews", pb.ListReviewsRequest, self._list_reviews)
+        self._offer_own(server, "DecideReview", pb.DecideReviewRequest, self._decide_review)
+        self._offer(server, "Disclose", pb.DiscloseRequest, self._disclose)
+        self._offer(server, "ReadTile", pb.ReadTileRequest, self._read_tile)
+        self._offer(server, "ReadCheckpoint", pb.ReadCheckpointRequest, self._read_checkpoint)
+        server.server_stream(f"/{SERVICE}/RecomputeLeaves", self._recompute_leaves)
+
+    def _offer_own(
+        self, server: Server, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]
+    ) -> None:
+        async def own(caller: str, request: R) -> Message:
+            del caller
+            return await handle(request)
+
+        self._offer(server, method, request_type, own, own_only=True)
+
+    def _offer(
+        self,
+        server: Server,
+        method: str,
+        request_type: type[R],
+        handle: Callable[[str, R], Awaitable[Message]],
+        *,
+        own_only: bool = False,
+    ) -> None:
+        async def serve(data: bytes, call: Call) -> bytes:
+            caller = self._members.caller(call)
+            if own_only:
+                self._members.require_own(call)
+            request = _parse(request_type, data)
+            try:
+                return (await handle(caller, request)).SerializeToString()
+            except (AnchorError, NetworkError) as error:
+                raise rpc_error_of(error) from error
+
+        server.unary(f"/{SERVICE}/{method}", serve)
+
+    # --- own side ----------------------------------------------------------------------------------------------
+
+    async def _get_anchor_status(self, request: pb.GetAnchorStatusRequest) -> pb.GetAnchorStatusResponse:
+        del request
+        status = await asyncio.to_thread(self._trail.status)
+        return pb.GetAnchorStatusResponse(
+            msp_id=self._trail.msp_id,
+            channel_id=self._trail.channel_id,
+            posted_seq=status.posted_seq,
+            sealed_size=status.sealed_size,
+            anchored_size=status.sizes.anchored,
+            attested_size=status.sizes.attested,
+            checkpoint_count=status.sizes.checkpoint_count,
+            block_height=status.position.next_block,
+            commit_hash=status.position.commit_hash,
+            current_block_hash=status.position.block_hash,
+            lag_p50_ms=int(status.lag.p50.total_seconds() * 1000),
+            lag_p95_ms=int(status.lag.p95.total_seconds() * 1000),
+            stalled=status.stalled,
+        )
+
+    async def _search_audit(self, request: pb.SearchAuditRequest) -> pb.SearchAuditResponse:
+        wanted = SearchFilter(
+            kind=_text("kind", request.kind),
+            organization=_text("organization", request.organization),
+            entry_seq=_number("entry_seq", request.entry_seq, 0),
+            transaction_id=_text("transaction_id", request.transaction_id),
+            record_id=_text("record_id", request.record_id),
+            recorded_from=_time("recorded_from", request.recorded_from) if request.HasField("recorded_from") else None,
+            recorded_to=_time("recorded_to", request.recorded_to) if request.HasField("recorded_to") else None,
+        )
+        token = _text("page_token", request.page_token)
+        records, next_token = await asyncio.to_thread(self._trail.index.search, wanted, request.page_size, token)
+        return pb.SearchAuditResponse(records=[_record(record) for record in records], next_page_token=next_token)
+
+    async def _get_proof(self, request: pb.GetProofRequest) -> pb.GetProofResponse:
+        seq = _number("seq", request.seq, 1)
+        wait_ms = min(_number("wait_ms", request.wait_ms, 0), WAIT_MS_MAX)
+        return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000))
+
+    async def _demand_disclosure(self, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
+        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose)
+        return pb.DemandDisclosureResponse(
+            demand_id=disclosed.demand_id, transaction_id=disclosed.transaction_id, bundles=disclosed.bundles
+        )
+
+    async def _audit_books(self, request: pb.AuditBooksRequest) -> pb.AuditBooksResponse:
+        outcome = await self._trail.audit_books(request.organization or self._trail.msp_id)
+        findings = [
+            pb.Finding(kind=finding.kind, seq=finding.seq, explanation=finding.explanation)
+            for finding in outcome.findings
+        ]
+        return pb.AuditBooksResponse(
+            findings=findings, entries_checked=outcome.entries_checked, anchored_size=outcome.anchored_size
+        )
+
+    async def _list_reviews(self, request: pb.ListReviewsRequest) -> pb.ListReviewsResponse:
+        reviews, token = await self._trail.reviews.page(
+            _text("organization", request.organization),
+            _text("status", request.status),
+            request.page_size,
+            request.page_token,
+        )
+        return pb.ListReviewsResponse(reviews=[_review(review) for review in reviews], next_page_token=token)
+
+    async def _decide_review(self, request: pb.DecideReviewRequest) -> pb.DecideReviewResponse:
+        review, tx_id = await self._trail.reviews.decide(request.record_id, request.approve, request.reason)
+        return pb.DecideReviewResponse(review=_review(review), transaction_id=tx_id)
+
+    # --- for every member --------------------------------------------------------------------------------------
+
+    async def _disclose(self, caller: str, request: pb.DiscloseRequest) -> pb.DiscloseResponse:
+        return pb.DiscloseResponse(bundles=await self._trail.own_disclosures().disclose(caller, request.demand_id))
+
+    async def _read_tile(self, caller: str, request: pb.ReadTileRequest) -> pb.ReadTileResponse:
+        del caller
+        if not 0 <= request.level <= 7 or request.index < 0 or not 1 <= request.width <= TILE_WIDTH:
+            raise BadRequestError("tile: give level 0 to 7, an index from 0 and width 1 to 256")
+        hashes = await asyncio.to_thread(self._trail.store.read_tile, request.level, request.index)
+        if len(hashes) < request.width * HASH_BYTES:
+            raise UnknownEntryError(f"tile {request.index} of level {request.level} is not {request.width} hashes wide")
+        return pb.ReadTileResponse(hashes=hashes[: request.width * HASH_BYTES])
+
+    async def _read_checkpoint(self, caller: str, request: pb.ReadCheckpointRequest) -> pb.ReadCheckpointResponse:
+        del caller, request
+        head = await asyncio.to_thread(self._trail.store.head)
+        if not head.note:
+            raise NotYetError("the log holds no entry yet")
+        return pb.ReadCheckpointResponse(note=head.note)
+
+    async def _recompute_leaves(self, data: bytes, call: Call) -> AsyncIterator[bytes]:
+        self._members.caller(call)
+        request = _parse(pb.RecomputeLeavesRequest, data)
+        try:
+            books = self._trail.own_books()
+            first = max(1, _number("from_seq", request.from_seq, 0))
+            async for rows in recompute_all(books, first, _number("to_seq", request.to_seq, 0)):
+                leaves = [pb.RecomputedLeaf(seq=row.seq, leaf=row.leaf, covered=row.covered) for row in rows]
+                yield pb.RecomputeLeavesResponse(leaves=leaves).SerializeToString()
+        except (AnchorError, NetworkError) as error:
+            raise rpc_error_of(error) from error
+
+
+def _parse(kind: type[R], data: bytes) -> R:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, f"{kind.__name__} cannot be parsed") from error
+
+
+def _text(field: str, value: str) -> str:
+    if len(value) > _METADATA_BYTES_MAX or "\x00" in value:
+        raise BadRequestError(f"{field}: give at most {_METADATA_BYTES_MAX} characters of text")
+    return value
+
+
+def _number(field: str, value: int, least: int) -> int:
+    if not least <= value <= SEQ_MAX:
+        raise BadRequestError(f"{field}: {value} is not a number from {least} to {SEQ_MAX}")
+    return value
+
+
+def _time(field: str, value: Timestamp) -> datetime:
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequestError(f"{field}: not a time of the years 1 to 9999") from error
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    found = Timestamp()
+    found.FromDatetime(moment)
+    return found
+
+
+def _record(record: AuditRecord) -> pb.AuditRecord:
+    return pb.AuditRecord(
+        kind=record.kind,
+        organization=record.organization,
+        record_id=record.key,
+        block_number=record.block_number,
+        transaction_id=record.transaction_id,
+        recorded_at=_timestamp(record.recorded_at),
+        from_seq=record.from_seq or 0,
+        to_seq=record.to_seq or 0,
+        signer=record.signer,
+        body_json=record.body,
+    )
+
+
+def _review(review: Review) -> pb.Review:
+    return pb.Review(
+        record_id=review.state.record_id,
+        organization=review.state.organization,
+        status=review.state.status,
+        reviewer=review.state.reviewer,
+        recorded_at=_timestamp(review.state.recorded_at),
+        seq=review.seq,
+    )

@@ -1,0 +1,70 @@
+"""Another member's node, as far as its audit service serves this organization."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from network.errors import RpcError
+from network.pb.dwaybank.audit.v1 import audit_pb2
+from network.rpc import Channel, StatusCode
+from node.anchor.books import RecomputedRow
+
+SERVICE = "dwaybank.audit.v1.AuditService"
+TILE_TIMEOUT_S = 10.0
+DISCLOSE_TIMEOUT_S = 50.0
+RECOMPUTE_TIMEOUT_S = 300.0
+
+R = TypeVar("R", bound=Message)
+
+
+class MemberNode:
+    """Calls one other member's audit service over mutual TLS."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def read_tile(self, level: int, index: int, width: int) -> bytes:
+        """Return the first ``width`` hashes of a tile of the member's log.
+
+        Raises:
+            RpcError: the member does not answer or refuses.
+        """
+        request = audit_pb2.ReadTileRequest(level=level, index=index, width=width)
+        reply = await self._call("ReadTile", request, audit_pb2.ReadTileResponse, TILE_TIMEOUT_S)
+        return reply.hashes
+
+    async def disclose(self, demand_id: str) -> list[bytes]:
+        """Return the bundles that an on-chain demand asks this member for.
+
+        Raises:
+            RpcError: the member does not answer or refuses.
+        """
+        request = audit_pb2.DiscloseRequest(demand_id=demand_id)
+        reply = await self._call("Disclose", request, audit_pb2.DiscloseResponse, DISCLOSE_TIMEOUT_S)
+        return list(reply.bundles)
+
+    async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedRow]]:
+        """Give the leaves of the member's books as they stand now.
+
+        Raises:
+            RpcError: the member does not answer or refuses.
+        """
+        request = audit_pb2.RecomputeLeavesRequest(from_seq=from_seq, to_seq=to_seq)
+        path = f"/{SERVICE}/RecomputeLeaves"
+        async for reply in self._channel.server_stream(path, request.SerializeToString(), RECOMPUTE_TIMEOUT_S):
+            leaves = _parse(audit_pb2.RecomputeLeavesResponse, reply).leaves
+            yield [RecomputedRow(leaf.seq, leaf.leaf, leaf.covered) for leaf in leaves]
+
+    async def _call(self, method: str, request: Message, reply_type: type[R], timeout_s: float) -> R:
+        path = f"/{SERVICE}/{method}"
+        return _parse(reply_type, await self._channel.unary(path, request.SerializeToString(), timeout_s))
+
+
+def _parse(kind: type[R], data: bytes) -> R:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise RpcError(StatusCode.INTERNAL, f"the member's answer is no {kind.__name__}") from error

@@ -1,0 +1,265 @@
+"""The audit trail of one organization's node: its parts put together, started and stopped in order.
+
+    posted rows → Sealer → LogStore → Anchorer → shared ledger → Indexer → AuditIndex → Attester, proofs, search
+
+An organization without books (the regulator) has the same parts but the first three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from nacl.signing import SigningKey
+
+from network.audit_record import record_key
+from node.anchor.anchorer import Anchorer, EpochSource, Gateway, Lag
+from node.anchor.attester import Attester
+from node.anchor.books import Books, RecomputedRow, recompute_all
+from node.anchor.database import Database
+from node.anchor.errors import MirrorError
+from node.anchor.mirror import LogReader, Mirror
+from node.anchor.sealer import Sealer
+from node.anchor.store import LogStore, MirrorStore
+from node.audit.books_audit import BookFinding, BooksAudit, anchored_leaves
+from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.errors import BadRequestError, NotYetError
+from node.audit.index import AnchorSizes, AuditIndex, Position
+from node.audit.indexer import BlockSource, Indexer
+from node.audit.proofs import DecisionSource, ProofBuilder
+from node.audit.records import BlockRecords
+from node.audit.reviews import Reviews
+
+
+class OwnPeer(Gateway, BlockSource, Protocol):
+    """The own peer: transactions and blocks; ``network.client.GatewayClient`` is one."""
+
+
+class Member(LogReader, Discloser, Protocol):
+    """Another member's node; ``member_node.MemberNode`` is one."""
+
+    def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedRow]]:
+        """Give the leaves of the member's books as they stand now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrailKeys:
+    """The node's signing and verifying keys."""
+
+    log: SigningKey
+    witness: SigningKey
+    writer: bytes | None
+    """Public half of the posting engine's Ed25519 key; None for an organization without books."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStatus:
+    """How far everything is."""
+
+    posted_seq: int
+    sealed_size: int
+    sizes: AnchorSizes
+    position: Position
+    lag: Lag
+    stalled: str
+
+
+@dataclass(frozen=True, slots=True)
+class BooksAuditOutcome:
+    """What an audit of books found."""
+
+    findings: list[BookFinding]
+    entries_checked: int
+    anchored_size: int
+
+
+class AuditTrail:
+    """Seals, anchors, indexes, attests; and answers what the audit service is asked.
+
+    Args:
+        msp_id: the organization.
+        channel_id: the shared ledger's channel.
+        database_url: the organization's database; schema ``log`` (and ``ledger``, with books) is migrated already.
+        genesis_hash: header hash of the channel's block 0.
+        peer: the own peer, as the organization's client "Node".
+        reviewer: the same peer as a reviewer; None where the node holds no reviewer's identity.
+        members: the other members' nodes by organization.
+        epochs, decisions: compliance; None where there are none.
+    """
+
+    def __init__(
+        self,
+        msp_id: str,
+        channel_id: str,
+        *,
+        database_url: str,
+        genesis_hash: bytes,
+        keys: TrailKeys,
+        peer: OwnPeer,
+        reviewer: Gateway | None,
+        members: Mapping[str, Member],
+        epochs: EpochSource | None = None,
+        decisions: DecisionSource | None = None,
+        anchor_interval_s: float = 0.5,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.msp_id = msp_id
+        self.channel_id = channel_id
+        self._members = members
+        self._database = Database(database_url)
+        self._books = Books(self._database, keys.writer) if keys.writer is not None else None
+        self.store = LogStore(self._database)
+        self.mirrors = MirrorStore(self._database)
+        self.index = AuditIndex(self._database)
+        self.indexer = Indexer(peer, self.index, (self._told,))
+        sealer = Sealer(msp_id, keys.log, self._books, self.store, now) if self._books is not None else None
+        self.anchorer = Anchorer(
+            msp_id,
+            log_key=keys.log,
+            witness_key=keys.witness,
+            gateway=peer,
+            sealer=sealer,
+            store=self.store,
+            source=self._books,
+            epochs=epochs,
+            now=now,
+            random_bytes=random_bytes,
+            interval_s=anchor_interval_s,
+        )
+        self.mirror = Mirror(self.mirrors, now)
+        self.attester = Attester(
+            msp_id,
+            key=keys.witness,
+            gateway=peer,
+            heads=self.index,
+            mirror=self.mirror,
+            readers=members,
+            now=now,
+        )
+        self.reviews = Reviews(self.index, reviewer, self._books, now=now, random_bytes=random_bytes)
+        self.demands = Demands(peer, members, genesis_hash, now=now, random_bytes=random_bytes)
+        self._proofs = self._make_proofs(peer, decisions)
+        self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
+
+    async def start(self) -> None:
+        """Begin to index, anchor and attest in the background."""
+        await asyncio.to_thread(self._database.open)
+        await self.indexer.start()
+        await self.anchorer.start()
+        await self.attester.start()
+
+    async def stop(self) -> None:
+        """End all background work."""
+        await self.attester.stop()
+        await self.anchorer.stop()
+        await self.indexer.stop()
+        await asyncio.to_thread(self._database.close)
+
+    def status(self) -> TrailStatus:
+        """Return how far everything is. Blocks."""
+        return TrailStatus(
+            posted_seq=self._books.posted_seq() if self._books is not None else 0,
+            sealed_size=self.store.head().size,
+            sizes=self.index.anchor_sizes(self.msp_id),
+            position=self.index.position(),
+            lag=self.anchorer.lag(),
+            stalled=self.anchorer.stalled,
+        )
+
+    def own_books(self) -> Books:
+        """Return the organization's books.
+
+        Raises:
+            NotYetError: it keeps none.
+        """
+        if self._books is None:
+            raise NotYetError(f"{self.msp_id} keeps no books on this node")
+        return self._books
+
+    def own_proofs(self) -> ProofBuilder:
+        """Return the builder of the own entries' proofs.
+
+        Raises:
+            NotYetError: this organization keeps no books.
+        """
+        self.own_books()
+        assert self._proofs is not None
+        return self._proofs
+
+    def own_disclosures(self) -> Disclosures:
+        """Return what answers other members' demands.
+
+        Raises:
+            NotYetError: this organization keeps no books.
+        """
+        self.own_books()
+        assert self._disclosures is not None
+        return self._disclosures
+
+    async def entry_state(self, seq: int) -> str:
+        """Return how far an entry has come: ``posted``, ``sealed``, ``anchored`` or ``attested``."""
+        return await self.own_proofs().state(seq)
+
+    async def audit_books(self, organization: str) -> BooksAuditOutcome:
+        """Compare an organization's books as they stand now with the log it anchored.
+
+        Raises:
+            BadRequestError: no such member's node is known here.
+            NotYetError: nothing of it is anchored, or mirrored here, yet.
+            MirrorError: this node's copy of the log is not sound.
+            RpcError: the member does not answer.
+        """
+        if organization == self.msp_id:
+            leaves = await asyncio.to_thread(self._own_leaves)
+            rows = recompute_all(self.own_books(), 1, 0)
+        elif organization in self._members:
+            leaves = await asyncio.to_thread(self._mirrored_leaves, organization)
+            rows = self._members[organization].recompute(1, 0)
+        else:
+            raise BadRequestError(f"organization: {organization!r} is no member whose node is known here")
+        audit = BooksAudit(leaves)
+        async for some in rows:
+            audit.add(some)
+        return BooksAuditOutcome(audit.finish(), audit.checked, len(leaves))
+
+    def _own_leaves(self) -> list[bytes]:
+        """Return the own anchored log, once it hashes to what the shared ledger holds."""
+        size = self.index.anchor_sizes(self.msp_id).anchored
+        record = self.index.record(record_key("checkpoint", self.msp_id, size)) if size else None
+        if record is None:
+            raise NotYetError(f"nothing of {self.msp_id} is anchored yet")
+        return anchored_leaves(self.store.read_tile, size, record.anchored_root(), "the stored log")
+
+    def _mirrored_leaves(self, organization: str) -> list[bytes]:
+        head = self.mirrors.head(organization)
+        if not head.size:
+            raise NotYetError(f"no anchored log of {organization} has been mirrored here yet")
+        record = self.index.record(record_key("checkpoint", organization, head.size))
+        if record is None or record.anchored_root() != head.root:
+            raise MirrorError(f"this node's copy of the log of {organization} has a head that was never anchored")
+        reader = self.mirrors.tile_reader(organization)
+        return anchored_leaves(reader, head.size, head.root, f"this node's copy of the log of {organization}")
+
+    def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
+        if self._books is None:
+            return None
+        return ProofBuilder(
+            self.channel_id,
+            self.msp_id,
+            books=self._books,
+            store=self.store,
+            index=self.index,
+            indexer=self.indexer,
+            source=peer,
+            decisions=decisions,
+        )
+
+    def _told(self, found: BlockRecords) -> None:
+        if any(record.kind == "checkpoint" and record.organization != self.msp_id for record in found.records):
+            self.attester.wake()
