@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from network.errors import IdentityError, SignatureError
-from network.identity import first_pem_block, public_key_of
+from network.identity import first_pem_block
 from network.signing import to_low_s
 
 Chain = tuple[x509.Certificate, ...]
@@ -136,7 +136,7 @@ class RevocationList:
         if self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is None:
             return False
         try:
-            return self.crl.is_signature_valid(public_key_of(issuer))
+            return self.crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
         except (TypeError, ValueError, UnsupportedAlgorithm):
             return False
 

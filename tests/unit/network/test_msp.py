@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -298,6 +298,21 @@ def test_revoked_intermediate_makes_the_configuration_unusable() -> None:
         Msp.from_config(A.config(certifier=b"", intermediate_certs=[pem(below.certificate)], revocation_list=[crl]))
 
 
+def test_rsa_authority_may_issue_and_revoke_ecdsa_identities() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    template = A.authority.certificate
+    builder = x509.CertificateBuilder().subject_name(template.subject).issuer_name(template.subject)
+    builder = builder.public_key(key.public_key()).serial_number(3).not_valid_before(START)
+    for extension in template.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    member = Member("AMSP", Authority(builder.not_valid_after(START + VALIDITY).sign(key, hashes.SHA256()), key))
+    creator = leaf(member.authority)
+    identity = parse_identity(creator)
+    member.msp().validate(identity)
+    with pytest.raises(IdentityRevokedError):
+        member.msp(revocation_list=[member.crl(identity.certificate)]).validate(identity)
+
+
 # --- principals ----------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +421,11 @@ def _stranger() -> bytes:
     return pem(new_authority("stranger", "test", START).certificate)
 
 
+def _empty_roots() -> bytes:
+    config = msp_config_pb2.FabricMSPConfig(name="AMSP").SerializeToString()
+    return msp_config_pb2.MSPConfig(config=config).SerializeToString()
+
+
 def _leaf_pem() -> bytes:
     return pem(A.identity("client").certificate)
 
@@ -416,6 +436,7 @@ def _leaf_pem() -> bytes:
         (lambda: b"\xff", "not a Fabric MSP configuration"),
         (lambda: msp_config_pb2.MSPConfig(type=1).SerializeToString(), "type 1"),
         (lambda: msp_config_pb2.MSPConfig().SerializeToString(), "name is empty"),
+        (lambda: _empty_roots(), "root_certs is empty"),
         (lambda: A.config(root_certs=[b"nothing"]), "no PEM block"),
         (lambda: A.config(root_certs=[_leaf_pem()]), "no authority above|listed as an authority|is a root"),
         (lambda: A.config(intermediate_certs=[_stranger()]), "0 chains|listed"),
@@ -456,6 +477,30 @@ def test_extension_of_unreadable_extensions_is_an_identity_error() -> None:
         extension_of(certificate, x509.BasicConstraints)
 
 
+def _authority_without(extension: type[x509.ExtensionType], replacement: x509.ExtensionType | None = None) -> Authority:
+    """Return A's authority issued again with one extension left out or replaced."""
+    template, key = A.authority.certificate, A.authority.key
+    builder = x509.CertificateBuilder().subject_name(template.subject).issuer_name(template.subject)
+    builder = builder.public_key(key.public_key()).serial_number(4).not_valid_before(START)
+    values = [item.value for item in template.extensions if not isinstance(item.value, extension)]
+    for value in [*values, *([replacement] if replacement else [])]:
+        builder = builder.add_extension(value, critical=False)
+    certificate = builder.not_valid_after(START + VALIDITY).sign(key, hashes.SHA256())
+    return Authority(with_low_s(certificate, certificate), key)
+
+
+def test_authority_without_key_identifier_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no subject key identifier"):
+        Member("AMSP", _authority_without(x509.SubjectKeyIdentifier)).msp()
+
+
+def test_authority_that_may_not_sign_certificates_vouches_for_nobody() -> None:
+    usage = extension_of(A.identity("client").certificate, x509.KeyUsage)
+    member = Member("AMSP", _authority_without(x509.KeyUsage, usage))
+    with pytest.raises(ConfigError):
+        member.msp().validate(parse_identity(member.identity("client").creator))
+
+
 # --- the channel's organizations -----------------------------------------------------------------------------------
 
 
@@ -470,6 +515,18 @@ def test_manager_reads_each_creator_by_its_own_organization() -> None:
         manager.identity(Member("CMSP").identity("client").creator)
     with pytest.raises(WireError):
         manager.identity(b"\xff")
+
+
+def test_memory_of_verdicts_is_bounded_and_forgetting_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("network.msp._CACHE_MAX", 2)
+    manager = MspManager([A.msp()])
+    signers = [A.identity("client") for _ in range(5)]
+    for _ in range(2):
+        for signer in signers:
+            identity = manager.identity(signer.creator)
+            manager.satisfies_principal(identity, role("client"))
+            with pytest.raises(IdentityError):
+                manager.satisfies_principal(identity, role("peer"))
 
 
 def test_manager_refuses_two_definitions_of_one_organization() -> None:
