@@ -209,11 +209,13 @@ def _write_all(fd: int, data: bytes, position: int) -> None:
 
 def _sync_with_directory(fd: int, path: Path) -> None:
     os.fsync(fd)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    # The folder may be new too, so its own entry must be durable as well.
+    for folder in (path.parent, path.parent.parent):
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def _only_zeros(fd: int, position: int, size: int) -> bool:

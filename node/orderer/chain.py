@@ -149,7 +149,13 @@ class Chain:
             if batch is None:
                 await self._wait_for_work(loop.time())
                 continue
-            await self._write(batch)
+            try:
+                await self._write(batch)
+            except Exception as error:
+                # What state the writer is in is unknown, so no block may follow. A restart recovers from the file.
+                log.error("orderer.writer_failed", channel=self.channel_id, height=self.height, exc_info=error)
+                self._close("the ordering service has failed and must be restarted")
+                self._finish(batch, self._closed)
         self._finish(self._cutter.drain(), self._closed)
 
     async def _wait_for_work(self, now: float) -> None:
@@ -174,11 +180,6 @@ class Chain:
             self._finish(batch, OrderingUnavailableError("the orderer cannot store blocks now; send it again later"))
         except EnvelopeRefusedError as refusal:
             self._finish(batch, refusal)
-        except Exception as error:
-            # What state the writer is in is unknown, so no block may follow. A restart recovers from the file.
-            log.error("orderer.writer_failed", channel=self.channel_id, height=self.height, exc_info=error)
-            self._close("the ordering service has failed and must be restarted")
-            self._finish(batch, self._closed)
         else:
             self._remember(self.height - 1, block)
             self._apply(config)
