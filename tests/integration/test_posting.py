@@ -1,0 +1,441 @@
+"""The one door for writing, on a real PostgreSQL: codes in their precedence, idempotency, holds, and what the database
+itself refuses. Tables of accounts and entries, so that an accountant can read them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from ledger.account import Side
+from ledger.audit import recompute_leaves, verify_books
+from ledger.balances import find_account, list_accounts, open_account, trial_balance
+from ledger.canonical import batch_digest
+from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
+from ledger.hold import NewHold
+from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
+from ledger.money import AMOUNT_MAX
+from ledger.posting import Writer
+from ledger.schema import migrate
+from ledger.statements import entries_of_settlement, find_entry, statement_page
+from tests.support.books import START, Clock, PlainRules, key, new_writer, open_accounts, open_writer, verify
+
+ACCOUNTS = """
+    cash        EUR debit  -
+    alice       EUR credit 0
+    bob         EUR credit 0
+    fees        EUR credit -
+    dollars     USD debit  -
+    carol       USD credit 0
+"""
+
+
+@dataclass
+class Bench:
+    writer: Writer
+    connection: psycopg.Connection[tuple[object, ...]]
+    clock: Clock
+    rules: PlainRules
+    url: str
+
+    def balance(self, reference: str) -> int:
+        return find_account(self.connection, reference).balance
+
+    def held(self, reference: str) -> int:
+        return find_account(self.connection, reference).held
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    clock, rules = Clock(), PlainRules()
+    with (
+        open_writer(database_url, clock, rules) as writer,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        open_accounts(connection, ACCOUNTS)
+        yield Bench(writer, connection, clock, rules, database_url)
+        assert verify_books(connection) == []
+
+
+def codes(bench: Bench, *entries: NewEntry) -> list[str]:
+    return [result.code.text for result in bench.writer.post(entries)]
+
+
+def legs(number: int, *postings: str, **more: object) -> NewEntry:
+    """An entry from lines such as ``debit cash 100``."""
+    split = [line.split() for line in postings]
+    made = tuple(Posting(account, Side[side.upper()], int(amount)) for side, account, amount in split)
+    return NewEntry(key(number), made, **more)  # type: ignore[arg-type]
+
+
+def test_transfer_moves_money_and_is_numbered_and_decided(bench: Bench) -> None:
+    first, second = bench.writer.post([transfer(key(1), "cash", "alice", 500), transfer(key(2), "alice", "bob", 200)])
+    assert (first.code, first.seq, second.seq) == (ResultCode.POSTED, 1, 2)
+    assert first.outcome is Outcome.AUTOMATED_APPROVAL
+    assert (bench.balance("cash"), bench.balance("alice"), bench.balance("bob")) == (500, 300, 200)
+    assert [item.seq for item in bench.rules.recorded] == [1, 2]
+    assert bench.rules.recorded[0].leaf == first.leaf
+
+
+def test_large_entry_is_posted_with_its_decision(bench: Bench) -> None:
+    (result,) = bench.writer.post([transfer(key(1), "cash", "alice", 1_000_001)])
+    assert result.outcome is Outcome.REQUIRES_MANUAL_REVIEW
+    assert find_entry(bench.connection, 1).decision == "requires_manual_review"
+
+
+def test_entry_of_many_postings_balances_per_asset(bench: Bench) -> None:
+    both = legs(1, "debit cash 100", "credit alice 70", "credit fees 30", "debit dollars 5", "credit carol 5")
+    crossed = legs(2, "debit cash 100", "credit carol 100")
+    short = legs(3, "debit cash 100", "credit alice 70", "credit fees 29")
+    assert codes(bench, both, crossed, short) == ["posted", "unbalanced", "unbalanced"]
+    assert (bench.balance("fees"), bench.balance("carol")) == (30, 5)
+
+
+def test_account_named_twice_on_one_side_is_judged_by_the_sum(bench: Bench) -> None:
+    assert codes(bench, transfer(key(1), "cash", "alice", 100)) == ["posted"]
+    too_much = legs(2, "debit alice 60", "debit alice 60", "credit bob 120")
+    enough = legs(3, "debit alice 60", "debit alice 40", "credit bob 100")
+    assert codes(bench, too_much, enough) == ["exceeds_available", "posted"]
+    page = statement_page(bench.connection, "alice")
+    assert [(line.seq, line.amount, line.balance_after) for line in page.lines] == [
+        (2, 40, 0),
+        (2, 60, 40),
+        (1, 100, 100),
+    ]
+
+
+def test_same_key_with_same_body_gives_first_outcome_for_ever(bench: Bench) -> None:
+    entry = transfer(key(1), "cash", "alice", 1_500_000, settlement_id="s-1")
+    (first,) = bench.writer.post([entry])
+    bench.writer.set_account_status("alice", "frozen")
+    bench.clock.move(days=400)
+    (again,) = bench.writer.post([entry])
+    assert (again.code, again.seq, again.leaf, again.outcome) == (
+        ResultCode.EXISTS, first.seq, first.leaf, Outcome.REQUIRES_MANUAL_REVIEW
+    )  # fmt: skip
+    assert bench.balance("alice") == 1_500_000
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        transfer(key(1), "cash", "alice", 101),
+        transfer(key(1), "cash", "bob", 100),
+        transfer(key(1), "cash", "alice", 100, settlement_id="s"),
+        transfer(key(1), "cash", "alice", 100, description="d"),
+        transfer(key(1), "cash", "alice", 100, effective_at=START),
+        transfer(key(1), "cash", "alice", 100, hold_id=key(9)),
+        transfer(key(1), "cash", "nobody", 100),
+    ],
+)
+def test_same_key_with_another_body_is_a_conflict(bench: Bench, other: NewEntry) -> None:
+    assert codes(bench, transfer(key(1), "cash", "alice", 100)) == ["posted"]
+    assert codes(bench, other) == ["exists_with_different_body"]
+
+
+def test_repeats_inside_one_batch_are_told_like_repeats_later(bench: Bench) -> None:
+    entry, other = transfer(key(1), "cash", "alice", 100), transfer(key(1), "cash", "alice", 99)
+    assert codes(bench, entry, entry, other, entry) == ["posted", "exists", "exists_with_different_body", "exists"]
+    assert bench.balance("alice") == 100
+
+
+def test_refused_request_does_not_burn_its_key(bench: Bench) -> None:
+    entry = transfer(key(1), "alice", "bob", 100)
+    funding = transfer(key(2), "cash", "alice", 100)
+    assert codes(bench, entry, funding, entry, entry) == ["exceeds_available", "posted", "posted", "exists"]
+    assert bench.balance("bob") == 100
+
+
+def test_refused_entries_never_stop_the_others(bench: Bench) -> None:
+    batch = [
+        transfer(key(1), "cash", "alice", 100),
+        transfer(key(2), "cash", "nobody", 100),
+        transfer(key(3), "alice", "bob", 101),
+        transfer(key(4), "alice", "bob", 100),
+    ]
+    assert codes(bench, *batch) == ["posted", "account_not_found", "exceeds_available", "posted"]
+    assert find_entry(bench.connection, 2).key == key(4)
+
+
+def test_codes_stand_in_their_precedence(bench: Bench) -> None:
+    open_accounts(bench.connection, "shut EUR credit 0\ncold EUR credit 0")
+    assert bench.writer.set_account_status("shut", "closed") == "changed"
+    assert bench.writer.set_account_status("cold", "frozen") == "changed"
+    assert codes(bench, transfer(key(90), "cash", "fees", AMOUNT_MAX)) == ["posted"]
+    overflow = "credit fees 1"
+    table = [
+        (legs(1, "debit nobody 2", "credit carol 1", "credit shut 1"), "account_not_found"),
+        (legs(2, "debit alice 3", "credit shut 1", "credit cold 1"), "unbalanced"),
+        (legs(3, "debit alice 2", "credit shut 2", hold_id=key(9)), "hold_not_found"),
+        (legs(4, "debit alice 3", "credit cold 1", "credit shut 1", overflow), "account_closed"),
+        (legs(5, "debit alice 2", "credit cold 1", overflow), "account_frozen"),
+        (legs(6, "debit alice 1", overflow), "balance_overflow"),
+        (legs(7, "debit alice 1", "credit bob 1"), "exceeds_available"),
+    ]
+    assert codes(bench, *(entry for entry, _ in table)) == [code for _, code in table]
+    assert [ResultCode[code.upper()] for _, code in table] == sorted(ResultCode[code.upper()] for _, code in table)
+
+
+def test_floor_below_zero_is_an_overdraft_line(bench: Bench) -> None:
+    open_accounts(bench.connection, "dave EUR credit -50")
+    assert codes(bench, transfer(key(1), "dave", "bob", 51), transfer(key(2), "dave", "bob", 50)) == [
+        "exceeds_available",
+        "posted",
+    ]
+    assert bench.balance("dave") == -50
+
+
+def test_hold_counts_in_available_until_released(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 100)])
+    hold = NewHold(key(50), "alice", 80, START + timedelta(hours=1))
+    code, placed = bench.writer.place_hold(hold)
+    assert code == "placed" and placed is not None and placed.state == "placed"
+    assert codes(bench, transfer(key(2), "alice", "bob", 21), transfer(key(3), "alice", "bob", 20)) == [
+        "exceeds_available",
+        "posted",
+    ]
+    assert bench.writer.place_hold(hold)[0] == "exists"
+    assert bench.writer.place_hold(NewHold(key(50), "alice", 81, hold.expires_at))[0] == "exists_with_different_body"
+    assert bench.writer.place_hold(NewHold(key(51), "alice", 1, hold.expires_at))[0] == "exceeds_available"
+    assert bench.writer.release_hold(key(50))[0] == "released"
+    assert bench.writer.release_hold(key(50))[0] == "exists"
+    assert bench.held("alice") == 0
+    assert codes(bench, transfer(key(4), "alice", "bob", 80)) == ["posted"]
+
+
+def test_capture_spends_the_held_money_once(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 100)])
+    bench.writer.place_hold(NewHold(key(50), "alice", 100, START + timedelta(hours=1)))
+    wrong = transfer(key(2), "alice", "bob", 99, hold_id=key(50))
+    capture = transfer(key(3), "alice", "bob", 100, hold_id=key(50))
+    second = transfer(key(4), "alice", "bob", 100, hold_id=key(50))
+    assert codes(bench, wrong, capture, second, capture) == ["hold_mismatch", "posted", "hold_not_placed", "exists"]
+    hold = bench.writer.find_hold(key(50))
+    assert hold is not None and (hold.state, hold.entry_seq) == ("captured", 2)
+    assert bench.writer.release_hold(key(50))[0] == "hold_not_placed"
+    assert (bench.balance("alice"), bench.held("alice")) == (0, 0)
+
+
+def test_capture_refused_later_in_the_entry_leaves_the_hold_in_place(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 100)])
+    bench.writer.place_hold(NewHold(key(50), "alice", 60, START + timedelta(hours=1)))
+    bench.writer.set_account_status("bob", "frozen")
+    assert codes(
+        bench,
+        transfer(key(2), "alice", "bob", 60, hold_id=key(50)),
+        transfer(key(3), "alice", "fees", 41),
+        transfer(key(4), "alice", "fees", 40),
+    ) == ["account_frozen", "exceeds_available", "posted"]
+    assert bench.held("alice") == 60
+
+
+def test_deadline_is_kept_by_the_database(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 100)])
+    for number in (50, 51):
+        bench.writer.place_hold(NewHold(key(number), "alice", 50, START + timedelta(seconds=10)))
+    bench.clock.move(seconds=10)
+    late = transfer(key(2), "alice", "bob", 50, hold_id=key(50))
+    assert codes(bench, late) == ["hold_expired"]
+    assert bench.writer.release_hold(key(50))[0] == "hold_expired"
+    assert bench.writer.expire_holds() == 1
+    assert bench.writer.expire_holds() == 0
+    assert codes(bench, late) == ["hold_expired"]
+    assert bench.held("alice") == 0
+    assert bench.writer.place_hold(NewHold(key(52), "alice", 1, START))[0] == "deadline_passed"
+
+
+def test_closed_account_must_be_empty(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 1)])
+    assert bench.writer.set_account_status("alice", "closed") == "account_not_empty"
+    assert bench.writer.set_account_status("nobody", "closed") == "account_not_found"
+
+
+def test_opening_the_same_account_again_changes_nothing(bench: Bench) -> None:
+    same, created = open_account(bench.connection, "alice", "EUR", Side.CREDIT, floor=0, now=START)
+    assert not created and same.facts.reference == "alice"
+    with pytest.raises(ConflictError):
+        open_account(bench.connection, "alice", "EUR", Side.CREDIT, floor=None, now=START)
+    with pytest.raises(InvalidValueError, match="asset 'XXX'"):
+        open_account(bench.connection, "new", "XXX", Side.CREDIT, floor=0, now=START)
+    with pytest.raises(InvalidValueError, match="floor_minor 1"):
+        open_account(bench.connection, "new", "EUR", Side.CREDIT, floor=1, now=START)
+    with pytest.raises(NotFoundError):
+        find_account(bench.connection, "new")
+
+
+def test_statement_pages_run_from_the_newest_to_the_first(bench: Bench) -> None:
+    bench.writer.post([transfer(key(n), "cash", "alice" if n % 3 else "bob", n) for n in range(1, 31)])
+    seen, from_seq, pages = [], 0, 0
+    while True:
+        page = statement_page(bench.connection, "alice", from_seq=from_seq, entry_count_max=7)
+        seen += [line.seq for line in page.lines]
+        pages += 1
+        from_seq = page.next_seq
+        if not from_seq:
+            break
+    assert seen == [n for n in range(30, 0, -1) if n % 3]
+    assert pages == 3
+    assert statement_page(bench.connection, "alice", from_seq=3).lines == ()
+
+
+def test_reads_tell_what_was_posted(bench: Bench) -> None:
+    bench.writer.post([transfer(key(7), "cash", "alice", 5, description="Miete März", settlement_id="s-7")])
+    entry = find_entry(bench.connection, key(7))
+    assert entry == find_entry(bench.connection, 1)
+    assert (entry.description, entry.settlement_id, entry.posted_at) == ("Miete März", "s-7", START)
+    assert [(p.account, p.side, p.amount, p.asset, p.balance_after) for p in entry.postings] == [
+        ("cash", Side.DEBIT, 5, "EUR", 5),
+        ("alice", Side.CREDIT, 5, "EUR", 5),
+    ]
+    assert entries_of_settlement(bench.connection, "s-7") == [entry]
+    assert entries_of_settlement(bench.connection, "s-8") == []
+    assert [account.facts.reference for account in list_accounts(bench.connection, prefix="c")] == ["carol", "cash"]
+    assert [account.facts.reference for account in list_accounts(bench.connection, after="carol", count_max=1)] == [
+        "cash"
+    ]
+    assert [(line.asset, line.debit, line.credit) for line in trial_balance(bench.connection)] == [
+        ("EUR", 5, 5),
+        ("USD", 0, 0),
+    ]
+
+
+def test_leaves_recomputed_from_rows_equal_the_stored_ones(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 5, description="x"), transfer(key(2), "cash", "nobody", 1)])
+    bench.writer.post([legs(3, "debit cash 3", "credit bob 1", "credit fees 2", effective_at=START, settlement_id="s")])
+    found = list(recompute_leaves(bench.connection, verify))
+    assert [(item.seq, item.covered, item.unchanged) for item in found] == [(1, True, True), (2, True, True)]
+    rows = bench.connection.execute("SELECT first_seq, last_seq, digest, signature FROM ledger.batch").fetchall()
+    assert [row[:2] for row in rows] == [(1, 1), (2, 2)]
+    assert bytes(rows[1][2]) == batch_digest(2, 2, found[1].leaf)  # type: ignore[call-overload]
+
+
+# What the database itself refuses -------------------------------------------------------------------------------------
+
+INSERT = """
+    INSERT INTO ledger.entry SELECT {seq}, gen_random_uuid(), request_hash, posted_at, effective_at, settlement_id,
+    posting_account, posting_asset, {amount}, posting_balance, posting_previous, description_commitment, decision_id,
+    decision_outcome, {decision}, salt, leaf FROM ledger.entry WHERE seq = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"amount": "ARRAY[5, -4]::bigint[]"}, "entry_balanced"),
+        ({"amount": "ARRAY[0, 0]::bigint[]"}, "entry_balanced"),
+        ({"amount": "ARRAY[5, -2, -3]::bigint[]"}, "entry_balanced|entry_postings_aligned"),
+        ({"decision": "NULL"}, "decision_leaf"),
+        ({"seq": "9"}, "do not continue the sequence"),
+        ({}, "without a batch signature"),
+    ],
+)
+def test_database_refuses_what_is_no_entry(bench: Bench, changes: dict[str, str], reason: str) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 5)])
+    parts = {"seq": "2", "amount": "posting_amount", "decision": "decision_leaf"} | changes
+    with pytest.raises(psycopg.Error, match=reason), bench.connection.transaction():
+        bench.connection.execute(INSERT.format(**parts).encode())
+        bench.connection.execute("UPDATE ledger.head SET next_seq = next_seq + 1")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"UPDATE ledger.entry SET posting_amount = ARRAY[6, -6]::bigint[]",
+        b"DELETE FROM ledger.entry",
+        b"TRUNCATE ledger.entry CASCADE",
+        b"DELETE FROM ledger.batch",
+        b"UPDATE ledger.batch SET last_seq = 9",
+        b"DELETE FROM ledger.account",
+        b"UPDATE ledger.account SET reference = 'other' WHERE reference = 'alice'",
+        b"UPDATE ledger.head SET next_seq = 1",
+        b"UPDATE ledger.head SET next_seq = 9",
+        b"DELETE FROM ledger.head",
+        b"UPDATE ledger.account SET balance = -1 WHERE reference = 'alice'",
+        b"INSERT INTO ledger.account (reference, asset_id, normal_side, opened_at) VALUES ('two words', 1, 1, now())",
+    ],
+)
+def test_owner_cannot_edit_history_by_plain_sql(bench: Bench, statement: bytes) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 5)])
+    with pytest.raises(psycopg.Error):
+        bench.connection.execute(statement)
+
+
+@pytest.mark.parametrize("table", ["entry", "batch", "account", "hold", "head", "description", "asset"])
+def test_application_role_can_change_no_table(bench: Bench, table: str) -> None:
+    bench.connection.execute("SET ROLE dwaybank_application")
+    for statement in (f"DELETE FROM ledger.{table}", f"INSERT INTO ledger.{table} DEFAULT VALUES"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            bench.connection.execute(statement.encode())
+    bench.connection.execute("RESET ROLE")
+
+
+def test_application_role_posts_through_the_functions(bench: Bench) -> None:
+    writer = new_writer(bench.url, role="dwaybank_application")
+    writer.open()
+    try:
+        entry = transfer(key(1), "cash", "alice", 5, description="x")
+        assert [result.code for result in writer.post([entry])] == [ResultCode.POSTED]
+    finally:
+        writer.close()
+
+
+# Fencing and failure --------------------------------------------------------------------------------------------------
+
+
+def test_second_writer_fences_the_first(bench: Bench) -> None:
+    second = new_writer(bench.url)
+    second.open()
+    try:
+        with pytest.raises(FencedError):
+            bench.writer.post([transfer(key(1), "cash", "alice", 1)])
+        with pytest.raises(FencedError):
+            bench.writer.place_hold(NewHold(key(5), "cash", 1, START + timedelta(1)))
+        with pytest.raises(FencedError):
+            bench.writer.reconnect()
+        assert [result.seq for result in second.post([transfer(key(1), "cash", "alice", 1)])] == [1]
+    finally:
+        second.close()
+
+
+def test_error_of_the_rules_in_the_commit_undoes_the_batch(bench: Bench) -> None:
+    class Failing(PlainRules):
+        def in_commit(self, cursor, accepted, now):  # type: ignore[no-untyped-def]
+            raise RuntimeError("rules failed")
+
+    writer = new_writer(bench.url, rules=Failing())
+    writer.open()
+    with pytest.raises(RuntimeError, match="rules failed"):
+        writer.post([transfer(key(1), "cash", "alice", 1)])
+    writer.close()
+    assert bench.balance("alice") == 0
+    with pytest.raises(NotFoundError):
+        find_entry(bench.connection, 1)
+
+
+def test_connection_killed_between_batches_is_told_and_mended(bench: Bench) -> None:
+    entry = transfer(key(1), "cash", "alice", 1)
+    bench.writer.post([entry])
+    bench.connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with pytest.raises(BooksUnavailableError):
+        bench.writer.post([transfer(key(2), "cash", "alice", 1)])
+    bench.writer.reconnect()
+    assert codes(bench, entry, transfer(key(2), "cash", "alice", 1)) == ["exists", "posted"]
+
+
+def test_time_of_posting_never_runs_backwards(bench: Bench) -> None:
+    bench.writer.post([transfer(key(1), "cash", "alice", 1)])
+    bench.clock.move(hours=-5)
+    bench.writer.post([transfer(key(2), "cash", "alice", 1)])
+    assert find_entry(bench.connection, 2).posted_at == START
+
+
+def test_migrating_twice_is_safe(bench: Bench) -> None:
+    migrate(bench.connection)
+    assert codes(bench, transfer(uuid.UUID(int=77), "cash", "alice", 1)) == ["posted"]
