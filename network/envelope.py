@@ -14,7 +14,7 @@ core/committer/txvalidator/v20/plugindispatcher/dispatcher.go, internal/pkg/gate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -137,17 +137,10 @@ def parse_transaction(envelope: bytes) -> ParsedTransaction:
         envelope: one entry of a block's data.
     Source: validation order of Fabric's txvalidator/v20/validator.go, validateTx.
     """
-    parsed = ParsedTransaction(envelope)
-    try:
-        outer = common_pb2.Envelope.FromString(envelope)
-    except DecodeError:
-        return replace(parsed, header_flag=INVALID_OTHER_REASON)
-    parsed = replace(parsed, payload=outer.payload, signature=outer.signature)
-    try:
-        payload = common_pb2.Payload.FromString(outer.payload)
-    except DecodeError:
-        return replace(parsed, header_flag=BAD_PAYLOAD)
-    return _with_payload(parsed, payload)
+    # Gathered in a dictionary: a frozen object is built once, not once for each stage.
+    fields: dict[str, Any] = {}
+    _read_envelope(fields, envelope)
+    return ParsedTransaction(envelope, **fields)
 
 
 def prepared_transaction(
@@ -285,14 +278,25 @@ def config_envelope(
     return signed_payload(common_pb2.CONFIG, channel_id, config, signer, nonce=nonce, timestamp=timestamp)
 
 
-def _with_payload(parsed: ParsedTransaction, payload: Any) -> ParsedTransaction:
+def _read_envelope(fields: dict[str, Any], envelope: bytes) -> None:
+    try:
+        outer = common_pb2.Envelope.FromString(envelope)
+    except DecodeError:
+        fields["header_flag"] = INVALID_OTHER_REASON
+        return
+    fields.update(payload=outer.payload, signature=outer.signature)
+    try:
+        payload = common_pb2.Payload.FromString(outer.payload)
+    except DecodeError:
+        fields["header_flag"] = BAD_PAYLOAD
+        return
     try:
         channel = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
         signer = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
     except DecodeError:
-        return replace(parsed, header_flag=BAD_COMMON_HEADER)
-    parsed = replace(
-        parsed,
+        fields["header_flag"] = BAD_COMMON_HEADER
+        return
+    fields.update(
         tx_id=channel.tx_id or compute_tx_id(signer.nonce, signer.creator),
         channel_id=channel.channel_id,
         type=channel.type,
@@ -301,41 +305,46 @@ def _with_payload(parsed: ParsedTransaction, payload: Any) -> ParsedTransaction:
         timestamp=read_timestamp(channel),
         data=payload.data,
     )
-    headers_hold = (
+    if _headers_hold(payload, channel, signer):
+        fields["body_flag"] = _read_body(fields, payload, channel)
+    else:
+        fields["header_flag"] = BAD_COMMON_HEADER
+
+
+def _headers_hold(payload: Any, channel: Any, signer: Any) -> bool:
+    return bool(
         payload.HasField("header")
         and channel.type in _TRANSACTION_TYPES
         and channel.epoch == 0
         and signer.nonce
         and signer.creator
     )
-    if not headers_hold:
-        return replace(parsed, header_flag=BAD_COMMON_HEADER)
-    if parsed.is_config:
-        return parsed if payload.data else replace(parsed, body_flag=INVALID_CONFIG_TRANSACTION)
+
+
+def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
+    if channel.type == common_pb2.CONFIG:
+        return VALID if payload.data else INVALID_CONFIG_TRANSACTION
     if channel.type != common_pb2.ENDORSER_TRANSACTION:
-        return replace(parsed, body_flag=UNSUPPORTED_TX_PAYLOAD)
-    if channel.tx_id != compute_tx_id(signer.nonce, signer.creator):
-        return replace(parsed, body_flag=BAD_PROPOSAL_TXID)
-    return _with_action(parsed, payload.header.channel_header, channel.extension)
-
-
-def _with_action(parsed: ParsedTransaction, channel_header: bytes, extension: bytes) -> ParsedTransaction:
+        return UNSUPPORTED_TX_PAYLOAD
+    # An id of the client's own choosing would let one proposal commit twice.
+    if channel.tx_id != compute_tx_id(fields["nonce"], fields["creator"]):
+        return BAD_PROPOSAL_TXID
     try:
-        header, action, response = _single_action(parsed.data)
+        header, action, response = _single_action(payload.data)
     except (DecodeError, WireError):
-        return replace(parsed, body_flag=INVALID_ENDORSER_TRANSACTION)
-    payload = action.chaincode_proposal_payload
+        return INVALID_ENDORSER_TRANSACTION
+    proposal = action.chaincode_proposal_payload
     # A peer written in Go takes an absent payload for a fault, though it could be hashed as nothing.
-    if not payload or proposal_hash(channel_header, header, payload) != response.proposal_hash:
-        return replace(parsed, body_flag=INVALID_ENDORSER_TRANSACTION)
-    parsed = replace(
-        parsed,
-        chaincode_proposal_payload=payload,
+    if not proposal or proposal_hash(payload.header.channel_header, header, proposal) != response.proposal_hash:
+        return INVALID_ENDORSER_TRANSACTION
+    fields.update(
+        chaincode_proposal_payload=proposal,
         response_payload=action.action.proposal_response_payload,
         endorsements=tuple(Endorsement(item.endorser, item.signature) for item in action.action.endorsements),
         action=response.extension,
     )
-    return _with_results(parsed, extension)
+    fields["action_flag"] = _read_action(fields, channel.extension)
+    return VALID
 
 
 def _single_action(data: bytes) -> tuple[bytes, Any, Any]:
@@ -353,29 +362,28 @@ def _single_action(data: bytes) -> tuple[bytes, Any, Any]:
     return item.header, payload, response
 
 
-def _with_results(parsed: ParsedTransaction, extension: bytes) -> ParsedTransaction:
+def _read_action(fields: dict[str, Any], extension: bytes) -> int:
     try:
         invoked = proposal_pb2.ChaincodeHeaderExtension.FromString(extension)
     except DecodeError:
-        return replace(parsed, action_flag=BAD_HEADER_EXTENSION)
-    if not parsed.action:
-        return replace(parsed, action_flag=BAD_RESPONSE_PAYLOAD)
+        return BAD_HEADER_EXTENSION
+    if not fields["action"]:
+        return BAD_RESPONSE_PAYLOAD
     try:
-        action = proposal_pb2.ChaincodeAction.FromString(parsed.action)
+        action = proposal_pb2.ChaincodeAction.FromString(fields["action"])
     except DecodeError:
-        return replace(parsed, action_flag=BAD_RESPONSE_PAYLOAD)
+        return BAD_RESPONSE_PAYLOAD
     try:
         rwset = parse_rwset(action.results)
     except WireError:
-        return replace(parsed, action_flag=BAD_RWSET)
-    parsed = replace(
-        parsed,
+        return BAD_RWSET
+    fields.update(
         chaincode=invoked.chaincode_id.name,
         chaincode_version=action.chaincode_id.version,
         rwset=rwset,
         event=action.events,
     )
-    return replace(parsed, action_flag=_action_flag(invoked, action, rwset))
+    return _action_flag(invoked, action, rwset)
 
 
 def _action_flag(invoked: Any, action: Any, rwset: TxRwset) -> int:
