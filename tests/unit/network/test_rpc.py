@@ -447,3 +447,29 @@ def test_certificate_hash_is_of_the_first_certificates_der() -> None:
     assert Channel("localhost:1", ClientTls(authority.pem, certificate, key)).tls_certificate_hash == expected
     assert certificate_hash(certificate + authority.pem) == expected
     assert Channel("localhost:1", ClientTls(authority.pem)).tls_certificate_hash == b""
+
+
+async def test_channel_reconnects_by_itself_after_the_server_was_restarted() -> None:
+    server = Server("127.0.0.1", 0, None)
+    server.unary("/t.T/Echo", echo)
+    port = await server.start()
+    channel = Channel(f"127.0.0.1:{port}", None)
+    assert await channel.unary("/t.T/Echo", b"1", 5) == b"1"
+    await server.stop(0)
+    with pytest.raises(RpcError) as caught:
+        await channel.unary("/t.T/Echo", b"2", 5)
+    assert caught.value.code == StatusCode.UNAVAILABLE
+    again = Server("127.0.0.1", port, None)
+    again.unary("/t.T/Echo", echo)
+    await again.start()
+    deadline = time.monotonic() + 5
+    answer = b""
+    while not answer and time.monotonic() < deadline:
+        try:
+            answer = await channel.unary("/t.T/Echo", b"3", 5)
+        except RpcError as error:
+            assert error.code == StatusCode.UNAVAILABLE
+            await asyncio.sleep(0.05)
+    assert answer == b"3"
+    await channel.close()
+    await again.stop(0)
