@@ -6,7 +6,7 @@ Everything here belongs to the event loop; blocks come from the committer's thre
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -14,6 +14,7 @@ from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction
 from network.rwset import StateKey
 from node.peer.block_store import Tip, TransactionRecord
+from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.commit_notifier import CommitNotifier
 from node.peer.committer import CommittedBlock
 from node.peer.errors import ChannelStoppedError, StaleReadError
@@ -75,6 +76,8 @@ class Channel:
         self.has_key_metadata = self.has_key_metadata or any(
             update.metadata for update in validation.updates.entries.values()
         )
+        if any(key.namespace == LIFECYCLE for key in block.changed):
+            self._definitions = {}
         self._recent[block.number] = block
         if len(self._recent) > RECENT_BLOCKS_MAX:
             self._recent.popitem(last=False)
@@ -101,18 +104,28 @@ class Channel:
         Raises:
             StaleReadError: another one was committed meanwhile.
         """
-        known = self._definitions.get(chaincode)
-        if known is None or known.sequence != sequence:
-            # Read aside from the transaction: a Go peer has it in its cache, so it may not stand in the read set.
-            found = await read_whole_definition(self.simulator(""), chaincode)
-            if found is None or found.sequence != sequence:
-                raise StaleReadError(f"the definition of chaincode {chaincode} has changed meanwhile")
-            known = self._definitions[chaincode] = found
-        return known
+        found = await self.committed_definition(chaincode)
+        if found is None or found.sequence != sequence:
+            raise StaleReadError(f"the definition of chaincode {chaincode} has changed meanwhile")
+        return found
 
     async def committed_definition(self, chaincode: str) -> Definition | None:
-        """Return the definition as committed now, None where there is none."""
-        return await read_whole_definition(self.simulator(""), chaincode)
+        """Return the definition as committed now, None where there is none.
+
+        It is read aside from any transaction: a Go peer has it in its cache, so it may not stand in a read set.
+        """
+        if chaincode in self._definitions:
+            return self._definitions[chaincode]
+        known_since = self._definitions
+        while True:
+            try:
+                found = await read_whole_definition(self.simulator(""), chaincode)
+                break
+            except StaleReadError:
+                continue
+        if known_since is self._definitions and found is not None:
+            self._definitions[chaincode] = found
+        return found
 
     async def store_transient(self, tx_id: str, private_set: bytes) -> None:
         """Keep an endorsed private write set until its transaction commits."""
@@ -137,7 +150,7 @@ class Channel:
             return recent.content
         return await self.reader.block_store(lambda store: store.block(number))
 
-    async def follow(self, start: int) -> AsyncIterator[bytes]:
+    async def follow(self, start: int) -> AsyncGenerator[bytes, None]:
         """Give blocks from ``start`` on, serialized, waiting for each that is not committed yet.
 
         Raises:

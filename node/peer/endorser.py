@@ -102,6 +102,13 @@ class Endorser:
         """Say whether this peer has the code of a chaincode."""
         return chaincode == LIFECYCLE or any(runner.has(chaincode) for runner in self._runners)
 
+    async def endorses(self, chaincode: str) -> bool:
+        """Say whether this peer would endorse a chaincode: it is defined, approved by this organization, and here."""
+        if chaincode == LIFECYCLE:
+            return True
+        definition = await self._channel.committed_definition(chaincode)
+        return definition is not None and self._lifecycle.approves(definition) and self.runs(chaincode)
+
     async def process(self, signed_proposal: bytes) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal, or answer why not.
 

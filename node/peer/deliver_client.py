@@ -1,0 +1,129 @@
+"""Pulls the channel's blocks from the ordering service and hands them to the committer.
+
+Orderers are tried in turn, with growing pauses; each new stream begins right after the last block handed over, so
+nothing is lost or repeated. What a block is worth is the committer's to decide.
+
+Source: Fabric internal/pkg/peer/blocksprovider/blocksprovider.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+
+import structlog
+from fabric_protos.common import common_pb2
+from fabric_protos.orderer import ab_pb2
+from google.protobuf.message import DecodeError
+
+from network import rpc
+from network.envelope import seek_envelope
+from network.errors import RpcError
+from network.identity import SigningIdentity
+from network.proposal import NONCE_BYTES
+from node.peer.gateway.orderers import OrdererEndpoint
+
+_log = structlog.get_logger(__name__)
+
+DELIVER = "/orderer.AtomicBroadcast/Deliver"
+
+PAUSE_FIRST_S = 0.1
+"""Pause after a first failure; it doubles with each that follows."""
+
+PAUSE_MAX_S = 5.0
+"""Longest pause between two tries."""
+
+
+class DeliverClient:
+    """Keeps one stream of blocks from the ordering service.
+
+    Args:
+        channel_id: channel.
+        identity: signs the requests.
+        endpoints: orderers.
+        tls: how they are dialled.
+        next_block: number of the first block wanted.
+        put: takes each block; waits while too many are on the way.
+        now: UTC clock.
+        random_bytes: for nonces.
+    """
+
+    def __init__(
+        self,
+        channel_id: str,
+        identity: SigningIdentity,
+        endpoints: Sequence[OrdererEndpoint],
+        tls: rpc.ClientTls | None,
+        *,
+        next_block: int,
+        put: Callable[[common_pb2.Block], Awaitable[None]],
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._channel_id = channel_id
+        self._identity = identity
+        self._endpoints = endpoints
+        self._tls = tls
+        self._next_block = next_block
+        self._put = put
+        self._now = now
+        self._random_bytes = random_bytes
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start pulling."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop pulling."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause_s = PAUSE_FIRST_S
+        turn = 0
+        while True:
+            endpoint = self._endpoints[turn % len(self._endpoints)]
+            before = self._next_block
+            reason = await self._pull(endpoint)
+            if self._next_block > before:
+                pause_s = PAUSE_FIRST_S
+            _log.warning("no blocks from orderer", orderer=endpoint.address, reason=reason, next_try_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            turn += 1
+
+    async def _pull(self, endpoint: OrdererEndpoint) -> str:
+        """Take blocks from one orderer until its stream ends, and return why it ended."""
+        channel = rpc.Channel(endpoint.address, self._tls)
+        try:
+            async with aclosing(channel.bidi(DELIVER, self._requests(channel.tls_certificate_hash), None)) as replies:
+                async for reply in replies:
+                    response = ab_pb2.DeliverResponse.FromString(reply)
+                    if response.WhichOneof("Type") != "block":
+                        return f"status {common_pb2.Status.Name(response.status)}"
+                    await self._put(response.block)
+                    self._next_block = response.block.header.number + 1
+        except RpcError as error:
+            return error.message
+        except DecodeError:
+            return "its answer is no DeliverResponse"
+        finally:
+            await channel.close()
+        return "the stream ended"
+
+    async def _requests(self, tls_cert_hash: bytes) -> AsyncIterator[bytes]:
+        envelope = seek_envelope(
+            self._channel_id,
+            self._identity,
+            nonce=self._random_bytes(NONCE_BYTES),
+            timestamp=self._now(),
+            start=self._next_block,
+            tls_cert_hash=tls_cert_hash,
+        )
+        yield envelope.SerializeToString()
+        # The sending side stays open: some orderers take its end for the end of the whole stream.
+        await asyncio.Event().wait()

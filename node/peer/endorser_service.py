@@ -1,0 +1,32 @@
+"""``protos.Endorser/ProcessProposal``: what other peers' gateways and command lines call.
+
+Source: Fabric core/endorser/endorser.go (a refused proposal is a gRPC error, everything after it an answer).
+"""
+
+from __future__ import annotations
+
+from network import rpc
+from network.errors import RpcError
+from network.rpc import StatusCode
+from node.peer.endorser import Endorser, ProposalRefusedError
+
+SERVICE_NAME = "protos.Endorser"
+
+
+class EndorserService:
+    """The service of one endorser."""
+
+    def __init__(self, endorser: Endorser) -> None:
+        self._endorser = endorser
+
+    def register(self, server: rpc.Server) -> None:
+        """Serve on ``server``."""
+        server.unary(f"/{SERVICE_NAME}/ProcessProposal", self._process_proposal)
+
+    async def _process_proposal(self, request: bytes, call: rpc.Call) -> bytes:
+        try:
+            response = await self._endorser.process(request)
+        except ProposalRefusedError as error:
+            raise RpcError(StatusCode.UNKNOWN, str(error)) from error
+        reply: bytes = response.SerializeToString()
+        return reply

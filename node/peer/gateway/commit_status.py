@@ -1,0 +1,54 @@
+"""``CommitStatus``: what became of a transaction; waits until it is committed.
+
+Source: Fabric internal/pkg/gateway/commitstatus.go, commit/finder.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fabric_protos.gateway import gateway_pb2
+
+from network.errors import RpcError
+from network.policy import SignedData
+from network.rpc import Call, StatusCode
+from node.peer.commit_notifier import CommitStatus
+from node.peer.errors import ChannelStoppedError
+from node.peer.gateway.calls import parse_request, within_deadline
+from node.peer.gateway.gateway import Gateway
+
+
+async def commit_status(gateway: Gateway, request: bytes, call: Call) -> bytes:
+    """Serve ``/gateway.Gateway/CommitStatus``."""
+    signed = parse_request(gateway_pb2.SignedCommitStatusRequest, request)
+    if not signed.request:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, "a commit status request is required")
+    message = parse_request(gateway_pb2.CommitStatusRequest, signed.request)
+    for value, text in (
+        (message.identity, "no identity provided"),
+        (message.channel_id, "no channel ID provided"),
+        (message.transaction_id, "transaction ID should not be empty"),
+    ):
+        if not value:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, text)
+    if message.channel_id != gateway.channel.channel_id:
+        raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
+    gateway.check_access("gateway/CommitStatus", SignedData(signed.request, message.identity, signed.signature))
+    status = await within_deadline(call, _status(gateway, message.transaction_id), "context deadline exceeded")
+    response = gateway_pb2.CommitStatusResponse(result=status.validation_code, block_number=status.block_number)
+    reply: bytes = response.SerializeToString()
+    return reply
+
+
+async def _status(gateway: Gateway, tx_id: str) -> CommitStatus:
+    with gateway.channel.notifier.waiting(tx_id) as committed:
+        # Asked after registering, so that no commit falls between the two.
+        known = await gateway.channel.transaction(tx_id)
+        if known is not None:
+            return CommitStatus(known.block_number, known.validation_code)
+        if gateway.channel.progress.stopped is not None:
+            raise RpcError(StatusCode.ABORTED, f"channel stopped: {gateway.channel.progress.stopped}")
+        try:
+            return await asyncio.shield(committed)
+        except ChannelStoppedError as error:
+            raise RpcError(StatusCode.ABORTED, f"channel stopped: {error}") from error

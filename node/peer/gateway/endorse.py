@@ -1,0 +1,184 @@
+"""``Endorse``: collects the endorsements a proposal needs and gives the transaction back to be signed.
+
+Rules:
+- the gateway's own peer goes first; its answer tells which policies count, and so which others are asked, all at once;
+- the client may name the organizations instead and answers for the policy itself;
+- all answers must be equal byte for byte, or the peer that differs is named;
+- transient data goes to no organization that may not see the collections it was written to.
+
+Source: Fabric internal/pkg/gateway/{endorse,endorsement}.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import proposal_response_pb2
+
+from network.envelope import Endorsement, prepared_transaction
+from network.errors import RpcError, WireError
+from network.proposal import ParsedProposal
+from network.rpc import Call, StatusCode
+from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.endorsers import Answer, GatewayPeer
+from node.peer.gateway.gateway import Gateway
+from node.peer.gateway.plan import Requirement, requirement_of
+from node.peer.gateway.status import EndpointError, rpc_error
+from node.peer.lifecycle import Definition
+
+_log = structlog.get_logger(__name__)
+
+FIRST_FAILED = "failed to endorse transaction, see attached details for more info"
+NOT_ENOUGH = "failed to collect enough transaction endorsements, see attached details for more info"
+MISMATCH = "ProposalResponsePayloads do not match"
+NO_COMBINATION = "no combination of peers can be derived which satisfy the endorsement policy"
+
+
+async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
+    """Serve ``/gateway.Gateway/Endorse``."""
+    message = parse_request(gateway_pb2.EndorseRequest, request)
+    if not message.proposed_transaction.proposal_bytes:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
+    signed = message.proposed_transaction.SerializeToString()
+    proposal = parse_gateway_proposal(signed)
+    collection = _Collection(gateway, proposal)
+    named = list(message.endorsing_organizations)
+    work = collection.from_organizations(named) if named else collection.by_policy()
+    await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
+    try:
+        payload = prepared_transaction(proposal, collection.payload, collection.endorsements)
+    except WireError as error:
+        raise RpcError(StatusCode.ABORTED, f"failed to assemble transaction: {error}") from error
+    envelope = common_pb2.Envelope(payload=payload)
+    reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
+    return reply
+
+
+class _Collection:
+    """The endorsements of one proposal while they are collected."""
+
+    def __init__(self, gateway: Gateway, proposal: ParsedProposal) -> None:
+        self._gateway = gateway
+        self._proposal = proposal
+        self._endorsed: list[GatewayPeer] = []
+        self._asked: set[str] = set()
+        self._errors: list[EndpointError] = []
+        self.payload = b""
+        self.endorsements: list[Endorsement] = []
+
+    async def from_organizations(self, msp_ids: Sequence[str]) -> None:
+        """Collect one endorsement of each organization the client named."""
+        groups = {msp_id: self._gateway.peers.of([msp_id]) for msp_id in dict.fromkeys(msp_ids)}
+        missing = [msp_id for msp_id, peers in groups.items() if not peers]
+        if missing:
+            text = f"failed to find any endorsing peers for org(s): {', '.join(missing)}"
+            raise RpcError(StatusCode.UNAVAILABLE, text)
+        if not all(await asyncio.gather(*(self._ask_one_of(peers) for peers in groups.values()))):
+            raise rpc_error(StatusCode.ABORTED, NOT_ENOUGH, self._errors)
+
+    async def by_policy(self) -> None:
+        """Collect what the policies need, beginning with the gateway's own organization."""
+        channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
+        if channel_id != self._gateway.channel.channel_id or (
+            chaincode != LIFECYCLE and await self._gateway.channel.committed_definition(chaincode) is None
+        ):
+            text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
+            raise RpcError(StatusCode.FAILED_PRECONDITION, text)
+        first = await self._first_endorsement()
+        requirement = await self._requirement(first)
+        planner = self._gateway.planner()
+        while not planner.satisfied(requirement, self._endorsed):
+            others = [peer for peer in self._gateway.peers.in_order() if peer.address not in self._asked]
+            chosen = planner.smallest(requirement, self._endorsed, others)
+            if chosen is None:
+                raise self._cannot_satisfy()
+            await asyncio.gather(*(self._ask(peer) for peer in chosen))
+
+    async def _first_endorsement(self) -> proposal_response_pb2.ProposalResponse:
+        own = self._gateway.peers.local
+        candidates: list[GatewayPeer] = self._gateway.peers.of([own.msp_id])
+        if not await self._gateway.runs_here(self._proposal.chaincode):
+            candidates = [peer for peer in self._gateway.peers.in_order() if peer is not own]
+            if self._proposal.transient:
+                text = (
+                    "no endorsers found in the gateway's organization; retry specifying endorsing organization(s) to "
+                    "protect transient data"
+                )
+                raise RpcError(StatusCode.FAILED_PRECONDITION, text)
+        for peer in candidates:
+            answer = await self._ask(peer)
+            if answer is not None and answer.response is not None:
+                return answer.response
+        raise rpc_error(StatusCode.ABORTED, FIRST_FAILED, self._errors)
+
+    async def _requirement(self, first: proposal_response_pb2.ProposalResponse) -> Requirement:
+        """Return the policies behind what the first endorser touched."""
+        if self._proposal.chaincode == LIFECYCLE:
+            return Requirement(lifecycle=True)
+        interest = first.interest
+        if not interest.chaincodes:
+            interest.chaincodes.add(name=self._proposal.chaincode)
+        definitions: dict[str, Definition] = {}
+        for name in {item.name for item in interest.chaincodes}:
+            definition = await self._gateway.channel.committed_definition(name)
+            if definition is None:
+                text = f"{NO_COMBINATION}: No metadata was found for chaincode {name} in channel "
+                raise RpcError(StatusCode.FAILED_PRECONDITION, text + self._proposal.channel_id)
+            definitions[name] = definition
+        self._protect_transient(interest, definitions)
+        return requirement_of(interest, definitions)
+
+    def _protect_transient(
+        self, interest: proposal_response_pb2.ChaincodeInterest, definitions: dict[str, Definition]
+    ) -> None:
+        """Ask only members of the collections written, when the proposal carries transient data."""
+        if not self._proposal.transient:
+            return
+        members = self._gateway.collection_members(interest, definitions)
+        if members is not None:
+            self._asked.update(peer.address for peer in self._gateway.peers.in_order() if peer.msp_id not in members)
+
+    def _cannot_satisfy(self) -> RpcError:
+        if self._errors:
+            return rpc_error(StatusCode.ABORTED, NOT_ENOUGH, self._errors)
+        if self._proposal.transient and len(self._endorsed) < len(self._asked):
+            text = (
+                "requires endorsement from organisation(s) that are not in the distribution policy of the private data "
+                "collection(s); retry specifying trusted endorsing organizations to protect transient data"
+            )
+            return RpcError(StatusCode.FAILED_PRECONDITION, text)
+        text = f"{NO_COMBINATION}: no peer combination can satisfy the endorsement policy"
+        return RpcError(StatusCode.FAILED_PRECONDITION, text)
+
+    async def _ask_one_of(self, peers: Sequence[GatewayPeer]) -> bool:
+        for peer in peers:
+            if await self._ask(peer) is not None:
+                return True
+        return False
+
+    async def _ask(self, peer: GatewayPeer) -> Answer | None:
+        """Ask one peer and keep its endorsement; None, and a detail for the client, where there is none to keep."""
+        self._asked.add(peer.address)
+        answer = await peer.ask(self._proposal.signed_proposal)
+        problem = answer.verdict.message
+        if answer.verdict.code == StatusCode.OK and answer.response is not None:
+            problem = self._keep(peer, answer.response)
+        if problem:
+            _log.warning("endorsement failed", address=peer.address, msp_id=peer.msp_id, reason=problem)
+            self._errors.append(peer.error(problem))
+            return None
+        return answer
+
+    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> str:
+        """Keep an endorsement and return '', or say why it is worthless."""
+        if self.endorsements and response.payload != self.payload:
+            return MISMATCH
+        self.payload = response.payload
+        self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
+        self._endorsed.append(peer)
+        return ""

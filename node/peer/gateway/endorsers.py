@@ -1,0 +1,145 @@
+"""The peers a gateway may ask to endorse: its own, and those of the other organizations by their addresses.
+
+Source: Fabric internal/pkg/gateway/{endpoint,registry}.go (which learns them by gossip; here they are configured).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fabric_protos.peer import proposal_response_pb2
+from google.protobuf.message import DecodeError
+
+from network import rpc
+from network.errors import RpcError
+from network.rpc import StatusCode
+from node.peer.endorser import Endorser, ProposalRefusedError
+from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error
+
+PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
+
+ENDORSEMENT_TIMEOUT_S = 30.0
+"""Time limit of one peer's endorsement (core.yaml, peer.gateway.endorsementTimeout)."""
+
+LEFT_OUT_S = 2.0
+"""How long a peer that failed is asked only when no other will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEndpoint:
+    """Another organization's peer.
+
+    Args:
+        address: ``host:port``.
+        msp_id: its organization.
+    """
+
+    address: str
+    msp_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A peer's answer and how it is taken; no response where the call failed."""
+
+    verdict: Verdict
+    response: proposal_response_pb2.ProposalResponse | None = None
+
+
+class GatewayPeer:
+    """One peer as the gateway sees it."""
+
+    def __init__(self, address: str, msp_id: str) -> None:
+        self.address = address
+        self.msp_id = msp_id
+        self._left_out_until = 0.0
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it failed a moment ago."""
+        return time.monotonic() < self._left_out_until
+
+    async def ask(self, signed_proposal: bytes) -> Answer:
+        """Send a proposal and judge the answer."""
+        answer = await self._process(signed_proposal)
+        if answer.verdict.remove:
+            self._left_out_until = time.monotonic() + LEFT_OUT_S
+        return answer
+
+    def error(self, message: str) -> EndpointError:
+        """Return a detail about this peer."""
+        return EndpointError(self.address, self.msp_id, message)
+
+    async def close(self) -> None:
+        """Drop the connection, if there is one."""
+
+    async def _process(self, signed_proposal: bytes) -> Answer:
+        raise NotImplementedError
+
+
+class LocalPeer(GatewayPeer):
+    """This peer itself: no connection between."""
+
+    def __init__(self, address: str, msp_id: str, endorser: Endorser) -> None:
+        super().__init__(address, msp_id)
+        self._endorser = endorser
+
+    async def _process(self, signed_proposal: bytes) -> Answer:
+        try:
+            async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
+                response = await self._endorser.process(signed_proposal)
+        except ProposalRefusedError as error:
+            return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
+        except TimeoutError:
+            return Answer(Verdict(StatusCode.UNAVAILABLE, "endorsement timeout expired", retry=True))
+        return Answer(judge_response(response), response)
+
+
+class RemotePeer(GatewayPeer):
+    """Another organization's peer, over one connection."""
+
+    def __init__(self, endpoint: PeerEndpoint, tls: rpc.ClientTls | None) -> None:
+        super().__init__(endpoint.address, endpoint.msp_id)
+        self._channel = rpc.Channel(endpoint.address, tls)
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        await self._channel.close()
+
+    async def _process(self, signed_proposal: bytes) -> Answer:
+        try:
+            reply = await self._channel.unary(PROCESS_PROPOSAL, signed_proposal, ENDORSEMENT_TIMEOUT_S)
+            response = proposal_response_pb2.ProposalResponse.FromString(reply)
+        except RpcError as error:
+            return Answer(judge_rpc_error(error))
+        except DecodeError:
+            return Answer(Verdict(StatusCode.UNAVAILABLE, "the answer is no ProposalResponse", retry=True, remove=True))
+        return Answer(judge_response(response), response)
+
+
+class GatewayPeers:
+    """All peers a gateway knows, its own first.
+
+    Args:
+        local: this peer.
+        others: the other organizations' peers.
+    """
+
+    def __init__(self, local: LocalPeer, others: Sequence[RemotePeer]) -> None:
+        self.local = local
+        self._all: tuple[GatewayPeer, ...] = (local, *others)
+
+    def of(self, msp_ids: Sequence[str]) -> list[GatewayPeer]:
+        """Return the peers of these organizations."""
+        return [peer for peer in self.in_order() if peer.msp_id in msp_ids]
+
+    def in_order(self) -> list[GatewayPeer]:
+        """Return all peers: the own one, then the others, those that failed a moment ago last."""
+        return sorted(self._all, key=lambda peer: peer.left_out)
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        await asyncio.gather(*(peer.close() for peer in self._all))

@@ -1,0 +1,175 @@
+"""Which peers must endorse, told from the policies before anyone is asked.
+
+Each peer stands for its organization with the role of a peer; the policies are those that validation will apply,
+evaluated over sets of such stand-ins: the smallest set that satisfies them all is asked. What validation decides rests
+on the real endorsements alone.
+
+Source: Fabric discovery/endorsement/endorsement.go (layouts), internal/pkg/gateway/endorsement.go (plan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol, TypeVar, cast
+
+from fabric_protos.common import configtx_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
+from fabric_protos.peer import proposal_response_pb2
+
+from network.channel_config import ChannelConfig
+from network.config_update import ROOT
+from network.errors import IdentityError, PolicyError
+from network.msp import MspManager
+from network.policy import Policy, PolicyTree
+from node.peer.endorsement_policy import EndorsementPolicies, implicit_collection_owner
+from node.peer.lifecycle import Definition
+
+T_Peer = TypeVar("T_Peer", bound="Endorsing")
+
+_ROLES = (msp_principal_pb2.MSPRole.MEMBER, msp_principal_pb2.MSPRole.PEER)
+
+
+class Endorsing(Protocol):
+    """A peer, as far as a plan goes."""
+
+    @property
+    def msp_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """All policies that one transaction's endorsements must satisfy.
+
+    Args:
+        application: serialized ``ApplicationPolicy`` of chaincodes and collections.
+        keys: serialized ``SignaturePolicyEnvelope`` of keys.
+        owners: organizations whose implicit collections were written.
+        lifecycle: whether chaincode definitions were written.
+    """
+
+    application: frozenset[bytes] = frozenset()
+    keys: frozenset[bytes] = frozenset()
+    owners: frozenset[str] = frozenset()
+    lifecycle: bool = False
+
+
+def requirement_of(
+    interest: proposal_response_pb2.ChaincodeInterest, definitions: Mapping[str, Definition]
+) -> Requirement:
+    """Return the policies that stand behind what a simulation touched.
+
+    Args:
+        interest: from the first endorser's answer.
+        definitions: committed definitions of all chaincodes in it.
+    """
+    application: set[bytes] = set()
+    keys: set[bytes] = set()
+    owners: set[str] = set()
+    for call in interest.chaincodes:
+        definition = definitions[call.name]
+        keys.update(policy.SerializeToString() for policy in call.key_policies)
+        if not call.collection_names and not call.disregard_namespace_policy:
+            application.add(definition.endorsement_policy)
+        collections = definition.static_collections()
+        for name in call.collection_names:
+            if owner := implicit_collection_owner(name):
+                owners.add(owner)
+            elif name in collections and collections[name].HasField("endorsement_policy"):
+                application.add(collections[name].endorsement_policy.SerializeToString())
+            else:
+                application.add(definition.endorsement_policy)
+    return Requirement(frozenset(application), frozenset(keys), frozenset(owners))
+
+
+class Planner:
+    """Plans under one configuration of the channel."""
+
+    def __init__(self, config: ChannelConfig) -> None:
+        self.sequence = config.sequence
+        """Sequence of the configuration; a later one needs another planner."""
+        stand_in: Any = _StandInConfig(config)
+        self._policies = EndorsementPolicies(stand_in)
+        self._known: dict[tuple[Requirement, tuple[str, ...]], bool] = {}
+
+    def satisfied(self, requirement: Requirement, peers: Iterable[Endorsing]) -> bool:
+        """Say whether endorsements of these peers would satisfy every policy."""
+        msp_ids = tuple(sorted(peer.msp_id for peer in peers))
+        known = self._known.get((requirement, msp_ids))
+        if known is None:
+            known = self._known[requirement, msp_ids] = self._evaluate(requirement, msp_ids)
+        return known
+
+    def smallest(
+        self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[T_Peer]
+    ) -> tuple[T_Peer, ...] | None:
+        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do."""
+        for size in range(len(others) + 1):
+            for chosen in combinations(others, size):
+                if self.satisfied(requirement, (*have, *chosen)):
+                    return chosen
+        return None
+
+    def _evaluate(self, requirement: Requirement, msp_ids: Sequence[str]) -> bool:
+        # Two peers of one organization are two signers.
+        members: Any = [_StandIn(msp_id, (msp_id, bytes([number]))) for number, msp_id in enumerate(msp_ids)]
+        try:
+            for policy in requirement.application:
+                self._policies.check_application(policy, members)
+            for policy in requirement.keys:
+                self._policies.check_key(policy, members)
+            for owner in requirement.owners:
+                self._policies.check_implicit_collection(owner, members)
+            if requirement.lifecycle:
+                self._policies.check_lifecycle(members)
+        except PolicyError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _StandIn:
+    """Some peer of an organization, where an identity is asked for."""
+
+    msp_id: str
+    identifier: tuple[str, bytes]
+
+
+class _StandInMsps:
+    """Says of stand-ins which principals a peer of their organization satisfies."""
+
+    def satisfies_principal(self, identity: _StandIn, principal: msp_principal_pb2.MSPPrincipal) -> None:
+        if _organization(principal) != identity.msp_id:
+            raise IdentityError(f"a peer of {identity.msp_id} does not satisfy the principal")
+
+
+class _StandInConfig:
+    """A channel configuration whose policies ask stand-ins."""
+
+    def __init__(self, config: ChannelConfig) -> None:
+        self.channel_id = config.channel_id
+        self.envelope = config.envelope
+        self.application_msp_ids = config.application_msp_ids
+        self.msps = cast(MspManager, _StandInMsps())
+        group = configtx_pb2.ConfigEnvelope.FromString(config.envelope).config.channel_group
+        self._tree = PolicyTree(ROOT, group, self.msps)
+
+    def policy(self, path: str) -> Policy:
+        policy = self._tree.find(path)
+        if policy is None:
+            raise PolicyError(f"channel {self.channel_id} has no policy {path!r}")
+        return policy
+
+
+def _organization(principal: msp_principal_pb2.MSPPrincipal) -> str:
+    """Return the organization whose peers satisfy a principal; empty for none that could be told."""
+    kind = principal.principal_classification
+    if kind == msp_principal_pb2.MSPPrincipal.ROLE:
+        role = msp_principal_pb2.MSPRole.FromString(principal.principal)
+        return str(role.msp_identifier) if role.role in _ROLES else ""
+    if kind == msp_principal_pb2.MSPPrincipal.ORGANIZATION_UNIT:
+        return str(msp_principal_pb2.OrganizationUnit.FromString(principal.principal).msp_identifier)
+    if kind == msp_principal_pb2.MSPPrincipal.IDENTITY:
+        return str(identities_pb2.SerializedIdentity.FromString(principal.principal).mspid)
+    return ""
