@@ -120,9 +120,14 @@ class Writer:
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
 
+    @property
+    def connected(self) -> bool:
+        """Whether both connections stand, as far as is known."""
+        return not any(c is None or c.closed for c in (self._connection, self._lookup))
+
     def ensure_connected(self) -> None:
-        """Connect again if the connection was lost; see ``reconnect`` for what it raises."""
-        if self._connection is None or self._connection.closed:
+        """Connect again if a connection was lost; see ``reconnect`` for what it raises."""
+        if not self.connected:
             self.reconnect()
 
     def post(self, entries: Sequence[NewEntry]) -> list[EntryResult]:

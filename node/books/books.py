@@ -67,7 +67,13 @@ class Books:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._readers, self._writer.open)
         self._pool = ConnectionPool(
-            self._url, min_size=1, max_size=READERS, kwargs={"autocommit": True}, timeout=READ_TIMEOUT_S, open=False
+            self._url,
+            min_size=1,
+            max_size=READERS,
+            kwargs={"autocommit": True},
+            timeout=READ_TIMEOUT_S,
+            check=ConnectionPool.check_connection,
+            open=False,
         )
         await loop.run_in_executor(self._readers, self._pool.open)
         await self._collector.start()
@@ -81,11 +87,10 @@ class Books:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
         await self._collector.stop()
-        loop = asyncio.get_running_loop()
         if self._pool is not None:
-            await loop.run_in_executor(self._readers, self._pool.close)
-        await loop.run_in_executor(self._readers, self._writer.close)
-        self._readers.shutdown()
+            await asyncio.to_thread(self._pool.close)
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._readers.shutdown)
 
     @property
     def fenced(self) -> bool:

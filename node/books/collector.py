@@ -213,32 +213,33 @@ class Collector:
     async def _recover(self, jobs: Sequence[_Post], error: Exception) -> None:
         """Post again after a lost connection, or apart when the batch as a whole was refused."""
         _log.warning("books_batch_failed", entries=sum(len(job.entries) for job in jobs), error=type(error).__name__)
-        try:
-            await self._reconnect()
-        except FencedError as fenced:
-            self._fence(fenced, jobs)
-            return
-        except BooksUnavailableError as lost:
-            for job in jobs:
-                _fail(job, lost)
-            return
+        reachable = True
         for job in jobs:
-            try:
-                _answer([job], await self._in(self._committing, self._writer.post, job.entries))
-            except FencedError as fenced:
-                self._fence(fenced, jobs)
-            except Exception as own:  # noqa: BLE001 - as above
-                _fail(job, own)
+            if self._fenced is not None:
+                _fail(job, self._fenced)
+            elif reachable:
+                reachable = await self._post_alone(job)
+            else:
+                _fail(job, BooksUnavailableError("the database does not answer"))
 
-    async def _reconnect(self) -> None:
+    async def _post_alone(self, job: _Post) -> bool:
+        """Post one caller's entries, over a new connection where needed; return whether the database can be reached."""
         for attempt in range(RECONNECT_TRIES):
             try:
-                await self._in(self._committing, self._writer.reconnect)
-                return
-            except BooksUnavailableError:
-                if attempt == RECONNECT_TRIES - 1:
-                    raise
-                await asyncio.sleep(RECONNECT_PAUSE_S)
+                await self._in(self._committing, self._writer.ensure_connected)
+                _answer([job], await self._in(self._committing, self._writer.post, job.entries))
+            except FencedError as fenced:
+                self._fence(fenced, [job])
+            except BooksUnavailableError as error:
+                if self._writer.connected or attempt == RECONNECT_TRIES - 1:
+                    _fail(job, error)
+                    return self._writer.connected
+                await asyncio.sleep(RECONNECT_PAUSE_S if attempt else 0)
+                continue
+            except Exception as own:  # noqa: BLE001 - this caller's fault, or a fault of ours that he must hear of
+                _fail(job, own)
+            return True
+        return False
 
     async def _run_command(self, command: _Command[Any]) -> None:
         try:
