@@ -1,0 +1,220 @@
+"""A bank and a regulator with real databases, real books and the whole audit trail, on an in-memory channel."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import psycopg
+from google.protobuf.message import Message
+from nacl.signing import SigningKey
+
+from ledger.account import AccountFacts, Side
+from ledger.balances import open_account
+from ledger.journal import AcceptedEntry, Decision, NewEntry, Outcome, transfer
+from ledger.posting import Writer
+from ledger.schema import migrate as migrate_ledger
+from network.merkle import leaf_hash, root
+from network.rpc import Call, Channel, Server
+from node.access import Members
+from node.anchor.database import migrate as migrate_log
+from node.audit.audit_service import AuditService
+from node.audit.member_node import SERVICE, MemberNode
+from node.audit.trail import AuditTrail, TrailKeys
+from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
+
+R = TypeVar("R", bound=Message)
+WRITER_KEY = SigningKey(bytes(31) + b"\x09")
+
+
+class RecordedDecisions:
+    """Approves all but round thousands, and remembers the record of each decision."""
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes] = {}
+        self.entries: list[tuple[bytes, Outcome, bytes]] = []
+
+    def decide(
+        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
+    ) -> list[Decision]:
+        decisions = []
+        for entry in entries:
+            manual = entry.postings[0].amount % 1000 == 0
+            outcome = Outcome.REQUIRES_MANUAL_REVIEW if manual else Outcome.AUTOMATED_APPROVAL
+            number, record = os.urandom(16), os.urandom(32) + outcome.text.encode()
+            self.records[number] = record
+            decisions.append(Decision(number, outcome, leaf_hash(record)))
+        return decisions
+
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+        self.entries += [(item.decision.id, item.decision.outcome, item.decision.leaf) for item in accepted]
+
+    def decision_record(self, decision_id: bytes) -> bytes | None:
+        return self.records.get(decision_id)
+
+    def build_epoch(self, number: int, from_seq: int, to_seq: int) -> dict[str, Any]:
+        covered = self.entries[from_seq - 1 : to_seq]
+        flags = [number.hex() for number, outcome, _ in covered if outcome is Outcome.REQUIRES_MANUAL_REVIEW]
+        return {
+            "epoch": number,
+            "from_seq": from_seq,
+            "to_seq": to_seq,
+            "root": base64.b64encode(root([leaf for _, _, leaf in covered])).decode(),
+            "counts": {"automated_approval": len(covered) - len(flags), "requires_manual_review": len(flags)},
+            "rules_hash": "22" * 32,
+            "flags": flags,
+        }
+
+
+def open_books(url: str, decider: RecordedDecisions) -> Writer:
+    """Make the schemas, open two accounts and return the books' writer."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        migrate_ledger(connection)
+    writer = Writer(
+        url, sign=lambda digest: WRITER_KEY.sign(digest).signature, decider=decider, now=lambda: datetime.now(UTC)
+    )
+    writer.open()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for reference in ("cash", "alice"):
+            open_account(connection, reference, "EUR", Side.DEBIT, floor=None, now=datetime.now(UTC))
+    return writer
+
+
+def post(writer: Writer, *amounts: int) -> list[int]:
+    """Post one batch of transfers; return their numbers."""
+    entries = [transfer(uuid.uuid4(), "cash", "alice", amount) for amount in amounts]
+    return [result.seq or 0 for result in writer.post(entries)]
+
+
+class Handlers:
+    """Collects a service's handlers as a server does."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Any] = {}
+
+    def unary(self, path: str, handler: Any) -> None:
+        self.of[path] = handler
+
+    def server_stream(self, path: str, handler: Any) -> None:
+        self.of[path] = handler
+
+
+class DirectChannel:
+    """Calls a service's handlers as the transport would, showing the caller's certificate; ``bend`` changes replies."""
+
+    def __init__(self, handlers: Handlers, certificate: bytes | None) -> None:
+        self._handlers = handlers
+        self._certificate = certificate
+        self.bend: Callable[[str, bytes], bytes] = lambda path, reply: reply
+
+    async def unary(self, path: str, request: bytes, timeout_s: float) -> bytes:
+        reply: bytes = await self._handlers.of[path](request, Call(path, None, self._certificate, "test"))
+        return self.bend(path, reply)
+
+    async def server_stream(self, path: str, request: bytes, timeout_s: float | None) -> AsyncIterator[bytes]:
+        async for reply in self._handlers.of[path](request, Call(path, None, self._certificate, "test")):
+            yield self.bend(path, reply)
+
+
+def tls_certificate(material: Material, msp_id: str) -> bytes:
+    """Return the TLS certificate an organization's node shows."""
+    folder = material.root / "peerOrganizations" / DOMAINS[msp_id] / "users" / f"Node@{DOMAINS[msp_id]}" / "tls"
+    return (folder / "client.crt").read_bytes()
+
+
+def members_of(material: Material, own: str) -> Members:
+    """Return who may call a node."""
+    roots = {}
+    for msp_id in (BANK, PARTNER, REGULATOR):
+        folder = material.root / "peerOrganizations" / DOMAINS[msp_id] / "tlsca"
+        roots[msp_id] = [path.read_bytes() for path in folder.glob("*-cert.pem")]
+    return Members(own, roots)
+
+
+@dataclass
+class World:
+    """A channel, a bank with books, and a regulator."""
+
+    consortium: ConsortiumInMemory
+    writer: Writer
+    decisions: RecordedDecisions
+    bank_url: str
+    bank: AuditTrail
+    regulator: AuditTrail
+    bank_handlers: Handlers
+    regulator_handlers: Handlers
+    line: DirectChannel
+    """The regulator's connection to the bank's node."""
+
+    async def call(self, handlers: Handlers, caller: str, method: str, request: Message, reply_type: type[R]) -> R:
+        """Call a node's audit service as a program of ``caller``."""
+        channel = DirectChannel(handlers, tls_certificate(self.consortium.material, caller))
+        return reply_type.FromString(await channel.unary(f"/{SERVICE}/{method}", request.SerializeToString(), 5))
+
+    async def settle(self) -> None:
+        """Seal, anchor, index, mirror and cosign everything posted so far."""
+        await self.bank.anchorer.anchor()
+        await self.index()
+        failed = await self.regulator.attester.attest()
+        assert failed == [], failed
+        await self.index()
+
+    async def index(self) -> None:
+        """Bring both indexes up to the newest block."""
+        tip = len(self.consortium.blocks) - 1
+        for trail in (self.bank, self.regulator):
+            await trail.indexer.follow(stop=tip)
+
+
+@asynccontextmanager
+async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator_url: str) -> AsyncIterator[World]:
+    """Yield a world whose parts a test moves step by step; nothing runs in the background."""
+    decisions = RecordedDecisions()
+    with psycopg.connect(regulator_url, autocommit=True) as connection:
+        migrate_log(connection)
+    with psycopg.connect(bank_url, autocommit=True) as connection:
+        migrate_log(connection)
+    writer = open_books(bank_url, decisions)
+    handlers = {BANK: Handlers(), REGULATOR: Handlers()}
+    line = DirectChannel(handlers[BANK], tls_certificate(consortium.material, REGULATOR))
+    bank = AuditTrail(
+        BANK,
+        CHANNEL,
+        database_url=bank_url,
+        genesis_hash=consortium.genesis_hash,
+        keys=TrailKeys(SigningKey(bytes(31) + b"\x01"), SigningKey(bytes(31) + b"\x02"), bytes(WRITER_KEY.verify_key)),
+        peer=consortium.gateway(BANK),
+        reviewer=consortium.gateway(BANK, "Reviewer"),
+        members={},
+        epochs=decisions,
+        decisions=decisions,
+    )
+    regulator = AuditTrail(
+        REGULATOR,
+        CHANNEL,
+        database_url=regulator_url,
+        genesis_hash=consortium.genesis_hash,
+        keys=TrailKeys(SigningKey(bytes(31) + b"\x03"), SigningKey(bytes(31) + b"\x04"), None),
+        peer=consortium.gateway(REGULATOR),
+        reviewer=consortium.gateway(REGULATOR, "Reviewer"),
+        members={BANK: MemberNode(cast(Channel, line))},
+    )
+    for trail in (bank, regulator):
+        service = AuditService(trail, members_of(consortium.material, trail.msp_id))
+        service.register(cast(Server, handlers[trail.msp_id]))
+        await asyncio.to_thread(trail.open)
+    try:
+        await bank.anchorer.register()
+        await regulator.anchorer.register()
+        yield World(consortium, writer, decisions, bank_url, bank, regulator, handlers[BANK], handlers[REGULATOR], line)
+    finally:
+        writer.close()
+        for trail in (bank, regulator):
+            await trail.stop()
