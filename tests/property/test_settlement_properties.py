@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,15 +30,17 @@ from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash
 
 BEGAN = 1_000
+BOOKS_CALLS = ("find_account", "place_hold", "release_hold", "post", "post", "post")
+LINE_CALLS = ("PrepareSettlement", "CompleteSettlement", "CompleteSettlement", "AbortSettlement")
 FINAL = {"completed", "returned", "aborted", "expired"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: at the n-th passage of a hook of one bank."""
+    """One fault: before or after the n-th time that one bank makes one kind of call."""
 
     bank: int
-    place: str
+    call: str
     when: str
     number: int
     kind: str
@@ -52,17 +55,19 @@ class Order:
     late: bool
 
 
-faults = st.builds(
-    Fault,
-    bank=st.integers(0, 1),
-    place=st.sampled_from(["books", "line"]),
-    when=st.sampled_from(["before", "after"]),
-    number=st.integers(1, 14),
-    kind=st.sampled_from(["crash", "silence", "freeze"]),
-)
 orders = st.builds(
     Order, sender=st.integers(0, 1), amount=st.integers(1, 700), late=st.sampled_from([False, False, True])
 )
+
+
+def _fault(chance: random.Random) -> Fault:
+    return Fault(
+        bank=chance.randrange(2),
+        call=chance.choice([*BOOKS_CALLS, *LINE_CALLS]),
+        when=chance.choice(["before", "after"]),
+        number=chance.randint(1, 3),
+        kind=chance.choice(["crash", "silence", "freeze"]),
+    )
 
 
 @dataclass
@@ -78,16 +83,16 @@ class Story:
     def arm(self) -> None:
         """Put the hooks into both banks as they run now."""
         for number, bank in enumerate(self.banks):
-            for place, target in (("books", bank.books), ("line", bank.line)):
+            for target in (bank.books, bank.line):
                 for when in ("before", "after"):
-                    setattr(target, when, self._hook(number, place, when))
+                    setattr(target, when, self._hook(number, when))
 
-    def _hook(self, bank: int, place: str, when: str) -> Callable[[str], None]:
-        def hook(name: str) -> None:
-            self.passages[bank, place, when] += 1
-            passage = Fault(bank, place, when, self.passages[bank, place, when], "")
+    def _hook(self, bank: int, when: str) -> Callable[[str], None]:
+        def hook(call: str) -> None:
+            self.passages[bank, call, when] += 1
+            number = self.passages[bank, call, when]
             for fault in self.faults:
-                if (fault.bank, fault.place, fault.when, fault.number) == (bank, place, when, passage.number):
+                if (fault.bank, fault.call, fault.when, fault.number) == (bank, call, when, number):
                     self._happen(fault)
 
         return hook
@@ -98,7 +103,7 @@ class Story:
             raise Crash
         if fault.kind == "freeze":
             self._freeze(1 - fault.bank)
-        elif fault.place == "books":
+        elif fault.call in BOOKS_CALLS:
             raise BooksUnavailableError("silence")
         else:
             raise RpcError(StatusCode.UNAVAILABLE, "silence")
@@ -123,9 +128,12 @@ def urls(postgres_cluster: PostgresCluster) -> Iterator[tuple[str, str]]:
     yield postgres_cluster.create_database("property_here"), postgres_cluster.create_database("property_there")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ordered=st.lists(orders, min_size=1, max_size=4), failing=st.lists(faults, max_size=6))
-def test_money_is_conserved_whatever_fails(urls: tuple[str, str], ordered: list[Order], failing: list[Fault]) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ordered=st.lists(orders, min_size=2, max_size=4), seed=st.integers(0, 2**32))
+def test_money_is_conserved_whatever_fails(urls: tuple[str, str], ordered: list[Order], seed: int) -> None:
+    # A seed rather than a list: lists are drawn short, and short schedules of faults rarely hit anything.
+    chance = random.Random(seed)
+    failing = [_fault(chance) for _ in range(chance.randrange(10))]
     asyncio.run(_play(urls, ordered, failing))
 
 
