@@ -55,11 +55,14 @@ def verify_hashes(block: common_pb2.Block, previous_header_hash: bytes) -> None:
     """Check a block's place in the chain and its own data hash.
 
     Raises:
-        BlockError: header missing, previous hash or data hash differs.
+        BlockError: header missing, number 0 not at the start, previous hash or data hash differs.
     """
     if not block.HasField("header"):
         raise BlockError("block: header is missing")
     header = block.header
+    # Without this, a block numbered 0 could follow any other, and go unsigned.
+    if (header.number == 0) != (not previous_header_hash):
+        raise BlockError(f"block {header.number}: only block 0 has none before it, and it has none")
     if header.previous_hash != previous_header_hash:
         raise BlockError(
             f"block {header.number}: previous_hash is {header.previous_hash.hex()}, "

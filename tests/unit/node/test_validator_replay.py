@@ -214,6 +214,20 @@ def test_block_that_breaks_the_chain_is_refused(network: str) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+def test_unsigned_block_that_calls_itself_the_first_is_refused_anywhere_else(network: str) -> None:
+    replay = replayed(network, WRITE)
+    forged = captured(network).block(WRITE)
+    forged.header.number = 0
+    forged.ClearField("metadata")
+    with pytest.raises(BlockError, match="only block 0"):
+        verify_block(forged, replay.header_hash, replay.config)
+    orphan = captured(network).block(WRITE)
+    orphan.header.previous_hash = b""
+    with pytest.raises(BlockError, match="only block 0"):
+        verify_block(orphan, b"", replay.config)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 def test_block_with_a_changed_number_is_refused(network: str) -> None:
     replay = replayed(network, WRITE)
     block = captured(network).block(WRITE)
