@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from node.peer.block_store import BlockStore, lock_channel, open_channel
 from node.peer.block_writer import ValidatedBlock, write_block
-from node.peer.database import Connection, connect, fetch, migrate
+from node.peer.database import Connection, connect, fetch
 from node.peer.private_data import PrivateData
 from node.peer.state import NeededState, StateSnapshot
 from node.peer.world_state import WorldState
@@ -24,13 +24,12 @@ class ChannelTables:
         self._expire = True
 
     def prepare(self) -> None:
-        """Bring the tables up to date, find the channel and become its only committer.
+        """Find the channel in the tables and become its only committer.
 
         Raises:
             StoreError: the database refuses.
             ChannelLockedError: another process commits this channel to this database.
         """
-        migrate(self._url)
         self.channel_no = open_channel(self.connection, self.channel_id)
         lock_channel(self.connection, self.channel_no, self.channel_id)
         self._expire = bool(fetch(self.connection, "any_expiry", (self.channel_no,))[0][0])

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.types.numeric import Int8BinaryDumper
 
-from ledger.migrate import MigrationError, apply_migrations
+from ledger.migrate import apply_migrations
 from node.peer.errors import StoreError
 
 KEY_BYTES_MAX = 1024
@@ -52,17 +52,9 @@ def connect(url: str) -> Connection:
     return connection
 
 
-def migrate(url: str) -> None:
-    """Bring schema ``channel`` up to date.
-
-    Raises:
-        StoreError: the server does not answer, or refuses.
-    """
-    try:
-        with psycopg.connect(url) as connection:
-            apply_migrations(connection, "channel", files("node.peer") / "sql" / "migrations")
-    except (psycopg.Error, MigrationError) as error:
-        raise StoreError(f"the channel's tables could not be brought up to date: {error}") from error
+def migrate(connection: psycopg.Connection) -> None:
+    """Bring schema ``channel`` up to date; the owner of the database does this before a peer starts."""
+    apply_migrations(connection, "channel", files("node.peer") / "sql" / "migrations")
 
 
 @cache

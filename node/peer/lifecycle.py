@@ -26,6 +26,7 @@ from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2, lifecycle_pb2
 from google.protobuf.message import DecodeError
 
+from network.policy import parse_signature_policy
 from node.peer.chaincode_definition import LEGACY_LIFECYCLE, LIFECYCLE
 from node.peer.endorsement_policy import IMPLICIT_COLLECTION_PREFIX
 from node.peer.errors import ChaincodeError, StateError
@@ -91,6 +92,22 @@ class Definition:
         """Return all fields as they stand in the world state."""
         return {"Sequence": db_pb2.StateData(Int64=self.sequence).SerializeToString()} | self.parameters()
 
+    def commit_arguments(self) -> bytes:
+        """Return the argument of ``CommitChaincodeDefinition`` for this definition."""
+        arguments = lifecycle_pb2.CommitChaincodeDefinitionArgs(
+            sequence=self.sequence,
+            name=self.name,
+            version=self.version,
+            endorsement_plugin=self.endorsement_plugin,
+            validation_plugin=self.validation_plugin,
+            validation_parameter=self.endorsement_policy,
+            init_required=self.init_required,
+        )
+        if self.collections:
+            arguments.collections.ParseFromString(self.collections)
+        serialized: bytes = arguments.SerializeToString()
+        return serialized
+
     def static_collections(self) -> dict[str, collection_pb2.StaticCollectionConfig]:
         """Return the private collections by name."""
         package = collection_pb2.CollectionConfigPackage.FromString(self.collections)
@@ -104,6 +121,23 @@ class SystemResponse:
     status: int
     message: str = ""
     payload: bytes = b""
+
+
+def approved_definition(name: str, version: str, sequence: int, policy: str = "") -> Definition:
+    """Return a definition without private collections, as a configuration file gives it.
+
+    Args:
+        name: chaincode.
+        version: label of the code.
+        sequence: number of the definition.
+        policy: endorsement policy as text, ``OutOf(2, 'A.peer', ...)``; '' for the channel's default.
+    Raises:
+        PolicyError: the policy cannot be understood.
+    """
+    if not policy:
+        return Definition(name, sequence, version)
+    application = policies_pb2.ApplicationPolicy(signature_policy=parse_signature_policy(policy))
+    return Definition(name, sequence, version, endorsement_policy=application.SerializeToString())
 
 
 def metadata_key(chaincode: str) -> str:

@@ -19,7 +19,7 @@ from network.block import parse_block, recorded_commit_hash, transactions_filter
 from network.envelope import parse_transaction
 from node.peer.block_store import BlockStore, Tip
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
-from node.peer.database import connect
+from node.peer.database import connect, migrate
 from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
 from tests.support.shared_data import shared_data
@@ -74,6 +74,8 @@ class Outcome:
 
 @asynccontextmanager
 async def committing(capture: Capture, url: str) -> AsyncIterator[tuple[Committer, Outcome, Tip]]:
+    with psycopg.connect(url) as owner:
+        migrate(owner)
     outcome = Outcome()
     settings = CommitterSettings(url, "anchors", capture.genesis, capture.creator, OwnEndorsements())
     committer = Committer(settings, outcome.committed, outcome.stop)

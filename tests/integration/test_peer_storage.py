@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
+import psycopg
 import pytest
 from fabric_protos.common import common_pb2
 
@@ -26,7 +27,8 @@ from node.peer.world_state import WorldState
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    migrate(database_url)
+    with psycopg.connect(database_url) as owner:
+        migrate(owner)
     with connect(database_url) as connection:
         yield connection
 
