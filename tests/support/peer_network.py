@@ -1,0 +1,188 @@
+"""A whole network in one process: an orderer and a peer for each of three organizations, mutual TLS between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from network import rpc
+from network.client import GatewayClient
+from network.genesis import ChannelSpec, genesis_block
+from network.identity import SigningIdentity
+from node.orderer.orderer import Orderer
+from node.peer.database import migrate
+from node.peer.gateway.endorsers import PeerEndpoint
+from node.peer.gateway.orderers import OrdererEndpoint
+from node.peer.lifecycle import Definition, approved_definition
+from node.peer.peer import SERVICE_NAMES, Peer, PeerSettings
+from node.postgres import PostgresCluster, free_port
+from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, ORDERER, PARTNER, REGULATOR, Material
+
+MEMBERS = (BANK, PARTNER, REGULATOR)
+POLICY = "OutOf(2, 'DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"
+CONTRACT = "tests.support.peer_contract:PeerContract"
+
+
+def utc_now() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Member:
+    """One organization's running peer and its server."""
+
+    msp_id: str
+    settings: PeerSettings
+    port: int
+    tls: rpc.ServerTls
+    peer: Peer = field(init=False)
+    server: rpc.Server = field(init=False)
+
+    async def start(self) -> None:
+        """Start peer and server."""
+        self.peer = Peer(self.settings)
+        await self.peer.start()
+        self.server = rpc.Server("127.0.0.1", self.port, self.tls)
+        self.peer.register(self.server)
+        self.server.enable_reflection(SERVICE_NAMES)
+        await self.server.start()
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await self.server.stop(0)
+        await self.peer.stop()
+
+
+class PeerNetwork:
+    """The network while it runs."""
+
+    def __init__(self, material: Material, members: Mapping[str, Member]) -> None:
+        self.material = material
+        self.members = members
+        self._clients: list[rpc.Channel] = []
+
+    def peer(self, msp_id: str = BANK) -> Peer:
+        """Return a member's peer."""
+        return self.members[msp_id].peer
+
+    def channel(self, msp_id: str = BANK) -> rpc.Channel:
+        """Return a new connection to a member's peer, as a client of that member."""
+        channel = rpc.Channel(f"localhost:{self.members[msp_id].port}", client_tls(self.material, msp_id))
+        self._clients.append(channel)
+        return channel
+
+    def client(self, msp_id: str = BANK, signer: SigningIdentity | None = None) -> GatewayClient:
+        """Return a client of a member, connected to its own peer."""
+        return GatewayClient(self.channel(msp_id), signer or self.material.signer(msp_id), CHANNEL)
+
+    async def commit_definition(self, definition: Definition) -> None:
+        """Commit a definition that all members approve, and wait until all have it."""
+        client = self.client()
+        committed = await client.submit("_lifecycle", "CommitChaincodeDefinition", definition.commit_arguments())
+        await self.wait_for_height(committed.block_number + 1)
+
+    async def wait_for_height(self, height: int) -> None:
+        """Wait until every peer has this many blocks."""
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(member.peer.wait_for_height(height) for member in self.members.values()))
+
+    async def close(self) -> None:
+        """Drop the clients' connections."""
+        await asyncio.gather(*(channel.close() for channel in self._clients))
+
+
+def host_tls(material: Material, msp_id: str) -> tuple[bytes, bytes]:
+    """Return certificate and key of an organization's host."""
+    kind = "orderer" if msp_id == ORDERER else "peer"
+    folder = material.root / f"{kind}Organizations" / DOMAINS[msp_id] / f"{kind}s" / f"node.{DOMAINS[msp_id]}" / "tls"
+    return (folder / "server.crt").read_bytes(), (folder / "server.key").read_bytes()
+
+
+def tls_roots(material: Material) -> bytes:
+    """Return all organizations' TLS authorities."""
+    return b"".join(path.read_bytes() for path in sorted(material.root.glob("*/*/tlsca/*-cert.pem")))
+
+
+def client_tls(material: Material, msp_id: str) -> rpc.ClientTls:
+    """Return mutual TLS for whoever dials as an organization."""
+    return rpc.ClientTls(tls_roots(material), *host_tls(material, msp_id))
+
+
+@asynccontextmanager
+async def running_network(
+    material: Material,
+    cluster: PostgresCluster,
+    folder: Path,
+    name: str,
+    *,
+    definitions: tuple[Definition, ...] = (approved_definition("pc", "1.0", 1, POLICY),),
+    contracts: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> AsyncIterator[PeerNetwork]:
+    """Run orderer and peers, commit the definitions, and stop all in the end."""
+    orderer_port = free_port()
+    orderer_org = replace(material.org(ORDERER), orderer_endpoints=(f"127.0.0.1:{orderer_port}",))
+    spec = ChannelSpec(
+        CHANNEL,
+        orderer_orgs=(orderer_org,),
+        application_orgs=tuple(material.org(msp_id) for msp_id in MEMBERS),
+    )
+    genesis = genesis_block(spec).SerializeToString(deterministic=True)
+    (folder / "genesis.block").write_bytes(genesis)
+    orderer = Orderer(folder / "orderer", [folder / "genesis.block"], material.signer(ORDERER, "orderer"), utc_now)
+    ports = {msp_id: free_port() for msp_id in MEMBERS}
+    members = {
+        msp_id: Member(
+            msp_id,
+            replace(
+                PeerSettings(
+                    database_url=_database(cluster, f"{name}_{number}"),
+                    channel_id=CHANNEL,
+                    genesis=genesis,
+                    identity=material.signer(msp_id, "peer"),
+                    address=f"localhost:{ports[msp_id]}",
+                    approved=definitions,
+                    contracts={"pc": CONTRACT} if contracts is None else contracts,
+                    orderers=[OrdererEndpoint(f"localhost:{orderer_port}", ORDERER)],
+                    other_peers=[
+                        PeerEndpoint(f"localhost:{ports[other]}", other) for other in MEMBERS if other != msp_id
+                    ],
+                    client_tls=client_tls(material, msp_id),
+                ),
+                **changes,
+            ),
+            ports[msp_id],
+            rpc.ServerTls(*host_tls(material, msp_id), tls_roots(material)),
+        )
+        for number, msp_id in enumerate(MEMBERS)
+    }
+    async with AsyncExitStack() as stack:
+        await orderer.start()
+        stack.push_async_callback(orderer.stop)
+        server = rpc.Server("127.0.0.1", orderer_port, rpc.ServerTls(*host_tls(material, ORDERER), tls_roots(material)))
+        orderer.register(server)
+        await server.start()
+        stack.push_async_callback(server.stop, 0)
+        for member in members.values():
+            await member.start()
+            stack.push_async_callback(member.stop)
+        network = PeerNetwork(material, members)
+        stack.push_async_callback(network.close)
+        for definition in definitions:
+            await network.commit_definition(definition)
+        yield network
+
+
+def _database(cluster: PostgresCluster, name: str) -> str:
+    url = cluster.create_database(name)
+    with psycopg.connect(url) as owner:
+        migrate(owner)
+    return url
