@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from network.errors import IdentityError, SignatureError
-from network.identity import first_pem_block
+from network.identity import X509_ERRORS, first_pem_block
 from network.signing import to_low_s
 
 Chain = tuple[x509.Certificate, ...]
@@ -110,10 +110,12 @@ class RevocationList:
         """
         try:
             crl = x509.load_der_x509_crl(first_pem_block(data) or data)
+            # Entries are read lazily; a malformed one must not surface later, while a transaction is judged.
+            _ = [entry.serial_number for entry in crl]
             identifier = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
         except x509.ExtensionNotFound:
             return cls(None, crl)
-        except ValueError as error:
+        except X509_ERRORS as error:
             raise IdentityError("revocation_list holds something other than an X.509 revocation list") from error
         return cls(identifier.value.key_identifier or b"", crl)
 
@@ -211,17 +213,11 @@ def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.
 
 
 def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    """Return one extension's value, or None where the certificate has none.
-
-    Raises:
-        IdentityError: the extensions cannot be read.
-    """
+    """Return one extension's value, or None where the certificate has none."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise IdentityError(f"certificate {certificate.serial_number:x} has malformed extensions") from error
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
@@ -283,7 +279,6 @@ def _check_link(certificate: x509.Certificate, at: datetime) -> None:
     """Refuse what no place in a chain permits: outside its validity, or critical extensions nobody here understands."""
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
-    extension_of(certificate, x509.BasicConstraints)
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD_WHEN_CRITICAL:
             raise IdentityError(

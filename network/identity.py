@@ -29,6 +29,16 @@ from google.protobuf.message import DecodeError
 from network.errors import IdentityError, WireError
 from network.signing import PublicKey, sign, verify_as_fabric
 
+X509_ERRORS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises over malformed certificates and revocation lists."""
+
 _PEM = re.compile(
     rb"(?:^|\n)-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(?P<body>.*?)-----END \1-----[ \t]*(?:\r?\n|$)", re.DOTALL
 )
@@ -102,10 +112,7 @@ def public_key_of(certificate: x509.Certificate) -> PublicKey:
     Raises:
         IdentityError: neither ECDSA nor Ed25519.
     """
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise IdentityError("certificate's public key cannot be read; use ECDSA on P-256 or P-384") from error
+    key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey | Ed25519PublicKey):
         raise IdentityError(f"certificate's key is {type(key).__name__}; Fabric identities are ECDSA or Ed25519")
     return key
@@ -122,9 +129,16 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     if der is None:
         raise IdentityError("identity holds no PEM block; its id_bytes must be a PEM certificate")
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
-        raise IdentityError("identity's PEM block is not an X.509 certificate") from error
+        certificate = x509.load_der_x509_certificate(der)
+        # Go reads a certificate whole; here each part is read when asked for, so all are asked for now.
+        _ = certificate.version, certificate.serial_number, certificate.subject, certificate.issuer
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
+        certificate.public_key()
+    except X509_ERRORS as error:
+        raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
+    if certificate.serial_number < 0:
+        raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
+    return certificate
 
 
 def first_pem_block(pem: bytes) -> bytes | None:

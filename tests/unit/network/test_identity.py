@@ -5,6 +5,7 @@ Method: identities issued in memory; PEM text bent in the ways Go's decoder acce
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,47 @@ def test_certificate_with_an_rsa_key_is_refused() -> None:
     signed = certificate.not_valid_before(START).not_valid_after(START).sign(key, hashes.SHA256())
     with pytest.raises(IdentityError, match="RSA"):
         parse_identity(serialize_identity("AMSP", pem(signed)))
+
+
+def _rebuilt(**changes: bytes) -> bytes:
+    """Return the creator of a certificate with bytes replaced by others of the same length."""
+    der = Member("AMSP").identity("client").certificate.public_bytes(serialization.Encoding.DER)
+    for old, new in ((bytes.fromhex(name[1:]), value) for name, value in changes.items()):
+        assert old in der
+        assert len(old) == len(new)
+        der = der.replace(old, new, 1)
+    text = base64.encodebytes(der)
+    return serialize_identity("AMSP", b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_a003020102": bytes.fromhex("a003020107")},  # version
+        {"_06082a8648ce3d030107": bytes.fromhex("06082a8648ce3d030177")},  # curve
+        {"_0603551d13": bytes.fromhex("0603551d0f")},  # basic constraints become a second key usage
+        {"_06035504030c": bytes.fromhex("060355040305")},  # a name that is no text
+    ],
+)
+def test_certificate_with_an_unreadable_part_is_refused_at_once(changes: dict[str, bytes]) -> None:
+    parse_identity(_rebuilt())
+    with pytest.raises(IdentityError, match="can be read"):
+        parse_identity(_rebuilt(**changes))
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_certificate_with_a_negative_serial_number_is_refused() -> None:
+    serial = bytes.fromhex("02147f" + "00" * 19)
+    key = new_key()
+    name = x509.Name([])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(0x7F << 152).not_valid_before(START).not_valid_after(START)
+    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    assert serial in der
+    text = base64.encodebytes(der.replace(serial, b"\x02\x14\x80" + serial[3:], 1))
+    creator = serialize_identity("AMSP", b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n")
+    with pytest.raises(IdentityError, match="negative serial number"):
+        parse_identity(creator)
 
 
 def test_first_pem_block_takes_any_label_skips_what_is_broken_and_reads_headers() -> None:

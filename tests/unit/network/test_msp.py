@@ -470,13 +470,6 @@ def test_authority_with_name_constraints_is_refused_as_beyond_this_node() -> Non
         Member("AMSP", Authority(certificate, own.key)).msp()
 
 
-def test_extension_of_unreadable_extensions_is_an_identity_error() -> None:
-    bad = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.19"), b"\x01")
-    certificate = parse_identity(leaf(A.authority, bad)).certificate
-    with pytest.raises(IdentityError, match="malformed extensions"):
-        extension_of(certificate, x509.BasicConstraints)
-
-
 def _authority_without(extension: type[x509.ExtensionType], replacement: x509.ExtensionType | None = None) -> Authority:
     """Return A's authority issued again with one extension left out or replaced."""
     template, key = A.authority.certificate, A.authority.key
