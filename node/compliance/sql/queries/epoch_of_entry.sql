@@ -1,0 +1,3 @@
+SELECT epoch.number
+FROM compliance.epoch
+WHERE epoch.from_seq <= %(seq)s AND epoch.to_seq >= %(seq)s

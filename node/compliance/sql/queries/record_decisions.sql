@@ -1,0 +1,1 @@
+SELECT compliance.record_decisions(%s, %s, %s, %s, %s, %s, %s, %s, %s)
