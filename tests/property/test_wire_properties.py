@@ -135,6 +135,7 @@ def test_any_changed_bit_of_a_captured_block_is_refused_or_changes_nothing_signe
         verify_block(block, PREVIOUS, REPLAY.config)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # cryptography remarks on damaged names that it still reads
 @given(st.data())
 def test_any_changed_bit_of_a_captured_transaction_makes_it_invalid(data: st.DataObject) -> None:
     block = captured("bft").block(BLOCK)
