@@ -222,7 +222,9 @@ class Msp:
         authorities = Authorities.of(roots, intermediates)
         for certificate in (*roots, *intermediates):
             check_authority(certificate)
-            unique_chain(certificate, authorities)
+            chain = unique_chain(certificate, authorities)
+            if len(chain) > 1:
+                self._check_not_revoked(chain)
 
     def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
         return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))

@@ -298,6 +298,15 @@ def test_revoked_intermediate_makes_the_configuration_unusable() -> None:
         Msp.from_config(A.config(certifier=b"", intermediate_certs=[pem(below.certificate)], revocation_list=[crl]))
 
 
+def test_revoked_tls_intermediate_makes_the_configuration_unusable() -> None:
+    below = intermediate(A.authority)
+    tls = {"tls_root_certs": [pem(A.authority.certificate)], "tls_intermediate_certs": [pem(below.certificate)]}
+    msp = A.msp(**tls)
+    assert (msp.tls_roots, msp.tls_intermediates) == ((pem(A.authority.certificate),), (pem(below.certificate),))
+    with pytest.raises(ConfigError, match="revoked"):
+        A.msp(**tls, revocation_list=[A.crl(below.certificate)])
+
+
 def test_rsa_authority_may_issue_and_revoke_ecdsa_identities() -> None:
     key = rsa.generate_private_key(65537, 2048)
     template = A.authority.certificate
