@@ -34,8 +34,8 @@ STATES = ("posted", "sealed", "anchored", "attested")
 class DecisionSource(Protocol):
     """Compliance decisions as their leaves in an epoch commit to them. Calls block."""
 
-    def decision_record(self, decision_id: bytes) -> bytes | None:
-        """Return the leaf data (salt and record) of a decision; None where it is not known."""
+    def decision_record(self, seq: int) -> bytes | None:
+        """Return the leaf data (salt and record) of an entry's decision; None where it is not known."""
         ...
 
 
@@ -171,7 +171,7 @@ class ProofBuilder:
     def _decision(self, disclosure: Disclosure) -> DecisionEvidence | None:
         if self._decisions is None:
             return None
-        record = self._decisions.decision_record(disclosure.decision_id)
+        record = self._decisions.decision_record(disclosure.seq)
         epoch = self._index.epoch_covering(self._msp_id, disclosure.seq)
         if record is None or epoch is None or epoch.from_seq is None or epoch.to_seq is None:
             return None

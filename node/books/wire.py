@@ -114,6 +114,7 @@ def account_message(account: Account) -> pb.Account:
         floor_minor="" if account.floor is None else str(account.floor),
         status=account.status,
         entry_count=account.posting_count,
+        scale=account.facts.asset.scale,
     )
 
 

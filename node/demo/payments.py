@@ -77,8 +77,8 @@ async def make_payments(demo: Demo) -> None:
 
         key = str(uuid.uuid4())
         inside = {
-            "from_account": ada.account,
-            "to_account": bob.account,
+            "debtor_account": ada.account,
+            "creditor_account": bob.account,
             "asset": ASSET,
             "amount_minor": str(INSIDE_MINOR),
         }
@@ -90,9 +90,9 @@ async def make_payments(demo: Demo) -> None:
             first["transfer_id"] == again["transfer_id"] and await bob.balance_minor() == INSIDE_MINOR,
         )
         across = {
-            "from_account": ada.account,
-            "to_account": eve.account,
-            "to_organization": demo.partner.msp_id,
+            "debtor_account": ada.account,
+            "creditor_account": eve.account,
+            "creditor_bank": demo.partner.msp_id,
             "asset": ASSET,
             "amount_minor": str(ACROSS_MINOR),
         }
@@ -119,7 +119,7 @@ async def wait_until_done(customer: Customer, transfer_id: str) -> str:
         answer = await customer.get(f"/transfers/{transfer_id}")
         answer.raise_for_status()
         state = answer.json()["state"]
-        if state in {"completed", "returned", "aborted", "expired", "refused"}:
+        if state in {"posted", "completed", "returned", "aborted", "expired", "refused"}:
             break
         await asyncio.sleep(0.1)
     return state

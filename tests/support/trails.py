@@ -56,8 +56,8 @@ class RecordedDecisions:
     def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
         self.entries += [(item.decision.id, item.decision.outcome, item.decision.leaf) for item in accepted]
 
-    def decision_record(self, decision_id: bytes) -> bytes | None:
-        return self.records.get(decision_id)
+    def decision_record(self, seq: int) -> bytes | None:
+        return self.records.get(self.entries[seq - 1][0])
 
     def build_epoch(self, number: int, from_seq: int, to_seq: int) -> dict[str, Any]:
         covered = self.entries[from_seq - 1 : to_seq]

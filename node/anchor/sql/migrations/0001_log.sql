@@ -82,10 +82,13 @@ DECLARE
     v_role text;
 BEGIN
     FOREACH v_role IN ARRAY ARRAY['dwaybank_application', 'dwaybank_reader'] LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
+        -- Looked for first: an owner who may not create roles finds them made by whoever set the database up.
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+            END;
+        END IF;
     END LOOP;
 END
 $$;

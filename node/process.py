@@ -1,0 +1,221 @@
+"""The node's process: one organization's peer, books, audit trail, compliance and settlement behind one port.
+
+Order of start: schemas · peer and books · the port · what calls other members, or the own peer, through their ports.
+Everything is made here and handed what it needs; nothing else in ``node`` reads settings or the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fabric_protos.common import policies_pb2
+from nacl.signing import SigningKey
+
+from ledger.errors import LedgerError
+from ledger.posting import Writer
+from network.block import header_hash, parse_block
+from network.client import GatewayClient
+from network.identity import SigningIdentity
+from network.policy_dsl import parse_signature_policy
+from network.rpc import Channel, Server
+from node.access import Members
+from node.audit.audit_service import AuditService
+from node.audit.member_node import SERVICE as AUDIT_SERVICE
+from node.audit.member_node import MemberNode
+from node.audit.trail import AuditTrail, TrailKeys
+from node.books.books import Books
+from node.books.ledger_service import SERVICE as LEDGER_SERVICE
+from node.books.ledger_service import LedgerService
+from node.compliance.compliance import Compliance
+from node.config import NodeConfig, load_settings, read_file
+from node.definitions import DefinitionCommitter
+from node.errors import NodeError
+from node.logs import configure_logging
+from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
+from node.partner.partner import PartnerArea
+from node.peer.gateway.endorsers import PeerEndpoint
+from node.peer.gateway.orderers import OrdererEndpoint
+from node.peer.lifecycle import Definition
+from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
+from node.peer.peer import Peer, PeerSettings
+from node.schemas import prepare_schemas
+from node.service import Service, run_process, run_until_stopped
+
+STOP_GRACE_S = 2.0
+WATCH_PAUSE_S = 0.5
+
+
+def utc_now() -> datetime:
+    """The clock of this process."""
+    return datetime.now(UTC)
+
+
+class NodeProcess:
+    """All of a node; a bank keeps books and settles, a regulator only watches and proves."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._database_url = read_file(config.database_url_file).decode().strip()
+        self._genesis = read_file(config.genesis_block)
+        self._tls = config.tls.client()
+        self._members = Members(config.msp_id, config.tls.roots_by_msp())
+        self._server = Server(config.host, config.port, config.tls.server())
+        self._peer = Peer(self._peer_settings(), now=utc_now)
+        self._books: Books | None = None
+        self._running = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start all parts; the port opens when this node can serve."""
+        owner_url = read_file(self._config.owner_database_url_file).decode().strip()
+        await asyncio.to_thread(prepare_schemas, owner_url)
+        await self._start_part(self._peer)
+        self._peer.register(self._server)
+        services = [*PEER_SERVICES, AUDIT_SERVICE]
+        late: list[Service] = []
+        compliance = None
+        if self._config.role == "bank":
+            compliance = Compliance(self._database_url, self._config.rules_file)
+            await self._start_part(compliance)
+        trail = self._audit_trail(compliance)
+        late.append(trail)
+        AuditService(trail, self._members).register(self._server)
+        if compliance is not None:
+            self._books = await self._start_books(compliance)
+            LedgerService(self._books, self._members, trail.entry_state).register(self._server)
+            partners = self._partner_area(self._books)
+            partners.register(self._server)
+            late.append(partners)
+            services += [LEDGER_SERVICE, *PARTNER_SERVICES]
+        if self._config.commits_definitions:
+            late.append(DefinitionCommitter(self._peer, self._own_peer("Node"), self._definitions()))
+        self._server.enable_health()
+        self._server.enable_reflection(services)
+        await self._server.start()
+        self._running.push_async_callback(self._server.stop, STOP_GRACE_S)
+        for part in late:
+            await self._start_part(part)
+
+    async def failed(self) -> None:
+        """Return when a part has ended that this process cannot do without; raises why."""
+        while True:
+            await asyncio.sleep(WATCH_PAUSE_S)
+            if self._peer.stopped is not None:
+                raise self._peer.stopped
+            if self._books is not None and self._books.fenced:
+                raise NodeError("another process took over this organization's books: only one node may write them")
+
+    async def stop(self) -> None:
+        """Stop in reverse order of start."""
+        await self._running.aclose()
+
+    async def _start_part(self, part: Service) -> None:
+        self._running.push_async_callback(part.stop)
+        await part.start()
+
+    async def _start_books(self, compliance: Compliance) -> Books:
+        key = SigningKey(read_file(self._config.writer_key_file))
+        writer = Writer(
+            self._database_url, sign=lambda digest: key.sign(digest).signature, decider=compliance.decider, now=utc_now
+        )
+        books = Books(self._database_url, writer, now=utc_now)
+        await self._start_part(books)
+        return books
+
+    def _peer_settings(self) -> PeerSettings:
+        config = self._config
+        return PeerSettings(
+            database_url=self._database_url,
+            channel_id=config.channel,
+            genesis=self._genesis,
+            identity=SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id),
+            address=config.peers[config.msp_id],
+            approved=self._definitions(),
+            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes},
+            orderers=[OrdererEndpoint(address, "") for address in config.orderers],
+            other_peers=[
+                PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id
+            ],
+            client_tls=self._tls,
+        )
+
+    def _definitions(self) -> list[Definition]:
+        return [
+            Definition(
+                name=chaincode.name,
+                sequence=chaincode.sequence,
+                version=chaincode.version,
+                endorsement_policy=policies_pb2.ApplicationPolicy(
+                    signature_policy=parse_signature_policy(chaincode.endorsement_policy)
+                ).SerializeToString(),
+            )
+            for chaincode in self._config.chaincodes
+        ]
+
+    def _own_peer(self, user: str) -> GatewayClient:
+        folder = self._config.reviewer_msp_folder if user == "Reviewer" else self._config.client_msp_folder
+        return GatewayClient(
+            self._connect(self._config.peers[self._config.msp_id]),
+            SigningIdentity.from_msp_folder(folder, self._config.msp_id),
+            self._config.channel,
+            utc_now,
+        )
+
+    def _connect(self, address: str) -> Channel:
+        channel = Channel(address, self._tls)
+        self._running.push_async_callback(channel.close)
+        return channel
+
+    def _audit_trail(self, compliance: Compliance | None) -> AuditTrail:
+        config = self._config
+        keeps_books = compliance is not None
+        writer_key = bytes(SigningKey(read_file(config.writer_key_file)).verify_key) if keeps_books else None
+        return AuditTrail(
+            config.msp_id,
+            config.channel,
+            database_url=self._database_url,
+            genesis_hash=header_hash(parse_block(self._genesis).header),
+            keys=TrailKeys(
+                log=SigningKey(read_file(config.log_key_file)),
+                witness=SigningKey(read_file(config.witness_key_file)),
+                writer=writer_key,
+            ),
+            peer=self._own_peer("Node"),
+            reviewer=self._own_peer("Reviewer"),
+            members={
+                msp_id: MemberNode(self._connect(address))
+                for msp_id, address in config.peers.items()
+                if msp_id != config.msp_id
+            },
+            epochs=compliance.epochs if compliance is not None else None,
+            decisions=compliance.decisions if compliance is not None else None,
+            anchor_interval_s=config.anchor_interval_s,
+            now=utc_now,
+            random_bytes=secrets.token_bytes,
+        )
+
+    def _partner_area(self, books: Books) -> PartnerArea:
+        config = self._config
+        return PartnerArea(
+            self._database_url,
+            books=books,
+            identity=SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
+            partners={partner.msp_id: Channel(partner.address, self._tls) for partner in config.partners},
+            members=self._members,
+            msps=lambda: self._peer.config.msps,
+            now=utc_now,
+        )
+
+
+def run(config_file: Path) -> int:
+    """Run a node until it is told to stop; return the exit status."""
+    configure_logging()
+
+    async def main() -> None:
+        process = NodeProcess(load_settings(NodeConfig, config_file))
+        await run_until_stopped(process, process.failed)
+
+    return run_process("node", main, (LedgerError,))

@@ -1,0 +1,48 @@
+"""Brings every schema of an organization's database up to date, and lets the node's working role use them.
+
+Runs at each start as the owner, whose connection is then closed. The books give their own, narrower rights: the working
+role may add entries through functions and change no history (``ledger/sql/grants.sql``).
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from ledger.migrate import MigrationError
+from ledger.schema import migrate as migrate_ledger
+from node.anchor.database import migrate as migrate_log
+from node.compliance.store import migrate as migrate_compliance
+from node.databases import APPLICATION
+from node.errors import PostgresError
+from node.partner.database import migrate as migrate_partner
+from node.peer.database import migrate as migrate_channel
+
+WORKING_SCHEMAS = ("channel", "log", "compliance", "partner")
+
+
+def prepare_schemas(owner_url: str) -> None:
+    """Migrate all schemas; safe to repeat and to run from two processes at once.
+
+    Raises:
+        PostgresError: the database does not answer, or a migration failed.
+    """
+    try:
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            for migrate in (migrate_ledger, migrate_channel, migrate_log, migrate_compliance, migrate_partner):
+                migrate(connection)
+            for schema in WORKING_SCHEMAS:
+                _grant(connection, schema)
+    except (psycopg.Error, MigrationError) as error:
+        raise PostgresError(f"the organization's database cannot be prepared: {str(error).splitlines()[0]}") from error
+
+
+def _grant(connection: psycopg.Connection, schema: str) -> None:
+    names = {"schema": sql.Identifier(schema), "role": sql.Identifier(APPLICATION)}
+    for statement in (
+        "GRANT USAGE ON SCHEMA {schema} TO {role}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))
