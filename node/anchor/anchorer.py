@@ -1,8 +1,8 @@
 """The anchorer: brings the sealed log's head, and the compliance epochs of the same entries, onto the shared ledger.
 
 Rules:
-- The head on the shared ledger decides what is still to be anchored; nothing here remembers what was sent. So a crash
-  between submit and commit anchors nothing twice: the next round reads the head again.
+- The head on the shared ledger decides what is still to be anchored; nothing here remembers what was sent, only that
+  all of it was confirmed. So a crash between submit and commit anchors nothing twice: the next round reads the head.
 - A conflict, a timeout or a refusal ends the round; the next one begins by reading.
 - The opening of the control totals' commitment is kept before the commitment is shown.
 - A head on the shared ledger that is not this log's stops everything, in one sentence.
@@ -25,19 +25,20 @@ from nacl.signing import SigningKey
 
 from network.audit_record import AUDIT, COMPLIANCE
 from network.checkpoint import COSIGNATURE_V1, verifier_key
-from network.errors import GatewayError
+from network.errors import GatewayError, NetworkError
 from network.merkle import EMPTY_ROOT, build_consistency_proof, tile_node_reader
-from node.anchor.errors import AnchorError, LogError
+from node.anchor.errors import LogError
 from node.anchor.leaf_source import LeafSource, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name
 from node.anchor.store import ControlOpening, Head, LogStore
+from node.errors import NodeError
 
 logger = structlog.get_logger(__name__)
 
 LAG_SAMPLES = 2_000
 """Newest entries over which the time from posting to anchoring is told."""
 
-RETRY_S = 1.0
+RETRY_S = 0.5
 EPOCH_ENTRIES_MAX = 100_000
 _CONTROLS_TAG = b"dwaybank.node/controls\x01"
 
@@ -117,6 +118,7 @@ class Anchorer:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
+        self._confirmed_size = -1
 
     @property
     def stalled(self) -> str:
@@ -168,12 +170,15 @@ class Anchorer:
         if self._sealer is None:
             return False
         sealed = await self._sealer.seal()
+        if sealed.size == self._confirmed_size:
+            return False
         head = await self.head()
         tasks = [self._anchor_checkpoint(head, sealed), self._anchor_epochs(sealed.size)]
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        self._confirmed_size = sealed.size
         return any(outcomes)
 
     async def head(self) -> AnchoredHead:
@@ -269,7 +274,7 @@ class Anchorer:
                     registered = True
                 await self.anchor()
                 self._problem = ""
-            except (GatewayError, AnchorError) as error:
+            except (NetworkError, NodeError) as error:
                 pause_s = max(RETRY_S, self._interval_s)
                 self._report(str(error))
             await self._pause(pause_s)

@@ -106,7 +106,7 @@ class AuditService:
             sealed_size=status.sealed_size,
             anchored_size=status.sizes.anchored,
             attested_size=status.sizes.attested,
-            checkpoint_count=status.sizes.checkpoint_count,
+            checkpoint_count=status.checkpoint_count,
             block_height=status.position.next_block,
             commit_hash=status.position.commit_hash,
             current_block_hash=status.position.block_hash,

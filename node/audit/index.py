@@ -35,7 +35,6 @@ class AnchorSizes(NamedTuple):
 
     anchored: int
     attested: int
-    checkpoint_count: int
 
 
 class Landmarks(NamedTuple):
@@ -151,7 +150,11 @@ class AuditIndex:
 
     def anchor_sizes(self, organization: str) -> AnchorSizes:
         """Return how far an organization's log is anchored and attested."""
-        return AnchorSizes(*self._fetch("anchor_sizes", (organization,))[0])
+        return AnchorSizes(*self._fetch("anchor_sizes", (organization, organization))[0])
+
+    def checkpoint_count(self, organization: str) -> int:
+        """Return how many heads an organization anchored."""
+        return int(self._fetch("checkpoint_count", (organization,))[0][0])
 
     def landmarks(self, up_to: int) -> Landmarks:
         """Return the configuration blocks and contract definitions up to a block."""

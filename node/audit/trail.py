@@ -64,6 +64,7 @@ class TrailStatus:
     posted_seq: int
     sealed_size: int
     sizes: AnchorSizes
+    checkpoint_count: int
     position: Position
     lag: Lag
     stalled: str
@@ -147,9 +148,13 @@ class AuditTrail:
         self._proofs = self._make_proofs(peer, decisions)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
 
+    def open(self) -> None:
+        """Connect to the database. Blocks."""
+        self._database.open()
+
     async def start(self) -> None:
-        """Begin to index, anchor and attest in the background."""
-        await asyncio.to_thread(self._database.open)
+        """Connect, and begin to index, anchor and attest in the background."""
+        await asyncio.to_thread(self.open)
         await self.indexer.start()
         await self.anchorer.start()
         await self.attester.start()
@@ -167,6 +172,7 @@ class AuditTrail:
             posted_seq=self._books.posted_seq() if self._books is not None else 0,
             sealed_size=self.store.head().size,
             sizes=self.index.anchor_sizes(self.msp_id),
+            checkpoint_count=self.index.checkpoint_count(self.msp_id),
             position=self.index.position(),
             lag=self.anchorer.lag(),
             stalled=self.anchorer.stalled,

@@ -1,0 +1,1 @@
+SELECT count(*) FROM log.audit_record WHERE organization = %s AND kind = 'checkpoint'
