@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.peer import chaincode_event_pb2, collection_pb2, policy_pb2
 
 from network.block import Update, UpdateBatch
+from network.channel_config import ChannelConfig
 from network.envelope import (
     BAD_COMMON_HEADER,
     BAD_CREATOR_SIGNATURE,
@@ -28,6 +29,7 @@ from network.envelope import (
     INVALID_ENDORSER_TRANSACTION,
     INVALID_OTHER_REASON,
     MVCC_READ_CONFLICT,
+    PHANTOM_READ_CONFLICT,
     UNSUPPORTED_TX_PAYLOAD,
     VALID,
 )
@@ -38,7 +40,9 @@ from network.rwset import (
     KvMetadataWrite,
     KvRead,
     KvWrite,
+    MerkleSummary,
     NamespaceRwset,
+    RangeQuery,
     StateKey,
     TxRwset,
     Version,
@@ -339,3 +343,40 @@ def test_genesis_block_is_valid_and_has_no_commit_hash(channel: OwnChannel) -> N
 
 def _orderer(channel: OwnChannel) -> object:
     return channel.material.signer(ORDERER, "orderer")
+
+
+def test_channel_without_policies_for_lifecycle_and_implicit_collections_asks_members(channel: OwnChannel) -> None:
+    envelope = configtx_pb2.ConfigEnvelope.FromString(channel.config.envelope)
+    application = envelope.config.channel_group.groups["Application"]
+    del application.policies["LifecycleEndorsement"]
+    for organization in application.groups.values():
+        del organization.policies["Endorsement"]
+    channel.config = ChannelConfig.from_envelope(envelope.SerializeToString(), channel.config.channel_id)
+    define = writes("namespaces/metadata/new", namespace="_lifecycle")
+    clients = [channel.material.signer(msp_id) for msp_id in (BANK, PARTNER)]
+    assert channel.flag(define, chaincode="_lifecycle", endorsers=clients) == VALID
+    assert channel.flag(define, chaincode="_lifecycle", endorsers=clients[:1]) == ENDORSEMENT_POLICY_FAILURE
+    channel.define("cc", policy_pb2.ApplicationPolicy(signature_policy=signature_policy("OR('DwaybankMSP.member')")))
+    own = private("_implicit_org_PartnerMSP")
+    assert channel.flag(own, endorsers=clients) == VALID
+    assert channel.flag(own, endorsers=clients[:1]) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_key_policy_without_a_rule_lets_nothing_pass(channel: OwnChannel) -> None:
+    empty = serialize_metadata([("VALIDATION_PARAMETER", b"\x08\x01")])
+    channel.put({StateKey("cc", "", b"k"): b"v"}, metadata=empty)
+    assert channel.flag(writes("k"), endorsers=[BANK, PARTNER, REGULATOR]) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_hash_tree_that_no_simulation_makes_is_a_phantom(channel: OwnChannel) -> None:
+    query = RangeQuery("a", "z", True, summary=MerkleSummary(1, 1, (b"h",)))
+    assert channel.flag(TxRwset((NamespaceRwset("cc", range_queries=(query,)),))) == PHANTOM_READ_CONFLICT
+
+
+def test_key_written_twice_by_hand_does_what_fabrics_sum_of_steps_says(channel: OwnChannel) -> None:
+    # Two writes sum to the number of "metadata only": the value that stands is renewed, and none is made.
+    twice = TxRwset((NamespaceRwset("cc", writes=(KvWrite("k", b"1"), KvWrite("k", b"2"))),))
+    assert channel.judge(channel.transaction(twice)).updates == UpdateBatch()
+    channel.put({StateKey("cc", "", b"k"): b"old"})
+    updates = channel.judge(channel.transaction(twice)).updates
+    assert updates.entries == {StateKey("cc", "", b"k"): Update(b"old", b"", Version(1, 0))}
