@@ -16,7 +16,6 @@ from gateway.auth.tokens import AccessTokens
 from gateway.config import GatewayConfig
 from gateway.errors import TokenError
 from gateway.node_client import NodeClient
-from gateway.problems import MEDIA_TYPE
 from gateway.schemas import ProblemResponse
 from gateway.store import Store
 from gateway.transfers import Transfers
@@ -61,10 +60,7 @@ CustomerId = Annotated[uuid.UUID, Depends(_customer_id)]
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of the problems a route may answer with."""
-    return {
-        status: {"description": _MEANINGS[status], "model": ProblemResponse, "content": {MEDIA_TYPE: {}}}
-        for status in statuses
-    }
+    return {status: {"description": _MEANINGS[status], "model": ProblemResponse} for status in statuses}
 
 
 _MEANINGS = {
