@@ -1,21 +1,54 @@
 """A network of our peers and our orderer, driven by a gateway client: endorse, order, validate, commit, tell.
 
-Method: three organizations in one process over mutual TLS and PostgreSQL; every answer a client of Fabric relies on.
+Method: three organizations in one process over mutual TLS and PostgreSQL; every answer a client of Fabric relies on,
+with the texts that Fabric's own scenario features assert.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from itertools import count
-from pathlib import Path
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from fabric_protos.common import policies_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.orderer import ab_pb2
+from fabric_protos.peer import collection_pb2, events_pb2
+from fabric_protos.peer.lifecycle import lifecycle_pb2
 
+from network import rpc
+from network.block import parse_block, transactions_filter
+from network.client import error_details
+from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, seek_envelope
+from network.errors import CommitError, EndorseError, GatewayError, RpcError
+from network.policy import parse_signature_policy
+from network.proposal import signed_proposal
+from network.rpc import StatusCode
+from node.peer.endorser import SIMULATIONS_MAX
+from node.peer.lifecycle import approved_definition
 from node.postgres import PostgresCluster
-from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, Material, make_material
-from tests.support.peer_network import PeerNetwork, running_network
+from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
+from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, client_tls, running_network
 
-_numbers = count(1)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def collections() -> bytes:
+    """Return a collection of the bank and its partner."""
+    package = collection_pb2.CollectionConfigPackage()
+    static = package.config.add().static_collection_config
+    static.name = "bilateral"
+    static.member_orgs_policy.signature_policy.CopyFrom(
+        parse_signature_policy("OR('DwaybankMSP.member', 'PartnerMSP.member')")
+    )
+    static.member_only_read = True
+    static.required_peer_count = 0
+    return bytes(package.SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +56,36 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
 
 
-@pytest.fixture
-async def network(material: Material, postgres_cluster: PostgresCluster, tmp_path: Path) -> AsyncIterator[PeerNetwork]:
-    async with running_network(material, postgres_cluster, tmp_path, f"network_{next(_numbers)}") as network:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network(
+    material: Material, postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PeerNetwork]:
+    definitions = (
+        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections()),
+        approved_definition("any", "1.0", 1, "OR('DwaybankMSP.peer', 'PartnerMSP.peer')"),
+        approved_definition("all", "1.0", 1, "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"),
+        approved_definition("default", "1.0", 1),
+    )
+    contracts = {definition.name: CONTRACT for definition in definitions}
+    folder = tmp_path_factory.mktemp("network")
+    async with running_network(
+        material, postgres_cluster, folder, "peers", definitions=definitions, contracts=contracts
+    ) as network:
         yield network
+
+
+async def endorsers_of(network: PeerNetwork, tx_id: str) -> set[str]:
+    """Return who endorsed a committed transaction."""
+    from network.envelope import parse_transaction
+
+    record = await network.peer().transaction(tx_id)
+    assert record is not None
+    block = parse_block(await network.peer().block(record.block_number) or b"")
+    parsed = parse_transaction(block.data.data[record.tx_number])
+    return {network.peer().config.msps.deserialize(item.endorser).msp_id for item in parsed.endorsements}
+
+
+# --- transactions -------------------------------------------------------------------------------------------------
 
 
 async def test_submitted_transaction_is_committed_alike_on_every_peer(network: PeerNetwork) -> None:
@@ -34,7 +93,448 @@ async def test_submitted_transaction_is_committed_alike_on_every_peer(network: P
     committed = await client.submit("pc", "Put", "k", "v")
     assert committed.result == b"v"
     await network.wait_for_height(committed.block_number + 1)
-    assert len({network.peer(msp_id).commit_hash for msp_id in (BANK, PARTNER, REGULATOR)}) == 1
-    for msp_id in (BANK, PARTNER, REGULATOR):
+    assert len({network.peer(msp_id).commit_hash for msp_id in MEMBERS}) == 1
+    assert len({network.peer(msp_id).current_block_hash for msp_id in MEMBERS}) == 1
+    for msp_id in MEMBERS:
         assert await network.peer(msp_id).read_state("pc", "k") == b"v"
     assert await client.evaluate("pc", "Get", "k") == b"v"
+
+
+@pytest.mark.parametrize(("chaincode", "count"), [("any", 1), ("pc", 2), ("default", 2), ("all", 3)])
+async def test_gateway_collects_as_many_endorsements_as_the_policy_needs(
+    network: PeerNetwork, chaincode: str, count: int
+) -> None:
+    committed = await network.client().submit(chaincode, "Put", "k", "v")
+    endorsers = await endorsers_of(network, committed.tx_id)
+    assert len(endorsers) == count
+    assert BANK in endorsers
+
+
+async def test_named_organizations_endorse(network: PeerNetwork) -> None:
+    committed = await network.client().submit("pc", "Put", "n", "v", endorsing_organizations=[PARTNER, REGULATOR])
+    assert await endorsers_of(network, committed.tx_id) == {PARTNER, REGULATOR}
+
+
+async def test_too_few_named_organizations_commit_as_policy_failure(network: PeerNetwork) -> None:
+    with pytest.raises(CommitError) as failure:
+        await network.client().submit("pc", "Put", "under", "v", endorsing_organizations=[BANK])
+    assert failure.value.validation_code == ENDORSEMENT_POLICY_FAILURE
+    assert await network.peer().read_state("pc", "under") is None
+
+
+async def test_concurrent_updates_of_one_key_commit_one_of_them(network: PeerNetwork) -> None:
+    client = network.client()
+    prepared = [await client.endorse("pc", "Update", "hot", str(number)) for number in range(3)]
+    await asyncio.gather(*(client.submit_prepared(item) for item in prepared))
+    statuses = await asyncio.gather(*(client.commit_status(item.tx_id) for item in prepared))
+    assert sorted(status.code for status in statuses) == [0, MVCC_READ_CONFLICT, MVCC_READ_CONFLICT]
+
+
+async def test_many_transactions_at_once_all_commit(network: PeerNetwork) -> None:
+    client = network.client()
+    committed = await asyncio.gather(*(client.submit("pc", "Put", f"many{n}", str(n)) for n in range(40)))
+    await network.wait_for_height(max(item.block_number for item in committed) + 1)
+    assert len({network.peer(msp_id).commit_hash for msp_id in MEMBERS}) == 1
+    for number in range(40):
+        assert await network.peer(REGULATOR).read_state("pc", f"many{number}") == str(number).encode()
+
+
+async def test_same_transaction_submitted_twice_counts_once(network: PeerNetwork) -> None:
+    client = network.client()
+    prepared = await client.endorse("pc", "Put", "twice", "v")
+    await client.submit_prepared(prepared)
+    first = await client.commit_status(prepared.tx_id)
+    await client.submit_prepared(prepared)
+    again = await client.submit("pc", "Put", "after-twice", "v")
+    assert (await client.commit_status(prepared.tx_id)) == first
+    flags = b""
+    for number in range(first.block_number + 1, again.block_number + 1):
+        flags += transactions_filter(parse_block(await network.peer().block(number) or b""))
+    assert DUPLICATE_TXID in flags
+
+
+async def test_range_history_event_and_delete(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("pc", "PutMany", "r", "120")
+    assert (await client.submit("pc", "CountRange", "r", "s")).result == b"120"
+    assert (await client.submit("pc", "CountRange", "r0000", "r0010")).result == b"10"
+    for value in ("one", "two"):
+        last = await client.submit("pc", "Put", "h", value)
+    deleted = await client.submit("pc", "Delete", "h")
+    history = await client.evaluate("pc", "History", "h")
+    assert history.startswith(f'[["{deleted.tx_id}","",true],["{last.tx_id}","two",false]'.encode())
+    assert await client.evaluate("pc", "Get", "h") == b""
+
+
+async def test_phantom_in_a_range_is_refused_at_commit(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("pc", "PutMany", "ph", "3")
+    prepared = await client.endorse("pc", "CountRange", "ph", "pi")
+    await client.submit("pc", "Put", "ph9", "new")
+    await client.submit_prepared(prepared)
+    assert (await client.commit_status(prepared.tx_id)).code == 12
+
+
+async def test_chaincode_calls_chaincode_in_one_transaction(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("any", "Put", "seen", "by-any")
+    assert await client.evaluate("pc", "CallOther", "any", "Get", "seen") == b"200 by-any"
+    with pytest.raises(GatewayError):
+        await client.evaluate("pc", "CallOther", "nonexistent", "Get", "seen")
+
+
+async def test_call_of_another_chaincode_needs_that_ones_policy_too(network: PeerNetwork) -> None:
+    client = network.client()
+    committed = await client.submit("any", "CallOther", "all", "Get", "k")
+    assert await endorsers_of(network, committed.tx_id) == set(MEMBERS)
+
+
+# --- errors, as Fabric's scenario features assert them --------------------------------------------------------------
+
+
+def details(error: GatewayError, network: PeerNetwork) -> set[tuple[str, str]]:
+    """Return organization and text of each detail, after checking that its address is that peer's."""
+    found = error_details(error)
+    for item in found:
+        assert item.address == network.members[item.msp_id].settings.address
+    return {(item.msp_id, item.message) for item in found}
+
+
+async def test_evaluation_the_chaincode_refuses_is_unknown_with_its_text(network: PeerNetwork) -> None:
+    with pytest.raises(GatewayError) as failure:
+        await network.client().evaluate("pc", "Fail")
+    assert failure.value.code == StatusCode.UNKNOWN
+    text = "chaincode response 400, refused: no such thing here"
+    assert f"evaluate call to endorser returned error: {text}" in str(failure.value)
+    assert details(failure.value, network) == {(BANK, text)}
+
+
+async def test_submission_the_chaincode_refuses_is_aborted_with_details(network: PeerNetwork) -> None:
+    with pytest.raises(EndorseError) as failure:
+        await network.client().submit("pc", "Fail")
+    assert failure.value.code == StatusCode.ABORTED
+    assert "failed to endorse transaction, see attached details for more info" in str(failure.value)
+    assert details(failure.value, network) == {(BANK, "chaincode response 400, refused: no such thing here")}
+
+
+async def test_unknown_chaincode_has_no_metadata(network: PeerNetwork) -> None:
+    with pytest.raises(EndorseError) as failure:
+        await network.client().submit("nonexistent", "Put", "k", "v")
+    assert failure.value.code == StatusCode.FAILED_PRECONDITION
+    assert (
+        "no combination of peers can be derived which satisfy the endorsement policy: "
+        f"No metadata was found for chaincode nonexistent in channel {CHANNEL}" in str(failure.value)
+    )
+    with pytest.raises(GatewayError, match="no peers available to evaluate chaincode nonexistent") as evaluation:
+        await network.client().evaluate("nonexistent", "Get", "k")
+    assert evaluation.value.code == StatusCode.FAILED_PRECONDITION
+
+
+async def test_peers_that_answer_differently_are_named(network: PeerNetwork) -> None:
+    with pytest.raises(EndorseError) as failure:
+        await network.client().submit("pc", "Differ")
+    assert failure.value.code == StatusCode.ABORTED
+    assert "failed to collect enough transaction endorsements, see attached details for more info" in str(failure.value)
+    text = "ProposalResponsePayloads do not match"
+    assert details(failure.value, network) == {(PARTNER, text), (REGULATOR, text)}
+
+
+async def test_wrong_signature_is_refused_with_creators_organization(network: PeerNetwork, material: Material) -> None:
+    client = network.client()
+    other = material.signer(PARTNER)
+    text = f"error validating proposal: access denied: channel [{CHANNEL}] creator org [{BANK}]"
+    proposal = client.propose("pc", "Get", "k")
+    with pytest.raises(GatewayError) as failure:
+        await client.evaluate_proposal(proposal, other.sign(proposal.message))
+    assert failure.value.code == StatusCode.FAILED_PRECONDITION
+    assert f"evaluate call to endorser returned error: {text}" in str(failure.value)
+    assert details(failure.value, network) == {(BANK, text)}
+    with pytest.raises(EndorseError) as refused:
+        await client.endorse_proposal(proposal, other.sign(proposal.message))
+    assert details(refused.value, network) == {(BANK, text)}
+
+
+async def test_peer_service_answers_a_refused_proposal_with_a_grpc_error(network: PeerNetwork) -> None:
+    client = network.client()
+    proposal = client.propose("pc", "Get", "k")
+    request = signed_proposal(proposal.message, b"\x30\x06\x02\x01\x01\x02\x01\x01")
+    with pytest.raises(RpcError, match="error validating proposal: access denied") as failure:
+        await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
+    assert failure.value.code == StatusCode.UNKNOWN
+
+
+async def test_committed_transaction_id_cannot_be_proposed_again(network: PeerNetwork) -> None:
+    client = network.client()
+    proposal = client.propose("pc", "Put", "again", "v")
+    prepared = await client.endorse_proposal(proposal)
+    await client.submit_prepared(prepared)
+    await client.commit_status(prepared.tx_id)
+    with pytest.raises(EndorseError, match="duplicate transaction found"):
+        await client.endorse_proposal(proposal)
+
+
+async def test_stranger_is_denied_everywhere(network: PeerNetwork, tmp_path_factory: pytest.TempPathFactory) -> None:
+    stranger = make_material(tmp_path_factory.mktemp("stranger")).signer(BANK)
+    client = network.client(signer=stranger)
+    with pytest.raises(GatewayError, match="creator org unknown, creator is malformed"):
+        await client.evaluate("pc", "Get", "k")
+    with pytest.raises(GatewayError) as status:
+        await client.commit_status("0" * 64)
+    assert status.value.code == StatusCode.PERMISSION_DENIED
+    with pytest.raises(GatewayError) as events:
+        await anext(client.chaincode_events("pc", start_block=0))
+    assert events.value.code == StatusCode.PERMISSION_DENIED
+    with pytest.raises(GatewayError) as blocks:
+        await anext(client.blocks(0))
+    assert blocks.value.code == StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "text"),
+    [
+        ("Evaluate", gateway_pb2.EvaluateRequest(), "a signed proposal is required"),
+        ("Endorse", gateway_pb2.EndorseRequest(), "the proposed transaction must contain a signed proposal"),
+        ("Submit", gateway_pb2.SubmitRequest(), "a prepared transaction is required"),
+        ("CommitStatus", gateway_pb2.SignedCommitStatusRequest(), "a commit status request is required"),
+        (
+            "CommitStatus",
+            gateway_pb2.SignedCommitStatusRequest(
+                request=gateway_pb2.CommitStatusRequest(identity=b"x", channel_id=CHANNEL).SerializeToString()
+            ),
+            "transaction ID should not be empty",
+        ),
+    ],
+)
+async def test_incomplete_request_is_an_invalid_argument(
+    network: PeerNetwork, method: str, request_: Any, text: str
+) -> None:
+    with pytest.raises(RpcError, match=text) as failure:
+        await network.channel().unary(f"/gateway.Gateway/{method}", request_.SerializeToString(), 5)
+    assert failure.value.code == StatusCode.INVALID_ARGUMENT
+
+
+async def test_commit_status_waits_until_its_deadline(network: PeerNetwork) -> None:
+    client = network.client()
+    message = client.commit_status_message("f" * 64)
+    signature = network.material.signer(BANK).sign(message)
+    request = gateway_pb2.SignedCommitStatusRequest(request=message, signature=signature)
+    with pytest.raises(RpcError) as failure:
+        await network.channel().unary("/gateway.Gateway/CommitStatus", request.SerializeToString(), 0.3)
+    assert failure.value.code == StatusCode.DEADLINE_EXCEEDED
+
+
+# --- events and blocks ----------------------------------------------------------------------------------------------
+
+
+async def test_events_replay_from_a_block_and_after_a_transaction(network: PeerNetwork) -> None:
+    client = network.client()
+    sent = [await client.submit("pc", "Emit", "paid", str(number)) for number in range(3)]
+    await client.submit("any", "Emit", "other", "not ours")
+    async with aclosing(client.chaincode_events("pc", start_block=sent[0].block_number)) as events:
+        found = [await anext(events) for _ in range(3)]
+    assert [(event.tx_id, event.name, event.payload) for event in found] == [
+        (item.tx_id, "paid", str(number).encode()) for number, item in enumerate(sent)
+    ]
+    resumed = client.chaincode_events("pc", start_block=0, after_tx_id=sent[0].tx_id)
+    async with aclosing(resumed) as events:
+        assert (await anext(events)).tx_id == sent[1].tx_id
+
+
+async def test_new_events_arrive_as_they_commit(network: PeerNetwork) -> None:
+    client = network.client()
+    async with aclosing(client.chaincode_events("pc")) as events:
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.2)
+        sent = await client.submit("pc", "Emit", "live", "now")
+        async with asyncio.timeout(5):
+            assert (await waiting).tx_id == sent.tx_id
+
+
+async def test_blocks_replay_whole_and_filtered(network: PeerNetwork) -> None:
+    client = network.client()
+    sent = await client.submit("pc", "Emit", "secret-name", "secret-payload")
+    blocks = [block async for block in client.blocks(0, stop=sent.block_number)]
+    assert [block.header.number for block in blocks] == list(range(sent.block_number + 1))
+    assert blocks[-1].SerializeToString() == await network.peer().block(sent.block_number)
+    filtered = [block async for block in client.filtered_blocks(0, stop=sent.block_number)]
+    assert [block.number for block in filtered] == list(range(sent.block_number + 1))
+    transactions = {item.txid: item for item in filtered[-1].filtered_transactions}
+    event = transactions[sent.tx_id].transaction_actions.chaincode_actions[0].chaincode_event
+    assert (event.event_name, event.payload) == ("secret-name", b"")
+    assert b"secret-payload" not in filtered[-1].SerializeToString()
+
+
+async def raw_deliver(network: PeerNetwork, envelope: bytes) -> list[events_pb2.DeliverResponse]:
+    """Send one seek request and return all replies up to the status."""
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield envelope
+
+    replies = []
+    async with aclosing(network.channel().bidi("/protos.Deliver/Deliver", requests(), 5)) as stream:
+        async for reply in stream:
+            replies.append(events_pb2.DeliverResponse.FromString(reply))
+            if replies[-1].WhichOneof("Type") == "status":
+                break
+    return replies
+
+
+def seek(network: PeerNetwork, **changes: Any) -> bytes:
+    channel = network.channel()
+    fields: dict[str, Any] = {
+        "nonce": b"n" * 24,
+        "timestamp": datetime.now(UTC),
+        "start": 0,
+        "stop": 0,
+        "tls_cert_hash": channel.tls_certificate_hash,
+    } | changes
+    return bytes(seek_envelope(CHANNEL, network.material.signer(BANK), **fields).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 200),
+        ({"timestamp": datetime.now(UTC) - timedelta(minutes=16)}, 400),
+        ({"timestamp": datetime.now(UTC) + timedelta(minutes=16)}, 400),
+        ({"tls_cert_hash": b""}, 400),
+        ({"tls_cert_hash": b"x" * 32}, 400),
+        ({"start": 3, "stop": 2}, 400),
+        ({"start": 10_000, "stop": 10_001}, 404),
+        ({"start": 1, "stop": 10_000, "fail_if_not_ready": True}, 404),
+    ],
+)
+async def test_deliver_answers_each_request_with_fabrics_status(
+    network: PeerNetwork, changes: dict[str, Any], status: int
+) -> None:
+    replies = await raw_deliver(network, seek(network, **changes))
+    assert replies[-1].status == status
+
+
+async def test_deliver_newest_is_one_block(network: PeerNetwork) -> None:
+    envelope = seek(network)
+    from fabric_protos.common import common_pb2
+
+    from network.envelope import signed_payload
+
+    info = ab_pb2.SeekInfo()
+    info.start.newest.SetInParent()
+    info.stop.newest.SetInParent()
+    envelope = signed_payload(
+        common_pb2.DELIVER_SEEK_INFO,
+        CHANNEL,
+        info.SerializeToString(),
+        network.material.signer(BANK),
+        nonce=b"n" * 24,
+        timestamp=datetime.now(UTC),
+        tls_cert_hash=network.channel().tls_certificate_hash,
+    ).SerializeToString()
+    replies = await raw_deliver(network, envelope)
+    assert [reply.WhichOneof("Type") for reply in replies] == ["block", "status"]
+    assert replies[0].block.header.number == network.peer().height - 1
+
+
+# --- lifecycle ------------------------------------------------------------------------------------------------------
+
+
+async def test_definition_that_is_not_approved_is_not_endorsed(network: PeerNetwork) -> None:
+    other = approved_definition("pc", "2.0", 2, POLICY)
+    with pytest.raises(EndorseError) as failure:
+        await network.client().submit("_lifecycle", "CommitChaincodeDefinition", other.commit_arguments())
+    text = "chaincode definition not agreed to by this org (DwaybankMSP)"
+    assert any(text in message for _, message in details(failure.value, network))
+
+
+async def test_definition_out_of_sequence_is_refused(network: PeerNetwork) -> None:
+    again = approved_definition("any", "1.0", 1, "OR('DwaybankMSP.peer', 'PartnerMSP.peer')")
+    with pytest.raises(EndorseError, match="requested sequence is 1, but new definition must be sequence 2"):
+        await network.client().submit("_lifecycle", "CommitChaincodeDefinition", again.commit_arguments())
+
+
+async def test_committed_definitions_can_be_queried(network: PeerNetwork) -> None:
+    client = network.client()
+    arguments = lifecycle_pb2.QueryChaincodeDefinitionArgs(name="pc").SerializeToString()
+    reply = await client.evaluate("_lifecycle", "QueryChaincodeDefinition", arguments)
+    result = lifecycle_pb2.QueryChaincodeDefinitionResult.FromString(reply)
+    assert (result.sequence, result.version, result.validation_plugin) == (1, "1.0", "vscc")
+    assert dict(result.approvals) == {BANK: True, PARTNER: False, REGULATOR: False}
+    reply = await client.evaluate("_lifecycle", "QueryChaincodeDefinitions", b"")
+    names = {
+        item.name for item in lifecycle_pb2.QueryChaincodeDefinitionsResult.FromString(reply).chaincode_definitions
+    }
+    assert names == {"pc", "any", "all", "default"}
+    missing = lifecycle_pb2.QueryChaincodeDefinitionArgs(name="none").SerializeToString()
+    with pytest.raises(GatewayError, match="chaincode response 404, namespace none is not defined"):
+        await client.evaluate("_lifecycle", "QueryChaincodeDefinition", missing)
+
+
+# --- private data and key policies ----------------------------------------------------------------------------------
+
+
+async def test_private_value_stays_with_the_members_that_endorsed(network: PeerNetwork) -> None:
+    client = network.client()
+    committed = await client.submit("pc", "PutPrivate", "bilateral", "p", transient={"value": b"top-secret"})
+    assert await endorsers_of(network, committed.tx_id) == {BANK, PARTNER}
+    await network.wait_for_height(committed.block_number + 1)
+    for msp_id in MEMBERS:
+        assert b"top-secret" not in (await network.peer(msp_id).block(committed.block_number) or b"")
+    assert await client.evaluate("pc", "GetPrivate", "bilateral", "p") == b"top-secret"
+    assert await network.client(PARTNER).evaluate("pc", "GetPrivate", "bilateral", "p") == b"top-secret"
+    with pytest.raises(GatewayError):
+        await network.client(REGULATOR).evaluate("pc", "GetPrivate", "bilateral", "p")
+
+
+async def test_undefined_collection_is_refused(network: PeerNetwork) -> None:
+    with pytest.raises(GatewayError):
+        await network.client().submit("pc", "PutPrivate", "unknown", "p", transient={"value": b"v"})
+
+
+async def test_key_policy_brings_in_its_organization(network: PeerNetwork) -> None:
+    client = network.client()
+    policy: policies_pb2.SignaturePolicyEnvelope = parse_signature_policy("AND('RegulatorMSP.peer')")
+    guarded = await client.submit("any", "KeyPolicy", "guarded", transient={"policy": policy.SerializeToString()})
+    await network.wait_for_height(guarded.block_number + 1)
+    committed = await client.submit("any", "Put", "guarded", "new")
+    assert REGULATOR in await endorsers_of(network, committed.tx_id)
+    with pytest.raises(CommitError) as failure:
+        await client.submit("any", "Put", "guarded", "x", endorsing_organizations=[BANK])
+    assert failure.value.validation_code == ENDORSEMENT_POLICY_FAILURE
+
+
+# --- the network's own troubles -------------------------------------------------------------------------------------
+
+
+async def test_peer_down_is_replaced_by_another_organizations(network: PeerNetwork) -> None:
+    partner = network.members[PARTNER]
+    await partner.stop()
+    try:
+        committed = await network.client().submit("pc", "Put", "without-partner", "v")
+        assert await endorsers_of(network, committed.tx_id) == {BANK, REGULATOR}
+        with pytest.raises(EndorseError, match="failed to collect enough transaction endorsements"):
+            await network.client().submit("all", "Put", "without-partner", "v")
+    finally:
+        await partner.start()
+    await network.wait_for_height(committed.block_number + 1)
+    assert await network.peer(PARTNER).read_state("pc", "without-partner") == b"v"
+
+
+async def test_busy_key_is_simulated_again_until_it_fits(network: PeerNetwork) -> None:
+    client = network.client()
+    rounds = await asyncio.gather(
+        *(client.submit("pc", "Put", "busy", str(number)) for number in range(20)),
+        *(client.evaluate("pc", "CallOther", "any", "Get", "busy") for _ in range(20)),
+    )
+    assert len(rounds) == 40
+    assert SIMULATIONS_MAX > 1
+
+
+async def test_connection_without_a_members_certificate_is_refused(
+    network: PeerNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stranger = make_material(tmp_path_factory.mktemp("tls"))
+    tls = replace(client_tls(stranger, BANK), roots_pem=client_tls(network.material, BANK).roots_pem)
+    channel = rpc.Channel(f"localhost:{network.members[BANK].port}", tls)
+    with pytest.raises(RpcError) as failure:
+        await channel.unary("/gateway.Gateway/Evaluate", b"", 3)
+    await channel.close()
+    assert failure.value.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
