@@ -264,7 +264,7 @@ def _generate_organization(home: Home, consortium: Consortium, own: Organization
     (folder / "secrets").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     (folder / "secrets").chmod(0o700)
-    for name in ("log.key", "witness.key", "writer.key"):
+    for name in ("log.key", "witness.key", "writer.key", "pseudonym.key"):
         write_secret(home.secret(own, name), secrets.token_bytes(32))
     write_secret(home.secret(own, "token.key"), secrets.token_hex(32).encode())
     if database_url is not None:

@@ -19,6 +19,7 @@ from ledger import balances, statements
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError, LedgerError
 from ledger.hold import HOLD_MESSAGES
+from ledger.reconciliation import day_changes
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Call, RpcError, Server, StatusCode
 from node.access import Members
@@ -30,6 +31,9 @@ SERVICE = "dwaybank.ledger.v1.LedgerService"
 
 ENTRIES_MAX = 10_000
 """Most entries of one PostEntries call."""
+
+DAY_CHANGE_ACCOUNTS_MAX = 500
+"""Most accounts of one ListDayChanges call."""
 
 PAGE_SIZE_DEFAULT = 50
 """Lines of a page when the caller names no size."""
@@ -67,6 +71,7 @@ class LedgerService:
         self._offer(server, "PlaceHold", pb.PlaceHoldRequest, self._place_hold)
         self._offer(server, "CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
         self._offer(server, "ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
+        self._offer(server, "ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
         self._offer(server, "GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
 
     def _offer(
@@ -152,6 +157,19 @@ class LedgerService:
     async def _release_hold(self, request: pb.ReleaseHoldRequest) -> Message:
         code, hold = await self._books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
         return pb.ReleaseHoldResponse(hold=wire.hold_message(hold), code=code, message=HOLD_MESSAGES[code])
+
+    async def _list_day_changes(self, request: pb.ListDayChangesRequest) -> Message:
+        if not 1 <= len(request.accounts) <= DAY_CHANGE_ACCOUNTS_MAX:
+            reason = f"give 1 to {DAY_CHANGE_ACCOUNTS_MAX} references"
+            raise InvalidValueError("accounts", len(request.accounts), reason)
+        references = [check_reference(reference, "accounts") for reference in request.accounts]
+        found = await self._books.read(lambda connection: list(day_changes(connection, references)))
+        return pb.ListDayChangesResponse(
+            changes=[
+                pb.DayChange(account=change.account, day=change.day.isoformat(), change_minor=str(change.change))
+                for change in found
+            ]
+        )
 
     async def _get_trial_balance(self, request: pb.GetTrialBalanceRequest) -> Message:
         lines = await self._books.read(balances.trial_balance)

@@ -319,3 +319,25 @@ class GetTrialBalanceResponse(_message.Message):
     lines: _containers.RepeatedCompositeFieldContainer[TrialBalanceLine]
     entry_count: int
     def __init__(self, lines: _Optional[_Iterable[_Union[TrialBalanceLine, _Mapping]]] = ..., entry_count: _Optional[int] = ...) -> None: ...
+
+class ListDayChangesRequest(_message.Message):
+    __slots__ = ("accounts",)
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, accounts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DayChange(_message.Message):
+    __slots__ = ("account", "day", "change_minor")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    day: str
+    change_minor: str
+    def __init__(self, account: _Optional[str] = ..., day: _Optional[str] = ..., change_minor: _Optional[str] = ...) -> None: ...
+
+class ListDayChangesResponse(_message.Message):
+    __slots__ = ("changes",)
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[DayChange]
+    def __init__(self, changes: _Optional[_Iterable[_Union[DayChange, _Mapping]]] = ...) -> None: ...
