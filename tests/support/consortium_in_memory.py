@@ -131,7 +131,9 @@ class ConsortiumInMemory:
         """Return a client's view of the channel."""
         return GatewayInMemory(self, self.material.signer(msp_id, user))
 
-    def define(self, name: str, policy: str = POLICY, sequence: int = 1) -> int:
+    def define(
+        self, name: str, policy: str = POLICY, sequence: int = 1, endorsers: tuple[str, ...] = (BANK, REGULATOR)
+    ) -> int:
         """Commit a contract's definition as Fabric's lifecycle does; return the block's number."""
         application = policy_pb2.ApplicationPolicy(signature_policy=parse_signature_policy(policy))
         info = chaincode_definition_pb2.ChaincodeValidationInfo(
@@ -146,7 +148,7 @@ class ConsortiumInMemory:
         for field, value in fields.items():
             builder.add_write("_lifecycle", prefix + field, value.SerializeToString())
         proposal = self.propose(self.material.signer(BANK, "Admin"), "_lifecycle", b"CommitChaincodeDefinition")
-        return self.commit([self.endorse(proposal, "_lifecycle", builder, b"")])
+        return self.commit([self.endorse(proposal, "_lifecycle", builder, b"", endorsers=endorsers)])
 
     def propose(self, signer: SigningIdentity, chaincode: str, *args: bytes) -> ParsedProposal:
         """Return a signed proposal, as an endorser reads it."""
