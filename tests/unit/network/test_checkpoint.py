@@ -7,6 +7,8 @@ malformed notes, each refused with its reason.
 from __future__ import annotations
 
 import base64
+import json
+from pathlib import Path
 
 import pytest
 from nacl.signing import SigningKey
@@ -28,6 +30,7 @@ from network.checkpoint import (
     verify_cosignature,
 )
 from network.errors import ProofError
+from tests.support import log_vectors
 
 # The example of C2SP signed-note, section "Verifier keys".
 SPEC_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -259,3 +262,10 @@ def test_key_with_an_impossible_name_is_refused() -> None:
     for name in ("", "two words", "a+b", "line\nbreak", "no\u00a0break", "x" * 256):
         refused("malformed_key", verifier_key, name, LOG_KEY)
         refused("malformed_key", sign_checkpoint, CHECKPOINT, name, LOG_KEY)
+
+
+def test_golden_log_is_what_we_compute_today() -> None:
+    golden = json.loads((Path(__file__).parents[3] / "fixtures" / "proofs" / "log.json").read_text(encoding="utf-8"))
+    assert golden == log_vectors.vectors()
+    assert open_checkpoint(golden["note"].encode(), golden["log_key"]).size == 300
+    assert verify_cosignature(golden["note"].encode(), golden["cosignature"], golden["witness_key"]) == golden["time"]
