@@ -37,16 +37,20 @@ logger = structlog.get_logger(__name__)
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Run the command line; return the exit code."""
     options = _parser(environment).parse_args(arguments)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
     except (ChaincodeError, NetworkError, OSError) as error:
         sys.stderr.write(f"chaincode: {error}\n")
         return 1
+
+
+def configure_logs() -> None:
+    """Write log lines from INFO on to standard error; never payloads, which no logger of this package is given."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -177,4 +181,5 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    configure_logs()
     sys.exit(main())

@@ -98,7 +98,7 @@ class RuleSet:
             None where an asset has no fitting rate, or the worth leaves the range of amounts.
         """
         whole = 0
-        parts = Fraction(0)
+        parts: Fraction | None = None
         for asset, amount in debits:
             if asset.code == self.reporting_currency:
                 if asset.scale != self.reporting_scale:
@@ -108,8 +108,9 @@ class RuleSet:
             rate = self.rates.get(asset.code)
             if rate is None or rate.scale != asset.scale:
                 return None
-            parts += Fraction(amount * rate.numerator, rate.denominator)
-        total = whole - (-parts.numerator // parts.denominator)
+            part = Fraction(amount * rate.numerator, rate.denominator)
+            parts = part if parts is None else parts + part
+        total = whole if parts is None else whole - (-parts.numerator // parts.denominator)
         return total if total <= AMOUNT_MAX else None
 
     def judge(self, reporting_amount_minor: int | None) -> Outcome:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from chaincode.compliance import ComplianceContract
+from ledger.errors import LedgerError
 from ledger.journal import Outcome, ResultCode, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
@@ -113,7 +114,7 @@ def test_decision_when_entry_is_refused_or_repeated_then_leaves_no_trace(bench: 
 
 def test_decision_when_its_record_cannot_be_written_then_nothing_is_posted(bench: Bench) -> None:
     bench.connection.execute("ALTER TABLE compliance.decision ADD CHECK (reporting_amount < 600)")
-    with pytest.raises(Exception, match=r"(?s).+"):
+    with pytest.raises(LedgerError, match="decision"):
         bench.post(500, 700)
     row = bench.connection.execute("SELECT count(*) FROM ledger.entry").fetchone()
     assert row == (0,)
