@@ -45,7 +45,8 @@ PREFIX = field(DOMAIN_TAG) + field(bytes([VERSION])) + b"\x00\x08"
 """What stands before the 8 bytes of ``seq``; the SQL function carries the same constant."""
 
 _HEAD = struct.Struct("!H16sHqHqHH")
-_POSTING = struct.Struct("!HBH8xq")
+_POSTING = struct.Struct("!HBHqQ")
+_LOW_HALF = 2**64 - 1
 _TAIL = struct.Struct("!H16sHBH32s")
 
 
@@ -89,7 +90,7 @@ def encode_posting(account_fields: bytes, side: int, amount: int) -> bytes:
         side: 1 debit, 2 credit.
         amount: minor units, above zero.
     """
-    return account_fields + _POSTING.pack(1, side, 16, amount)
+    return account_fields + _POSTING.pack(1, side, 16, amount >> 64, amount & _LOW_HALF)
 
 
 def encode_body(

@@ -1,0 +1,103 @@
+"""Makes the vectors of the canonical form from docs/adr/0003-canonical-entry.md alone: shares no code with ``ledger``.
+
+Run ``python tests/support/canonical_vectors.py`` to rebuild ``fixtures/ledger/canonical-v1.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).resolve().parents[2] / "fixtures" / "ledger" / "canonical-v1.json"
+
+ENTRIES: list[dict[str, Any]] = [
+    {
+        "what": "two postings, nothing optional",
+        "seq": 1,
+        "key": "0190b6a0-5e7f-7c11-8000-3b1f6f0c2a55",
+        "posted_at_us": 1772442000000000,
+        "effective_at_us": 1772442000000000,
+        "postings": [["cash", "EUR", 2, "debit", "1250"], ["alice", "EUR", 2, "credit", "1250"]],
+        "settlement_id": "",
+        "description": "",
+        "outcome": 1,
+    },
+    {
+        "what": "two assets, settlement, description beyond ASCII, effective before 1970",
+        "seq": 2,
+        "key": "ffffffff-ffff-ffff-ffff-fffffffffffe",
+        "posted_at_us": 1772442000000001,
+        "effective_at_us": -86400000000,
+        "postings": [
+            ["cash", "EUR", 2, "debit", "4611686018427387903"],
+            ["alice", "EUR", 2, "credit", "4611686018427387902"],
+            ["bob", "EUR", 2, "credit", "1"],
+            ["yen", "JPY", 0, "debit", "7"],
+            ["taro", "JPY", 0, "credit", "7"],
+        ],
+        "settlement_id": "DwaybankMSP/2026-03-02/17",
+        "description": "Miete März, 2. Rate",
+        "outcome": 2,
+    },
+]
+
+
+def field(value: bytes) -> bytes:
+    return len(value).to_bytes(2, "big") + value
+
+
+def number(value: int, size: int) -> bytes:
+    return field(value.to_bytes(size, "big", signed=True))
+
+
+def canonical(entry: dict[str, Any], commitment: bytes, decision_id: bytes, decision_leaf: bytes) -> bytes:
+    parts = [
+        field(b"dwaybank.node/entry"),
+        number(1, 1),
+        number(entry["seq"], 8),
+        field(bytes.fromhex(entry["key"].replace("-", ""))),
+        number(entry["posted_at_us"], 8),
+        number(entry["effective_at_us"], 8),
+        number(len(entry["postings"]), 2),
+    ]
+    for account, asset, scale, side, amount in entry["postings"]:
+        parts += [
+            field(account.encode()),
+            field(asset.encode()),
+            number(scale, 1),
+            number({"debit": 1, "credit": 2}[side], 1),
+            number(int(amount), 16),
+        ]
+    parts += [field(entry["settlement_id"].encode()), field(commitment)]
+    parts += [field(decision_id), number(entry["outcome"], 1), field(decision_leaf)]
+    return b"".join(parts)
+
+
+def vector(index: int, entry: dict[str, Any]) -> dict[str, Any]:
+    salt, description_salt = bytes([index]) * 32, bytes([0x40 + index]) * 32
+    decision_id, decision_leaf = bytes([0x80 + index]) * 16, bytes([0xC0 + index]) * 32
+    text = entry["description"].encode()
+    commitment = hashlib.sha256(b"dwaybank.node/description\x01" + description_salt + text).digest() if text else b""
+    form = canonical(entry, commitment, decision_id, decision_leaf)
+    return entry | {
+        "salt": salt.hex(),
+        "description_salt": description_salt.hex() if text else "",
+        "description_commitment": commitment.hex(),
+        "decision_id": decision_id.hex(),
+        "decision_leaf": decision_leaf.hex(),
+        "canonical": form.hex(),
+        "leaf": hashlib.sha256(b"\x00" + salt + form).hexdigest(),
+    }
+
+
+def vectors() -> dict[str, Any]:
+    entries = [vector(index, entry) for index, entry in enumerate(ENTRIES, 1)]
+    leaves = b"".join(bytes.fromhex(entry["leaf"]) for entry in entries)
+    head = b"dwaybank.node/batch\x01" + (1).to_bytes(8, "big") + len(entries).to_bytes(8, "big")
+    return {"entries": entries, "batch_digest": hashlib.sha256(head + leaves).hexdigest()}
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,110 @@
+"""Entries are valid by construction; the request hash tells every two different bodies apart."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.account import Side, check_reference
+from ledger.errors import InvalidValueError
+from ledger.hold import HOLD_MESSAGES, NewHold
+from ledger.journal import EPOCH, NewEntry, Outcome, Posting, ResultCode, microseconds, request_hash, transfer
+from ledger.money import AMOUNT_MAX
+from ledger.posting import MESSAGES
+
+KEY = uuid.UUID(int=1)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("amount", [0, -1, AMOUNT_MAX + 1])
+def test_posting_outside_the_range_is_refused(amount: int) -> None:
+    with pytest.raises(InvalidValueError, match="amount_minor"):
+        Posting("a", Side.DEBIT, amount)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"postings": ()}, "postings"),
+        ({"postings": (Posting("a", Side.DEBIT, 1),)}, "postings"),
+        ({"postings": (Posting("a", Side.DEBIT, 1),) * 1001}, "postings"),
+        ({"effective_at": datetime(2026, 1, 1)}, "effective_at"),
+        ({"settlement_id": "x" * 65}, "settlement_id"),
+        ({"description": "x" * 501}, "description"),
+        ({"description": "a\x00b"}, "description"),
+        ({"description": "\ud800"}, "description"),
+    ],
+)
+def test_malformed_entry_is_refused_with_its_field(changes: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        replace(transfer(KEY, "a", "b", 1), **changes)
+    assert refused.value.field == field
+
+
+def test_account_on_both_sides_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="both sides"):
+        transfer(KEY, "a", "a", 1)
+    legs = (Posting("a", Side.DEBIT, 1), Posting("b", Side.DEBIT, 1), Posting("b", Side.CREDIT, 2))
+    with pytest.raises(InvalidValueError, match="both sides"):
+        NewEntry(KEY, legs)
+
+
+@pytest.mark.parametrize("reference", ["", "a b", "a\n", "ä", "a/b", "x" * 65, "a;b", "'"])
+def test_malformed_reference_is_refused(reference: str) -> None:
+    with pytest.raises(InvalidValueError):
+        check_reference(reference)
+    with pytest.raises(InvalidValueError):
+        transfer(KEY, reference, "b", 1)
+
+
+def test_hold_without_zone_or_amount_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="expires_at"):
+        NewHold(KEY, "a", 1, NOON.replace(tzinfo=None))
+    with pytest.raises(InvalidValueError, match="amount_minor"):
+        NewHold(KEY, "a", 0, NOON)
+
+
+BODIES = [
+    transfer(KEY, "a", "b", 1),
+    transfer(KEY, "b", "a", 1),
+    transfer(KEY, "a", "b", 2),
+    transfer(KEY, "ab", "c", 1),
+    transfer(KEY, "a", "bc", 1),
+    transfer(KEY, "a", "b", 1, settlement_id="x"),
+    transfer(KEY, "a", "b", 1, description="x"),
+    transfer(KEY, "a", "b", 1, settlement_id="x", description="x"),
+    transfer(KEY, "a", "b", 1, effective_at=NOON),
+    transfer(KEY, "a", "b", 1, effective_at=EPOCH),
+    transfer(KEY, "a", "b", 1, hold_id=uuid.UUID(int=0)),
+    transfer(KEY, "a", "b", 1, hold_id=KEY),
+    NewEntry(KEY, (Posting("a", Side.DEBIT, 2), Posting("b", Side.CREDIT, 1), Posting("c", Side.CREDIT, 1))),
+    NewEntry(KEY, (Posting("a", Side.DEBIT, 2), Posting("c", Side.CREDIT, 1), Posting("b", Side.CREDIT, 1))),
+]
+
+
+def test_every_two_bodies_have_different_hashes() -> None:
+    assert len({request_hash(body) for body in BODIES}) == len(BODIES)
+
+
+def test_hash_depends_on_neither_key_nor_zone() -> None:
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
+    first = transfer(KEY, "a", "b", 1, effective_at=NOON)
+    assert request_hash(first) == request_hash(transfer(uuid.UUID(int=2), "a", "b", 1, effective_at=elsewhere))
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_microseconds_are_exact(moment: datetime) -> None:
+    assert EPOCH + timedelta(microseconds=microseconds(moment)) == moment
+
+
+def test_every_code_has_its_number_text_and_sentence() -> None:
+    assert [code.value for code in ResultCode] == list(range(13))
+    assert set(MESSAGES) == set(ResultCode)
+    assert ResultCode.EXCEEDS_AVAILABLE.text == "exceeds_available"
+    assert [outcome.text for outcome in Outcome] == ["automated_approval", "requires_manual_review"]
+    assert all(HOLD_MESSAGES[code] for code in HOLD_MESSAGES if code not in ("placed", "released"))
