@@ -1,0 +1,90 @@
+"""Aim: the index sees each valid record of a block once, and nothing of invalid or foreign transactions.
+
+Method: blocks of an in-memory channel with real contracts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from network.block import header_hash
+from network.rwset_builder import RwsetBuilder
+from node.audit.records import Landmark, read_records
+from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, ConsortiumInMemory, make_material
+from tests.support.proof_scenario import SIZE, anchor_entry
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> ConsortiumInMemory:
+    found = ConsortiumInMemory(make_material(tmp_path_factory.mktemp("crypto")))
+    asyncio.run(anchor_entry(found))
+    return found
+
+
+def test_records_of_a_whole_channel_are_each_seen_once(consortium: ConsortiumInMemory) -> None:
+    found = [read_records(block) for block in consortium.blocks]
+    records = [record for block in found for record in block.records]
+    assert [record.kind for record in records] == [
+        "log", "witness", "witness", "checkpoint", "epoch", "cosignature", "cosignature",
+    ]  # fmt: skip
+    checkpoint = next(record for record in records if record.kind == "checkpoint")
+    assert (checkpoint.organization, checkpoint.from_seq, checkpoint.to_seq) == (BANK, 1, SIZE)
+    assert checkpoint.signer == f"{BANK}/Node@dwaybank.test"
+    assert checkpoint.key == f"checkpoint~{BANK}~{SIZE:020d}"
+    assert json.loads(checkpoint.body)["size"] == SIZE
+    assert {record.organization for record in records if record.kind == "witness"} == {PARTNER, REGULATOR}
+
+
+def test_configurations_and_definitions_are_landmarks(consortium: ConsortiumInMemory) -> None:
+    found = {block.number: block.landmarks for block in map(read_records, consortium.blocks) if block.landmarks}
+    assert found == {
+        0: (Landmark("config", "", 0),),
+        1: (Landmark("definition", "audit", 0),),
+        2: (Landmark("definition", "compliance", 0),),
+        6: (Landmark("config", "", 0),),
+    }
+
+
+def test_hashes_of_the_block_are_carried_along(consortium: ConsortiumInMemory) -> None:
+    found = read_records(consortium.blocks[3])
+    assert found.block_hash == header_hash(consortium.blocks[3].header)
+    assert len(found.commit_hash) == 32
+
+
+def make_block(
+    consortium: ConsortiumInMemory, key: str, value: bytes, *, namespace: str = "audit", flag: int = 0
+) -> int:
+    builder = RwsetBuilder()
+    builder.add_write(namespace, key, value)
+    proposal = consortium.propose(consortium.material.signer(BANK), namespace, b"f")
+    return consortium.commit([consortium.endorse(proposal, namespace, builder, b"")], bytes([flag]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "namespace", "flag"),
+    [
+        ("demand~01", b'{"organization":"A","seqs":[1]}', "audit", 11),
+        ("demand~01", b'{"organization":"A","seqs":[1]}', "other", 0),
+        ("flag~01", b'{"organization":"A"}', "audit", 0),
+        ("unknown~01", b'{"organization":"A"}', "audit", 0),
+        ("demand~01", b"no json", "audit", 0),
+        ("log~A", b'{"organization":"A","sequence":3}', "audit", 0),
+    ],
+)
+def test_what_is_no_valid_record_is_passed_over(
+    consortium: ConsortiumInMemory, key: str, value: bytes, namespace: str, flag: int
+) -> None:
+    number = make_block(consortium, key, value, namespace=namespace, flag=flag)
+    assert read_records(consortium.blocks[number]).records == ()
+
+
+def test_block_no_peer_has_judged_gives_no_records(consortium: ConsortiumInMemory) -> None:
+    number = make_block(consortium, "demand~02", b'{"organization":"A","seqs":[3,9]}')
+    [record] = read_records(consortium.blocks[number]).records
+    assert (record.from_seq, record.to_seq) == (3, 9)
+    block = type(consortium.blocks[number]).FromString(consortium.raw(number))
+    block.metadata.metadata[2] = b""
+    assert read_records(block).records == ()
