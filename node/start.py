@@ -154,13 +154,13 @@ def parse_database_urls(values: list[str]) -> dict[str, str]:
     return urls
 
 
-def free_base_port() -> int:
-    """Return the first base port, from the default on, whose whole range is free.
+def free_base_port(first: int = BASE_PORT) -> int:
+    """Return the first base port, from ``first`` on, whose whole range is free.
 
     Raises:
         ConfigurationError: no range is free.
     """
-    for base in range(BASE_PORT, 60_000, 100):
+    for base in range(first, 60_000, 100):
         if all(_is_free(port) for port in default_consortium(base).ports()):
             return base
     raise ConfigurationError("no free range of ports was found: name one with --base-port")

@@ -67,8 +67,8 @@ class ImportReport:
         compared = self.reconciliation
         if compared is not None:
             parts.append(
-                f"{compared.day_count} account days compared with the bank's own balances: "
-                f"{len(compared.breaks)} breaks, {compared.agreeing_account_count} of {compared.account_count} accounts agree throughout"
+                f"{compared.day_count} end-of-day balances compared with the bank's: {len(compared.breaks)} differ; "
+                f"{compared.agreeing_account_count} of {compared.account_count} accounts agree throughout"
             )
         return "; ".join(parts)
 

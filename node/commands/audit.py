@@ -154,7 +154,7 @@ def audit_search(
 def audit_demand(
     organization: Annotated[str, typer.Argument(help="MSP id that is to disclose.")],
     entries: Annotated[list[int], typer.Argument(help="Entry numbers.")],
-    purpose: Annotated[str, typer.Option(help="Why; it stands on the shared ledger.")],
+    purpose: Annotated[str, typer.Option(help="A code such as supervisory_review; it stays on the shared ledger.")],
     folder: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path(),
     org: OrgOption = "regulator",
     home: HomeOption = None,

@@ -44,7 +44,7 @@ async def prove_to_regulator(demo: Demo) -> None:
         reply = await node.call(
             AUDIT,
             "DemandDisclosure",
-            audit_pb2.DemandDisclosureRequest(organization=demo.bank.msp_id, seqs=seqs, purpose="sample of the demo"),
+            audit_pb2.DemandDisclosureRequest(organization=demo.bank.msp_id, seqs=seqs, purpose="supervisory_sample"),
             audit_pb2.DemandDisclosureResponse,
             60,
         )
@@ -90,7 +90,7 @@ def _raise_amount(bundle: bytes) -> bytes:
     import json
 
     content = json.loads(bundle)
-    posting = content["entry"]["postings"][0]
+    posting = content["entry"]["fields"]["postings"][0]
     posting["amount_minor"] = str(int(posting["amount_minor"]) + 1)
     return json.dumps(content).encode()
 

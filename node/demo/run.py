@@ -17,7 +17,7 @@ from network.topology import Consortium, Organization
 from node.demo.checks import Report
 from node.errors import ConfigurationError, NodeError
 from node.home import Home
-from node.start import ensure_home, launch_supervisor, stop_consortium
+from node.start import ensure_home, free_base_port, launch_supervisor, stop_consortium
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATEMENT = REPOSITORY / "fixtures" / "statements" / "dwaybank-2026-09.csv"
@@ -67,7 +67,8 @@ def run_demo(keep: Path | None, statement: Path | None, mapping: Path | None, re
             )
     report = Report(Console())
     root = keep or Path(tempfile.mkdtemp(prefix="dwaybank-demo-"))
-    home, consortium = ensure_home(root, None, {})
+    # Ports away from the default ones, and from another demo's: it may run beside a consortium.
+    home, consortium = ensure_home(root, None if keep else free_base_port(20_000 + os.getpid() % 300 * 100), {})
     demo = Demo(home, consortium, report)
     try:
         asyncio.run(_steps(demo, statement, mapping))
