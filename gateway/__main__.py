@@ -10,14 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import structlog
 import uvicorn
 
-from gateway.app import create_app
+from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
-
-log = structlog.get_logger(__name__)
+from gateway.logs import configure_logging
 
 GRACE_S = 10
 """Time for requests under way when the gateway is asked to stop."""
@@ -35,16 +33,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", required=True, type=Path, help="gateway.yaml")
     try:
         config = load_config(parser.parse_args(arguments).config)
-        server = _Server(_settings(config))
     except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        return _fail(error, 2)
+    configure_logging()
     try:
+        prepare_database(config)
+        server = _Server(_settings(config))
         asyncio.run(server.serve())
+    except ConfigurationError as error:
+        return _fail(error, 1)
     except SystemExit:
-        sys.stderr.write(f"the gateway could not start on {config.listen.host}:{config.listen.port}; see its log\n")
-        return 1
+        return _fail(f"cannot listen on {config.listen.host}:{config.listen.port}: free the port or choose another", 1)
     return 0 if server.started else 1
+
+
+def _fail(reason: object, status: int) -> int:
+    sys.stderr.write(f"gateway: {reason}\n")
+    return status
 
 
 class _Server(uvicorn.Server):

@@ -16,6 +16,7 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import problems
 from gateway.auth.passwords import Passwords
@@ -89,6 +90,24 @@ def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) 
         app.include_router(routes.router)
     app.add_middleware(Guard, body_bytes_max=BODY_BYTES_MAX)
     return app
+
+
+def prepare_database(config: GatewayConfig) -> None:
+    """Bring schema ``gateway`` up to date before anything is served.
+
+    Raises:
+        ConfigurationError: the database does not answer or refuses; one sentence without its password.
+    """
+    engine = _engine(config.database_url)
+    try:
+        migrate(engine)
+    except SQLAlchemyError as error:
+        server = f"{engine.url.host or engine.url.query.get('host')}, database {engine.url.database}"
+        raise ConfigurationError(
+            f"database_url: {server} cannot be used ({type(error).__name__}): start the server or correct the setting"
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def _services(

@@ -1,4 +1,4 @@
-"""Stands before the application: limits the body, sets the headers every answer carries.
+"""Stands before the application: limits the body, sets every answer's headers, answers what failed unforeseen.
 
 A body is read here, up to its limit, before anything else looks at it: so an endless or oversized one costs 64 KiB and
 one answer, whether its length was announced or not.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.problems import Problem, problem_response
+from gateway.problems import Problem, problem_of, problem_response
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -37,8 +37,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
@@ -49,7 +53,13 @@ class Guard:
             problem = Problem(413, "too_large", f"the body may have {self._body_bytes_max} bytes")
             await problem_response(problem, scope["path"])(scope, receive, send_with_headers)
             return
-        await self._app(scope, _replay(body, receive), send_with_headers)
+        try:
+            await self._app(scope, _replay(body, receive), send_with_headers)
+        except Exception as error:
+            # The root of the request's task: the framework below has answered all it foresees.
+            if started:
+                raise
+            await problem_response(problem_of(error), scope["path"])(scope, receive, send_with_headers)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None where it is too large."""

@@ -499,6 +499,21 @@ async def test_unknown_path_and_wrong_method_are_problems(client: httpx.AsyncCli
     _assert_problem(await client.delete("/v1/accounts"), 405, "method_not_allowed")
 
 
+async def test_unforeseen_fault_shows_an_id_and_nothing_else(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria = await _customer(client)
+
+    def fault(*_: object) -> None:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr("gateway.store.Store.accounts", fault)
+    answer = await maria.get("/v1/accounts")
+    _assert_problem(answer, 500, "internal")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "secret" not in answer.text and "RuntimeError" not in answer.text
+
+
 async def test_database_that_is_gone_is_a_503(client: httpx.AsyncClient, database_url: str) -> None:
     maria = await _customer(client)
     name = database_url.split("?")[0].rsplit("/", 1)[1]

@@ -6,6 +6,7 @@ For tests of the gateway alone: what it sends and how it treats each answer, als
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class NodeInMemory:
         self.payments: dict[str, partner_pb2.Payment] = {}
         self.payment_state = "completed"
         self.fault: Callable[[str], None] = lambda method: None
+        self.pause_s = 0.0
         self.calls: list[str] = []
         self._server = Server("127.0.0.1", 0, None)
         self._server.enable_health()
@@ -71,6 +73,7 @@ class NodeInMemory:
         async def serve(request: bytes, call: Call) -> bytes:
             self.calls.append(path)
             self.fault(path)
+            await asyncio.sleep(self.pause_s)
             return handler(request)
 
         self._server.unary(path, serve)

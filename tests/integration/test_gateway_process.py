@@ -1,0 +1,146 @@
+"""The gateway as a process of its own: starts from its file, finishes what is under way when told to stop, ends with 0.
+
+Method: ``python -m gateway`` on a free port, reached over TCP, stopped by the signal a supervisor sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from node.postgres import free_port
+from tests.support.gateway_client import CustomerAgent
+from tests.support.node_in_memory import NodeInMemory
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[tuple[NodeInMemory, str]]:
+    served = NodeInMemory()
+    yield served, await served.start()
+    await served.stop()
+
+
+def _settings(folder: Path, database_url: str, node_address: str, port: int, **changes: Any) -> Path:
+    (folder / "jwt").write_bytes(b"0123456789abcdef" * 4)
+    fields = {
+        "listen": {"host": "127.0.0.1", "port": port},
+        "database_url": database_url,
+        "node": {"address": node_address, "timeout_s": 5},
+        "jwt_secret_file": "jwt",
+        "organization": {"msp_id": "DwaybankMSP", "display_name": "DwayBank"},
+        "assets": [{"code": "EUR", "scale": 2}],
+        "password_cost": {"memory_kib": 8192, "iterations": 1},
+    }
+    path = folder / "gateway.yaml"
+    path.write_text(yaml.safe_dump(fields | changes))
+    return path
+
+
+@contextmanager
+def _process(settings: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "gateway", "--config", str(settings)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+async def _until_ready(client: httpx.AsyncClient) -> None:
+    for _ in range(200):
+        try:
+            if (await client.get("/v1/ready")).status_code == 200:
+                return
+        except httpx.TransportError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("the gateway did not come up")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zero(
+    database_url: str, node: tuple[NodeInMemory, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    books, address = node
+    port = free_port()
+    with _process(_settings(tmp_path, database_url, address, port)) as process:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            await _until_ready(client)
+            maria = await CustomerAgent(client, "maria@example.org").sign_up()
+            here, there = await maria.open_account(), await maria.open_account()
+            books.deposit(here, 100)
+            books.pause_s = 0.7
+            paying = asyncio.create_task(maria.pay(here, there, "40"))
+            await asyncio.sleep(0.3)
+            process.send_signal(number)
+            assert (await paying).status_code == 201
+        assert await asyncio.to_thread(process.wait, 10) == 0
+        assert books.accounts[there].balance == 40
+
+
+async def test_gateways_started_together_on_an_empty_database_both_come_up(
+    database_url: str, node: tuple[NodeInMemory, str], tmp_path: Path
+) -> None:
+    ports = [free_port(), free_port()]
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    files = [_settings(folder, database_url, node[1], port) for folder, port in zip(folders, ports, strict=True)]
+    with _process(files[0]), _process(files[1]):
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as first,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=10) as second,
+        ):
+            await asyncio.gather(_until_ready(first), _until_ready(second))
+            maria = await CustomerAgent(first, "maria@example.org").sign_up()
+            account = await maria.open_account()
+            maria.client = second
+            assert (await maria.get(f"/v1/accounts/{account}")).status_code == 200
+
+
+async def test_gateway_without_its_node_lives_but_is_not_ready(database_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    with _process(_settings(tmp_path, database_url, f"127.0.0.1:{free_port()}", port)):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            for _ in range(200):
+                try:
+                    alive = await client.get("/v1/health")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+            assert alive.status_code == 200
+            answer = await client.get("/v1/ready")
+            assert (answer.status_code, answer.json()["code"]) == (503, "node_unavailable")
+
+
+def test_gateway_on_a_port_in_use_ends_with_one_sentence(database_url: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with _process(_settings(tmp_path, database_url, "127.0.0.1:1", port)) as process:
+            output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert str(port) in output and "Traceback" not in output
+
+
+def test_gateway_without_its_database_ends_with_one_sentence_and_no_password(tmp_path: Path) -> None:
+    url = f"postgresql://maria:hush-hush@127.0.0.1:{free_port()}/none"
+    with _process(_settings(tmp_path, url, "127.0.0.1:1", free_port())) as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "hush-hush" not in output and "Traceback" not in output and "database_url" in output
