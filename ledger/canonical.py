@@ -188,6 +188,8 @@ def decode_entry(data: bytes) -> CanonicalEntry:
         )
     except ValueError as error:
         raise InvalidValueError("canonical entry", data[:24], str(error)) from error
+    if seq < 1 or any(posting.amount < 1 for posting in entry.postings):
+        raise InvalidValueError("canonical entry", data[:24], "has a number or an amount below 1")
     if not reader.at_end() or encode_entry(entry) != data:
         raise InvalidValueError("canonical entry", data[-24:], "holds bytes that belong to no field")
     return entry
