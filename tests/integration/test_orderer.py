@@ -16,18 +16,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
 
 from network import rpc
 from network.block import header_hash, last_config_number, new_block, parse_block, sign_block
 from network.block_verifier import verify_block
-from network.channel_config import ChannelConfig, config_of_block
-from network.envelope import signed_payload
+from network.channel_config import ChannelConfig
 from node.orderer import block_store
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreLockedError, GenesisError
 from node.orderer.orderer import Orderer
+from tests.support.config_updates import batch_size_update
 from tests.support.ordering import (
     BANK,
     CHANNEL,
@@ -295,34 +294,10 @@ async def test_reader_following_the_chain_is_told_when_the_service_stops(
 # --- configuration updates ------------------------------------------------------------------------------------------
 
 
-def batch_size_update(material: Material, genesis: common_pb2.Block, max_messages: int, signers: list[str]) -> bytes:
-    """Return a CONFIG_UPDATE that changes the orderer's BatchSize, signed by these organizations' administrators."""
-    _, envelope = config_of_block(genesis)
-    group = configtx_pb2.ConfigEnvelope.FromString(envelope).config.channel_group
-    update = configtx_pb2.ConfigUpdate(channel_id=CHANNEL)
-    value = group.groups["Orderer"].values["BatchSize"]
-    batch = orderer_configuration_pb2.BatchSize.FromString(value.value)
-    batch.max_message_count = max_messages
-    update.read_set.groups["Orderer"].version = group.groups["Orderer"].version
-    update.write_set.groups["Orderer"].version = group.groups["Orderer"].version
-    changed = update.write_set.groups["Orderer"].values["BatchSize"]
-    changed.value, changed.version, changed.mod_policy = batch.SerializeToString(), value.version + 1, value.mod_policy
-    message = configtx_pb2.ConfigUpdateEnvelope(config_update=update.SerializeToString())
-    for msp_id in signers:
-        admin = material.user(msp_id, "Admin")
-        header = common_pb2.SignatureHeader(creator=admin.creator, nonce=secrets.token_bytes(24)).SerializeToString()
-        signature = admin.sign(header + message.config_update)
-        message.signatures.add(signature_header=header, signature=signature)
-    return bytes(
-        signed_payload(
-            common_pb2.CONFIG_UPDATE,
-            CHANNEL,
-            message.SerializeToString(),
-            material.user(ORDERER, "Admin"),
-            nonce=secrets.token_bytes(24),
-            timestamp=utc_now(),
-        ).SerializeToString()
-    )
+def new_batch_size(material: Material, config_block: common_pb2.Block, signers: list[str]) -> bytes:
+    """Return an update to two envelopes a block, signed by these organizations' administrators."""
+    administrators = [material.user(msp_id, "Admin") for msp_id in signers]
+    return batch_size_update(config_block, 2, administrators, material.user(ORDERER, "Admin"))
 
 
 async def test_authorized_configuration_update_has_its_own_block_and_rules_from_then_on(
@@ -330,7 +305,7 @@ async def test_authorized_configuration_update_has_its_own_block_and_rules_from_
 ) -> None:
     async with running(new_orderer(material, tmp_path, max_messages=10)) as channel:
         (genesis,) = await whole_chain(channel, material)
-        update = batch_size_update(material, genesis, 2, [ORDERER])
+        update = new_batch_size(material, genesis, [ORDERER])
         before = [material.envelope() for _ in range(3)]
         after = [material.envelope() for _ in range(10)]
         assert {status for status, _ in await broadcast(channel, [*before, update, *after])} == {OK}
@@ -361,7 +336,7 @@ async def test_update_without_the_administrators_signatures_changes_nothing(
 ) -> None:
     (genesis,) = await whole_chain(channel, material)
     for signers in ([], [BANK, PARTNER]):
-        ((status, info),) = await broadcast(channel, [batch_size_update(material, genesis, 2, signers)])
+        ((status, info),) = await broadcast(channel, [new_batch_size(material, genesis, signers)])
         assert status == BAD
         assert info.startswith(f"error applying config update to existing channel '{CHANNEL}'")
     assert len(await whole_chain(channel, material)) == 1

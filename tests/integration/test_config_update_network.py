@@ -1,0 +1,36 @@
+"""A configuration update sent to the orderer of a running network: every peer takes it over and goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fabric_protos.common import common_pb2
+
+from network import rpc
+from network.block import last_config_number, parse_block
+from node.postgres import PostgresCluster
+from tests.support.config_updates import batch_size_update
+from tests.support.consortium_in_memory import ORDERER, PARTNER, REGULATOR, make_material
+from tests.support.ordering import broadcast
+from tests.support.peer_network import MEMBERS, client_tls, running_network
+
+
+async def test_peers_take_over_an_authorized_update_and_commit_under_it(
+    tmp_path: Path, postgres_cluster: PostgresCluster
+) -> None:
+    material = make_material(tmp_path / "crypto")
+    async with running_network(material, postgres_cluster, tmp_path, "config_update") as network:
+        genesis = parse_block((tmp_path / "genesis.block").read_bytes())
+        administrator = material.signer(ORDERER, "Admin")
+        update = batch_size_update(genesis, 3, [administrator], administrator)
+        orderer = rpc.Channel(network.members[PARTNER].settings.orderers[0].address, client_tls(material, ORDERER))
+        assert await broadcast(orderer, [update]) == [(common_pb2.SUCCESS, "")]
+        await orderer.close()
+        committed = await network.client().submit("pc", "Put", "k", "after the update")
+        await network.wait_for_height(committed.block_number + 1)
+        for msp_id in MEMBERS:
+            config = network.peer(msp_id).config
+            assert (config.sequence, config.orderer.max_messages) == (1, 3)
+        assert len({network.peer(msp_id).commit_hash for msp_id in (PARTNER, REGULATOR)}) == 1
+        block = parse_block(await network.peer().block(committed.block_number) or b"")
+        assert last_config_number(block) == committed.block_number - 1
