@@ -14,19 +14,19 @@ Source: fabric-chaincode-go shim/stub.go, shim/interfaces.go.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 
-from fabric_protos.common import common_pb2
-from fabric_protos.peer import chaincode_event_pb2, proposal_pb2
-from google.protobuf.message import DecodeError
+from fabric_protos.peer import chaincode_event_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chaincode.errors import StateError
 from chaincode.shim import composite_key
 from chaincode.shim.client_identity import ClientIdentity
+from chaincode.shim.proposal import ProposalFields
 from chaincode.shim.state_access import (
     KeyModification,
     MultipleReads,
@@ -36,6 +36,8 @@ from chaincode.shim.state_access import (
     StateQuery,
     WriteBatches,
 )
+
+T = TypeVar("T")
 
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 """Metadata name under which a key's endorsement policy is stored (peer.MetaDataKeys)."""
@@ -63,41 +65,17 @@ class ChaincodeResponse:
     payload: bytes
 
 
-@dataclass(frozen=True)
-class ProposalFields:
-    """What a signed proposal tells a contract; all empty for an invocation without one."""
+async def _asked(request: Awaitable[T]) -> T:
+    """Return the peer's answer; a refusal in the peer's own terms becomes a StateError with its words.
 
-    creator: bytes = b""
-    nonce: bytes = b""
-    epoch: int = 0
-    timestamp: Timestamp | None = None
-    transient: Mapping[str, bytes] | None = None
-
-    @classmethod
-    def from_signed_proposal(cls, signed_proposal: bytes) -> ProposalFields:
-        """Parse a serialized ``SignedProposal``; an empty one gives empty fields.
-
-        Raises:
-            StateError: when a nested message is malformed or the header type is not a transaction's.
-        """
-        if not signed_proposal:
-            return cls()
-        try:
-            signed = proposal_pb2.SignedProposal.FromString(signed_proposal)
-            proposal = proposal_pb2.Proposal.FromString(signed.proposal_bytes)
-            header = common_pb2.Header.FromString(proposal.header)
-            channel_header = common_pb2.ChannelHeader.FromString(header.channel_header)
-            signature_header = common_pb2.SignatureHeader.FromString(header.signature_header)
-            payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
-        except DecodeError as error:
-            raise StateError(f"the signed proposal is malformed: {error}") from None
-        if not proposal.header:
-            raise StateError("the signed proposal has no header")
-        if channel_header.type not in (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG):
-            raise StateError(f"the proposal's header type is {channel_header.type}, not an endorser transaction")
-        timestamp = channel_header.timestamp if channel_header.HasField("timestamp") else None
-        transient = dict(payload.TransientMap)
-        return cls(signature_header.creator, signature_header.nonce, channel_header.epoch, timestamp, transient)
+    Python's own exceptions are defects, not refusals: they pass unchanged, and their text reaches no client.
+    """
+    try:
+        return await request
+    except Exception as error:
+        if isinstance(error, StateError) or type(error).__module__ == "builtins":
+            raise
+        raise StateError(str(error)) from error
 
 
 class StateIterator:
@@ -118,7 +96,7 @@ class StateIterator:
         self._stub.require_open()
         if self._closed:
             raise StateError("the query iterator is closed")
-        return await self._query.__anext__()
+        return await _asked(self._query.__anext__())
 
     async def __aenter__(self) -> StateIterator:
         return self
@@ -130,7 +108,7 @@ class StateIterator:
         """Release the query at the peer; a second call does nothing."""
         if not self._closed:
             self._closed = True
-            await self._query.aclose()
+            await _asked(self._query.aclose())
 
     @property
     def metadata(self) -> QueryMetadata:
@@ -262,7 +240,7 @@ class ChaincodeStub:
 
     async def get_state(self, key: str) -> bytes:
         """Return the committed value of ``key``, ``b""`` when absent."""
-        return await self._checked("", key).get_state("", key)
+        return await _asked(self._checked("", key).get_state("", key))
 
     async def get_multiple_states(self, *keys: str) -> list[bytes]:
         """Return the committed values of ``keys``, in their order."""
@@ -270,19 +248,19 @@ class ChaincodeStub:
 
     async def put_state(self, key: str, value: bytes) -> None:
         """Write ``key`` when the transaction commits."""
-        await self._writable("", key).put_state("", key, value)
+        await _asked(self._writable("", key).put_state("", key, value))
 
     async def del_state(self, key: str) -> None:
         """Delete ``key`` when the transaction commits."""
-        await self._writable("", key).del_state("", key)
+        await _asked(self._writable("", key).del_state("", key))
 
     async def set_state_validation_parameter(self, key: str, policy: bytes) -> None:
         """Set the endorsement policy of ``key`` (see :class:`KeyEndorsementPolicy`)."""
-        await self._writable("", key).put_state_metadata("", key, VALIDATION_PARAMETER, policy)
+        await _asked(self._writable("", key).put_state_metadata("", key, VALIDATION_PARAMETER, policy))
 
     async def get_state_validation_parameter(self, key: str) -> bytes:
         """Return the endorsement policy of ``key``, ``b""`` when it has none of its own."""
-        metadata = await self._checked("", key).get_state_metadata("", key)
+        metadata = await _asked(self._checked("", key).get_state_metadata("", key))
         return metadata.get(VALIDATION_PARAMETER, b"")
 
     async def get_state_by_range(self, start_key: str, end_key: str) -> StateIterator:
@@ -324,13 +302,13 @@ class ChaincodeStub:
 
     async def get_history_for_key(self, key: str) -> list[KeyModification]:
         """Return the committed changes of ``key``, newest first; not protected against phantoms."""
-        return list(await self._checked("", key).history(key))
+        return list(await _asked(self._checked("", key).history(key)))
 
     # --- private data ---
 
     async def get_private_data(self, collection: str, key: str) -> bytes:
         """Return the committed value of a private key, ``b""`` when absent."""
-        return await self._private(collection, key).get_state(collection, key)
+        return await _asked(self._private(collection, key).get_state(collection, key))
 
     async def get_multiple_private_data(self, collection: str, *keys: str) -> list[bytes]:
         """Return the committed values of private keys, in their order."""
@@ -339,27 +317,29 @@ class ChaincodeStub:
 
     async def get_private_data_hash(self, collection: str, key: str) -> bytes:
         """Return SHA-256 of a private value, known to members that may not read it."""
-        return await self._private(collection, key).get_private_data_hash(collection, key)
+        return await _asked(self._private(collection, key).get_private_data_hash(collection, key))
 
     async def put_private_data(self, collection: str, key: str, value: bytes) -> None:
         """Write a private key when the transaction commits; only its hash enters the block."""
-        await self._private_writable(collection, key).put_state(collection, key, value)
+        await _asked(self._private_writable(collection, key).put_state(collection, key, value))
 
     async def del_private_data(self, collection: str, key: str) -> None:
         """Delete a private key when the transaction commits; earlier values stay in private stores."""
-        await self._private_writable(collection, key).del_state(collection, key)
+        await _asked(self._private_writable(collection, key).del_state(collection, key))
 
     async def purge_private_data(self, collection: str, key: str) -> None:
         """Delete a private key with all its earlier values from every member's private store."""
-        await self._private_writable(collection, key).purge_private_data(collection, key)
+        await _asked(self._private_writable(collection, key).purge_private_data(collection, key))
 
     async def set_private_data_validation_parameter(self, collection: str, key: str, policy: bytes) -> None:
         """Set the endorsement policy of a private key."""
-        await self._private_writable(collection, key).put_state_metadata(collection, key, VALIDATION_PARAMETER, policy)
+        await _asked(
+            self._private_writable(collection, key).put_state_metadata(collection, key, VALIDATION_PARAMETER, policy)
+        )
 
     async def get_private_data_validation_parameter(self, collection: str, key: str) -> bytes:
         """Return the endorsement policy of a private key, ``b""`` when it has none of its own."""
-        metadata = await self._private(collection, key).get_state_metadata(collection, key)
+        metadata = await _asked(self._private(collection, key).get_state_metadata(collection, key))
         return metadata.get(VALIDATION_PARAMETER, b"")
 
     async def get_private_data_by_range(self, collection: str, start_key: str, end_key: str) -> StateIterator:
@@ -423,7 +403,7 @@ class ChaincodeStub:
         self.require_open()
         if not name:
             raise StateError("the name of the chaincode to invoke must not be empty")
-        return await self._state.invoke_chaincode(name, list(args), channel)
+        return await _asked(self._state.invoke_chaincode(name, list(args), channel))
 
     def start_write_batch(self) -> None:
         """Collect writes from here on and send them together, where the peer allows it."""
@@ -435,7 +415,7 @@ class ChaincodeStub:
         """Send the writes collected; done by itself at the end of the invocation."""
         self.require_open()
         if isinstance(self._state, WriteBatches):
-            await self._state.finish_write_batch()
+            await _asked(self._state.finish_write_batch())
 
     def forbid_writes(self, function: str) -> None:
         """Refuse every write from here on, because ``function`` is declared to read only."""
@@ -485,22 +465,22 @@ class ChaincodeStub:
         for key in keys:
             self._checked(collection, key)
         if isinstance(self._state, MultipleReads):
-            return await self._state.get_states(collection, keys)
-        return [await self._state.get_state(collection, key) for key in keys]
+            return await _asked(self._state.get_states(collection, keys))
+        return [await _asked(self._state.get_state(collection, key)) for key in keys]
 
     async def _range(self, collection: str, start: str, end: str) -> StateIterator:
         self.require_open()
-        return StateIterator(self, await self._state.range_query(collection, start, end, 0, ""))
+        return StateIterator(self, await _asked(self._state.range_query(collection, start, end, 0, "")))
 
     async def _page(self, start: str, end: str, page_size: int, bookmark: str) -> tuple[StateIterator, QueryMetadata]:
         self.require_open()
         if page_size <= 0:
             raise StateError(f"page size is {page_size}, but must be at least 1")
-        iterator = StateIterator(self, await self._state.range_query("", start, end, page_size, bookmark))
+        iterator = StateIterator(self, await _asked(self._state.range_query("", start, end, page_size, bookmark)))
         return iterator, iterator.metadata
 
     async def _rich_query(self, collection: str, query: str, page_size: int, bookmark: str) -> StateIterator:
         self.require_open()
         if not isinstance(self._state, RichQueries):
             raise StateError("this peer's state database answers no JSON queries")
-        return StateIterator(self, await self._state.query_result(collection, query, page_size, bookmark))
+        return StateIterator(self, await _asked(self._state.query_result(collection, query, page_size, bookmark)))

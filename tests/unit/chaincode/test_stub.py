@@ -311,3 +311,31 @@ def test_client_identity_when_attribute_extension_is_malformed_then_raises() -> 
         creator = serialized_identity("M", extensions=[x509.UnrecognizedExtension(ATTRIBUTES_OID, content)])
         with pytest.raises(StateError, match="attribute extension"):
             _ = ClientIdentity.from_creator(creator).attributes
+
+
+class PeerRefusalError(Exception):
+    """Stands for a peer's own error class, which this package does not know."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"), [(PeerRefusalError("collection x is not defined"), StateError), (KeyError("k"), KeyError)]
+)
+async def test_peer_error_when_raised_in_process_then_refusals_are_translated_and_defects_are_not(
+    raised: Exception, expected: type[Exception]
+) -> None:
+    stub = make_stub(CommittedState(fail_with=raised))
+    for call in (
+        stub.get_state("k"),
+        stub.get_multiple_states("k"),
+        stub.put_state("k", b"v"),
+        stub.get_state_by_range("", ""),
+        stub.get_state_by_range_with_pagination("", "", 1, ""),
+        stub.get_history_for_key("k"),
+        stub.get_private_data_hash("c", "k"),
+        stub.get_state_validation_parameter("k"),
+        stub.set_private_data_validation_parameter("c", "k", b""),
+        stub.purge_private_data("c", "k"),
+        stub.invoke_chaincode("other", []),
+    ):
+        with pytest.raises(expected, match=r"is not defined|k"):
+            await call
