@@ -14,6 +14,7 @@ from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction
 from network.rwset import StateKey
 from node.peer.block_store import Tip, TransactionRecord
+from node.peer.cached_states import CachedStates
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.commit_notifier import CommitNotifier
 from node.peer.committer import CommittedBlock
@@ -56,6 +57,7 @@ class Channel:
         self.has_key_metadata = True
         """Whether any key of the state has metadata; False spares looking for key-level policies."""
         self._channel_no = channel_no
+        self._states = CachedStates(reader, self.progress)
         self._definitions: dict[str, Definition] = {}
         self._recent: OrderedDict[int, CommittedBlock] = OrderedDict()
 
@@ -76,12 +78,14 @@ class Channel:
         self.has_key_metadata = self.has_key_metadata or any(
             update.metadata for update in validation.updates.entries.values()
         )
-        if any(key.namespace == LIFECYCLE for key in block.changed):
+        changed = block.changed
+        if any(key.namespace == LIFECYCLE for key in changed):
             self._definitions = {}
+        self._states.forget(changed)
         self._recent[block.number] = block
         if len(self._recent) > RECENT_BLOCKS_MAX:
             self._recent.popitem(last=False)
-        self.progress.advance(block.header_hash, block.commit_hash, block.changed)
+        self.progress.advance(block.header_hash, block.commit_hash, changed)
         outcomes = [
             (transaction.tx_id, flag)
             for transaction, flag in zip(validation.transactions, validation.flags, strict=True)
@@ -96,7 +100,7 @@ class Channel:
 
     def simulator(self, tx_id: str) -> TxSimulator:
         """Return a view of the state for one transaction."""
-        return TxSimulator(tx_id, self.reader, self.progress)
+        return TxSimulator(tx_id, self._states, self.progress)
 
     async def definition(self, chaincode: str, sequence: int) -> Definition:
         """Return the committed definition that has this sequence.

@@ -12,6 +12,7 @@ Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, c
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ from network.proposal import (
     proposal_response_payload,
 )
 from network.rwset_builder import SimulationResults
+from node.peer.block_store import TransactionRecord
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.channel import Channel
@@ -126,16 +128,20 @@ class Endorser:
         if proposal.channel_id != self._channel.channel_id:
             return _failure(f"channel '{proposal.channel_id}' not found")
         creator = self._check_creator(proposal)
-        if await self._channel.reader.transaction(proposal.tx_id) is not None:
-            raise ProposalRefusedError(
-                f"duplicate transaction found [{proposal.tx_id}]. Creator [{proposal.creator.hex()}]"
-            )
         self._check_acl(proposal, creator)
+        # The index is asked while the simulation runs; nothing leaves before its answer.
+        known = asyncio.ensure_future(self._channel.reader.transaction(proposal.tx_id))
         try:
-            return await self._endorse(proposal, creator)
+            response = await self._endorse(proposal, creator, known)
+            await _require_new(proposal, known)
+        except ProposalRefusedError:
+            raise
         except PeerError as error:
             _log.warning("proposal failed", chaincode=proposal.chaincode, tx_id=proposal.tx_id, reason=str(error))
-            return _failure(str(error))
+            response = _failure(str(error))
+        finally:
+            known.cancel()
+        return response
 
     def _check_creator(self, proposal: ParsedProposal) -> Identity:
         """Return the creator, whose signature holds.
@@ -173,8 +179,11 @@ class Endorser:
                 f"[{config.acl_path('peer/Propose')}]: [{error}]"
             ) from error
 
-    async def _endorse(self, proposal: ParsedProposal, creator: Identity) -> proposal_response_pb2.ProposalResponse:
+    async def _endorse(
+        self, proposal: ParsedProposal, creator: Identity, known: asyncio.Future[TransactionRecord | None]
+    ) -> proposal_response_pb2.ProposalResponse:
         simulation = await self._simulate(proposal, creator)
+        await _require_new(proposal, known)
         answer = proposal_response_pb2.Response(
             status=simulation.response.status,
             message=simulation.response.message,
@@ -340,6 +349,13 @@ class _Call:
             raise ChaincodeError(
                 f"chaincode '{chaincode}' has not been initialized for this version, must call as init first"
             )
+
+
+async def _require_new(proposal: ParsedProposal, known: asyncio.Future[TransactionRecord | None]) -> None:
+    if await known is not None:
+        raise ProposalRefusedError(
+            f"duplicate transaction found [{proposal.tx_id}]. Creator [{proposal.creator.hex()}]"
+        )
 
 
 def _failure(text: str) -> proposal_response_pb2.ProposalResponse:
