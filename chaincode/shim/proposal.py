@@ -1,6 +1,8 @@
 """What a contract may learn from the signed proposal it runs for.
 
-The peer has verified the proposal; nothing is verified here. Source: fabric-chaincode-go shim/stub.go, newChaincodeStub.
+The peer has verified the proposal; nothing is verified here.
+
+Source: fabric-chaincode-go shim/stub.go, newChaincodeStub.
 """
 
 from __future__ import annotations
