@@ -1,6 +1,6 @@
 """Runs a whole consortium on one machine: ``dwaybank up`` starts one of these, ``dwaybank down`` ends it.
 
-Order of start: database clusters and orderer · nodes and gateways; order of stop: the reverse. Only one supervisor may
+Order of start: database clusters and orderer · nodes · gateways; order of stop: the reverse. Only one supervisor may
 hold a data directory (a lock on ``run/lock``, freed by the kernel when it dies). ``run/status.json`` tells the command
 line how far the start has come and who listens where.
 """
@@ -80,10 +80,11 @@ class Supervisor:
         await self._orderer.start()
         await asyncio.gather(*(self._start_database(member) for member in self._consortium.organizations))
         await self._orderer.wait_until_ready()
-        self._status.update(step="starting nodes and gateways")
-        for process in (*self._nodes, *self._gateways):
-            await process.start()
-        await asyncio.gather(*(process.wait_until_ready() for process in (*self._nodes, *self._gateways)))
+        for step, processes in (("starting nodes", self._nodes), ("starting gateways", self._gateways)):
+            self._status.update(step=step)
+            for process in processes:
+                await process.start()
+            await asyncio.gather(*(process.wait_until_ready() for process in processes))
         self._status.update(state="running", step="", processes=self.describe())
 
     async def watch(self) -> None:
