@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -72,8 +73,10 @@ def profile() -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="dwaybank-interop-") as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
+        # Below the ports that the system gives to clients, and not where a developer's own consortium runs.
+        port = str(random.randrange(10_000, 30_000, 100))
         started = subprocess.run(
-            [sys.executable, "-m", "node", "up", "--home", str(home)],
+            [sys.executable, "-m", "node", "up", "--home", str(home), "--base-port", port],
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
