@@ -1,0 +1,108 @@
+"""A consortium's data directory: made once, found again, never made over somebody else's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections import namedtuple
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from network.identity import SigningIdentity
+from network.topology import Consortium, default_consortium
+from node.config import NodeConfig, OrdererConfig, load_settings
+from node.errors import ConfigurationError
+from node.home import CLIENTS, FREE_BYTES_MIN, Home, open_home, prepare_home
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Consortium]:
+    root = tmp_path_factory.mktemp("home") / "consortium"
+    return prepare_home(root, lambda: default_consortium(30_000), NOW, {})
+
+
+def no_new_consortium() -> Consortium:
+    raise AssertionError("an existing home must not be made again")
+
+
+def test_home_is_found_again_and_not_rewritten(prepared: tuple[Home, Consortium]) -> None:
+    home, consortium = prepared
+    before = {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()}
+    again, found = prepare_home(home.root, no_new_consortium, NOW, {})
+    assert (again, found) == (home, consortium)
+    assert {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()} == before
+
+
+def test_every_key_and_secret_is_its_owners_alone(prepared: tuple[Home, Consortium]) -> None:
+    home, _ = prepared
+    secret = [
+        path
+        for path in home.root.rglob("*")
+        if path.is_file() and (path.name.endswith(("_sk", ".key", ".url")) or path.parent.name == "keystore")
+    ]
+    assert len(secret) > 30
+    assert [path for path in secret if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def test_settings_of_every_process_can_be_read_and_name_files_that_exist(prepared: tuple[Home, Consortium]) -> None:
+    home, consortium = prepared
+    orderer = load_settings(OrdererConfig, home.orderer / "orderer.yaml")
+    assert orderer.genesis_block.exists()
+    for member in consortium.organizations:
+        config = load_settings(NodeConfig, home.organization(member) / "node.yaml")
+        SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id)
+        SigningIdentity.from_msp_folder(config.reviewer_msp_folder, config.msp_id)
+        assert len(config.tls.roots_by_msp()) == 4
+        assert config.commits_definitions == (member == consortium.organizations[0])
+        assert {partner.msp_id for partner in config.partners} == {
+            other.msp_id
+            for other in consortium.organizations
+            if other != member and member.role == other.role == "bank"
+        }
+
+
+def test_connection_profile_names_files_that_exist_and_every_member(prepared: tuple[Home, Consortium]) -> None:
+    home, consortium = prepared
+    for member in consortium.organizations:
+        profile = json.loads((home.organization(member) / "connection-profile.json").read_text())
+        assert profile["client"]["organization"] == member.name
+        assert set(profile["organizations"]) == {other.name for other in consortium.organizations}
+        for peer in profile["peers"].values():
+            assert Path(peer["tlsCACerts"]["path"]).exists()
+        for part in profile["client"]["tlsCerts"]["client"].values():
+            assert Path(part["path"]).exists()
+        own = profile["organizations"][member.name]["cryptoPath"].replace("{username}", CLIENTS[0])
+        SigningIdentity.from_msp_folder(Path(own), member.msp_id)
+
+
+def test_half_made_home_is_made_anew(tmp_path: Path) -> None:
+    root = tmp_path / "home"
+    prepare_home(root, lambda: default_consortium(30_000), NOW, {})
+    (root / "consortium.yaml").unlink()
+    shutil.rmtree(root / "channel")
+    home, _ = prepare_home(root, lambda: default_consortium(30_000), NOW, {})
+    assert home.genesis.exists()
+    assert open_home(root)[0] == home
+
+
+def test_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, FREE_BYTES_MIN - 1))
+    with pytest.raises(ConfigurationError, match="MiB free and a consortium needs"):
+        prepare_home(tmp_path / "home", lambda: default_consortium(30_000), NOW, {})
+    assert not (tmp_path / "home" / "crypto").exists()
+
+
+def test_database_url_for_an_unknown_organization_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="names nobody"):
+        prepare_home(tmp_path / "home", lambda: default_consortium(30_000), NOW, {"nobody": "postgresql://x"})
+
+
+def test_missing_home_is_answered_with_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="start one with `dwaybank up"):
+        open_home(tmp_path / "absent")
