@@ -30,13 +30,16 @@ from network.merkle import EMPTY_ROOT, build_consistency_proof, tile_node_reader
 from node.anchor.errors import LogError
 from node.anchor.leaf_source import LeafSource, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name
-from node.anchor.store import ControlOpening, Head, LogStore
+from node.anchor.store import AnchorTime, ControlOpening, Head, LogStore
 from node.errors import NodeError
 
 logger = structlog.get_logger(__name__)
 
 LAG_SAMPLES = 2_000
 """Newest entries over which the time from posting to anchoring is told."""
+
+LAG_ANCHORS = 20
+"""Anchors measured again after a restart."""
 
 RETRY_S = 0.5
 EPOCH_ENTRIES_MAX = 100_000
@@ -241,10 +244,19 @@ class Anchorer:
         return self._store.keep_control_opening(new_size, ControlOpening(text, salt, commit_controls(text, salt)))
 
     def _record_lag(self, old_size: int, new_size: int) -> None:
+        anchored = AnchorTime(new_size, old_size, self._now())
+        self._store.keep_anchor_time(anchored)
+        self._measure(anchored)
+
+    def _measure(self, anchored: AnchorTime) -> None:
         assert self._source is not None
-        now = self._now()
-        first = max(old_size + 1, new_size - LAG_SAMPLES + 1)
-        self._lags.extend(now - posted for posted in self._source.posted_at(first, new_size))
+        first = max(anchored.previous_size + 1, anchored.size - LAG_SAMPLES + 1)
+        self._lags.extend(anchored.committed_at - posted for posted in self._source.posted_at(first, anchored.size))
+
+    def _remember_lags(self) -> None:
+        """Measure the newest anchors again, as they were before a restart."""
+        for anchored in reversed(self._store.anchor_times(LAG_ANCHORS)):
+            self._measure(anchored)
 
     async def _register(self, read: str, write: str, name: str, key: str, field: str) -> None:
         record = await self._read(AUDIT, read, self._msp_id)
@@ -265,10 +277,13 @@ class Anchorer:
         return record
 
     async def _run(self) -> None:
-        registered = False
+        registered = remembered = False
         while True:
             pause_s = self._interval_s
             try:
+                if not remembered and self._source is not None:
+                    await asyncio.to_thread(self._remember_lags)
+                remembered = True
                 if not registered:
                     await self.register()
                     registered = True

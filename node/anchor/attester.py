@@ -28,7 +28,7 @@ from node.anchor.sealer import witness_name
 
 logger = structlog.get_logger(__name__)
 
-RETRY_S = 5.0
+RETRY_S = 1.0
 
 
 class AnchoredRecord(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from network.merkle import EMPTY_ROOT, TILE_HEIGHT, TILE_WIDTH, ReadTile, Tile, TileWriter, partial_widths
 from node.anchor.database import Connection, Database, lock_sealing, run
@@ -34,6 +35,14 @@ class ControlOpening:
     """JSON: per asset, the sums of debits and credits over all entries of the anchored size, as decimal strings."""
     salt: bytes
     commitment: bytes
+
+
+class AnchorTime(NamedTuple):
+    """When this node learned that an anchor was committed."""
+
+    size: int
+    previous_size: int
+    committed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,14 @@ class LogStore:
         kept = self.control_opening(size)
         assert kept is not None
         return kept
+
+    def keep_anchor_time(self, anchored: AnchorTime) -> None:
+        """Keep when an anchor was committed."""
+        self._database.fetch("put_anchor_time", anchored)
+
+    def anchor_times(self, count: int) -> list[AnchorTime]:
+        """Return the newest anchors, newest first."""
+        return [AnchorTime(*row) for row in self._database.fetch("anchor_times", (count,))]
 
 
 class MirrorStore:

@@ -23,7 +23,7 @@ from node.anchor.anchorer import Anchorer, commit_controls
 from node.anchor.errors import AnchorError, LogError
 from node.anchor.leaf_source import Sealable, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name
-from node.anchor.store import EMPTY_HEAD, ControlOpening, Head, LogStore
+from node.anchor.store import EMPTY_HEAD, AnchorTime, ControlOpening, Head, LogStore
 
 KEY, WITNESS = SigningKey(bytes(31) + b"\x01"), SigningKey(bytes(31) + b"\x02")
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -62,6 +62,13 @@ class Store:
         self.writer = TileWriter()
         self.tiles: dict[tuple[int, int], bytes] = {}
         self.openings: dict[int, ControlOpening] = {}
+        self.times: list[AnchorTime] = []
+
+    def keep_anchor_time(self, anchored: AnchorTime) -> None:
+        self.times.insert(0, anchored)
+
+    def anchor_times(self, count: int) -> list[AnchorTime]:
+        return self.times[:count]
 
     def head(self) -> Head:
         return self.heads[-1]
@@ -121,8 +128,12 @@ class Gateway:
 
 
 class World:
-    def __init__(self, *, with_books: bool = True, interval_s: float = 0.01) -> None:
+    """An anchorer with its surroundings; ``before`` is the world it is restarted in."""
+
+    def __init__(self, *, with_books: bool = True, interval_s: float = 0.01, before: World | None = None) -> None:
         self.source, self.store, self.gateway = Source(), Store(), Gateway()
+        if before is not None:
+            self.source, self.store, self.gateway = before.source, before.store, before.gateway
         store = cast(LogStore, self.store)
         sealer = Sealer("BankMSP", KEY, self.source, store, lambda: START) if with_books else None
         self.anchorer = Anchorer(
@@ -249,6 +260,18 @@ async def test_lag_is_told_over_the_newest_entries() -> None:
     # Row n was posted n milliseconds after the start, and everything was anchored one second after it.
     assert world.anchorer.lag().p50 == timedelta(milliseconds=950)
     assert world.anchorer.lag().p95 == timedelta(milliseconds=995)
+
+
+async def test_lag_is_still_told_after_a_restart() -> None:
+    world = World()
+    await world.anchorer.register()
+    world.source.add(100)
+    await world.anchorer.anchor()
+    before = world.anchorer.lag()
+    restarted = World(before=world)
+    await restarted.anchorer.start()
+    await restarted.until(lambda: restarted.anchorer.lag() == before)
+    await restarted.anchorer.stop()
 
 
 async def test_opening_of_the_totals_is_kept_before_its_commitment_is_shown_and_stays() -> None:
