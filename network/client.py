@@ -30,130 +30,59 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import events_pb2, proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
-from google.rpc import status_pb2
 
 from network import rpc
+from network.client_stages import (
+    ChaincodeEvent,
+    CommitStatus,
+    CommittedTransaction,
+    ErrorDetail,
+    OfflineIdentity,
+    PreparedTransaction,
+    Proposal,
+    SubmittedTransaction,
+    Timeouts,
+    error_details,
+    validation_code_name,
+)
 from network.envelope import NEWEST_BLOCK, Signer, parse_transaction, seek_envelope
 from network.errors import (
     CommitError,
     CommitStatusError,
     EndorseError,
     GatewayError,
-    IdentityError,
     RpcError,
     SubmitError,
 )
-from network.identity import serialize_identity
 from network.proposal import NONCE_BYTES, new_proposal, parse_proposal, signed_proposal
+
+__all__ = [
+    "ChaincodeEvent",
+    "CommitStatus",
+    "CommittedTransaction",
+    "ErrorDetail",
+    "GatewayClient",
+    "OfflineIdentity",
+    "PreparedTransaction",
+    "Proposal",
+    "SubmittedTransaction",
+    "Timeouts",
+    "error_details",
+    "validation_code_name",
+]
 
 SERVICE = "/gateway.Gateway/"
 DELIVER = "/protos.Deliver/"
 
 StageError = TypeVar("StageError", bound=GatewayError)
 Clock = Callable[[], datetime]
-
-
-class OfflineIdentity:
-    """An identity whose private key is elsewhere; every stage then needs the signature passed in."""
-
-    def __init__(self, msp_id: str, certificate_pem: bytes) -> None:
-        self.msp_id = msp_id
-        self.creator = serialize_identity(msp_id, certificate_pem)
-
-    def sign(self, message: bytes) -> bytes:
-        """Refuse.
-
-        Raises:
-            IdentityError: always.
-        """
-        raise IdentityError(f"the key of this identity of {self.msp_id} is offline; pass the signature of each stage")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds each stage may take; the defaults are those the official clients' documentation recommends."""
-
-    evaluate_s: float = 5.0
-    endorse_s: float = 15.0
-    submit_s: float = 5.0
-    commit_status_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A transaction proposed.
-
-    Args:
-        tx_id: transaction id.
-        message: what the creator signs (ECDSA over its SHA-256, low-S).
-    """
-
-    tx_id: str
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedTransaction:
-    """A transaction endorsed, ready to be signed and submitted.
-
-    Args:
-        tx_id: transaction id.
-        result: what the contract returned to the endorsers; it takes effect only if the transaction commits.
-        message: what the creator signs.
-    """
-
-    tx_id: str
-    result: bytes
-    message: bytes
-
-
-class SubmittedTransaction(NamedTuple):
-    """A transaction the ordering service has accepted; its outcome is still open."""
-
-    tx_id: str
-    result: bytes
-
-
-class CommitStatus(NamedTuple):
-    """How a transaction ended: ``code`` is its ``TxValidationCode``, 0 for VALID."""
-
-    tx_id: str
-    code: int
-    block_number: int
-
-
-class CommittedTransaction(NamedTuple):
-    """A transaction committed as VALID."""
-
-    tx_id: str
-    block_number: int
-    result: bytes
-
-
-class ChaincodeEvent(NamedTuple):
-    """The event one VALID transaction set."""
-
-    block_number: int
-    tx_id: str
-    chaincode: str
-    name: str
-    payload: bytes
-
-
-class ErrorDetail(NamedTuple):
-    """What one peer or orderer said."""
-
-    address: str
-    msp_id: str
-    message: str
 
 
 class GatewayClient:
@@ -455,27 +384,6 @@ class GatewayClient:
             return await self._channel.unary(SERVICE + method, request.SerializeToString(), timeout_s)
         except RpcError as error:
             raise _stage_error(stage, error, tx_id, method) from error
-
-
-def error_details(error: GatewayError | RpcError) -> tuple[ErrorDetail, ...]:
-    """Return what single peers or orderers said of a failure; empty when the gateway added nothing."""
-    found = []
-    try:
-        for packed in status_pb2.Status.FromString(error.details).details:
-            detail = gateway_pb2.ErrorDetail()
-            if packed.Is(gateway_pb2.ErrorDetail.DESCRIPTOR) and packed.Unpack(detail):
-                found.append(ErrorDetail(detail.address, detail.msp_id, detail.message))
-    except DecodeError:
-        return ()
-    return tuple(found)
-
-
-def validation_code_name(code: int) -> str:
-    """Return Fabric's name of a ``TxValidationCode``, e.g. ``MVCC_READ_CONFLICT``."""
-    try:
-        return str(transaction_pb2.TxValidationCode.Name(code))
-    except ValueError:
-        return f"code {code}"
 
 
 def _check_prepared(prepared: common_pb2.Envelope, signed: proposal_pb2.SignedProposal, tx_id: str) -> bytes:

@@ -87,7 +87,7 @@ async def test_call_carries_method_deadline_and_peer(connect: Connect) -> None:
     await channel.unary("/t.T/Look", b"", None)
     assert seen[0].method == "/t.T/Look"
     assert seen[0].deadline is not None
-    assert 0 < seen[0].deadline - time.monotonic() <= 5
+    assert 4 < seen[0].deadline - time.monotonic() < 5.5
     assert seen[1].deadline is None
     assert seen[0].peer_certificate is None
     assert seen[0].peer.startswith("ipv4:127.0.0.1:")
