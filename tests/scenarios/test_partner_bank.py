@@ -1,0 +1,112 @@
+"""The partner bank's journey: both books tell the same story, and a bank that is down costs nobody money."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+from network.topology import Organization
+from node.own_node import LEDGER, SETTLEMENT, ledger_pb2, partner_pb2
+from tests.support.consortium import RunningConsortium, eventually
+from tests.support.customer import Customer
+
+SignUp = Callable[[Organization, str], Awaitable[Customer]]
+
+
+async def payment(consortium: RunningConsortium, bank: Organization, payment_id: str) -> partner_pb2.Payment:
+    request = partner_pb2.GetPaymentRequest(payment_id=payment_id)
+    async with consortium.node(bank) as node:
+        return (await node.call(SETTLEMENT, "GetPayment", request, partner_pb2.GetPaymentResponse)).payment
+
+
+async def entry(consortium: RunningConsortium, bank: Organization, seq: int) -> ledger_pb2.Entry:
+    async with consortium.node(bank) as node:
+        request = ledger_pb2.GetEntryRequest(seq=seq)
+        return (await node.call(LEDGER, "GetEntry", request, ledger_pb2.GetEntryResponse)).entry
+
+
+async def assert_books_agree(consortium: RunningConsortium) -> None:
+    for bank in (consortium.bank, consortium.partner):
+        compared = await consortium.compare_positions(bank)
+        assert compared
+        assert all(row.agree for row in compared), compared
+        async with consortium.node(bank) as node:
+            trial = await node.call(
+                LEDGER, "GetTrialBalance", ledger_pb2.GetTrialBalanceRequest(), ledger_pb2.GetTrialBalanceResponse
+            )
+        assert all(line.debit_minor == line.credit_minor for line in trial.lines), trial
+
+
+async def test_both_books_carry_one_settlement_id_and_agree(consortium: RunningConsortium, sign_up: SignUp) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 90_000)
+
+    there = await ada.pay(eve, 40_000, "invoice 1")
+    back = await eve.pay(ada, 15_000, "refund")
+
+    for sender, receiver, paid in (
+        (consortium.bank, consortium.partner, there),
+        (consortium.partner, consortium.bank, back),
+    ):
+        known = await payment(consortium, sender, paid["transfer_id"])
+        own, theirs = await entry(consortium, sender, known.seq), await entry(consortium, receiver, known.partner_seq)
+        assert own.settlement_id == theirs.settlement_id == known.settlement_id != ""
+        assert {posting.amount_minor for posting in own.postings} == {paid["amount_minor"]}
+        assert {posting.amount_minor for posting in theirs.postings} == {paid["amount_minor"]}
+        assert {posting.account for posting in own.postings}.isdisjoint(posting.account for posting in theirs.postings)
+    assert await ada.balance_minor() == 90_000 - 40_000 + 15_000
+    assert await eve.balance_minor() == 25_000
+    await assert_books_agree(consortium)
+
+
+async def test_partner_that_is_down_leaves_a_hold_that_completes_when_it_is_back(
+    consortium: RunningConsortium, sign_up: SignUp
+) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 10_000)
+    key = str(uuid.uuid4())
+
+    with consortium.kept_down("partner-node"):
+        ordered = await ada.order(eve, 6_000, key=key)
+        assert ordered.status_code == 202, ordered.text
+        again = await ada.order(eve, 6_000, key=key)
+        assert again.json()["transfer_id"] == ordered.json()["transfer_id"]
+        assert ordered.json()["state"] == "held"
+        held = await ada.balance()
+        assert (held["balance_minor"], held["held_minor"], held["available_minor"]) == ("10000", "6000", "4000")
+        more = await ada.order(eve, 4_001)
+        assert more.status_code == 422, "what is held cannot be spent twice"
+    done = await ada.final(ordered.json()["transfer_id"], 60)
+
+    assert done["state"] == "completed"
+    spent = await ada.balance()
+    assert (spent["balance_minor"], spent["held_minor"]) == ("4000", "0")
+
+    async def arrived() -> bool:
+        return await eve.balance_minor() == 6_000
+
+    await eventually(arrived, "the beneficiary has the money")
+    await assert_books_agree(consortium)
+
+
+async def test_payment_id_stands_for_one_order_for_ever(consortium: RunningConsortium, sign_up: SignUp) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 5_000)
+    request = partner_pb2.SendPaymentRequest(
+        payment_id=str(uuid.uuid4()),
+        debtor_account=ada.account,
+        receiver_msp_id=consortium.partner.msp_id,
+        beneficiary_account=eve.account,
+        asset="EUR",
+        amount_minor="1000",
+        description="once",
+    )
+    async with consortium.node(consortium.bank) as node:
+        replies = [
+            await node.call(SETTLEMENT, "SendPayment", request, partner_pb2.SendPaymentResponse) for _ in range(3)
+        ]
+
+    assert len({reply.payment.settlement_id for reply in replies}) == 1
+    assert replies[-1].payment.state == "completed"
+    assert (await ada.balance_minor(), await eve.balance_minor()) == (4_000, 1_000)
+    await assert_books_agree(consortium)
