@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from ledger import pack
@@ -27,17 +28,22 @@ class KnownAccount:
     """Facts of an account with its part of the canonical form.
 
     Args:
-        facts: what never changes about it.
+        id: number inside the database.
+        asset: code of its asset.
+        facts: all that never changes about it.
         fields: ``encode_account`` of it.
     """
 
+    id: int
+    asset: str
     facts: AccountFacts
     fields: bytes
 
     @classmethod
     def of(cls, facts: AccountFacts) -> KnownAccount:
         """Return the account with its canonical fields encoded."""
-        return cls(facts, encode_account(facts.reference, facts.asset.code, facts.asset.scale))
+        fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
+        return cls(facts.id, facts.asset.code, facts, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +82,28 @@ def prepare_batch(
         posted_at: time of the batch, not before the last one's.
         random_bytes: source of salts.
     """
-    known = [_known_postings(entry, accounts) for entry in entries]
+    known = [_known_accounts(entry, accounts) for entry in entries]
     codes = [_static_code(entry, found) for entry, found in zip(entries, known, strict=True)]
     decisions = _decide(entries, known, codes, decider, posted_at)
+    postings = [_posting_fields(entry, found) for entry, found in zip(entries, known, strict=True)]
     salts = _salts(len(entries), random_bytes)
     description_salts = {i: random_bytes(SALT_BYTES) for i, entry in enumerate(entries) if entry.description}
     commitments = {i: description_commitment(salt, entries[i].description) for i, salt in description_salts.items()}
     posted_us = microseconds(posted_at)
     effective_us = [microseconds(e.effective_at) if e.effective_at is not None else posted_us for e in entries]
     keys = [entry.key.bytes for entry in entries]
+    # An entry that is refused already is numbered by nobody: its body is never used.
     bodies = [
-        _body(entry, found, code, keys[i], posted_us, effective_us[i], commitments.get(i, b""), decisions[i])
-        for i, (entry, found, code) in enumerate(zip(entries, known, codes, strict=True))
-    ]
+        encode_body(
+            keys[i], posted_us, effective_us[i], postings[i], entry.settlement_id, commitments.get(i, b""),
+            decisions[i].id, decisions[i].outcome, decisions[i].leaf,
+        )
+        for i, entry in enumerate(entries)
+    ]  # fmt: skip
     columns = (
         posted_at,
         pack.pack_uuids(keys),
-        pack.pack_hashes([request_hash(entry) for entry in entries]),
+        pack.pack_hashes([request_hash(entry, fields) for entry, fields in zip(entries, postings, strict=True)]),
         pack.pack_times(effective_us),
         pack.pack_texts([entry.settlement_id or None for entry in entries]),
         pack.pack_bytes([commitments.get(i) for i in range(len(entries))]),
@@ -109,7 +120,7 @@ def prepare_batch(
     return PreparedBatch(entries, decisions, posted_at, columns, description_salts)
 
 
-def _known_postings(entry: NewEntry, accounts: Mapping[str, KnownAccount]) -> list[KnownAccount] | None:
+def _known_accounts(entry: NewEntry, accounts: Mapping[str, KnownAccount]) -> list[KnownAccount] | None:
     try:
         return [accounts[posting.account] for posting in entry.postings]
     except KeyError:
@@ -126,13 +137,23 @@ def _balances(entry: NewEntry, known: list[KnownAccount]) -> bool:
     postings = entry.postings
     if len(postings) == 2:
         first, second = postings
-        same_asset = known[0].facts.asset == known[1].facts.asset
+        same_asset = known[0].asset == known[1].asset
         return same_asset and first.amount == second.amount and first.side is not second.side
     totals: dict[str, int] = {}
     for posting, account in zip(postings, known, strict=True):
-        code = account.facts.asset.code
-        totals[code] = totals.get(code, 0) + (posting.amount if posting.side is Side.DEBIT else -posting.amount)
+        signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
+        totals[account.asset] = totals.get(account.asset, 0) + signed
     return not any(totals.values())
+
+
+def _posting_fields(entry: NewEntry, known: list[KnownAccount] | None) -> list[bytes]:
+    """Return the canonical fields of the postings; they make both the leaf and the request hash.
+
+    An unknown account has no asset: its fields only have to differ from those of every entry ever posted.
+    """
+    if known is None:
+        return [encode_posting(encode_account(p.account, "", 0), p.side, p.amount) for p in entry.postings]
+    return [encode_posting(k.fields, p.side, p.amount) for k, p in zip(known, entry.postings, strict=True)]
 
 
 def _decide(
@@ -159,30 +180,10 @@ def _salts(count: int, random_bytes: Callable[[int], bytes]) -> list[bytes]:
     return [drawn[start : start + SALT_BYTES] for start in range(0, SALT_BYTES * count, SALT_BYTES)]
 
 
-def _body(
-    entry: NewEntry,
-    known: list[KnownAccount] | None,
-    code: ResultCode,
-    key: bytes,
-    posted_us: int,
-    effective_us: int,
-    commitment: bytes,
-    decision: Decision,
-) -> bytes:
-    if known is None or code is not ResultCode.POSTED:
-        return b""
-    postings = [
-        encode_posting(account.fields, posting.side, posting.amount)
-        for account, posting in zip(known, entry.postings, strict=True)
-    ]
-    return encode_body(
-        key, posted_us, effective_us, postings, entry.settlement_id, commitment,
-        decision.id, decision.outcome, decision.leaf,
-    )  # fmt: skip
-
-
 def _earlier(keys: Sequence[bytes]) -> list[int]:
     """Return for each item the number (from 1) of the last item before it with the same key, 0 for none."""
+    if len(set(keys)) == len(keys):
+        return [0] * len(keys)
     latest: dict[bytes, int] = {}
     earlier = []
     for number, key in enumerate(keys, 1):
@@ -200,27 +201,26 @@ def _holds(entries: Sequence[NewEntry]) -> pack.PackedUuid | None:
 def _postings(
     entries: Sequence[NewEntry], known: Sequence[list[KnownAccount] | None], codes: Sequence[ResultCode]
 ) -> tuple[pack.Packed, ...]:
-    """Return the columns account, first, last, slot, posting account and amount (debit above zero)."""
-    slots: dict[int, int] = {}
-    first: list[int] = []
-    last: list[int] = []
-    slot_of: list[int] = []
-    account_of: list[int] = []
-    amounts: list[int] = []
-    for entry, found, code in zip(entries, known, codes, strict=True):
-        first.append(len(account_of) + 1)
-        if found is not None and code is ResultCode.POSTED:
-            for posting, account in zip(entry.postings, found, strict=True):
-                number = account.facts.id
-                account_of.append(number)
-                slot_of.append(slots.setdefault(number, len(slots) + 1))
-                amounts.append(posting.amount if posting.side is Side.DEBIT else -posting.amount)
-        last.append(len(account_of))
+    """Return the columns account, first, last, slot, posting account and amount (debit above zero).
+
+    An item that is refused already has no postings here: its last comes before its first.
+    """
+    live = [found if code is ResultCode.POSTED else None for found, code in zip(known, codes, strict=True)]
+    last = list(accumulate(len(found) if found is not None else 0 for found in live))
+    first = [1, *(end + 1 for end in last[:-1])]
+    account_of = [account.id for found in live if found is not None for account in found]
+    amounts = [
+        posting.amount if posting.side is Side.DEBIT else -posting.amount
+        for entry, found in zip(entries, live, strict=True)
+        if found is not None
+        for posting in entry.postings
+    ]
+    slots = {account: slot for slot, account in enumerate(dict.fromkeys(account_of), 1)}
     return (
         pack.pack_int8(list(slots)),
         pack.pack_int4(first),
         pack.pack_int4(last),
-        pack.pack_int4(slot_of),
+        pack.pack_int4([slots[account] for account in account_of]),
         pack.pack_int8(account_of),
         pack.pack_int8(amounts),
     )

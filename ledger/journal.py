@@ -37,6 +37,9 @@ TEXT_LENGTH_MAX = 64
 DESCRIPTION_LENGTH_MAX = 500
 """Longest description, in characters."""
 
+_REQUEST_TAG = b"dwaybank.node/request\x01"
+_NO_HOLD = bytes(16)
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY_MICROSECONDS = 86_400_000_000
@@ -158,26 +161,25 @@ def transfer(key: uuid.UUID, debit: str, credit: str, amount: int, **more: Any) 
 
 
 _REQUEST_HEAD = struct.Struct("!B16sqH")
-_REQUEST_LEG = struct.Struct("!BqH")
 
 
-def request_hash(entry: NewEntry) -> bytes:
+def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
     """Return the SHA-256 that tells a repeat of this entry from another body under the same key.
 
     It covers everything the caller asked for except the key: hold, effective time, postings in their order, settlement
     id and description, each with its length. It stays in the books.
+
+    Args:
+        entry: what was asked.
+        posting_fields: the canonical fields of its postings (``canonical.encode_posting``), in order.
     """
-    hold = entry.hold_id.bytes if entry.hold_id is not None else bytes(16)
+    hold = entry.hold_id.bytes if entry.hold_id is not None else _NO_HOLD
     when = microseconds(entry.effective_at) if entry.effective_at is not None else 0
     given = (entry.effective_at is not None) | (entry.hold_id is not None) << 1
-    parts = [b"dwaybank.node/request\x01", _REQUEST_HEAD.pack(given, hold, when, len(entry.postings))]
-    for posting in entry.postings:
-        name = posting.account.encode()
-        parts += (_REQUEST_LEG.pack(posting.side, posting.amount, len(name)), name)
-    for text in (entry.settlement_id, entry.description):
-        encoded = text.encode()
-        parts += (len(encoded).to_bytes(2, "big"), encoded)
-    return hashlib.sha256(b"".join(parts)).digest()
+    head = _REQUEST_TAG + _REQUEST_HEAD.pack(given, hold, when, len(posting_fields)) + b"".join(posting_fields)
+    settlement_id = entry.settlement_id.encode()
+    length = len(settlement_id).to_bytes(2, "big")
+    return hashlib.sha256(head + length + settlement_id + entry.description.encode()).digest()
 
 
 def microseconds(moment: datetime) -> int:

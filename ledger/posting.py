@@ -55,6 +55,9 @@ MESSAGES = {
 """A sentence for each code; nothing in it depends on the entry."""
 
 
+_CODES = tuple(ResultCode)
+
+
 class Writer:
     """Posts to the books; used by one thread at a time.
 
@@ -195,7 +198,7 @@ class Writer:
         repeated = self._leaves_of([seq for code, seq in zip(codes, seqs, strict=True) if code == 1 and seq])
         results = []
         for i, (number, seq) in enumerate(zip(codes, seqs, strict=True)):
-            code = ResultCode(number)
+            code = _CODES[number]
             if code is ResultCode.POSTED:
                 done = accepted[i]
                 results.append(EntryResult(code, done.seq, done.decision.outcome, done.leaf))
