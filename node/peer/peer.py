@@ -15,8 +15,11 @@ import structlog
 
 from network import rpc
 from network.channel_config import ChannelConfig
+from network.errors import RpcError
 from network.identity import SigningIdentity
+from network.rpc import StatusCode
 from node.peer.block_store import TransactionRecord
+from node.peer.chaincode_support import ChaincodeSupport, ExternalChaincode
 from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import EXECUTE_TIMEOUT_S, ContractRunner
@@ -54,6 +57,9 @@ class PeerSettings:
         address: ``host:port`` under which others know this peer; it stands in error details.
         approved: chaincode definitions this organization approves.
         contracts: ``module:Class`` of the contracts that run in this process, by chaincode name.
+        external_chaincodes: chaincodes that run in processes of their own.
+        authorize_chaincode: refuses callers that may not register as a chaincode, by raising RpcError; None serves none
+            that dial in.
         orderers: ordering service; empty takes the addresses in the channel's configuration.
         other_peers: the other organizations' peers.
         client_tls: how this peer dials others; None for none, in tests only.
@@ -67,6 +73,8 @@ class PeerSettings:
     address: str
     approved: Sequence[Definition] = ()
     contracts: Mapping[str, str] = field(default_factory=dict)
+    external_chaincodes: Sequence[ExternalChaincode] = ()
+    authorize_chaincode: Callable[[rpc.Call], None] | None = None
     orderers: Sequence[OrdererEndpoint] = ()
     other_peers: Sequence[PeerEndpoint] = ()
     client_tls: rpc.ClientTls | None = None
@@ -76,6 +84,10 @@ class PeerSettings:
 def utc_now() -> datetime:
     """Return the time now in UTC."""
     return datetime.now(UTC)
+
+
+def _refuse(call: rpc.Call) -> None:
+    raise RpcError(StatusCode.PERMISSION_DENIED, "this peer takes no chaincodes that dial in")
 
 
 class Peer:
@@ -99,6 +111,9 @@ class Peer:
         self._random_bytes = random_bytes
         self._own = OwnEndorsements()
         self._runner = ContractRunner(settings.contracts, timeout_s=settings.execute_timeout_s)
+        self._chaincodes = ChaincodeSupport(
+            settings.external_chaincodes, settings.authorize_chaincode or _refuse, settings.execute_timeout_s
+        )
         self._committer = Committer(
             CommitterSettings(
                 settings.database_url, settings.channel_id, settings.genesis, settings.identity.creator, self._own
@@ -123,6 +138,7 @@ class Peer:
         self.channel = Channel(config, tip, channel_no, reader)
         await self.channel.start()
         self._runner.start()
+        self._chaincodes.start()
         self._build_services(config)
         self._committer.start()
         self._deliver_client.start()
@@ -139,6 +155,7 @@ class Peer:
         await self._peers.close()
         await self._orderers.close()
         await self._runner.stop()
+        await self._chaincodes.stop()
         await self.channel.stop()
 
     def register(self, server: rpc.Server) -> None:
@@ -146,6 +163,8 @@ class Peer:
         self._endorser_service.register(server)
         self._deliver_service.register(server)
         self._gateway_service.register(server)
+        if self._settings.authorize_chaincode is not None:
+            self._chaincodes.register(server)
 
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block is durable."""
@@ -208,7 +227,7 @@ class Peer:
             self.channel,
             settings.identity,
             lifecycle=lifecycle,
-            runners=[self._runner],
+            runners=[self._runner, self._chaincodes],
             own=self._own,
             now=self._now,
         )

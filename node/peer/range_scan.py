@@ -67,9 +67,8 @@ class RangeScan:
         if not self._page_size:
             await self._take(BATCH_ROWS + 1)
             return
+        # A full page is not read past its end, so it is recorded up to its last key; the bookmark looks one key on.
         await self._take(self._page_size)
-        # The page counts as exhausted up to the end asked for, though more may follow: a quirk of Go peers.
-        self._exhausted = True
         self.fetched_records_count = self._taken
         following = await self._next_row()
         self.bookmark = following[0].decode() if following is not None else ""
@@ -79,18 +78,21 @@ class RangeScan:
 
     def ready(self) -> tuple[str, bytes] | None:
         """Return the next result where that needs no reading; None where it does, or there is none."""
-        if self._closed or not self._ready or (len(self._ready) == 1 and not self._exhausted):
+        if self._closed or not self._ready or self._needs_more:
             return None
         return self._ready.popleft()
 
     async def __anext__(self) -> tuple[str, bytes]:
-        if self._closed:
-            raise StateError("the query is closed")
-        if len(self._ready) == 1 and not self._exhausted:
-            await self._take(BATCH_ROWS)
+        await self._refill()
         if not self._ready:
             raise StopAsyncIteration
         return self._ready.popleft()
+
+    async def next_batch(self) -> tuple[list[tuple[str, bytes]], bool]:
+        """Return the results a Go peer would send at once, and whether more are to come."""
+        await self._refill()
+        batch = [self._ready.popleft() for _ in range(min(len(self._ready), self._page_size or BATCH_ROWS))]
+        return batch, bool(self._ready)
 
     async def aclose(self) -> None:
         """Give no more results; a second call does nothing."""
@@ -103,6 +105,17 @@ class RangeScan:
         raw, summary = self._reads.finish()
         last = self.end if self._exhausted else self._last_key
         return RangeQuery(self._start, last, self._exhausted, raw, summary)
+
+    @property
+    def _needs_more(self) -> bool:
+        """Whether the batch is used up and only the result read ahead is left."""
+        return len(self._ready) == 1 and not self._exhausted and not self._page_size and self._taken < RESULTS_MAX
+
+    async def _refill(self) -> None:
+        if self._closed:
+            raise StateError("the query is closed")
+        if self._needs_more:
+            await self._take(BATCH_ROWS)
 
     async def _take(self, count: int) -> None:
         for _ in range(count):

@@ -125,9 +125,15 @@ async def running_network(
     *,
     definitions: tuple[Definition, ...] = (approved_definition("pc", "1.0", 1, POLICY),),
     contracts: Mapping[str, str] | None = None,
-    **changes: Any,
+    by_member: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[PeerNetwork]:
-    """Run orderer and peers, commit the definitions, and stop all in the end."""
+    """Run orderer and peers, commit the definitions, and stop all in the end.
+
+    Args:
+        definitions: committed at the start, approved by all.
+        contracts: in every peer's process, by chaincode name.
+        by_member: changes to single members' settings.
+    """
     orderer_port = free_port()
     orderer_org = replace(material.org(ORDERER), orderer_endpoints=(f"127.0.0.1:{orderer_port}",))
     spec = ChannelSpec(
@@ -157,7 +163,7 @@ async def running_network(
                     ],
                     client_tls=client_tls(material, msp_id),
                 ),
-                **changes,
+                **(by_member or {}).get(msp_id, {}),
             ),
             ports[msp_id],
             rpc.ServerTls(*host_tls(material, msp_id), tls_roots(material)),

@@ -161,6 +161,11 @@ async def test_page_gives_bookmark_and_forbids_writes(committed: CommittedState)
     assert (last.fetched_records_count, last.bookmark) == (3, "")
     with pytest.raises(StateError, match="already performed a paginated query"):
         tx.put_state("cc", "k", b"v")
+    recorded = parse_rwset(tx.finish().public).namespaces[0].range_queries
+    assert [(query.start_key, query.end_key, query.exhausted) for query in recorded] == [
+        ("m", "m1", False),
+        ("m2", "m4", False),
+    ]
 
 
 async def test_write_forbids_pages_and_private_queries(committed: CommittedState) -> None:

@@ -1,0 +1,177 @@
+"""Chaincodes that run in processes of their own: who they are, how they are reached, and their streams.
+
+Two ways, the same stream: a chaincode dials this peer (``/protos.ChaincodeSupport/Register``), or this peer dials a
+chaincode that listens (``/protos.Chaincode/Connect``) and dials again whenever the stream ends.
+
+Only a package that the configuration names may register, only once at a time, and only from this organization.
+
+Source: Fabric core/chaincode/{chaincode_support,handler_registry}.go, extcc/extcc_handler.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from network import rpc
+from network.errors import RpcError
+from network.rpc import StatusCode
+from node.peer.chaincode_state import ChaincodeState, Response
+from node.peer.chaincode_stream import ChaincodeStream, StreamProtocolError
+from node.peer.contract_runner import EXECUTE_TIMEOUT_S, Event, Invocation
+from node.peer.errors import ChaincodeError
+
+_log = structlog.get_logger(__name__)
+
+SERVICE_NAME = "protos.ChaincodeSupport"
+CONNECT = "/protos.Chaincode/Connect"
+
+CONNECT_TIMEOUT_S = 3.0
+"""How long an invocation waits for a chaincode that is not connected."""
+
+PAUSE_FIRST_S = 0.2
+PAUSE_MAX_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalChaincode:
+    """A chaincode in a process of its own.
+
+    Args:
+        name: on the channel.
+        package_id: ``label:hash`` by which it registers.
+        address: ``host:port`` where it listens; '' when it dials this peer.
+        tls: how it is dialled; None for a connection in the clear, on one machine only.
+    """
+
+    name: str
+    package_id: str
+    address: str = ""
+    tls: rpc.ClientTls | None = None
+
+
+class ChaincodeSupport:
+    """The external chaincodes of one peer; a :class:`node.peer.contract_runner.ChaincodeRunner`.
+
+    Args:
+        chaincodes: what may register or is dialled.
+        authorize: refuses callers that are not this organization's own, by raising RpcError.
+        timeout_s: time limit of one invocation.
+    """
+
+    def __init__(
+        self,
+        chaincodes: Sequence[ExternalChaincode],
+        authorize: Callable[[rpc.Call], None],
+        timeout_s: float = EXECUTE_TIMEOUT_S,
+    ) -> None:
+        self._chaincodes = {chaincode.name: chaincode for chaincode in chaincodes}
+        self._authorize = authorize
+        self._timeout_s = timeout_s
+        self._streams: dict[str, ChaincodeStream] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._dialling: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to dial the chaincodes that listen."""
+        services = [chaincode for chaincode in self._chaincodes.values() if chaincode.address]
+        self._dialling = [asyncio.create_task(self._keep_dialling(chaincode)) for chaincode in services]
+
+    async def stop(self) -> None:
+        """End all streams."""
+        for task in self._dialling:
+            task.cancel()
+        await asyncio.gather(*self._dialling, return_exceptions=True)
+        for stream in list(self._streams.values()):
+            stream.end()
+
+    def register(self, server: rpc.Server) -> None:
+        """Serve chaincodes that dial in on ``server``."""
+        server.bidi(f"/{SERVICE_NAME}/Register", self._serve)
+
+    def has(self, chaincode: str) -> bool:
+        """Say whether the configuration names a chaincode."""
+        return chaincode in self._chaincodes
+
+    async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
+        """Run one invocation; see :class:`node.peer.contract_runner.ChaincodeRunner`."""
+        package_id = self._chaincodes[invocation.chaincode].package_id
+        stream = await self._stream(package_id)
+        return await stream.execute(invocation, state, self._timeout_s)
+
+    async def _stream(self, package_id: str) -> ChaincodeStream:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                while package_id not in self._streams:
+                    connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._waiting.append(connected)
+                    await connected
+        except TimeoutError as error:
+            raise ChaincodeError(
+                f"could not launch chaincode {package_id}: it is not connected; start it, or check its address"
+            ) from error
+        return self._streams[package_id]
+
+    async def _serve(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
+        """Serve one chaincode that dialled in."""
+        self._authorize(call)
+        stream = ChaincodeStream(self._accept)
+        reading = asyncio.create_task(stream.read(requests))
+        try:
+            async for message in stream.outgoing():
+                yield message
+            await reading
+        except StreamProtocolError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
+        except ChaincodeError as error:
+            raise RpcError(StatusCode.FAILED_PRECONDITION, str(error)) from error
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            self._drop(stream)
+
+    async def _keep_dialling(self, chaincode: ExternalChaincode) -> None:
+        """Keep a stream to a chaincode that listens."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            channel = rpc.Channel(chaincode.address, chaincode.tls)
+            stream = ChaincodeStream(self._accept)
+            try:
+                await stream.read(channel.bidi(CONNECT, stream.outgoing(), None))
+                reason = "the chaincode closed the stream"
+            except (RpcError, ChaincodeError) as error:
+                reason = str(error)
+            finally:
+                served = self._drop(stream)
+                await channel.close()
+            pause_s = PAUSE_FIRST_S if served else min(2 * pause_s, PAUSE_MAX_S)
+            _log.warning("chaincode not connected", chaincode=chaincode.name, reason=reason, next_try_s=pause_s)
+            await asyncio.sleep(pause_s)
+
+    def _accept(self, package_id: str, stream: ChaincodeStream) -> None:
+        """Take a chaincode's registration.
+
+        Raises:
+            ChaincodeError: nobody expects this package, or it is connected already.
+        """
+        if package_id not in {chaincode.package_id for chaincode in self._chaincodes.values()}:
+            raise ChaincodeError(f"no chaincode of this peer has package id {package_id!r}: install it first")
+        if package_id in self._streams:
+            raise ChaincodeError(f"duplicate chaincodeID: {package_id}")
+        self._streams[package_id] = stream
+        _log.info("chaincode connected", package_id=package_id)
+        for connected in self._waiting:
+            if not connected.done():
+                connected.set_result(None)
+        self._waiting.clear()
+
+    def _drop(self, stream: ChaincodeStream) -> bool:
+        """Forget a stream that ended; say whether it had registered."""
+        stream.end()
+        registered = [package_id for package_id, known in self._streams.items() if known is stream]
+        for package_id in registered:
+            del self._streams[package_id]
+        return bool(registered)
