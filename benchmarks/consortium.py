@@ -1,0 +1,135 @@
+"""A consortium of its own for a benchmark: three members, temporary data, free ports, all as ``up`` starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.measure import REPOSITORY, cpu_s
+from network.errors import RpcError
+from network.topology import Chaincode, Consortium, Organization, default_consortium
+from node.errors import NodeError
+from node.home import Home, prepare_home
+from node.own_node import AUDIT, OwnNode, audit_pb2
+from node.start import free_base_port, launch_supervisor, read_status, stop_consortium
+
+FIRST_PORT = 24_000
+READY_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running consortium."""
+
+    home: Home
+    consortium: Consortium
+
+    @property
+    def bank(self) -> Organization:
+        """The member whose node the benchmarks call."""
+        return self.consortium.organizations[0]
+
+    def pids(self) -> dict[str, int]:
+        """Process id of each part, by its name in ``dwaybank status``."""
+        return {row["name"]: row["pid"] for row in read_status(self.home)["processes"]}
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds each part has used so far."""
+        return {name: cpu_s(pid) for name, pid in self.pids().items()}
+
+    def node(self, organization: Organization | None = None) -> OwnNode:
+        """A connection to a member's own node; use as ``async with``."""
+        return OwnNode(self.home, self.consortium, organization or self.bank)
+
+
+def cpu_ms_each(before: Mapping[str, float], after: Mapping[str, float], count: int) -> dict[str, float]:
+    """Return CPU milliseconds for each of ``count`` operations, by process, with their sum as ``total``."""
+    spent = {name: round((after[name] - before[name]) * 1000 / max(count, 1), 3) for name in before if name in after}
+    return {**spent, "total": round(sum(spent.values()), 3)}
+
+
+def benchmark_consortium(base_port: int) -> Consortium:
+    """Return the default consortium with the benchmark's own contract beside the usual ones."""
+    usual = default_consortium(base_port)
+    contract = Chaincode(
+        name="benchmark",
+        contract="benchmarks.contract:BenchmarkContract",
+        endorsement_policy=usual.chaincodes[0].endorsement_policy,
+    )
+    return usual.model_copy(update={"chaincodes": (*usual.chaincodes, contract)})
+
+
+@contextmanager
+def running_consortium() -> Iterator[Running]:
+    """Start a fresh consortium, wait until its contracts can be called, stop and remove it at the end."""
+    root = Path(tempfile.mkdtemp(prefix="dwaybank-bench-"))
+    _make_importable()
+    base_port = free_base_port(FIRST_PORT + os.getpid() % 200 * 100)
+    home, consortium = prepare_home(root, lambda: benchmark_consortium(base_port), datetime.now(UTC), {})
+    running = Running(home, consortium)
+    try:
+        launch_supervisor(home)
+        # One transaction defines each contract; the members' registrations follow.
+        asyncio.run(wait_for_height(running, 1 + len(consortium.chaincodes)))
+        yield running
+    finally:
+        with suppress(NodeError):
+            stop_consortium(home.root)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def wait_for_height(running: Running, height: int) -> None:
+    """Return when every member has committed this many blocks.
+
+    Raises:
+        TimeoutError: they did not come in time.
+    """
+
+    async def wait(organization: Organization) -> None:
+        async with running.node(organization) as node:
+            while True:
+                with suppress(RpcError):
+                    status = await node.call(
+                        AUDIT,
+                        "GetAnchorStatus",
+                        audit_pb2.GetAnchorStatusRequest(),
+                        audit_pb2.GetAnchorStatusResponse,
+                        5,
+                    )
+                    if status.block_height >= height:
+                        return
+                await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(READY_TIMEOUT_S):
+        await asyncio.gather(*(wait(organization) for organization in running.consortium.organizations))
+
+
+async def wait_until_anchored(running: Running, seq: int) -> float:
+    """Return the seconds until the bank's entry ``seq`` is attested by another member.
+
+    Raises:
+        TimeoutError: it was not in time.
+    """
+    started = time.monotonic()
+    async with running.node() as node, asyncio.timeout(READY_TIMEOUT_S):
+        while True:
+            status = await node.call(
+                AUDIT, "GetAnchorStatus", audit_pb2.GetAnchorStatusRequest(), audit_pb2.GetAnchorStatusResponse
+            )
+            if status.attested_size >= seq:
+                return time.monotonic() - started
+            await asyncio.sleep(0.05)
+
+
+def _make_importable() -> None:
+    """Let the nodes find the benchmark's contract wherever this was started."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))

@@ -1,0 +1,237 @@
+"""The load of a benchmark, as one process of its own: so many calls in flight, for so long, over so many connections.
+
+A closed loop: every worker sends its next call when the last one is answered. Prints one line of JSON: counts, latency
+percentiles, errors by text, and the CPU time this client itself took.
+
+    python -m benchmarks.load_client --home DIR submit --concurrency 64 --seconds 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from benchmarks.consortium import Running
+from benchmarks.measure import REPOSITORY, latency_ms
+from network.client import GatewayClient
+from network.errors import NetworkError
+from network.identity import SigningIdentity
+from network.rpc import Channel
+from node.home import open_home
+from node.own_node import LEDGER, OwnNode, ledger_pb2
+
+VALUE_BYTES = 100
+ACCOUNTS = 200
+SEEDED_KEY = "seeded"
+
+Operation = Callable[[Channel], Awaitable[int]]
+"""One call; returns how many operations it stood for."""
+
+
+async def run_load(
+    channels: Sequence[Channel], operation: Operation, concurrency: int, warm_up_s: float, seconds: float
+) -> dict[str, Any]:
+    """Keep ``concurrency`` calls in flight and measure those that start after the warm-up."""
+    errors: Counter[str] = Counter()
+    latencies: list[float] = []
+    done = 0
+    begin = time.perf_counter() + warm_up_s
+    end = begin + seconds
+
+    async def work(channel: Channel) -> None:
+        nonlocal done
+        while (started := time.perf_counter()) < end:
+            try:
+                count = await operation(channel)
+            except NetworkError as error:
+                errors[_shortened(error)] += 1
+                continue
+            if started >= begin:
+                latencies.append(time.perf_counter() - started)
+                done += count
+
+    workers = [asyncio.create_task(work(channels[n % len(channels)])) for n in range(concurrency)]
+    await asyncio.sleep(warm_up_s)
+    _say({"event": "begin"})
+    cpu_before = time.process_time()
+    await asyncio.gather(*workers)
+    elapsed = time.perf_counter() - begin
+    _say({"event": "end"})
+    client_cpu_s = time.process_time() - cpu_before
+    return {
+        "concurrency": concurrency,
+        "operations": done,
+        "seconds": round(elapsed, 2),
+        "per_second": round(done / elapsed, 1),
+        **latency_ms(latencies),
+        "errors": dict(errors),
+        "client_cpu_ms": round(client_cpu_s * 1000 / max(done, 1), 3),
+    }
+
+
+def submit_operation(running: Running) -> Operation:
+    """One transaction: endorsed, ordered, committed as VALID, under a key of its own."""
+    clients: dict[Channel, GatewayClient] = {}
+    identity = _identity(running)
+    run = secrets.token_hex(6)
+    value = secrets.token_hex(VALUE_BYTES // 2)
+    count = 0
+
+    async def operation(channel: Channel) -> int:
+        nonlocal count
+        count += 1
+        client = clients.setdefault(channel, GatewayClient(channel, identity, running.consortium.channel))
+        await client.submit("benchmark", "Put", f"{run}-{count}", value)
+        return 1
+
+    return operation
+
+
+def evaluate_operation(running: Running) -> Operation:
+    """One read of one key."""
+    clients: dict[Channel, GatewayClient] = {}
+    identity = _identity(running)
+
+    async def operation(channel: Channel) -> int:
+        client = clients.setdefault(channel, GatewayClient(channel, identity, running.consortium.channel))
+        await client.evaluate("benchmark", "Get", SEEDED_KEY)
+        return 1
+
+    return operation
+
+
+def post_operation(batch: int) -> Operation:
+    """One call that posts ``batch`` transfers between accounts of the bank."""
+    count = 0
+
+    async def operation(channel: Channel) -> int:
+        nonlocal count
+        count += 1
+        request = ledger_pb2.PostEntriesRequest(entries=[new_transfer(count * batch + n) for n in range(batch)])
+        raw = await channel.unary(f"/{LEDGER}/PostEntries", request.SerializeToString(), 30)
+        reply = ledger_pb2.PostEntriesResponse.FromString(raw)
+        refused = [result.code for result in reply.results if result.code != "posted"]
+        if refused:
+            raise NetworkError(f"an entry was refused: {refused[0]}")
+        return batch
+
+    return operation
+
+
+def new_transfer(number: int) -> ledger_pb2.NewEntry:
+    """Return a transfer of one unit between two of the benchmark's accounts."""
+    debtor = number % ACCOUNTS
+    creditor = (debtor + 1 + number // ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS
+    effective = Timestamp()
+    effective.FromDatetime(datetime.now(UTC))
+    return ledger_pb2.NewEntry(
+        idempotency_key=str(uuid.uuid4()),
+        postings=[
+            ledger_pb2.Posting(account=f"bench-{debtor}", side=ledger_pb2.SIDE_DEBIT, amount_minor="1"),
+            ledger_pb2.Posting(account=f"bench-{creditor}", side=ledger_pb2.SIDE_CREDIT, amount_minor="1"),
+        ],
+        effective_at=effective,
+        description="benchmark",
+    )
+
+
+async def open_accounts(node: OwnNode) -> None:
+    """Open the accounts transfers go between; they may go below zero, so that no order of transfers is refused."""
+    for number in range(ACCOUNTS):
+        request = ledger_pb2.OpenAccountRequest(
+            account=f"bench-{number}", asset="EUR", normal_side=ledger_pb2.SIDE_CREDIT, floor_minor=""
+        )
+        await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
+
+
+async def start_client(running: Running, *arguments: str) -> tuple[dict[str, Any], dict[str, float], dict[str, float]]:
+    """Run this module in a process of its own.
+
+    Returns:
+        Its result, and the consortium's CPU seconds at the begin and the end of what it measured.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.load_client", "--home", str(running.home.root), *arguments,
+        stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert process.stdout is not None
+    found: dict[str, Any] = {}
+    cpu: dict[str, dict[str, float]] = {}
+    async for line in process.stdout:
+        content = json.loads(line)
+        if "event" in content:
+            cpu[content["event"]] = running.cpu_s()
+        else:
+            found = content
+    if await process.wait() != 0 or not found:
+        raise RuntimeError(f"the load client ended with status {process.returncode}")
+    return found, cpu["begin"], cpu["end"]
+
+
+def _identity(running: Running) -> SigningIdentity:
+    return SigningIdentity.from_msp_folder(running.home.user(running.bank, "User1") / "msp", running.bank.msp_id)
+
+
+def _shortened(error: NetworkError) -> str:
+    details = getattr(error, "details", None)
+    first = f" ({str(details[0])[:200]})" if isinstance(details, list | tuple) and details else ""
+    return f"{type(error).__name__}: {str(error)[:160]}{first}"
+
+
+def _say(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
+async def _main(options: argparse.Namespace) -> None:
+    running = Running(*open_home(options.home))
+    async with AsyncExitStack() as connections:
+        nodes = [await connections.enter_async_context(running.node()) for _ in range(options.connections)]
+        if options.operation == "submit":
+            operation = submit_operation(running)
+        elif options.operation == "evaluate":
+            operation = evaluate_operation(running)
+        else:
+            await open_accounts(nodes[0])
+            operation = post_operation(options.batch)
+        channels = [node.channel for node in nodes]
+        _say(await run_load(channels, operation, options.concurrency, options.warm_up, options.seconds))
+
+
+def main() -> None:
+    """Entry of the client's process."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load_client")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("operation", choices=("submit", "evaluate", "post"))
+    parser.add_argument("--concurrency", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--warm-up", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    profile = os.environ.get("DWAYBANK_PROFILE_CLIENT")
+    if profile is None:
+        asyncio.run(_main(parser.parse_args()))
+        return
+    import cProfile
+
+    profiler = cProfile.Profile()
+    profiler.runcall(asyncio.run, _main(parser.parse_args()))
+    profiler.dump_stats(profile)
+
+
+if __name__ == "__main__":
+    main()
