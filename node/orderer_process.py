@@ -9,10 +9,14 @@ from pathlib import Path
 from network.identity import SigningIdentity
 from network.rpc import Server
 from node.config import OrdererConfig, load_settings
+from node.errors import NodeError
 from node.logs import configure_logging
 from node.orderer.errors import OrdererError
 from node.orderer.orderer import SERVICE_NAME, Orderer
 from node.service import run_process, run_until_stopped
+
+STOP_GRACE_S = 2.0
+WATCH_PAUSE_S = 0.5
 
 
 class OrdererProcess:
@@ -31,10 +35,16 @@ class OrdererProcess:
         await self._orderer.start()
         await self._server.start()
 
+    async def failed(self) -> None:
+        """Return never; raise when a channel can order nothing more until this process starts again."""
+        while not any(chain.failed for chain in self._orderer.chains.values()):
+            await asyncio.sleep(WATCH_PAUSE_S)
+        raise NodeError("a channel's block writer has failed, see the lines above: the orderer must start again")
+
     async def stop(self) -> None:
-        """Stop listening, then finish the blocks being written."""
-        await self._server.stop(2.0)
+        """Finish the blocks being written, which ends the streams of those who follow them; then stop listening."""
         await self._orderer.stop()
+        await self._server.stop(STOP_GRACE_S)
 
 
 def run(config_file: Path) -> int:
@@ -42,7 +52,7 @@ def run(config_file: Path) -> int:
     configure_logging()
 
     async def main() -> None:
-        config = load_settings(OrdererConfig, config_file)
-        await run_until_stopped(OrdererProcess(config), asyncio.Event().wait)
+        process = OrdererProcess(load_settings(OrdererConfig, config_file))
+        await run_until_stopped(process, process.failed)
 
     return run_process("orderer", main, (OrdererError,))

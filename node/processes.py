@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import time
@@ -116,6 +117,8 @@ class ManagedProcess:
                 stdout=output,
                 stderr=output,
                 preexec_fn=_end_with_parent,
+                # The gRPC library's own remarks are no log lines of ours and say nothing an operator can act on.
+                env=os.environ | {"GRPC_VERBOSITY": "ERROR"},
             )
 
     async def _keep_alive(self) -> None:

@@ -83,6 +83,11 @@ class Chain:
         """Number of durable blocks."""
         return self._store.height
 
+    @property
+    def failed(self) -> bool:
+        """Whether nothing more can be ordered here until the process starts again."""
+        return self._closed is not None and self._task is not None and self._task.done()
+
     def start(self) -> None:
         """Begin to cut blocks."""
         self._task = asyncio.create_task(self._run(), name=f"orderer-{self.channel_id}")
