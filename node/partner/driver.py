@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Side
-from ledger.errors import BooksUnavailableError
+from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
 from node.partner.books import Books, InterbankAccounts
@@ -95,6 +95,10 @@ class SettlementDriver:
                     changed = await self._steps[step](settlement)
                 except (PartnerUnavailableError, BooksUnavailableError) as error:
                     return await self._postpone(settlement, step, error)
+                except (TransitionError, ConflictError) as error:
+                    # A person must look; until then it is tried now and then, not in a circle.
+                    await self._postpone(settlement, step, error)
+                    raise
                 now = self._now()
                 await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now)
                 log.info("settlement.step", settlement_id=settlement_id, step=step.value, state=changed.state.value)
@@ -119,7 +123,10 @@ class SettlementDriver:
 
     async def _place_hold(self, settlement: Outgoing) -> Outgoing:
         # The account is opened first: a capture must never fail for want of it.
-        await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        try:
+            await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        except InvalidValueError as error:
+            return after_hold(settlement, f"{error.field}_not_found", "")
         account = await self._books.find_account(settlement.debtor_account)
         if account is not None and account.facts.asset.code != settlement.asset:
             return after_hold(settlement, "asset_mismatch", "")

@@ -1,0 +1,334 @@
+"""What a hostile or broken partner bank, or a careless program of our own, may send to the settlement services.
+
+Method: well-signed messages of a real member with wrong contents, out of order, or repeated; after each refusal nothing
+has changed in the receiving bank's records or books.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from ledger.account import Side
+from network.errors import RpcError
+from network.pb.dwaybank.partner.v1 import partner_pb2
+from network.rpc import Call, StatusCode
+from node.partner.messages import signed_message, timestamp
+from node.partner.partner_service import guarded
+from node.postgres import PostgresCluster
+from tests.support.banks import Bank, Clock
+
+_numbers = itertools.count(1)
+REFERENCE = "R-" + "0" * 32
+
+
+@pytest.fixture
+async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
+    clock = Clock()
+    number = next(_numbers)
+    urls = [postgres_cluster.create_database(f"hostile_{name}_{number}") for name in ("a", "b")]
+    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
+    await here.start(there)
+    await there.start(here)
+    yield here, there
+    await here.stop(there)
+    await there.stop(here)
+
+
+def _prepare(sender: Bank, receiver: Bank, beneficiary: str, **changes: Any) -> partner_pb2.Prepare:
+    fields: dict[str, Any] = {
+        "settlement_id": "s-1",
+        "sender_msp_id": sender.msp_id,
+        "receiver_msp_id": receiver.msp_id,
+        "asset": "EUR",
+        "amount_minor": "100",
+        "beneficiary_account": beneficiary,
+        "deadline": timestamp(sender.clock() + timedelta(minutes=2)),
+        "sent_at": timestamp(sender.clock()),
+    }
+    return partner_pb2.Prepare(**(fields | changes))
+
+
+def _later(kind: Any, sender: Bank, receiver: Bank, **fields: Any) -> Any:
+    return kind(
+        settlement_id="s-1",
+        sender_msp_id=sender.msp_id,
+        receiver_msp_id=receiver.msp_id,
+        sent_at=timestamp(sender.clock()),
+        **fields,
+    )
+
+
+async def _ask(sender: Bank, method: str, payload: Any) -> Any:
+    """Send a signed message as the sender's node would and return the answer."""
+    kinds = {
+        "Prepare": (partner_pb2.PrepareSettlementRequest, partner_pb2.PrepareSettlementResponse),
+        "Complete": (partner_pb2.CompleteSettlementRequest, partner_pb2.CompleteSettlementResponse),
+        "Abort": (partner_pb2.AbortSettlementRequest, partner_pb2.AbortSettlementResponse),
+        "Query": (partner_pb2.QuerySettlementRequest, partner_pb2.QuerySettlementResponse),
+    }
+    request, reply = kinds[method]
+    content = request(message=signed_message(payload, sender.identity)).SerializeToString()
+    return reply.FromString(await sender.line.unary(f"/x/{method}Settlement", content, 5))
+
+
+async def _refusal(sender: Bank, method: str, payload: Any) -> int:
+    with pytest.raises(RpcError) as refused:
+        await _ask(sender, method, payload)
+    return refused.value.code
+
+
+def _rows(bank: Bank) -> tuple[int, int]:
+    with psycopg.connect(bank.url) as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM partner.incoming), (SELECT count(*) FROM ledger.entry)"
+        ).fetchone()
+    assert counts is not None
+    return int(counts[0]), int(counts[1])
+
+
+async def test_prepare_with_a_field_that_can_never_be_valid_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    before = _rows(there)
+    for change in (
+        {"settlement_id": ""},
+        {"settlement_id": "s" * 65},
+        {"settlement_id": "a\x00b"},
+        {"amount_minor": "0"},
+        {"amount_minor": "-1"},
+        {"amount_minor": "1.5"},
+        {"amount_minor": "9" * 19},
+        {"amount_minor": "9" * 5_000},
+        {"amount_minor": "\u0661"},
+        {"amount_minor": ""},
+        {"beneficiary_account": "a\x00b"},
+        {"asset": "\x00"},
+    ):
+        code = await _refusal(here, "Prepare", _prepare(here, there, beneficiary, **change))
+        assert code == StatusCode.INVALID_ARGUMENT, change
+    assert _rows(there) == before
+
+
+async def test_prepare_past_its_deadline_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    late = _prepare(here, there, await there.open_customer(), deadline=timestamp(here.clock()))
+    answer = await _ask(here, "Prepare", late)
+    assert (answer.accepted, answer.refusal) == (False, "deadline_passed")
+
+
+async def test_prepare_repeated_gets_the_same_reference_and_with_another_body_none(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary, other = await there.open_customer(), await there.open_customer()
+    wanted = _prepare(here, there, beneficiary)
+    first = await _ask(here, "Prepare", wanted)
+    assert first.accepted and await _ask(here, "Prepare", wanted) == first
+    for change in ({"amount_minor": "101"}, {"beneficiary_account": other}, {"asset": "USD"}):
+        changed = partner_pb2.Prepare()
+        changed.CopyFrom(wanted)
+        for name, value in change.items():
+            setattr(changed, name, value)
+        answer = await _ask(here, "Prepare", changed)
+        assert (answer.accepted, answer.agreed_reference, answer.refusal) == (False, "", "settlement_id_reused")
+
+
+async def test_two_banks_may_use_the_same_settlement_id(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    ours, theirs = await here.open_customer(), await there.open_customer()
+    for sender, receiver, beneficiary in ((here, there, theirs), (there, here, ours)):
+        agreed = await _ask(sender, "Prepare", _prepare(sender, receiver, beneficiary))
+        done = await _ask(
+            sender,
+            "Complete",
+            _later(partner_pb2.Complete, sender, receiver, agreed_reference=agreed.agreed_reference),
+        )
+        assert done.completed
+        assert await receiver.balance(beneficiary) == (100, 0)
+
+
+async def test_complete_without_agreement_or_with_another_reference_credits_nobody(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=REFERENCE)
+    assert await _refusal(here, "Complete", complete) == StatusCode.NOT_FOUND
+    await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    assert await _refusal(here, "Complete", complete) == StatusCode.INVALID_ARGUMENT
+    assert await there.balance(beneficiary) == (0, 0)
+
+
+async def test_complete_repeated_credits_once_and_answers_the_same(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
+    answers = [await _ask(here, "Complete", complete) for _ in range(3)]
+    assert answers[0].completed and answers[0] == answers[1] == answers[2]
+    assert await there.balance(beneficiary) == (100, 0)
+
+
+async def test_refusal_at_complete_stays_final_when_its_cause_is_gone(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
+    await there.books.set_status(beneficiary, "frozen")
+    assert (await _ask(here, "Complete", complete)).refusal == "account_frozen"
+    await there.books.set_status(beneficiary, "open")
+    # The sender may have given the money back on that answer.
+    assert (await _ask(here, "Complete", complete)).refusal == "account_frozen"
+    assert await there.balance(beneficiary) == (0, 0)
+
+
+async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    abort = _later(partner_pb2.Abort, here, there, reason="abort:deadline_passed")
+    assert (await _ask(here, "Abort", abort)).state == "unknown"
+    agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    assert [(await _ask(here, "Abort", abort)).state for _ in range(2)] == ["aborted", "aborted"]
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
+    assert (await _ask(here, "Complete", complete)).refusal == "aborted_by_sender"
+    assert (await _ask(here, "Prepare", _prepare(here, there, beneficiary))).refusal in (
+        "aborted_by_sender",
+        "settlement_id_reused",
+    )
+    assert await there.balance(beneficiary) == (0, 0)
+
+
+async def test_abort_after_complete_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    await _ask(here, "Complete", _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference))
+    abort = _later(partner_pb2.Abort, here, there, reason="abort:changed_my_mind")
+    assert await _refusal(here, "Abort", abort) == StatusCode.FAILED_PRECONDITION
+    assert await there.balance(beneficiary) == (100, 0)
+
+
+async def test_signed_complete_shown_as_abort_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    agreed = await _ask(here, "Prepare", _prepare(here, there, await there.open_customer()))
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
+    assert await _refusal(here, "Abort", complete) == StatusCode.INVALID_ARGUMENT
+
+
+async def test_query_tells_a_bank_its_own_settlements_only(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    agreed = await _ask(here, "Prepare", _prepare(here, there, await there.open_customer()))
+    found = await _ask(here, "Query", _later(partner_pb2.Query, here, there))
+    assert (found.state, found.agreed_reference, found.seq) == ("prepared", agreed.agreed_reference, 0)
+    assert (await _ask(there, "Query", _later(partner_pb2.Query, there, here))).state == "unknown"
+
+
+async def test_bytes_that_are_no_request_are_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    before = _rows(there)
+    for method in ("PrepareSettlement", "CompleteSettlement", "AbortSettlement", "QuerySettlement"):
+        for content, code in ((b"\xff\xff\xff", StatusCode.INVALID_ARGUMENT), (b"", StatusCode.UNAUTHENTICATED)):
+            with pytest.raises(RpcError) as refused:
+                await here.line.unary(f"/x/{method}", content, 5)
+            assert refused.value.code == code, method
+    assert _rows(there) == before
+
+
+async def test_partner_answers_that_are_no_answers_leave_the_payment_waiting(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    answers = [
+        b"\xff",
+        b"",
+        partner_pb2.PrepareSettlementResponse(accepted=True).SerializeToString(),
+        partner_pb2.PrepareSettlementResponse(accepted=True, agreed_reference="abort:x").SerializeToString(),
+        partner_pb2.PrepareSettlementResponse(
+            accepted=True, agreed_reference=REFERENCE, refusal="both"
+        ).SerializeToString(),
+    ]
+
+    async def lie(request: bytes, call: Call) -> bytes:
+        return answers.pop()
+
+    payment = None
+    here.line.handlers = here.line.handlers | {"PrepareSettlement": lie}
+    while answers:
+        payment = await here.send(debtor, there, beneficiary, 100, payment_id=str(uuid.UUID(int=7)))
+        assert payment.state == "held"
+    assert await here.balance(debtor) == (1_000, 100)
+
+
+async def test_order_with_a_wrong_field_is_refused_and_holds_nothing(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    for change in (
+        {"payment_id": ""},
+        {"payment_id": "7"},
+        {"payment_id": uuid.uuid4().hex},
+        {"receiver_msp_id": "NobodyMSP"},
+        {"receiver_msp_id": "DwaybankMSP"},
+        {"debtor_account": ""},
+        {"debtor_account": "a b"},
+        {"beneficiary_account": "../x"},
+        {"asset": ""},
+        {"asset": "E\u00dcR"},
+        {"amount_minor": "0"},
+        {"amount_minor": "1e3"},
+        {"amount_minor": str(2**62)},
+        {"description": "x" * 141},
+    ):
+        with pytest.raises(RpcError) as refused:
+            await here.send(debtor, there, beneficiary, 100, **change)
+        assert refused.value.code == StatusCode.INVALID_ARGUMENT, change
+        assert next(iter(change)) in refused.value.message
+    assert await here.balance(debtor) == (1_000, 0)
+
+
+async def test_order_for_an_asset_or_account_the_books_do_not_know_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    nobody = await here.send("cust-nobody", there, beneficiary, 100)
+    assert (nobody.state, nobody.refusal) == ("aborted", "account_not_found")
+    unknown = await here.send(debtor, there, beneficiary, 100, asset="XXX")
+    assert (unknown.state, unknown.refusal) == ("aborted", "asset_not_found")
+    assert await here.store.due_outgoing(here.clock() + timedelta(days=1), 10) == []
+
+
+async def test_order_that_meets_a_foreign_account_under_its_name_waits_and_is_not_tried_in_a_circle(
+    banks: tuple[Bank, Bank],
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    await here.books.open_account("vostro-PartnerMSP-EUR", "EUR", Side.DEBIT, None)
+    payment_id = str(uuid.uuid4())
+    with pytest.raises(RpcError) as refused:
+        await here.send(debtor, there, beneficiary, 100, payment_id=payment_id)
+    assert refused.value.code == StatusCode.FAILED_PRECONDITION
+    assert (await here.payment(payment_id)).state == "ordered"
+    assert await here.store.due_outgoing(here.clock(), 10) == []
+    assert await here.balance(debtor) == (1_000, 0)
+
+
+async def test_payment_nobody_ordered_is_not_found(banks: tuple[Bank, Bank]) -> None:
+    here, _ = banks
+    with pytest.raises(RpcError) as refused:
+        await here.payment(str(uuid.uuid4()))
+    assert refused.value.code == StatusCode.NOT_FOUND
+    with pytest.raises(RpcError) as refused:
+        await guarded(here.service.get_payment)(b"\xff", here.call("/x"))
+    assert refused.value.code == StatusCode.INVALID_ARGUMENT
+
+
+async def test_database_gone_is_said_without_its_details(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor = await here.open_customer(1_000)
+    await here.store.close()
+    with pytest.raises(RpcError) as refused:
+        await here.send(debtor, there, "cust-x", 100)
+    assert refused.value.code == StatusCode.UNAVAILABLE
+    assert "pool" not in refused.value.message and "ask again" in refused.value.message
+    await here.stop(there)
+    await here.start(there)
