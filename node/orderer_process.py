@@ -16,7 +16,6 @@ from node.orderer.orderer import SERVICE_NAME, Orderer
 from node.service import run_process, run_until_stopped
 
 STOP_GRACE_S = 2.0
-WATCH_PAUSE_S = 0.5
 
 
 class OrdererProcess:
@@ -37,8 +36,8 @@ class OrdererProcess:
 
     async def failed(self) -> None:
         """Return never; raise when a channel can order nothing more until this process starts again."""
-        while not any(chain.failed for chain in self._orderer.chains.values()):
-            await asyncio.sleep(WATCH_PAUSE_S)
+        ended = [asyncio.ensure_future(chain.ended()) for chain in self._orderer.chains.values()]
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         raise NodeError("a channel's block writer has failed, see the lines above: the orderer must start again")
 
     async def stop(self) -> None:

@@ -83,10 +83,10 @@ class Chain:
         """Number of durable blocks."""
         return self._store.height
 
-    @property
-    def failed(self) -> bool:
-        """Whether nothing more can be ordered here until the process starts again."""
-        return self._closed is not None and self._task is not None and self._task.done()
+    async def ended(self) -> None:
+        """Return when no more blocks are cut here: the chain was stopped, or its writer failed."""
+        assert self._task is not None, "start() comes first"
+        await asyncio.wait({self._task})
 
     def start(self) -> None:
         """Begin to cut blocks."""
