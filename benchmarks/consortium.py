@@ -56,6 +56,12 @@ def cpu_ms_each(before: Mapping[str, float], after: Mapping[str, float], count: 
     return {**spent, "total": round(sum(spent.values()), 3)}
 
 
+def shown_cpu_ms(cpu_ms: Mapping[str, float]) -> str:
+    """Return the processes that count, most expensive first, for a table."""
+    parts = sorted(((ms, name) for name, ms in cpu_ms.items() if name != "total" and ms >= 0.02), reverse=True)
+    return ", ".join(f"{name} {ms:.2f}" for ms, name in parts)
+
+
 def benchmark_consortium(base_port: int) -> Consortium:
     """Return the default consortium with the benchmark's own contract beside the usual ones."""
     usual = default_consortium(base_port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from benchmarks.consortium import Running, cpu_ms_each, running_consortium
+from benchmarks.consortium import Running, cpu_ms_each, running_consortium, shown_cpu_ms
 from benchmarks.load_client import SEEDED_KEY, start_client
 from benchmarks.measure import Result
 from network.client import GatewayClient
@@ -47,12 +47,7 @@ async def _row(running: Running, operation: str, concurrency: int) -> dict[str, 
     cpu_ms = cpu_ms_each(before, after, found["operations"])
     errors = found.pop("errors")
     row = {"operation": operation, **found, "consortium_cpu_ms": cpu_ms["total"], "failed": sum(errors.values())}
-    return row | {"cpu_ms_by_process": _shown(cpu_ms)} | ({"errors": str(errors)} if errors else {})
-
-
-def _shown(cpu_ms: dict[str, float]) -> str:
-    parts = sorted(((ms, name) for name, ms in cpu_ms.items() if name != "total" and ms >= 0.05), reverse=True)
-    return ", ".join(f"{name} {ms:.2f}" for ms, name in parts)
+    return row | {"cpu_ms_by_process": shown_cpu_ms(cpu_ms)} | ({"errors": str(errors)} if errors else {})
 
 
 async def _seed(running: Running) -> None:
