@@ -28,7 +28,7 @@ from gateway.guard import Guard
 from gateway.migrate import migrate
 from gateway.node_client import NodeClient
 from gateway.openapi import describe_failures
-from gateway.routes import accounts, auth, health, proofs, transfers
+from gateway.routes import accounts, auth, documentation, health, proofs, transfers
 from gateway.services import Services
 from gateway.store import Store
 from gateway.transfers import Transfers
@@ -86,7 +86,7 @@ def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) 
     )
     problems.install(app)
     describe_failures(app)
-    for routes in (health, auth, accounts, transfers, proofs):
+    for routes in (health, auth, accounts, transfers, proofs, documentation):
         app.include_router(routes.router)
     app.add_middleware(Guard, body_bytes_max=BODY_BYTES_MAX)
     return app

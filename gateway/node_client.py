@@ -99,6 +99,14 @@ class EntryOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryStanding:
+    """How far an entry has come (posted, sealed, anchored, attested), and its compliance decision."""
+
+    state: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentOutcome:
     """Where a payment to a partner bank stands."""
 
@@ -198,11 +206,11 @@ class NodeClient:
         reply = await self._call(f"{SETTLEMENT}/GetPayment", request, partner_pb2.GetPaymentResponse)
         return _as_payment(reply.payment)
 
-    async def entry_state(self, seq: int) -> str:
-        """Return how far an entry has come: posted, sealed, anchored or attested."""
+    async def entry(self, seq: int) -> EntryStanding:
+        """Return how far an entry has come, and what the compliance rules decided about it."""
         request = ledger_pb2.GetEntryRequest(seq=seq)
         reply = await self._call(f"{LEDGER}/GetEntry", request, ledger_pb2.GetEntryResponse)
-        return reply.entry.state
+        return EntryStanding(reply.entry.state, reply.entry.decision)
 
     async def proof(self, seq: int, wait_ms: int) -> bytes:
         """Return the offline proof bundle (JSON) of an entry.

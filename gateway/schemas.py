@@ -224,6 +224,8 @@ class TransferResponse(BaseModel):
     ``held``, ``prepared``, ``captured`` (under way), ``completed`` (done), ``returned``, ``aborted``, ``expired``
     (not paid, the money is back).
     ``decision``: ``requires_manual_review`` when the amount is looked at by a person afterwards.
+    ``entry_state``: ``posted`` in the books, ``sealed`` in the bank's log, ``anchored`` on the shared ledger,
+    ``attested`` by another member; null while nothing is posted.
     """
 
     model_config = _example(
@@ -238,6 +240,7 @@ class TransferResponse(BaseModel):
         created_at="2026-09-02T10:15:00Z",
         seq=4711,
         decision="automated_approval",
+        entry_state="anchored",
         refusal_code=None,
     )
 
@@ -252,6 +255,7 @@ class TransferResponse(BaseModel):
     created_at: datetime
     seq: int | None
     decision: str | None
+    entry_state: str | None
     refusal_code: str | None
 
 

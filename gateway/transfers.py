@@ -121,7 +121,7 @@ class Transfers:
             outcome = await self._node.payment(transfer_id)
         except NotFoundError:
             return transfer  # ordered, but the node never heard of it: it stays "received" until it is sent again
-        return await self._remember(_with_payment(transfer, outcome))
+        return await self._remember(await self._with_decision(_with_payment(transfer, outcome)))
 
     def _check(self, order: TransferOrder, own_asset: str) -> None:
         if order.asset != own_asset:
@@ -170,7 +170,13 @@ class Transfers:
             transfer.amount_minor,
             transfer.description,
         )
-        return await self._remember(_with_payment(transfer, await self._node.send_payment(payment)))
+        outcome = await self._node.send_payment(payment)
+        return await self._remember(await self._with_decision(_with_payment(transfer, outcome)))
+
+    async def _with_decision(self, transfer: Transfer) -> Transfer:
+        if transfer.seq is None or transfer.decision is not None:
+            return transfer
+        return replace(transfer, decision=(await self._node.entry(transfer.seq)).decision)
 
     async def _remember(self, transfer: Transfer) -> Transfer:
         await to_thread.run_sync(self._store.record_outcome, transfer)

@@ -54,16 +54,18 @@ async def create_transfer(
     if transfer.state not in FINAL_STATES:
         response.status_code = 202
     response.headers["Location"] = f"/v1/transfers/{transfer.transfer_id}"
-    return _transfer(transfer)
+    return _transfer(transfer, None if transfer.seq is None else "posted")
 
 
 @router.get("/{transfer_id}", summary="One own transfer", responses=problems(401, 404, 422, 503))
 async def get_transfer(transfer_id: uuid.UUID, customer_id: CustomerId, services: ServicesOf) -> TransferResponse:
-    """Return one own transfer as it stands now."""
-    return _transfer(await services.transfers.find(customer_id, transfer_id))
+    """Return one own transfer as it stands now, and how far the proof of its entry has come."""
+    transfer = await services.transfers.find(customer_id, transfer_id)
+    standing = None if transfer.seq is None else await services.node.entry(transfer.seq)
+    return _transfer(transfer, None if standing is None else standing.state)
 
 
-def _transfer(transfer: Transfer) -> TransferResponse:
+def _transfer(transfer: Transfer, entry_state: str | None) -> TransferResponse:
     return TransferResponse(
         transfer_id=transfer.transfer_id,
         state=transfer.state,
@@ -76,5 +78,6 @@ def _transfer(transfer: Transfer) -> TransferResponse:
         created_at=transfer.created_at,
         seq=transfer.seq,
         decision=transfer.decision,
+        entry_state=entry_state,
         refusal_code=transfer.refusal_code,
     )

@@ -79,6 +79,8 @@ async def test_transfer_inside_the_bank_moves_money_and_can_be_proved(
     assert (await maria.get(f"/v1/accounts/{here}/balance")).json()["available_minor"] == "7500"
     assert (await tomas.get(f"/v1/accounts/{there}/balance")).json()["balance_minor"] == "2500"
     assert (await maria.get(f"/v1/transfers/{transfer['transfer_id']}")).json() == transfer
+    node.entry_state = "attested"
+    assert (await maria.get(f"/v1/transfers/{transfer['transfer_id']}")).json()["entry_state"] == "attested"
     proof = await maria.get(f"/v1/transfers/{transfer['transfer_id']}/proof?wait_ms=10")
     assert proof.json() == {"entry": {"seq": transfer["seq"]}}
 
@@ -114,12 +116,13 @@ async def test_partner_payment_under_way_is_accepted_and_later_completed(
     maria, here, _, _ = await _two_funded(client, node)
     node.payment_state = "held"
     answer = await maria.pay(here, "DE-4711", "100", creditor_bank="PartnerMSP")
-    assert (answer.status_code, answer.json()["state"]) == (202, "held")
+    assert (answer.status_code, answer.json()["state"], answer.json()["entry_state"]) == (202, "held", None)
     transfer_id = answer.json()["transfer_id"]
     node.payments[transfer_id].state = "completed"
     node.payments[transfer_id].seq = 12
     found = (await maria.get(f"/v1/transfers/{transfer_id}")).json()
     assert (found["state"], found["seq"], found["creditor_bank"]) == ("completed", 12, "PartnerMSP")
+    assert (found["decision"], found["entry_state"]) == ("automated_approval", "posted")
 
 
 async def test_partner_payment_refused_by_the_other_bank_is_a_422_and_stays_one(

@@ -41,6 +41,7 @@ class NodeInMemory:
         self.entries: dict[str, tuple[bytes, ledger_pb2.EntryResult]] = {}
         self.payments: dict[str, partner_pb2.Payment] = {}
         self.payment_state = "completed"
+        self.entry_state = "posted"
         self.fault: Callable[[str], None] = lambda method: None
         self.pause_s = 0.0
         self.calls: list[str] = []
@@ -51,6 +52,7 @@ class NodeInMemory:
             f"{LEDGER}/GetAccount": self._get_account,
             f"{LEDGER}/GetStatement": self._get_statement,
             f"{LEDGER}/PostEntries": self._post_entries,
+            f"{LEDGER}/GetEntry": self._get_entry,
             f"{SETTLEMENT}/SendPayment": self._send_payment,
             f"{SETTLEMENT}/GetPayment": self._get_payment,
             f"{AUDIT}/GetProof": self._get_proof,
@@ -110,6 +112,12 @@ class NodeInMemory:
             if result.code == "posted":
                 self.entries[entry.idempotency_key] = (request, result)
         return ledger_pb2.PostEntriesResponse(results=[result]).SerializeToString()
+
+    def _get_entry(self, request: bytes) -> bytes:
+        seq = ledger_pb2.GetEntryRequest.FromString(request).seq
+        known = {result.seq: result.decision for _, result in self.entries.values()}
+        entry = ledger_pb2.Entry(seq=seq, state=self.entry_state, decision=known.get(seq, "automated_approval"))
+        return ledger_pb2.GetEntryResponse(entry=entry).SerializeToString()
 
     def _post(self, entry: ledger_pb2.NewEntry) -> ledger_pb2.EntryResult:
         debit, credit = entry.postings

@@ -14,6 +14,7 @@ import pytest
 from gateway import schemas
 from gateway.app import create_app
 from gateway.config import GatewayConfig
+from gateway.routes.documentation import render
 
 ROUTES = {
     ("post", "/v1/auth/register"),
@@ -94,6 +95,18 @@ def test_every_request_body_shows_an_example_that_it_accepts() -> None:
     ):
         [example] = model.model_config["json_schema_extra"]["examples"]  # type: ignore[index,call-overload]
         assert model(**example).model_dump()
+
+
+def test_page_for_people_shows_every_route_and_needs_nobody_else(document: dict[str, Any]) -> None:
+    page = render(document)
+    for method, path in ROUTES:
+        assert f"{method.upper()} {path}" in page
+    assert "<script" not in page and "http://" not in page and "https://" not in page
+
+
+def test_page_for_people_escapes_what_the_configuration_says(document: dict[str, Any]) -> None:
+    document["info"]["title"] = "<script>alert(1)</script>"
+    assert "<script" not in render(document)
 
 
 def test_transfer_needs_an_idempotency_key(document: dict[str, Any]) -> None:
