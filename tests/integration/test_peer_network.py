@@ -538,3 +538,12 @@ async def test_connection_without_a_members_certificate_is_refused(
         await channel.unary("/gateway.Gateway/Evaluate", b"", 3)
     await channel.close()
     assert failure.value.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
+
+
+async def test_peers_at_different_heights_are_asked_again(network: PeerNetwork) -> None:
+    client = network.client()
+    for number in range(25):
+        # Sent as soon as one peer has committed the one before, while the others may not have it yet.
+        await client.submit("all", "Update", "chased", str(number))
+    await client.submit("pc", "Update", "other-peer", "1")
+    assert (await network.client(PARTNER).submit("pc", "Update", "other-peer", "2")).result == b"1"

@@ -27,6 +27,7 @@ from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
+from node.peer.gateway.lag import RETRY_PAUSES_S, read_differently
 from node.peer.gateway.plan import Requirement, requirement_of
 from node.peer.gateway.status import EndpointError, rpc_error
 from node.peer.lifecycle import Definition
@@ -46,10 +47,8 @@ async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
     signed = message.proposed_transaction.SerializeToString()
     proposal = parse_gateway_proposal(signed)
-    collection = _Collection(gateway, proposal)
-    named = list(message.endorsing_organizations)
-    work = collection.from_organizations(named) if named else collection.by_policy()
-    await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
+    work = _collect(gateway, proposal, list(message.endorsing_organizations))
+    collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
     try:
         payload = prepared_transaction(proposal, collection.payload, collection.endorsements)
     except WireError as error:
@@ -57,6 +56,22 @@ async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
     envelope = common_pb2.Envelope(payload=payload)
     reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
     return reply
+
+
+async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence[str]) -> _Collection:
+    """Collect endorsements, again after a moment where the peers asked stand at different heights."""
+    for pause_s in (*RETRY_PAUSES_S, None):
+        collection = _Collection(gateway, proposal)
+        try:
+            await (collection.from_organizations(msp_ids) if msp_ids else collection.by_policy())
+        except RpcError:
+            if not collection.heights_differ or pause_s is None:
+                raise
+            _log.info("peers stand at different heights, collecting endorsements again", tx_id=proposal.tx_id)
+            await asyncio.sleep(pause_s)
+        else:
+            break
+    return collection
 
 
 class _Collection:
@@ -70,6 +85,8 @@ class _Collection:
         self._errors: list[EndpointError] = []
         self.payload = b""
         self.endorsements: list[Endorsement] = []
+        self.heights_differ = False
+        """Whether an answer may differ only because its peer has committed fewer or more blocks."""
 
     async def from_organizations(self, msp_ids: Sequence[str]) -> None:
         """Collect one endorsement of each organization the client named."""
@@ -168,6 +185,9 @@ class _Collection:
         problem = answer.verdict.message
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             problem = self._keep(peer, answer.response)
+        elif self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
+            # One peer's chaincode agreed and this one's refuses: it may not have seen a block yet that the other has.
+            self.heights_differ = True
         if problem:
             _log.warning("endorsement failed", address=peer.address, msp_id=peer.msp_id, reason=problem)
             self._errors.append(peer.error(problem))
@@ -177,6 +197,7 @@ class _Collection:
     def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> str:
         """Keep an endorsement and return '', or say why it is worthless."""
         if self.endorsements and response.payload != self.payload:
+            self.heights_differ = self.heights_differ or read_differently(self.payload, response.payload)
             return MISMATCH
         self.payload = response.payload
         self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
