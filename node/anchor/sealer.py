@@ -55,15 +55,17 @@ class Sealer:
         self.stalled = ""
 
     async def seal(self) -> Head:
-        """Seal every row posted so far that may be sealed; return the newest head.
+        """Seal every row posted before this call that may be sealed; return the newest head.
 
         Raises:
             LogError: the stored log does not fit its own last checkpoint.
         """
         head = await asyncio.to_thread(self._store.head)
+        # Rows posted meanwhile wait for the next call: a busy bank must not keep its own anchors waiting.
+        newest = await asyncio.to_thread(self._source.posted_seq)
         while True:
             sealed = await asyncio.to_thread(self._seal_some, head)
-            if sealed.size == head.size:
+            if sealed.size == head.size or sealed.size >= newest:
                 return sealed
             head = sealed
 
