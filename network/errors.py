@@ -10,8 +10,9 @@
     │   └── PolicyNotSatisfiedError
     ├── ConfigError           a channel configuration, or an update to one, that is refused
     ├── BlockError            a block that breaks the chain, its own hashes or its orderers' policy
-    ├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries ``reason``, a stable code
-    ├── RpcError              a call that failed; carries the gRPC status code and serialized ``google.rpc.Status`` details
+    ├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries a stable ``reason``
+    ├── SeekRefusedError      a request for blocks that is refused, or whose stream ends; carries the ``common.Status``
+    ├── RpcError              a call that failed; carries gRPC status code and ``google.rpc.Status`` details
     └── GatewayError          a transaction that failed at a stage; carries the transaction id
         ├── EndorseError
         ├── SubmitError
@@ -73,6 +74,19 @@ class ProofError(NetworkError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class SeekRefusedError(NetworkError):
+    """A request for blocks is refused, or its stream ends.
+
+    Args:
+        status: ``common.Status`` number the client is told.
+        message: reason, for the log.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RpcError(NetworkError):

@@ -58,6 +58,11 @@ class Call:
     peer_certificate: bytes | None
     peer: str
 
+    @property
+    def tls_certificate_hash(self) -> bytes | None:
+        """SHA-256 of the caller's TLS certificate; None without mutual TLS."""
+        return certificate_hash(self.peer_certificate) if self.peer_certificate is not None else None
+
 
 Unary = Callable[[bytes, Call], Awaitable[bytes]]
 ServerStream = Callable[[bytes, Call], AsyncIterator[bytes]]
