@@ -143,6 +143,9 @@ async def test_organization_and_readiness_are_public(client: httpx.AsyncClient) 
     assert organization["partners"] == [{"msp_id": "PartnerMSP", "display_name": "Partner Bank"}]
     assert (await client.get("/v1/health")).json() == {"status": "ok"}
     assert (await client.get("/v1/ready")).json() == {"status": "ok"}
+    page = await client.get("/", follow_redirects=True)
+    assert (page.status_code, page.url.path) == (200, "/docs") and "POST /v1/transfers" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 async def test_answers_forbid_storing_and_sniffing(client: httpx.AsyncClient) -> None:
