@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,25 +98,20 @@ def post(
     home: HomeOption = None,
 ) -> None:
     """Post one entry; the same key again returns the first outcome."""
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from ledger.money import parse_decimal
     from node.errors import NodeError
     from node.own_node import LEDGER, ledger_pb2
 
-    effective = Timestamp()
-    effective.FromDatetime(datetime.now(UTC))
-
     async def run(node: OwnNode) -> None:
         facts = await _account(node, debit)
         minor = str(parse_decimal(amount, facts.scale, "--amount"))
+        # No effective time of its own: with one, the same command again would be another entry under the same key.
         entry = ledger_pb2.NewEntry(
             idempotency_key=key or str(uuid.uuid4()),
             postings=[
                 ledger_pb2.Posting(account=debit, side=ledger_pb2.SIDE_DEBIT, amount_minor=minor),
                 ledger_pb2.Posting(account=credit, side=ledger_pb2.SIDE_CREDIT, amount_minor=minor),
             ],
-            effective_at=effective,
             description=description,
         )
         request = ledger_pb2.PostEntriesRequest(entries=[entry])
