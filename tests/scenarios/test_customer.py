@@ -144,7 +144,13 @@ async def test_without_a_session_nothing_is_shown(consortium: RunningConsortium,
     ada = await sign_up(consortium.bank, "ada")
     path = f"/accounts/{ada.account}/balance"
 
-    for value in (None, "Bearer", "Basic YWRhOmFkYQ==", "Bearer abc.def.ghi", ada.http.headers["Authorization"][:-4] + "AAAA"):
+    for value in (
+        None,
+        "Bearer",
+        "Basic YWRhOmFkYQ==",
+        "Bearer abc.def.ghi",
+        ada.http.headers["Authorization"][:-4] + "AAAA",
+    ):
         if value is None:
             del ada.http.headers["Authorization"]
         else:

@@ -19,7 +19,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ import psycopg
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from network.block import header_hash, parse_block
+from network.block import header_hash, parse_block, recorded_commit_hash
+from network.client import GatewayClient
 from network.errors import RpcError
+from network.identity import SigningIdentity
 from network.rpc import Channel, ClientTls
 from network.topology import Consortium, Organization, default_consortium
 from node.home import Home, open_home, tls_roots
@@ -63,6 +66,7 @@ class RunningConsortium:
 
     def start(self) -> None:
         """Start all processes and return when all of them answer and the contracts are defined."""
+        self.stop()
         output = (self.root.parent / "supervisor.output").open("ab")
         with output:
             self._supervisor = subprocess.Popen(
@@ -169,7 +173,7 @@ class RunningConsortium:
 
     async def open_account(self, organization: Organization, account: str, **changes: Any) -> ledger_pb2.Account:
         """Open an account: a customer's unless ``changes`` say otherwise."""
-        fields = {"asset": "EUR", "normal_side": CREDIT, "floor_minor": "0"} | changes
+        fields: dict[str, Any] = {"asset": "EUR", "normal_side": CREDIT, "floor_minor": "0"} | changes
         request = ledger_pb2.OpenAccountRequest(account=account, **fields)
         async with self.node(organization) as node:
             return (await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)).account
@@ -210,6 +214,42 @@ class RunningConsortium:
         request = audit_pb2.AuditBooksRequest(organization=audited.msp_id)
         async with self.node(auditor) as node:
             return await node.call(AUDIT, "AuditBooks", request, audit_pb2.AuditBooksResponse, 120)
+
+    async def until_restarted(
+        self, before: Mapping[str, dict[str, Any]], names: Sequence[str], timeout_s: float = 60.0
+    ) -> None:
+        """Wait until processes run again after they ended, and answer on their ports."""
+
+        async def again() -> bool:
+            now = self.processes()
+            return all(
+                now[name]["restarts"] > before[name]["restarts"]
+                and now[name]["pid"]
+                and listens(int(now[name]["port"]))
+                for name in names
+            )
+
+        await eventually(again, f"{', '.join(names)} started again", timeout_s)
+
+    async def blocks(self, organization: Organization, up_to: int | None = None) -> list[bytes]:
+        """Return every block of a member's peer, as that peer delivers it."""
+        async with self.node(organization) as node:
+            last = up_to if up_to is not None else (await self.anchor_status(organization)).block_height - 1
+            identity = SigningIdentity.from_msp_folder(
+                self.home.user(organization, "Admin") / "msp", organization.msp_id
+            )
+            client = GatewayClient(node.channel, identity, self.consortium.channel)
+            found = []
+            async with aclosing(client.blocks(0)) as stream:
+                async for block in stream:
+                    found.append(block.SerializeToString())
+                    if len(found) > last:
+                        return found
+        raise AssertionError("the peer ended its stream")
+
+    async def commit_hash_of_block(self, organization: Organization, number: int) -> bytes:
+        """Return the commit hash a member's peer recorded in a block."""
+        return recorded_commit_hash(parse_block((await self.blocks(organization, number))[number]))
 
     # --- beside the front doors --------------------------------------------------------------------------------
 
@@ -341,6 +381,13 @@ async def eventually(check: Callable[[], Any], what: str, timeout_s: float = 30.
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s:.0f} s: {what}")
         await asyncio.sleep(0.1)
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody accepts connections on a port of this machine."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def process_is_alive(pid: int) -> bool:
