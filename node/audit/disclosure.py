@@ -30,6 +30,9 @@ SEQS_MAX = 200
 DEMAND_WAIT_S = 10.0
 """How long the other side waits for its own peer to commit a demand."""
 
+BUNDLES_BYTES_MAX = 80 * 1024 * 1024
+"""Bundles of one demand together: they travel in one message."""
+
 ATTEST_WAIT_S = 15.0
 """How long the other side waits for all entries of a demand to be attested."""
 
@@ -136,6 +139,8 @@ class Disclosures:
         for seq in demand["seqs"]:
             left = max(0.0, deadline - asyncio.get_running_loop().time())
             bundles.append(await self._proofs.build(int(seq), left))
+            if sum(map(len, bundles)) > BUNDLES_BYTES_MAX:
+                raise BadRequestError("seqs: their bundles are too large for one answer, demand fewer entries at once")
         return bundles
 
     async def _find(self, demand_id: str) -> dict[str, Any]:
