@@ -171,6 +171,11 @@ class Writer:
                     self._finish(cursor, batch, accepted, bytes(leaves))
         except psycopg.Error as error:
             raise _translated(error, self.epoch) from error
+        except Exception as error:
+            # The rules may wrap what the database said; a lost connection stays a lost connection.
+            if connection.closed:
+                raise BooksUnavailableError("the connection to the database was lost") from error
+            raise
         return self._results(codes, seqs, outcomes, accepted)
 
     def _finish(
