@@ -27,7 +27,6 @@ from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
-from node.peer.gateway.lag import RETRY_PAUSES_S, read_differently
 from node.peer.gateway.plan import Requirement, requirement_of
 from node.peer.gateway.status import EndpointError, rpc_error
 from node.peer.lifecycle import Definition
@@ -37,6 +36,9 @@ _log = structlog.get_logger(__name__)
 FIRST_FAILED = "failed to endorse transaction, see attached details for more info"
 NOT_ENOUGH = "failed to collect enough transaction endorsements, see attached details for more info"
 MISMATCH = "ProposalResponsePayloads do not match"
+RETRY_PAUSES_S = (0.02, 0.06, 0.18, 0.4)
+"""Pauses before the endorsements of a proposal are collected anew; a block takes far less between two peers."""
+
 NO_COMBINATION = "no combination of peers can be derived which satisfy the endorsement policy"
 
 
@@ -59,15 +61,19 @@ async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
 
 
 async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence[str]) -> _Collection:
-    """Collect endorsements, again after a moment where the peers asked stand at different heights."""
+    """Collect endorsements, again after a moment where the peers asked may stand at different heights.
+
+    Peers commit the same block some milliseconds apart; who proposes in between gets different answers from a contract
+    that is quite deterministic. Fabric's gateway gives up there, ours asks again.
+    """
     for pause_s in (*RETRY_PAUSES_S, None):
         collection = _Collection(gateway, proposal)
         try:
             await (collection.from_organizations(msp_ids) if msp_ids else collection.by_policy())
         except RpcError:
-            if not collection.heights_differ or pause_s is None:
+            if not collection.heights_may_differ or pause_s is None:
                 raise
-            _log.info("peers stand at different heights, collecting endorsements again", tx_id=proposal.tx_id)
+            _log.info("peers answer differently, collecting endorsements again", tx_id=proposal.tx_id)
             await asyncio.sleep(pause_s)
         else:
             break
@@ -85,7 +91,7 @@ class _Collection:
         self._errors: list[EndpointError] = []
         self.payload = b""
         self.endorsements: list[Endorsement] = []
-        self.heights_differ = False
+        self.heights_may_differ = False
         """Whether an answer may differ only because its peer has committed fewer or more blocks."""
 
     async def from_organizations(self, msp_ids: Sequence[str]) -> None:
@@ -187,7 +193,7 @@ class _Collection:
             problem = self._keep(peer, answer.response)
         elif self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
             # One peer's chaincode agreed and this one's refuses: it may not have seen a block yet that the other has.
-            self.heights_differ = True
+            self.heights_may_differ = True
         if problem:
             _log.warning("endorsement failed", address=peer.address, msp_id=peer.msp_id, reason=problem)
             self._errors.append(peer.error(problem))
@@ -197,7 +203,7 @@ class _Collection:
     def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> str:
         """Keep an endorsement and return '', or say why it is worthless."""
         if self.endorsements and response.payload != self.payload:
-            self.heights_differ = self.heights_differ or read_differently(self.payload, response.payload)
+            self.heights_may_differ = True
             return MISMATCH
         self.payload = response.payload
         self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
