@@ -1,7 +1,7 @@
 """Brings every schema of an organization's database up to date, and lets the node's working role use them.
 
-Runs at each start as the owner, whose connection is then closed. The books give their own, narrower rights: the working
-role may add entries through functions and change no history (``ledger/sql/grants.sql``).
+Runs at each start as the owner, whose connection is then closed. Books, log and settlements give their own, narrower
+rights: the working role may add entries through functions and change no history (``ledger/sql/grants.sql``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from node.errors import PostgresError
 from node.partner.database import migrate as migrate_partner
 from node.peer.database import migrate as migrate_channel
 
-WORKING_SCHEMAS = ("channel", "log", "compliance", "partner")
+RIGHTS = {
+    "channel": "SELECT, INSERT, UPDATE, DELETE",
+    "compliance": "SELECT, INSERT",
+}
+"""What the working role may do to the tables of schemas whose migrations do not say so themselves."""
 
 
 def prepare_schemas(owner_url: str) -> None:
@@ -31,17 +35,17 @@ def prepare_schemas(owner_url: str) -> None:
         with psycopg.connect(owner_url, autocommit=True) as connection:
             for migrate in (migrate_ledger, migrate_channel, migrate_log, migrate_compliance, migrate_partner):
                 migrate(connection)
-            for schema in WORKING_SCHEMAS:
-                _grant(connection, schema)
+            for schema, rights in RIGHTS.items():
+                _grant(connection, schema, rights)
     except (psycopg.Error, MigrationError) as error:
         raise PostgresError(f"the organization's database cannot be prepared: {str(error).splitlines()[0]}") from error
 
 
-def _grant(connection: psycopg.Connection, schema: str) -> None:
+def _grant(connection: psycopg.Connection, schema: str, rights: str) -> None:
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(APPLICATION)}
     for statement in (
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT " + rights + " ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ):
