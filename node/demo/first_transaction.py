@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 WAIT_S = 30.0
 
 
-async def wait_for_first_transaction(demo: Demo) -> None:
-    """Return when every node has a block after the genesis block.
+async def wait_for_first_transaction(demo: Demo) -> bool:
+    """Return True when every node has a block after the genesis block.
 
     Raises:
         SupervisorError: none came in time.
@@ -42,6 +42,7 @@ async def wait_for_first_transaction(demo: Demo) -> None:
     try:
         async with asyncio.timeout(WAIT_S):
             await asyncio.gather(*(wait(member.name) for member in demo.consortium.organizations))
+            return True
     except TimeoutError as error:
         raise SupervisorError(
             f"no transaction was committed within {WAIT_S:.0f} s: see the logs in {demo.home.logs}"
