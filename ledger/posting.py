@@ -14,28 +14,28 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from ledger import pack
 from ledger.account import AccountFacts, Side
 from ledger.batch import KnownAccount, PreparedBatch, prepare_batch
 from ledger.canonical import LEAF_BYTES, batch_digest
+from ledger.connections import WriterConnections, translated
 from ledger.errors import BooksUnavailableError, FencedError
 from ledger.hold import Hold, NewHold
 from ledger.journal import EPOCH, AcceptedEntry, Decider, EntryResult, NewEntry, Outcome, ResultCode
 from ledger.money import Asset
 from ledger.queries import query
 
-SQLSTATE_FENCED = "DW001"
-"""Raised by ``ledger.lock_head`` when the epoch was replaced."""
-
 APPLICATION_ROLE = "dwaybank_application"
 """May call the functions and read; may change no table."""
+
+ACCOUNTS_REMEMBERED_MAX = 500_000
+"""Facts of accounts kept in memory, about 700 bytes each; over this they are forgotten and learnt anew."""
 
 MESSAGES = {
     ResultCode.POSTED: "",
@@ -80,16 +80,13 @@ class Writer:
         random_bytes: Callable[[int], bytes] = os.urandom,
         role: str | None = None,
     ) -> None:
-        self._url = url
+        self._connections = WriterConnections(url, role)
         self._sign = sign
         self._decider = decider
         self._now = now
         self._random_bytes = random_bytes
-        self._role = role
         self._accounts: dict[str, KnownAccount] = {}
         self._last_posted_at = EPOCH
-        self._connection: psycopg.Connection[Any] | None = None
-        self._lookup: psycopg.Connection[Any] | None = None
         self.epoch = 0
         """The epoch this writer holds; 0 before ``open``."""
 
@@ -99,17 +96,14 @@ class Writer:
         Raises:
             BooksUnavailableError: the database cannot be reached.
         """
-        self._connect()
+        self._connections.open()
         row = self._one(b"SELECT epoch, nullif(posted_at, '-infinity') FROM ledger.take_over()")
         self.epoch = row[0]
         self._last_posted_at = max(self._last_posted_at, row[1] or EPOCH)
 
     def close(self) -> None:
         """Close the connections; what was committed stays, what was not never happened."""
-        for connection in (self._connection, self._lookup):
-            if connection is not None:
-                connection.close()
-        self._connection = self._lookup = None
+        self._connections.close()
 
     def reconnect(self) -> None:
         """Connect again under the same epoch after the connection was lost.
@@ -118,15 +112,14 @@ class Writer:
             FencedError: another writer took over meanwhile.
             BooksUnavailableError: the database cannot be reached.
         """
-        self.close()
-        self._connect()
+        self._connections.open()
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
 
     @property
     def connected(self) -> bool:
         """Whether both connections stand, as far as is known."""
-        return not any(c is None or c.closed for c in (self._connection, self._lookup))
+        return self._connections.standing
 
     def ensure_connected(self) -> None:
         """Connect again if a connection was lost; see ``reconnect`` for what it raises."""
@@ -147,7 +140,7 @@ class Writer:
         try:
             self._learn_accounts(entries)
         except psycopg.Error as error:
-            raise _translated(error, self.epoch) from error
+            raise translated(error, self.epoch) from error
         self._last_posted_at = max(self._last_posted_at, self._now())
         return prepare_batch(
             entries,
@@ -159,7 +152,7 @@ class Writer:
 
     def commit(self, batch: PreparedBatch) -> list[EntryResult]:
         """Post a prepared batch in one database transaction; batches must come in the order they were prepared."""
-        connection = self._open_connection()
+        connection = self._connections.writing
         try:
             with connection.transaction(), connection.cursor(binary=True) as cursor:
                 cursor.execute(query("post_entries"), (self.epoch, *batch.columns), prepare=True)
@@ -170,7 +163,7 @@ class Writer:
                 if accepted:
                     self._finish(cursor, batch, accepted, bytes(leaves))
         except psycopg.Error as error:
-            raise _translated(error, self.epoch) from error
+            raise translated(error, self.epoch) from error
         except Exception as error:
             # The rules may wrap what the database said; a lost connection stays a lost connection.
             if connection.closed:
@@ -217,7 +210,7 @@ class Writer:
     def _leaves_of(self, seqs: Sequence[int]) -> dict[int, bytes]:
         if not seqs:
             return {}
-        rows = self._open_connection().execute(query("entry_leaves"), (list(seqs),)).fetchall()
+        rows = self._connections.writing.execute(query("entry_leaves"), (list(seqs),)).fetchall()
         return {seq: bytes(leaf) for seq, leaf in rows}
 
     def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
@@ -245,53 +238,34 @@ class Writer:
     def find_hold(self, hold_id: uuid.UUID) -> Hold | None:
         """Return the hold as it stands, None when there is none."""
         try:
-            row = self._open_connection().execute(query("hold"), (hold_id,)).fetchone()
+            row = self._connections.writing.execute(query("hold"), (hold_id,)).fetchone()
         except psycopg.Error as error:
-            raise _translated(error, self.epoch) from error
+            raise translated(error, self.epoch) from error
         return Hold(*row) if row is not None else None
 
     def _hold_time(self) -> datetime:
         self._last_posted_at = max(self._last_posted_at, self._now())
         return self._last_posted_at
 
-    def _learn_accounts(self, entries: Iterable[NewEntry]) -> None:
+    def _learn_accounts(self, entries: Sequence[NewEntry]) -> None:
         """Look up accounts not met before; an unknown one is asked for again each time, as it may be opened."""
         known = self._accounts
         unknown = {p.account for entry in entries for p in entry.postings if p.account not in known}
         if not unknown:
             return
-        if self._lookup is None:
-            raise BooksUnavailableError("the books are not open")
-        rows = self._lookup.execute(query("account_facts"), (list(unknown),)).fetchall()
+        if len(known) > ACCOUNTS_REMEMBERED_MAX:
+            known.clear()
+            unknown = {posting.account for entry in entries for posting in entry.postings}
+        rows = self._connections.looking.execute(query("account_facts"), (list(unknown),)).fetchall()
         for number, reference, code, scale, side in rows:
             facts = AccountFacts(number, reference, Asset(code, scale), Side(side))
             known[reference] = KnownAccount.of(facts)
 
-    def _connect(self) -> None:
-        try:
-            self._connection = self._new_connection()
-            self._lookup = self._new_connection()
-        except psycopg.Error as error:
-            self.close()
-            raise _translated(error, self.epoch) from error
-
-    def _new_connection(self) -> psycopg.Connection[Any]:
-        connection: psycopg.Connection[Any] = psycopg.connect(self._url, autocommit=True)
-        pack.register(connection)
-        if self._role is not None:
-            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self._role)))
-        return connection
-
-    def _open_connection(self) -> psycopg.Connection[Any]:
-        if self._connection is None:
-            raise BooksUnavailableError("the books are not open")
-        return self._connection
-
     def _one(self, statement: bytes, arguments: tuple[Any, ...] = ()) -> tuple[Any, ...]:
         try:
-            row = self._open_connection().execute(statement, arguments).fetchone()
+            row = self._connections.writing.execute(statement, arguments).fetchone()
         except psycopg.Error as error:
-            raise _translated(error, self.epoch) from error
+            raise translated(error, self.epoch) from error
         assert row is not None
         return tuple(row)
 
@@ -307,11 +281,3 @@ def _accepted(batch: PreparedBatch, codes: list[int], seqs: list[int], leaves: b
             accepted[i] = AcceptedEntry(seqs[i], batch.entries[i], batch.decisions[i], leaf)
     assert at == len(leaves)
     return accepted
-
-
-def _translated(error: psycopg.Error, epoch: int) -> Exception:
-    """Return our own error for one of the database's; its text may carry values, so only its head is kept."""
-    if error.sqlstate == SQLSTATE_FENCED:
-        return FencedError(epoch)
-    reason = error.diag.message_primary or str(error).splitlines()[0]
-    return BooksUnavailableError(f"the database refused the work: {reason}")

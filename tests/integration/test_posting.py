@@ -4,9 +4,10 @@ itself refuses. Tables of accounts and entries, so that an accountant can read t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Thread
 
 import psycopg
 import pytest
@@ -401,19 +402,115 @@ def test_second_writer_fences_the_first(bench: Bench) -> None:
         second.close()
 
 
-def test_error_of_the_rules_in_the_commit_undoes_the_batch(bench: Bench) -> None:
-    class Failing(PlainRules):
-        def in_commit(self, cursor, accepted, now):  # type: ignore[no-untyped-def]
-            raise RuntimeError("rules failed")
+class Crash(Exception):
+    """Stands for the end of the process."""
 
-    writer = new_writer(bench.url, rules=Failing())
+
+def crash_in_rules(writer: Writer) -> None:
+    def in_commit(cursor: object, accepted: object, now: object) -> None:
+        raise Crash
+
+    writer._decider.in_commit = in_commit  # type: ignore[method-assign]
+
+
+def crash_in_signing(writer: Writer) -> None:
+    def sign(digest: bytes) -> bytes:
+        raise Crash
+
+    writer._sign = sign
+
+
+def crash_while_the_server_drops_us(writer: Writer) -> None:
+    def in_commit(cursor: psycopg.Cursor[tuple[object, ...]], accepted: object, now: object) -> None:
+        with pytest.raises(psycopg.OperationalError):
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        raise Crash
+
+    writer._decider.in_commit = in_commit  # type: ignore[method-assign,assignment]
+
+
+def crash_before_the_answer(writer: Writer) -> None:
+    def results(*arguments: object) -> list[object]:
+        raise Crash
+
+    writer._results = results  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize(
+    ("crash", "posted"),
+    [
+        (crash_in_rules, False),
+        (crash_in_signing, False),
+        (crash_while_the_server_drops_us, False),
+        (crash_before_the_answer, True),
+    ],
+)
+def test_crash_at_any_step_posts_all_of_the_batch_or_nothing(
+    bench: Bench, crash: Callable[[Writer], None], posted: bool
+) -> None:
+    batch = [transfer(key(n), "cash", "alice", n, description="x") for n in range(1, 6)]
+    dying = new_writer(bench.url, rules=PlainRules())
+    dying.open()
+    crash(dying)
+    with pytest.raises((Crash, BooksUnavailableError)):
+        dying.post(batch)
+    dying.close()
+    assert bench.balance("alice") == (15 if posted else 0)
+    successor = new_writer(bench.url)
+    successor.open()
+    try:
+        codes_after = {result.code.text for result in successor.post(batch)}
+        assert codes_after == {"exists" if posted else "posted"}
+        assert [result.seq for result in successor.post(batch)] == [1, 2, 3, 4, 5]
+    finally:
+        successor.close()
+    assert bench.balance("alice") == 15
+
+
+def test_successor_waits_for_a_commit_under_way_and_fences_what_comes_after(bench: Bench) -> None:
+    successor = new_writer(bench.url)
+    taking_over: list[Thread] = []
+
+    def in_commit(cursor: object, accepted: object, now: object) -> None:
+        taking_over.append(Thread(target=successor.open))
+        taking_over[0].start()
+        taking_over[0].join(0.2)
+        assert taking_over[0].is_alive()
+
+    bench.rules.in_commit = in_commit  # type: ignore[method-assign]
+    (result,) = bench.writer.post([transfer(key(1), "cash", "alice", 1)])
+    taking_over[0].join()
+    try:
+        assert result.code is ResultCode.POSTED
+        with pytest.raises(FencedError):
+            bench.writer.post([transfer(key(2), "cash", "alice", 1)])
+        assert [r.seq for r in successor.post([transfer(key(2), "cash", "alice", 1)])] == [2]
+    finally:
+        successor.close()
+
+
+def test_accounts_are_learnt_anew_when_too_many_are_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.posting.ACCOUNTS_REMEMBERED_MAX", 1)
+    assert codes(bench, transfer(key(1), "cash", "alice", 1)) == ["posted"]
+    assert codes(bench, transfer(key(2), "cash", "bob", 1), transfer(key(3), "cash", "alice", 1)) == ["posted"] * 2
+
+
+def test_server_defaults_cannot_weaken_the_writer(bench: Bench) -> None:
+    bench.connection.execute(
+        "DO $$ BEGIN"
+        " EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());"
+        " EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());"
+        " END $$"
+    )
+    writer = new_writer(bench.url)
     writer.open()
-    with pytest.raises(RuntimeError, match="rules failed"):
-        writer.post([transfer(key(1), "cash", "alice", 1)])
-    writer.close()
-    assert bench.balance("alice") == 0
-    with pytest.raises(NotFoundError):
-        find_entry(bench.connection, 1)
+    try:
+        with writer._connections.writing.transaction():
+            for setting, wanted in (("synchronous_commit", "on"), ("transaction_isolation", "read committed")):
+                row = writer._connections.writing.execute(f"SHOW {setting}".encode()).fetchone()
+                assert row == (wanted,)
+    finally:
+        writer.close()
 
 
 def test_connection_killed_between_batches_is_told_and_mended(bench: Bench) -> None:
