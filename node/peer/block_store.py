@@ -8,12 +8,18 @@ Source: Fabric core/ledger, blkstorage (index by number, header hash, transactio
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from node.peer.database import Connection, fetch, index_text
 from node.peer.errors import ChannelLockedError, StoreError
+
+LOCK_WAIT_S = 3.0
+"""How long a peer waits for the claim of a killed predecessor, whose connection the server may still keep."""
+
+LOCK_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,14 @@ def lock_channel(connection: Connection, channel_no: int, channel_id: str) -> No
     Raises:
         ChannelLockedError: another peer process holds it.
     """
-    if not fetch(connection, "try_lock_channel", (channel_no,))[0][0]:
-        raise ChannelLockedError(
-            f"another process commits blocks of channel {channel_id!r} to this database: stop it, or give this peer "
-            "a database of its own"
-        )
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while not fetch(connection, "try_lock_channel", (channel_no,))[0][0]:
+        if time.monotonic() > deadline:
+            raise ChannelLockedError(
+                f"another process commits blocks of channel {channel_id!r} to this database: stop it, or give this "
+                "peer a database of its own"
+            )
+        time.sleep(LOCK_PAUSE_S)
 
 
 class BlockStore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -122,8 +123,7 @@ class Peer:
             self._on_stop,
         )
         self._listeners: list[Callable[[CommittedBlock], None]] = []
-        self._servers: list[rpc.Server] = []
-        self._started = False
+        self._running = AsyncExitStack()
 
     async def start(self) -> None:
         """Open the channel, serve it from here on, and begin to pull blocks.
@@ -133,30 +133,28 @@ class Peer:
             ChannelLockedError: another process commits this channel to this database.
             NetworkError: the genesis block or the configuration cannot be used.
         """
-        tip, config, channel_no = await asyncio.to_thread(self._committer.open)
-        reader = ChannelReader(self._settings.database_url, channel_no)
-        self.channel = Channel(config, tip, channel_no, reader)
-        await self.channel.start()
-        self._runner.start()
-        self._chaincodes.start()
-        self._build_services(config)
-        self._committer.start()
-        self._deliver_client.start()
-        self._started = True
+        async with AsyncExitStack() as starting:
+            tip, config, channel_no = await asyncio.to_thread(self._committer.open)
+            starting.push_async_callback(self._committer.stop)
+            self.channel = Channel(config, tip, channel_no, ChannelReader(self._settings.database_url, channel_no))
+            starting.push_async_callback(self.channel.stop)
+            await self.channel.start()
+            self._build_services(config)
+            starting.push_async_callback(self._runner.stop)
+            self._runner.start()
+            starting.push_async_callback(self._chaincodes.stop)
+            self._chaincodes.start()
+            starting.push_async_callback(self._orderers.close)
+            starting.push_async_callback(self._peers.close)
+            self._committer.start()
+            starting.push_async_callback(self._deliver_client.stop)
+            self._deliver_client.start()
+            self._running = starting.pop_all()
         _log.info("peer started", channel=self.channel.channel_id, height=tip.height)
 
     async def stop(self) -> None:
-        """Stop pulling, finish the block being written, close everything."""
-        if not self._started:
-            return
-        self._started = False
-        await self._deliver_client.stop()
-        await self._committer.stop()
-        await self._peers.close()
-        await self._orderers.close()
-        await self._runner.stop()
-        await self._chaincodes.stop()
-        await self.channel.stop()
+        """Stop pulling, finish the block being written, close everything; a second call does nothing."""
+        await self._running.aclose()
 
     def register(self, server: rpc.Server) -> None:
         """Serve the peer's services on ``server``; :meth:`start` comes first."""
