@@ -178,7 +178,7 @@ def _channel_options(max_message_bytes: int, server_name: str | None) -> list[tu
         ("grpc.max_metadata_size", 64 * 1024),
         # A lost server is tried again soon: consortium members restart one another's connections all the time.
         ("grpc.initial_reconnect_backoff_ms", 200),
-        # Despite its name the time an attempt to connect may take, TLS included: a busy machine needs more than a blink.
+        # Despite its name: the time an attempt to connect may take, TLS included; a busy machine needs more than 0.2 s.
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # Channels to the same address must not share a connection when their identities differ.
