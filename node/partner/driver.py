@@ -22,7 +22,6 @@ from node.partner.books import Books, InterbankAccounts
 from node.partner.errors import PartnerUnavailableError, TransitionError, UnknownPartnerError
 from node.partner.link import PartnerLink
 from node.partner.settlement import (
-    HOLD_GONE,
     POSTED,
     Outgoing,
     SenderState,
@@ -161,7 +160,8 @@ class SettlementDriver:
         code = result.code.text
         if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
             raise TransitionError(f"settlement {settlement.settlement_id}: its key stands for another entry")
-        if code not in POSTED and code not in HOLD_GONE:
+        if code not in POSTED:
+            # Also where the deadline has passed: the money is free now and not at the books' next sweep.
             await self._books.release_hold(settlement.hold_id)
         return after_capture(settlement, code, result.seq)
 

@@ -216,7 +216,7 @@ def after_expiry(settlement: Outgoing) -> Outgoing:
 
 
 def after_capture(settlement: Outgoing, code: str, seq: int | None) -> Outgoing:
-    """Return the settlement after the books were asked to spend the held money; a refusal's hold has been released."""
+    """Return the settlement after the books were asked to spend the held money; when refused, it is free again."""
     _require(settlement, SenderState.PREPARED)
     if code in POSTED:
         return replace(settlement, state=SenderState.CAPTURED, seq=seq, attempts=0)

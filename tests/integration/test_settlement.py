@@ -8,7 +8,6 @@ carry the same settlement id.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator
@@ -266,7 +265,6 @@ async def test_hold_expired_by_the_books_before_the_capture_is_not_captured(bank
     here.line.after = late
     payment = await here.send(debtor, there, beneficiary, 100)
     assert (payment.state, payment.refusal) == ("expired", "hold_expired")
-    await asyncio.sleep(1.5)  # the books' own sweep gives the money back
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
 
 
