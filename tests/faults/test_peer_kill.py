@@ -25,17 +25,18 @@ from node.peer.block_store import BlockStore
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.database import connect, migrate
 from node.peer.own_endorsements import OwnEndorsements
-from tests.support.shared_data import shared_data
+from tests.support.captured import captured
 
 ROOT = Path(__file__).resolve().parents[2]
 PAUSES_S = (0.0, 0.003, 0.011, 0.002, 0.017, 0.007)
 
 
-async def commit_all(url: str, folder: Path) -> None:
+async def commit_all(url: str) -> None:
     """Commit the captured blocks that the database does not have yet; runs in the process that is killed."""
-    recorded = [parse_block(file.read_bytes()) for file in sorted((folder / "blocks").iterdir())]
+    channel = captured("raft")
+    recorded = [channel.block(number) for number in range(len(channel.blocks))]
     creator = parse_transaction(recorded[5].data.data[0]).endorsements[0].endorser
-    settings = CommitterSettings(url, "anchors", (folder / "genesis.block").read_bytes(), creator, OwnEndorsements())
+    settings = CommitterSettings(url, "anchors", channel.blocks[0], creator, OwnEndorsements())
     done = asyncio.Event()
 
     def told(block: CommittedBlock) -> None:
@@ -59,8 +60,7 @@ async def commit_all(url: str, folder: Path) -> None:
 
 @pytest.mark.faults
 def test_peer_killed_again_and_again_ends_with_fabrics_commit_hash(database_url: str) -> None:
-    folder = shared_data("fabric-captured/raft")
-    recorded = [parse_block(file.read_bytes()) for file in sorted((folder / "blocks").iterdir())]
+    recorded = [captured("raft").block(number) for number in range(len(captured("raft").blocks))]
     with psycopg.connect(database_url) as owner:
         migrate(owner)
     acknowledged = 0
@@ -68,7 +68,7 @@ def test_peer_killed_again_and_again_ends_with_fabrics_commit_hash(database_url:
     pauses = cycle(PAUSES_S)
     while acknowledged < len(recorded) - 1:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), database_url, str(folder)],
+            [sys.executable, str(Path(__file__).resolve()), database_url],
             stdout=subprocess.PIPE,
             env={"PYTHONPATH": str(ROOT)},
         )
@@ -98,4 +98,4 @@ def test_peer_killed_again_and_again_ends_with_fabrics_commit_hash(database_url:
 
 
 if __name__ == "__main__":
-    asyncio.run(commit_all(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(commit_all(sys.argv[1]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,16 +21,16 @@ from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.database import connect, migrate
 from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
-from tests.support.shared_data import shared_data
+from tests.support.captured import NETWORKS, captured
 
 
 class Capture:
     """A captured network: its genesis block and the blocks as a peer has them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.genesis = (folder / "genesis.block").read_bytes()
-        files = sorted((folder / "blocks").iterdir())
-        self.recorded = [parse_block(file.read_bytes()) for file in files]
+    def __init__(self, network: str) -> None:
+        channel = captured(network)
+        self.genesis = channel.blocks[0]
+        self.recorded = [channel.block(number) for number in range(len(channel.blocks))]
         first_invocation = parse_transaction(self.recorded[5].data.data[0])
         self.creator = first_invocation.endorsements[0].endorser
 
@@ -44,9 +43,9 @@ class Capture:
         return block
 
 
-@pytest.fixture(params=["raft", "bft"])
+@pytest.fixture(params=NETWORKS)
 def capture(request: pytest.FixtureRequest) -> Capture:
-    return Capture(shared_data(f"fabric-captured/{request.param}"))
+    return Capture(request.param)
 
 
 class Outcome:
@@ -168,7 +167,7 @@ async def test_second_peer_on_the_same_channel_tables_is_refused(capture: Captur
 
 
 async def test_another_genesis_block_is_refused(database_url: str) -> None:
-    raft, bft = (Capture(shared_data(f"fabric-captured/{kind}")) for kind in ("raft", "bft"))
+    raft, bft = (Capture(network) for network in NETWORKS)
     async with committing(raft, database_url):
         pass
     with pytest.raises(StoreError, match="not the genesis block given"):
