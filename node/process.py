@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 from fabric_protos.common import policies_pb2
 from nacl.signing import SigningKey
 
@@ -48,6 +49,8 @@ from node.service import Service, run_process, run_until_stopped
 STOP_GRACE_S = 2.0
 WATCH_PAUSE_S = 0.5
 
+log = structlog.get_logger(__name__)
+
 
 def utc_now() -> datetime:
     """The clock of this process."""
@@ -66,6 +69,7 @@ class NodeProcess:
         self._server = Server(config.host, config.port, config.tls.server())
         self._peer = Peer(self._peer_settings(), now=utc_now)
         self._books: Books | None = None
+        self._trail: AuditTrail | None = None
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -80,7 +84,7 @@ class NodeProcess:
         if self._config.role == "bank":
             compliance = Compliance(self._database_url, self._config.rules_file)
             await self._start_part(compliance)
-        trail = self._audit_trail(compliance)
+        trail = self._trail = self._audit_trail(compliance)
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
         if compliance is not None:
@@ -105,6 +109,9 @@ class NodeProcess:
             await asyncio.sleep(WATCH_PAUSE_S)
             if self._peer.stopped is not None:
                 raise self._peer.stopped
+            if self._trail is not None and (failure := self._trail.failure) is not None:
+                log.error("audit trail failed", exc_info=failure)
+                raise NodeError("the audit trail failed: the node must start again") from failure
             if self._books is not None and self._books.fenced:
                 raise NodeError("another process took over this organization's books: only one node may write them")
 

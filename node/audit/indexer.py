@@ -48,6 +48,11 @@ class Indexer:
         """Begin to follow in the background."""
         self._task = asyncio.create_task(self._run())
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the background work ended without being told to, a fault of the program; None while it works."""
+        return self._task.exception() if self._task is not None and self._task.done() else None
+
     async def stop(self) -> None:
         """End the background work; the next start goes on at the same block."""
         if self._task is not None:

@@ -166,6 +166,11 @@ class AuditTrail:
         await self.indexer.stop()
         await asyncio.to_thread(self._database.close)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why a part of the background work ended without being told to; the process must then start again."""
+        return self.indexer.failure or self.anchorer.failure or self.attester.failure
+
     def status(self) -> TrailStatus:
         """Return how far everything is. Blocks."""
         return TrailStatus(
