@@ -23,7 +23,10 @@ def filtered_block(content: bytes) -> events_pb2.FilteredBlock:
             # Nothing could be read of it, so there is nothing to tell.
             continue
         filtered.channel_id = parsed.channel_id
-        transaction = filtered.filtered_transactions.add(txid=parsed.tx_id, type=parsed.type, tx_validation_code=flag)
+        # The id as it stands in the header: a configuration transaction has none, whatever the index computes for it.
+        header = common_pb2.Payload.FromString(parsed.payload).header
+        tx_id = common_pb2.ChannelHeader.FromString(header.channel_header).tx_id
+        transaction = filtered.filtered_transactions.add(txid=tx_id, type=parsed.type, tx_validation_code=flag)
         if parsed.type == common_pb2.ENDORSER_TRANSACTION:
             _add_event(transaction, parsed)
     return filtered

@@ -1,0 +1,37 @@
+"""Filtered blocks tell what became of transactions and nothing of what they contain.
+
+Method: captured blocks of a real network, whose contents are known.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from node.peer.filtered_block import filtered_block
+from node.peer.gateway.chaincode_events import block_events
+from tests.support.captured import NETWORKS, captured
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_ids_types_and_flags_are_those_fabric_reported(network: str) -> None:
+    for number, content in enumerate(captured(network).blocks):
+        filtered = filtered_block(content)
+        expected = captured(network).expected[number]["transactions"]
+        found = [
+            (transaction.txid, transaction.type, transaction.tx_validation_code)
+            for transaction in filtered.filtered_transactions
+        ]
+        assert filtered.number == number
+        assert found == [(item["tx_id"], item["type"], item["flag"]) for item in expected]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_event_is_named_without_its_payload(network: str) -> None:
+    number, position = captured(network).position_of("event", 0)
+    content = captured(network).blocks[number]
+    transaction = filtered_block(content).filtered_transactions[position]
+    event = transaction.transaction_actions.chaincode_actions[0].chaincode_event
+    assert (event.event_name, event.chaincode_id, event.payload) == ("paid", "anchorgo", b"")
+    assert b'"amount"' not in filtered_block(content).SerializeToString()
+    _, events = block_events(content)
+    assert [(item.event_name, item.payload) for item in events] == [("paid", b'{"amount":5}')]

@@ -1,0 +1,103 @@
+"""Which peers a gateway asks: the fewest whose endorsements satisfy every policy behind a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from fabric_protos.common import policies_pb2
+from fabric_protos.peer import collection_pb2, proposal_response_pb2
+
+from network.channel_config import ChannelConfig
+from network.genesis import ChannelSpec, genesis_block
+from network.policy import parse_signature_policy
+from node.peer.gateway.plan import Planner, Requirement, requirement_of
+from node.peer.lifecycle import Definition, approved_definition
+from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
+
+
+@dataclass(frozen=True)
+class Peer:
+    msp_id: str
+    number: int = 0
+
+
+ALL = [Peer(BANK), Peer(PARTNER), Peer(REGULATOR)]
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return make_material(tmp_path_factory.mktemp("crypto"))
+
+
+@pytest.fixture(scope="module")
+def planner(material: Material) -> Planner:
+    spec = ChannelSpec(
+        CHANNEL,
+        orderer_orgs=(material.org(ORDERER),),
+        application_orgs=tuple(material.org(msp_id) for msp_id in (BANK, PARTNER, REGULATOR)),
+    )
+    return Planner(ChannelConfig.from_block(genesis_block(spec)))
+
+
+def application(text: str) -> Requirement:
+    return Requirement(application=frozenset([approved_definition("cc", "1", 1, text).endorsement_policy]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "have", "chosen"),
+    [
+        ("OR('DwaybankMSP.peer', 'PartnerMSP.peer')", [Peer(BANK)], ()),
+        ("AND('DwaybankMSP.peer', 'PartnerMSP.peer')", [Peer(BANK)], (Peer(PARTNER),)),
+        ("OutOf(2, 'DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')", [Peer(BANK)], (Peer(PARTNER),)),
+        ("AND('DwaybankMSP.member', 'PartnerMSP.member', 'RegulatorMSP.member')", [], tuple(ALL)),
+        ("OR('RegulatorMSP.peer')", [Peer(BANK)], (Peer(REGULATOR),)),
+        ("AND('DwaybankMSP.admin', 'PartnerMSP.peer')", [Peer(BANK)], None),
+        ("AND('DwaybankMSP.peer', 'StrangerMSP.peer')", [Peer(BANK)], None),
+        ("", [Peer(BANK)], (Peer(PARTNER),)),
+    ],
+)
+def test_fewest_peers_that_satisfy_the_policy_are_chosen(
+    planner: Planner, policy: str, have: list[Peer], chosen: tuple[Peer, ...] | None
+) -> None:
+    others = [peer for peer in ALL if peer not in have]
+    assert planner.smallest(application(policy), have, others) == chosen
+
+
+def test_two_peers_of_one_organization_are_two_signers(planner: Planner) -> None:
+    requirement = application("OutOf(2, 'DwaybankMSP.peer', 'DwaybankMSP.peer')")
+    assert not planner.satisfied(requirement, [Peer(BANK)])
+    assert planner.satisfied(requirement, [Peer(BANK), Peer(BANK, 1)])
+
+
+def test_key_policy_lifecycle_and_implicit_collections_count(planner: Planner) -> None:
+    key = parse_signature_policy("AND('RegulatorMSP.peer')").SerializeToString()
+    both = replace(application("OR('DwaybankMSP.peer')"), keys=frozenset([key]))
+    assert planner.smallest(both, [Peer(BANK)], ALL[1:]) == (Peer(REGULATOR),)
+    assert planner.smallest(Requirement(lifecycle=True), [Peer(BANK)], ALL[1:]) == (Peer(PARTNER),)
+    assert planner.smallest(Requirement(owners=frozenset([PARTNER])), [], ALL) == (Peer(PARTNER),)
+
+
+def definition_with_collections() -> Definition:
+    package = collection_pb2.CollectionConfigPackage()
+    for name in ("plain", "guarded"):
+        package.config.add().static_collection_config.name = name
+    guarded = package.config[1].static_collection_config.endorsement_policy
+    guarded.signature_policy.CopyFrom(parse_signature_policy("OR('PartnerMSP.peer')"))
+    return replace(approved_definition("cc", "1", 1), collections=package.SerializeToString())
+
+
+def test_requirement_names_the_policies_behind_what_was_touched() -> None:
+    definition = definition_with_collections()
+    interest = proposal_response_pb2.ChaincodeInterest()
+    interest.chaincodes.add(name="cc", disregard_namespace_policy=True)
+    policy: policies_pb2.SignaturePolicyEnvelope = parse_signature_policy("OR('RegulatorMSP.peer')")
+    interest.chaincodes[0].key_policies.append(policy)
+    interest.chaincodes.add(name="cc", collection_names=["guarded"])
+    interest.chaincodes.add(name="cc", collection_names=["_implicit_org_PartnerMSP"])
+    found = requirement_of(interest, {"cc": definition})
+    assert found.keys == {policy.SerializeToString()}
+    assert found.owners == {PARTNER}
+    assert definition.endorsement_policy not in found.application and len(found.application) == 1
+    interest.chaincodes.add(name="cc", collection_names=["plain"])
+    assert definition.endorsement_policy in requirement_of(interest, {"cc": definition}).application
