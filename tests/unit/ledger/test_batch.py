@@ -1,5 +1,5 @@
-"""Batches become columns: refusals that need no balances, repeats, slots; and packed arrays that psycopg's own reader of
-PostgreSQL's format reads back."""
+"""Batches become columns: refusals that need no balances, repeats, slots; and packed arrays that psycopg
+itself reads back."""
 
 from __future__ import annotations
 
