@@ -146,9 +146,12 @@ class RunningConsortium:
     def foreign_channel(self, server: Organization, client: Organization, user: str = "Admin") -> Channel:
         """Return a connection to one member's node with another member's client certificate."""
         tls = self.home.user(client, user) / "tls"
-        roots = b"".join(path.read_bytes() for path in tls_roots(self.home, self.consortium)[server.msp_id])
-        credentials = ClientTls(roots, (tls / "client.crt").read_bytes(), (tls / "client.key").read_bytes())
-        return Channel(f"127.0.0.1:{server.node_port}", credentials)
+        certificate, key = (tls / "client.crt").read_bytes(), (tls / "client.key").read_bytes()
+        return Channel(f"127.0.0.1:{server.node_port}", ClientTls(self.tls_roots(server), certificate, key))
+
+    def tls_roots(self, organization: Organization) -> bytes:
+        """Return the TLS authorities of a member."""
+        return b"".join(path.read_bytes() for path in tls_roots(self.home, self.consortium)[organization.msp_id])
 
     async def anchor_status(self, organization: Organization) -> audit_pb2.GetAnchorStatusResponse:
         """Ask a node how far it is."""
