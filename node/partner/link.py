@@ -18,10 +18,13 @@ from network.identity import SigningIdentity
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Channel, StatusCode
 from node.partner.errors import PartnerUnavailableError
-from node.partner.messages import ABORT_REASON_PREFIX, is_reference, signed_message, timestamp
+from node.partner.messages import signed_message, timestamp
 from node.partner.settlement import Outgoing
 
 PARTNER_SERVICE = "dwaybank.partner.v1.PartnerService"
+
+REFERENCE_LENGTH_MAX = 64
+"""Longest reference taken from a partner, in characters."""
 
 _Reply = TypeVar("_Reply", bound=Message)
 
@@ -98,7 +101,7 @@ class RpcPartnerLink:
         )
         request = partner_pb2.PrepareSettlementRequest(message=signed_message(payload, self._identity))
         reply = await self._call("PrepareSettlement", request, partner_pb2.PrepareSettlementResponse)
-        if reply.accepted and is_reference(reply.agreed_reference) and not reply.refusal:
+        if reply.accepted and 0 < len(reply.agreed_reference) <= REFERENCE_LENGTH_MAX and not reply.refusal:
             return PrepareAnswer(reply.agreed_reference, "")
         if reply.refusal and not reply.accepted:
             return PrepareAnswer("", reply.refusal[:64])
@@ -127,7 +130,7 @@ class RpcPartnerLink:
             settlement_id=settlement.settlement_id,
             sender_msp_id=self._identity.msp_id,
             receiver_msp_id=self._partner_msp_id,
-            reason=ABORT_REASON_PREFIX + settlement.refusal,
+            reason=settlement.refusal,
             sent_at=timestamp(self._now()),
         )
         request = partner_pb2.AbortSettlementRequest(message=signed_message(payload, self._identity))

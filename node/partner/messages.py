@@ -5,13 +5,12 @@ the signature covers the payload's bytes as received; the payload names that org
 the same organization issued the client certificate of the connection; it is a bank we settle with; and it was sent
 within five minutes of our clock. A repeated message is harmless, because every step is done once.
 
-Complete and Abort have the same wire form, so a signed one could be shown as the other; therefore an agreed reference
-and a reason can never be equal texts: one begins with ``R-``, the other with ``abort:``.
+The signature covers the message's full name before its bytes, because Complete and Abort have the same wire form and a
+signed one must never be shown as the other.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -30,9 +29,6 @@ from node.partner.errors import MessageRefusedError
 CLOCK_DIFFERENCE_MAX = timedelta(minutes=5)
 """How far a message's time may be from ours; clocks of banks are synchronised far better than this."""
 
-ABORT_REASON_PREFIX = "abort:"
-_REFERENCE = re.compile(r"R-[0-9a-f]{32}")
-
 
 class _Payload(Protocol):
     settlement_id: str
@@ -46,15 +42,16 @@ class _Payload(Protocol):
 _P = TypeVar("_P", bound=Message)
 
 
-def is_reference(text: str) -> bool:
-    """Tell whether a text has the form of an agreed reference."""
-    return _REFERENCE.fullmatch(text) is not None
-
-
 def signed_message(payload: Message, identity: SigningIdentity) -> partner_pb2.SignedMessage:
     """Return the payload signed by us."""
     content = payload.SerializeToString(deterministic=True)
-    return partner_pb2.SignedMessage(payload=content, creator=identity.creator, signature=identity.sign(content))
+    signature = identity.sign(signing_input(type(payload), content))
+    return partner_pb2.SignedMessage(payload=content, creator=identity.creator, signature=signature)
+
+
+def signing_input(kind: type[Message], payload: bytes) -> bytes:
+    """Return the bytes that are signed: the message's full name, a zero byte, its bytes as sent."""
+    return f"{kind.DESCRIPTOR.full_name}\0".encode() + payload
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -109,7 +106,7 @@ class MessageVerifier:
             MessageRefusedError: it may not; nothing must be changed.
             RpcError: UNAUTHENTICATED without a member's client certificate.
         """
-        signer = self._signer(message)
+        signer = self._signer(message, kind)
         try:
             payload = kind.FromString(message.payload)
         except DecodeError as error:
@@ -117,10 +114,10 @@ class MessageVerifier:
         self._check_parties(payload, signer, self._members.caller(call))  # type: ignore[arg-type]
         return payload
 
-    def _signer(self, message: partner_pb2.SignedMessage) -> str:
+    def _signer(self, message: partner_pb2.SignedMessage, kind: type[Message]) -> str:
         try:
             identity = self._msps().identity(message.creator, self._now())
-            identity.verify(message.payload, message.signature)
+            identity.verify(signing_input(kind, message.payload), message.signature)
         except (IdentityError, WireError) as error:
             raise _refused(StatusCode.UNAUTHENTICATED, f"creator: {error}") from error
         except SignatureError as error:
@@ -149,12 +146,11 @@ def _refused(code: int, message: str) -> MessageRefusedError:
 
 
 __all__ = [
-    "ABORT_REASON_PREFIX",
     "CLOCK_DIFFERENCE_MAX",
     "MessageVerifier",
     "RpcError",
-    "is_reference",
     "moment_of",
     "signed_message",
+    "signing_input",
     "timestamp",
 ]

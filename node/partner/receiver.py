@@ -27,7 +27,7 @@ from network.rpc import StatusCode
 from node.partner.books import Books, InterbankAccounts
 from node.partner.errors import MessageRefusedError, TransitionError
 from node.partner.link import CompleteAnswer, PrepareAnswer
-from node.partner.messages import ABORT_REASON_PREFIX, moment_of
+from node.partner.messages import moment_of
 from node.partner.settlement import POSTED, Incoming, ReceiverState
 from node.partner.store import Evidence, SettlementStore
 
@@ -114,8 +114,6 @@ class SettlementReceiver:
         Raises:
             MessageRefusedError: FAILED_PRECONDITION when it is or may be completed.
         """
-        if not message.reason.startswith(ABORT_REASON_PREFIX):
-            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"reason: begins with {ABORT_REASON_PREFIX!r}")
         async with self._lock(message.sender_msp_id, message.settlement_id):
             known = await self._store.incoming(message.sender_msp_id, message.settlement_id)
             if known is None:

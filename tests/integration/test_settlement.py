@@ -18,8 +18,10 @@ import pytest
 
 from ledger.account import Side
 from network.errors import RpcError
+from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
 from network.signing import verify
+from node.partner.messages import signing_input
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, books_down, once
 
@@ -125,8 +127,9 @@ async def test_evidence_of_every_message_acted_on_is_kept_and_cannot_be_edited(b
         rows = connection.execute("SELECT kind, payload, signature FROM partner.evidence ORDER BY number").fetchall()
         assert [row[0] for row in rows] == ["prepare", "complete"]
         key = here.identity.certificate.public_key()
-        for _, payload, signature in rows:
-            verify(key, payload, signature)  # type: ignore[arg-type]
+        for kind, payload, signature in rows:
+            message = {"prepare": partner_pb2.Prepare, "complete": partner_pb2.Complete}[kind]
+            verify(key, signing_input(message, payload), signature)  # type: ignore[arg-type]
         with pytest.raises(psycopg.Error, match="history"):
             connection.execute("DELETE FROM partner.evidence")
 
