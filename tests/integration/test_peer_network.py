@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 from fabric_protos.common import policies_pb2
@@ -25,7 +26,7 @@ from network import rpc
 from network.block import parse_block, transactions_filter
 from network.client import error_details
 from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, seek_envelope
-from network.errors import CommitError, EndorseError, GatewayError, RpcError
+from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.policy import parse_signature_policy
 from network.proposal import signed_proposal
 from network.rpc import StatusCode
@@ -547,3 +548,35 @@ async def test_peers_at_different_heights_are_asked_again(network: PeerNetwork) 
         await client.submit("all", "Update", "chased", str(number))
     await client.submit("pc", "Update", "other-peer", "1")
     assert (await network.client(PARTNER).submit("pc", "Update", "other-peer", "2")).result == b"1"
+
+
+async def test_orderer_that_restarts_is_found_again(network: PeerNetwork) -> None:
+    client = network.client()
+    await network.orderer.stop()
+    with pytest.raises(SubmitError, match="no orderers could successfully process transaction") as failure:
+        await client.submit("pc", "Put", "unordered", "v")
+    assert failure.value.code == StatusCode.UNAVAILABLE
+    assert await client.evaluate("pc", "Get", "unordered") == b""
+    await network.orderer.start()
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                committed = await client.submit("pc", "Put", "ordered", "v")
+                break
+            except SubmitError:
+                await asyncio.sleep(0.1)
+        await network.wait_for_height(committed.block_number + 1)
+
+
+async def test_database_connections_that_break_are_opened_again(network: PeerNetwork) -> None:
+    client = network.client()
+    for member in network.members.values():
+        with psycopg.connect(member.settings.database_url, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    committed = await client.submit("pc", "Put", "after-break", "v")
+    await network.wait_for_height(committed.block_number + 1)
+    assert await client.evaluate("pc", "Get", "after-break") == b"v"
+    assert len({network.peer(msp_id).commit_hash for msp_id in MEMBERS}) == 1

@@ -61,12 +61,38 @@ class Member:
         await self.peer.stop()
 
 
+@dataclass
+class OrdererHost:
+    """The running orderer and its server."""
+
+    folder: Path
+    identity: SigningIdentity
+    port: int
+    tls: rpc.ServerTls
+    orderer: Orderer = field(init=False)
+    server: rpc.Server = field(init=False)
+
+    async def start(self) -> None:
+        """Start orderer and server."""
+        self.orderer = Orderer(self.folder / "orderer", [self.folder / "genesis.block"], self.identity, utc_now)
+        await self.orderer.start()
+        self.server = rpc.Server("127.0.0.1", self.port, self.tls)
+        self.orderer.register(self.server)
+        await self.server.start()
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await self.server.stop(0)
+        await self.orderer.stop()
+
+
 class PeerNetwork:
     """The network while it runs."""
 
-    def __init__(self, material: Material, members: Mapping[str, Member]) -> None:
+    def __init__(self, material: Material, members: Mapping[str, Member], orderer: OrdererHost) -> None:
         self.material = material
         self.members = members
+        self.orderer = orderer
         self._clients: list[rpc.Channel] = []
 
     def peer(self, msp_id: str = BANK) -> Peer:
@@ -143,7 +169,8 @@ async def running_network(
     )
     genesis = genesis_block(spec).SerializeToString(deterministic=True)
     (folder / "genesis.block").write_bytes(genesis)
-    orderer = Orderer(folder / "orderer", [folder / "genesis.block"], material.signer(ORDERER, "orderer"), utc_now)
+    orderer_tls = rpc.ServerTls(*host_tls(material, ORDERER), tls_roots(material))
+    orderer = OrdererHost(folder, material.signer(ORDERER, "orderer"), orderer_port, orderer_tls)
     ports = {msp_id: free_port() for msp_id in MEMBERS}
     members = {
         msp_id: Member(
@@ -173,14 +200,10 @@ async def running_network(
     async with AsyncExitStack() as stack:
         await orderer.start()
         stack.push_async_callback(orderer.stop)
-        server = rpc.Server("127.0.0.1", orderer_port, rpc.ServerTls(*host_tls(material, ORDERER), tls_roots(material)))
-        orderer.register(server)
-        await server.start()
-        stack.push_async_callback(server.stop, 0)
         for member in members.values():
             await member.start()
             stack.push_async_callback(member.stop)
-        network = PeerNetwork(material, members)
+        network = PeerNetwork(material, members, orderer)
         stack.push_async_callback(network.close)
         for definition in definitions:
             await network.commit_definition(definition)
