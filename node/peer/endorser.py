@@ -37,6 +37,7 @@ from node.peer.channel import Channel
 from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
 from node.peer.endorsement_interest import interest_of
 from node.peer.errors import ChaincodeError, PeerError, StaleReadError
+from node.peer.ledger_queries import CSCC, QSCC, LedgerQueries
 from node.peer.lifecycle import SYSTEM_VERSION, Lifecycle, SystemResponse, read_sequence
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.tx_simulator import TxSimulator
@@ -51,6 +52,12 @@ SERVER_ERROR = 500
 
 SIMULATIONS_MAX = 5
 """Times a simulation is started anew when committed blocks change what it read."""
+
+SYSTEM_CHAINCODES = (LIFECYCLE, QSCC, CSCC)
+"""Chaincodes that are part of every peer."""
+
+NOTHING = SimulationResults(b"", b"")
+"""What a query of the ledger reads and writes by Fabric's account."""
 
 INITIALIZED_KEY = "\x00\U0010ffffinitialized"
 """Key by which a chaincode that must be initialised knows its initialised version."""
@@ -99,14 +106,15 @@ class Endorser:
         self._runners = runners
         self._own = own
         self._now = now
+        self._queries = LedgerQueries(channel, identity.msp_id)
 
     def runs(self, chaincode: str) -> bool:
         """Say whether this peer has the code of a chaincode."""
-        return chaincode == LIFECYCLE or any(runner.has(chaincode) for runner in self._runners)
+        return chaincode in SYSTEM_CHAINCODES or any(runner.has(chaincode) for runner in self._runners)
 
     async def endorses(self, chaincode: str) -> bool:
         """Say whether this peer would endorse a chaincode: it is defined, approved by this organization, and here."""
-        if chaincode == LIFECYCLE:
+        if chaincode in SYSTEM_CHAINCODES:
             return True
         definition = await self._channel.committed_definition(chaincode)
         return definition is not None and self._lifecycle.approves(definition) and self.runs(chaincode)
@@ -125,7 +133,8 @@ class Endorser:
             proposal = parse_proposal(signed_proposal)
         except WireError as error:
             raise ProposalRefusedError(f"error validating proposal: {error}") from error
-        if proposal.channel_id != self._channel.channel_id:
+        # A proposal without a channel asks about the peer itself: which channels it is on.
+        if proposal.channel_id != self._channel.channel_id and (proposal.channel_id or proposal.chaincode != CSCC):
             return _failure(f"channel '{proposal.channel_id}' not found")
         creator = self._check_creator(proposal)
         self._check_acl(proposal, creator)
@@ -168,7 +177,7 @@ class Endorser:
 
     def _check_acl(self, proposal: ParsedProposal, creator: Identity) -> None:
         """Require the channel's policy for proposals; system chaincodes ask for themselves."""
-        if proposal.chaincode == LIFECYCLE:
+        if proposal.chaincode in SYSTEM_CHAINCODES:
             return
         config = self._channel.config
         try:
@@ -208,6 +217,8 @@ class Endorser:
             )
         if simulation.results.private:
             await self._channel.store_transient(proposal.tx_id, simulation.results.private)
+        if not proposal.channel_id:
+            return proposal_response_pb2.ProposalResponse(response=answer)
         signature = self._identity.sign(endorsement_message(payload, self._identity.creator))
         self._own.add(signature, payload)
         endorsement = proposal_response_pb2.Endorsement(endorser=self._identity.creator, signature=signature)
@@ -217,6 +228,9 @@ class Endorser:
 
     async def _simulate(self, proposal: ParsedProposal, creator: Identity) -> _Simulation:
         """Run the proposal until its reads fit one committed height."""
+        if proposal.chaincode in (QSCC, CSCC):
+            answer = await self._queries.invoke(proposal.chaincode, proposal.args, creator)
+            return _Simulation(answer, None, SYSTEM_VERSION, NOTHING, proposal_response_pb2.ChaincodeInterest())
         for _ in range(SIMULATIONS_MAX):
             simulator = self._channel.simulator(proposal.tx_id)
             try:
@@ -327,7 +341,7 @@ class _Call:
         channel = channel or other_channel
         if channel not in ("", self._channel.channel_id):
             raise ChaincodeError(f"failed to find ledger for channel: {channel}")
-        if called == LIFECYCLE:
+        if called in SYSTEM_CHAINCODES:
             raise ChaincodeError(f"system chaincode {called} cannot be invoked from a chaincode")
         config = self._channel.config
         try:

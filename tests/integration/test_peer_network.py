@@ -16,19 +16,19 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
-from fabric_protos.common import policies_pb2
+from fabric_protos.common import ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import collection_pb2, events_pb2
+from fabric_protos.peer import collection_pb2, events_pb2, proposal_response_pb2, query_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
-from network.block import parse_block, transactions_filter
+from network.block import header_hash, parse_block, transactions_filter
 from network.client import error_details
 from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, seek_envelope
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.policy import parse_signature_policy
-from network.proposal import signed_proposal
+from network.proposal import new_proposal, signed_proposal
 from network.rpc import StatusCode
 from node.peer.endorser import SIMULATIONS_MAX
 from node.peer.lifecycle import approved_definition
@@ -580,3 +580,57 @@ async def test_database_connections_that_break_are_opened_again(network: PeerNet
     await network.wait_for_height(committed.block_number + 1)
     assert await client.evaluate("pc", "Get", "after-break") == b"v"
     assert len({network.peer(msp_id).commit_hash for msp_id in MEMBERS}) == 1
+
+
+# --- what command lines ask -----------------------------------------------------------------------------------------
+
+
+async def test_ledger_can_be_queried_as_fabrics_command_line_does(network: PeerNetwork) -> None:
+    client = network.client()
+    committed = await client.submit("pc", "Put", "queried", "v")
+    content = await network.peer().block(committed.block_number)
+    assert content is not None
+    info = ledger_pb2.BlockchainInfo.FromString(await client.evaluate("qscc", "GetChainInfo", CHANNEL))
+    assert (info.height, info.currentBlockHash) == (network.peer().height, network.peer().current_block_hash)
+    by_number = await client.evaluate("qscc", "GetBlockByNumber", CHANNEL, str(committed.block_number))
+    by_hash = await client.evaluate("qscc", "GetBlockByHash", CHANNEL, header_hash(parse_block(content).header))
+    by_id = await client.evaluate("qscc", "GetBlockByTxID", CHANNEL, committed.tx_id)
+    assert by_number == by_hash == by_id == content
+    found = await client.evaluate("qscc", "GetTransactionByID", CHANNEL, committed.tx_id)
+    processed = transaction_pb2.ProcessedTransaction.FromString(found)
+    assert processed.validationCode == 0
+    assert processed.transactionEnvelope.SerializeToString() in parse_block(content).data.data
+    assert await client.evaluate("cscc", "GetConfigBlock", CHANNEL) == await network.peer().block(0)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "text"),
+    [
+        ("GetBlockByNumber", [CHANNEL, "9999"], "no such block number"),
+        ("GetBlockByNumber", [CHANNEL, "-1"], "Failed to parse block number"),
+        ("GetBlockByNumber", [CHANNEL], "missing 3rd argument"),
+        ("GetTransactionByID", [CHANNEL, "none"], "no such transaction ID"),
+        ("GetBlockByHash", [CHANNEL, "none"], "no such block hash"),
+        ("GetChainInfo", ["other"], "Invalid chain ID, other"),
+        ("Unknown", [CHANNEL], "Requested function Unknown not found"),
+    ],
+)
+async def test_ledger_query_that_fails_says_why(
+    network: PeerNetwork, function: str, arguments: list[str], text: str
+) -> None:
+    with pytest.raises(GatewayError, match=text):
+        await network.client().evaluate("qscc", function, *arguments)
+
+
+async def test_channels_are_told_to_own_members_only(network: PeerNetwork) -> None:
+    for msp_id, status in ((BANK, 200), (PARTNER, 500)):
+        signer = network.material.signer(msp_id)
+        _, proposal = new_proposal("", "cscc", [b"GetChannels"], signer.creator, b"n" * 24, datetime.now(UTC))
+        request = signed_proposal(proposal, signer.sign(proposal))
+        reply = await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
+        response = proposal_response_pb2.ProposalResponse.FromString(reply)
+        assert response.response.status == status
+        assert not response.HasField("endorsement")
+        if status == 200:
+            channels = query_pb2.ChannelQueryResponse.FromString(response.response.payload).channels
+            assert [item.channel_id for item in channels] == [CHANNEL]

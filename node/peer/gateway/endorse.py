@@ -24,6 +24,7 @@ from network.errors import RpcError, WireError
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.endorser import SYSTEM_CHAINCODES
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
@@ -108,7 +109,7 @@ class _Collection:
         """Collect what the policies need, beginning with the gateway's own organization."""
         channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
         if channel_id != self._gateway.channel.channel_id or (
-            chaincode != LIFECYCLE and await self._gateway.channel.committed_definition(chaincode) is None
+            chaincode not in SYSTEM_CHAINCODES and await self._gateway.channel.committed_definition(chaincode) is None
         ):
             text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
             raise RpcError(StatusCode.FAILED_PRECONDITION, text)
@@ -141,8 +142,8 @@ class _Collection:
 
     async def _requirement(self, first: proposal_response_pb2.ProposalResponse) -> Requirement:
         """Return the policies behind what the first endorser touched."""
-        if self._proposal.chaincode == LIFECYCLE:
-            return Requirement(lifecycle=True)
+        if self._proposal.chaincode in SYSTEM_CHAINCODES:
+            return Requirement(lifecycle=self._proposal.chaincode == LIFECYCLE)
         interest = first.interest
         if not interest.chaincodes:
             interest.chaincodes.add(name=self._proposal.chaincode)
