@@ -1,10 +1,11 @@
 """Gives an organization its database and its roles, least privilege first.
 
-    dwaybank_owner     owns the schemas; used for migrations at start, then its connection is closed
-    dwaybank_node      the node at work: may add to the books through their functions, never change or delete history
-    dwaybank_gateway   the gateway at work: sees schema ``gateway`` and nothing else
+    <database>_owner     owns the schemas; used for migrations at start, then its connection is closed
+    <database>_node      the node at work: may add to the books through their functions, never change or delete history
+    <database>_gateway   the gateway at work: sees schema ``gateway`` and nothing else
 
-Made once, with random passwords kept in files that only their owner may read.
+Made once, with random passwords kept in files that only their owner may read. The roles carry the database's name, so
+that several organizations may share a server; a role of that name that this data directory did not make is refused.
 """
 
 from __future__ import annotations
@@ -19,16 +20,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from node.errors import PostgresError
 
-OWNER = "dwaybank_owner"
-NODE = "dwaybank_node"
-GATEWAY = "dwaybank_gateway"
+OWNER, NODE, GATEWAY = "owner", "node", "gateway"
 POSTGRES_VERSION_MIN = 150000
 
 APPLICATION = "dwaybank_application"
 READER = "dwaybank_reader"
 """Group roles without login: what the schemas grant their rights to. Made here because the owner may not make roles."""
-
-_URL_FILES = {OWNER: "owner.url", NODE: "node.url", GATEWAY: "gateway.url"}
 
 
 def provision_databases(administrator_url: str, secrets_folder: Path, database: str) -> None:
@@ -49,9 +46,9 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
                 )
             for group in (APPLICATION, READER):
                 _ensure_group(connection, group)
-            for role, file_name in _URL_FILES.items():
-                _ensure_role(connection, role, secrets_folder / file_name, administrator_url, database)
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), sql.Identifier(NODE)))
+            for part in (OWNER, NODE, GATEWAY):
+                _ensure_role(connection, part, secrets_folder / f"{part}.url", administrator_url, database)
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), _role(database, NODE)))
             _ensure_database(connection, database)
         with psycopg.connect(_with(administrator_url, dbname=database), autocommit=True) as connection:
             _restrict(connection, database)
@@ -62,17 +59,27 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
         ) from error
 
 
+def _role(database: str, part: str) -> sql.Identifier:
+    return sql.Identifier(f"{database}_{part}")
+
+
 def _ensure_role(
-    connection: psycopg.Connection, role: str, url_file: Path, administrator_url: str, database: str
+    connection: psycopg.Connection, part: str, url_file: Path, administrator_url: str, database: str
 ) -> None:
-    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    if known is not None and url_file.exists():
+    name = f"{database}_{part}"
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
+    if url_file.exists() and known is not None:
         return
+    if known is not None:
+        raise PostgresError(
+            f"role {name} exists on this server and {url_file} does not hold its password: "
+            "restore that file, or use another server"
+        )
     password = secrets.token_urlsafe(24)
-    verb = "ALTER" if known is not None else "CREATE"
-    connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
+    # Kept before it is used: a start that is killed in between finds the password and makes the role again.
     url_file.touch(mode=0o600)
-    url_file.write_text(_url(_with(administrator_url, dbname=database, user=role, password=password)))
+    url_file.write_text(_url(_with(administrator_url, dbname=database, user=name, password=password)))
+    connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(_role(database, part), sql.Literal(password)))
 
 
 def _ensure_group(connection: psycopg.Connection, group: str) -> None:
@@ -83,7 +90,7 @@ def _ensure_group(connection: psycopg.Connection, group: str) -> None:
 def _ensure_database(connection: psycopg.Connection, database: str) -> None:
     if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER))
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), _role(database, OWNER))
         )
 
 
@@ -91,10 +98,10 @@ def _restrict(connection: psycopg.Connection, database: str) -> None:
     name = sql.Identifier(database)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
     connection.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}, {}").format(name, sql.Identifier(NODE), sql.Identifier(GATEWAY))
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}, {}").format(name, _role(database, NODE), _role(database, GATEWAY))
     )
     connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS gateway AUTHORIZATION {}").format(sql.Identifier(GATEWAY)))
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS gateway AUTHORIZATION {}").format(_role(database, GATEWAY)))
 
 
 def _with(url: str, **changes: str) -> str:

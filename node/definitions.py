@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network.client import GatewayClient
 from network.errors import GatewayError
@@ -55,7 +54,7 @@ class DefinitionCommitter:
             while not await self._is_committed(definition):
                 try:
                     committed = await self._client.submit(
-                        LIFECYCLE, "CommitChaincodeDefinition", _arguments(definition)
+                        LIFECYCLE, "CommitChaincodeDefinition", definition.commit_arguments()
                     )
                 except GatewayError as error:
                     log.info("chaincode definition waits", chaincode=definition.name, reason=str(error)[:300])
@@ -67,15 +66,3 @@ class DefinitionCommitter:
     async def _is_committed(self, definition: Definition) -> bool:
         found = await self._peer.channel.committed_definition(definition.name)
         return found is not None and found.sequence >= definition.sequence
-
-
-def _arguments(definition: Definition) -> bytes:
-    arguments: bytes = lifecycle_pb2.CommitChaincodeDefinitionArgs(
-        sequence=definition.sequence,
-        name=definition.name,
-        version=definition.version,
-        endorsement_plugin=definition.endorsement_plugin,
-        validation_plugin=definition.validation_plugin,
-        validation_parameter=definition.endorsement_policy,
-    ).SerializeToString()
-    return arguments

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from fabric_protos.common import policies_pb2
 from nacl.signing import SigningKey
 
 from ledger.errors import LedgerError
@@ -21,7 +20,6 @@ from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
-from network.policy_dsl import parse_signature_policy
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
@@ -40,7 +38,7 @@ from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
-from node.peer.lifecycle import Definition
+from node.peer.lifecycle import Definition, approved_definition
 from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
 from node.peer.peer import Peer, PeerSettings
 from node.schemas import prepare_schemas
@@ -151,14 +149,7 @@ class NodeProcess:
 
     def _definitions(self) -> list[Definition]:
         return [
-            Definition(
-                name=chaincode.name,
-                sequence=chaincode.sequence,
-                version=chaincode.version,
-                endorsement_policy=policies_pb2.ApplicationPolicy(
-                    signature_policy=parse_signature_policy(chaincode.endorsement_policy)
-                ).SerializeToString(),
-            )
+            approved_definition(chaincode.name, chaincode.version, chaincode.sequence, chaincode.endorsement_policy)
             for chaincode in self._config.chaincodes
         ]
 

@@ -40,7 +40,7 @@ class ProcessSpec:
 
     Args:
         name: unique; names the log file.
-        arguments: after the interpreter, e.g. ``("-m", "node", "run", "--config", ...)``.
+        arguments: after the interpreter, e.g. ``("-m", "node", "orderer", "--config", ...)``.
         port: TCP port on 127.0.0.1 that tells when it is ready.
         log_file: where its output goes.
     """

@@ -19,10 +19,13 @@ from node.partner.database import migrate as migrate_partner
 from node.peer.database import migrate as migrate_channel
 
 RIGHTS = {
-    "channel": "SELECT, INSERT, UPDATE, DELETE",
+    "channel": "SELECT, INSERT",
     "compliance": "SELECT, INSERT",
 }
 """What the working role may do to the tables of schemas whose migrations do not say so themselves."""
+
+CHANGING_TABLES = ("expiry", "state", "private_state", "private_write_set", "transient_write_set")
+"""Tables of ``channel`` whose rows are replaced and removed; blocks, transactions and history are only added to."""
 
 
 def prepare_schemas(owner_url: str) -> None:
@@ -50,3 +53,6 @@ def _grant(connection: psycopg.Connection, schema: str, rights: str) -> None:
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ):
         connection.execute(sql.SQL(statement).format(**names))
+    if schema == "channel":
+        tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in CHANGING_TABLES)
+        connection.execute(sql.SQL("GRANT UPDATE, DELETE ON {} TO {}").format(tables, names["role"]))

@@ -101,7 +101,7 @@ def genesis_hash(text: str) -> bytes:
 def _verify(path: Path, trusted: bytes) -> VerifyReport:
     try:
         if path.stat().st_size > BUNDLE_BYTES_MAX:
-            return VerifyReport(str(path), None, "too_large", f"more than {BUNDLE_BYTES_MAX} bytes")
+            return VerifyReport(str(path), None, "bundle_too_large", f"more than {BUNDLE_BYTES_MAX} bytes")
     except OSError as error:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
     try:

@@ -103,6 +103,13 @@ async def _steps(demo: Demo, statement: Path, mapping: Path) -> None:
             demo.home, demo.consortium, demo.bank, statement, mapping, None, report.console
         )
         report.check("every movement is posted", outcome.refused == 0 and outcome.posted > 0, outcome.sentence())
+        compared = outcome.reconciliation
+        if compared is not None and statement == STATEMENT:
+            report.check(
+                "the books' end-of-day balances are the bank's own, every one",
+                compared.day_count > 0 and not compared.breaks,
+                f"{compared.day_count} compared",
+            )
         report.figure("movements imported", outcome.posted)
         report.figure("movements imported per second", outcome.per_second)
     with report.step("3. Customers pay through the gateways"):

@@ -13,10 +13,11 @@ from node.errors import PostgresError
 from node.postgres import PostgresCluster
 
 
-@pytest.fixture
-def secrets_folder(postgres_cluster: PostgresCluster, tmp_path: Path) -> Path:
-    provision_databases(postgres_cluster.url(), tmp_path, "roles_test")
-    return tmp_path
+@pytest.fixture(scope="module")
+def secrets_folder(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    provision_databases(postgres_cluster.url(), folder, "roles_test")
+    return folder
 
 
 def connect(secrets_folder: Path, name: str) -> psycopg.Connection:
@@ -28,13 +29,32 @@ def test_each_role_gets_a_password_file_only_its_owner_may_read(secrets_folder: 
         file = secrets_folder / f"{name}.url"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         with connect(secrets_folder, name) as connection:
-            assert connection.execute("SELECT current_user").fetchone() == (f"dwaybank_{name}",)
+            assert connection.execute("SELECT current_user").fetchone() == (f"roles_test_{name}",)
 
 
 def test_provisioning_again_changes_nothing(postgres_cluster: PostgresCluster, secrets_folder: Path) -> None:
     before = {file.name: file.read_text() for file in secrets_folder.iterdir()}
     provision_databases(postgres_cluster.url(), secrets_folder, "roles_test")
     assert {file.name: file.read_text() for file in secrets_folder.iterdir()} == before
+
+
+def test_two_organizations_on_one_server_have_roles_of_their_own(
+    postgres_cluster: PostgresCluster, secrets_folder: Path, tmp_path: Path
+) -> None:
+    provision_databases(postgres_cluster.url(), tmp_path, "roles_other")
+    with connect(secrets_folder, "node") as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("roles_test_node",)
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect((secrets_folder / "node.url").read_text().replace("/roles_test?", "/roles_other?"))
+
+
+def test_role_of_another_data_directory_is_refused_rather_than_taken_over(
+    postgres_cluster: PostgresCluster, secrets_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PostgresError, match="role roles_test_owner exists on this server"):
+        provision_databases(postgres_cluster.url(), tmp_path, "roles_test")
+    with connect(secrets_folder, "owner") as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("roles_test_owner",)
 
 
 @pytest.mark.parametrize(
