@@ -27,8 +27,8 @@ from node.peer.tx_simulator import TxSimulator
 
 _log = structlog.get_logger(__name__)
 
-RECENT_BLOCKS_MAX = 32
-"""Blocks kept in memory for those who follow the channel closely."""
+RECENT_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of blocks kept in memory for those who follow the channel closely; the newest block always is."""
 
 REPLAY_BLOCKS = 10
 """Blocks read at once for those who replay the channel."""
@@ -59,7 +59,8 @@ class Channel:
         self._channel_no = channel_no
         self._states = CachedStates(reader, self.progress)
         self._definitions: dict[str, Definition] = {}
-        self._recent: OrderedDict[int, CommittedBlock] = OrderedDict()
+        self._recent: OrderedDict[int, bytes] = OrderedDict()
+        self._recent_bytes = 0
 
     async def start(self) -> None:
         """Start reading."""
@@ -82,9 +83,11 @@ class Channel:
         if any(key.namespace == LIFECYCLE for key in changed):
             self._definitions = {}
         self._states.forget(changed)
-        self._recent[block.number] = block
-        if len(self._recent) > RECENT_BLOCKS_MAX:
-            self._recent.popitem(last=False)
+        self._recent[block.number] = block.content
+        self._recent_bytes += len(block.content)
+        while len(self._recent) > 1 and self._recent_bytes > RECENT_BYTES_MAX:
+            _, oldest = self._recent.popitem(last=False)
+            self._recent_bytes -= len(oldest)
         self.progress.advance(block.header_hash, block.commit_hash, changed)
         outcomes = [
             (transaction.tx_id, flag)
@@ -151,7 +154,7 @@ class Channel:
         """Return a committed block serialized, None above the height."""
         recent = self._recent.get(number)
         if recent is not None:
-            return recent.content
+            return recent
         return await self.reader.block_store(lambda store: store.block(number))
 
     async def follow(self, start: int) -> AsyncGenerator[bytes, None]:
@@ -171,7 +174,7 @@ class Channel:
         """Return one block from memory, or the next few from the database."""
         recent = self._recent.get(first)
         if recent is not None:
-            return [recent.content]
+            return [recent]
         stop = min(first + REPLAY_BLOCKS, self.progress.height)
         return [content for _, content in await self.reader.block_store(lambda store: store.blocks(first, stop))]
 

@@ -1,4 +1,4 @@
-"""``protos.Deliver``: committed blocks for whoever the channel lets read, whole or filtered.
+"""``protos.Deliver``: committed blocks for whoever the channel lets read: whole, filtered, or with private data.
 
 What a request must look like and who may read is ``network/seek.py``'s; here is only the channel. Filtered blocks carry
 no event payload and nothing of what transactions read or wrote.
@@ -8,7 +8,7 @@ Source: Fabric common/deliver/deliver.go, core/peer/deliverevents.go.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
 
@@ -22,13 +22,14 @@ from network.seek import ReadSession, SeekRequest, block_response, parse_seek
 from node.peer.channel import Channel
 from node.peer.errors import ChannelStoppedError
 from node.peer.filtered_block import filtered_block
+from node.peer.private_blocks import block_with_private_data
 
 _log = structlog.get_logger(__name__)
 
 SERVICE_NAME = "protos.Deliver"
 
-Convert = Callable[[bytes], bytes]
-"""From a committed block to a serialized ``DeliverResponse``."""
+Convert = Callable[[bytes, SeekRequest], Awaitable[bytes]]
+"""From a committed block, and the request it answers, to a serialized ``DeliverResponse``."""
 
 
 class DeliverService:
@@ -47,12 +48,20 @@ class DeliverService:
         """Serve on ``server``."""
         server.bidi(f"/{SERVICE_NAME}/Deliver", self._deliver)
         server.bidi(f"/{SERVICE_NAME}/DeliverFiltered", self._deliver_filtered)
+        server.bidi(f"/{SERVICE_NAME}/DeliverWithPrivateData", self._deliver_private)
 
     def _deliver(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
-        return self._serve(requests, call, "event/Block", block_response)
+        return self._serve(requests, call, "event/Block", _whole)
 
     def _deliver_filtered(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
         return self._serve(requests, call, "event/FilteredBlock", _filtered)
+
+    def _deliver_private(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
+        return self._serve(requests, call, "event/Block", self._with_private_data)
+
+    async def _with_private_data(self, block: bytes, request: SeekRequest) -> bytes:
+        reader = self._channel.config.msps.deserialize(request.signed.creator)
+        return await block_with_private_data(self._channel, block, reader)
 
     async def _serve(
         self, requests: AsyncIterator[bytes], call: rpc.Call, resource: str, convert: Convert
@@ -64,7 +73,7 @@ class DeliverService:
                 request = parse_seek(envelope, self._now(), call.tls_certificate_hash)
                 async with aclosing(self._blocks(request, resource)) as blocks:
                     async for block in blocks:
-                        yield convert(block)
+                        yield await convert(block, request)
             except SeekRefusedError as refusal:
                 _log.warning("deliver refused", peer=call.peer, status=refusal.status, reason=str(refusal))
                 status = refusal.status
@@ -97,6 +106,10 @@ class DeliverService:
                 number += 1
 
 
-def _filtered(block: bytes) -> bytes:
+async def _whole(block: bytes, request: SeekRequest) -> bytes:
+    return block_response(block)
+
+
+async def _filtered(block: bytes, request: SeekRequest) -> bytes:
     response: bytes = events_pb2.DeliverResponse(filtered_block=filtered_block(block)).SerializeToString()
     return response

@@ -221,6 +221,13 @@ class ChannelReader:
             lambda connection: key_history(connection, self._channel_no, namespace, key)
         )
 
+    async def private_write_sets(self, number: int) -> list[tuple[int, bytes]]:
+        """Return the private write sets this peer holds of a block, by transaction number."""
+        rows = await self.run_on_blocks(
+            lambda connection: fetch(connection, "read_private_sets", (self._channel_no, number))
+        )
+        return [(tx_number, bytes(content)) for tx_number, content in rows]
+
     async def any_key_metadata(self) -> bool:
         """Say whether any key of the state has metadata."""
         rows = await self.run_on_blocks(lambda connection: fetch(connection, "any_metadata", (self._channel_no,)))

@@ -472,6 +472,29 @@ async def test_committed_definitions_can_be_queried(network: PeerNetwork) -> Non
 # --- private data and key policies ----------------------------------------------------------------------------------
 
 
+async def private_block(network: PeerNetwork, msp_id: str, number: int) -> events_pb2.BlockAndPrivateData:
+    """Ask the bank's peer, as a client of some organization, for one block with private data."""
+    channel = rpc.Channel(f"localhost:{network.members[BANK].port}", client_tls(network.material, msp_id))
+    envelope = seek_envelope(
+        CHANNEL,
+        network.material.signer(msp_id),
+        nonce=b"n" * 24,
+        timestamp=datetime.now(UTC),
+        start=number,
+        stop=number,
+        tls_cert_hash=channel.tls_certificate_hash,
+    ).SerializeToString()
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield envelope
+
+    try:
+        async with aclosing(channel.bidi("/protos.Deliver/DeliverWithPrivateData", requests(), 5)) as stream:
+            return events_pb2.DeliverResponse.FromString(await anext(stream)).block_and_private_data
+    finally:
+        await channel.close()
+
+
 async def test_private_value_stays_with_the_members_that_endorsed(network: PeerNetwork) -> None:
     client = network.client()
     committed = await client.submit("pc", "PutPrivate", "bilateral", "p", transient={"value": b"top-secret"})
@@ -483,6 +506,10 @@ async def test_private_value_stays_with_the_members_that_endorsed(network: PeerN
     assert await network.client(PARTNER).evaluate("pc", "GetPrivate", "bilateral", "p") == b"top-secret"
     with pytest.raises(GatewayError):
         await network.client(REGULATOR).evaluate("pc", "GetPrivate", "bilateral", "p")
+    for msp_id, seen in ((BANK, True), (REGULATOR, False)):
+        delivered = await private_block(network, msp_id, committed.block_number)
+        assert (b"top-secret" in delivered.SerializeToString()) == seen
+        assert delivered.block.header.number == committed.block_number
 
 
 async def test_undefined_collection_is_refused(network: PeerNetwork) -> None:
