@@ -19,8 +19,10 @@ from google.protobuf.message import DecodeError
 
 from network.block import UpdateBatch, is_config_block
 from network.envelope import VALID, ParsedTransaction
+from network.rwset import StateKey, Version
 from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import StoreError
+from node.peer.purge import purge_write_sets
 from node.peer.state import Expiry
 
 TRANSIENT_BLOCKS_MAX = 1000
@@ -72,6 +74,7 @@ class ValidatedBlock:
         updates: changes to public state and to hashes of private state.
         expiries: private hashes written here that a later block removes.
         private: values this organization may hold.
+        purges: private keys to be erased with their history, and the transaction that asked for it.
     """
 
     block: common_pb2.Block
@@ -82,6 +85,7 @@ class ValidatedBlock:
     updates: UpdateBatch
     expiries: Sequence[Expiry] = ()
     private: PrivateUpdate = PrivateUpdate()
+    purges: Mapping[StateKey, Version] = field(default_factory=dict)
 
     @property
     def touches_private(self) -> bool:
@@ -151,6 +155,8 @@ def _write_private(connection: Connection, channel_no: int, validated: Validated
         parameters[f"{prefix}_txs"] = [write.tx_number for write in writes]
     fetch(connection, "commit_private", parameters)
     tx_ids = [index_text(transaction.tx_id) for transaction in validated.transactions]
+    if validated.purges:
+        purge_write_sets(connection, channel_no, number, validated.purges)
     fetch(connection, "purge_transient", (channel_no, tx_ids, number - TRANSIENT_BLOCKS_MAX))
 
 

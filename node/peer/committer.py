@@ -282,6 +282,7 @@ class Committer:
             updates=validation.updates,
             expiries=validation.expiries,
             private=private,
+            purges=validation.purges,
         )
         return self._with_database(lambda again: self._tables.write(validated, again=again))
 

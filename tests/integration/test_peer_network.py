@@ -512,6 +512,26 @@ async def test_private_value_stays_with_the_members_that_endorsed(network: PeerN
         assert delivered.block.header.number == committed.block_number
 
 
+async def test_purged_value_is_gone_from_the_whole_database(network: PeerNetwork) -> None:
+    client = network.client()
+    for value in (b"purge-me-one", b"purge-me-two"):
+        await client.submit("pc", "PutPrivate", "bilateral", "purged", transient={"value": value})
+    kept = await client.submit("pc", "PutPrivate", "bilateral", "kept", transient={"value": b"keep-me"})
+    purged = await client.submit("pc", "PurgePrivate", "bilateral", "purged")
+    await network.wait_for_height(purged.block_number + 1)
+    assert b"keep-me" in (await private_block(network, BANK, kept.block_number)).SerializeToString()
+    for msp_id in (BANK, PARTNER):
+        with psycopg.connect(network.members[msp_id].settings.database_url) as connection:
+            for table, column in (
+                ("private_state", "value"),
+                ("private_write_set", "content"),
+                ("transient_write_set", "content"),
+            ):
+                holds = f"position('purge-me' IN encode({column}, 'escape')) > 0"
+                found = connection.execute(f"SELECT count(*) FROM channel.{table} WHERE {holds}".encode()).fetchone()
+                assert found == (0,)
+
+
 async def test_undefined_collection_is_refused(network: PeerNetwork) -> None:
     with pytest.raises(GatewayError):
         await network.client().submit("pc", "PutPrivate", "unknown", "p", transient={"value": b"v"})

@@ -60,6 +60,9 @@ class PeerContract(Contract):
     async def get_private(self, stub: ChaincodeStub, collection: str, key: str) -> str:
         return (await stub.get_private_data(collection, key)).decode()
 
+    async def purge_private(self, stub: ChaincodeStub, collection: str, key: str) -> None:
+        await stub.purge_private_data(collection, key)
+
     async def call_other(self, stub: ChaincodeStub, chaincode: str, function: str, argument: str) -> str:
         response = await stub.invoke_chaincode(chaincode, [function.encode(), argument.encode()])
         return f"{response.status} {response.payload.decode()}"

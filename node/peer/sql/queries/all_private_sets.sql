@@ -1,0 +1,1 @@
+SELECT block_number, tx_number, content FROM channel.private_write_set WHERE channel_no = %s AND block_number <= %s
