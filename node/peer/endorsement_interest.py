@@ -31,12 +31,12 @@ async def interest_of(simulator: TxSimulator, channel: Channel) -> proposal_resp
         else:
             policies.setdefault(key.namespace, []).append(policy)
     for namespace in simulator.namespaces():
-        required.setdefault(namespace.namespace, {"": True})
-    for namespace_name, collection in simulator.private_reads:
-        required.setdefault(namespace_name, {})[collection] = True
+        required.setdefault(namespace, {"": True})
+    for namespace, collection in simulator.private_reads:
+        required.setdefault(namespace, {})[collection] = True
     interest = proposal_response_pb2.ChaincodeInterest()
-    for namespace_name in sorted(required.keys() - set(_SYSTEM)):
-        _add_calls(interest, namespace_name, required[namespace_name], policies.get(namespace_name, []), simulator)
+    for namespace in sorted(required.keys() - set(_SYSTEM)):
+        _add_calls(interest, namespace, required[namespace], policies.get(namespace, []), simulator)
     return interest
 
 

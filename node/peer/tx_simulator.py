@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from network.rwset import NamespaceRwset, StateKey, Version, key_hash, parse_metadata
+from network.rwset import StateKey, Version, key_hash, parse_metadata
 from network.rwset_builder import RwsetBuilder, SimulationResults
 from node.peer.errors import StaleReadError, StateError
 from node.peer.history import KeyModification
@@ -187,9 +187,10 @@ class TxSimulator:
         """End the simulation without a result."""
         self._done = True
 
-    def namespaces(self) -> tuple[NamespaceRwset, ...]:
-        """Return what was read and written so far, by namespace."""
-        return self._builder.rwset().namespaces
+    def namespaces(self) -> set[str]:
+        """Return the chaincodes whose state was read or written so far."""
+        keys = {key.namespace for key in self._read} | {key.namespace for key in self.written}
+        return keys | {scan.namespace for scan in self._scans}
 
     async def fetch_page(self, scan: RangeScan, start: bytes, limit: int) -> StateRange:
         """Read rows for a scan and check that they fit what was read before."""
