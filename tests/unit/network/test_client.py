@@ -8,6 +8,7 @@ real peer is tested in tests/integration, the official client in tests/interop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -64,6 +65,8 @@ class FakeGateway:
         server.bidi("/protos.Deliver/DeliverFiltered", self.deliver)
 
     async def evaluate(self, request: bytes, call: rpc.Call) -> bytes:
+        if self.hang:
+            await asyncio.Event().wait()
         message = gateway_pb2.EvaluateRequest.FromString(request)
         self._receive(message.proposed_transaction, message.transaction_id)
         reply = gateway_pb2.EvaluateResponse()
@@ -210,9 +213,10 @@ async def test_invalid_transaction_is_a_commit_error_with_its_code(client: Gatew
 
 
 async def test_evaluate_beyond_its_time_fails_with_deadline_exceeded(
-    channel: rpc.Channel, identity: SigningIdentity
+    channel: rpc.Channel, gateway: FakeGateway, identity: SigningIdentity
 ) -> None:
-    client = GatewayClient(channel, identity, CHANNEL, lambda: NOW, timeouts=Timeouts(evaluate_s=0.000_1))
+    gateway.hang = True
+    client = GatewayClient(channel, identity, CHANNEL, lambda: NOW, timeouts=Timeouts(evaluate_s=0.2))
     with pytest.raises(GatewayError) as caught:
         await client.evaluate("basic", "Get")
     assert caught.value.code == rpc.StatusCode.DEADLINE_EXCEEDED
