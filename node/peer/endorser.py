@@ -36,7 +36,7 @@ from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.channel import Channel
 from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
 from node.peer.endorsement_interest import interest_of
-from node.peer.errors import ChaincodeError, PeerError, StaleReadError
+from node.peer.errors import ChaincodeError, PeerError, StaleReadError, StoreError
 from node.peer.ledger_queries import CSCC, QSCC, LedgerQueries
 from node.peer.lifecycle import SYSTEM_VERSION, Lifecycle, SystemResponse, read_sequence
 from node.peer.own_endorsements import OwnEndorsements
@@ -145,6 +145,10 @@ class Endorser:
             await _require_new(proposal, known)
         except ProposalRefusedError:
             raise
+        except StoreError as error:
+            # The database's own words are for the log: they may name hosts and roles.
+            _log.error("database failed a proposal", tx_id=proposal.tx_id, reason=str(error))
+            response = _failure("this peer's database does not answer; try again, or ask another peer")
         except PeerError as error:
             _log.warning("proposal failed", chaincode=proposal.chaincode, tx_id=proposal.tx_id, reason=str(error))
             response = _failure(str(error))
