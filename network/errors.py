@@ -1,23 +1,23 @@
 """Errors of ``network``, one tree, one class for each reason a caller may treat differently.
 
-    NetworkError
-    ├── WireError             bytes that are not the message they claim to be; names the message and the field
-    ├── IdentityError         an identity that cannot be parsed, or that its organization's MSP does not vouch for
-    │   ├── IdentityExpiredError
-    │   └── IdentityRevokedError
-    ├── SignatureError        a signature that is absent, malformed, high-S, or does not verify
-    ├── PolicyError           a policy text or tree that cannot be understood
-    │   └── PolicyNotSatisfiedError
-    ├── ConfigError           a channel configuration, or an update to one, that is refused
-    ├── BlockError            a block that breaks the chain, its own hashes or its orderers' policy
-    ├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries a stable ``reason``
-    ├── SeekRefusedError      a request for blocks that is refused, or whose stream ends; carries the ``common.Status``
-    ├── RpcError              a call that failed; carries gRPC status code and ``google.rpc.Status`` details
-    └── GatewayError          a transaction that failed at a stage; carries the transaction id
-        ├── EndorseError
-        ├── SubmitError
-        ├── CommitStatusError
-        └── CommitError       ordered and committed, but not VALID; carries the validation code
+NetworkError
+├── WireError             bytes that are not the message they claim to be; names the message and the field
+├── IdentityError         an identity that cannot be parsed, or that its organization's MSP does not vouch for
+│   ├── IdentityExpiredError
+│   └── IdentityRevokedError
+├── SignatureError        a signature that is absent, malformed, high-S, or does not verify
+├── PolicyError           a policy text or tree that cannot be understood
+│   └── PolicyNotSatisfiedError
+├── ConfigError           a channel configuration, or an update to one, that is refused
+├── BlockError            a block that breaks the chain, its own hashes or its orderers' policy
+├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries a stable ``reason``
+├── SeekRefusedError      a request for blocks that is refused, or whose stream ends; carries the ``common.Status``
+├── RpcError              a call that failed; carries gRPC status code and ``google.rpc.Status`` details
+└── GatewayError          a transaction that failed at a stage; carries the transaction id
+    ├── EndorseError
+    ├── SubmitError
+    ├── CommitStatusError
+    └── CommitError       ordered and committed, but not VALID; carries the validation code
 """
 
 from __future__ import annotations
