@@ -100,6 +100,11 @@ async def wait_for_height(running: Running, height: int) -> None:
     """
 
     async def wait(organization: Organization) -> None:
+        # A channel that found nobody waits longer before each further try: it is made when somebody listens.
+        while True:
+            if await _listens(organization.node_port):
+                break
+            await asyncio.sleep(0.02)
         async with running.node(organization) as node:
             while True:
                 with suppress(RpcError):
@@ -133,6 +138,15 @@ async def wait_until_anchored(running: Running, seq: int) -> float:
             if status.attested_size >= seq:
                 return time.monotonic() - started
             await asyncio.sleep(0.05)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _make_importable() -> None:
