@@ -84,7 +84,7 @@ class LoginRequest(BaseModel):
 
     model_config = _example(email="maria@example.org", password="correct horse battery")  # noqa: S106
 
-    email: Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254)]
+    email: Annotated[_Line, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254)]
     password: Annotated[str, Field(max_length=PASSWORD_CHARACTERS_MAX), AfterValidator(_storable)]
 
 

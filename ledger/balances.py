@@ -57,6 +57,8 @@ def open_account(
     check_reference(reference)
     if floor is not None and floor > 0:
         raise InvalidValueError("floor_minor", floor, "a new account is empty: give zero or less, or no floor")
+    if "\x00" in asset:  # text no database can hold, which the driver would report as a failure of its own
+        raise InvalidValueError("asset", asset, "is not registered")
     row = connection.execute(
         "SELECT ledger.open_account(%s, %s, %s::smallint, %s, %s)", (reference, asset, int(normal_side), floor, now)
     ).fetchone()
