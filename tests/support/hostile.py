@@ -21,6 +21,9 @@ from tests.support.consortium import RunningConsortium
 OUR_FAULT = frozenset({StatusCode.INTERNAL, StatusCode.DATA_LOSS})
 """Codes that blame the node; no request of a stranger may earn one."""
 
+QUIET_S = 0.8
+"""Longer than the nodes wait between two anchors."""
+
 INJECTIONS = (
     "'; DROP TABLE ledger.entry; --",
     "' OR '1'='1",
@@ -131,12 +134,24 @@ async def _books(consortium: RunningConsortium, bank: Organization) -> dict[str,
 @asynccontextmanager
 async def nothing_changes(consortium: RunningConsortium) -> AsyncIterator[None]:
     """Assert that what happens inside changes neither chain nor books, and that the logs stay clean."""
-    await consortium.settled()
-    before, heard = await snapshot(consortium), len(consortium.log_text())
+    before, heard = await quiet_snapshot(consortium), len(consortium.log_text())
     yield
-    await asyncio.sleep(0.6)  # longer than the nodes wait between two anchors
-    assert await snapshot(consortium) == before
+    await asyncio.sleep(QUIET_S)
+    after = await snapshot(consortium)
+    assert {what: (before[what], after[what]) for what in before if before[what] != after[what]} == {}
     assert_logs_are_clean(consortium, heard)
+
+
+async def quiet_snapshot(consortium: RunningConsortium) -> dict[str, object]:
+    """Return a snapshot once nothing moves by itself any more: all is anchored, attested, and its decisions too."""
+    await consortium.settled()
+    found = await snapshot(consortium)
+    for _ in range(20):
+        await asyncio.sleep(QUIET_S)
+        earlier, found = found, await snapshot(consortium)
+        if found == earlier:
+            return found
+    raise TimeoutError(f"the consortium does not come to rest: {found}")
 
 
 def assert_logs_are_clean(consortium: RunningConsortium, since: int = 0) -> None:
