@@ -50,7 +50,9 @@ class WriterConnections:
         """
         self.close()
         try:
-            self._writing, self._looking = self._connect(), self._connect()
+            # One after the other, so that the first is closed when the second fails.
+            self._writing = self._connect()
+            self._looking = self._connect()
         except psycopg.Error as error:
             self.close()
             raise translated(error, 0) from error
@@ -83,10 +85,14 @@ class WriterConnections:
 
     def _connect(self) -> psycopg.Connection[Any]:
         connection: psycopg.Connection[Any] = psycopg.connect(self._url, autocommit=True)
-        pack.register(connection)
-        connection.execute(_SESSION)
-        if self._role is not None:
-            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self._role)))
+        try:
+            pack.register(connection)
+            connection.execute(_SESSION)
+            if self._role is not None:
+                connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self._role)))
+        except psycopg.Error:
+            connection.close()
+            raise
         return connection
 
 

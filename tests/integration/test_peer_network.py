@@ -382,9 +382,10 @@ async def raw_deliver(network: PeerNetwork, envelope: bytes) -> list[events_pb2.
 
 def seek(network: PeerNetwork, **changes: Any) -> bytes:
     channel = network.channel()
+    late_by = changes.pop("late_by", timedelta())
     fields: dict[str, Any] = {
         "nonce": b"n" * 24,
-        "timestamp": datetime.now(UTC),
+        "timestamp": datetime.now(UTC) - late_by,
         "start": 0,
         "stop": 0,
         "tls_cert_hash": channel.tls_certificate_hash,
@@ -396,8 +397,8 @@ def seek(network: PeerNetwork, **changes: Any) -> bytes:
     ("changes", "status"),
     [
         ({}, 200),
-        ({"timestamp": datetime.now(UTC) - timedelta(minutes=16)}, 400),
-        ({"timestamp": datetime.now(UTC) + timedelta(minutes=16)}, 400),
+        ({"late_by": timedelta(minutes=16)}, 400),
+        ({"late_by": timedelta(minutes=-16)}, 400),
         ({"tls_cert_hash": b""}, 400),
         ({"tls_cert_hash": b"x" * 32}, 400),
         ({"start": 3, "stop": 2}, 400),
