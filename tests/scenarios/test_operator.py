@@ -93,7 +93,7 @@ def test_up_down_up_continues_the_same_chain_and_down_leaves_nothing(folder: Pat
 
     stopped = dwaybank("down", "--home", home)
     assert stopped.returncode == 0, stopped.stderr
-    assert not [pid for pid in pids if pid and process_is_alive(pid)]
+    asyncio.run(all_gone([pid for pid in pids if pid]))
     assert processes_of(home) == []
     assert ports_in_use(consortium) == []
     assert not list(home.glob("*/postgres/data/postmaster.pid")), "the database servers ended in order"
@@ -112,7 +112,9 @@ def test_up_down_up_continues_the_same_chain_and_down_leaves_nothing(folder: Pat
     assert second.posted_seq == first.posted_seq + 1
     assert second.genesis == first.genesis
     asyncio.run(second.has_block(first.height - 1, first.commit_hash))
+    pids = [running_pid(opened) or 0]
     assert dwaybank("down", "--home", home).returncode == 0
+    asyncio.run(all_gone(pids))
     assert processes_of(home) == []
 
 
