@@ -1,29 +1,32 @@
 """Proves the books to a doubter: recomputes every leaf and every balance from the rows as they stand now. Reads only.
 
 Rules:
-- nothing the writer remembers is trusted: account names and assets are read afresh, so that a changed name shows too;
 - an entry is *covered* when a batch signed by the writer holds exactly the leaves that stand in the rows;
+- every row is told, whatever an administrator made of it: unreadable, numbered below 1 or far ahead, or one of several
+  under a number;
 - findings name the entry or account and say what is wrong; sound books give none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import psycopg
 
-from ledger.account import Side
-from ledger.canonical import CanonicalEntry, CanonicalPosting, batch_digest, encode_entry, leaf_hash
-from ledger.journal import Outcome, microseconds
+from ledger.canonical import LEAF_BYTES
+from ledger.errors import DamagedRowError
 from ledger.queries import query
+from ledger.rows import SEQ_MAX, AccountNames, EntryRow, read_accounts, read_rows, recompute_leaf
+from ledger.signed import Verify, covered_ranges, ranges_across
 
-_PAGE = 2000
-_LAST = 2**62
+ROWS_READ = 2_000
+FINDINGS_MAX = 10_000
 
-Accounts = dict[int, tuple[str, str, int, int]]
-"""Account id to reference, asset code, scale and asset id."""
+NO_LEAF = bytes(LEAF_BYTES)
+"""Leaf of what is no entry: no honest leaf is all zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,9 @@ class RecomputedLeaf:
     """A leaf recomputed for the audit.
 
     Args:
-        leaf: from the row as it stands now; 32 zero bytes where the row cannot be an entry at all.
-        covered: a valid batch signature covers the row's stored leaf.
+        seq: the row's number; 0 for rows that have none.
+        leaf: from the row as it stands now; ``NO_LEAF`` where it cannot be an entry, or several rows have this number.
+        covered: a batch that holds names this number.
         unchanged: the recomputed leaf equals the stored one.
     """
 
@@ -47,102 +51,94 @@ class Finding:
     """Something wrong in the books.
 
     Args:
+        seq: the entry; 0 where none is concerned.
         subject: ``"entry 12"``, ``"account customer:7"`` or ``"head"``.
         problem: one sentence.
     """
 
+    seq: int
     subject: str
     problem: str
 
 
-def leaves(connection: psycopg.Connection[Any], from_seq: int, count_max: int) -> list[tuple[int, bytes]]:
-    """Return stored leaves as (seq, leaf), in order, from ``from_seq`` on."""
-    return [(seq, bytes(leaf)) for seq, leaf in connection.execute(query("leaves"), (from_seq, count_max))]
-
-
-def recompute_leaves(
-    connection: psycopg.Connection[Any],
-    verify: Callable[[bytes, bytes], bool],
-    *,
-    from_seq: int = 1,
-    to_seq: int = _LAST,
-) -> Iterator[RecomputedLeaf]:
-    """Yield the leaf of every row as it stands now, in order; memory stays bounded.
+class RowWalk:
+    """Goes through the rows of the books in ascending order of number, some thousand at a time; memory stays bounded.
 
     Args:
         verify: whether a signature (second) over a digest (first) is the writer's.
-        from_seq: first entry wanted.
-        to_seq: last entry wanted.
+        from_seq: first number wanted; anything below 1 is told too if it is in the range.
+        to_seq: last number wanted.
     """
-    accounts = _accounts(connection)
-    while from_seq <= to_seq:
-        rows = connection.execute(query("canonical_rows"), (from_seq, to_seq, _PAGE)).fetchall()
-        if not rows:
-            return
-        covered = _covered(connection, from_seq, rows[-1][0], verify)
-        for row in rows:
-            leaf = _recompute(row, accounts)
-            yield RecomputedLeaf(row[0], leaf, row[0] in covered, leaf == bytes(row[-1]))
-        from_seq = rows[-1][0] + 1
+
+    def __init__(self, verify: Verify, from_seq: int = 1, to_seq: int = SEQ_MAX) -> None:
+        self._verify = verify
+        self._next = from_seq
+        self._last = to_seq
+        self._unnumbered = from_seq < 1
+        self._covered: list[range] | None = None
+
+    def page(self, connection: psycopg.Connection[Any]) -> list[RecomputedLeaf]:
+        """Return the next rows; none when all were told."""
+        if self._next > self._last:
+            return []
+        if self._covered is None:
+            self._covered = ranges_across(connection, self._verify, self._next) if self._next > 1 else []
+        rows = self._read(connection)
+        accounts = read_accounts(connection, rows)
+        groups = {seq: list(group) for seq, group in groupby(rows, key=lambda row: row.seq)}
+        stored = {seq: bytes(group[0].leaf or b"") for seq, group in groups.items() if len(group) == 1}
+        if rows:
+            self._covered += covered_ranges(connection, self._verify, stored, rows[-1].seq)
+            self._covered = [numbers for numbers in self._covered if numbers.stop > rows[0].seq]
+        found = [self._recompute(seq, group, accounts) for seq, group in groups.items()]
+        return self._with_unnumbered(connection, found)
+
+    def _read(self, connection: psycopg.Connection[Any]) -> list[EntryRow]:
+        """Return rows whose number none of the rows after them has."""
+        rows = read_rows(connection, self._next, self._last, ROWS_READ)
+        if len(rows) < ROWS_READ:
+            self._next = self._last + 1
+            return rows
+        last = rows[-1].seq
+        if rows[0].seq == last:
+            # So many rows under one number that no page holds them: these are enough to tell it.
+            self._next = last + 1
+            return rows
+        self._next = last
+        return [row for row in rows if row.seq != last]
+
+    def _recompute(self, seq: int, rows: list[EntryRow], accounts: Mapping[int, AccountNames]) -> RecomputedLeaf:
+        covered = any(seq in numbers for numbers in self._covered or ())
+        if len(rows) > 1:
+            return RecomputedLeaf(seq, NO_LEAF, False, False)
+        try:
+            _, leaf = recompute_leaf(rows[0], accounts)
+        except DamagedRowError:
+            return RecomputedLeaf(seq, NO_LEAF, covered, False)
+        return RecomputedLeaf(seq, leaf, covered, leaf == bytes(rows[0].leaf or b""))
+
+    def _with_unnumbered(
+        self, connection: psycopg.Connection[Any], found: list[RecomputedLeaf]
+    ) -> list[RecomputedLeaf]:
+        """Return the page with number 0 in its place if there are rows without a number."""
+        if not self._unnumbered or (found and found[-1].seq < 0 and self._next <= self._last):
+            return found
+        self._unnumbered = False
+        answer = connection.execute(query("has_unnumbered")).fetchone()
+        if answer is None or not answer[0]:
+            return found
+        below = [leaf for leaf in found if leaf.seq < 0]
+        above = [leaf for leaf in found if leaf.seq > 0]
+        return [*below, RecomputedLeaf(0, NO_LEAF, False, False), *above]
 
 
-def _recompute(row: tuple[Any, ...], accounts: Accounts) -> bytes:
-    try:
-        return leaf_hash(bytes(row[-2]), encode_entry(canonical_entry(row, accounts)))
-    except (KeyError, TypeError, ValueError):
-        # A forged row may name accounts or numbers that exist nowhere; no honest leaf is all zeros.
-        return bytes(32)
-
-
-def canonical_entry(row: tuple[Any, ...], accounts: Accounts) -> CanonicalEntry:
-    """Return the entry that a row of ``canonical_rows`` tells."""
-    seq, key, posted_at, effective_at, settlement_id, ids, assets, amounts, commitment, decision_id, *rest = row
-    outcome, decision_leaf = rest[0], rest[1]
-    postings = []
-    for number, asset_id, amount in zip(ids, assets, amounts, strict=True):
-        reference, code, scale, own_asset_id = accounts[number]
-        if asset_id != own_asset_id:
-            raise ValueError(f"account {reference} has another asset")
-        postings.append(
-            CanonicalPosting(reference, code, scale, Side.DEBIT if amount > 0 else Side.CREDIT, abs(amount))
-        )
-    return CanonicalEntry(
-        seq,
-        key,
-        microseconds(posted_at),
-        microseconds(effective_at),
-        tuple(postings),
-        settlement_id,
-        bytes(commitment),
-        decision_id.bytes,
-        Outcome(outcome),
-        bytes(decision_leaf),
-    )
-
-
-def _accounts(connection: psycopg.Connection[Any]) -> Accounts:
-    rows = connection.execute(query("all_account_facts"))
-    return {number: (reference, code, scale, asset_id) for number, reference, code, scale, _, asset_id in rows}
-
-
-def _covered(
-    connection: psycopg.Connection[Any], from_seq: int, to_seq: int, verify: Callable[[bytes, bytes], bool]
-) -> set[int]:
-    """Return the entries in the range that a valid batch covers; a batch is judged whole."""
-    covered: set[int] = set()
-    for first, last, digest, signature in connection.execute(query("batches"), (from_seq, to_seq)).fetchall():
-        stored = dict(leaves_between(connection, first, last))
-        if sorted(stored) != list(range(first, last + 1)):
-            continue
-        joined = b"".join(stored[seq] for seq in range(first, last + 1))
-        if batch_digest(first, last, joined) == bytes(digest) and verify(bytes(digest), bytes(signature)):
-            covered.update(range(first, last + 1))
-    return covered
-
-
-def leaves_between(connection: psycopg.Connection[Any], first_seq: int, last_seq: int) -> list[tuple[int, bytes]]:
-    """Return stored leaves as (seq, leaf) of the range, in order."""
-    return [item for item in leaves(connection, first_seq, last_seq - first_seq + 1) if item[0] <= last_seq]
+def recompute_leaves(
+    connection: psycopg.Connection[Any], verify: Verify, *, from_seq: int = 1, to_seq: int = SEQ_MAX
+) -> Iterator[RecomputedLeaf]:
+    """Yield the leaf of every row as it stands now, in order; see ``RowWalk``."""
+    walk = RowWalk(verify, from_seq, to_seq)
+    while page := walk.page(connection):
+        yield from page
 
 
 def verify_books(connection: psycopg.Connection[Any]) -> list[Finding]:
@@ -151,5 +147,5 @@ def verify_books(connection: psycopg.Connection[Any]) -> list[Finding]:
     Returns:
         What is wrong, in the order of entries, then accounts; empty for sound books.
     """
-    rows = connection.execute(query("verify_books")).fetchall()
-    return [Finding(subject, problem) for subject, problem in rows]
+    rows = connection.execute(query("verify_books"), (FINDINGS_MAX,)).fetchall()
+    return [Finding(seq, subject, problem) for seq, subject, problem in rows]

@@ -8,6 +8,7 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
     ├── ConflictError         an account or hold that stands already with other properties
     ├── FencedError           another writer took the books over; this one may never commit again
     ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
+    ├── DamagedRowError       a row of the books that tells no entry any more; carries ``seq`` and ``reason``
     ├── MappingError          a statement mapping file that cannot be understood; names the setting
     └── StatementFormatError  a line of a statement that cannot be understood; carries ``line``, ``column``, ``value``
 """
@@ -32,6 +33,20 @@ class InvalidValueError(LedgerError):
         super().__init__(f"{field} {shorten(value)}: {reason}")
         self.field = field
         self.value = value
+        self.reason = reason
+
+
+class DamagedRowError(LedgerError):
+    """A row of the books tells no entry any more: someone changed it past every rule.
+
+    Args:
+        seq: its number.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, seq: int, reason: str) -> None:
+        super().__init__(f"entry {seq}: {reason}")
+        self.seq = seq
         self.reason = reason
 
 

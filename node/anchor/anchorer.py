@@ -258,10 +258,18 @@ class Anchorer:
         first = max(anchored.previous_size + 1, anchored.size - LAG_SAMPLES + 1)
         self._lags.extend(anchored.committed_at - posted for posted in self._source.posted_at(first, anchored.size))
 
-    def _remember_lags(self) -> None:
-        """Measure the newest anchors again, as they were before a restart."""
-        for anchored in reversed(self._store.anchor_times(LAG_ANCHORS)):
-            self._measure(anchored)
+    def _remember_lags(self) -> bool:
+        """Measure the newest anchors again, as they were before a restart; tell whether that was possible.
+
+        A row that cannot be measured must not keep anything from being anchored.
+        """
+        try:
+            for anchored in reversed(self._store.anchor_times(LAG_ANCHORS)) if self._source is not None else ():
+                self._measure(anchored)
+        except NodeError as error:
+            logger.warning("lags_not_remembered", reason=str(error))
+            return False
+        return True
 
     async def _register(self, read: str, write: str, name: str, key: str, field: str) -> None:
         record = await self._read(AUDIT, read, self._msp_id)
@@ -286,9 +294,7 @@ class Anchorer:
         while True:
             pause_s = self._interval_s
             try:
-                if not remembered and self._source is not None:
-                    await asyncio.to_thread(self._remember_lags)
-                remembered = True
+                remembered = remembered or await asyncio.to_thread(self._remember_lags)
                 if not registered:
                     await self.register()
                     registered = True

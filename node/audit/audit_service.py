@@ -17,19 +17,20 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ledger.audit import NO_LEAF
 from network.errors import NetworkError
 from network.merkle import HASH_BYTES, TILE_WIDTH
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import Call, RpcError, Server, StatusCode
 from node.access import Members
 from node.anchor.books import recompute_all
-from node.anchor.errors import AnchorError
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
 from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
 from node.audit.records import AuditRecord
 from node.audit.reviews import Review
 from node.audit.trail import AuditTrail
+from node.errors import NodeError
 
 WAIT_MS_MAX = 60_000
 SEQ_MAX = 2**53 - 1
@@ -89,7 +90,7 @@ class AuditService:
             request = _parse(request_type, data)
             try:
                 return (await handle(caller, request)).SerializeToString()
-            except (AnchorError, NetworkError) as error:
+            except (NodeError, NetworkError) as error:
                 raise rpc_error_of(error) from error
 
         server.unary(f"/{SERVICE}/{method}", serve)
@@ -189,11 +190,14 @@ class AuditService:
         request = _parse(pb.RecomputeLeavesRequest, data)
         try:
             books = self._trail.own_books()
-            first = max(1, _number("from_seq", request.from_seq, 0))
-            async for rows in recompute_all(books, first, _number("to_seq", request.to_seq, 0)):
-                leaves = [pb.RecomputedLeaf(seq=row.seq, leaf=row.leaf, covered=row.covered) for row in rows]
+            first, last = _number("from_seq", request.from_seq, 0), _number("to_seq", request.to_seq, 0)
+            async for rows in recompute_all(books, first, last):
+                leaves = [
+                    pb.RecomputedLeaf(seq=row.seq, leaf=row.leaf if row.unchanged else NO_LEAF, covered=row.covered)
+                    for row in rows
+                ]
                 yield pb.RecomputeLeavesResponse(leaves=leaves).SerializeToString()
-        except (AnchorError, NetworkError) as error:
+        except (NodeError, NetworkError) as error:
             raise rpc_error_of(error) from error
 
 

@@ -5,30 +5,36 @@ they were anchored), and the anchored root (the mirror hashes to it, or nothing 
 
 - ``changed``: the row gives another leaf than was anchored;
 - ``missing``: a leaf was anchored, but there is no such row any more;
-- ``inserted``: a row stands beyond what was anchored, and the posting engine signed for no such number.
+- ``inserted``: a row stands beyond what was anchored, or below number 1, and no batch that the posting engine signed
+  holds it.
 
-A row that the engine signed and that is not anchored yet is no finding.
+A row that the engine signed and that is not anchored yet is no finding, unless it changed since.
+
+Beside the rows, an audit of the own organization tells what follows from them and no longer does (``balance``), and
+decisions that do not fit their entries (``decision``); one of another tells what its log served wrongly (``mirror``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ledger.audit import FINDINGS_MAX, RecomputedLeaf
+from ledger.rows import SEQ_MIN
 from network.merkle import TILE_WIDTH, ReadTile, TileWriter, split_hashes
-from node.anchor.books import RecomputedRow
 from node.anchor.errors import MirrorError
 
 CHANGED, MISSING, INSERTED = "changed", "missing", "inserted"
-FINDINGS_MAX = 10_000
+BALANCE, DECISION, MIRROR = "balance", "decision", "mirror"
 
 
 @dataclass(frozen=True, slots=True)
 class BookFinding:
-    """One row that does not fit the anchored log."""
+    """One row that does not fit the anchored log, or something else that is not as it must be."""
 
     kind: str
     seq: int
+    """The entry; 0 where none is concerned."""
     explanation: str
 
 
@@ -43,9 +49,9 @@ class BooksAudit:
     leaves: Sequence[bytes]
     findings: list[BookFinding] = field(default_factory=list)
     checked: int = 0
-    _next_seq: int = 1
+    _next_seq: int = SEQ_MIN
 
-    def add(self, rows: Sequence[RecomputedRow]) -> None:
+    def add(self, rows: Sequence[RecomputedLeaf]) -> None:
         """Compare further rows; they must come in ascending order of number.
 
         Raises:
@@ -63,22 +69,35 @@ class BooksAudit:
         self._miss_until(len(self.leaves) + 1)
         return self.findings
 
-    def _compare(self, row: RecomputedRow) -> None:
+    def _compare(self, row: RecomputedLeaf) -> None:
         self.checked += 1
-        if row.seq <= len(self.leaves):
-            if row.leaf != self.leaves[row.seq - 1]:
+        if 1 <= row.seq <= len(self.leaves):
+            if row.leaf != self.leaves[row.seq - 1] or not row.unchanged:
                 self._find(CHANGED, row.seq, "the row no longer gives the leaf that was sealed and anchored")
-        elif not row.covered:
-            self._find(INSERTED, row.seq, "the row was never anchored, and the posting engine signed for no such entry")
+        elif not row.covered or row.seq < 1:
+            self._find(INSERTED, row.seq, "the row was never anchored, and no batch the posting engine signed holds it")
+        elif not row.unchanged:
+            self._find(CHANGED, row.seq, "the row no longer gives the leaf that the posting engine signed")
 
     def _miss_until(self, seq: int) -> None:
-        for absent in range(self._next_seq, min(seq, len(self.leaves) + 1)):
+        for absent in range(max(1, self._next_seq), min(seq, len(self.leaves) + 1)):
             self._find(MISSING, absent, "the entry was sealed and anchored, but its row is gone")
         self._next_seq = max(self._next_seq, min(seq, len(self.leaves) + 1))
 
     def _find(self, kind: str, seq: int, explanation: str) -> None:
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(BookFinding(kind, seq, explanation))
+
+
+def join_findings(rows: Sequence[BookFinding], others: Iterable[BookFinding]) -> list[BookFinding]:
+    """Return findings about rows and then others, leaving out further ones about an entry that is named already."""
+    joined = list(rows)
+    named = {finding.seq for finding in rows if finding.seq}
+    for finding in others:
+        if len(joined) < FINDINGS_MAX and finding.seq not in named:
+            joined.append(finding)
+            named |= {finding.seq} - {0}
+    return joined
 
 
 def anchored_leaves(read_tile: ReadTile, size: int, root: bytes, whose: str) -> list[bytes]:

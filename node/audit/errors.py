@@ -14,6 +14,7 @@ from network.errors import GatewayError, NetworkError, ProofError
 from network.rpc import RpcError, StatusCode
 from node.anchor.errors import AnchorError, MirrorError, SealError
 from node.audit.index import PageTokenError
+from node.errors import NodeError
 
 
 class AuditError(AnchorError):
@@ -46,11 +47,11 @@ _CODES: tuple[tuple[type[Exception], StatusCode], ...] = (
     (MirrorError, StatusCode.DATA_LOSS),
     (ProofError, StatusCode.DATA_LOSS),
     (GatewayError, StatusCode.ABORTED),
-    (AnchorError, StatusCode.UNAVAILABLE),
+    (NodeError, StatusCode.UNAVAILABLE),
 )
 
 
-def rpc_error_of(error: AnchorError | NetworkError) -> RpcError:
+def rpc_error_of(error: NodeError | NetworkError) -> RpcError:
     """Return what a caller over gRPC sees of an error."""
     if isinstance(error, RpcError):
         return error

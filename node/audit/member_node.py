@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from ledger.audit import NO_LEAF, RecomputedLeaf
 from network.errors import RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2
 from network.rpc import Channel, StatusCode
-from node.anchor.books import RecomputedRow
 
 SERVICE = "dwaybank.audit.v1.AuditService"
 TILE_TIMEOUT_S = 10.0
@@ -46,8 +46,8 @@ class MemberNode:
         reply = await self._call("Disclose", request, audit_pb2.DiscloseResponse, DISCLOSE_TIMEOUT_S)
         return list(reply.bundles)
 
-    async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedRow]]:
-        """Give the leaves of the member's books as they stand now.
+    async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
+        """Give the leaves of the member's books as they stand now; 0 as bounds asks for all rows, whatever their numbers.
 
         Raises:
             RpcError: the member does not answer or refuses.
@@ -56,7 +56,7 @@ class MemberNode:
         path = f"/{SERVICE}/RecomputeLeaves"
         async for reply in self._channel.server_stream(path, request.SerializeToString(), RECOMPUTE_TIMEOUT_S):
             leaves = _parse(audit_pb2.RecomputeLeavesResponse, reply).leaves
-            yield [RecomputedRow(leaf.seq, leaf.leaf, leaf.covered) for leaf in leaves]
+            yield [RecomputedLeaf(leaf.seq, leaf.leaf, leaf.covered, leaf.leaf != NO_LEAF) for leaf in leaves]
 
     async def _call(self, method: str, request: Message, reply_type: type[R], timeout_s: float) -> R:
         path = f"/{SERVICE}/{method}"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
 
+from ledger.rows import Disclosure
 from network.audit_record import AUDIT, COMPLIANCE, record_key
 from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle
 from network.merkle import build_inclusion_proof, inclusion_proof, tile_node_reader
-from node.anchor.books import Books, Disclosure
+from node.anchor.books import Books
 from node.anchor.errors import LogError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import describe_entry
@@ -36,6 +38,10 @@ class DecisionSource(Protocol):
 
     def decision_record(self, seq: int) -> bytes | None:
         """Return the leaf data (salt and record) of an entry's decision; None where it is not known."""
+        ...
+
+    def violations(self) -> Sequence[tuple[int, str]]:
+        """Return entries and decisions that do not fit together, with what is wrong."""
         ...
 
 

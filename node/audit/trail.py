@@ -16,16 +16,25 @@ from typing import Protocol
 
 from nacl.signing import SigningKey
 
+from ledger.audit import RecomputedLeaf
 from network.audit_record import record_key
 from node.anchor.anchorer import Anchorer, EpochSource, Gateway, Lag
 from node.anchor.attester import Attester
-from node.anchor.books import Books, RecomputedRow, recompute_all
+from node.anchor.books import Books, recompute_all
 from node.anchor.database import Database
 from node.anchor.errors import MirrorError
 from node.anchor.mirror import LogReader, Mirror
 from node.anchor.sealer import Sealer
 from node.anchor.store import LogStore, MirrorStore
-from node.audit.books_audit import BookFinding, BooksAudit, anchored_leaves
+from node.audit.books_audit import (
+    BALANCE,
+    DECISION,
+    MIRROR,
+    BookFinding,
+    BooksAudit,
+    anchored_leaves,
+    join_findings,
+)
 from node.audit.disclosure import Demands, Discloser, Disclosures
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.index import AnchorSizes, AuditIndex, Position
@@ -42,7 +51,7 @@ class OwnPeer(Gateway, BlockSource, Protocol):
 class Member(LogReader, Discloser, Protocol):
     """Another member's node; ``member_node.MemberNode`` is one."""
 
-    def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedRow]]:
+    def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
         """Give the leaves of the member's books as they stand now."""
         ...
 
@@ -113,6 +122,7 @@ class AuditTrail:
         self.msp_id = msp_id
         self.channel_id = channel_id
         self._members = members
+        self._decisions = decisions
         self._database = Database(database_url)
         self._books = Books(self._database, keys.writer) if keys.writer is not None else None
         self.store = LogStore(self._database)
@@ -228,16 +238,32 @@ class AuditTrail:
         """
         if organization == self.msp_id:
             leaves = await asyncio.to_thread(self._own_leaves)
-            rows = recompute_all(self.own_books(), 1, 0)
+            rows = recompute_all(self.own_books(), 0, 0)
         elif organization in self._members:
             leaves = await asyncio.to_thread(self._mirrored_leaves, organization)
-            rows = self._members[organization].recompute(1, 0)
+            rows = self._members[organization].recompute(0, 0)
         else:
             raise BadRequestError(f"organization: {organization!r} is no member whose node is known here")
         audit = BooksAudit(leaves)
         async for some in rows:
             audit.add(some)
-        return BooksAuditOutcome(audit.finish(), audit.checked, len(leaves))
+        others = await asyncio.to_thread(self._other_findings, organization)
+        return BooksAuditOutcome(join_findings(audit.finish(), others), audit.checked, len(leaves))
+
+    def _other_findings(self, organization: str) -> list[BookFinding]:
+        """Return what is not as it must be beside the rows themselves."""
+        if organization != self.msp_id:
+            kept = self.mirrors.findings(organization)
+            return [
+                BookFinding(MIRROR, 0, f"{explanation} (at {size} entries, found {found:%Y-%m-%d %H:%M:%S} UTC)")
+                for size, explanation, found in kept
+            ]
+        balances = self.own_books().verify()
+        decisions = self._decisions.violations() if self._decisions is not None else []
+        return [
+            *(BookFinding(BALANCE, found.seq, f"{found.subject} {found.problem}") for found in balances),
+            *(BookFinding(DECISION, seq, f"entry {seq}: {explanation}") for seq, explanation in decisions),
+        ]
 
     def _own_leaves(self) -> list[bytes]:
         """Return the own anchored log, once it hashes to what the shared ledger holds."""

@@ -44,6 +44,10 @@ class DecisionRecords:
     def __init__(self, store: ComplianceStore) -> None:
         self._store = store
 
+    def violations(self) -> list[tuple[int, str]]:
+        """Return entries and decisions that do not fit together, with what is wrong."""
+        return self._store.violations()
+
     def decision_record(self, seq: int) -> bytes | None:
         """Return the leaf data (salt and record) of an entry's decision; None where there is none."""
         stored = self._store.decision(seq)

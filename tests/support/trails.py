@@ -59,6 +59,9 @@ class RecordedDecisions:
     def decision_record(self, seq: int) -> bytes | None:
         return self.records.get(self.entries[seq - 1][0])
 
+    def violations(self) -> list[tuple[int, str]]:
+        return []
+
     def build_epoch(self, number: int, from_seq: int, to_seq: int) -> dict[str, Any]:
         covered = self.entries[from_seq - 1 : to_seq]
         flags = [number.hex() for number, outcome, _ in covered if outcome is Outcome.REQUIRES_MANUAL_REVIEW]

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.audit import RecomputedLeaf
 from network.merkle import TileWriter, leaf_hash, root
-from node.anchor.books import RecomputedRow
 from node.anchor.errors import MirrorError
 from node.audit.books_audit import FINDINGS_MAX, BooksAudit, anchored_leaves
 
 LEAVES = [leaf_hash(index.to_bytes(4, "big")) for index in range(600)]
 
 
-def rows_of(count: int) -> dict[int, RecomputedRow]:
-    return {seq: RecomputedRow(seq, LEAVES[seq - 1], True) for seq in range(1, count + 1)}
+def rows_of(count: int) -> dict[int, RecomputedLeaf]:
+    return {seq: RecomputedLeaf(seq, LEAVES[seq - 1], True, True) for seq in range(1, count + 1)}
 
 
-def findings(anchored: int, rows: dict[int, RecomputedRow], page: int = 7) -> list[tuple[str, int]]:
+def findings(anchored: int, rows: dict[int, RecomputedLeaf], page: int = 7) -> list[tuple[str, int]]:
     audit = BooksAudit(LEAVES[:anchored])
     ordered = [rows[seq] for seq in sorted(rows)]
     for begin in range(0, len(ordered), page):
@@ -44,16 +44,16 @@ def test_books_that_lost_everything_miss_every_entry() -> None:
 
 def test_uncovered_row_beyond_the_anchor_is_inserted_and_before_it_is_judged_by_its_leaf() -> None:
     rows = rows_of(22)
-    rows[22] = RecomputedRow(22, LEAVES[0], False)
-    rows[5] = RecomputedRow(5, LEAVES[4], False)
+    rows[22] = RecomputedLeaf(22, LEAVES[0], False, True)
+    rows[5] = RecomputedLeaf(5, LEAVES[4], False, True)
     assert findings(20, rows) == [("inserted", 22)]
 
 
 def test_rows_out_of_order_are_refused() -> None:
     audit = BooksAudit(LEAVES[:5])
-    audit.add([RecomputedRow(2, LEAVES[1], True)])
+    audit.add([RecomputedLeaf(2, LEAVES[1], True, True)])
     with pytest.raises(MirrorError, match="entry 2"):
-        audit.add([RecomputedRow(2, LEAVES[1], True)])
+        audit.add([RecomputedLeaf(2, LEAVES[1], True, True)])
 
 
 def test_findings_are_bounded() -> None:
@@ -69,13 +69,13 @@ def test_findings_are_exactly_what_was_tampered_with(anchored: int, beyond: int,
     split = data.draw(st.integers(0, len(touched)))
     expected = []
     for seq in touched[:split]:
-        rows[seq] = RecomputedRow(seq, leaf_hash(b"changed"), data.draw(st.booleans()))
+        rows[seq] = RecomputedLeaf(seq, leaf_hash(b"changed"), data.draw(st.booleans()), data.draw(st.booleans()))
         expected.append(("changed", seq))
     for seq in touched[split:]:
         del rows[seq]
         expected.append(("missing", seq))
     for seq in data.draw(st.sets(st.integers(anchored + beyond + 1, anchored + beyond + 50), max_size=5)):
-        rows[seq] = RecomputedRow(seq, leaf_hash(b"inserted"), False)
+        rows[seq] = RecomputedLeaf(seq, leaf_hash(b"inserted"), False, True)
         expected.append(("inserted", seq))
     assert findings(anchored, rows) == sorted(expected, key=lambda item: item[1])
 

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM ledger.entry WHERE seq IS NULL)

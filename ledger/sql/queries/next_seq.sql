@@ -1,0 +1,1 @@
+SELECT min(seq) FROM ledger.entry WHERE seq >= %s

@@ -1,1 +1,0 @@
-SELECT id, reference FROM ledger.account WHERE id = ANY (%s)

@@ -1,1 +1,0 @@
-SELECT id, code, scale FROM ledger.asset

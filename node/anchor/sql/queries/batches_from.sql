@@ -1,1 +1,0 @@
-SELECT first_seq, last_seq, digest, signature FROM ledger.batch WHERE first_seq >= %s ORDER BY first_seq LIMIT %s
