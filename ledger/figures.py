@@ -1,4 +1,4 @@
-"""What sealing and anchoring ask of the books beside leaves: the newest number, times, sums, decision leaves. Reads only."""
+"""What sealing and anchoring ask beside leaves: the newest number, times, sums, decision leaves. Reads only."""
 
 from __future__ import annotations
 

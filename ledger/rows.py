@@ -1,4 +1,4 @@
-"""Reads rows of ``ledger.entry`` that anyone may have changed, and tells the entry each one stands for, or that it is none.
+"""Reads rows of ``ledger.entry`` that anyone may have changed: tells the entry each stands for, or that it is none.
 
 Rules:
 - nothing the writer remembers is trusted: account names and assets are read afresh, so that a changed name shows too;

@@ -1,4 +1,4 @@
-"""The organization's books as log and audit ask for them: ``ledger``'s readings on pooled connections, with the writer's key.
+"""The own books as log and audit ask for them: ``ledger``'s readings on pooled connections, with the writer's key.
 
 Reads only. What is read, and how a row that someone changed is told, is ``ledger``'s (``rows``, ``signed``, ``audit``).
 """
@@ -46,7 +46,7 @@ class Books:
         return Sealable(found.leaves, found.problem)
 
     def posted_at(self, from_seq: int, to_seq: int) -> list[datetime]:
-        """Return when the rows of ``[from_seq, to_seq]`` were posted, in order; times that no clock shows are left out."""
+        """Return when the rows of ``[from_seq, to_seq]`` were posted, in order, without times that no clock shows."""
         with self._database.transaction() as connection:
             return figures.posted_times(connection, from_seq, to_seq)
 

@@ -47,7 +47,7 @@ class MemberNode:
         return list(reply.bundles)
 
     async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
-        """Give the leaves of the member's books as they stand now; 0 as bounds asks for all rows, whatever their numbers.
+        """Give the leaves of the member's books as they stand now; bounds of 0 ask for every row there is.
 
         Raises:
             RpcError: the member does not answer or refuses.
