@@ -232,7 +232,10 @@ class PostgresCluster:
         pid_file = self._data / "postmaster.pid"
         if not pid_file.exists():
             return
-        pid = int(pid_file.read_text().splitlines()[0])
+        first_line = pid_file.read_text().partition("\n")[0]
+        if not first_line.isdigit():
+            return  # cut off in the middle of being written: PostgreSQL itself removes such a file
+        pid = int(first_line)
         command = Path(f"/proc/{pid}/cmdline")
         if command.exists() and str(self._data).encode() in command.read_bytes():
             raise PostgresError(f"database folder {self._data} is in use by process {pid}: stop that consortium first")
