@@ -261,8 +261,11 @@ class AuditTrail:
         balances = self.own_books().verify()
         decisions = self._decisions.violations() if self._decisions is not None else []
         return [
-            *(BookFinding(BALANCE, found.seq, f"{found.subject} {found.problem}") for found in balances),
-            *(BookFinding(DECISION, seq, f"entry {seq}: {explanation}") for seq, explanation in decisions),
+            *(
+                BookFinding(BALANCE, found.seq, found.problem if found.seq else f"{found.subject} {found.problem}")
+                for found in balances
+            ),
+            *(BookFinding(DECISION, seq, explanation) for seq, explanation in decisions),
         ]
 
     def _own_leaves(self) -> list[bytes]:
@@ -275,6 +278,8 @@ class AuditTrail:
 
     def _mirrored_leaves(self, organization: str) -> list[bytes]:
         head = self.mirrors.head(organization)
+        if not head.size and self.mirrors.findings(organization):
+            return []
         if not head.size:
             raise NotYetError(f"no anchored log of {organization} has been mirrored here yet")
         record = self.index.record(record_key("checkpoint", organization, head.size))

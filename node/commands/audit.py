@@ -187,7 +187,8 @@ def audit_books(
         request = audit_pb2.AuditBooksRequest(organization=organization)
         reply = await node.call(AUDIT, "AuditBooks", request, audit_pb2.AuditBooksResponse, 300)
         for finding in reply.findings:
-            typer.echo(f"{finding.kind}: entry {finding.seq}: {finding.explanation}")
+            where = f"entry {finding.seq}: " if finding.seq else ""
+            typer.echo(f"{finding.kind}: {where}{finding.explanation}")
         typer.echo(
             f"{reply.entries_checked} entries checked against {reply.anchored_size} anchored: "
             f"{len(reply.findings)} findings"

@@ -26,7 +26,7 @@ WITH posting AS (
 ), numbered AS (
     SELECT seq, lag(seq, 1, 0::bigint) OVER (ORDER BY seq)::numeric AS previous FROM ledger.entry
 ), finding (kind, place, seq, subject, problem) AS (
-    SELECT 1, seq, seq, 'entry ' || previous + 1, 'is missing: entry ' || seq || ' follows entry ' || previous
+    SELECT 1, seq, (previous + 1)::bigint, 'entry ' || previous + 1, 'is missing: entry ' || seq || ' follows entry ' || previous
     FROM numbered
     WHERE seq > previous + 1
     UNION ALL

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.audit import RecomputedLeaf
+from ledger.audit import FINDINGS_MAX, RecomputedLeaf
 from network.merkle import TileWriter, leaf_hash, root
 from node.anchor.errors import MirrorError
-from node.audit.books_audit import FINDINGS_MAX, BooksAudit, anchored_leaves
+from node.audit.books_audit import BooksAudit, anchored_leaves
 
 LEAVES = [leaf_hash(index.to_bytes(4, "big")) for index in range(600)]
 

@@ -1,0 +1,315 @@
+"""Aim: whatever an administrator writes into the books, the audit names it; nothing he writes there stops the audit.
+
+Method: real PostgreSQL and the whole audit trail of a bank and a regulator; superuser SQL with triggers off, and with
+constraints, indexes and NOT NULL dropped where an attack needs that; findings are asserted exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ledger import audit as module
+from ledger.audit import NO_LEAF, recompute_leaves
+from ledger.journal import transfer
+from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
+from node.postgres import PostgresCluster
+from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer, verify
+from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
+from tests.support.trails import World, post, running_world
+
+FREE = """
+DO $$
+DECLARE
+    v_name text;
+BEGIN
+    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.entry'::regclass LOOP
+        EXECUTE format('ALTER TABLE ledger.entry DROP CONSTRAINT %I CASCADE', v_name);
+    END LOOP;
+    FOR v_name IN SELECT attname FROM pg_attribute
+        WHERE attrelid = 'ledger.entry'::regclass AND attnum > 0 AND attnotnull LOOP
+        EXECUTE format('ALTER TABLE ledger.entry ALTER COLUMN %I DROP NOT NULL', v_name);
+    END LOOP;
+    DROP INDEX ledger.entry_by_settlement;
+END
+$$
+"""
+
+COPY = (
+    "INSERT INTO ledger.entry SELECT {seq}, gen_random_uuid(), request_hash, posted_at, effective_at, settlement_id, "
+    "posting_account, posting_asset, posting_amount, posting_balance, posting_previous, description_commitment, "
+    "decision_id, decision_outcome, decision_leaf, salt, leaf FROM ledger.entry WHERE seq = 1"
+)
+
+CHANGES = {
+    "null amount": "posting_amount[1] = NULL",
+    "null account": "posting_account[2] = NULL",
+    "null asset": "posting_asset[1] = NULL",
+    "only nulls": "posting_amount = ARRAY[NULL, NULL]::bigint[]",
+    "no amounts at all": "posting_amount = NULL",
+    "no postings": "posting_amount = '{}', posting_account = '{}', posting_asset = '{}'",
+    "fewer amounts than accounts": "posting_amount = posting_amount[1:1]",
+    "more accounts than amounts": "posting_account = posting_account || 1::bigint",
+    "array of two dimensions": "posting_amount = ARRAY[posting_amount, posting_amount]",
+    "array from index 0": "posting_amount = format('[0:1]={%s,%s}', posting_amount[1], posting_amount[2])::bigint[]",
+    "array of a million": "posting_amount = array_fill(1::bigint, ARRAY[1000000])",
+    "amount of 0": "posting_amount = ARRAY[0, 0]::bigint[]",
+    "largest amount": "posting_amount = ARRAY[9223372036854775807, -9223372036854775808]",
+    "unknown account": "posting_account = ARRAY[4611686018427387904, 1]",
+    "account below 0": "posting_account = ARRAY[-1, 1]",
+    "unknown asset": "posting_asset = ARRAY[32767, 32767]::smallint[]",
+    "another asset": "posting_asset = ARRAY[1, 1]::smallint[]",
+    "unknown outcome": "decision_outcome = 32767",
+    "no outcome": "decision_outcome = NULL",
+    "effective at infinity": "effective_at = 'infinity'",
+    "effective at minus infinity": "effective_at = '-infinity'",
+    "effective in the year 294276": "effective_at = '294276-12-31 23:59:59.999999+00'",
+    "effective before Christ": "effective_at = '4713-01-01 00:00:00+00 BC'",
+    "posted at infinity": "posted_at = 'infinity'",
+    "posted never": "posted_at = NULL",
+    "no key": "key = NULL",
+    "no decision": "decision_id = NULL",
+    "decision leaf with a byte more": "decision_leaf = decision_leaf || '\\x00'",
+    "decision leaf cut": "decision_leaf = substring(decision_leaf FOR 31)",
+    "no decision leaf": "decision_leaf = NULL",
+    "salt with a byte more": "salt = salt || '\\x00'",
+    "no salt": "salt = NULL",
+    "settlement of a megabyte": "settlement_id = repeat('x', 1000000)",
+    "settlement without a letter": "settlement_id = ''",
+    "commitment without a byte": "description_commitment = ''",
+    "commitment of a megabyte": "description_commitment = convert_to(repeat('x', 1000000), 'UTF8')",
+    "another stored leaf": "leaf = sha256(leaf)",
+    "no stored leaf": "leaf = NULL",
+}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return make_material(Path(tmp_path_factory.mktemp("crypto")))
+
+
+@pytest.fixture
+def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
+    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
+    yield postgres_cluster.create_database(name)
+    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+async def world(material: Material, database_url: str, regulator_url: str) -> AsyncIterator[World]:
+    async with running_world(ConsortiumInMemory(material), database_url, regulator_url) as found:
+        yield found
+
+
+def tamper(url: str, *statements: str) -> None:
+    """Do what a superuser can: no trigger, and no constraint where ``FREE`` comes first."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+async def audit(world: World, by: str = REGULATOR) -> list[tuple[str, int]]:
+    return [(finding.kind, finding.seq) for finding in await findings(world, by)]
+
+
+async def findings(world: World, by: str) -> list[pb.Finding]:
+    handlers = world.regulator_handlers if by == REGULATOR else world.bank_handlers
+    request = pb.AuditBooksRequest(organization=BANK)
+    reply = await world.call(handlers, by, "AuditBooks", request, pb.AuditBooksResponse)
+    return list(reply.findings)
+
+
+async def test_every_value_no_entry_can_have_is_named_with_its_row_and_no_other(world: World) -> None:
+    post(world.writer, *range(1, len(CHANGES) + 11))
+    await world.settle()
+    assert await audit(world) == []
+    assert await audit(world, BANK) == []
+    changes = list(enumerate(CHANGES.values(), 5))
+    tamper(world.bank_url, FREE, *(f"UPDATE ledger.entry SET {change} WHERE seq = {seq}" for seq, change in changes))
+    assert await audit(world) == [("changed", seq) for seq, _ in changes]
+    own = await audit(world, BANK)
+    assert own[: len(changes)] == [("changed", seq) for seq, _ in changes]
+
+
+async def test_rows_at_numbers_far_ahead_and_below_1_are_named(world: World) -> None:
+    post(world.writer, 1, 2, 3)
+    await world.settle()
+    numbers = [-(2**63), -7, 0, 4, 4 * 10**18, 2**63 - 1]
+    tamper(world.bank_url, FREE, *(COPY.format(seq=seq) for seq in numbers))
+    assert await audit(world) == [("inserted", seq) for seq in numbers]
+    assert (await audit(world, BANK))[:6] == [("inserted", seq) for seq in numbers]
+
+
+async def test_row_far_ahead_stops_sealing_and_is_the_one_that_is_named(world: World) -> None:
+    post(world.writer, 1, 2, 3)
+    await world.settle()
+    tamper(world.bank_url, COPY.format(seq=4 * 10**18))
+    assert await world.bank.anchorer.anchor() is False
+    assert "entry 4000000000000000000 stands in the books" in world.bank.anchorer.stalled
+
+
+async def test_number_that_stands_twice_is_named_once(world: World) -> None:
+    post(world.writer, *range(1, 10))
+    await world.settle()
+    twice = "INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 4"
+    tamper(world.bank_url, FREE, twice, twice)
+    assert await audit(world) == [("changed", 4)]
+    assert (await audit(world, BANK))[0] == ("changed", 4)
+
+
+async def test_rows_without_a_number_are_named(world: World) -> None:
+    post(world.writer, *range(1, 10))
+    await world.settle()
+    tamper(world.bank_url, FREE, COPY.format(seq="NULL"))
+    assert await audit(world) == [("inserted", 0)]
+
+
+async def test_batch_that_carries_a_copied_signature_covers_nothing(world: World) -> None:
+    post(world.writer, *range(1, 10))
+    await world.settle()
+    forged = "INSERT INTO ledger.batch SELECT 10, 10, epoch, digest, signature FROM ledger.batch WHERE first_seq = 1"
+    tamper(world.bank_url, COPY.format(seq=10), forged)
+    assert await audit(world) == [("inserted", 10)]
+    assert await world.bank.anchorer.anchor() is False
+    assert "entries 10 to 10 are not what the posting engine signed" in world.bank.anchorer.stalled
+    tamper(world.bank_url, "UPDATE ledger.batch SET last_seq = 4000000000000000000 WHERE first_seq = 10")
+    assert await audit(world) == [("inserted", 10)]
+    assert await world.bank.anchorer.anchor() is False
+    assert "entry 11 is missing" in world.bank.anchorer.stalled
+
+
+async def test_row_changed_after_it_was_signed_and_before_it_was_anchored_is_named(world: World) -> None:
+    post(world.writer, 1)
+    await world.settle()
+    post(world.writer, 2)
+    post(world.writer, 3)
+    tamper(world.bank_url, "UPDATE ledger.entry SET posting_amount = ARRAY[900, -900] WHERE seq = 2")
+    assert await audit(world) == [("changed", 2)]
+
+
+async def test_time_at_infinity_keeps_nothing_from_being_registered_and_anchored(world: World) -> None:
+    post(world.writer, 1, 2)
+    await world.settle()
+    tamper(
+        world.bank_url,
+        FREE,
+        "UPDATE ledger.entry SET posted_at = 'infinity' WHERE seq = 2",
+        "UPDATE log.anchor_time SET committed_at = 'infinity'",
+    )
+    post(world.writer, 3)
+    await world.bank.anchorer.start()
+    for _ in range(100):
+        if world.bank.store.head().size == 3 and not world.bank.anchorer.stalled:
+            break
+        await asyncio.sleep(0.1)
+    await world.bank.anchorer.stop()
+    await world.settle()
+    assert world.bank.index.anchor_sizes(BANK).anchored == 3
+    assert await audit(world) == [("changed", 2)]
+
+
+async def test_balances_changed_by_hand_are_told_by_an_audit_of_the_own_books(world: World) -> None:
+    post(world.writer, 100, 50)
+    await world.settle()
+    tamper(
+        world.bank_url,
+        "UPDATE ledger.account SET balance = balance + 7 WHERE reference = 'alice'",
+        "UPDATE ledger.account SET held = held + 5 WHERE reference = 'cash'",
+        "UPDATE ledger.entry SET posting_balance = ARRAY[1, posting_balance[2]] WHERE seq = 1",
+    )
+    assert await audit(world) == []
+    assert sorted((found.kind, found.seq, found.explanation) for found in await findings(world, BANK)) == [
+        ("balance", 0, "account alice has balance -143, its postings sum to -150"),
+        ("balance", 0, "account cash holds 5, its placed holds sum to 0"),
+        ("balance", 1, "posting 1 leaves balance 1, its postings sum to 100"),
+    ]
+
+
+async def test_changed_amount_is_no_finding_about_every_later_entry(world: World) -> None:
+    post(world.writer, *range(1, 30))
+    await world.settle()
+    tamper(world.bank_url, "UPDATE ledger.entry SET posting_amount = ARRAY[900, -900] WHERE seq = 7")
+    changed, *others = await findings(world, BANK)
+    assert (changed.kind, changed.seq) == ("changed", 7)
+    assert [(found.kind, found.seq, found.explanation.split(" has ")[0]) for found in others] == [
+        ("balance", 0, "account cash"),
+        ("balance", 0, "account alice"),
+    ]
+
+
+async def test_deleted_entry_is_named_missing_once_and_its_follower_points_to_nothing(world: World) -> None:
+    post(world.writer, *range(1, 10))
+    await world.settle()
+    tamper(world.bank_url, "DELETE FROM ledger.entry WHERE seq = 4")
+    assert await audit(world, BANK) == [("missing", 4), ("balance", 5), *[("balance", 0)] * 4]
+
+
+async def test_decision_that_does_not_fit_is_told_by_an_audit_of_the_own_books(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(world.writer, 1, 2)
+    await world.settle()
+    monkeypatch.setattr(world.decisions, "violations", lambda: [(2, "another outcome")])
+    assert [(found.kind, found.seq, found.explanation) for found in await findings(world, BANK)] == [
+        ("decision", 2, "another outcome")
+    ]
+
+
+async def test_log_that_was_served_wrongly_is_told_by_an_audit_of_that_organization(world: World) -> None:
+    post(world.writer, *range(1, 9))
+    await world.bank.anchorer.anchor()
+    await world.index()
+    world.line.bend = lambda path, reply: reply[:-1] + b"\x00" if path.endswith("ReadTile") else reply
+    assert await world.regulator.attester.attest() == [BANK]
+    world.line.bend = lambda path, reply: reply
+    [alone] = await findings(world, REGULATOR)
+    assert (alone.kind, alone.seq) == ("mirror", 0)
+    assert "at 8 entries" in alone.explanation
+    assert await world.regulator.attester.attest() == []
+    tamper(world.bank_url, "DELETE FROM ledger.entry WHERE seq = 3")
+    assert await audit(world) == [("missing", 3), ("mirror", 0)]
+
+
+def test_number_that_fills_whole_pages_ends_and_is_told_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS_READ", 5)
+    with (
+        open_writer(database_url, Clock(), PlainRules()) as writer,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        open_accounts(connection, "cash EUR debit -\nalice EUR credit -")
+
+        for number in range(1, 8):
+            writer.post([transfer(key(number), "cash", "alice", number, effective_at=START)])
+        tamper(database_url, FREE, *[COPY.format(seq=3)] * 23)
+        for first in (-(2**63), 1, 3):
+            found = list(recompute_leaves(connection, verify, from_seq=first))
+            assert [leaf.seq for leaf in found] == list(range(max(first, 1), 8))
+            assert [leaf.seq for leaf in found if leaf.leaf == NO_LEAF or not leaf.covered] == [3]
+
+
+CHECKED = {
+    "entry_postings_not_null": "posting_previous = ARRAY[NULL, 0]::bigint[]",
+    "entry_times_finite": "effective_at = 'infinity'",
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_database_refuses_nulls_in_arrays_and_times_at_infinity(database_url: str, name: str) -> None:
+    with (
+        open_writer(database_url, Clock(), PlainRules()) as writer,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        open_accounts(connection, "cash EUR debit -\nalice EUR credit -")
+
+        writer.post([transfer(key(1), "cash", "alice", 5)])
+        connection.execute("SET session_replication_role = replica")
+        with pytest.raises(psycopg.errors.CheckViolation, match=name):
+            connection.execute(f"UPDATE ledger.entry SET {CHECKED[name]} WHERE seq = 1".encode())
