@@ -121,6 +121,7 @@ class Anchorer:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
+        self._lag_problem = ""
         self._confirmed_size = -1
 
     @property
@@ -263,11 +264,14 @@ class Anchorer:
 
         A row that cannot be measured must not keep anything from being anchored.
         """
+        self._lags.clear()
         try:
             for anchored in reversed(self._store.anchor_times(LAG_ANCHORS)) if self._source is not None else ():
                 self._measure(anchored)
         except NodeError as error:
-            logger.warning("lags_not_remembered", reason=str(error))
+            if str(error) != self._lag_problem:
+                logger.warning("lags_not_remembered", reason=str(error))
+            self._lag_problem = str(error)
             return False
         return True
 

@@ -274,6 +274,22 @@ async def test_lag_is_still_told_after_a_restart() -> None:
     await restarted.anchorer.stop()
 
 
+async def test_anchors_that_cannot_be_measured_again_keep_nothing_from_being_anchored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.source.add(2)
+
+    def refuse(count: int) -> list[AnchorTime]:
+        raise AnchorError("a time is out of range")
+
+    monkeypatch.setattr(world.store, "anchor_times", refuse)
+    await world.anchorer.start()
+    await world.until(lambda: world.size() == 2)
+    assert world.anchorer.stalled == ""
+    await world.anchorer.stop()
+
+
 async def test_opening_of_the_totals_is_kept_before_its_commitment_is_shown_and_stays() -> None:
     world = World()
     await world.anchorer.register()
