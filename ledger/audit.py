@@ -90,7 +90,8 @@ class RowWalk:
         if rows:
             self._covered += covered_ranges(connection, self._verify, stored, rows[-1].seq)
             self._covered = [numbers for numbers in self._covered if numbers.stop > rows[0].seq]
-        found = [self._recompute(seq, group, accounts) for seq, group in groups.items()]
+        covered = {seq for numbers in self._covered for seq in numbers}
+        found = [_recompute(seq, group, accounts, seq in covered) for seq, group in groups.items()]
         return self._with_unnumbered(connection, found)
 
     def _read(self, connection: psycopg.Connection[Any]) -> list[EntryRow]:
@@ -107,16 +108,6 @@ class RowWalk:
         self._next = last
         return [row for row in rows if row.seq != last]
 
-    def _recompute(self, seq: int, rows: list[EntryRow], accounts: Mapping[int, AccountNames]) -> RecomputedLeaf:
-        covered = any(seq in numbers for numbers in self._covered or ())
-        if len(rows) > 1:
-            return RecomputedLeaf(seq, NO_LEAF, False, False)
-        try:
-            _, leaf = recompute_leaf(rows[0], accounts)
-        except DamagedRowError:
-            return RecomputedLeaf(seq, NO_LEAF, covered, False)
-        return RecomputedLeaf(seq, leaf, covered, leaf == bytes(rows[0].leaf or b""))
-
     def _with_unnumbered(
         self, connection: psycopg.Connection[Any], found: list[RecomputedLeaf]
     ) -> list[RecomputedLeaf]:
@@ -130,6 +121,16 @@ class RowWalk:
         below = [leaf for leaf in found if leaf.seq < 0]
         above = [leaf for leaf in found if leaf.seq > 0]
         return [*below, RecomputedLeaf(0, NO_LEAF, False, False), *above]
+
+
+def _recompute(seq: int, rows: list[EntryRow], accounts: Mapping[int, AccountNames], covered: bool) -> RecomputedLeaf:
+    if len(rows) > 1:
+        return RecomputedLeaf(seq, NO_LEAF, False, False)
+    try:
+        _, leaf = recompute_leaf(rows[0], accounts)
+    except DamagedRowError:
+        return RecomputedLeaf(seq, NO_LEAF, covered, False)
+    return RecomputedLeaf(seq, leaf, covered, leaf == bytes(rows[0].leaf or b""))
 
 
 def recompute_leaves(
