@@ -25,7 +25,7 @@ until the gap's ceiling. A block of one costs all members together about 24 ms o
 about 7: with 2 ms the blocks of a whole consortium on two cores stayed at 1.6 transactions and 64 in flight reached
 half the throughput; 20 ms cost latency without gain (docs/benchmarks.md)."""
 
-GAP_MAX_S = 0.150
+GAP_MAX_S = 0.100
 """Ceiling of the gap, seconds."""
 
 
