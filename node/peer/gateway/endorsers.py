@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class Answer:
     response: proposal_response_pb2.ProposalResponse | None = None
 
 
-class GatewayPeer:
+class GatewayPeer(ABC):
     """One peer as the gateway sees it."""
 
     def __init__(self, address: str, msp_id: str) -> None:
@@ -76,8 +77,9 @@ class GatewayPeer:
     async def close(self) -> None:
         """Drop the connection, if there is one."""
 
+    @abstractmethod
     async def _process(self, signed_proposal: bytes) -> Answer:
-        raise NotImplementedError
+        """Have the proposal endorsed, whatever comes of it."""
 
 
 class LocalPeer(GatewayPeer):
