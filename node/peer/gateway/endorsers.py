@@ -74,6 +74,7 @@ class GatewayPeer(ABC):
         """Return a detail about this peer."""
         return EndpointError(self.address, self.msp_id, message)
 
+    @abstractmethod
     async def close(self) -> None:
         """Drop the connection, if there is one."""
 
@@ -88,6 +89,9 @@ class LocalPeer(GatewayPeer):
     def __init__(self, address: str, msp_id: str, endorser: Endorser) -> None:
         super().__init__(address, msp_id)
         self._endorser = endorser
+
+    async def close(self) -> None:
+        """There is no connection to drop."""
 
     async def _process(self, signed_proposal: bytes) -> Answer:
         try:
