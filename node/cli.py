@@ -49,7 +49,9 @@ def _report(error: Exception) -> int:
     folder = Path(os.environ.get("DWAYBANK_FAULTS", "/tmp"))  # noqa: S108 - a place every user may write
     path = folder / f"dwaybank-fault-{fault}.log"
     try:
-        path.write_text("".join(traceback.format_exception(error)))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write("".join(traceback.format_exception(error)))
     except OSError:
         logging.getLogger(__name__).exception("unexpected error %s", fault)
     print(f"dwaybank: unexpected error {fault}: the details are in {path}; please report it", file=sys.stderr)  # noqa: T201

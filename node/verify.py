@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from network.errors import ProofError, WireError
 from node.audit.entry_fields import describe_entry
 from node.config import read_file
 from node.errors import ConfigurationError
+
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 BUNDLE_BYTES_MAX = 64 * 1024 * 1024
 """A larger file is refused before it is read."""
@@ -85,11 +88,8 @@ def genesis_hash(text: str) -> bytes:
     Raises:
         ConfigurationError: it is neither.
     """
-    try:
-        if len(named := bytes.fromhex(text)) == 32:
-            return named
-    except ValueError:
-        pass  # no hex digits: a path then, which the next lines judge
+    if _HASH.fullmatch(text):
+        return bytes.fromhex(text)
     if not Path(text).is_file():
         raise ConfigurationError(f"--genesis {text[:80]}: give 64 hex digits or the file of the genesis block")
     try:
