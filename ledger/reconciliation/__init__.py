@@ -8,11 +8,11 @@ from __future__ import annotations
 from ledger.reconciliation.daily_balances import (
     Break,
     DayChange,
-    RecordedDay,
     Reconciliation,
+    RecordedDay,
     day_changes,
     reconcile,
     recorded_days,
 )
 
-__all__ = ["Break", "DayChange", "RecordedDay", "Reconciliation", "day_changes", "reconcile", "recorded_days"]
+__all__ = ["Break", "DayChange", "Reconciliation", "RecordedDay", "day_changes", "reconcile", "recorded_days"]
