@@ -23,6 +23,7 @@ from network.identity import SigningIdentity
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
+from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
 from node.audit.trail import AuditTrail, TrailKeys
@@ -188,6 +189,7 @@ class NodeProcess:
                 for msp_id, address in config.peers.items()
                 if msp_id != config.msp_id
             },
+            records=OwnPeerRecords(self._peer),
             epochs=compliance.epochs if compliance is not None else None,
             decisions=compliance.decisions if compliance is not None else None,
             anchor_interval_s=config.anchor_interval_s,

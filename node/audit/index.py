@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any, NamedTuple
 
 from network.audit_record import record_key
@@ -17,6 +18,10 @@ from node.audit.records import AuditRecord, BlockRecords
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
+
+UNSTORED_BLOCKS_MAX = 500
+"""Blocks without records that are read before the position is stored: what a crash may cost in reading again."""
+
 _PACKAGE = "node.audit"
 _NEWEST = (2**62, 2**30, "")
 _ID_KINDS = ("flag", "review", "demand")
@@ -28,6 +33,9 @@ class Position(NamedTuple):
     next_block: int
     block_hash: bytes
     commit_hash: bytes
+
+
+_BEGIN = Position(0, b"", b"")
 
 
 class AnchorSizes(NamedTuple):
@@ -74,15 +82,35 @@ class PageTokenError(AnchorError):
 
 
 class AuditIndex:
-    """Audit records of the own peer's committed blocks. Calls block."""
+    """Audit records of the own peer's committed blocks. Calls block.
+
+    The position in the database may lag behind the one told by :meth:`position`, over blocks that hold nothing for the
+    index: after a crash they are read again, and again there is nothing in them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._position: Position | None = None
+        self._stored_next = 0
+        self._first_read = Lock()
 
     def position(self) -> Position:
         """Return how far the blocks were read."""
-        rows = self._fetch("position")
-        return Position(rows[0][0], bytes(rows[0][1]), bytes(rows[0][2])) if rows else Position(0, b"", b"")
+        with self._first_read:
+            if self._position is None:
+                rows = self._fetch("position")
+                self._position = Position(rows[0][0], bytes(rows[0][1]), bytes(rows[0][2])) if rows else _BEGIN
+                self._stored_next = self._position.next_block
+            return self._position
+
+    def skip(self, found: BlockRecords) -> bool:
+        """Move past a block that holds nothing, without asking the database; False when it must be applied."""
+        if found.records or found.landmarks or self._position is None:
+            return False
+        if found.number + 1 - self._stored_next >= UNSTORED_BLOCKS_MAX:
+            return False
+        self._position = _after(found)
+        return True
 
     def apply(self, found: BlockRecords) -> None:
         """Add one block's records; the position moves in the same database transaction."""
@@ -95,7 +123,9 @@ class AuditIndex:
                 run(connection, "put_record", row, _PACKAGE)
             for mark in found.landmarks:
                 run(connection, "put_landmark", (found.number, mark.tx_number, mark.kind, mark.name), _PACKAGE)
-            run(connection, "put_position", (found.number + 1, found.block_hash, found.commit_hash), _PACKAGE)
+            run(connection, "put_position", _after(found), _PACKAGE)
+        self._position = _after(found)
+        self._stored_next = found.number + 1
 
     def search(self, wanted: SearchFilter, page_size: int, page_token: str) -> tuple[list[AuditRecord], str]:
         """Return a page of records, newest first, and the token of the next page (empty for none).
@@ -181,6 +211,10 @@ class AuditIndex:
 
     def _fetch(self, name: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return self._database.fetch(name, parameters, _PACKAGE)
+
+
+def _after(found: BlockRecords) -> Position:
+    return Position(found.number + 1, found.block_hash, found.commit_hash)
 
 
 def _record(row: Sequence[Any]) -> AuditRecord:

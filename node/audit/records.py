@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 
 from network.audit_record import AUDIT, COMPLIANCE
-from network.block import header_hash, is_config_block, recorded_commit_hash, transactions_filter
+from network.block import header_hash, recorded_commit_hash, transactions_filter
 from network.bundle_channel import LIFECYCLE
 from network.bundle_format import read_json
 from network.envelope import VALID, ParsedTransaction, parse_transaction
@@ -30,6 +30,7 @@ KINDS = {
 }
 """Kinds of records by contract; the first part of a record's key."""
 
+_CONFIG_TYPES = (common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION)
 _SEQUENCE_FIELD = "/Sequence"
 _FIELDS = "namespaces/fields/"
 
@@ -77,26 +78,44 @@ class BlockRecords:
 
 
 def read_records(block: common_pb2.Block) -> BlockRecords:
-    """Return the audit records and landmarks of a committed block."""
-    number = int(block.header.number)
+    """Return the audit records and landmarks of a committed block, read from its bytes."""
+    return records_of(
+        int(block.header.number),
+        header_hash(block.header),
+        recorded_commit_hash(block),
+        [parse_transaction(envelope) for envelope in block.data.data],
+        transactions_filter(block),
+    )
+
+
+def records_of(
+    number: int, block_hash: bytes, commit_hash: bytes, transactions: Sequence[ParsedTransaction], flags: bytes
+) -> BlockRecords:
+    """Return the audit records and landmarks of a committed block whose transactions are read already.
+
+    Args:
+        number: of the block.
+        block_hash: its header's hash.
+        commit_hash: as the own peer computed it.
+        transactions: all of the block, in order.
+        flags: the own peer's validation code of each; where there is none, nothing counts.
+    """
+    if len(transactions) == 1 and transactions[0].type in _CONFIG_TYPES:
+        return BlockRecords(number, block_hash, commit_hash, (), (Landmark("config", "", 0),))
     records: list[AuditRecord] = []
-    landmarks = [Landmark("config", "", 0)] if is_config_block(block) else []
-    flags = transactions_filter(block)
-    for tx_number, envelope in enumerate(block.data.data):
-        if landmarks or tx_number >= len(flags) or flags[tx_number] != VALID:
-            continue
-        parsed = parse_transaction(envelope)
-        if parsed.flag == VALID:
+    landmarks: list[Landmark] = []
+    for tx_number, (parsed, flag) in enumerate(zip(transactions, flags, strict=False)):
+        if flag == VALID and parsed.flag == VALID:
             records.extend(_records(parsed, number, tx_number))
             landmarks.extend(_definitions(parsed, tx_number))
-    return BlockRecords(
-        number, header_hash(block.header), recorded_commit_hash(block), tuple(records), tuple(landmarks)
-    )
+    return BlockRecords(number, block_hash, commit_hash, tuple(records), tuple(landmarks))
 
 
 def _records(parsed: ParsedTransaction, number: int, tx_number: int) -> Iterator[AuditRecord]:
     for space in parsed.rwset.namespaces:
-        kinds = KINDS.get(space.namespace, ())
+        kinds = KINDS.get(space.namespace)
+        if kinds is None:
+            continue
         for write in space.writes:
             kind = write.key.split("~", 1)[0]
             if kind not in kinds or write.deletes:

@@ -38,7 +38,7 @@ from node.audit.books_audit import (
 from node.audit.disclosure import Demands, Discloser, Disclosures
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.index import AnchorSizes, AuditIndex, Position
-from node.audit.indexer import BlockSource, Indexer
+from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
@@ -99,6 +99,7 @@ class AuditTrail:
         peer: the own peer, as the organization's client "Node".
         reviewer: the same peer as a reviewer; None where the node holds no reviewer's identity.
         members: the other members' nodes by organization.
+        records: what the own peer commits, where it runs in this process; None reads the blocks ``peer`` gives.
         epochs, decisions: compliance; None where there are none.
     """
 
@@ -113,6 +114,7 @@ class AuditTrail:
         peer: OwnPeer,
         reviewer: Gateway | None,
         members: Mapping[str, Member],
+        records: RecordSource | None = None,
         epochs: EpochSource | None = None,
         decisions: DecisionSource | None = None,
         anchor_interval_s: float = 0.5,
@@ -128,7 +130,7 @@ class AuditTrail:
         self.store = LogStore(self._database)
         self.mirrors = MirrorStore(self._database)
         self.index = AuditIndex(self._database)
-        self.indexer = Indexer(peer, self.index, (self._told,))
+        self.indexer = Indexer(records or BlockRecordSource(peer), self.index, (self._told,))
         sealer = Sealer(msp_id, keys.log, self._books, self.store, now) if self._books is not None else None
         self.anchorer = Anchorer(
             msp_id,

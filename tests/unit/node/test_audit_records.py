@@ -88,3 +88,19 @@ def test_block_no_peer_has_judged_gives_no_records(consortium: ConsortiumInMemor
     block = type(consortium.blocks[number]).FromString(consortium.raw(number))
     block.metadata.metadata[2] = b""
     assert read_records(block).records == ()
+
+
+def test_what_follows_a_definition_in_the_same_block_counts_too(consortium: ConsortiumInMemory) -> None:
+    signer = consortium.material.signer(BANK)
+    envelopes = []
+    for namespace, key in (
+        ("_lifecycle", "namespaces/fields/one/Sequence"),
+        ("_lifecycle", "namespaces/fields/two/Sequence"),
+        ("audit", "demand~03"),
+    ):
+        builder = RwsetBuilder()
+        builder.add_write(namespace, key, b'{"organization":"A","seqs":[4]}')
+        envelopes.append(consortium.endorse(consortium.propose(signer, namespace, b"f"), namespace, builder, b""))
+    found = read_records(consortium.blocks[consortium.commit(envelopes, bytes(3))])
+    assert found.landmarks == (Landmark("definition", "one", 0), Landmark("definition", "two", 1))
+    assert [(record.tx_number, record.key) for record in found.records] == [(2, "demand~03")]
