@@ -7,13 +7,14 @@ Rules kept here:
 * Signers are told apart by their certificate, before signatures are checked: the same signer twice is checked once.
 * A signature that does not verify, or an identity no MSP knows, counts as absent; it does not spoil the others.
 * A name that leads nowhere is a policy nobody satisfies.
+* A verdict depends on the signers' certificates and the compiled policy alone, so it is kept by them.
 
 Source: Fabric 3.1 common/cauthdsl/cauthdsl.go, common/policies/policy.go, implicitmeta.go, bft.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +39,10 @@ __all__ = [
     "parse_signature_policy",
     "valid_signers",
 ]
+
+
+_VERDICTS_MAX = 1024
+"""Sets of signers a policy remembers; a channel's transactions have few different ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class SignaturePolicy:
         self._msps = msps
         self._principals = list(envelope.identities)
         self._rule = _compile(envelope.rule, len(self._principals))
+        self._verdicts = _Verdicts()
 
     @classmethod
     def from_bytes(cls, data: bytes, msps: MspManager) -> SignaturePolicy:
@@ -139,8 +145,12 @@ class SignaturePolicy:
 
     def evaluate_identities(self, identities: Sequence[Identity]) -> None:
         """Check the rule over verified signers; see `Policy`."""
-        if not self._holds(self._rule, identities, [False] * len(identities)):
-            raise PolicyNotSatisfiedError(f"{len(identities)} valid signatures do not satisfy the signature policy")
+        self._verdicts.require(identities, self._refusal)
+
+    def _refusal(self, identities: Sequence[Identity]) -> str:
+        if self._holds(self._rule, identities, [False] * len(identities)):
+            return ""
+        return f"{len(identities)} valid signatures do not satisfy the signature policy"
 
     def _holds(self, rule: _Rule, identities: Sequence[Identity], used: list[bool]) -> bool:
         """Evaluate one rule; ``used`` marks the signers spent, and is changed even where the rule fails."""
@@ -224,6 +234,7 @@ class ImplicitMetaPolicy:
         self.threshold = thresholds[rule] if count else 0
         self.sub_policies = tuple(sub_policies)
         self._msps = msps
+        self._verdicts = _Verdicts()
 
     def evaluate(self, signed: Sequence[SignedData]) -> None:
         """Check signatures, then the rule; see `Policy`.
@@ -234,16 +245,41 @@ class ImplicitMetaPolicy:
 
     def evaluate_identities(self, identities: Sequence[Identity]) -> None:
         """Check the rule over verified signers; see `Policy`."""
+        self._verdicts.require(identities, self._refusal)
+
+    def _refusal(self, identities: Sequence[Identity]) -> str:
         satisfied = 0
         for policy in self.sub_policies:
             if satisfied == self.threshold:
-                return
+                return ""
             satisfied += policy is not None and _is_satisfied(policy, identities)
-        if satisfied < self.threshold:
-            raise PolicyNotSatisfiedError(
-                f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, "
-                f"{self.threshold} are needed"
-            )
+        if satisfied >= self.threshold:
+            return ""
+        return (
+            f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, "
+            f"{self.threshold} are needed"
+        )
+
+
+class _Verdicts:
+    """What one compiled policy has said of sets of signers: the reason of a refusal, or nothing.
+
+    Neither the organizations' rules nor the policy ever change: another configuration of the channel compiles anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[str, bytes], ...], str] = {}
+
+    def require(self, identities: Sequence[Identity], refusal: Callable[[Sequence[Identity]], str]) -> None:
+        """Raise ``PolicyNotSatisfiedError`` where these signers are refused."""
+        signers = tuple([identity.identifier for identity in identities])
+        reason = self._known.get(signers)
+        if reason is None:
+            if len(self._known) >= _VERDICTS_MAX:
+                self._known.clear()
+            reason = self._known[signers] = refusal(identities)
+        if reason:
+            raise PolicyNotSatisfiedError(reason)
 
 
 def _is_satisfied(policy: Policy, identities: Sequence[Identity]) -> bool:
