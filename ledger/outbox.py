@@ -1,0 +1,233 @@
+"""The outbox: everything that happens in the books, in order, readable from any position.
+
+Rules:
+- entries are not copied: the journal itself is their outbox. All else is a row of ``ledger.event``, written in the
+  commit of what it tells;
+- order: an entry stands at (seq, 0), an event at (newest entry when it happened, number from 1). All of it is written
+  under the lock of the books' head, so whatever is added sorts after all that any reader has seen: whoever goes on
+  behind the last position he read misses nothing and reads nothing twice;
+- a payload holds references, amounts and numbers, never free text, metadata or a compliance outcome (docs/events.md).
+
+Left to others: sending (``node.webhooks``), streaming (``node.books.outbox_stream``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from ledger.errors import InvalidValueError
+from ledger.monitors import Monitor
+from ledger.queries import query
+
+ENTRY_POSTED: Final = "entry.posted"
+MONITOR_FIRED: Final = "monitor.fired"
+HOLD_PLACED: Final = "hold.placed"
+HOLD_CAPTURED: Final = "hold.captured"
+HOLD_RELEASED: Final = "hold.released"
+HOLD_EXPIRED: Final = "hold.expired"
+ACCOUNT_CHANGED: Final = "account.changed"
+PERIOD_CLOSED: Final = "period.closed"
+WEBHOOK_DEAD: Final = "webhook.dead"
+
+PAGE_POSITIONS_MAX = 1000
+"""Most positions one page looks at."""
+
+_CURSOR = re.compile(r"(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})")
+_KIND = re.compile(r"[a-z]{1,20}\.[a-z_]{1,30}")
+_SEQ_MAX, _NUMBER_MAX = 2**63 - 1, 2**31 - 1
+
+
+class Position(NamedTuple):
+    """A place in the outbox; compares as the outbox is ordered.
+
+    Args:
+        seq: number of an entry, 0 before the first.
+        number: 0 the entry itself, then the events after it.
+    """
+
+    seq: int
+    number: int
+
+    def __str__(self) -> str:
+        """The cursor that stands for this place."""
+        return f"{self.seq}.{self.number}"
+
+
+START = Position(0, 0)
+"""Before everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """One thing that happened.
+
+    Args:
+        position: where it stands.
+        kind: ``area.what``; docs/events.md lists them.
+        account: reference of the account it is about; empty for an entry, or for what is about none.
+        at: when it was committed to the books, UTC.
+        payload: what it carries.
+    """
+
+    position: Position
+    kind: str
+    account: str
+    at: datetime
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxPage:
+    """What stands after a position.
+
+    Args:
+        events: those that passed the filters, in order.
+        after: where the next page begins: behind all that was looked at, whether or not it passed.
+        is_last: nothing stood behind it when it was read.
+    """
+
+    events: tuple[OutboxEvent, ...]
+    after: Position
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be written beside the entries of a commit.
+
+    Args:
+        after_seq: the newest entry when it happened: one of this commit's, or the newest before.
+        kind: ``area.what``.
+        account_id: the account's number inside the database; None when it is about none.
+        payload: references, amounts as decimal strings, numbers; no personal data.
+    """
+
+    after_seq: int
+    kind: str
+    account_id: int | None
+    payload: Mapping[str, Any]
+
+
+def monitor_fired(
+    monitor: Monitor, account_id: int, after_seq: int, before: tuple[int, int], after: tuple[int, int]
+) -> NewEvent:
+    """Return the event of a monitor that ``monitors.crossed`` named; ``before`` and ``after`` as given there."""
+    payload = {
+        "monitor": str(monitor.id),
+        "field": monitor.field.name.lower(),
+        "operator": monitor.operator.symbol,
+        "value_minor": str(monitor.value),
+        "balance_minor": str(after[0]),
+        "held_minor": str(after[1]),
+        "balance_before_minor": str(before[0]),
+        "held_before_minor": str(before[1]),
+    }
+    return NewEvent(after_seq, MONITOR_FIRED, account_id, payload)
+
+
+def hold_changed(
+    kind: str, hold_id: uuid.UUID, account_id: int, after_seq: int, *, amount: int, remaining: int
+) -> NewEvent:
+    """Return the event of a hold placed, captured, released or expired.
+
+    Args:
+        kind: ``HOLD_PLACED``, ``HOLD_CAPTURED``, ``HOLD_RELEASED`` or ``HOLD_EXPIRED``.
+        hold_id: which.
+        account_id: whose money, by the account's number inside the database.
+        after_seq: the newest entry; of a capture, the entry that captured.
+        amount: minor units placed, captured or given back now.
+        remaining: minor units still held by it afterwards.
+    """
+    payload = {"hold": str(hold_id), "amount_minor": str(amount), "remaining_minor": str(remaining)}
+    return NewEvent(after_seq, kind, account_id, payload)
+
+
+def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewEvent], now: datetime) -> None:
+    """Write events in the database transaction under way: after its entries are appended, before they are settled.
+
+    Args:
+        cursor: inside the transaction.
+        epoch: the writer's.
+        events: in the order they happened.
+        now: the commit's time.
+    """
+    columns = (
+        [event.after_seq for event in events],
+        [event.kind for event in events],
+        [event.account_id for event in events],
+        [json.dumps(event.payload, separators=(",", ":")) for event in events],
+    )
+    cursor.execute(query("record_events"), (epoch, now, *columns))
+
+
+def parse_cursor(text: str, field: str = "cursor") -> Position:
+    """Return the position a cursor stands for; the empty text is the start.
+
+    Raises:
+        InvalidValueError: not of the form ``seq.number``.
+    """
+    if not text:
+        return START
+    match = _CURSOR.fullmatch(text)
+    position = Position(int(match[1]), int(match[2])) if match is not None else START
+    if match is None or position.seq > _SEQ_MAX or position.number > _NUMBER_MAX:
+        raise InvalidValueError(
+            field, text, 'give a position as it was told, such as "120.0", or nothing for the start'
+        )
+    return position
+
+
+def check_kinds(kinds: Sequence[str], field: str = "kinds") -> tuple[str, ...]:
+    """Return the kinds, each once and sorted.
+
+    Raises:
+        InvalidValueError: one that no kind can be named.
+    """
+    for kind in kinds:
+        if not _KIND.fullmatch(kind):
+            raise InvalidValueError(field, kind, f'name a kind of event, such as "{ENTRY_POSTED}"')
+    return tuple(sorted(set(kinds)))
+
+
+def read_page(
+    connection: psycopg.Connection[Any],
+    after: Position,
+    *,
+    count_max: int,
+    kinds: Sequence[str] = (),
+    account_prefix: str = "",
+) -> OutboxPage:
+    """Return what stands after a position.
+
+    Args:
+        connection: any that may read the books.
+        after: the last position read.
+        count_max: positions to look at, up to ``PAGE_POSITIONS_MAX``; fewer events may pass the filters.
+        kinds: kinds wanted; none for all.
+        account_prefix: beginning of the references of the accounts wanted; an entry then shows only their postings.
+    """
+    count = min(count_max, PAGE_POSITIONS_MAX)
+    rows = connection.execute(query("outbox_page"), (*after, count, list(kinds), account_prefix)).fetchall()
+    events = tuple(
+        OutboxEvent(Position(seq, number), kind, account or "", at, payload)
+        for seq, number, kind, account, at, payload in rows
+        if kind is not None
+    )
+    if not rows:
+        return OutboxPage((), after, is_last=True)
+    return OutboxPage(events, Position(rows[-1][0], rows[-1][1]), is_last=False)
+
+
+def newest_position(connection: psycopg.Connection[Any]) -> Position:
+    """Return the position of the newest thing that happened: where to begin when the past is not wanted."""
+    row = connection.execute(query("outbox_newest")).fetchone()
+    assert row is not None
+    return Position(row[0], row[1])

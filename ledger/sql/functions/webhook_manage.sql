@@ -1,0 +1,42 @@
+-- Adds an endpoint that is sent what stands after a position. code: 'created', 'exists', 'exists_with_different_body'.
+CREATE OR REPLACE FUNCTION ledger.add_webhook(
+    p_id uuid, p_url text, p_kinds text[], p_prefix text, p_secret_name text, p_seq bigint, p_number integer,
+    p_now timestamptz
+) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    INSERT INTO ledger.webhook (id, url, kinds, account_prefix, secret_name, seq, number, added_at)
+    VALUES (p_id, p_url, p_kinds, p_prefix, p_secret_name, p_seq, p_number, p_now)
+    ON CONFLICT (id) DO NOTHING;
+    RETURN CASE
+        WHEN FOUND THEN 'created'
+        WHEN EXISTS (
+            SELECT FROM ledger.webhook
+            WHERE id = p_id AND url = p_url AND kinds = p_kinds AND account_prefix = p_prefix
+        ) THEN 'exists'
+        ELSE 'exists_with_different_body'
+    END;
+END
+$$;
+
+-- Forgets an endpoint; true when there was one.
+CREATE OR REPLACE FUNCTION ledger.remove_webhook(p_id uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    DELETE FROM ledger.webhook WHERE id = p_id;
+    RETURN FOUND;
+END
+$$;
+
+-- Lets an endpoint work again at once, from a position where one is given, else from where it stands; true when there
+-- is such an endpoint.
+CREATE OR REPLACE FUNCTION ledger.resume_webhook(p_id uuid, p_seq bigint, p_number integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    UPDATE ledger.webhook
+    SET state = 1, failures = 0, failing_since = NULL, next_attempt_at = NULL,
+        seq = coalesce(p_seq, seq), number = CASE WHEN p_seq IS NULL THEN number ELSE p_number END
+    WHERE id = p_id;
+    RETURN FOUND;
+END
+$$;

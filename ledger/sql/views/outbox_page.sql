@@ -1,0 +1,78 @@
+-- One page of the outbox: what stands after a position, in order, entries (seq, 0) and events (after_seq, number).
+--
+-- At most p_count positions are looked at, whatever the filters leave of them: each page is bounded work, by primary key
+-- only. The last position looked at is always in the answer, with a null kind where it did not pass the filters, so that
+-- a reader goes on behind it. No kinds, or an empty prefix, let everything pass. With a prefix, an entry shows only its
+-- postings on accounts of that prefix: the other side is none of the reader's business.
+-- In PL/pgSQL because it reads a view, and functions are made before views.
+CREATE OR REPLACE FUNCTION ledger.outbox_page(
+    p_seq bigint, p_number integer, p_count integer, p_kinds text[], p_prefix text
+) RETURNS TABLE (seq bigint, number integer, kind text, account text, at timestamptz, payload jsonb)
+LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH looked_at AS MATERIALIZED (
+        (
+            SELECT entry.seq, 0 AS number, 'entry.posted' AS kind, entry.posted_at AS at, NULL::bigint AS account_id,
+                NULL::jsonb AS payload
+            FROM ledger.entry
+            WHERE entry.seq > p_seq AND (cardinality(p_kinds) = 0 OR 'entry.posted' = ANY (p_kinds))
+            ORDER BY entry.seq
+            LIMIT p_count
+        )
+        UNION ALL
+        (
+            SELECT event.after_seq, event.number, event.kind, event.at, event.account_id, event.payload
+            FROM ledger.event
+            WHERE (event.after_seq, event.number) > (p_seq, p_number)
+            ORDER BY event.after_seq, event.number
+            LIMIT p_count
+        )
+        ORDER BY 1, 2
+        LIMIT p_count
+    ), told AS (
+        SELECT looked_at.seq, looked_at.number, looked_at.at, account.reference,
+            CASE looked_at.number WHEN 0 THEN body.payload ELSE looked_at.payload END AS payload,
+            CASE
+                WHEN cardinality(p_kinds) > 0 AND looked_at.kind <> ALL (p_kinds) THEN NULL
+                WHEN p_prefix <> '' AND looked_at.number > 0
+                    AND NOT coalesce(starts_with(account.reference, p_prefix), false) THEN NULL
+                WHEN looked_at.number = 0 AND body.payload IS NULL THEN NULL
+                ELSE looked_at.kind
+            END AS kind
+        FROM looked_at
+        LEFT JOIN ledger.account ON account.id = looked_at.account_id
+        LEFT JOIN LATERAL (
+            SELECT jsonb_strip_nulls(jsonb_build_object(
+                'entry_seq', entry.seq::text,
+                'key', entry.key,
+                'effective_at', to_char(entry.effective_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'settlement_id', entry.settlement_id,
+                'leaf', encode(entry.leaf, 'hex'),
+                'postings', posted.postings
+            )) AS payload
+            FROM ledger.entry
+            CROSS JOIN LATERAL (
+                SELECT jsonb_agg(jsonb_build_object(
+                    'account', posting.account,
+                    'asset', posting.asset,
+                    'side', CASE posting.side WHEN 1 THEN 'debit' ELSE 'credit' END,
+                    'amount_minor', posting.amount::text,
+                    'balance_minor', posting.balance_after::text
+                ) ORDER BY posting.number) AS postings
+                FROM ledger.posting_view AS posting
+                WHERE posting.seq = entry.seq AND starts_with(posting.account, p_prefix)
+            ) AS posted
+            WHERE entry.seq = looked_at.seq AND looked_at.number = 0 AND posted.postings IS NOT NULL
+        ) AS body ON true
+    )
+    SELECT told.seq, told.number, told.kind, told.reference, told.at,
+        CASE WHEN told.kind IS NOT NULL THEN told.payload END
+    FROM told
+    WHERE told.kind IS NOT NULL OR (told.seq, told.number) = (
+        SELECT last.seq, last.number FROM looked_at AS last ORDER BY last.seq DESC, last.number DESC LIMIT 1
+    )
+    ORDER BY told.seq, told.number;
+END
+$$;
