@@ -7,7 +7,7 @@ asset by itself; an asset that a rule does not name has none.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger.errors import InvalidValueError
@@ -102,3 +102,22 @@ STANDARD_RULES = (
     MatchRule("amount within two days", days=2),
 )
 """Sensible where nothing else is said: no tolerance, references first, then what is alone with its amount."""
+
+
+def rules_as_json(rules: Sequence[MatchRule]) -> list[dict[str, object]]:
+    """Return the rules as they are stored with a run."""
+    return [
+        {
+            "name": rule.name,
+            "shape": rule.shape.value,
+            "agree": sorted(place.value for place in rule.agree),
+            "days": rule.days,
+            "booking_day": rule.booking_day,
+            "same_day": rule.same_day,
+            "same_amount": rule.same_amount,
+            "tolerance": dict(sorted(rule.tolerance.items())),
+            "parts": rule.parts,
+            "candidates": rule.candidates,
+        }
+        for rule in rules
+    ]

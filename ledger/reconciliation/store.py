@@ -1,0 +1,254 @@
+"""Reconciliation in the database: statement files in, runs over what stands open, decisions about exceptions.
+
+Rules:
+- a file is stored once, known by the hash of its bytes; a statement or movement that comes again must say the same;
+- a run reads, matches and stores under one lock, so that two at once give what one after the other would;
+- a run that finds nothing new stores nothing; what it matched or a person decided, no later run changes;
+- everything is written through functions that judge it again; the application's role can write no row by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from ledger.errors import ConflictError, InvalidValueError, NotFoundError
+from ledger.queries import query
+from ledger.reconciliation.exceptions import Period
+from ledger.reconciliation.matching import match_account
+from ledger.reconciliation.records import (
+    ExplainedGroup,
+    ExternalStatement,
+    Match,
+    OpenException,
+    StatementFile,
+    UnmatchedPosting,
+    UnmatchedRecord,
+    normal_reference,
+    normal_references,
+)
+from ledger.reconciliation.rules import MatchRule, rules_as_json
+
+_LOCK = b"SELECT pg_advisory_xact_lock(hashtext('ledger.reconciliation'))"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """What a statement file brought.
+
+    Args:
+        new_file: false when the very file was stored before; then nothing is new.
+    """
+
+    new_file: bool
+    new_statements: int
+    new_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run changed.
+
+    Args:
+        run: its number; None when nothing changed, and nothing was stored.
+        matched: new matches.
+        opened: new exceptions.
+        cleared: exceptions that ended because their members were matched or stand in others now.
+    """
+
+    run: int | None
+    account_count: int
+    matched: int
+    opened: int
+    cleared: int
+
+
+def import_statement_file(
+    connection: psycopg.Connection[Any], file: StatementFile, *, actor: str, now: datetime
+) -> ImportOutcome:
+    """Store a statement file, once.
+
+    Args:
+        actor: who imports it.
+    Raises:
+        NotFoundError: the books have no such account.
+        InvalidValueError: an account counts another asset, or a name stands twice in the file.
+        ConflictError: a statement or movement stored before says something else now; names it.
+    """
+    _refuse_twice(file)
+    numbered = list(enumerate(file.statements, start=1))
+    statements = [_statement_row(number, statement) for number, statement in numbered]
+    records = [row for number, statement in numbered for row in _record_rows(number, statement)]
+    row = connection.execute(
+        "SELECT * FROM ledger.reconcile_import(%s, %s, %s, %s, %s, %s)",
+        (file.digest, file.format, actor, now, json.dumps(statements), json.dumps(records)),
+    ).fetchone()
+    assert row is not None
+    code, detail, new_statements, new_records = row
+    if code == "account_not_found":
+        raise NotFoundError(f"account {detail!r} does not exist: open it, or correct the mapping of accounts")
+    if code == "asset_mismatch":
+        raise InvalidValueError("account", detail, "counts another asset than the statement")
+    if code == "record_conflict":
+        raise ConflictError(f"movement {detail!r} was received before with another amount, day or reference")
+    if code == "statement_conflict":
+        raise ConflictError(f"statement {detail!r} was received before with other balances, days or movements")
+    return ImportOutcome(code == "imported", new_statements, new_records)
+
+
+def run_reconciliation(
+    connection: psycopg.Connection[Any],
+    rules: Sequence[MatchRule],
+    *,
+    actor: str,
+    now: datetime,
+    accounts: Sequence[str] | None = None,
+) -> RunOutcome:
+    """Match what stands open between statements and books, and bring the queue of exceptions up to date.
+
+    Args:
+        rules: tried in this order; their names are stored with the matches.
+        accounts: references; None for all accounts with a statement.
+    Raises:
+        NotFoundError: an account without a statement.
+    """
+    with connection.transaction():
+        connection.execute(_LOCK)
+        scope = _Scope.read(connection, accounts)
+        days = max((rule.days for rule in rules), default=0)
+        scope.read_open_items(connection, days)
+        matches: list[tuple[int, Match]] = []
+        exceptions: list[tuple[int, OpenException]] = []
+        for account, asset in scope.assets.items():
+            found = match_account(
+                scope.records[account],
+                scope.postings[account],
+                rules,
+                asset=asset,
+                periods=scope.periods[account],
+                explained=scope.explained[account],
+            )
+            matches += ((account, match) for match in found.matches)
+            exceptions += ((account, item) for item in found.exceptions)
+        row = connection.execute(
+            "SELECT * FROM ledger.reconcile_store(%s, %s, %s, %s, %s, %s)",
+            (
+                list(scope.assets),
+                actor,
+                now,
+                json.dumps(rules_as_json(rules)),
+                json.dumps([_match_row(*item, number) for number, item in enumerate(matches, 1)]),
+                json.dumps([_exception_row(*item, number) for number, item in enumerate(exceptions, 1)]),
+            ),
+        ).fetchone()
+    assert row is not None
+    run, matched, opened, cleared = row
+    return RunOutcome(run, len(scope.assets), matched, opened, cleared)
+
+
+class _Scope:
+    """What a run looks at, by account."""
+
+    def __init__(self, assets: dict[int, str]) -> None:
+        self.assets = assets
+        self.periods: dict[int, list[Period]] = defaultdict(list)
+        self.records: dict[int, list[UnmatchedRecord]] = defaultdict(list)
+        self.postings: dict[int, list[UnmatchedPosting]] = defaultdict(list)
+        self.explained: dict[int, list[ExplainedGroup]] = defaultdict(list)
+
+    @classmethod
+    def read(cls, connection: psycopg.Connection[Any], accounts: Sequence[str] | None) -> _Scope:
+        wanted = None if accounts is None else list(accounts)
+        found = connection.execute(query("reconcile_accounts"), {"accounts": wanted}).fetchall()
+        missing = sorted(set(accounts or ()) - {reference for _, reference, _ in found})
+        if missing:
+            raise NotFoundError(f"account {missing[0]!r} has no statement to reconcile with")
+        return cls({account: asset for account, _, asset in found})
+
+    def read_open_items(self, connection: psycopg.Connection[Any], days: int) -> None:
+        accounts = list(self.assets)
+        for account, first, last in connection.execute(query("reconcile_periods"), (accounts,)):
+            self.periods[account].append(Period(first, last))
+        for account, record, change, value_day, booking_day, references in connection.execute(
+            query("reconcile_records"), (accounts,)
+        ):
+            known = normal_references(references)
+            self.records[account].append(UnmatchedRecord(record, change, value_day, booking_day, known))
+        for account, seq, number, change, day, settlement, key, description in connection.execute(
+            query("reconcile_postings"), {"accounts": accounts, "days": days}
+        ):
+            self.postings[account].append(
+                UnmatchedPosting(seq, number, change, day, normal_reference(settlement), key, description)
+            )
+        for account, records, seqs, numbers in connection.execute(query("reconcile_explained"), (accounts,)):
+            postings = frozenset(zip(seqs, numbers, strict=True))
+            self.explained[account].append(ExplainedGroup(frozenset(records), postings))
+
+
+def _refuse_twice(file: StatementFile) -> None:
+    names: set[tuple[str, str]] = set()
+    keys: set[tuple[str, str]] = set()
+    for statement in file.statements:
+        name = (statement.account, statement.reference)
+        if name in names:
+            raise InvalidValueError("statement", statement.reference, "stands twice in the file")
+        names.add(name)
+        for record in statement.records:
+            if (statement.account, record.key) in keys:
+                raise InvalidValueError("movement", record.key, "stands twice in the file")
+            keys.add((statement.account, record.key))
+
+
+def _statement_row(number: int, statement: ExternalStatement) -> dict[str, Any]:
+    return {
+        "number": number,
+        "account": statement.account,
+        "asset": statement.asset,
+        "reference": statement.reference,
+        "first_day": statement.first_day.isoformat(),
+        "last_day": statement.last_day.isoformat(),
+        "opening": statement.opening,
+        "closing": statement.closing,
+        "record_count": len(statement.records),
+    }
+
+
+def _record_rows(number: int, statement: ExternalStatement) -> list[dict[str, Any]]:
+    return [
+        {
+            "statement": number,
+            "key": record.key,
+            "number": record.number,
+            "change": record.change,
+            "value_day": record.value_day.isoformat(),
+            "booking_day": record.booking_day.isoformat(),
+            "reference": list(record.references),
+            "party": record.counterparty,
+        }
+        for record in statement.records
+    ]
+
+
+def _match_row(account: int, match: Match, number: int) -> dict[str, Any]:
+    more = {"rule": match.rule, "tolerance": match.tolerance}
+    return _group_row(account, match, number) | more
+
+
+def _exception_row(account: int, item: OpenException, number: int) -> dict[str, Any]:
+    return _group_row(account, item, number) | {"kind": int(item.kind)}
+
+
+def _group_row(account: int, group: Match | OpenException, number: int) -> dict[str, Any]:
+    return {
+        "number": number,
+        "account_id": account,
+        "record_id": list(group.records),
+        "posting_seq": [seq for seq, _ in group.postings],
+        "posting_number": [place for _, place in group.postings],
+    }

@@ -1,0 +1,52 @@
+-- Runs with the rights of its caller: only reconcile_decide may call it with effect.
+-- Makes one match of all members of the exceptions, and of a correcting entry's postings to the account where one is
+-- given. Records and postings must agree to the unit; difference says by how much they do not.
+CREATE OR REPLACE FUNCTION ledger.reconcile_bind(
+    p_account bigint, p_exceptions bigint[], p_rule text, p_entry_seq bigint, p_now timestamptz,
+    OUT code text, OUT difference bigint, OUT match_id bigint
+)
+LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
+DECLARE
+    v_correction bigint := 0;
+BEGIN
+    SELECT sum(known.difference) INTO difference
+    FROM ledger.reconciliation_exception AS known WHERE known.id = ANY (p_exceptions);
+    IF p_rule = 'written_off' THEN
+        SELECT sum(CASE WHEN posting.side = account.normal_side THEN posting.amount ELSE -posting.amount END)
+        INTO v_correction
+        FROM ledger.posting_view AS posting
+        JOIN ledger.account ON account.id = posting.account_id
+        WHERE posting.seq = p_entry_seq AND posting.account_id = p_account;
+    END IF;
+    difference := difference - v_correction;
+    code := CASE
+        WHEN difference IS NULL THEN 'entry_not_found'
+        WHEN difference <> 0 THEN 'sums_differ'
+        WHEN p_rule = 'written_off' AND EXISTS (
+            SELECT FROM ledger.match_posting AS taken
+            JOIN ledger.posting_view AS posting ON posting.seq = taken.seq AND posting.number = taken.number
+            WHERE taken.seq = p_entry_seq AND taken.live AND posting.account_id = p_account
+        ) THEN 'posting_matched'
+        ELSE 'decided'
+    END;
+    IF code <> 'decided' THEN
+        RETURN;
+    END IF;
+    INSERT INTO ledger.reconciliation_match (account_id, rule, difference, tolerance, matched_at)
+    VALUES (p_account, p_rule, 0, 0, p_now) RETURNING id INTO match_id;
+    INSERT INTO ledger.match_record (match_id, record_id)
+    SELECT reconcile_bind.match_id, member.id
+    FROM ledger.reconciliation_exception AS known
+    CROSS JOIN LATERAL unnest(known.record_id) AS member (id)
+    WHERE known.id = ANY (p_exceptions);
+    INSERT INTO ledger.match_posting (match_id, seq, number)
+    SELECT reconcile_bind.match_id, member.seq, member.number
+    FROM ledger.reconciliation_exception AS known
+    CROSS JOIN LATERAL unnest(known.posting_seq, known.posting_number) AS member (seq, number)
+    WHERE known.id = ANY (p_exceptions)
+    UNION
+    SELECT reconcile_bind.match_id, posting.seq, posting.number
+    FROM ledger.posting_view AS posting
+    WHERE p_rule = 'written_off' AND posting.seq = p_entry_seq AND posting.account_id = p_account;
+END
+$$;

@@ -1,0 +1,38 @@
+-- Judges a file before it is stored: 'imported' when it may be, else what is wrong, and with which statement or record
+-- first. A statement that was received before may bring nothing that it did not have then.
+CREATE OR REPLACE FUNCTION ledger.reconcile_judge_import(
+    p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
+)
+LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+BEGIN
+    SELECT CASE WHEN given.account_id IS NULL THEN 'account_not_found' ELSE 'asset_mismatch' END, given.account
+    INTO code, detail
+    FROM ledger.reconcile_given_statements(p_statements) AS given
+    WHERE given.account_asset IS DISTINCT FROM given.asset
+    ORDER BY given.number LIMIT 1;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT 'record_conflict', given.key INTO code, detail
+    FROM ledger.reconcile_given_records(p_statements, p_records) AS given
+    JOIN ledger.external_record AS known ON known.id = given.known_id
+    WHERE (known.change, known.value_day, known.booking_day, known.reference)
+        IS DISTINCT FROM (given.change, given.value_day, given.booking_day, given.reference)
+    ORDER BY given.statement, given.number LIMIT 1;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT 'statement_conflict', given.reference INTO code, detail
+    FROM ledger.reconcile_given_statements(p_statements) AS given
+    JOIN ledger.external_statement AS known ON known.id = given.known_id
+    LEFT JOIN ledger.reconcile_given_records(p_statements, p_records) AS added
+        ON added.statement = given.number AND added.known_id IS NULL
+    WHERE added.key IS NOT NULL
+        OR (known.first_day, known.last_day, known.opening, known.closing, known.record_count)
+        IS DISTINCT FROM (given.first_day, given.last_day, given.opening, given.closing, given.record_count)
+    ORDER BY given.number LIMIT 1;
+    IF NOT FOUND THEN
+        code := 'imported';
+    END IF;
+END
+$$;

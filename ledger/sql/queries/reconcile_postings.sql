@@ -1,0 +1,19 @@
+-- Postings that no match holds, from some days before the first day that a statement of the account covers.
+WITH begin AS (
+    SELECT account_id, min(first_day) - %(days)s::int AS day
+    FROM ledger.external_statement WHERE account_id = ANY (%(accounts)s) GROUP BY account_id
+)
+SELECT posting.account_id, posting.seq, posting.number,
+    CASE WHEN posting.side = account.normal_side THEN posting.amount ELSE -posting.amount END AS change,
+    (posting.effective_at AT TIME ZONE 'UTC')::date AS day,
+    coalesce(entry.settlement_id, ''), entry.key::text, coalesce(entry.description, '')
+FROM ledger.posting_view AS posting
+JOIN begin ON begin.account_id = posting.account_id
+JOIN ledger.account ON account.id = posting.account_id
+JOIN ledger.entry_view AS entry ON entry.seq = posting.seq
+WHERE posting.effective_at >= begin.day::timestamp AT TIME ZONE 'UTC'
+    AND NOT EXISTS (
+        SELECT FROM ledger.match_posting AS matched
+        WHERE matched.seq = posting.seq AND matched.number = posting.number AND matched.live
+    )
+ORDER BY posting.seq, posting.number

@@ -1,0 +1,5 @@
+SELECT record.account_id, record.id, record.change, record.value_day, record.booking_day, record.reference
+FROM ledger.external_record AS record
+WHERE record.account_id = ANY (%s)
+    AND NOT EXISTS (SELECT FROM ledger.match_record WHERE match_record.record_id = record.id AND match_record.live)
+ORDER BY record.id
