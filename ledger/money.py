@@ -87,3 +87,32 @@ def format_decimal(minor: int, scale: int) -> str:
     digits = str(abs(minor)).rjust(scale + 1, "0")
     sign = "-" if minor < 0 else ""
     return f"{sign}{digits[:-scale]}.{digits[-scale:]}" if scale else f"{sign}{digits}"
+
+
+def capacity(asset: Asset) -> str:
+    """Return the largest amount of an asset that one account or entry can hold, as people write it.
+
+    >>> capacity(Asset("ETH", 18)), capacity(Asset("EUR", 2))
+    ('4.611686018427387903', '46116860184273879.03')
+    """
+    return format_decimal(AMOUNT_MAX, asset.scale)
+
+
+def parse_money(text: str, asset: Asset, field: str = "amount") -> int:
+    """Return the minor units of an amount that people wrote, such as ``"12.50"``.
+
+    Raises:
+        InvalidValueError: other characters, more digits than the asset has, or more than the books can hold of it.
+
+    >>> parse_money("12.5", Asset("EUR", 2))
+    1250
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is not None and int(match[2] + (match[3] or "")[: asset.scale].ljust(asset.scale, "0")) > AMOUNT_MAX:
+        raise InvalidValueError(field, text, f"the books hold at most {capacity(asset)} {asset.code} in one amount")
+    return parse_decimal(text, asset.scale, field)
+
+
+def format_money(minor: int, asset: Asset) -> str:
+    """Return an amount as people write it, with its asset: ``format_money(1250, Asset("EUR", 2)) == "12.50 EUR"``."""
+    return f"{format_decimal(minor, asset.scale)} {asset.code}"

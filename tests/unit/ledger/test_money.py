@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import money
 from ledger.errors import InvalidValueError, shorten
-from ledger.money import AMOUNT_MAX, format_decimal, parse_amount_minor, parse_balance_minor, parse_decimal
+from ledger.money import (
+    AMOUNT_MAX,
+    SCALE_MAX,
+    Asset,
+    capacity,
+    format_decimal,
+    format_money,
+    parse_amount_minor,
+    parse_balance_minor,
+    parse_decimal,
+    parse_money,
+)
 
 BAD_AMOUNTS = [
     "",
@@ -81,3 +95,37 @@ def test_point_is_no_decimal_mark_where_the_comma_is() -> None:
 
 def test_long_values_are_shown_shortened() -> None:
     assert len(shorten("x" * 10_000)) == 60
+
+
+@given(st.integers(-AMOUNT_MAX, AMOUNT_MAX), st.integers(0, SCALE_MAX))
+def test_amounts_of_any_asset_survive_being_written_and_read(minor: int, scale: int) -> None:
+    asset = Asset("ANY", scale)
+    assert parse_money(format_money(minor, asset).removesuffix(" ANY"), asset) == minor
+
+
+@given(st.integers(AMOUNT_MAX + 1, 10**20), st.integers(0, SCALE_MAX))
+def test_amount_beyond_the_books_is_refused_with_the_asset_by_name(minor: int, scale: int) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        parse_money(format_decimal(minor, scale), Asset("BIG", scale), "price")
+    assert refused.value.field == "price"
+    if len(str(minor)) <= 19:
+        assert refused.value.reason == f"the books hold at most {capacity(Asset('BIG', scale))} BIG in one amount"
+
+
+def test_asset_of_18_digits_holds_four_units_and_a_half() -> None:
+    ether = Asset("ETH", 18)
+    assert parse_money("4.611686018427387903", ether) == AMOUNT_MAX
+    for text in ("4.611686018427387904", "5", "-5"):
+        with pytest.raises(InvalidValueError, match=r"at most 4\.611686018427387903 ETH"):
+            parse_money(text, ether)
+    assert parse_money("4611686018.427387903", Asset("GWEI", 9)) == AMOUNT_MAX
+
+
+def test_amount_finer_than_the_asset_is_refused_never_rounded() -> None:
+    assert parse_money("1.500", Asset("EUR", 2)) == 150
+    with pytest.raises(InvalidValueError, match="more than 2 decimal digits"):
+        parse_money("1.501", Asset("EUR", 2))
+
+
+def test_examples_in_the_text_are_true() -> None:
+    assert doctest.testmod(money).failed == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import doctest
 import itertools
+import uuid
 from fractions import Fraction
 
 import pytest
@@ -19,7 +20,6 @@ from ledger.errors import InvalidValueError
 from ledger.journal import NewEntry
 from ledger.money import AMOUNT_MAX
 from ledger.portions import DEPTH_MAX, KEPT, REST, Plan, allocate, at_most, in_order, parse_share, shares, split
-from tests.support.books import key
 
 amounts = st.one_of(st.integers(1, 1000), st.integers(1, AMOUNT_MAX))
 weights = st.lists(st.integers(1, 10**6), min_size=1, max_size=20)
@@ -63,7 +63,7 @@ def test_plan_gives_the_postings_an_accountant_expects(amount: int, debit: Plan,
     if not expected.startswith("refused"):
         postings = split(amount, debit=debit, credit=credit)
         assert " ".join(f"{leg.side.name[0]} {leg.account} {leg.amount}" for leg in postings) == expected
-        assert NewEntry(key(1), postings).postings == postings
+        assert NewEntry(uuid.UUID(int=1), postings).postings == postings
         return
     _, field, reason = expected.split(" ", 2)
     with pytest.raises(InvalidValueError) as refused:
