@@ -7,15 +7,18 @@ Example:
     channel = Channel(f"127.0.0.1:{port}", tls=None)
     reply = await channel.unary("/echo.Echo/Say", b"hello", timeout_s=5)
 
-grpcio stands behind it; nothing outside this package imports it.
+Two transports stand behind it, and speak with each other: grpcio's, and our own HTTP/2 (``network.rpc.http2``). The
+environment variable ``DWAYBANK_TRANSPORT`` chooses, ``grpcio`` or ``http2``; nothing else in the project knows which.
 """
 
 from __future__ import annotations
 
-from network.errors import RpcError
-from network.rpc.grpc_channel import Channel
-from network.rpc.grpc_server import CONCURRENT_CALLS_MAX, Server
+import os
+from typing import TYPE_CHECKING
+
+from network.errors import NetworkError, RpcError
 from network.rpc.port import (
+    CONCURRENT_CALLS_MAX,
     MESSAGE_BYTES_MAX,
     Bidi,
     Call,
@@ -27,9 +30,22 @@ from network.rpc.port import (
     certificate_hash,
 )
 
+TRANSPORT = os.environ.get("DWAYBANK_TRANSPORT", "grpcio")
+"""The transport in use."""
+
+if TYPE_CHECKING or TRANSPORT == "grpcio":
+    from network.rpc.grpc_channel import Channel
+    from network.rpc.grpc_server import Server
+elif TRANSPORT == "http2":
+    from network.rpc.http2.channel import Channel
+    from network.rpc.http2.server import Server
+else:
+    raise NetworkError(f"DWAYBANK_TRANSPORT is {TRANSPORT!r}; it must be grpcio or http2")
+
 __all__ = [
     "CONCURRENT_CALLS_MAX",
     "MESSAGE_BYTES_MAX",
+    "TRANSPORT",
     "Bidi",
     "Call",
     "Channel",

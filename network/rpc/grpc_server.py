@@ -12,27 +12,28 @@ Source: gRPC core, doc/statuscodes.md, doc/health-checking.md, doc/server-reflec
 
 from __future__ import annotations
 
-import secrets
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
-import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from network.errors import NetworkError, RpcError
 from network.rpc.grpc_status import abort
-from network.rpc.port import MESSAGE_BYTES_MAX, Bidi, Call, ServerStream, ServerTls, StatusCode, Unary
-
-log = structlog.get_logger(__name__)
-
-CONCURRENT_CALLS_MAX = 4_096
-"""Calls, open streams included, that one server carries; a further one is refused with RESOURCE_EXHAUSTED."""
+from network.rpc.port import (
+    CONCURRENT_CALLS_MAX,
+    MESSAGE_BYTES_MAX,
+    Bidi,
+    Call,
+    ServerStream,
+    ServerTls,
+    Unary,
+)
+from network.rpc.refusal import hide_error
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -160,7 +161,7 @@ def _unary(path: str, handler: Unary) -> Callable[[bytes, _Context], Awaitable[b
         except RpcError as error:
             refusal = error
         except Exception as error:  # noqa: BLE001 - the root of the call's task
-            refusal = _hide(path, error)
+            refusal = hide_error(path, error)
         await abort(context, refusal)
         raise AssertionError("abort raises")
 
@@ -179,7 +180,7 @@ def _streaming(path: str, handler: Callable[[Any, Call], AsyncIterator[bytes]]) 
         except RpcError as error:
             refusal = error
         except Exception as error:  # noqa: BLE001 - the root of the call's task
-            refusal = _hide(path, error)
+            refusal = hide_error(path, error)
         finally:
             close = getattr(replies, "aclose", None)
             if close is not None:
@@ -187,19 +188,6 @@ def _streaming(path: str, handler: Callable[[Any, Call], AsyncIterator[bytes]]) 
         await abort(context, refusal)
 
     return serve
-
-
-def _hide(path: str, error: Exception) -> RpcError:
-    """Log an unforeseen error with a random id and return what the caller may know of it.
-
-    Its message may quote what was sent or stored, so it goes to the debug log only; the log that is always kept names
-    the error's class and the places it passed.
-    """
-    error_id = secrets.token_hex(6)
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("rpc.unhandled", method=path, error_id=error_id, error=type(error).__qualname__, places=places)
-    log.debug("rpc.unhandled_trace", error_id=error_id, exc_info=error)
-    return RpcError(StatusCode.INTERNAL, f"internal error {error_id}; the log of this node carries the cause")
 
 
 def _call(path: str, context: _Context) -> Call:

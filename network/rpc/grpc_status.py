@@ -6,16 +6,7 @@ import grpc
 import grpc.aio
 
 from network.errors import RpcError
-from network.rpc.port import StatusCode
-
-DETAILS_KEY = "grpc-status-details-bin"
-"""Trailing metadata key under which every gRPC library carries a serialized ``google.rpc.Status``."""
-
-DETAILS_BYTES_MAX = 6 * 1024
-"""Larger details are left out: a client's default limit on metadata (8 KiB) would make it lose the status itself."""
-
-MESSAGE_CHARACTERS_MAX = 1_200
-"""Longer status messages are cut, for the same limit: each byte of a non-ASCII character takes three on the wire."""
+from network.rpc.refusal import DETAILS_KEY, sendable
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -32,13 +23,8 @@ def to_rpc_error(error: grpc.aio.AioRpcError) -> RpcError:
 
 async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: RpcError) -> None:
     """End a call with the error's code, message and details; never returns normally."""
-    code = _CODES.get(error.code, grpc.StatusCode.UNKNOWN)
-    if error.code == StatusCode.OK:
-        code = grpc.StatusCode.UNKNOWN
+    refusal = sendable(error)
     metadata: tuple[tuple[str, bytes], ...] = ()
-    if error.details and len(error.details) <= DETAILS_BYTES_MAX:
-        metadata = ((DETAILS_KEY, error.details),)
-    message = error.message
-    if len(message) > MESSAGE_CHARACTERS_MAX:
-        message = message[: MESSAGE_CHARACTERS_MAX - 3] + "..."
-    await context.abort(code, message, metadata)
+    if refusal.details:
+        metadata = ((DETAILS_KEY, refusal.details),)
+    await context.abort(_CODES[refusal.code], refusal.message, metadata)

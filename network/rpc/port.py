@@ -18,6 +18,9 @@ from dataclasses import dataclass
 MESSAGE_BYTES_MAX = 100 * 1024 * 1024
 """Largest message accepted or sent, as Fabric's default (internal/pkg/comm/config.go, DefaultMaxRecvMsgSize)."""
 
+CONCURRENT_CALLS_MAX = 4_096
+"""Calls, open streams included, that one server carries; a further one is refused with RESOURCE_EXHAUSTED."""
+
 
 class StatusCode(enum.IntEnum):
     """The gRPC status codes, so that callers need not import a gRPC library."""

@@ -1,14 +1,16 @@
 """The transport port, over real sockets on loopback.
 
-Aim: what a handler raises, a caller sees, and nothing else; deadlines, cancellation, limits and mutual TLS hold.
-Method: each test starts a server on a free port, calls it through ``Channel``, and stops it.
+Aim: what a handler raises, a caller sees, and nothing else; deadlines, cancellation, limits and mutual TLS hold,
+whichever transport is at either end. Method: each test starts a server on a free port, calls it through ``Channel``,
+and stops it; and does so for each pair of transports.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -18,29 +20,53 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from network.errors import NetworkError, RpcError
-from network.rpc import Call, Channel, ClientTls, Server, ServerTls, StatusCode, certificate_hash
+from network.rpc import Call, ClientTls, ServerTls, StatusCode, certificate_hash, grpc_channel, grpc_server
+from network.rpc.http2 import channel as http2_channel
+from network.rpc.http2 import server as http2_server
 from tests.support.certificates import Authority
 
-Connect = Callable[[Server], Awaitable[Channel]]
+
+class Transports:
+    """Both ends of a test's calls; stops whatever the test started."""
+
+    def __init__(self, server: type[Any], channel: type[Any]) -> None:
+        self._server, self._channel = server, channel
+        self._servers: list[Any] = []
+        self._channels: list[Any] = []
+
+    def server(self, *args: Any, **options: Any) -> Any:
+        """Return a new server of this pair; on a free port in the clear unless said."""
+        self._servers.append(self._server(*(args or ("127.0.0.1", 0, None)), **options))
+        return self._servers[-1]
+
+    def channel(self, *args: Any, **options: Any) -> Any:
+        """Return a new channel of this pair."""
+        self._channels.append(self._channel(*args, **options))
+        return self._channels[-1]
+
+    async def connect(self, server: Any) -> Any:
+        """Start a server and return a channel to it."""
+        return self.channel(f"127.0.0.1:{await server.start()}", None)
+
+    async def end(self) -> None:
+        """Close channels and stop servers."""
+        for channel in self._channels:
+            await channel.close()
+        for server in self._servers:
+            await server.stop(0)
 
 
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    """Start a server and connect a channel to it; both end with the test."""
-    channels: list[Channel] = []
-    servers: list[Server] = []
+SERVERS = {"grpcio": grpc_server.Server, "http2": http2_server.Server}
+CHANNELS = {"grpcio": grpc_channel.Channel, "http2": http2_channel.Channel}
 
-    async def start(server: Server) -> Channel:
-        port = await server.start()
-        servers.append(server)
-        channels.append(Channel(f"127.0.0.1:{port}", None))
-        return channels[-1]
 
-    yield start
-    for channel in channels:
-        await channel.close()
-    for server in servers:
-        await server.stop(0)
+@pytest.fixture(params=[f"{client}-to-{server}" for client in CHANNELS for server in SERVERS])
+async def transports(request: pytest.FixtureRequest) -> AsyncIterator[Transports]:
+    """Each pair of transports in turn."""
+    client, server = request.param.split("-to-")
+    pair = Transports(SERVERS[server], CHANNELS[client])
+    yield pair
+    await pair.end()
 
 
 async def echo(request: bytes, call: Call) -> bytes:
@@ -62,27 +88,27 @@ async def numbers(n: int) -> AsyncIterator[bytes]:
         yield str(number).encode()
 
 
-async def test_calls_of_every_kind_return_the_bytes_sent(connect: Connect) -> None:
-    server = Server("127.0.0.1", 0, None)
+async def test_calls_of_every_kind_return_the_bytes_sent(transports: Transports) -> None:
+    server = transports.server()
     server.unary("/t.T/Echo", echo)
     server.server_stream("/t.T/Count", count)
     server.bidi("/t.T/EchoAll", echo_all)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     assert await channel.unary("/t.T/Echo", b"\x00\xff", 5) == b"\x00\xff"
     assert [r async for r in channel.server_stream("/t.T/Count", b"3", 5)] == [b"0", b"1", b"2"]
     assert [r async for r in channel.bidi("/t.T/EchoAll", numbers(200), 5)] == [r async for r in numbers(200)]
 
 
-async def test_call_carries_method_deadline_and_peer(connect: Connect) -> None:
+async def test_call_carries_method_deadline_and_peer(transports: Transports) -> None:
     seen: list[Call] = []
 
     async def handler(request: bytes, call: Call) -> bytes:
         seen.append(call)
         return b""
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Look", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     await channel.unary("/t.T/Look", b"", 5)
     await channel.unary("/t.T/Look", b"", None)
     assert seen[0].method == "/t.T/Look"
@@ -94,7 +120,7 @@ async def test_call_carries_method_deadline_and_peer(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unary", "server_stream", "bidi"])
-async def test_refusal_reaches_the_caller_with_code_text_and_details(connect: Connect, kind: str) -> None:
+async def test_refusal_reaches_the_caller_with_code_text_and_details(transports: Transports, kind: str) -> None:
     details = status_pb2.Status(code=10, message="no endorsers – ü").SerializeToString()
     refusal = RpcError(StatusCode.ABORTED, "no endorsers – ü", details)
 
@@ -110,11 +136,11 @@ async def test_refusal_reaches_the_caller_with_code_text_and_details(connect: Co
             yield request
             raise refusal
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/unary", unary)
     server.server_stream("/t.T/server_stream", stream)
     server.bidi("/t.T/bidi", bidi)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError) as caught:
         if kind == "unary":
             await channel.unary("/t.T/unary", b"", 5)
@@ -126,13 +152,13 @@ async def test_refusal_reaches_the_caller_with_code_text_and_details(connect: Co
     assert caught.value.details == details
 
 
-async def test_details_too_large_for_metadata_are_left_out_and_the_status_survives(connect: Connect) -> None:
+async def test_details_too_large_for_metadata_are_left_out_and_the_status_survives(transports: Transports) -> None:
     async def handler(request: bytes, call: Call) -> bytes:
         raise RpcError(StatusCode.ABORTED, "x" * 5_000, b"d" * 100_000)
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Big", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError, match=r"^x+\.\.\.$") as caught:
         await channel.unary("/t.T/Big", b"", 5)
     assert (caught.value.code, caught.value.details) == (StatusCode.ABORTED, b"")
@@ -140,7 +166,7 @@ async def test_details_too_large_for_metadata_are_left_out_and_the_status_surviv
 
 @pytest.mark.parametrize("path", ["/t.T/Unary", "/t.T/Stream"])
 async def test_unforeseen_error_is_internal_and_its_text_stays_in_the_log(
-    connect: Connect, path: str, capsys: pytest.CaptureFixture[str]
+    transports: Transports, path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def unary(request: bytes, call: Call) -> bytes:
         raise KeyError("secret account number")
@@ -149,10 +175,10 @@ async def test_unforeseen_error_is_internal_and_its_text_stays_in_the_log(
         raise KeyError("secret account number")
         yield b""
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Unary", unary)
     server.server_stream("/t.T/Stream", stream)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError, match=r"internal error [0-9a-f]{12};") as caught:
         if path.endswith("Unary"):
             await channel.unary(path, b"", 5)
@@ -164,26 +190,26 @@ async def test_unforeseen_error_is_internal_and_its_text_stays_in_the_log(
     assert error_id in capsys.readouterr().out
 
 
-async def test_refusal_with_code_ok_is_never_sent_as_success(connect: Connect) -> None:
+async def test_refusal_with_code_ok_is_never_sent_as_success(transports: Transports) -> None:
     async def handler(request: bytes, call: Call) -> bytes:
         raise RpcError(StatusCode.OK, "contradiction")
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Odd", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError, match="contradiction") as caught:
         await channel.unary("/t.T/Odd", b"", 5)
     assert caught.value.code == StatusCode.UNKNOWN
 
 
-async def test_unknown_method_is_unimplemented(connect: Connect) -> None:
-    channel = await connect(Server("127.0.0.1", 0, None))
+async def test_unknown_method_is_unimplemented(transports: Transports) -> None:
+    channel = await transports.connect(transports.server())
     with pytest.raises(RpcError) as caught:
         await channel.unary("/t.T/Nothing", b"", 5)
     assert caught.value.code == StatusCode.UNIMPLEMENTED
 
 
-async def test_deadline_ends_the_call_and_cancels_the_handler(connect: Connect) -> None:
+async def test_deadline_ends_the_call_and_cancels_the_handler(transports: Transports) -> None:
     cancelled = asyncio.Event()
 
     async def handler(request: bytes, call: Call) -> bytes:
@@ -194,16 +220,16 @@ async def test_deadline_ends_the_call_and_cancels_the_handler(connect: Connect) 
             raise
         return b""
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Slow", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError) as caught:
         await channel.unary("/t.T/Slow", b"", 0.2)
     assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_leaving_a_stream_early_closes_the_handlers_generator(connect: Connect) -> None:
+async def test_leaving_a_stream_early_closes_the_handlers_generator(transports: Transports) -> None:
     closed = asyncio.Event()
 
     async def endless(request: bytes, call: Call) -> AsyncIterator[bytes]:
@@ -214,38 +240,40 @@ async def test_leaving_a_stream_early_closes_the_handlers_generator(connect: Con
         finally:
             closed.set()
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.server_stream("/t.T/Endless", endless)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     replies = channel.server_stream("/t.T/Endless", b"", None)
     assert await anext(replies) == b"x"
     await replies.aclose()
     await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_failing_request_source_cancels_the_call_and_raises_its_own_error(connect: Connect) -> None:
-    ended = asyncio.Event()
+async def test_failing_request_source_cancels_the_call_and_raises_its_own_error(transports: Transports) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def handler(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
         try:
             async for request in requests:
+                begun.set()
                 yield request
         finally:
             ended.set()
 
     async def failing() -> AsyncIterator[bytes]:
         yield b"one"
+        await begun.wait()
         raise ValueError("source failed")
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.bidi("/t.T/EchoAll", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(ValueError, match="source failed"):
         [_ async for _ in channel.bidi("/t.T/EchoAll", failing(), 5)]
     await asyncio.wait_for(ended.wait(), 5)
 
 
-async def test_bidi_handler_may_end_before_the_requests_do(connect: Connect) -> None:
+async def test_bidi_handler_may_end_before_the_requests_do(transports: Transports) -> None:
     async def first_only(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
         yield await anext(requests)
 
@@ -254,23 +282,23 @@ async def test_bidi_handler_may_end_before_the_requests_do(connect: Connect) -> 
             yield b"x"
             await asyncio.sleep(0.001)
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.bidi("/t.T/First", first_only)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     assert [r async for r in channel.bidi("/t.T/First", forever(), 5)] == [b"x"]
 
 
-async def test_message_larger_than_the_limit_is_refused_and_the_next_is_served(connect: Connect) -> None:
-    server = Server("127.0.0.1", 0, None, max_message_bytes=1_000)
+async def test_message_larger_than_the_limit_is_refused_and_the_next_is_served(transports: Transports) -> None:
+    server = transports.server("127.0.0.1", 0, None, max_message_bytes=1_000)
     server.unary("/t.T/Echo", echo)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     with pytest.raises(RpcError) as caught:
         await channel.unary("/t.T/Echo", b"x" * 1_001, 5)
     assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
     assert await channel.unary("/t.T/Echo", b"x" * 1_000, 5) == b"x" * 1_000
 
 
-async def test_call_above_the_concurrency_limit_is_refused(connect: Connect) -> None:
+async def test_call_above_the_concurrency_limit_is_refused(transports: Transports) -> None:
     release = asyncio.Event()
     entered = asyncio.Event()
 
@@ -279,9 +307,9 @@ async def test_call_above_the_concurrency_limit_is_refused(connect: Connect) -> 
         await release.wait()
         return b"done"
 
-    server = Server("127.0.0.1", 0, None, max_concurrent_calls=1)
+    server = transports.server("127.0.0.1", 0, None, max_concurrent_calls=1)
     server.unary("/t.T/Hold", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     first = asyncio.create_task(channel.unary("/t.T/Hold", b"", 10))
     await asyncio.wait_for(entered.wait(), 5)
     with pytest.raises(RpcError) as caught:
@@ -291,7 +319,7 @@ async def test_call_above_the_concurrency_limit_is_refused(connect: Connect) -> 
     assert await first == b"done"
 
 
-async def test_graceful_stop_lets_a_running_call_finish(connect: Connect) -> None:
+async def test_graceful_stop_lets_a_running_call_finish(transports: Transports) -> None:
     entered = asyncio.Event()
 
     async def handler(request: bytes, call: Call) -> bytes:
@@ -299,20 +327,20 @@ async def test_graceful_stop_lets_a_running_call_finish(connect: Connect) -> Non
         await asyncio.sleep(0.3)
         return b"done"
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.unary("/t.T/Work", handler)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     running = asyncio.create_task(channel.unary("/t.T/Work", b"", 10))
     await asyncio.wait_for(entered.wait(), 5)
     await server.stop(5)
     assert await running == b"done"
 
 
-async def test_absent_server_is_unavailable_and_closed_channel_says_so() -> None:
-    server = Server("127.0.0.1", 0, None)
+async def test_absent_server_is_unavailable_and_closed_channel_says_so(transports: Transports) -> None:
+    server = transports.server()
     port = await server.start()
     await server.stop(0)
-    channel = Channel(f"127.0.0.1:{port}", None)
+    channel = transports.channel(f"127.0.0.1:{port}", None)
     with pytest.raises(RpcError) as caught:
         await channel.unary("/t.T/Echo", b"", 5)
     assert caught.value.code == StatusCode.UNAVAILABLE
@@ -321,26 +349,26 @@ async def test_absent_server_is_unavailable_and_closed_channel_says_so() -> None
         await channel.unary("/t.T/Echo", b"", 5)
 
 
-async def test_second_server_on_one_port_is_refused_by_name(connect: Connect) -> None:
-    server = Server("127.0.0.1", 0, None)
+async def test_second_server_on_one_port_is_refused_by_name(transports: Transports) -> None:
+    server = transports.server()
     port = await server.start()
     with pytest.raises(NetworkError, match=rf"cannot listen on 127\.0\.0\.1:{port}"):
-        await Server("127.0.0.1", port, None).start()
+        await transports.server("127.0.0.1", port, None).start()
     await server.stop(0)
 
 
-def test_registering_a_path_twice_is_refused() -> None:
-    server = Server("127.0.0.1", 0, None)
+def test_registering_a_path_twice_is_refused(transports: Transports) -> None:
+    server = transports.server()
     server.unary("/t.T/Echo", echo)
     with pytest.raises(NetworkError, match=r"/t\.T/Echo: registered twice"):
         server.unary("/t.T/Echo", echo)
 
 
-async def test_health_and_reflection_answer_on_the_same_port(connect: Connect) -> None:
-    server = Server("127.0.0.1", 0, None)
+async def test_health_and_reflection_answer_on_the_same_port(transports: Transports) -> None:
+    server = transports.server()
     server.enable_health()
     server.enable_reflection(["gateway.Gateway"])
-    channel = await connect(server)
+    channel = await transports.connect(server)
     reply = await channel.unary("/grpc.health.v1.Health/Check", b"", 5)
     assert health_pb2.HealthCheckResponse.FromString(reply).status == health_pb2.HealthCheckResponse.SERVING
     watch = channel.server_stream("/grpc.health.v1.Health/Watch", b"", 5)
@@ -362,7 +390,9 @@ async def test_health_and_reflection_answer_on_the_same_port(connect: Connect) -
 # --- TLS ------------------------------------------------------------------------------------------------------------
 
 
-async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_strangers() -> None:
+async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_strangers(
+    transports: Transports,
+) -> None:
     ours, strangers = Authority("ours"), Authority("strangers")
     seen: list[bytes | None] = []
 
@@ -370,7 +400,7 @@ async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_
         seen.append(call.peer_certificate)
         return b"ok"
 
-    server = Server("127.0.0.1", 0, ServerTls(*ours.issue("server"), client_roots_pem=ours.pem))
+    server = transports.server("127.0.0.1", 0, ServerTls(*ours.issue("server"), client_roots_pem=ours.pem))
     server.unary("/t.T/Who", handler)
     port = await server.start()
     certificate, key = ours.issue("client")
@@ -381,7 +411,7 @@ async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_
         (ClientTls(strangers.pem, certificate, key), False),
         (None, False),
     ):
-        channel = Channel(f"localhost:{port}", tls)
+        channel = transports.channel(f"localhost:{port}", tls)
         if admitted:
             assert await channel.unary("/t.T/Who", b"", 5) == b"ok"
         else:
@@ -393,13 +423,13 @@ async def test_mutual_tls_gives_the_handler_the_clients_certificate_and_refuses_
     assert seen == [certificate]
 
 
-async def test_server_name_replaces_the_address_in_the_certificate_check() -> None:
+async def test_server_name_replaces_the_address_in_the_certificate_check(transports: Transports) -> None:
     authority = Authority("ours")
-    server = Server("127.0.0.1", 0, ServerTls(*authority.issue("server")))
+    server = transports.server("127.0.0.1", 0, ServerTls(*authority.issue("server")))
     server.unary("/t.T/Echo", echo)
     port = await server.start()
     for name, admitted in (("localhost", True), ("node.partner.test", False)):
-        channel = Channel(f"127.0.0.1:{port}", ClientTls(authority.pem), server_name=name)
+        channel = transports.channel(f"127.0.0.1:{port}", ClientTls(authority.pem), server_name=name)
         if admitted:
             assert await channel.unary("/t.T/Echo", b"x", 5) == b"x"
         else:
@@ -409,12 +439,12 @@ async def test_server_name_replaces_the_address_in_the_certificate_check() -> No
     await server.stop(0)
 
 
-async def test_key_of_another_certificate_is_refused_at_start() -> None:
+async def test_key_of_another_certificate_is_refused_at_start(transports: Transports) -> None:
     authority = Authority("ours")
     certificate, _ = authority.issue("one")
     _, key = authority.issue("other")
     with pytest.raises(NetworkError, match="do not belong together"):
-        await Server("127.0.0.1", 0, ServerTls(certificate, key)).start()
+        await transports.server("127.0.0.1", 0, ServerTls(certificate, key)).start()
 
 
 def test_tls_material_is_not_shown_when_printed() -> None:
@@ -422,15 +452,15 @@ def test_tls_material_is_not_shown_when_printed() -> None:
 
 
 async def test_server_ending_a_stream_while_the_client_writes_never_costs_a_reply_or_the_status(
-    connect: Connect,
+    transports: Transports,
 ) -> None:
     async def refuse(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
         yield await anext(requests)
         raise RpcError(StatusCode.UNAVAILABLE, "going away")
 
-    server = Server("127.0.0.1", 0, None)
+    server = transports.server()
     server.bidi("/t.T/Refuse", refuse)
-    channel = await connect(server)
+    channel = await transports.connect(server)
     for _ in range(50):
         replies = []
         with pytest.raises(RpcError, match="going away") as caught:
@@ -440,26 +470,28 @@ async def test_server_ending_a_stream_while_the_client_writes_never_costs_a_repl
         assert replies == [b"0"]
 
 
-def test_certificate_hash_is_of_the_first_certificates_der() -> None:
+def test_certificate_hash_is_of_the_first_certificates_der(transports: Transports) -> None:
     authority = Authority("ours")
     certificate, key = authority.issue("client")
     expected = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256())
-    assert Channel("localhost:1", ClientTls(authority.pem, certificate, key)).tls_certificate_hash == expected
+    assert (
+        transports.channel("localhost:1", ClientTls(authority.pem, certificate, key)).tls_certificate_hash == expected
+    )
     assert certificate_hash(certificate + authority.pem) == expected
-    assert Channel("localhost:1", ClientTls(authority.pem)).tls_certificate_hash == b""
+    assert transports.channel("localhost:1", ClientTls(authority.pem)).tls_certificate_hash == b""
 
 
-async def test_channel_reconnects_by_itself_after_the_server_was_restarted() -> None:
-    server = Server("127.0.0.1", 0, None)
+async def test_channel_reconnects_by_itself_after_the_server_was_restarted(transports: Transports) -> None:
+    server = transports.server()
     server.unary("/t.T/Echo", echo)
     port = await server.start()
-    channel = Channel(f"127.0.0.1:{port}", None)
+    channel = transports.channel(f"127.0.0.1:{port}", None)
     assert await channel.unary("/t.T/Echo", b"1", 5) == b"1"
     await server.stop(0)
     with pytest.raises(RpcError) as caught:
         await channel.unary("/t.T/Echo", b"2", 5)
     assert caught.value.code == StatusCode.UNAVAILABLE
-    again = Server("127.0.0.1", port, None)
+    again = transports.server("127.0.0.1", port, None)
     again.unary("/t.T/Echo", echo)
     await again.start()
     deadline = time.monotonic() + 5
