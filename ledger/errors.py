@@ -4,9 +4,11 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
 
     LedgerError
     ├── InvalidValueError     a value that can never be valid; carries ``field`` and ``value``
+    │   └── ChartRefusedError an account that the chart of its book does not know; carries ``rule`` and ``code``
     ├── NotFoundError         an account, entry or hold that the books do not have
     ├── ConflictError         an account or hold that stands already with other properties
     ├── FencedError           another writer took the books over; this one may never commit again
+    ├── StaleCopyError        the books are not as the writer's copy of them said; posting again will know
     ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
     ├── DamagedRowError       a row of the books that tells no entry any more; carries ``seq`` and ``reason``
     ├── MappingError          a statement mapping file that cannot be understood; names the setting
@@ -36,6 +38,26 @@ class InvalidValueError(LedgerError):
         self.reason = reason
 
 
+class ChartRefusedError(InvalidValueError):
+    """The chart of a book does not know such an account.
+
+    Args:
+        reference: the account.
+        book: code of the book.
+        rule: pattern of the rule that decides over it; empty when none fits.
+        code: ``"no_rule"``, ``"wrong_side"``, ``"wrong_asset"`` or ``"negative_not_allowed"``.
+    """
+
+    def __init__(self, reference: str, book: str, rule: str, code: str) -> None:
+        if code == "no_rule":
+            reason = f"the chart of book {book!r} has no rule for it"
+        else:
+            reason = f"rule {rule!r} of book {book!r} refuses it: {code.replace('_', ' ')}"
+        super().__init__("account", reference, reason)
+        self.rule = rule
+        self.code = code
+
+
 class DamagedRowError(LedgerError):
     """A row of the books tells no entry any more: someone changed it past every rule.
 
@@ -56,6 +78,10 @@ class NotFoundError(LedgerError):
 
 class ConflictError(LedgerError):
     """The same name stands already for something with other properties."""
+
+
+class StaleCopyError(LedgerError):
+    """The books are not as the writer's copy said; nothing was posted, and posting the same again reads them anew."""
 
 
 class FencedError(LedgerError):
