@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks.measure import machine, save, show
 
-NAMES = ("posting", "transfers", "network", "anchoring", "proofs", "startup")
+NAMES = ("posting", "transfers", "network", "anchoring", "proofs", "startup", "transport")
 """Each is a module of this package with ``run() -> Result``."""
 
 
