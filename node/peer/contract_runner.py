@@ -12,7 +12,6 @@ Source: Fabric core/chaincode/chaincode_support.go (execute timeout), handler.go
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import ctypes
 import importlib
 import threading
@@ -25,6 +24,7 @@ import structlog
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.errors import ChaincodeError
 from node.peer.history import KeyModification
+from node.peer.loop_bridge import LoopBridge
 from node.peer.range_scan import RangeScan
 
 _log = structlog.get_logger(__name__)
@@ -88,6 +88,10 @@ class _HeldTooLongError(BaseException):
     """Raised inside a contract that computed without end; no contract can catch it by mistake."""
 
 
+class _TimeUpError(Exception):
+    """The time limit of an invocation has passed."""
+
+
 class ContractRunner:
     """Contracts of this process.
 
@@ -124,6 +128,7 @@ class ContractRunner:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         if self._thread is not None:
+            self._thread.fail_all()
             await asyncio.to_thread(self._thread.end, HOLD_LIMIT_S)
 
     def has(self, chaincode: str) -> bool:
@@ -133,37 +138,38 @@ class ContractRunner:
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation; see :class:`ChaincodeRunner`."""
         assert self._thread is not None, "start() comes first"
-        bridge = _StateBridge(state, asyncio.get_running_loop())
         work = self._runtime.execute(
             self._contracts[invocation.chaincode],
             channel_id=invocation.channel_id,
             tx_id=invocation.tx_id,
             args=invocation.args,
             signed_proposal=invocation.signed_proposal,
-            state=bridge,
+            state=_StateBridge(state, self._thread.home),
             decorations=invocation.decorations,
             is_init=invocation.is_init,
         )
         return await self._outcome(self._thread.run(work), invocation)
 
     async def _outcome(
-        self, future: concurrent.futures.Future[tuple[Response, Event | None]], invocation: Invocation
+        self, future: asyncio.Future[tuple[Response, Event | None]], invocation: Invocation
     ) -> tuple[Response, Event | None]:
-        waiting = asyncio.wrap_future(future)
+        limit = asyncio.get_running_loop().call_later(self._timeout_s, _settle, future, _TimeUpError())
         try:
-            done, _ = await asyncio.wait([waiting], timeout=self._timeout_s)
+            return await future
+        except _TimeUpError:
+            raise ChaincodeError("error sending: timeout expired while executing transaction") from None
         except asyncio.CancelledError:
-            future.cancel()
-            raise
-        if not done:
-            future.cancel()
-            raise ChaincodeError("error sending: timeout expired while executing transaction")
-        if waiting.cancelled() or isinstance(waiting.exception(), _HeldTooLongError):
-            raise ChaincodeError("error sending: chaincode stream terminated")
-        if (error := waiting.exception()) is not None:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ChaincodeError("error sending: chaincode stream terminated") from None
+        except _HeldTooLongError:
+            raise ChaincodeError("error sending: chaincode stream terminated") from None
+        except Exception as error:
             _log.error("contract runtime failed", chaincode=invocation.chaincode, exc_info=error)
             raise ChaincodeError("error sending: chaincode stream terminated") from error
-        return waiting.result()
+        finally:
+            limit.cancel()
 
     async def _watch_thread(self) -> None:
         """Replace the contracts' thread whenever it no longer answers."""
@@ -178,42 +184,47 @@ class ContractRunner:
 
 
 class _ContractThread:
-    """A thread with an event loop for contracts."""
+    """A thread with an event loop for contracts; made, and asked, in the peer's own event loop."""
 
     def __init__(self) -> None:
+        own = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
-        self._running: set[concurrent.futures.Future[Any]] = set()
+        self._contracts = LoopBridge(own, self._loop)
+        self.home = LoopBridge(self._loop, own)
+        """The way back, for contracts that read the state."""
+        self._running: set[asyncio.Future[Any]] = set()
         self._thread = threading.Thread(target=self._serve, name="peer-contracts", daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    def run(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Run a coroutine in the thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self._contracts.run(work)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
 
     async def answers(self, limit_s: float) -> bool:
         """Say whether the thread's loop takes its turn within the limit."""
-        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
-        done, _ = await asyncio.wait([asyncio.wrap_future(turn)], timeout=limit_s)
+        done, _ = await asyncio.wait([self._contracts.run(asyncio.sleep(0))], timeout=limit_s)
         return bool(done)
 
     def give_up(self) -> None:
         """Fail everything that runs, interrupt the contract and let the thread end."""
-        for future in list(self._running):
-            future.cancel()
+        self.fail_all()
         self._loop.call_soon_threadsafe(self._loop.stop)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_HeldTooLongError)
         )
 
     def end(self, limit_s: float) -> None:
-        """End the thread after its current turn."""
-        for future in list(self._running):
-            future.cancel()
+        """End the thread after its current turn; blocks."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(limit_s)
+
+    def fail_all(self) -> None:
+        """Fail everything that runs."""
+        for future in list(self._running):
+            _settle(future, _HeldTooLongError())
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -228,15 +239,20 @@ class _ContractThread:
             self._loop.close()
 
 
+def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
 class _StateBridge:
     """A chaincode's state for use from the contracts' thread.
 
     What only notes something down is done at once; what may read committed state goes to the peer's own event loop.
     """
 
-    def __init__(self, state: ChaincodeState, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, state: ChaincodeState, home: LoopBridge) -> None:
         self._state = state
-        self._loop = loop
+        self._home = home
 
     async def get_state(self, collection: str, key: str) -> bytes:
         return await self._call(self._state.get_state(collection, key))
@@ -265,7 +281,7 @@ class _StateBridge:
 
     async def range_query(self, collection: str, start: str, end: str, page_size: int, bookmark: str) -> _ScanBridge:
         scan = await self._call(self._state.range_query(collection, start, end, page_size, bookmark))
-        return _ScanBridge(scan, self._loop)
+        return _ScanBridge(scan, self._home)
 
     async def history(self, key: str) -> Sequence[KeyModification]:
         return await self._call(self._state.history(key))
@@ -274,15 +290,15 @@ class _StateBridge:
         return await self._call(self._state.invoke_chaincode(name, args, channel))
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return await self._home.run(work)
 
 
 class _ScanBridge:
     """A range query for use from the contracts' thread."""
 
-    def __init__(self, scan: RangeScan, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, scan: RangeScan, home: LoopBridge) -> None:
         self._scan = scan
-        self._loop = loop
+        self._home = home
         self.fetched_records_count = scan.fetched_records_count
         self.bookmark = scan.bookmark
 
@@ -293,7 +309,7 @@ class _ScanBridge:
         ready = self._scan.ready()
         if ready is not None:
             return ready
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._scan.__anext__(), self._loop))
+        return await self._home.run(self._scan.__anext__())
 
     async def aclose(self) -> None:
         await self._scan.aclose()
