@@ -115,11 +115,16 @@ def entry_of(movement: Movement, mapping: StatementMapping) -> NewEntry:
     if own is Side.CREDIT:
         postings = (postings[1], postings[0])
     return NewEntry(
-        key=uuid.uuid5(KEY_NAMESPACE, f"{mapping.name}\n{movement.id}"),
+        key=entry_key(movement, mapping),
         postings=postings,
         effective_at=datetime.combine(movement.day, time(), UTC),
         description=movement.description,
     )
+
+
+def entry_key(movement: Movement, mapping: StatementMapping) -> uuid.UUID:
+    """Return the idempotency key of the entry that a movement becomes."""
+    return uuid.uuid5(KEY_NAMESPACE, f"{mapping.name}\n{movement.id}")
 
 
 class _Lines:

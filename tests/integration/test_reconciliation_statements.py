@@ -1,0 +1,91 @@
+"""Whole statements held against books that were posted from them: 49,102 real movements of a real bank, and the
+project's own month with mistakes put into the books on purpose."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from ledger.balances import open_account
+from ledger.posting import Writer
+from ledger.reconciliation import day_changes, reconcile, recorded_days
+from ledger.reconciliation.csv_statement import read_csv_statements
+from ledger.reconciliation.queue import list_exceptions
+from ledger.reconciliation.rules import STANDARD_RULES, Agreement, MatchRule
+from ledger.reconciliation.store import RunOutcome, import_statement_file, run_reconciliation
+from ledger.statement_import import Movement, entry_of, read_movements
+from ledger.statement_mapping import StatementMapping, read_mapping
+from tests.support.books import START, open_writer
+from tests.support.shared_data import REPOSITORY, shared_data
+
+Connection = psycopg.Connection[Any]
+
+
+def mapping_of(name: str) -> StatementMapping:
+    return read_mapping(REPOSITORY / "fixtures" / "mappings" / name)
+
+
+def movements_of(path: Path, mapping: StatementMapping) -> list[Movement]:
+    with path.open("rb") as file:
+        return list(read_movements(file, mapping))
+
+
+def post_all(writer: Writer, connection: Connection, movements: list[Movement], mapping: StatementMapping) -> None:
+    accounts = {item.reference: item for movement in movements for item in (movement.account, movement.contra)}
+    for account in accounts.values():
+        open_account(connection, account.reference, account.asset, account.normal_side, floor=account.floor, now=START)
+    stream = iter(movements)
+    while batch := list(islice(stream, 2000)):
+        codes = {result.code.text for result in writer.post([entry_of(item, mapping) for item in batch])}
+        assert codes <= {"posted", "exists"}
+
+
+def run(connection: Connection, rules: tuple[MatchRule, ...]) -> RunOutcome:
+    return run_reconciliation(connection, rules, actor="auditor", now=START)
+
+
+def test_real_bank_matches_movement_by_movement_and_breaks_only_in_its_recorded_balances(database_url: str) -> None:
+    path, mapping = shared_data("berka/trans.asc"), mapping_of("berka.yaml")
+    movements = movements_of(path, mapping)
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        post_all(writer, connection, movements, mapping)
+        file = read_csv_statements(path.read_bytes(), mapping)
+        outcome = import_statement_file(connection, file, actor="auditor", now=START)
+        assert (outcome.new_statements, outcome.new_records) == (1229, 49_102)
+
+        by_key = (MatchRule("key", agree=frozenset({Agreement.KEY})),)
+        assert run(connection, by_key) == RunOutcome(1, 1229, 49_102, 0, 0)
+        assert run(connection, by_key) == RunOutcome(None, 1229, 0, 0, 0)
+        customers = sorted({movement.account.reference for movement in movements})
+        daily = reconcile(
+            recorded_days(movements), day_changes(connection, customers), rounding=mapping.balance_rounding
+        )
+        assert (daily.account_count, daily.agreeing_account_count, len(daily.breaking_accounts)) == (1229, 347, 882)
+
+
+def test_mistakes_in_the_books_are_found_and_nothing_else(database_url: str) -> None:
+    path, mapping = REPOSITORY / "fixtures/statements/dwaybank-2026-09.csv", mapping_of("dwaybank.yaml")
+    movements = movements_of(path, mapping)
+    forgotten, invented = movements[5000], movements[7000]
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        post_all(writer, connection, [item for item in movements if item is not forgotten], mapping)
+        lines = path.read_bytes().splitlines(keepends=True)
+        bytes_less = b"".join(lines[: invented.line - 1] + lines[invented.line :])
+        import_statement_file(connection, read_csv_statements(bytes_less, mapping), actor="auditor", now=START)
+        outcome = run(connection, STANDARD_RULES)
+        assert (outcome.matched, outcome.opened) == (len(movements) - 2, 2)
+        items = sorted(list_exceptions(connection), key=lambda item: item.kind)
+        assert [(item.kind.text, item.account, item.difference) for item in items] == [
+            ("missing_in_books", forgotten.account.reference, forgotten.change),
+            ("missing_on_statement", invented.account.reference, -invented.change),
+        ]
+
+        # The bank sends the whole month again, and the forgotten movement is posted: the queue empties itself.
+        writer.post([entry_of(forgotten, mapping)])
+        again = read_csv_statements(path.read_bytes(), mapping)
+        assert import_statement_file(connection, again, actor="auditor", now=START).new_records == 1
+        assert run(connection, STANDARD_RULES) == RunOutcome(2, 1000, 2, 0, 2)
+        assert list_exceptions(connection) == []
