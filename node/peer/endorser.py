@@ -133,16 +133,21 @@ class Endorser:
             proposal = parse_proposal(signed_proposal)
         except WireError as error:
             raise ProposalRefusedError(f"error validating proposal: {error}") from error
+        return await self.process_parsed(proposal)
+
+    async def process_parsed(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+        """Endorse a proposal whose form is in order; see :meth:`process`."""
         # A proposal without a channel asks about the peer itself: which channels it is on.
         if proposal.channel_id != self._channel.channel_id and (proposal.channel_id or proposal.chaincode != CSCC):
             return _failure(f"channel '{proposal.channel_id}' not found")
         creator = self._check_creator(proposal)
         self._check_acl(proposal, creator)
         # The index is asked while the simulation runs; nothing leaves before its answer.
-        known = asyncio.ensure_future(self._channel.reader.transaction(proposal.tx_id))
+        self._channel.notifier.follow(proposal.tx_id)
+        known = self._channel.reader.transaction(proposal.tx_id)
         try:
             response = await self._endorse(proposal, creator, known)
-            await _require_new(proposal, known)
+            await self._require_new(proposal, known)
         except ProposalRefusedError:
             raise
         except StoreError as error:
@@ -153,7 +158,8 @@ class Endorser:
             _log.warning("proposal failed", chaincode=proposal.chaincode, tx_id=proposal.tx_id, reason=str(error))
             response = _failure(str(error))
         finally:
-            known.cancel()
+            if not known.cancel() and not known.cancelled():
+                known.exception()  # heard here where nobody has waited for it
         return response
 
     def _check_creator(self, proposal: ParsedProposal) -> Identity:
@@ -192,11 +198,19 @@ class Endorser:
                 f"[{config.acl_path('peer/Propose')}]: [{error}]"
             ) from error
 
+    async def _require_new(self, proposal: ParsedProposal, known: asyncio.Future[TransactionRecord | None]) -> None:
+        is_new = await known is None
+        self._channel.notifier.settle(proposal.tx_id, is_new=is_new)
+        if not is_new:
+            raise ProposalRefusedError(
+                f"duplicate transaction found [{proposal.tx_id}]. Creator [{proposal.creator.hex()}]"
+            )
+
     async def _endorse(
         self, proposal: ParsedProposal, creator: Identity, known: asyncio.Future[TransactionRecord | None]
     ) -> proposal_response_pb2.ProposalResponse:
         simulation = await self._simulate(proposal, creator)
-        await _require_new(proposal, known)
+        await self._require_new(proposal, known)
         answer = proposal_response_pb2.Response(
             status=simulation.response.status,
             message=simulation.response.message,
@@ -367,13 +381,6 @@ class _Call:
             raise ChaincodeError(
                 f"chaincode '{chaincode}' has not been initialized for this version, must call as init first"
             )
-
-
-async def _require_new(proposal: ParsedProposal, known: asyncio.Future[TransactionRecord | None]) -> None:
-    if await known is not None:
-        raise ProposalRefusedError(
-            f"duplicate transaction found [{proposal.tx_id}]. Creator [{proposal.creator.hex()}]"
-        )
 
 
 def _failure(text: str) -> proposal_response_pb2.ProposalResponse:

@@ -133,13 +133,13 @@ class Gatherer(Generic[K, V]):
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def get(self, question: K) -> V:
-        """Return the answer to one question."""
+    def ask(self, question: K) -> asyncio.Future[V]:
+        """Put one question; the answer comes as a future."""
         future: asyncio.Future[V] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return await future
+        return future
 
     async def _run(self) -> None:
         try:
@@ -191,15 +191,15 @@ class ChannelReader:
 
     async def state(self, key: StateKey) -> StateAnswer:
         """Return what stands under a key of the world state."""
-        return await self._states.get(key)
+        return await self._states.ask(key)
 
     async def private_value(self, key: StateKey) -> StateAnswer:
         """Return what stands under a private key in clear."""
-        return await self._private.get(key)
+        return await self._private.ask(key)
 
-    async def transaction(self, tx_id: str) -> TransactionRecord | None:
-        """Return where a transaction stands, None when no committed block holds it."""
-        return await self._tx_ids.get(tx_id)
+    def transaction(self, tx_id: str) -> asyncio.Future[TransactionRecord | None]:
+        """Return, as a future, where a transaction stands; None when no committed block holds it."""
+        return self._tx_ids.ask(tx_id)
 
     async def state_range(self, namespace: str, start: bytes, end: bytes, limit: int) -> StateRange:
         """Return a page of public keys in [start, end)."""

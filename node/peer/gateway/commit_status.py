@@ -5,8 +5,6 @@ Source: Fabric internal/pkg/gateway/commitstatus.go, commit/finder.go.
 
 from __future__ import annotations
 
-import asyncio
-
 from fabric_protos.gateway import gateway_pb2
 
 from network.errors import RpcError
@@ -41,14 +39,18 @@ async def commit_status(gateway: Gateway, request: bytes, call: Call) -> bytes:
 
 
 async def _status(gateway: Gateway, tx_id: str) -> CommitStatus:
-    with gateway.channel.notifier.waiting(tx_id) as committed:
+    notifier = gateway.channel.notifier
+    outcome = notifier.outcome(tx_id)
+    if outcome is not None:
+        return outcome
+    with notifier.waiting(tx_id) as committed:
         # Asked after registering, so that no commit falls between the two.
-        known = await gateway.channel.transaction(tx_id)
+        known = None if notifier.is_pending(tx_id) else await gateway.channel.transaction(tx_id)
         if known is not None:
             return CommitStatus(known.block_number, known.validation_code)
         if gateway.channel.progress.stopped is not None:
             raise RpcError(StatusCode.ABORTED, f"channel stopped: {gateway.channel.progress.stopped}")
         try:
-            return await asyncio.shield(committed)
+            return await committed
         except ChannelStoppedError as error:
             raise RpcError(StatusCode.ABORTED, f"channel stopped: {error}") from error

@@ -188,7 +188,7 @@ class _Collection:
     async def _ask(self, peer: GatewayPeer) -> Answer | None:
         """Ask one peer and keep its endorsement; None, and a detail for the client, where there is none to keep."""
         self._asked.add(peer.address)
-        answer = await peer.ask(self._proposal.signed_proposal)
+        answer = await peer.ask(self._proposal)
         problem = answer.verdict.message
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             problem = self._keep(peer, answer.response)

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.errors import RpcError
+from network.proposal import ParsedProposal
 from network.rpc import StatusCode
 from node.peer.endorser import Endorser, ProposalRefusedError
 from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error
@@ -63,9 +64,9 @@ class GatewayPeer(ABC):
         """Whether it failed a moment ago."""
         return time.monotonic() < self._left_out_until
 
-    async def ask(self, signed_proposal: bytes) -> Answer:
+    async def ask(self, proposal: ParsedProposal) -> Answer:
         """Send a proposal and judge the answer."""
-        answer = await self._process(signed_proposal)
+        answer = await self._process(proposal)
         if answer.verdict.remove:
             self._left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
@@ -79,7 +80,7 @@ class GatewayPeer(ABC):
         """Drop the connection, if there is one."""
 
     @abstractmethod
-    async def _process(self, signed_proposal: bytes) -> Answer:
+    async def _process(self, proposal: ParsedProposal) -> Answer:
         """Have the proposal endorsed, whatever comes of it."""
 
 
@@ -93,10 +94,10 @@ class LocalPeer(GatewayPeer):
     async def close(self) -> None:
         """There is no connection to drop."""
 
-    async def _process(self, signed_proposal: bytes) -> Answer:
+    async def _process(self, proposal: ParsedProposal) -> Answer:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
-                response = await self._endorser.process(signed_proposal)
+                response = await self._endorser.process_parsed(proposal)
         except ProposalRefusedError as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
         except TimeoutError:
@@ -115,9 +116,9 @@ class RemotePeer(GatewayPeer):
         """Drop the connection."""
         await self._channel.close()
 
-    async def _process(self, signed_proposal: bytes) -> Answer:
+    async def _process(self, proposal: ParsedProposal) -> Answer:
         try:
-            reply = await self._channel.unary(PROCESS_PROPOSAL, signed_proposal, ENDORSEMENT_TIMEOUT_S)
+            reply = await self._channel.unary(PROCESS_PROPOSAL, proposal.signed_proposal, ENDORSEMENT_TIMEOUT_S)
             response = proposal_response_pb2.ProposalResponse.FromString(reply)
         except RpcError as error:
             return Answer(judge_rpc_error(error))

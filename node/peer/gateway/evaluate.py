@@ -63,7 +63,7 @@ async def _first_result(proposal: ParsedProposal, peers: list[GatewayPeer]) -> p
     errors: list[EndpointError] = []
     code = StatusCode.ABORTED
     for peer in peers:
-        answer = await peer.ask(proposal.signed_proposal)
+        answer = await peer.ask(proposal)
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             return _result(answer.response)
         code = answer.verdict.code
