@@ -24,6 +24,7 @@ import structlog
 from network.rpc.http2 import frames, hpack
 from network.rpc.http2.calm import Account
 from network.rpc.http2.frames import ErrorCode, ProtocolError, Setting
+from network.rpc.http2.keepalive import Keepalive
 from network.rpc.http2.stream import Stream
 
 CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
@@ -41,8 +42,6 @@ FLUSH_BYTES = 256 * 1024
 WRITE_BUFFER_BYTES = 512 * 1024
 """Output the transport may hold before streams wait."""
 
-KEEPALIVE_AFTER_S = 120.0
-KEEPALIVE_TIMEOUT_S = 20.0
 GREETING_TIMEOUT_S = 10.0
 """Time for TLS, and again for the peer's first SETTINGS."""
 
@@ -93,10 +92,15 @@ class Connection(asyncio.Protocol):
         self._resets = Account(burst=2 * STREAMS_MAX, per_s=200)
         self._block: list[bytes] = []
         self._block_stream, self._block_ends_stream = 0, False
-        self._heard = self._preface_seen = False
+        self._preface_seen = False
         self._lost_reason = ""
         self._greeting: asyncio.TimerHandle | None = None
-        self._keepalive: asyncio.TimerHandle | None = None
+        self._keepalive = Keepalive(
+            loop,
+            wanted=self._wants_keepalive,
+            ask=lambda: self.write(frames.frame(frames.PING, 0, 0, _KEEPALIVE_PING)),
+            give_up=lambda: self._give_up("the peer no longer answers"),
+        )
         self._on_frame: list[_OnFrame] = [
             self._on_data, self._on_headers, self._on_priority, self._on_rst_stream, self._on_settings,
             self._on_push_promise, self._on_ping, self._on_goaway, self._on_window_update, self._on_continuation,
@@ -110,7 +114,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._greeting = self.loop.call_later(GREETING_TIMEOUT_S, self._give_up, "the peer did not greet in time")
-        self._keepalive = self.loop.call_later(KEEPALIVE_AFTER_S, self._check_alive)
+        self._keepalive.watch()
         self.write(self._own_greeting())
         self.write(frames.window_update(0, CONNECTION_WINDOW_BYTES - frames.WINDOW_DEFAULT))
 
@@ -118,14 +122,14 @@ class Connection(asyncio.Protocol):
         """Handle all complete frames."""
         if self.closing:
             return
-        self._heard = True
+        self._keepalive.heard = True
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
         try:
             if not self._preface_seen:
                 at = self._skip_preface(data)
-            while end - at >= frames.HEADER_BYTES:
+            while self._preface_seen and end - at >= frames.HEADER_BYTES:
                 high, low, kind, flags, stream_id = frames.HEADER.unpack_from(data, at)
                 size = high << 16 | low
                 if size > frames.PAYLOAD_BYTES_MAX:
@@ -157,9 +161,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End every stream."""
         self.closing = True
-        for timer in (self._greeting, self._keepalive):
-            if timer is not None:
-                timer.cancel()
+        self._keepalive.stop()
+        if self._greeting is not None:
+            self._greeting.cancel()
         self._lost(self._lost_reason or (str(exc) if exc else "the peer closed it"))
         self.closed.set()
 
@@ -283,8 +287,7 @@ class Connection(asyncio.Protocol):
             self._closed_stream(stream_id)
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id == 0:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "HEADERS without a stream")
+        frames.expect_stream(stream_id, "HEADERS")
         payload = frames.without_padding(flags, payload)
         if flags & frames.PRIORITIZED:
             if len(payload) < 5:
@@ -311,15 +314,12 @@ class Connection(asyncio.Protocol):
             self._take_block(stream_id, block, self._block_ends_stream)
 
     def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id == 0:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "PRIORITY without a stream")
+        frames.expect_stream(stream_id, "PRIORITY")
         self._spend()
-        if len(payload) != 5:
-            raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is not of 5 bytes")
+        frames.expect_size(payload, 5, "PRIORITY")
 
     def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM is not of 4 bytes")
+        frames.expect_size(payload, 4, "RST_STREAM")
         stream = self.streams.get(stream_id)
         if stream is not None:
             stream.peer_reset(int.from_bytes(payload, "big"))
@@ -338,8 +338,7 @@ class Connection(asyncio.Protocol):
         self._greeted()
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "SETTINGS of a stream")
+        frames.expect_no_stream(stream_id, "SETTINGS")
         if flags & frames.ACK:
             if payload:
                 raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with content")
@@ -375,10 +374,8 @@ class Connection(asyncio.Protocol):
         raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which is not allowed")
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "PING of a stream")
-        if len(payload) != 8:
-            raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "PING is not of 8 bytes")
+        frames.expect_no_stream(stream_id, "PING")
+        frames.expect_size(payload, 8, "PING")
         self._spend()
         if flags & frames.ACK:
             self._pinged(payload)
@@ -386,8 +383,7 @@ class Connection(asyncio.Protocol):
             self.write(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "GOAWAY of a stream")
+        frames.expect_no_stream(stream_id, "GOAWAY")
         if len(payload) < 8:
             raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is too short")
         self._spend()
@@ -395,8 +391,7 @@ class Connection(asyncio.Protocol):
         self._peer_goes_away(last & frames.STREAM_ID_MAX, code)
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE is not of 4 bytes")
+        frames.expect_size(payload, 4, "WINDOW_UPDATE")
         self._spend()
         credit = int.from_bytes(payload, "big") & frames.WINDOW_MAX
         if stream_id == 0:
@@ -434,22 +429,6 @@ class Connection(asyncio.Protocol):
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, reason)
 
         return [allowed if place == kind else refuse for place in range(len(self._on_frame))]
-
-    # --- keepalive ------------------------------------------------------------------------------------------------
-
-    def _check_alive(self) -> None:
-        if self._heard or not self._wants_keepalive():
-            self._heard = False
-            self._keepalive = self.loop.call_later(KEEPALIVE_AFTER_S, self._check_alive)
-        else:
-            self.write(frames.frame(frames.PING, 0, 0, _KEEPALIVE_PING))
-            self._keepalive = self.loop.call_later(KEEPALIVE_TIMEOUT_S, self._check_answer)
-
-    def _check_answer(self) -> None:
-        if self._heard:
-            self._check_alive()
-        else:
-            self._give_up("the peer no longer answers")
 
     def _give_up(self, reason: str) -> None:
         """Cut a connection whose peer does not speak."""

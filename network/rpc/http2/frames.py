@@ -118,3 +118,21 @@ def without_padding(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "the padding is longer than its frame")
     return payload[1 : len(payload) - payload[0]]
+
+
+def expect_size(payload: bytes, size: int, name: str) -> None:
+    """Raise FRAME_SIZE_ERROR unless a payload has its fixed size."""
+    if len(payload) != size:
+        raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, f"{name} is not of {size} bytes")
+
+
+def expect_stream(stream_id: int, name: str) -> None:
+    """Raise PROTOCOL_ERROR unless a frame belongs to a stream."""
+    if stream_id == 0:
+        raise ProtocolError(ErrorCode.PROTOCOL_ERROR, f"{name} without a stream")
+
+
+def expect_no_stream(stream_id: int, name: str) -> None:
+    """Raise PROTOCOL_ERROR unless a frame belongs to the connection."""
+    if stream_id:
+        raise ProtocolError(ErrorCode.PROTOCOL_ERROR, f"{name} of a stream")

@@ -79,7 +79,8 @@ class MadeCall(Stream):
 
     def leave(self) -> None:
         """Cancel the call if it is not over: nobody waits for it any more. Idempotent."""
-        self.finish(RpcError(StatusCode.CANCELLED, "the caller left"))
+        if not self._over:
+            self.finish(RpcError(StatusCode.CANCELLED, "the caller left"))
 
     def half_close(self) -> None:
         """Say that no more requests will come."""

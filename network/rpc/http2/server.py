@@ -267,8 +267,9 @@ class ServerConnection(Connection):
     def _open(self, stream_id: int, head: RequestHead | None, end: bool) -> None:
         if stream_id % 2 == 0:
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a stream whose number is even")
-        if stream_id > self.last_stream_id + 2:
-            self._skipped.append(range(self.last_stream_id + 2, stream_id, 2))
+        expected = self.last_stream_id + 2 if self.last_stream_id else 1
+        if stream_id > expected:
+            self._skipped.append(range(expected, stream_id, 2))
         self.last_stream_id = stream_id
         if len(self.streams) >= STREAMS_MAX or stream_id > self._refused_above:
             self._spend()
