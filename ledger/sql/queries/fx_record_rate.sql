@@ -1,0 +1,1 @@
+SELECT ledger.fx_record_rate(%s, %s, %s, %s, %s, %s, %s)

@@ -1,0 +1,5 @@
+SELECT id, definition, status, step, number, due_at, attempts, wake_at
+FROM ledger.schedule
+WHERE id > %s
+ORDER BY id
+LIMIT %s

@@ -1,0 +1,1 @@
+"""Posts scheduled entries when they are due."""
