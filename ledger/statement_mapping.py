@@ -13,13 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ledger.account import Side
-from ledger.errors import InvalidValueError, MappingError
-from ledger.money import AMOUNT_MAX, SCALE_MAX, Asset, parse_decimal
+from ledger.errors import MappingError
+from ledger.money import Asset
+from ledger.settings import Settings, minor_units, parse_settings, read_asset
 
 NOT_BLANK = "*"
 """As a value in ``when``: any text but none."""
@@ -140,15 +138,11 @@ def read_mapping(path: Path) -> StatementMapping:
 
 def parse_mapping(text: str) -> StatementMapping:
     """Return the mapping of a YAML text; see ``read_mapping``."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise MappingError("(whole file)", "is not YAML") from error
-    top = _Settings(content, "")
+    top = parse_settings(text)
     columns, file = top.part("columns"), top.part("file")
-    asset = _asset(top.part("asset"))
-    amount = columns.part("amount") if columns.has("amount") else _Settings({"column": ""}, "columns.amount")
-    balance = columns.part("balance") if columns.has("balance") else _Settings({"column": ""}, "columns.balance")
+    asset = read_asset(top.part("asset"))
+    amount = columns.part("amount") if columns.has("amount") else Settings({"column": ""}, "columns.amount")
+    balance = columns.part("balance") if columns.has("balance") else Settings({"column": ""}, "columns.balance")
     day, accounts = columns.part("date"), top.part("accounts")
     mapping = StatementMapping(
         name=top.text("name"),
@@ -164,11 +158,11 @@ def parse_mapping(text: str) -> StatementMapping:
         amount_column=amount.text("column"),
         point=amount.character("point", "."),
         balance_column=balance.text("column"),
-        balance_rounding=_minor(balance, "rounding", asset) or 0,
+        balance_rounding=minor_units(balance, "rounding", asset) or 0,
         sign=_sign(top.part("sign")),
         account_reference=accounts.text("reference"),
         keyed_pseudonyms=accounts.one_of("numbers", ("pseudonyms", "keyed")) == "keyed",
-        floor=_minor(accounts, "floor", asset),
+        floor=minor_units(accounts, "floor", asset),
         contra=tuple(_contra(rule) for rule in top.parts("contra")),
         description_columns=tuple(top.texts("description", ())),
     )
@@ -187,28 +181,7 @@ def _check(mapping: StatementMapping) -> None:
         raise MappingError("columns.amount", "has no meaning beside sign.credit_column and sign.debit_column")
 
 
-def _asset(settings: _Settings) -> Asset:
-    scale = settings.number("scale")
-    if not 0 <= scale <= SCALE_MAX:
-        raise MappingError("asset.scale", f"give 0 to {SCALE_MAX}")
-    asset = Asset(settings.text("code"), scale)
-    settings.refuse_rest()
-    return asset
-
-
-def _minor(settings: _Settings, name: str, asset: Asset) -> int | None:
-    text = settings.text(name, "")
-    if not text:
-        return None
-    try:
-        value = parse_decimal(text, asset.scale, name)
-    except InvalidValueError as error:
-        raise MappingError(settings.path(name), error.reason) from error
-    assert abs(value) <= AMOUNT_MAX
-    return value
-
-
-def _sign(settings: _Settings) -> SignRule:
+def _sign(settings: Settings) -> SignRule:
     rule: SignRule
     if settings.has("credit_column") or settings.has("debit_column"):
         rule = TwoColumns(settings.text("credit_column"), settings.text("debit_column"))
@@ -224,82 +197,10 @@ def _sign(settings: _Settings) -> SignRule:
     return rule
 
 
-def _contra(settings: _Settings) -> ContraRule:
-    when = settings.part("when") if settings.has("when") else _Settings({}, "")
+def _contra(settings: Settings) -> ContraRule:
+    when = settings.part("when") if settings.has("when") else Settings({}, "")
     conditions = {column: frozenset(when.texts(column)) for column in when.names()}
     side = settings.one_of("normal_side", tuple(_SIDES))
     rule = ContraRule(conditions, settings.text("account"), _SIDES[side])
     settings.refuse_rest()
     return rule
-
-
-class _Settings:
-    """One level of the file; remembers what was asked for, so that the rest can be refused."""
-
-    def __init__(self, content: Any, path: str) -> None:
-        if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-            raise MappingError(path or "(whole file)", "must be settings with names")
-        self._content: dict[str, Any] = content
-        self._path = path
-        self._asked: set[str] = set()
-
-    def path(self, name: str) -> str:
-        return f"{self._path}.{name}" if self._path else name
-
-    def has(self, name: str) -> bool:
-        return name in self._content
-
-    def names(self) -> list[str]:
-        return list(self._content)
-
-    def _get(self, name: str, default: Any = None) -> Any:
-        self._asked.add(name)
-        value = self._content.get(name, default)
-        if value is None:
-            raise MappingError(self.path(name), "is missing")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._get(name, default)
-        if not isinstance(value, str):
-            raise MappingError(self.path(name), "must be text: put it in quotes")
-        return value
-
-    def character(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        if len(value) != 1 or value in "\r\n":
-            raise MappingError(self.path(name), "must be one character")
-        return value
-
-    def number(self, name: str) -> int:
-        value = self._get(name)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise MappingError(self.path(name), "must be a whole number")
-        return value
-
-    def texts(self, name: str, default: tuple[str, ...] | None = None) -> list[str]:
-        value = self._get(name, default)
-        listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
-            raise MappingError(self.path(name), "must be text or a list of texts")
-        return list(listed)
-
-    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name)
-        if value not in choices:
-            raise MappingError(self.path(name), f"must be one of {', '.join(choices)}")
-        return value
-
-    def part(self, name: str) -> _Settings:
-        return _Settings(self._get(name), self.path(name))
-
-    def parts(self, name: str) -> list[_Settings]:
-        value = self._get(name)
-        if not isinstance(value, list):
-            raise MappingError(self.path(name), "must be a list")
-        return [_Settings(item, f"{self.path(name)}[{i}]") for i, item in enumerate(value)]
-
-    def refuse_rest(self) -> None:
-        for name in self._content:
-            if name not in self._asked:
-                raise MappingError(self.path(name), "is no setting of a mapping")

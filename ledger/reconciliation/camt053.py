@@ -196,8 +196,6 @@ def _record(entry: Element, number: int, statement: str, asset: Asset) -> Extern
 
 
 def _references_of(entry: Element) -> Iterator[str]:
-    if own := entry.text_at("NtryRef"):
-        yield own
     if own := entry.text_at("AcctSvcrRef"):
         yield own
     for details in entry.all("NtryDtls"):

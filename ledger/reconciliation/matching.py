@@ -46,19 +46,24 @@ def match_account(
         periods: days that statements cover; only there a posting can be missing on one.
         explained: what a person explained already.
     Returns:
-        Matches in the order of rules, then exceptions.
+        Matches in the order in which they were found, and exceptions.
     """
     open_records = {record.id: record for record in records}
     open_postings = {posting.id: posting for posting in postings}
     matches: list[Match] = []
-    for rule in rules:
-        found = _apply(rule, open_records, open_postings, asset)
-        for match in found:
-            for record in match.records:
-                del open_records[record]
-            for posting in match.postings:
-                del open_postings[posting]
-        matches += found
+    count = -1
+    # What one rule takes may leave another with one candidate only: all begin again until none finds more, so that a
+    # second run over the same finds nothing.
+    while count != len(matches):
+        count = len(matches)
+        for rule in rules:
+            found = _apply(rule, open_records, open_postings, asset)
+            for match in found:
+                for record in match.records:
+                    del open_records[record]
+                for posting in match.postings:
+                    del open_postings[posting]
+            matches += found
     exceptions = open_exceptions(
         open_records, open_postings, rules, asset=asset, periods=periods, explained=tuple(explained)
     )

@@ -15,7 +15,7 @@ from ledger.money import AMOUNT_MAX
 
 DAYS_MAX = 366
 PARTS_MAX = 8
-CANDIDATES_MAX = 24
+CANDIDATES, CANDIDATES_MAX = 12, 24
 
 
 class Shape(enum.Enum):
@@ -65,7 +65,7 @@ class MatchRule:
     same_amount: bool = False
     tolerance: Mapping[str, int] = field(default_factory=dict)
     parts: int = 0
-    candidates: int = 12
+    candidates: int = CANDIDATES
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 64:

@@ -99,6 +99,10 @@ def import_statement_file(
         raise ConflictError(f"movement {detail!r} was received before with another amount, day or reference")
     if code == "statement_conflict":
         raise ConflictError(f"statement {detail!r} was received before with other balances, days or movements")
+    if code == "other_format":
+        raise ConflictError(
+            f"statement {detail!r} covers days that came in another format: each movement would count twice"
+        )
     return ImportOutcome(code == "imported", new_statements, new_records)
 
 

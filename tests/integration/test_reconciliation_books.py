@@ -171,6 +171,19 @@ def test_same_name_with_other_content_is_a_conflict(
     assert connection.execute("SELECT count(*) FROM ledger.statement_file").fetchone() == (1,)
 
 
+def test_days_that_another_format_covered_are_refused(books: tuple[Writer, Connection]) -> None:
+    _, connection = books
+    bring(connection, file_of("S1", record("r1", 500, 3), days=(1, 15)))
+    for name, days in (("S2", (15, 31)), ("S3", (16, 31))):
+        file = file_of(name, record("r9", 500, 20), days=days)
+        other = StatementFile(file.digest, "mt940", file.statements)
+        if name == "S2":
+            with pytest.raises(ConflictError, match="another format"):
+                bring(connection, other)
+        else:
+            assert bring(connection, other).new_records == 1
+
+
 def test_unknown_account_other_asset_and_repeated_names_are_refused(books: tuple[Writer, Connection]) -> None:
     _, connection = books
     with pytest.raises(NotFoundError, match="nowhere"):

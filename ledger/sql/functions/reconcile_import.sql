@@ -1,6 +1,7 @@
 -- Stores a statement file with its statements and records, once. What the sender sent before is known again by the
 -- statement's or the record's name, and must say the same. code: 'imported', 'exists' (the very file),
--- 'account_not_found', 'asset_mismatch', 'record_conflict', 'statement_conflict'; detail names the first culprit.
+-- 'account_not_found', 'asset_mismatch', 'record_conflict', 'statement_conflict', 'other_format'; detail names the
+-- first culprit.
 -- p_statements: [{number, account, asset, reference, first_day, last_day, opening, closing, record_count}];
 -- p_records: [{statement, key, number, change, value_day, booking_day, reference[], party}].
 CREATE OR REPLACE FUNCTION ledger.reconcile_import(
@@ -19,7 +20,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT judged.code, judged.detail INTO code, detail
-    FROM ledger.reconcile_judge_import(p_statements, p_records) AS judged;
+    FROM ledger.reconcile_judge_import(p_format, p_statements, p_records) AS judged;
     IF code <> 'imported' THEN
         RETURN;
     END IF;

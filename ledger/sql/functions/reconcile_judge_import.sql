@@ -1,7 +1,8 @@
 -- Judges a file before it is stored: 'imported' when it may be, else what is wrong, and with which statement or record
--- first. A statement that was received before may bring nothing that it did not have then.
+-- first. A statement that was received before may bring nothing that it did not have then; one that covers days which
+-- another format covered would bring every movement a second time.
 CREATE OR REPLACE FUNCTION ledger.reconcile_judge_import(
-    p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
+    p_format text, p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
 )
 LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
 BEGIN
@@ -30,6 +31,17 @@ BEGIN
     WHERE added.key IS NOT NULL
         OR (known.first_day, known.last_day, known.opening, known.closing, known.record_count)
         IS DISTINCT FROM (given.first_day, given.last_day, given.opening, given.closing, given.record_count)
+    ORDER BY given.number LIMIT 1;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT 'other_format', given.reference INTO code, detail
+    FROM ledger.reconcile_given_statements(p_statements) AS given
+    JOIN ledger.external_statement AS known
+        ON known.account_id = given.account_id
+        AND known.first_day <= given.last_day AND known.last_day >= given.first_day
+    JOIN ledger.statement_file AS file ON file.id = known.file_id
+    WHERE given.known_id IS NULL AND file.format <> p_format
     ORDER BY given.number LIMIT 1;
     IF NOT FOUND THEN
         code := 'imported';
