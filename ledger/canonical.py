@@ -1,4 +1,4 @@
-"""The canonical form of an entry, version 1, and the hashes made of it.
+"""The canonical form of an entry, versions 1 and 2, and the hashes made of it.
 
 Rules (docs/adr/0003-canonical-entry.md):
 - every field is its length as 2 big-endian bytes, then its bytes; the order below is fixed; nothing is optional, an
@@ -10,30 +10,37 @@ Rules (docs/adr/0003-canonical-entry.md):
 
 Fields: tag, version (1 byte), seq (8), key (16), posted_at (8, microseconds since 1970 UTC), effective_at (8), number
 of postings (2); for each posting account, asset, scale (1), side (1: debit 1, credit 2), amount (16); settlement id,
-description commitment (32 or 0), decision id (16), decision outcome (1), decision leaf (32).
+description commitment (32 or 0), decision id (16), decision outcome (1), decision leaf (32). Version 2 goes on with:
+actor, metadata commitment (32 or 0), reversed entry (8 or 0), captured hold (16 or 0), first entry of its chain of
+linked entries (8 or 0). New entries are of version 2; those of version 1 stay as they are.
 
 The leaf is the RFC 6962 leaf hash of ``salt ‖ canonical``, so that log verifiers made by others need no word of this.
-The SQL function that posts entries joins the same bytes; ``fixtures/ledger/`` holds vectors for both.
+``fixtures/ledger/`` holds vectors for both versions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ledger.account import Side
 from ledger.errors import InvalidValueError
 from ledger.journal import Outcome
 
 DOMAIN_TAG = b"dwaybank.node/entry"
-VERSION = 1
+VERSION = 2
+"""Version of new entries."""
 SALT_BYTES = 32
 LEAF_BYTES = 32
 
 _BATCH_TAG = b"dwaybank.node/batch\x01"
 _DESCRIPTION_TAG = b"dwaybank.node/description\x01"
+_METADATA_TAG = b"dwaybank.node/metadata\x01"
 
 
 def field(value: bytes) -> bytes:
@@ -41,8 +48,11 @@ def field(value: bytes) -> bytes:
     return len(value).to_bytes(2, "big") + value
 
 
-PREFIX = field(DOMAIN_TAG) + field(bytes([VERSION])) + b"\x00\x08"
-"""What stands before the 8 bytes of ``seq``; the SQL function carries the same constant."""
+PREFIXES = {version: field(DOMAIN_TAG) + field(bytes([version])) + b"\x00\x08" for version in (1, 2)}
+"""What stands before the 8 bytes of ``seq``."""
+
+PLAIN_EXTENSION = bytes(10)
+"""The five fields of version 2 where all are absent."""
 
 _HEAD = struct.Struct("!H16sHqHqHH")
 _POSTING = struct.Struct("!HBHqQ")
@@ -63,7 +73,10 @@ class CanonicalPosting:
 
 @dataclass(frozen=True, slots=True)
 class CanonicalEntry:
-    """An entry as the canonical form tells it; times in microseconds since 1970-01-01 UTC."""
+    """An entry as the canonical form tells it; times in microseconds since 1970-01-01 UTC.
+
+    From ``version`` on: what version 2 added, and how its absence is told.
+    """
 
     seq: int
     key: uuid.UUID
@@ -75,6 +88,12 @@ class CanonicalEntry:
     decision_id: bytes
     outcome: Outcome
     decision_leaf: bytes
+    version: int = VERSION
+    actor: str = ""
+    metadata_commitment: bytes = b""
+    reverses: int | None = None
+    hold_id: uuid.UUID | None = None
+    chain_seq: int | None = None
 
 
 def encode_account(reference: str, asset: str, scale: int) -> bytes:
@@ -112,9 +131,19 @@ def encode_body(
     return b"".join((head, *postings, field(settlement), field(description_commitment), tail))
 
 
-def join_canonical(seq: int, body: bytes) -> bytes:
-    """Return the whole canonical form from the number and the body."""
-    return PREFIX + seq.to_bytes(8, "big") + body
+def encode_extension(
+    actor: str, metadata_commitment: bytes, reverses: int | None, hold_id: bytes, chain_seq: int | None
+) -> bytes:
+    """Return the fields that version 2 added; ``hold_id`` is empty for none."""
+    return b"".join(
+        (
+            field(actor.encode("ascii")),
+            field(metadata_commitment),
+            field(b"" if reverses is None else reverses.to_bytes(8, "big")),
+            field(hold_id),
+            field(b"" if chain_seq is None else chain_seq.to_bytes(8, "big")),
+        )
+    )
 
 
 def encode_entry(entry: CanonicalEntry) -> bytes:
@@ -134,7 +163,10 @@ def encode_entry(entry: CanonicalEntry) -> bytes:
         entry.outcome,
         entry.decision_leaf,
     )
-    return join_canonical(entry.seq, body)
+    if entry.version == 2:
+        hold = entry.hold_id.bytes if entry.hold_id is not None else b""
+        body += encode_extension(entry.actor, entry.metadata_commitment, entry.reverses, hold, entry.chain_seq)
+    return PREFIXES[entry.version] + entry.seq.to_bytes(8, "big") + body
 
 
 class _Reader:
@@ -167,8 +199,9 @@ def decode_entry(data: bytes) -> CanonicalEntry:
         InvalidValueError: another tag or version, a wrong length, an unknown number, or bytes left over.
     """
     reader = _Reader(data)
-    if reader.take("tag") != DOMAIN_TAG or reader.take("version") != bytes([VERSION]):
-        raise InvalidValueError("canonical entry, tag", data[:24], "is no entry of version 1")
+    tag, version = reader.take("tag"), reader.take("version")
+    if tag != DOMAIN_TAG or version not in (b"\x01", b"\x02"):
+        raise InvalidValueError("canonical entry, tag", data[:24], "is no entry of version 1 or 2")
     seq, key = reader.number("seq", 8), uuid.UUID(bytes=reader.take("key", 16))
     posted_at_us, effective_at_us = reader.number("posted_at", 8), reader.number("effective_at", 8)
     count = reader.number("number of postings", 2)
@@ -185,14 +218,28 @@ def decode_entry(data: bytes) -> CanonicalEntry:
             decision_id=reader.take("decision id", 16),
             outcome=Outcome(reader.number("decision outcome", 1)),
             decision_leaf=reader.take("decision leaf", LEAF_BYTES),
+            version=version[0],
+            **(_take_extension(reader) if version == b"\x02" else {}),
         )
-    except ValueError as error:
+        if seq < 1 or any(posting.amount < 1 for posting in entry.postings):
+            raise ValueError("has a number or an amount below 1")
+        if not reader.at_end() or encode_entry(entry) != data:
+            raise ValueError("holds bytes that belong to no field")
+    except (ValueError, OverflowError) as error:
         raise InvalidValueError("canonical entry", data[:24], str(error)) from error
-    if seq < 1 or any(posting.amount < 1 for posting in entry.postings):
-        raise InvalidValueError("canonical entry", data[:24], "has a number or an amount below 1")
-    if not reader.at_end() or encode_entry(entry) != data:
-        raise InvalidValueError("canonical entry", data[-24:], "holds bytes that belong to no field")
     return entry
+
+
+def _take_extension(reader: _Reader) -> dict[str, Any]:
+    actor, commitment = reader.take("actor").decode("ascii"), reader.take("metadata commitment")
+    reverses, hold, chain = reader.take("reversed entry"), reader.take("captured hold"), reader.take("chain")
+    return {
+        "actor": actor,
+        "metadata_commitment": commitment,
+        "reverses": int.from_bytes(reverses, "big") if reverses else None,
+        "hold_id": uuid.UUID(bytes=hold) if hold else None,
+        "chain_seq": int.from_bytes(chain, "big") if chain else None,
+    }
 
 
 def _take_posting(reader: _Reader) -> CanonicalPosting:
@@ -225,6 +272,16 @@ def batch_digest(first_seq: int, last_seq: int, leaves: bytes) -> bytes:
     """
     assert len(leaves) == LEAF_BYTES * (last_seq - first_seq + 1)
     return hashlib.sha256(_BATCH_TAG + struct.pack("!qq", first_seq, last_seq) + leaves).digest()
+
+
+def metadata_bytes(pairs: Sequence[tuple[str, str]]) -> bytes:
+    """Return metadata as it is committed to: a JSON object, names in order, as RFC 8785 writes it (texts only)."""
+    return json.dumps(dict(pairs), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def metadata_commitment(salt: bytes, pairs: Sequence[tuple[str, str]]) -> bytes:
+    """Return the salted commitment to metadata: SHA-256(tag ‖ salt[32] ‖ ``metadata_bytes``)."""
+    return hashlib.sha256(_METADATA_TAG + salt + metadata_bytes(pairs)).digest()
 
 
 def description_commitment(salt: bytes, description: str) -> bytes:

@@ -3,6 +3,7 @@
 Rules:
 - held money counts in the available balance at once; the deadline is kept in the database;
 - a hold's id is permanent, as an entry's key is; it ends once, and whoever comes later learns how;
+- it is captured by entries that name it, in parts until nothing remains or an entry says that it is the last;
 - place, capture, release and expiry stand in the writer's one line, so that a race has one winner.
 """
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
+from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 
 
@@ -26,12 +29,14 @@ class NewHold:
         account: whose money.
         amount: minor units.
         expires_at: from this moment on it can no longer be captured.
+        linked: stands or falls together with the next request of the same call.
     """
 
     id: uuid.UUID
     account: str
     amount: int
     expires_at: datetime
+    linked: bool = False
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -42,12 +47,26 @@ class NewHold:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldRelease:
+    """Held money to be given back, all that was not captured.
+
+    Args:
+        id: the hold.
+        linked: stands or falls together with the next request of the same call.
+    """
+
+    id: uuid.UUID
+    linked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A hold as it stands.
 
     Args:
         state: ``"placed"``, ``"captured"``, ``"released"`` or ``"expired"``.
-        entry_seq: the entry that captured it; None before.
+        entry_seq: the newest entry that captured of it; None before.
+        captured: taken so far, minor units.
     """
 
     id: uuid.UUID
@@ -56,21 +75,23 @@ class Hold:
     state: str
     expires_at: datetime
     entry_seq: int | None
+    captured: int = 0
 
 
-HOLD_MESSAGES = {
-    "placed": "",
-    "released": "",
-    "exists": "this was done before with the same body",
-    "exists_with_different_body": "this hold id was used before with another body: use a new id",
-    "account_not_found": "the account does not exist: open it first",
-    "account_closed": "the account is closed",
-    "account_frozen": "the account is frozen",
-    "deadline_passed": "the deadline lies in the past",
-    "balance_overflow": "a balance would leave the range the books can hold",
-    "exceeds_available": "the account's available balance is too low",
-    "hold_not_found": "the hold does not exist",
-    "hold_expired": "the hold's deadline has passed",
-    "hold_not_placed": "the hold was captured before",
-}
-"""A sentence for each code of placing and releasing."""
+class HoldResult(NamedTuple):
+    """Answer to one request about a hold.
+
+    Args:
+        code: the outcome; POSTED where it was done.
+        hold: the hold as the request left it; None where there is none.
+        message: one sentence for people; empty where it was done.
+    """
+
+    code: ResultCode
+    hold: Hold | None
+    message: str = ""
+
+    @property
+    def text(self) -> str:
+        """The code as services spell it: ``"placed"`` or ``"released"`` where it was done."""
+        return self.hold.state if self.code is ResultCode.POSTED and self.hold is not None else self.code.text

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 import struct
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 
@@ -37,6 +38,18 @@ TEXT_LENGTH_MAX = 64
 DESCRIPTION_LENGTH_MAX = 500
 """Longest description, in characters."""
 
+METADATA_COUNT_MAX = 16
+"""Most pairs of one entry's metadata."""
+
+METADATA_VALUE_LENGTH_MAX = 256
+"""Longest value, in characters."""
+
+METADATA_NAME = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
+ACTOR = re.compile(r"[A-Za-z0-9:_.@\-]{1,64}")
+
+SEQ_MAX = 2**63 - 1
+"""Highest number an entry could have."""
+
 _REQUEST_TAG = b"dwaybank.node/request\x01"
 _NO_HOLD = bytes(16)
 
@@ -46,26 +59,58 @@ _DAY_MICROSECONDS = 86_400_000_000
 
 
 class ResultCode(enum.IntEnum):
-    """Outcome of one entry, in order of precedence: the first that applies is the answer (docs/result-codes.md)."""
+    """Outcome of one request, in order of precedence: the first that applies is the answer (docs/result-codes.md)."""
 
     POSTED = 0
     EXISTS = 1
     EXISTS_WITH_DIFFERENT_BODY = 2
     ACCOUNT_NOT_FOUND = 3
-    UNBALANCED = 4
-    HOLD_NOT_FOUND = 5
-    HOLD_NOT_PLACED = 6
-    HOLD_EXPIRED = 7
-    HOLD_MISMATCH = 8
-    ACCOUNT_CLOSED = 9
-    ACCOUNT_FROZEN = 10
-    BALANCE_OVERFLOW = 11
-    EXCEEDS_AVAILABLE = 12
+    ASSET_MISMATCH = 4
+    UNBALANCED = 5
+    PERIOD_CLOSED = 6
+    ENTRY_NOT_FOUND = 7
+    EXCEEDS_ORIGINAL = 8
+    HOLD_NOT_FOUND = 9
+    HOLD_NOT_PLACED = 10
+    HOLD_EXPIRED = 11
+    HOLD_MISMATCH = 12
+    ACCOUNT_CLOSED = 13
+    ACCOUNT_FROZEN = 14
+    DEADLINE_PASSED = 15
+    BALANCE_OVERFLOW = 16
+    EXCEEDS_AVAILABLE = 17
+    EXCEEDS_CEILING = 18
+    LINKED_FAILED = 19
 
     @property
     def text(self) -> str:
         """The code as services and documents spell it, e.g. ``"exceeds_available"``."""
         return self.name.lower()
+
+
+MESSAGES = {
+    ResultCode.POSTED: "",
+    ResultCode.EXISTS: "this key was posted before with the same body",
+    ResultCode.EXISTS_WITH_DIFFERENT_BODY: "this key was posted before with another body: use a new key",
+    ResultCode.ACCOUNT_NOT_FOUND: "an account of this entry does not exist: open it first",
+    ResultCode.ASSET_MISMATCH: "the two accounts do not count the same asset",
+    ResultCode.UNBALANCED: "debits do not equal credits in every asset",
+    ResultCode.PERIOD_CLOSED: "the entry counts for a period that is closed: give a later effective time",
+    ResultCode.ENTRY_NOT_FOUND: "the entry to reverse does not exist, or is a reversal itself",
+    ResultCode.EXCEEDS_ORIGINAL: "more would be reversed than remains of the entry",
+    ResultCode.HOLD_NOT_FOUND: "the hold does not exist",
+    ResultCode.HOLD_NOT_PLACED: "the hold was captured or released before",
+    ResultCode.HOLD_EXPIRED: "the hold's deadline has passed",
+    ResultCode.HOLD_MISMATCH: "the entry takes nothing from the held account, or more than is still held",
+    ResultCode.ACCOUNT_CLOSED: "an account of this entry is closed",
+    ResultCode.ACCOUNT_FROZEN: "an account of this entry is frozen",
+    ResultCode.DEADLINE_PASSED: "the deadline lies in the past",
+    ResultCode.BALANCE_OVERFLOW: "a balance would leave the range the books can hold",
+    ResultCode.EXCEEDS_AVAILABLE: "an account's available balance is too low",
+    ResultCode.EXCEEDS_CEILING: "an account's balance would go above its ceiling",
+    ResultCode.LINKED_FAILED: "another request of the same chain was refused",
+}
+"""A sentence for each code; nothing in it depends on the request."""
 
 
 class Outcome(enum.IntEnum):
@@ -109,7 +154,12 @@ class NewEntry:
         effective_at: when it counts for; None for the moment of posting.
         settlement_id: shared by both banks' entries of one settlement; empty for none.
         description: free text for the books only; empty for none.
-        hold_id: the hold this entry captures; None for none.
+        hold_id: the hold this entry captures, in whole or in part; None for none.
+        hold_final: with the capture the hold ends and what remains of it is given back.
+        linked: stands or falls together with the next request of the same call.
+        reverses: number of the entry that this one takes back, in whole or in part; None for none.
+        actor: pseudonym of who asked; empty for none.
+        metadata: pairs of name and value, each name once, in the order of names.
     """
 
     key: uuid.UUID
@@ -118,17 +168,65 @@ class NewEntry:
     settlement_id: str = ""
     description: str = ""
     hold_id: uuid.UUID | None = None
+    hold_final: bool = False
+    linked: bool = False
+    reverses: int | None = None
+    actor: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    is_plain: bool = field(init=False, compare=False, repr=False)
+    """Two postings and nothing but a key beside them: most entries, and the fast way through the books."""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.postings) <= POSTING_COUNT_MAX:
             raise InvalidValueError("postings", len(self.postings), f"an entry has 2 to {POSTING_COUNT_MAX} postings")
+        _check_sides(self.postings)
+        has_extras = (
+            self.effective_at is not None
+            or self.settlement_id
+            or self.description
+            or self.hold_id is not None
+            or self.hold_final
+            or self.linked
+            or self.reverses is not None
+            or self.actor
+            or self.metadata
+        )
+        if has_extras:
+            self._check_extras()
+        object.__setattr__(self, "is_plain", not has_extras and len(self.postings) == 2)
+
+    def _check_extras(self) -> None:
         if self.effective_at is not None and self.effective_at.tzinfo is None:
             raise InvalidValueError("effective_at", self.effective_at, "give a time with its zone")
         if self.settlement_id:
             _check_text("settlement_id", self.settlement_id, TEXT_LENGTH_MAX)
         if self.description:
             _check_text("description", self.description, DESCRIPTION_LENGTH_MAX)
-        _check_sides(self.postings)
+        if self.hold_final and self.hold_id is None:
+            raise InvalidValueError("hold_final", self.hold_final, "only an entry that captures a hold can end it")
+        if self.reverses is not None and not 1 <= self.reverses <= SEQ_MAX:
+            raise InvalidValueError("reverses", self.reverses, "give the number of a posted entry")
+        if self.actor and not ACTOR.fullmatch(self.actor):
+            raise InvalidValueError("actor", self.actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+        if self.metadata:
+            check_metadata(self.metadata)
+
+
+def check_metadata(pairs: Sequence[tuple[str, str]]) -> None:
+    """Check names and values of an entry's metadata.
+
+    Raises:
+        InvalidValueError: too many, too long, out of order, or a name twice.
+    """
+    if len(pairs) > METADATA_COUNT_MAX:
+        raise InvalidValueError("metadata", len(pairs), f"give at most {METADATA_COUNT_MAX} pairs")
+    for name, value in pairs:
+        if not METADATA_NAME.fullmatch(name):
+            raise InvalidValueError("metadata name", name, 'use 1 to 64 letters, digits, ":", "-", "_" or "."')
+        _check_text(f"metadata {name}", value, METADATA_VALUE_LENGTH_MAX)
+    names = [name for name, _ in pairs]
+    if names != sorted(set(names)):
+        raise InvalidValueError("metadata", ", ".join(names), "give each name once, in the order of names")
 
 
 def _check_sides(postings: tuple[Posting, ...]) -> None:
@@ -162,12 +260,19 @@ def transfer(key: uuid.UUID, debit: str, credit: str, amount: int, **more: Any) 
 
 _REQUEST_HEAD = struct.Struct("!B16sqH")
 
+_PLAIN_HEAD = _REQUEST_TAG + _REQUEST_HEAD.pack(0, _NO_HOLD, 0, 2)
+
+
+def plain_request_hash(posting_fields: bytes) -> bytes:
+    """Return ``request_hash`` of an entry with ``is_plain``, from the fields of its two postings joined."""
+    return hashlib.sha256(_PLAIN_HEAD + posting_fields + b"\x00\x00").digest()
+
 
 def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
     """Return the SHA-256 that tells a repeat of this entry from another body under the same key.
 
-    It covers everything the caller asked for except the key: hold, effective time, postings in their order, settlement
-    id and description, each with its length. It stays in the books.
+    It covers everything the caller asked for except the key, each part with its length. What came later than the
+    first release (below) stands at the end and only where given, so that requests of that release keep their hash.
 
     Args:
         entry: what was asked.
@@ -175,11 +280,21 @@ def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
     """
     hold = entry.hold_id.bytes if entry.hold_id is not None else _NO_HOLD
     when = microseconds(entry.effective_at) if entry.effective_at is not None else 0
-    given = (entry.effective_at is not None) | (entry.hold_id is not None) << 1
+    later = entry.hold_final or entry.linked or entry.reverses is not None or entry.actor or entry.metadata
+    given = (entry.effective_at is not None) | (entry.hold_id is not None) << 1 | bool(later) << 2
     head = _REQUEST_TAG + _REQUEST_HEAD.pack(given, hold, when, len(posting_fields)) + b"".join(posting_fields)
-    settlement_id = entry.settlement_id.encode()
-    length = len(settlement_id).to_bytes(2, "big")
-    return hashlib.sha256(head + length + settlement_id + entry.description.encode()).digest()
+    parts = [head, _text_field(entry.settlement_id)]
+    if later:
+        flags = entry.hold_final | entry.linked << 1 | (entry.reverses is not None) << 2
+        parts += (bytes([flags]), (entry.reverses or 0).to_bytes(8, "big"), _text_field(entry.actor))
+        parts.append(len(entry.metadata).to_bytes(2, "big"))
+        parts += [_text_field(text) for pair in entry.metadata for text in pair]
+    return hashlib.sha256(b"".join(parts) + entry.description.encode()).digest()
+
+
+def _text_field(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
 
 
 def microseconds(moment: datetime) -> int:
@@ -188,23 +303,23 @@ def microseconds(moment: datetime) -> int:
     return since.days * _DAY_MICROSECONDS + since.seconds * 1_000_000 + since.microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the compliance rules decided about one entry, and the leaf that commits to the full record.
 
     Args:
         id: 16 random bytes that mean nothing elsewhere.
         outcome: approved automatically, or to be reviewed by a person.
         leaf: 32 bytes, the RFC 6962 leaf hash of the decision record.
+        record: whatever the rules want to see again in ``Decider.in_commit``.
     """
 
     id: bytes
     outcome: Outcome
     leaf: bytes
+    record: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class EntryResult:
+class EntryResult(NamedTuple):
     """Answer to one entry.
 
     Args:
@@ -222,8 +337,7 @@ class EntryResult:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedEntry:
+class AcceptedEntry(NamedTuple):
     """An entry of the batch that is about to commit, as the hook of the same commit sees it.
 
     Args:

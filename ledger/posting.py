@@ -1,11 +1,12 @@
-"""The one door for writing: posts batches of entries, each batch in one database transaction.
+"""The one door for writing: judges batches of requests and posts each batch in one database transaction.
 
 Rules:
 - one writer: it takes the books over with a new epoch, and an older writer can no longer commit (``FencedError``);
-- a batch gives what its entries would give one after the other; a refused entry never stops the others;
+- a batch gives what its requests would give one after the other; a refused request never stops the others;
+- the rules decide on a copy of the books in memory, and the same commit proves the copy true (balances, held money,
+  terms, sequence, epoch). At the first doubt the copy is dropped and read again: PostgreSQL is the only truth;
 - in the entries' own commit stand: postings, balances, leaves, the decision records of the injected rules, and the
-  writer's signature over the leaves; nothing is answered before that commit;
-- PostgreSQL is the only truth. Remembered are only facts that never change (account ids, assets, sides).
+  writer's signature over the leaves; nothing is answered before that commit.
 
 Left to others: collecting callers into batches (``node.books``), the rules of the decision (``Decider``).
 """
@@ -13,53 +14,43 @@ Left to others: collecting callers into batches (``node.books``), the rules of t
 from __future__ import annotations
 
 import os
-import uuid
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from ledger import pack
-from ledger.account import AccountFacts, Side
-from ledger.batch import KnownAccount, PreparedBatch, prepare_batch
-from ledger.canonical import LEAF_BYTES, batch_digest
+from ledger.batch import BatchJudge, PreparedBatch, Request, Result, Surroundings, note_changes
+from ledger.canonical import batch_digest
+from ledger.commit import write_batch
 from ledger.connections import WriterConnections, translated
-from ledger.errors import BooksUnavailableError, FencedError
-from ledger.hold import Hold, NewHold
-from ledger.journal import EPOCH, AcceptedEntry, Decider, EntryResult, NewEntry, Outcome, ResultCode
-from ledger.money import Asset
-from ledger.queries import query
-
-APPLICATION_ROLE = "dwaybank_application"
-"""May call the functions and read; may change no table."""
+from ledger.encoding import encode_batch
+from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, StaleCopyError
+from ledger.hold import HoldRelease
+from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode
+from ledger.lookup import Lookup
+from ledger.state import CLOSED, FROZEN, OPEN, State
 
 ACCOUNTS_REMEMBERED_MAX = 500_000
-"""Facts of accounts kept in memory, about 700 bytes each; over this they are forgotten and learnt anew."""
+"""Accounts and holds kept in memory, about 1 kB each; over this they are forgotten and read anew."""
 
-MESSAGES = {
-    ResultCode.POSTED: "",
-    ResultCode.EXISTS: "this key was posted before with the same body",
-    ResultCode.EXISTS_WITH_DIFFERENT_BODY: "this key was posted before with another body: use a new key",
-    ResultCode.ACCOUNT_NOT_FOUND: "an account of this entry does not exist: open it first",
-    ResultCode.UNBALANCED: "debits do not equal credits in every asset",
-    ResultCode.HOLD_NOT_FOUND: "the hold to capture does not exist",
-    ResultCode.HOLD_NOT_PLACED: "the hold was captured or released before",
-    ResultCode.HOLD_EXPIRED: "the hold's deadline has passed",
-    ResultCode.HOLD_MISMATCH: "the entry does not take exactly the held amount from the held account",
-    ResultCode.ACCOUNT_CLOSED: "an account of this entry is closed",
-    ResultCode.ACCOUNT_FROZEN: "an account of this entry is frozen",
-    ResultCode.BALANCE_OVERFLOW: "a balance would leave the range the books can hold",
-    ResultCode.EXCEEDS_AVAILABLE: "an account's available balance is too low",
-}
-"""A sentence for each code; nothing in it depends on the entry."""
+BATCHES_REMEMBERED = 3
+"""Committed batches whose keys are kept in memory, so that quick repeats need no look-up."""
+
+LOOKUP_ENTRIES_MAX = 64
+"""Up to so many entries, keys are looked up before; a larger batch relies on the unique index."""
+
+LOOKUPS_AFTER_REPEAT = 64
+"""After the unique index refused a batch, so many batches look their keys up."""
 
 
-_CODES = tuple(ResultCode)
+STATUS_NUMBERS = {"open": OPEN, "frozen": FROZEN, "closed": CLOSED}
+"""Status of an account as its functions take it."""
 
 
 class Writer:
-    """Posts to the books; used by one thread at a time.
+    """Posts to the books. One thread may prepare a batch while another commits the one before it.
 
     Args:
         url: connection URL of the organization's database.
@@ -85,7 +76,13 @@ class Writer:
         self._decider = decider
         self._now = now
         self._random_bytes = random_bytes
-        self._accounts: dict[str, KnownAccount] = {}
+        self._lookup = Lookup(self._connections)
+        self._judging = threading.Lock()
+        self._state: State | None = None
+        self._generation = 0
+        self._recent: dict[int, int] = {}
+        self._batches: list[PreparedBatch] = []
+        self._lookups_left = 0
         self._last_posted_at = EPOCH
         self.epoch = 0
         """The epoch this writer holds; 0 before ``open``."""
@@ -100,6 +97,7 @@ class Writer:
         row = self._one(b"SELECT epoch, nullif(posted_at, '-infinity') FROM ledger.take_over()")
         self.epoch = row[0]
         self._last_posted_at = max(self._last_posted_at, row[1] or EPOCH)
+        self.forget()
 
     def close(self) -> None:
         """Close the connections; what was committed stays, what was not never happened."""
@@ -115,6 +113,7 @@ class Writer:
         self._connections.open()
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
+        self.forget()
 
     @property
     def connected(self) -> bool:
@@ -126,158 +125,179 @@ class Writer:
         if not self.connected:
             self.reconnect()
 
-    def post(self, entries: Sequence[NewEntry]) -> list[EntryResult]:
-        """Post a batch and return the results in order, after the commit.
+    def post(self, requests: Sequence[Request]) -> list[Any]:
+        """Post a batch and return the results in order, after the commit: ``EntryResult`` or ``HoldResult``.
 
         Raises:
             FencedError: another writer took over; nothing was posted.
-            BooksUnavailableError: the outcome is unknown; posting the same entries again is safe.
+            BooksUnavailableError: the outcome is unknown; posting the same requests again is safe.
+            InvalidValueError: the last request is linked to one that does not follow.
         """
-        return self.commit(self.prepare(entries)) if entries else []
-
-    def prepare(self, entries: Sequence[NewEntry]) -> PreparedBatch:
-        """Return the batch ready to commit; another thread may commit the batch before it meanwhile."""
+        if not requests:
+            return []
         try:
-            self._learn_accounts(entries)
+            return self.commit(self.prepare(requests))
+        except StaleCopyError:
+            # An old key, or the books are not as remembered: both are known after reading again.
+            return self.commit(self.prepare(requests))
+
+    def dry_run(self, requests: Sequence[Request]) -> list[Result]:
+        """Return what ``post`` would answer now, on the same path, and write nothing. Leaves are left out."""
+        with self._judging:
+            batch = self._judge(requests, dry=True)
+        return [
+            result._replace(leaf=b"")
+            if isinstance(result, EntryResult) and result.code is ResultCode.POSTED
+            else result
+            for result in batch.results
+        ]
+
+    def prepare(self, requests: Sequence[Request]) -> PreparedBatch:
+        """Return the batch ready to commit; another thread may commit the batch before it meanwhile.
+
+        Every prepared batch must be committed, in the order of preparation; one that cannot be must be followed by
+        ``forget``, because the copy of the books counts it in.
+        """
+        with self._judging:
+            return self._judge(requests, dry=False)
+
+    def forget(self) -> None:
+        """Drop the copy of the books; batches prepared on it are void."""
+        self._generation += 1
+        self._state = None
+
+    def _judge(self, requests: Sequence[Request], *, dry: bool) -> PreparedBatch:
+        if requests and requests[-1].linked:
+            raise InvalidValueError("linked", True, "the last request has none after it to stand or fall with")
+        try:
+            state = self._state_now()
+            self._last_posted_at = max(self._last_posted_at, self._now())
+            batch = PreparedBatch(self._generation, requests, self._last_posted_at, state.next_seq)
+            entries = [request for request in requests if isinstance(request, NewEntry)]
+            look_up = self._wants_lookup(len(entries)) or dry
+            facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
+            around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
+            state.undo = [] if dry else None
+            judge = BatchJudge(state, batch, around)
+            judge.run()
+            note_changes(state, batch)
+            encode_batch(batch, self._decider, self._random_bytes, facts.actors)
+            judge.answer_repeats()
+            if dry:
+                self._take_back(state, batch)
+            else:
+                self._batches.append(batch)
         except psycopg.Error as error:
+            self.forget()
             raise translated(error, self.epoch) from error
-        self._last_posted_at = max(self._last_posted_at, self._now())
-        return prepare_batch(
-            entries,
-            accounts=self._accounts,
-            decider=self._decider,
-            posted_at=self._last_posted_at,
-            random_bytes=self._random_bytes,
-        )
+        except Exception:
+            self.forget()
+            raise
+        return batch
 
-    def commit(self, batch: PreparedBatch) -> list[EntryResult]:
-        """Post a prepared batch in one database transaction; batches must come in the order they were prepared."""
-        connection = self._connections.writing
+    def _state_now(self) -> State:
+        """Return the copy, read again where it was dropped or has grown too large."""
+        state = self._state
+        while len(self._batches) > BATCHES_REMEMBERED and self._batches[0].committed:
+            for key in self._batches.pop(0).keys:
+                self._recent.pop(key, None)
+        if state is not None and len(state.accounts) + len(state.holds) > ACCOUNTS_REMEMBERED_MAX:
+            state = None if all(batch.committed for batch in self._batches) else state
+        if state is None:
+            self._recent, self._batches = {}, []
+            state = self._state = self._lookup.new_state()
+        return state
+
+    def _wants_lookup(self, count: int) -> bool:
+        if count <= LOOKUP_ENTRIES_MAX:
+            return True
+        self._lookups_left = max(0, self._lookups_left - 1)
+        return self._lookups_left > 0
+
+    def _take_back(self, state: State, batch: PreparedBatch) -> None:
+        state.take_back()
+        state.undo = None
+        state.next_seq = batch.first_seq
+        for key in batch.keys:
+            del self._recent[key]
+
+    def commit(self, batch: PreparedBatch) -> list[Any]:
+        """Post a prepared batch in one database transaction.
+
+        Raises:
+            StaleCopyError: the books are not as the copy said, or an old key is repeated; nothing was posted, the copy
+                is dropped, ``post`` with the same requests will know.
+        """
+        if batch.generation != self._generation:
+            raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
         try:
-            with connection.transaction(), connection.cursor(binary=True) as cursor:
-                cursor.execute(query("post_entries"), (self.epoch, *batch.columns), prepare=True)
-                row = cursor.fetchone()
-                assert row is not None
-                codes, seqs, outcomes, leaves = row
-                accepted = _accepted(batch, codes, seqs, bytes(leaves))
-                if accepted:
-                    self._finish(cursor, batch, accepted, bytes(leaves))
+            if batch.judged or batch.holds:
+                digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
+                signature = self._sign(digest) if digest else b""
+                write_batch(self._connections.writing, self.epoch, batch, self._decider, digest, signature)
+        except psycopg.errors.UniqueViolation as error:
+            self.forget()
+            self._lookups_left = LOOKUPS_AFTER_REPEAT
+            raise StaleCopyError("a key of the batch was posted before") from error
         except psycopg.Error as error:
+            self.forget()
             raise translated(error, self.epoch) from error
         except Exception as error:
+            self.forget()
             # The rules may wrap what the database said; a lost connection stays a lost connection.
-            if connection.closed:
+            if self._connections.writing.closed:
                 raise BooksUnavailableError("the connection to the database was lost") from error
             raise
-        return self._results(codes, seqs, outcomes, accepted)
-
-    def _finish(
-        self, cursor: psycopg.Cursor[Any], batch: PreparedBatch, accepted: dict[int, AcceptedEntry], leaves: bytes
-    ) -> None:
-        """Write what belongs to the accepted entries in their own commit."""
-        described = [i for i in batch.descriptions if i in accepted]
-        if described:
-            columns = (
-                pack.pack_int8([accepted[i].seq for i in described]),
-                pack.pack_hashes([batch.descriptions[i] for i in described]),
-                pack.pack_texts([batch.entries[i].description for i in described]),
-            )
-            cursor.execute("SELECT ledger.describe_entries(%s, %s, %s, %s)", (self.epoch, *columns))
-        in_order = list(accepted.values())
-        self._decider.in_commit(cursor, in_order, batch.posted_at)
-        first, last = in_order[0].seq, in_order[-1].seq
-        digest = batch_digest(first, last, leaves)
-        signed = (self.epoch, first, last, digest, self._sign(digest))
-        cursor.execute("SELECT ledger.sign_batch(%s, %s, %s, %s, %s)", signed)
-
-    def _results(
-        self, codes: list[int], seqs: list[int | None], outcomes: list[int], accepted: dict[int, AcceptedEntry]
-    ) -> list[EntryResult]:
-        repeated = self._leaves_of([seq for code, seq in zip(codes, seqs, strict=True) if code == 1 and seq])
-        results = []
-        for i, (number, seq) in enumerate(zip(codes, seqs, strict=True)):
-            code = _CODES[number]
-            if code is ResultCode.POSTED:
-                done = accepted[i]
-                results.append(EntryResult(code, done.seq, done.decision.outcome, done.leaf))
-            elif code is ResultCode.EXISTS:
-                assert seq is not None
-                results.append(EntryResult(code, seq, Outcome(outcomes[i]), repeated[seq], MESSAGES[code]))
-            else:
-                results.append(EntryResult(code, message=MESSAGES[code]))
-        return results
-
-    def _leaves_of(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        if not seqs:
-            return {}
-        rows = self._connections.writing.execute(query("entry_leaves"), (list(seqs),)).fetchall()
-        return {seq: bytes(leaf) for seq, leaf in rows}
-
-    def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
-        """Reserve money and return the code (``sql/functions/place_hold.sql`` lists them) and the hold if it stands."""
-        now = self._hold_time()
-        arguments = (self.epoch, hold.id, hold.account, hold.amount, hold.expires_at, now)
-        code = str(self._one(b"SELECT ledger.place_hold(%s, %s, %s, %s, %s, %s)", arguments)[0])
-        return code, self.find_hold(hold.id)
-
-    def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
-        """Give held money back; see ``sql/functions/end_hold.sql`` for the codes."""
-        code = str(self._one(b"SELECT ledger.release_hold(%s, %s, %s)", (self.epoch, hold_id, self._hold_time()))[0])
-        return code, self.find_hold(hold_id)
+        batch.committed = True
+        return batch.results
 
     def expire_holds(self, count_max: int = 1000) -> int:
-        """Give back the money of holds whose deadline has passed; returns how many."""
-        return int(self._one(b"SELECT ledger.expire_holds(%s, %s, %s)", (self.epoch, self._now(), count_max))[0])
+        """Give back the money of holds whose deadline has passed; returns how many. Nothing may be under way."""
+        due = self._all(b"SELECT ledger.due_holds(%s, %s)", (self._now(), count_max))
+        results = self.post([HoldRelease(row[0]) for row in due])
+        return sum(result.code is ResultCode.HOLD_EXPIRED for result in results)
 
-    def set_account_status(self, reference: str, status: str) -> str:
-        """Open, freeze or close an account, in line with the postings; returns the function's code."""
-        number = {"open": 1, "frozen": 2, "closed": 3}[status]
-        arguments = (self.epoch, reference, number)
-        return str(self._one(b"SELECT ledger.set_account_status(%s, %s, %s::smallint)", arguments)[0])
+    def run(self, statement: bytes, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Call one of the functions that change terms, periods or monitors, in line with the postings.
 
-    def find_hold(self, hold_id: uuid.UUID) -> Hold | None:
-        """Return the hold as it stands, None when there is none."""
-        try:
-            row = self._connections.writing.execute(query("hold"), (hold_id,)).fetchone()
-        except psycopg.Error as error:
-            raise translated(error, self.epoch) from error
-        return Hold(*row) if row is not None else None
+        The copy is dropped, as such a function may change what it holds. Nothing may be under way.
+        """
+        self.forget()
+        return self._one(statement, (self.epoch, *arguments))
 
-    def _hold_time(self) -> datetime:
+    def set_account_terms(
+        self,
+        reference: str,
+        *,
+        status: str,
+        floor: int | None,
+        overdraft: int,
+        ceiling: int | None,
+        actor: str,
+    ) -> str:
+        """Set status and all terms of an account; returns the code of ``sql/functions/account_terms.sql``."""
+        arguments = (reference, STATUS_NUMBERS[status], floor, overdraft, ceiling, actor, self.now())
+        return str(self.run(b"SELECT ledger.set_account_terms(%s, %s, %s::smallint, %s, %s, %s, %s, %s)", arguments)[0])
+
+    def set_account_status(self, reference: str, status: str, actor: str = "operator") -> str:
+        """Open, freeze or close an account and leave its terms as they are."""
+        terms = self._all(b"SELECT floor, overdraft, ceiling FROM ledger.account WHERE reference = %s", (reference,))
+        floor, overdraft, ceiling = terms[0] if terms else (None, 0, None)
+        return self.set_account_terms(
+            reference, status=status, floor=floor, overdraft=overdraft, ceiling=ceiling, actor=actor
+        )
+
+    def now(self) -> datetime:
+        """Return the time of the next batch: never before the last one's."""
         self._last_posted_at = max(self._last_posted_at, self._now())
         return self._last_posted_at
 
-    def _learn_accounts(self, entries: Sequence[NewEntry]) -> None:
-        """Look up accounts not met before; an unknown one is asked for again each time, as it may be opened."""
-        known = self._accounts
-        unknown = {p.account for entry in entries for p in entry.postings if p.account not in known}
-        if not unknown:
-            return
-        if len(known) > ACCOUNTS_REMEMBERED_MAX:
-            known.clear()
-            unknown = {posting.account for entry in entries for posting in entry.postings}
-        rows = self._connections.looking.execute(query("account_facts"), (list(unknown),)).fetchall()
-        for number, reference, code, scale, side in rows:
-            facts = AccountFacts(number, reference, Asset(code, scale), Side(side))
-            known[reference] = KnownAccount.of(facts)
-
     def _one(self, statement: bytes, arguments: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        (row,) = self._all(statement, arguments)
+        return row
+
+    def _all(self, statement: bytes, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:
-            row = self._connections.writing.execute(statement, arguments).fetchone()
+            return self._connections.writing.execute(statement, arguments).fetchall()
         except psycopg.Error as error:
             raise translated(error, self.epoch) from error
-        assert row is not None
-        return tuple(row)
-
-
-def _accepted(batch: PreparedBatch, codes: list[int], seqs: list[int], leaves: bytes) -> dict[int, AcceptedEntry]:
-    """Return the accepted entries by their place in the batch; leaves stand in the same order."""
-    accepted = {}
-    at = 0
-    for i, code in enumerate(codes):
-        if code == ResultCode.POSTED:
-            leaf = leaves[at : at + LEAF_BYTES]
-            at += LEAF_BYTES
-            accepted[i] = AcceptedEntry(seqs[i], batch.entries[i], batch.decisions[i], leaf)
-    assert at == len(leaves)
-    return accepted

@@ -43,6 +43,12 @@ class EntryRow(NamedTuple):
     decision_leaf: bytes | None
     salt: bytes | None
     leaf: bytes | None
+    form: int | None
+    actor: str | None
+    metadata_commitment: bytes | None
+    reverses: int | None
+    hold_id: UUID | None
+    chain_seq: int | None
 
 
 class AccountNames(NamedTuple):
@@ -129,8 +135,12 @@ def _entry(row: EntryRow, accounts: Mapping[int, AccountNames]) -> CanonicalEntr
         raise ValueError("its postings are null or no plain list, or its outcome is null")
     if row.settlement_id == "" or row.decision_leaf is None or len(row.decision_leaf) != LEAF_BYTES:
         raise ValueError("a text or a hash has a length that no entry has")
-    if row.description_commitment is not None and len(row.description_commitment) != LEAF_BYTES:
-        raise ValueError("the commitment to its description is not 32 bytes")
+    if any(
+        len(given) != LEAF_BYTES for given in (row.description_commitment, row.metadata_commitment) if given is not None
+    ):
+        raise ValueError("the commitment to its description or metadata is not 32 bytes")
+    if row.form not in (1, 2) or row.actor is None:
+        raise ValueError("its form is unknown, or its actor is nobody")
     postings = [
         _posting(accounts, number, asset, amount)
         for number, asset, amount in zip(row.accounts, row.assets, row.amounts, strict=True)
@@ -146,6 +156,12 @@ def _entry(row: EntryRow, accounts: Mapping[int, AccountNames]) -> CanonicalEntr
         decision_id=row.decision_id.bytes,
         outcome=Outcome(row.outcome),
         decision_leaf=bytes(row.decision_leaf),
+        version=row.form,
+        actor=row.actor,
+        metadata_commitment=bytes(row.metadata_commitment or b""),
+        reverses=row.reverses,
+        hold_id=row.hold_id,
+        chain_seq=row.chain_seq,
     )
 
 

@@ -23,8 +23,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from ledger import audit, balances, statements
 from ledger.account import Account, Side
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
-from ledger.hold import Hold, NewHold
+from ledger.batch import Request, Result
+from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
+from ledger.lookup import find_hold
 from ledger.posting import Writer
 from node.books.collector import Collector
 
@@ -99,23 +101,34 @@ class Books:
 
     async def post(self, entry: NewEntry) -> EntryResult:
         """Post one entry and return its result after the commit; see ``Collector.post`` for what it raises."""
-        return (await self._collector.post((entry,)))[0]
+        (result,) = await self._collector.post((entry,))
+        assert isinstance(result, EntryResult)
+        return result
 
-    async def post_batch(self, entries: Sequence[NewEntry]) -> list[EntryResult]:
-        """Post entries in order and return their results after the commit; see ``Collector.post``."""
-        return await self._collector.post(entries)
+    async def post_batch(self, requests: Sequence[Request]) -> list[Any]:
+        """Post entries, holds and releases in order; return their results after the commit; see ``Collector.post``."""
+        return await self._collector.post(requests)
 
-    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
-        """Reserve money; returns the code and the hold if it stands."""
-        return await self._collector.run(lambda writer: writer.place_hold(hold))
+    async def dry_run(self, requests: Sequence[Request]) -> list[Result]:
+        """Return what ``post_batch`` would answer now, and write nothing."""
+        return await self._collector.run(lambda writer: writer.dry_run(requests))
 
-    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
-        """Give held money back; returns the code and the hold if it stands."""
-        return await self._collector.run(lambda writer: writer.release_hold(hold_id))
+    async def place_hold(self, hold: NewHold) -> HoldResult:
+        """Reserve money; the result carries the hold if it stands."""
+        return await self._hold(hold)
+
+    async def release_hold(self, hold_id: uuid.UUID) -> HoldResult:
+        """Give held money back; the result carries the hold if it stands."""
+        return await self._hold(HoldRelease(hold_id))
+
+    async def _hold(self, request: NewHold | HoldRelease) -> HoldResult:
+        (result,) = await self._collector.post((request,))
+        assert isinstance(result, HoldResult)
+        return result
 
     async def find_hold(self, hold_id: uuid.UUID) -> Hold | None:
         """Return the hold as it stands, None when there is none."""
-        return await self._collector.run(lambda writer: writer.find_hold(hold_id))
+        return await self.read(find_hold, hold_id)
 
     async def set_account_status(self, reference: str, status: str) -> str:
         """Open, freeze or close an account, in line with the postings."""

@@ -21,9 +21,8 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from ledger.batch import PreparedBatch
-from ledger.errors import BooksUnavailableError, FencedError, LedgerError
-from ledger.journal import EntryResult, NewEntry
+from ledger.batch import PreparedBatch, Request
+from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, LedgerError, StaleCopyError
 from ledger.posting import Writer
 
 BATCH_ENTRIES_MAX = 4000
@@ -45,10 +44,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Post:
-    """Entries of one caller, posted together and in order."""
+    """Requests of one caller, posted together and in order."""
 
-    entries: Sequence[NewEntry]
-    answer: asyncio.Future[list[EntryResult]]
+    requests: Sequence[Request]
+    answer: asyncio.Future[list[Any]]
 
 
 @dataclass(slots=True)
@@ -97,18 +96,21 @@ class Collector:
         """Whether another writer took over: this process must not go on."""
         return self._fenced is not None
 
-    async def post(self, entries: Sequence[NewEntry]) -> list[EntryResult]:
-        """Post entries in order and return their results after the commit.
+    async def post(self, requests: Sequence[Request]) -> list[Any]:
+        """Post requests in order and return their results after the commit: ``EntryResult`` or ``HoldResult``.
 
         Raises:
             FencedError: another writer took over.
             BooksUnavailableError: the outcome is unknown or the engine is overloaded; asking again is safe.
+            InvalidValueError: the last request is linked to one that does not follow.
         """
-        if not entries:
+        if not requests:
             return []
-        if self._waiting_entries + len(entries) > WAITING_ENTRIES_MAX:
+        if requests[-1].linked:
+            raise InvalidValueError("linked", True, "the last request has none after it to stand or fall with")
+        if self._waiting_entries + len(requests) > WAITING_ENTRIES_MAX:
             raise BooksUnavailableError(f"more than {WAITING_ENTRIES_MAX} entries wait to be posted: slow down")
-        job = _Post(entries, asyncio.get_running_loop().create_future())
+        job = _Post(requests, asyncio.get_running_loop().create_future())
         self._enqueue(job)
         return await job.answer
 
@@ -129,12 +131,12 @@ class Collector:
         if self._worker is None or self._worker.done():
             raise BooksUnavailableError("the posting engine does not run")
         self._waiting.append(job)
-        self._waiting_entries += len(job.entries) if isinstance(job, _Post) else 0
+        self._waiting_entries += len(job.requests) if isinstance(job, _Post) else 0
         self._arrived.set()
 
     async def _work(self) -> None:
         """Serve for ever. At most one batch commits while the next is prepared."""
-        committing: asyncio.Task[bool] | None = None
+        committing: asyncio.Task[None] | None = None
         try:
             while True:
                 await self._something_waits(committing)
@@ -154,19 +156,19 @@ class Collector:
         finally:
             await _finished(committing)
 
-    async def _begin(self, jobs: Sequence[_Post], committing: asyncio.Task[bool] | None) -> asyncio.Task[bool]:
+    async def _begin(self, jobs: Sequence[_Post], committing: asyncio.Task[None] | None) -> asyncio.Task[None]:
         """Return the task that commits these jobs, begun after the batch before has ended."""
         idle = committing is None or committing.done()
-        if idle and sum(len(job.entries) for job in jobs) <= SMALL_BATCH_ENTRIES:
+        if idle and sum(len(job.requests) for job in jobs) <= SMALL_BATCH_ENTRIES:
             task = asyncio.create_task(self._settle(jobs, None))
             # Unprepared work may not run beside the preparation of the next batch.
             await asyncio.wait((task,))
             return task
         prepared = await self._prepare(jobs)
-        clean = await _finished(committing)
-        return asyncio.create_task(self._settle(jobs, prepared if clean else None))
+        await _finished(committing)
+        return asyncio.create_task(self._settle(jobs, prepared))
 
-    async def _something_waits(self, committing: asyncio.Task[bool] | None) -> None:
+    async def _something_waits(self, committing: asyncio.Task[None] | None) -> None:
         """Return when there is work, and enough of it: while a batch commits, the next one may grow."""
         while not self._waiting:
             self._arrived.clear()
@@ -179,40 +181,46 @@ class Collector:
         count = 0
         while self._waiting:
             job = self._waiting[0]
-            if isinstance(job, _Command) or (jobs and count + len(job.entries) > BATCH_ENTRIES_MAX):
+            if isinstance(job, _Command) or (jobs and count + len(job.requests) > BATCH_ENTRIES_MAX):
                 break
             self._waiting.popleft()
             jobs.append(job)
-            count += len(job.entries)
+            count += len(job.requests)
         self._waiting_entries -= count
         return jobs
 
     async def _prepare(self, jobs: Sequence[_Post]) -> PreparedBatch | None:
         """Prepare ahead; None when that fails, because then the batch is prepared again when its turn comes."""
         try:
-            return await self._in(self._preparing, self._writer.prepare, _entries(jobs))
+            return await self._in(self._preparing, self._writer.prepare, _requests(jobs))
         except LedgerError:
             return None
 
-    async def _settle(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> bool:
-        """Commit a batch and answer its callers; return whether all went the straight way. Raises nothing."""
+    async def _settle(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> None:
+        """Commit a batch and answer its callers. Raises nothing."""
         try:
             if prepared is not None:
-                results = await self._in(self._committing, self._writer.commit, prepared)
+                results = await self._commit(jobs, prepared)
             else:
-                results = await self._in(self._committing, self._writer.post, _entries(jobs))
+                results = await self._in(self._committing, self._writer.post, _requests(jobs))
         except FencedError as error:
             self._fence(error, jobs)
-            return False
+            return
         except Exception as error:  # noqa: BLE001 - root of the batch: every caller must get an answer
             await self._recover(jobs, error)
-            return False
+            return
         _answer(jobs, results)
-        return True
+
+    async def _commit(self, jobs: Sequence[_Post], prepared: PreparedBatch) -> list[Any]:
+        """Commit a prepared batch; judge it again on fresh books where its copy of them was stale."""
+        try:
+            return await self._in(self._committing, self._writer.commit, prepared)
+        except StaleCopyError:
+            return await self._in(self._committing, self._writer.post, _requests(jobs))
 
     async def _recover(self, jobs: Sequence[_Post], error: Exception) -> None:
         """Post again after a lost connection, or apart when the batch as a whole was refused."""
-        _log.warning("books_batch_failed", entries=sum(len(job.entries) for job in jobs), error=type(error).__name__)
+        _log.warning("books_batch_failed", entries=sum(len(job.requests) for job in jobs), error=type(error).__name__)
         reachable = True
         for job in jobs:
             if self._fenced is not None:
@@ -227,7 +235,7 @@ class Collector:
         for attempt in range(RECONNECT_TRIES):
             try:
                 await self._in(self._committing, self._writer.ensure_connected)
-                _answer([job], await self._in(self._committing, self._writer.post, job.entries))
+                _answer([job], await self._in(self._committing, self._writer.post, job.requests))
             except FencedError as fenced:
                 self._fence(fenced, [job])
             except BooksUnavailableError as error:
@@ -267,18 +275,19 @@ class Collector:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
 
-async def _finished(task: asyncio.Task[bool] | None) -> bool:
-    return task is None or await asyncio.shield(task)
+async def _finished(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        await asyncio.shield(task)
 
 
-def _entries(jobs: Sequence[_Post]) -> list[NewEntry]:
-    return [entry for job in jobs for entry in job.entries]
+def _requests(jobs: Sequence[_Post]) -> list[Request]:
+    return [request for job in jobs for request in job.requests]
 
 
-def _answer(jobs: Sequence[_Post], results: Sequence[EntryResult]) -> None:
+def _answer(jobs: Sequence[_Post], results: Sequence[Any]) -> None:
     at = 0
     for job in jobs:
-        end = at + len(job.entries)
+        end = at + len(job.requests)
         if not job.answer.done():
             job.answer.set_result(list(results[at:end]))
         at = end

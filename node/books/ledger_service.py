@@ -18,7 +18,6 @@ from google.protobuf.message import DecodeError, Message
 from ledger import balances, statements
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError, LedgerError
-from ledger.hold import HOLD_MESSAGES
 from ledger.reconciliation import day_changes
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Call, RpcError, Server, StatusCode
@@ -145,8 +144,8 @@ class LedgerService:
         return pb.GetStatementResponse(lines=lines, next_page_token=str(page.next_seq) if page.next_seq else "")
 
     async def _place_hold(self, request: pb.PlaceHoldRequest) -> Message:
-        code, hold = await self._books.place_hold(wire.new_hold(request))
-        return pb.PlaceHoldResponse(hold=wire.hold_message(hold), code=code, message=HOLD_MESSAGES[code])
+        result = await self._books.place_hold(wire.new_hold(request))
+        return pb.PlaceHoldResponse(hold=wire.hold_message(result.hold), code=result.text, message=result.message)
 
     async def _capture_hold(self, request: pb.CaptureHoldRequest) -> Message:
         hold_id = wire.uuid_of(request.hold_id, "hold_id")
@@ -155,8 +154,8 @@ class LedgerService:
         return pb.CaptureHoldResponse(hold=wire.hold_message(hold), result=wire.result_message(result))
 
     async def _release_hold(self, request: pb.ReleaseHoldRequest) -> Message:
-        code, hold = await self._books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
-        return pb.ReleaseHoldResponse(hold=wire.hold_message(hold), code=code, message=HOLD_MESSAGES[code])
+        result = await self._books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
+        return pb.ReleaseHoldResponse(hold=wire.hold_message(result.hold), code=result.text, message=result.message)
 
     async def _list_day_changes(self, request: pb.ListDayChangesRequest) -> Message:
         if not 1 <= len(request.accounts) <= DAY_CHANGE_ACCOUNTS_MAX:

@@ -13,9 +13,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -34,9 +33,8 @@ _PREFIX = field(DOMAIN_TAG) + field(bytes([VERSION])) + b"\x00\x10"
 _DRAWN_BYTES = ID_BYTES + SALT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedDecision(Decision):
-    """A decision with what its record holds beside it.
+class Record(NamedTuple):
+    """What the record of a decision holds beside it (``ledger.journal.Decision.record``).
 
     Args:
         reporting_amount_minor: worth of the entry in the reporting currency; None where none could be had.
@@ -87,7 +85,7 @@ def decision_leaf(salt: bytes, canonical: bytes) -> bytes:
 
 def decide(
     entry: NewEntry, accounts: Sequence[AccountFacts], rules: RuleSet, decided_at_us: int, drawn: bytes
-) -> RecordedDecision:
+) -> Decision:
     """Decide one entry.
 
     Args:
@@ -106,7 +104,7 @@ def decide(
     outcome = rules.judge(amount)
     decision_id, salt = drawn[:ID_BYTES], drawn[ID_BYTES:]
     canonical = encode_decision(decision_id, entry.key.bytes, outcome, rules, decided_at_us, amount)
-    return RecordedDecision(decision_id, outcome, decision_leaf(salt, canonical), amount, salt)
+    return Decision(decision_id, outcome, decision_leaf(salt, canonical), Record(amount, salt))
 
 
 class ComplianceDecider:
@@ -139,10 +137,8 @@ class ComplianceDecider:
 
 def _record(entry: AcceptedEntry) -> tuple[int, bytes, int, int | None, bytes, bytes]:
     decision = entry.decision
-    assert isinstance(decision, RecordedDecision)
-    return (
-        entry.seq, decision.id, decision.outcome, decision.reporting_amount_minor, decision.salt, decision.leaf,
-    )  # fmt: skip
+    amount, salt = decision.record
+    return entry.seq, decision.id, decision.outcome, amount, salt, decision.leaf
 
 
 def recompute_leaf(stored: StoredDecision, rules: RuleSet) -> bytes:

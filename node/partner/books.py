@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ledger.account import Account, Side, check_reference
 from ledger.errors import ConflictError, InvalidValueError
-from ledger.hold import Hold, NewHold
+from ledger.hold import HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
 
 
@@ -28,10 +28,10 @@ class Books(Protocol):
     async def find_account(self, reference: str) -> Account | None:
         """Return an account as it stands, None when there is none."""
 
-    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
+    async def place_hold(self, hold: NewHold) -> HoldResult:
         """Reserve money; returns the code and the hold if it stands."""
 
-    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+    async def release_hold(self, hold_id: uuid.UUID) -> HoldResult:
         """Give held money back."""
 
     async def post(self, entry: NewEntry) -> EntryResult:

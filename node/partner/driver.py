@@ -130,8 +130,8 @@ class SettlementDriver:
         if account is not None and account.facts.asset.code != settlement.asset:
             return after_hold(settlement, "asset_mismatch", "")
         hold = NewHold(settlement.hold_id, settlement.debtor_account, settlement.amount, settlement.deadline)
-        code, placed = await self._books.place_hold(hold)
-        return after_hold(settlement, code, "" if placed is None else placed.state)
+        result = await self._books.place_hold(hold)
+        return after_hold(settlement, result.text, "" if result.hold is None else result.hold.state)
 
     async def _prepare(self, settlement: Outgoing) -> Outgoing:
         answer = await self._link(settlement).prepare(settlement)

@@ -106,12 +106,12 @@ async def test_caller_order_is_posting_order(books: Books) -> None:
 
 async def test_holds_stand_in_line_with_postings(books: Books) -> None:
     hold = NewHold(key(900), "alice", 100, START + timedelta(hours=1))
-    funded, (code, _), spent = await asyncio.gather(
+    funded, placed, spent = await asyncio.gather(
         books.post(transfer(key(1), "cash", "alice", 100)),
         books.place_hold(hold),
         books.post(transfer(key(2), "alice", "bob", 1)),
     )
-    assert (funded.code, code, spent.code) == (ResultCode.POSTED, "placed", ResultCode.EXCEEDS_AVAILABLE)
+    assert (funded.code, placed.text, spent.code) == (ResultCode.POSTED, "placed", ResultCode.EXCEEDS_AVAILABLE)
 
 
 async def test_racing_capture_and_release_have_one_winner(books: Books) -> None:

@@ -17,8 +17,9 @@ from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, list_accounts, open_account, trial_balance
 from ledger.canonical import batch_digest
 from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
-from ledger.hold import NewHold
+from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
+from ledger.lookup import find_hold
 from ledger.money import AMOUNT_MAX
 from ledger.posting import Writer
 from ledger.schema import migrate
@@ -64,6 +65,16 @@ def bench(database_url: str) -> Iterator[Bench]:
 
 def codes(bench: Bench, *entries: NewEntry) -> list[str]:
     return [result.code.text for result in bench.writer.post(entries)]
+
+
+def place(bench: Bench, hold: NewHold) -> tuple[str, Hold | None]:
+    (result,) = bench.writer.post([hold])
+    return result.text, result.hold
+
+
+def release(bench: Bench, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+    (result,) = bench.writer.post([HoldRelease(hold_id)])
+    return result.text, result.hold
 
 
 def legs(number: int, *postings: str, **more: object) -> NewEntry:
@@ -193,37 +204,37 @@ def test_floor_below_zero_is_an_overdraft_line(bench: Bench) -> None:
 def test_hold_counts_in_available_until_released(bench: Bench) -> None:
     bench.writer.post([transfer(key(1), "cash", "alice", 100)])
     hold = NewHold(key(50), "alice", 80, START + timedelta(hours=1))
-    code, placed = bench.writer.place_hold(hold)
+    code, placed = place(bench, hold)
     assert code == "placed" and placed is not None and placed.state == "placed"
     assert codes(bench, transfer(key(2), "alice", "bob", 21), transfer(key(3), "alice", "bob", 20)) == [
         "exceeds_available",
         "posted",
     ]
-    assert bench.writer.place_hold(hold)[0] == "exists"
-    assert bench.writer.place_hold(NewHold(key(50), "alice", 81, hold.expires_at))[0] == "exists_with_different_body"
-    assert bench.writer.place_hold(NewHold(key(51), "alice", 1, hold.expires_at))[0] == "exceeds_available"
-    assert bench.writer.release_hold(key(50))[0] == "released"
-    assert bench.writer.release_hold(key(50))[0] == "exists"
+    assert place(bench, hold)[0] == "exists"
+    assert place(bench, NewHold(key(50), "alice", 81, hold.expires_at))[0] == "exists_with_different_body"
+    assert place(bench, NewHold(key(51), "alice", 1, hold.expires_at))[0] == "exceeds_available"
+    assert release(bench, key(50))[0] == "released"
+    assert release(bench, key(50))[0] == "exists"
     assert bench.held("alice") == 0
     assert codes(bench, transfer(key(4), "alice", "bob", 80)) == ["posted"]
 
 
 def test_capture_spends_the_held_money_once(bench: Bench) -> None:
     bench.writer.post([transfer(key(1), "cash", "alice", 100)])
-    bench.writer.place_hold(NewHold(key(50), "alice", 100, START + timedelta(hours=1)))
-    wrong = transfer(key(2), "alice", "bob", 99, hold_id=key(50))
+    place(bench, NewHold(key(50), "alice", 100, START + timedelta(hours=1)))
+    wrong = transfer(key(2), "alice", "bob", 101, hold_id=key(50))
     capture = transfer(key(3), "alice", "bob", 100, hold_id=key(50))
     second = transfer(key(4), "alice", "bob", 100, hold_id=key(50))
     assert codes(bench, wrong, capture, second, capture) == ["hold_mismatch", "posted", "hold_not_placed", "exists"]
-    hold = bench.writer.find_hold(key(50))
+    hold = find_hold(bench.connection, key(50))
     assert hold is not None and (hold.state, hold.entry_seq) == ("captured", 2)
-    assert bench.writer.release_hold(key(50))[0] == "hold_not_placed"
+    assert release(bench, key(50))[0] == "hold_not_placed"
     assert (bench.balance("alice"), bench.held("alice")) == (0, 0)
 
 
 def test_capture_refused_later_in_the_entry_leaves_the_hold_in_place(bench: Bench) -> None:
     bench.writer.post([transfer(key(1), "cash", "alice", 100)])
-    bench.writer.place_hold(NewHold(key(50), "alice", 60, START + timedelta(hours=1)))
+    place(bench, NewHold(key(50), "alice", 60, START + timedelta(hours=1)))
     bench.writer.set_account_status("bob", "frozen")
     assert codes(
         bench,
@@ -237,16 +248,16 @@ def test_capture_refused_later_in_the_entry_leaves_the_hold_in_place(bench: Benc
 def test_deadline_is_kept_by_the_database(bench: Bench) -> None:
     bench.writer.post([transfer(key(1), "cash", "alice", 100)])
     for number in (50, 51):
-        bench.writer.place_hold(NewHold(key(number), "alice", 50, START + timedelta(seconds=10)))
+        place(bench, NewHold(key(number), "alice", 50, START + timedelta(seconds=10)))
     bench.clock.move(seconds=10)
     late = transfer(key(2), "alice", "bob", 50, hold_id=key(50))
     assert codes(bench, late) == ["hold_expired"]
-    assert bench.writer.release_hold(key(50))[0] == "hold_expired"
+    assert release(bench, key(50))[0] == "hold_expired"
     assert bench.writer.expire_holds() == 1
     assert bench.writer.expire_holds() == 0
     assert codes(bench, late) == ["hold_expired"]
     assert bench.held("alice") == 0
-    assert bench.writer.place_hold(NewHold(key(52), "alice", 1, START))[0] == "deadline_passed"
+    assert place(bench, NewHold(key(52), "alice", 1, START))[0] == "deadline_passed"
 
 
 def test_closed_account_must_be_empty(bench: Bench) -> None:
@@ -394,7 +405,7 @@ def test_second_writer_fences_the_first(bench: Bench) -> None:
         with pytest.raises(FencedError):
             bench.writer.post([transfer(key(1), "cash", "alice", 1)])
         with pytest.raises(FencedError):
-            bench.writer.place_hold(NewHold(key(5), "cash", 1, START + timedelta(1)))
+            place(bench, NewHold(key(5), "cash", 1, START + timedelta(1)))
         with pytest.raises(FencedError):
             bench.writer.reconnect()
         assert [result.seq for result in second.post([transfer(key(1), "cash", "alice", 1)])] == [1]

@@ -16,7 +16,7 @@ from ledger.account import Side
 from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, open_account
 from ledger.errors import InvalidValueError
-from ledger.hold import NewHold
+from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX
 from ledger.posting import Writer
@@ -126,10 +126,10 @@ class World:
                 command.amount,
                 now + timedelta(seconds=command.seconds),
             )
-            assert self.books.writer.place_hold(hold)[0] == self.model.place_hold(hold, now)
+            assert self.books.writer.post([hold])[0].text == self.model.place_hold(hold, now)
         elif isinstance(command, Release):
             hold_id = self.key(1000 + command.number)
-            assert self.books.writer.release_hold(hold_id)[0] == self.model.release_hold(hold_id, now)
+            assert self.books.writer.post([HoldRelease(hold_id)])[0].text == self.model.release_hold(hold_id, now)
         else:
             self.books.clock.move(seconds=command.seconds)
             if command.sweep:

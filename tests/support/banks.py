@@ -18,7 +18,7 @@ import psycopg
 
 from ledger.account import Account, AccountFacts, Side
 from ledger.errors import BooksUnavailableError
-from ledger.hold import Hold, NewHold
+from ledger.hold import HoldResult, NewHold
 from ledger.journal import AcceptedEntry, Decision, EntryResult, NewEntry, Outcome, Posting
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
@@ -85,11 +85,11 @@ class HookedBooks:
         """Return an account."""
         return await self._do("find_account", self._books.find_account(reference))
 
-    async def place_hold(self, hold: NewHold) -> tuple[str, Hold | None]:
+    async def place_hold(self, hold: NewHold) -> HoldResult:
         """Reserve money."""
         return await self._do("place_hold", self._books.place_hold(hold))
 
-    async def release_hold(self, hold_id: uuid.UUID) -> tuple[str, Hold | None]:
+    async def release_hold(self, hold_id: uuid.UUID) -> HoldResult:
         """Give held money back."""
         return await self._do("release_hold", self._books.release_hold(hold_id))
 

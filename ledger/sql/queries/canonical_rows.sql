@@ -1,20 +1,32 @@
 -- Rows as an administrator may have left them: whatever no entry can have becomes NULL here, or keeps one unit more than
 -- an entry may have, so that reading stays small, never fails, and the leaf differs.
-SELECT seq, key,
-    CASE WHEN posted_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
-        THEN (extract(epoch FROM posted_at) * 1000000)::bigint END,
-    CASE WHEN effective_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
-        THEN (extract(epoch FROM effective_at) * 1000000)::bigint END,
-    left(settlement_id, 65),
-    CASE WHEN array_ndims(posting_account) = 1 AND array_lower(posting_account, 1) = 1
-        AND cardinality(posting_account) <= 1000 THEN posting_account END,
-    CASE WHEN array_ndims(posting_asset) = 1 AND array_lower(posting_asset, 1) = 1
-        AND cardinality(posting_asset) <= 1000 THEN posting_asset END,
-    CASE WHEN array_ndims(posting_amount) = 1 AND array_lower(posting_amount, 1) = 1
-        AND cardinality(posting_amount) <= 1000 THEN posting_amount END,
-    substring(description_commitment FOR 33), decision_id, decision_outcome, substring(decision_leaf FOR 33),
-    substring(salt FOR 33), substring(leaf FOR 33)
+SELECT entry.seq, entry.key,
+    CASE WHEN entry.posted_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM entry.posted_at) * 1000000)::bigint END,
+    CASE WHEN entry.effective_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM entry.effective_at) * 1000000)::bigint END,
+    left(entry.settlement_id, 65),
+    CASE
+        WHEN entry.posting_amount IS NULL THEN ARRAY[entry.debit_account, entry.credit_account]
+        WHEN array_ndims(entry.posting_account) = 1 AND array_lower(entry.posting_account, 1) = 1
+            AND cardinality(entry.posting_account) <= 1000 THEN entry.posting_account
+    END,
+    CASE
+        WHEN entry.posting_amount IS NULL THEN ARRAY[entry.asset_id, entry.asset_id]
+        WHEN array_ndims(entry.posting_asset) = 1 AND array_lower(entry.posting_asset, 1) = 1
+            AND cardinality(entry.posting_asset) <= 1000 THEN entry.posting_asset
+    END,
+    CASE
+        WHEN entry.posting_amount IS NULL THEN ARRAY[entry.amount, -entry.amount]
+        WHEN array_ndims(entry.posting_amount) = 1 AND array_lower(entry.posting_amount, 1) = 1
+            AND cardinality(entry.posting_amount) <= 1000 THEN entry.posting_amount
+    END,
+    substring(entry.description_commitment FOR 33), entry.decision_id, entry.decision_outcome,
+    substring(entry.decision_leaf FOR 33), substring(entry.salt FOR 33), substring(entry.leaf FOR 33), entry.form,
+    CASE WHEN entry.actor_id IS NULL THEN '' ELSE left(actor.name, 65) END,
+    substring(entry.metadata_commitment FOR 33), entry.reverses, entry.hold_id, entry.chain_seq
 FROM ledger.entry
-WHERE seq BETWEEN %s AND %s
-ORDER BY seq
+LEFT JOIN ledger.actor ON actor.id = entry.actor_id
+WHERE entry.seq BETWEEN %s AND %s
+ORDER BY entry.seq
 LIMIT %s

@@ -2,9 +2,8 @@
 SELECT asset.code,
     coalesce(sum(posting.amount) FILTER (WHERE posting.amount > 0), 0) AS debits,
     coalesce(-sum(posting.amount) FILTER (WHERE posting.amount < 0), 0) AS credits
-FROM ledger.entry
-CROSS JOIN LATERAL unnest(entry.posting_asset, entry.posting_amount) AS posting (asset_id, amount)
+FROM ledger.signed_posting AS posting
 JOIN ledger.asset ON asset.id = posting.asset_id
-WHERE entry.seq BETWEEN %s AND %s
+WHERE posting.seq BETWEEN %s AND %s
 GROUP BY asset.code
 ORDER BY asset.code

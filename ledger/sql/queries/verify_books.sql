@@ -1,12 +1,10 @@
 -- Reads rows as an administrator may have left them: sums are numeric, so that none overflows, and NULL is never equal.
 WITH posting AS (
-    SELECT entry.seq, posting.number, posting.account_id, posting.asset_id, posting.balance, posting.previous,
+    SELECT posting.seq, posting.number, posting.account_id, posting.asset_id, posting.balance,
+        posting.previous_seq AS previous,
         posting.amount::numeric * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END AS change,
         account.id IS NULL OR account.asset_id IS DISTINCT FROM posting.asset_id AS misplaced
-    FROM ledger.entry
-    CROSS JOIN LATERAL unnest(
-        entry.posting_account, entry.posting_asset, entry.posting_amount, entry.posting_balance, entry.posting_previous
-    ) WITH ORDINALITY AS posting (account_id, asset_id, amount, balance, previous, number)
+    FROM ledger.signed_posting AS posting
     LEFT JOIN ledger.account ON account.id = posting.account_id
 ), running AS (
     SELECT posting.*,
@@ -22,7 +20,7 @@ WITH posting AS (
     FROM posting
     GROUP BY account_id
 ), placed AS (
-    SELECT account_id, sum(amount) AS held FROM ledger.hold WHERE state = 1 GROUP BY account_id
+    SELECT account_id, sum(amount - captured) AS held FROM ledger.hold WHERE state = 1 GROUP BY account_id
 ), numbered AS (
     SELECT seq, lag(seq, 1, 0::bigint) OVER (ORDER BY seq)::numeric AS previous FROM ledger.entry
 ), finding (kind, place, seq, subject, problem) AS (
@@ -50,7 +48,10 @@ WITH posting AS (
     UNION ALL
     SELECT 2, seq, seq, 'entry ' || seq, 'its debits do not equal its credits'
     FROM ledger.entry
-    WHERE ledger.entry_balances(posting_asset, posting_amount) IS NOT TRUE
+    WHERE CASE
+            WHEN posting_amount IS NULL THEN amount > 0 AND debit_account <> credit_account
+            ELSE ledger.entry_balances(posting_asset, posting_amount)
+        END IS NOT TRUE
     UNION ALL
     SELECT 2, seq, seq, 'entry ' || seq, 'posting ' || number || ' names no account, or one of another asset'
     FROM posting

@@ -1,130 +1,147 @@
-"""Batches become columns: refusals that need no balances, repeats, slots; and packed arrays that psycopg
-itself reads back."""
+"""Batches are judged in order and encoded once: answers, numbers, rows and what the commit has to write. Pure: the copy
+of the books is made in memory."""
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg.adapt import Transformer
-from psycopg.pq import Format
 
-from ledger import pack
 from ledger.account import AccountFacts, Side
-from ledger.batch import KnownAccount, PreparedBatch, prepare_batch
-from ledger.journal import NewEntry, Posting, ResultCode, transfer
+from ledger.batch import BatchJudge, Judged, PreparedBatch, Request, Surroundings, note_changes
+from ledger.canonical import CanonicalEntry, CanonicalPosting, decode_entry, encode_entry, leaf_hash
+from ledger.encoding import encode_batch
+from ledger.journal import NewEntry, Posting, ResultCode, microseconds, transfer
 from ledger.money import Asset
+from ledger.state import AccountState, State
 from tests.support.books import START, PlainRules, key
 
-COLUMN = {name: place for place, name in enumerate((
-    "posted_at", "key", "request_hash", "effective_at", "settlement", "commitment", "salt", "decision_id", "outcome",
-    "decision_leaf", "body", "code", "earlier", "hold", "account", "first", "last", "slot", "posting_account", "amount",
-))}  # fmt: skip
 
-ACCOUNTS = {
-    name: KnownAccount.of(AccountFacts(number, name, Asset(asset, 2), Side.CREDIT))
-    for number, (name, asset) in enumerate((("a", "EUR"), ("b", "EUR"), ("c", "USD")), 11)
-}
-
-
-def unpack(packed: pack.Packed) -> list[Any]:
-    transformer = Transformer()
-    return transformer.get_loader(packed.array_type, Format.BINARY).load(packed.data)  # type: ignore[no-any-return]
+def new_state() -> State:
+    state = State(1, None)
+    table = (("a", "EUR", None), ("b", "EUR", None), ("c", "USD", None), ("poor", "EUR", 0))
+    for number, (name, code, floor) in enumerate(table, 11):
+        facts = AccountFacts(number, name, Asset(code, 2), Side.CREDIT)
+        state.accounts[name] = AccountState(
+            facts, 1 if code == "EUR" else 2, status=1, balance=0, held=0, floor=floor, overdraft=0, ceiling=None,
+            terms=0, last_seq=0, posting_count=0,
+        )  # fmt: skip
+    return state
 
 
-def prepare(*entries: NewEntry, rules: PlainRules | None = None) -> tuple[PreparedBatch, dict[str, list[Any]]]:
-    batch = prepare_batch(
-        entries, accounts=ACCOUNTS, decider=rules or PlainRules(), posted_at=START, random_bytes=lambda n: b"s" * n
-    )
-    columns = {
-        name: unpack(batch.columns[place])
-        for name, place in COLUMN.items()
-        if isinstance(batch.columns[place], pack.Packed)
-    }
-    return batch, columns
+def judge(*requests: Request, state: State | None = None, rules: PlainRules | None = None) -> PreparedBatch:
+    state = state or new_state()
+    batch = PreparedBatch(0, requests, START, state.next_seq)
+    judge = BatchJudge(state, batch, Surroundings({}, {}, (), {"gateway": 7}))
+    judge.run()
+    note_changes(state, batch)
+    encode_batch(batch, rules or PlainRules(), lambda count: b"s" * count, {"gateway": 7})
+    judge.answer_repeats()
+    return batch
 
 
-def test_refusals_that_need_no_balances_are_found_here() -> None:
+def codes(batch: PreparedBatch) -> list[str]:
+    return [result.code.text for result in batch.results]
+
+
+def test_each_refusal_leaves_the_others_alone() -> None:
     crossed = transfer(key(2), "a", "c", 5)
     one_sided = NewEntry(key(3), (Posting("a", Side.DEBIT, 5), Posting("b", Side.DEBIT, 5)))
-    _, columns = prepare(transfer(key(1), "a", "b", 5), crossed, one_sided, transfer(key(4), "a", "x", 5))
-    assert columns["code"] == [
-        ResultCode.POSTED,
-        ResultCode.UNBALANCED,
-        ResultCode.UNBALANCED,
-        ResultCode.ACCOUNT_NOT_FOUND,
-    ]
+    batch = judge(transfer(key(1), "a", "b", 5), crossed, one_sided, transfer(key(4), "a", "x", 5))
+    assert codes(batch) == ["posted", "asset_mismatch", "unbalanced", "account_not_found"]
+    assert batch.last_seq == 1
 
 
-def test_rules_see_only_what_may_be_posted() -> None:
+def test_rules_see_only_accepted_entries() -> None:
     asked: list[NewEntry] = []
 
     class Watching(PlainRules):
         def decide(self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime) -> Any:
             asked.extend(entries)
-            assert [[facts.reference for facts in each] for each in accounts] == [["a", "b"]]
+            assert [[facts.reference for facts in each] for each in accounts] == [["a", "b"], ["b", "a"]]
             return super().decide(entries, accounts, now)
 
     good = transfer(key(2), "a", "b", 5)
-    prepare(transfer(key(1), "a", "x", 5), good, rules=Watching())
-    assert asked == [good]
+    turned = NewEntry(key(3), (Posting("b", Side.CREDIT, 1), Posting("a", Side.DEBIT, 1)))
+    judge(transfer(key(1), "poor", "b", 5), good, turned, rules=Watching())
+    assert asked == [good, turned]
 
 
-def test_postings_are_numbered_by_slots_in_order_of_appearance() -> None:
-    split = NewEntry(key(3), (Posting("b", Side.DEBIT, 3), Posting("a", Side.CREDIT, 1), Posting("a", Side.CREDIT, 2)))
-    _, columns = prepare(transfer(key(1), "a", "b", 5), transfer(key(2), "a", "x", 5), split)
-    assert columns["account"] == [11, 12]
-    assert (columns["first"], columns["last"]) == ([1, 3, 3], [2, 2, 5])
-    assert columns["slot"] == [1, 2, 2, 1, 1]
-    assert columns["posting_account"] == [11, 12, 12, 11, 11]
-    assert columns["amount"] == [5, -5, 3, -1, -2]
+def test_repeats_inside_a_batch_are_answered_like_repeats_of_old_entries() -> None:
+    other = transfer(key(1), "a", "b", 6)
+    batch = judge(transfer(key(1), "a", "b", 5), transfer(key(1), "a", "b", 5), other, transfer(key(2), "poor", "a", 1))
+    assert codes(batch) == ["posted", "exists", "exists_with_different_body", "exceeds_available"]
+    assert batch.results[1].seq == 1 and batch.results[1].leaf == batch.results[0].leaf != b""
 
 
-def test_repeated_keys_point_to_the_item_before() -> None:
-    numbers = (1, 2, 1, 3, 1, 2)
-    _, columns = prepare(*(transfer(key(n), "a", "b", 5) for n in numbers))
-    assert columns["earlier"] == [0, 0, 1, 0, 3, 2]
+def test_refused_request_does_not_burn_its_key() -> None:
+    batch = judge(transfer(key(1), "poor", "a", 5), transfer(key(9), "a", "poor", 5), transfer(key(1), "poor", "a", 5))
+    assert codes(batch) == ["exceeds_available", "posted", "posted"]
 
 
-def test_optional_columns_are_null_where_absent() -> None:
-    plain = transfer(key(1), "a", "b", 5)
-    full = transfer(key(2), "a", "b", 5, settlement_id="s", description="d", hold_id=key(9))
-    batch, columns = prepare(plain, full)
-    assert columns["settlement"] == [None, "s"]
-    assert columns["commitment"][0] is None and len(columns["commitment"][1]) == 32
-    assert columns["hold"] == [None, key(9)]
-    assert batch.descriptions == {1: b"s" * 32}
-    assert prepare(plain)[0].columns[COLUMN["hold"]] is None
+def test_accounts_are_told_once_with_what_stood_before() -> None:
+    batch = judge(transfer(key(1), "a", "b", 5), transfer(key(2), "b", "a", 2), transfer(key(3), "a", "b", 1))
+    assert batch.accounts == [(11, 0, -4, 0, 0, 0, 3, 0, 3), (12, 0, 4, 0, 0, 0, 3, 0, 3)]
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
-def test_packed_integers_are_read_back(values: list[int]) -> None:
-    assert unpack(pack.pack_int8(values)) == values
+def test_chain_falls_as_a_whole_and_leaves_no_trace() -> None:
+    state = new_state()
+    chain = (transfer(key(1), "a", "b", 5, linked=True), transfer(key(2), "poor", "b", 5))
+    batch = judge(*chain, transfer(key(3), "a", "b", 1), state=state)
+    assert codes(batch) == ["linked_failed", "exceeds_available", "posted"]
+    assert (state.accounts["b"].balance, state.next_seq) == (1, 2)
+    assert isinstance(batch.judged[0], tuple) and batch.judged[0][0] == 2
 
 
-@given(st.lists(st.one_of(st.none(), st.binary(max_size=40))))
-def test_packed_bytes_are_read_back(values: list[bytes | None]) -> None:
-    assert unpack(pack.pack_bytes(values)) == values
+def test_linked_entries_know_the_first_of_their_chain() -> None:
+    batch = judge(transfer(key(1), "a", "b", 5, linked=True), transfer(key(2), "b", "a", 5))
+    assert [judged.chain_seq for judged in batch.judged if isinstance(judged, Judged)] == [1, 1]
 
 
-@given(st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))))
-def test_packed_texts_are_read_back(values: list[str | None]) -> None:
-    assert unpack(pack.pack_texts(values)) == values
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "poor", "x"]), st.sampled_from(["a", "b", "c", "poor"]), st.integers(1, 9)
+        ),
+        max_size=12,
+    )
+)
+def test_short_way_and_full_rules_agree(wanted: list[tuple[str, str, int]]) -> None:
+    plain = [transfer(key(n), d, c, amount) for n, (d, c, amount) in enumerate(wanted) if d != c]
+    # A settlement id keeps an entry off the short way and decides nothing.
+    full = [transfer(entry.key, entry.postings[0].account, entry.postings[1].account, entry.postings[0].amount,
+                     settlement_id="s") for entry in plain]  # fmt: skip
+    one, two = new_state(), new_state()
+    short, long = judge(*plain, state=one), judge(*full, state=two)
+    assert codes(short) == codes(long)
+    assert short.accounts == long.accounts and one.next_seq == two.next_seq
 
 
-@given(st.lists(st.uuids()))
-def test_packed_uuids_are_read_back(values: list[uuid.UUID]) -> None:
-    assert unpack(pack.pack_uuids([value.bytes for value in values])) == values
-    assert unpack(pack.pack_optional_uuids([value.bytes for value in values])) == values
-
-
-@pytest.mark.parametrize("moment", [START, datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC)])
-def test_packed_times_are_read_back(moment: datetime) -> None:
-    from ledger.journal import microseconds
-
-    assert unpack(pack.pack_times([microseconds(moment)])) == [moment]
+def test_leaf_is_the_hash_of_the_canonical_form() -> None:
+    moment = START - timedelta(days=1)
+    plain = NewEntry(key(1), (Posting("b", Side.CREDIT, 5), Posting("a", Side.DEBIT, 5)))
+    full = NewEntry(
+        key(2), (Posting("a", Side.DEBIT, 5), Posting("b", Side.CREDIT, 2), Posting("poor", Side.CREDIT, 3)),
+        effective_at=moment, settlement_id="s", actor="gateway", metadata=(("order", "7"),), description="d",
+    )  # fmt: skip
+    batch = judge(plain, full)
+    salt = b"s" * 32
+    for entry, accepted in zip((plain, full), batch.accepted, strict=True):
+        postings = sorted(entry.postings, key=lambda posting: posting.side)
+        canonical = encode_entry(
+            CanonicalEntry(
+                accepted.seq, entry.key, microseconds(START), microseconds(entry.effective_at or START),
+                tuple(CanonicalPosting(p.account, "EUR", 2, p.side, p.amount) for p in postings), entry.settlement_id,
+                hashlib.sha256(b"dwaybank.node/description\x01" + salt + b"d").digest() if entry.description else b"",
+                accepted.decision.id, accepted.decision.outcome, accepted.decision.leaf, actor=entry.actor,
+                metadata_commitment=hashlib.sha256(b'dwaybank.node/metadata\x01' + salt + b'{"order":"7"}').digest()
+                if entry.metadata else b"",
+            )
+        )  # fmt: skip
+        assert accepted.leaf == leaf_hash(salt, canonical)
+        assert encode_entry(decode_entry(canonical)) == canonical
+    assert [result.code for result in batch.results] == [ResultCode.POSTED] * 2

@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from ledger.account import Side, check_reference
 from ledger.canonical import encode_account, encode_posting
 from ledger.errors import InvalidValueError
-from ledger.hold import HOLD_MESSAGES, NewHold
-from ledger.journal import EPOCH, NewEntry, Outcome, Posting, ResultCode, microseconds, request_hash, transfer
+from ledger.hold import NewHold
+from ledger.journal import (
+    EPOCH,
+    MESSAGES,
+    NewEntry,
+    Outcome,
+    Posting,
+    ResultCode,
+    microseconds,
+    request_hash,
+    transfer,
+)
 from ledger.money import AMOUNT_MAX
-from ledger.posting import MESSAGES
 
 KEY = uuid.UUID(int=1)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -114,4 +123,3 @@ def test_every_code_has_its_number_text_and_sentence() -> None:
     assert set(MESSAGES) == set(ResultCode)
     assert ResultCode.EXCEEDS_AVAILABLE.text == "exceeds_available"
     assert [outcome.text for outcome in Outcome] == ["automated_approval", "requires_manual_review"]
-    assert all(HOLD_MESSAGES[code] for code in HOLD_MESSAGES if code not in ("placed", "released"))

@@ -1,0 +1,123 @@
+"""Writes a prepared batch: one database transaction, few round trips, proved before it ends.
+
+Order: rows of entries by COPY; then, sent together, texts, dated postings, holds, the decider's records, the settlement
+of the batch and the commit. Any refusal undoes all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ledger import pack
+from ledger.batch import PreparedBatch
+from ledger.copy_rows import COPY_END, COPY_HEAD, OTHER_COLUMNS, PLAIN_COLUMNS, copy_statement
+from ledger.journal import Decider, microseconds
+
+_COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
+_COPY_OTHER = copy_statement(OTHER_COLUMNS)
+
+MARK_POSTINGS = 64
+"""An account's chain of postings gets a mark about every so many."""
+
+
+def write_batch(
+    connection: psycopg.Connection[Any],
+    epoch: int,
+    batch: PreparedBatch,
+    decider: Decider,
+    digest: bytes,
+    signature: bytes,
+) -> None:
+    """Write a batch that changes anything.
+
+    Args:
+        connection: in autocommit mode.
+        digest: what the writer signed; empty where the batch has no entry.
+    Raises:
+        psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
+            connection was lost while it committed, that is unknown.
+    """
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(b"BEGIN")
+        try:
+            _copy(cursor, _COPY_PLAIN, batch.plain_rows)
+            _copy(cursor, _COPY_OTHER, batch.other_rows)
+            with connection.pipeline():
+                _write_beside(cursor, epoch, batch)
+                if batch.accepted:
+                    decider.in_commit(cursor, batch.accepted, batch.posted_at)
+                _settle(cursor, epoch, batch, digest, signature)
+                cursor.execute(b"COMMIT")
+        except BaseException:
+            if not connection.closed:
+                connection.rollback()
+            raise
+
+
+def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: list[bytes]) -> None:
+    if rows:
+        with cursor.copy(statement) as copy:
+            copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
+
+
+def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
+    """Write what few entries have, and holds."""
+    if batch.descriptions:
+        seqs, salts, texts = zip(*batch.descriptions, strict=True)
+        columns = (pack.pack_int8(seqs), pack.pack_hashes(salts), pack.pack_texts(texts))
+        cursor.execute(b"SELECT ledger.describe_entries(%s, %s, %s, %s)", (epoch, *columns))
+    if batch.metadata:
+        seqs, salts, pairs = zip(*batch.metadata, strict=True)
+        given = [Jsonb(dict(each)) for each in pairs]
+        cursor.execute(
+            b"SELECT ledger.add_metadata(%s, %s, %s, %s)", (epoch, pack.pack_int8(seqs), pack.pack_hashes(salts), given)
+        )
+    if batch.dated:
+        accounts, times, numbers, changes = zip(*batch.dated, strict=True)
+        dated = (
+            pack.pack_int8(accounts),
+            pack.pack_times([microseconds(moment) for moment in times]),
+            pack.pack_int8(numbers),
+            pack.pack_int8(changes),
+        )
+        cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
+    if batch.holds:
+        cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+
+
+def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
+    ids, accounts, amounts, captured, states, placed, expire, ended, seqs, _ = zip(*batch.holds, strict=True)
+    return (
+        pack.pack_uuids([number.bytes for number in ids]),
+        pack.pack_int8(accounts),
+        pack.pack_int8(amounts),
+        pack.pack_int8(captured),
+        pack.pack_int2(states),
+        pack.pack_times([microseconds(moment) for moment in placed]),
+        pack.pack_times([microseconds(moment) for moment in expire]),
+        # Placed holds have no end; the function leaves it out for them.
+        pack.pack_times([microseconds(moment or batch.posted_at) for moment in ended]),
+        pack.pack_int8([seq or 0 for seq in seqs]),
+    )
+
+
+def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
+    changes = [pack.pack_int8(column) for column in zip(*batch.accounts, strict=True)] or [pack.pack_int8(())] * 9
+    accounts, balances_before, balances, held_before, held, terms, last_seqs, _, counts = changes
+    marks = [
+        (number, after, newest)
+        for number, *_, newest, before, after in batch.accounts
+        if before // MARK_POSTINGS != after // MARK_POSTINGS
+    ]
+    columns = (
+        accounts, balances_before, balances, held_before, held, terms, last_seqs, counts,
+        *(pack.pack_int8([mark[column] for mark in marks]) for column in range(3)),
+    )  # fmt: skip
+    cursor.execute(
+        b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (epoch, batch.posted_at, batch.first_seq, batch.last_seq, *columns, digest, signature),
+        prepare=True,
+    )

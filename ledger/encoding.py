@@ -1,0 +1,206 @@
+"""Gives the accepted entries of a batch their decisions, leaves, rows and answers. Pure but for the injected chance.
+
+Each entry is encoded once: the bytes that are hashed are joined from pieces that accounts carry ready made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from ledger.account import Side
+from ledger.batch import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request, in_order
+from ledger.canonical import (
+    PLAIN_EXTENSION,
+    PREFIXES,
+    SALT_BYTES,
+    VERSION,
+    description_commitment,
+    encode_body,
+    encode_extension,
+    metadata_commitment,
+)
+from ledger.copy_rows import PLAIN_COLUMNS, POSTGRES_EPOCH_US, encode_row, int2, int4, int8, pack_plain_row
+from ledger.journal import (
+    AcceptedEntry,
+    Decider,
+    Decision,
+    EntryResult,
+    NewEntry,
+    Outcome,
+    ResultCode,
+    microseconds,
+    plain_request_hash,
+)
+from ledger.pack import pack_int2, pack_int8
+
+REQUEST_HASH_BYTES = 16
+"""So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
+
+_LEAF = b"\x00"
+_PREFIX = PREFIXES[VERSION]
+_KEY = b"\x00\x10"
+_TWO = b"\x00\x02\x00\x02"
+_NO_TEXTS = b"\x00\x00\x00\x00\x00\x10"
+_OUTCOMES = {outcome: b"\x00\x01" + bytes([outcome]) + b"\x00\x20" for outcome in Outcome}
+
+
+def encode_batch(
+    batch: PreparedBatch, decider: Decider, random_bytes: Callable[[int], bytes], actors: Mapping[str, int]
+) -> None:
+    """Fill in decisions, leaves, rows and answers of a judged batch.
+
+    Args:
+        decider: the compliance rules.
+        random_bytes: source of salts.
+        actors: numbers of actors, by name.
+    """
+    if not batch.judged:
+        return
+    entries = [judged[1] for judged in batch.judged]
+    facts = [[account.facts for account in accounts_of(judged)] for judged in batch.judged]
+    decisions = decider.decide(entries, facts, batch.posted_at)
+    assert len(decisions) == len(entries)
+    drawn = random_bytes(SALT_BYTES * len(entries))
+    salts = [drawn[at : at + SALT_BYTES] for at in range(0, len(drawn), SALT_BYTES)]
+    posted_us = microseconds(batch.posted_at)
+    plain = _plain_encoder(posted_us)
+    other = _OtherEncoder(batch, posted_us, random_bytes, actors)
+    leaves = []
+    seq = batch.first_seq
+    for judged, decision, salt in zip(batch.judged, decisions, salts, strict=True):
+        if isinstance(judged, Judged):
+            leaf, row = other.encode(seq, judged, decision, salt)
+            batch.other_rows.append(row)
+        else:
+            leaf, row = plain(seq, judged, decision, salt)
+            batch.plain_rows.append(row)
+        leaves.append(leaf)
+        batch.accepted.append(AcceptedEntry(seq, judged[1], decision, leaf))
+        batch.results[judged[0]] = EntryResult(ResultCode.POSTED, seq, decision.outcome, leaf)
+        seq += 1
+    batch.leaves = b"".join(leaves)
+
+
+def _plain_encoder(posted_us: int) -> Callable[[int, PlainJudged, Decision, bytes], tuple[bytes, bytes]]:
+    """Return the function that encodes plain entries of one time: leaf and row."""
+    time = int8(posted_us)
+    # A plain entry counts for the moment of its posting.
+    times = b"\x00\x08" + time + b"\x00\x08" + time + _TWO
+    row_us = posted_us - POSTGRES_EPOCH_US
+    sha256, columns = hashlib.sha256, len(PLAIN_COLUMNS)
+
+    def encode(seq: int, judged: PlainJudged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
+        _, entry, debit, credit, amount, debit_balance, credit_balance, debit_before, credit_before, swapped = judged
+        key = entry.key.int.to_bytes(16, "big")
+        tail = amount.to_bytes(8, "big")
+        debited, credited = debit.debit_head + tail, credit.credit_head + tail
+        decision_id, outcome, decision_leaf, _ = decision
+        leaf = sha256(
+            b"".join(
+                (
+                    _LEAF, salt, _PREFIX, seq.to_bytes(8, "big"), _KEY, key, times, debited, credited, _NO_TEXTS,
+                    decision_id, _OUTCOMES[outcome], decision_leaf, PLAIN_EXTENSION,
+                )
+            )
+        ).digest()  # fmt: skip
+        asked = plain_request_hash(credited + debited if swapped else debited + credited)
+        row = pack_plain_row(
+            columns, 8, seq, 8, row_us, 8, row_us, 8, debit.id, 8, credit.id, 8, amount, 8, debit_balance, 8,
+            credit_balance, 8, debit_before, 8, credit_before, 2, debit.asset_id, 2, outcome, 16, key,
+            REQUEST_HASH_BYTES, asked, 16, decision_id, 32, decision_leaf, 32, salt, 32, leaf,
+        )  # fmt: skip
+        return leaf, row
+
+    return encode
+
+
+class _OtherEncoder:
+    """Encodes entries that have more than two postings, or anything beside them."""
+
+    def __init__(
+        self, batch: PreparedBatch, posted_us: int, random_bytes: Callable[[int], bytes], actors: Mapping[str, int]
+    ) -> None:
+        self._batch = batch
+        self._posted_us = posted_us
+        self._random_bytes = random_bytes
+        self._actors = actors
+
+    def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
+        """Return leaf and row."""
+        entry, key = judged.entry, judged.entry.key.bytes
+        effective_us = microseconds(entry.effective_at) if entry.effective_at is not None else self._posted_us
+        values = {
+            "seq": int8(seq),
+            "posted_at": int8(self._posted_us - POSTGRES_EPOCH_US),
+            "effective_at": int8(effective_us - POSTGRES_EPOCH_US),
+            "key": key,
+            "request_hash": hash_request(entry, accounts_of(judged))[:REQUEST_HASH_BYTES],
+            "decision_id": decision.id,
+            "decision_outcome": int2(decision.outcome),
+            "decision_leaf": decision.leaf,
+            "salt": salt,
+        }
+        description, metadata = self._commit_texts(seq, entry)
+        fields = [
+            (account.debit_head if posting.side is Side.DEBIT else account.credit_head) + posting.amount.to_bytes(8, "big")
+            for posting, account in zip(in_order(entry), judged.accounts, strict=True)
+        ]  # fmt: skip
+        hold = entry.hold_id.bytes if entry.hold_id is not None else b""
+        body = encode_body(
+            key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
+            decision.outcome, decision.leaf,
+        ) + encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq)  # fmt: skip
+        leaf = hashlib.sha256(_LEAF + salt + _PREFIX + int8(seq) + body).digest()
+        values["leaf"] = leaf
+        values |= _postings(judged)
+        values |= {
+            name: value
+            for name, value in (
+                ("settlement_id", entry.settlement_id.encode()),
+                ("description_commitment", description),
+                ("metadata_commitment", metadata),
+                ("hold_id", hold),
+                ("actor_id", int4(self._actors[entry.actor]) if entry.actor else b""),
+                ("reverses", int8(entry.reverses) if entry.reverses is not None else b""),
+                ("chain_seq", int8(judged.chain_seq) if judged.chain_seq is not None else b""),
+            )
+            if value
+        }
+        return leaf, encode_row(values)
+
+    def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
+        """Return the commitments to description and metadata, empty for none, and keep their salts for the commit."""
+        description = metadata = b""
+        if entry.description:
+            salt = self._random_bytes(SALT_BYTES)
+            description = description_commitment(salt, entry.description)
+            self._batch.descriptions.append((seq, salt, entry.description))
+        if entry.metadata:
+            salt = self._random_bytes(SALT_BYTES)
+            metadata = metadata_commitment(salt, entry.metadata)
+            self._batch.metadata.append((seq, salt, entry.metadata))
+        return description, metadata
+
+
+def _postings(judged: Judged) -> dict[str, bytes]:
+    postings, accounts = in_order(judged.entry), judged.accounts
+    if len(postings) == 2:
+        return {
+            "debit_account": int8(accounts[0].id),
+            "credit_account": int8(accounts[1].id),
+            "amount": int8(postings[0].amount),
+            "debit_balance": int8(judged.balances[0]),
+            "credit_balance": int8(judged.balances[1]),
+            "debit_previous": int8(judged.previous[0]),
+            "credit_previous": int8(judged.previous[1]),
+            "asset_id": int2(accounts[0].asset_id),
+        }
+    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in postings]
+    return {
+        "posting_account": pack_int8([account.id for account in accounts]).data,
+        "posting_asset": pack_int2([account.asset_id for account in accounts]).data,
+        "posting_amount": pack_int8(signed).data,
+        "posting_balance": pack_int8(judged.balances).data,
+        "posting_previous": pack_int8(judged.previous).data,
+    }

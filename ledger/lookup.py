@@ -1,0 +1,149 @@
+"""Reads what the writer must know before it can judge: accounts, holds, entries to reverse, keys, actors.
+
+Rules:
+- it reads on a connection of its own, while the batch before may be committing: whatever that batch touches is in the
+  copy already, so what is read here is nobody's unfinished work;
+- only what the copy lacks is asked for, all of one kind with one statement.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from ledger.account import AccountFacts, Side
+from ledger.batch import Request, Standing
+from ledger.connections import WriterConnections
+from ledger.hold import Hold, NewHold
+from ledger.journal import NewEntry, Outcome
+from ledger.money import Asset
+from ledger.queries import query
+from ledger.state import AccountState, HoldState, OriginalEntry, State
+
+
+def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold | None:
+    """Return a hold as it stands in the books, None when there is none."""
+    row = connection.execute(query("hold"), (hold_id,)).fetchone()
+    return Hold(*row) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What does not belong into the copy.
+
+    Args:
+        standing: entries of the books under keys asked for again, by key.
+        actors: numbers of the actors named, by name.
+    """
+
+    standing: dict[int, Standing]
+    actors: dict[str, int]
+
+
+class Lookup:
+    """Fills the copy of the books with what a batch needs.
+
+    Args:
+        connections: the writer's.
+    """
+
+    def __init__(self, connections: WriterConnections) -> None:
+        self._connections = connections
+        self._actors: dict[str, int] = {}
+
+    def new_state(self) -> State:
+        """Return an empty copy of the books as they stand."""
+        ((next_seq, closed_before),) = self._rows("head_state", ())
+        return State(next_seq, closed_before)
+
+    def learn(
+        self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool
+    ) -> Facts:
+        """Read what is missing into the copy and return the rest.
+
+        Args:
+            entries: the entries among the requests.
+            with_keys: whether to look the entries' keys up.
+        """
+        wanted = {posting.account for entry in entries for posting in entry.postings}
+        if len(entries) != len(requests):
+            wanted |= {request.account for request in requests if isinstance(request, NewHold)}
+            holds = self._missing_holds(state, (r.id for r in requests if not isinstance(r, NewEntry)))
+        else:
+            holds = set()
+        holds |= self._missing_holds(state, (e.hold_id for e in entries if not e.is_plain and e.hold_id is not None))
+        rows = self._rows("hold_states", (list(holds),)) if holds else []
+        wanted |= {row[1] for row in rows}
+        self._learn_accounts(state, wanted)
+        for row in rows:
+            _remember_hold(state, row)
+        originals = {e.reverses for e in entries if not e.is_plain and e.reverses is not None}
+        self._learn_originals(state, originals - state.originals.keys())
+        standing = self._standing(entries) if with_keys else {}
+        return Facts(standing, self._actor_numbers({entry.actor for entry in entries if entry.actor}))
+
+    def _missing_holds(self, state: State, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+        return {number for number in ids if number not in state.holds}
+
+    def _learn_accounts(self, state: State, wanted: set[str]) -> None:
+        unknown = wanted.difference(state.accounts)
+        if not unknown:
+            return
+        for row in self._rows("account_states", (list(unknown),)):
+            number, reference, code, scale, asset_id, side, status, balance, held, *terms, last_seq, count = row
+            floor, overdraft, ceiling, terms_number = terms
+            state.accounts[reference] = AccountState(
+                AccountFacts(number, reference, Asset(code, scale), Side(side)),
+                asset_id,
+                status=status,
+                balance=balance,
+                held=held,
+                floor=floor,
+                overdraft=overdraft,
+                ceiling=ceiling,
+                terms=terms_number,
+                last_seq=last_seq,
+                posting_count=count,
+            )
+
+    def _learn_originals(self, state: State, unknown: set[int]) -> None:
+        if not unknown:
+            return
+        for seq, is_reversal, account_id, remaining in self._rows("originals", (list(unknown),)):
+            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}))
+            original.remaining[account_id] = int(remaining)
+
+    def _standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
+        rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
+        return {
+            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
+            for key, asked, seq, outcome, leaf in rows
+        }
+
+    def _actor_numbers(self, names: set[str]) -> dict[str, int]:
+        unknown = names - self._actors.keys()
+        if unknown:
+            self._actors.update(self._rows("actor_numbers", (sorted(unknown),)))
+        return self._actors
+
+    def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
+    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq = row
+    state.holds[number] = HoldState(
+        number,
+        state.accounts[reference],
+        amount=amount,
+        captured=captured,
+        state=standing,
+        placed_at=placed_at,
+        expires_at=expires_at,
+        ended_at=ended_at,
+        entry_seq=entry_seq,
+    )

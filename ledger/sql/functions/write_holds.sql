@@ -1,0 +1,42 @@
+-- Writes holds as the writer's rules left them: new ones, and those that were captured, released or expired. That the
+-- accounts' held money moves with them is checked by verify_books; that it was not moved by another, by settle_batch.
+CREATE OR REPLACE FUNCTION ledger.write_holds(
+    p_epoch bigint, p_id uuid[], p_account bigint[], p_amount bigint[], p_captured bigint[], p_state smallint[],
+    p_placed_at timestamptz[], p_expires_at timestamptz[], p_ended_at timestamptz[], p_entry_seq bigint[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = ledger, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+DECLARE
+    v_head ledger.head := ledger.lock_head(p_epoch);
+    v_count bigint;
+BEGIN
+    INSERT INTO ledger.hold (
+        id, account_id, amount, captured, state, placed_at, expires_at, ended_at, entry_seq
+    )
+    SELECT given.id, given.account_id, given.amount, given.captured, given.state, given.placed_at, given.expires_at,
+        CASE WHEN given.state <> 1 THEN given.ended_at END, nullif(given.entry_seq, 0)
+    FROM (
+        SELECT unnest(p_id) AS id, unnest(p_account) AS account_id, unnest(p_amount) AS amount,
+            unnest(p_captured) AS captured, unnest(p_state) AS state, unnest(p_placed_at) AS placed_at,
+            unnest(p_expires_at) AS expires_at, unnest(p_ended_at) AS ended_at, unnest(p_entry_seq) AS entry_seq
+    ) AS given
+    ON CONFLICT (id) DO UPDATE
+    SET captured = excluded.captured, state = excluded.state, ended_at = excluded.ended_at,
+        entry_seq = excluded.entry_seq
+    WHERE hold.state = 1 AND hold.account_id = excluded.account_id AND hold.amount = excluded.amount
+        AND hold.captured <= excluded.captured;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count <> cardinality(p_id) THEN
+        RAISE EXCEPTION '% of % holds do not stand as the writer knew them', cardinality(p_id) - v_count,
+            cardinality(p_id) USING ERRCODE = 'DW004';
+    END IF;
+END
+$$;
+
+-- Holds whose deadline has passed, the oldest first.
+CREATE OR REPLACE FUNCTION ledger.due_holds(p_now timestamptz, p_count_max integer) RETURNS SETOF uuid
+LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
+    SELECT id FROM ledger.hold WHERE state = 1 AND expires_at <= p_now ORDER BY expires_at, id LIMIT p_count_max
+$$;

@@ -1,4 +1,0 @@
-SELECT account.id, account.reference, asset.code, asset.scale, account.normal_side
-FROM ledger.account
-JOIN ledger.asset ON asset.id = account.asset_id
-WHERE account.reference = ANY (%s)

@@ -1,1 +1,0 @@
-SELECT seq, leaf FROM ledger.entry WHERE seq = ANY (%s)

@@ -1,0 +1,1 @@
+SELECT next_seq, nullif(closed_before, '-infinity') FROM ledger.head

@@ -1,0 +1,16 @@
+-- What remains of entries after earlier reversals of them: both have the opposite sign. The planner knows nothing of the
+-- array, so each number enters by index.
+SELECT asked.seq, original.reverses IS NOT NULL, posting.account_id, sum(posting.amount)
+FROM unnest(%s::bigint[]) AS asked (seq)
+JOIN ledger.entry AS original ON original.seq = asked.seq
+CROSS JOIN LATERAL (
+    SELECT signed.account_id, signed.amount
+    FROM ledger.signed_posting AS signed
+    WHERE signed.seq = asked.seq
+    UNION ALL
+    SELECT signed.account_id, signed.amount
+    FROM ledger.entry AS reversal
+    JOIN ledger.signed_posting AS signed ON signed.seq = reversal.seq
+    WHERE reversal.reverses = asked.seq
+) AS posting
+GROUP BY asked.seq, original.reverses, posting.account_id

@@ -1,0 +1,3 @@
+SELECT entry.key, entry.request_hash, entry.seq, entry.decision_outcome, entry.leaf
+FROM unnest(%s::uuid[]) AS asked (key)
+CROSS JOIN LATERAL (SELECT * FROM ledger.entry WHERE entry.key = asked.key LIMIT 1) AS entry

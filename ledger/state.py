@@ -1,0 +1,236 @@
+"""The writer's copy of the books: accounts, holds and reversed entries as they stand after the last request judged.
+
+Rules:
+- it decides only where the same commit proves it true (``sql/functions/settle_batch.sql``); at the first doubt it is
+  thrown away and read again;
+- ``rules`` changes it, one request after the other; what a batch changed is listed with the values from before it;
+- while ``undo`` is a list, every change is recorded there first, so that linked entries and dry runs can be taken back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ledger.account import AccountFacts, Side
+from ledger.canonical import encode_account
+from ledger.money import AMOUNT_MAX
+
+OPEN, FROZEN, CLOSED = 1, 2, 3
+"""States of an account, as the database numbers them."""
+
+PLACED, CAPTURED, RELEASED, EXPIRED = 1, 2, 3, 4
+"""States of a hold, as the database numbers them."""
+
+HOLD_STATES = {PLACED: "placed", CAPTURED: "captured", RELEASED: "released", EXPIRED: "expired"}
+
+_NEVER = 1 << 63
+"""No balance comes near it: as a bound it sends every entry on the account to the full rules."""
+
+
+class AccountState:
+    """An account as it stands in the copy.
+
+    ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms
+    and held money (``bound``). ``debit_head`` and ``credit_head`` are the canonical fields of a posting up to its amount.
+    """
+
+    __slots__ = (
+        "asset_id", "balance", "balance_before", "batch", "ceiling", "count_before", "credit_head", "debit_head",
+        "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors", "overdraft",
+        "posting_count", "sign", "status", "terms",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        facts: AccountFacts,
+        asset_id: int,
+        *,
+        status: int,
+        balance: int,
+        held: int,
+        floor: int | None,
+        overdraft: int,
+        ceiling: int | None,
+        terms: int,
+        last_seq: int,
+        posting_count: int,
+    ) -> None:
+        self.facts = facts
+        self.id = facts.id
+        self.asset_id = asset_id
+        self.sign = 1 if facts.normal_side is Side.DEBIT else -1
+        self.status = status
+        self.balance = balance
+        self.held = held
+        self.floor = floor
+        self.overdraft = overdraft
+        self.ceiling = ceiling
+        self.terms = terms
+        self.last_seq = last_seq
+        self.posting_count = posting_count
+        self.monitors: tuple[object, ...] = ()
+        fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
+        self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
+        self.credit_head = fields + b"\x00\x01\x02\x00\x10" + bytes(8)
+        self.batch = 0
+        self.balance_before = self.held_before = self.count_before = 0
+        self.bound()
+
+    def bound(self) -> None:
+        """Work out ``lowest`` and ``highest`` after status, terms or held money changed."""
+        if self.status != OPEN:
+            self.lowest, self.highest = _NEVER, -_NEVER
+            return
+        self.lowest = -AMOUNT_MAX
+        if self.floor is not None:
+            self.lowest = max(self.lowest, self.floor - self.overdraft + self.held)
+        self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
+
+
+class HoldState:
+    """A hold as it stands in the copy; ``account`` is whose money it reserves."""
+
+    __slots__ = (
+        "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
+        "state",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        id: uuid.UUID,
+        account: AccountState,
+        *,
+        amount: int,
+        captured: int,
+        state: int,
+        placed_at: datetime,
+        expires_at: datetime,
+        ended_at: datetime | None,
+        entry_seq: int | None,
+        new: bool = False,
+    ) -> None:
+        self.id = id
+        self.account = account
+        self.amount = amount
+        self.captured = captured
+        self.state = state
+        self.placed_at = placed_at
+        self.expires_at = expires_at
+        self.ended_at = ended_at
+        self.entry_seq = entry_seq
+        self.new = new
+        self.batch = 0
+
+    @property
+    def remaining(self) -> int:
+        """What may still be captured, minor units."""
+        return self.amount - self.captured
+
+
+@dataclass(slots=True)
+class OriginalEntry:
+    """An entry that a request may take back.
+
+    Args:
+        seq: its number.
+        is_reversal: a reversal cannot be reversed.
+        remaining: for each account (by id) the signed amount (debit above zero) not yet taken back.
+    """
+
+    seq: int
+    is_reversal: bool
+    remaining: dict[int, int]
+
+
+@dataclass(slots=True)
+class State:
+    """The copy.
+
+    Args:
+        next_seq: number of the next entry.
+        closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        accounts: by reference.
+        holds: by id.
+        originals: entries that requests of this copy's life want to take back, by number.
+        batch: number of the batch being judged, so that the first change of an account in it can be told.
+        changed: accounts that the batch changed, in the order of their first change.
+        changed_holds: likewise.
+        undo: while a list, takes back what was done since, last first.
+    """
+
+    next_seq: int
+    closed_before: datetime | None
+    accounts: dict[str, AccountState] = field(default_factory=dict)
+    holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
+    originals: dict[int, OriginalEntry] = field(default_factory=dict)
+    batch: int = 0
+    changed: list[AccountState] = field(default_factory=list)
+    changed_holds: list[HoldState] = field(default_factory=list)
+    undo: list[Callable[[], object]] | None = None
+
+    def begin_batch(self) -> None:
+        """Start counting changes anew."""
+        self.batch += 1
+        self.changed = []
+        self.changed_holds = []
+
+    def touch(self, account: AccountState) -> None:
+        """Note how an account stands, before a change."""
+        if account.batch != self.batch:
+            account.batch = self.batch
+            account.balance_before, account.held_before = account.balance, account.held
+            account.count_before = account.posting_count
+            self.changed.append(account)
+        if self.undo is not None:
+            self.undo.append(_restorer(account, ("balance", "held", "last_seq", "posting_count", "lowest", "highest")))
+
+    def touch_hold(self, hold: HoldState) -> None:
+        """Note how a hold stands, before a change."""
+        if hold.batch != self.batch:
+            hold.batch = self.batch
+            self.changed_holds.append(hold)
+        if self.undo is not None:
+            self.undo.append(_restorer(hold, ("captured", "state", "ended_at", "entry_seq")))
+
+    def touch_original(self, original: OriginalEntry) -> None:
+        """Note what remains of an entry, before some of it is taken back."""
+        if self.undo is not None:
+            remaining = dict(original.remaining)
+            self.undo.append(lambda: setattr(original, "remaining", remaining))
+
+    def add_original(self, original: OriginalEntry) -> None:
+        """Remember an entry that is not in the books yet, as far as it stays."""
+        self.originals[original.seq] = original
+        if self.undo is not None:
+            self.undo.append(lambda: self.originals.pop(original.seq, None))
+
+    def add_hold(self, hold: HoldState) -> None:
+        """Let a new hold stand."""
+        self.holds[hold.id] = hold
+        hold.batch = self.batch
+        self.changed_holds.append(hold)
+        if self.undo is not None:
+            self.undo.append(lambda: self._forget_hold(hold))
+
+    def _forget_hold(self, hold: HoldState) -> None:
+        del self.holds[hold.id]
+        self.changed_holds.remove(hold)
+
+    def take_back(self) -> None:
+        """Take back all that ``undo`` lists."""
+        assert self.undo is not None
+        while self.undo:
+            self.undo.pop()()
+
+
+def _restorer(thing: AccountState | HoldState, names: tuple[str, ...]) -> Callable[[], None]:
+    values = [getattr(thing, name) for name in names]
+
+    def restore() -> None:
+        for name, value in zip(names, values, strict=True):
+            setattr(thing, name, value)
+
+    return restore
