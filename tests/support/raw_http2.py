@@ -58,6 +58,19 @@ def call(stream_id: int, message: bytes = b"hello") -> bytes:
     return head(stream_id) + raw_frame(DATA, END_STREAM, stream_id, grpc_message(message))
 
 
+REPLY_HEAD = encode((b":status", b"200"), (b"content-type", b"application/grpc"))
+OK_TRAILERS = encode((b"grpc-status", b"0"))
+
+
+def answer(stream_id: int, message: bytes = b"reply") -> bytes:
+    """Return the frames of a whole unary answer."""
+    return (
+        head(stream_id, REPLY_HEAD)
+        + raw_frame(DATA, 0, stream_id, grpc_message(message))
+        + head(stream_id, OK_TRAILERS, END_HEADERS | END_STREAM)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame received."""
@@ -100,6 +113,21 @@ class RawPeer:
             await peer.read_until(SETTINGS, flags=ACK)
             peer.send(raw_frame(SETTINGS, ACK, 0))
             yield peer
+
+    async def greet_client(self, settings: bytes = b"") -> None:
+        """Exchange greetings with a client."""
+        assert await self._reader.readexactly(len(PREFACE)) == PREFACE
+        await self.read_until(SETTINGS, flags=0)
+        self.send(raw_frame(SETTINGS, 0, 0, settings))
+        await self.read_until(SETTINGS, flags=ACK)
+
+    async def read_request(self) -> tuple[int, dict[bytes, bytes]]:
+        """Return the stream and the head of the next call, whose last frame has been read."""
+        begun = await self.read_until(HEADERS)
+        fields = self.fields(begun.payload)
+        while not (await self.read_until(DATA, stream_id=begun.stream_id)).flags & END_STREAM:
+            pass
+        return begun.stream_id, fields
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
@@ -169,3 +197,40 @@ class RawPeer:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+class RawServer:
+    """Accepts plain connections for a test to play the server of."""
+
+    def __init__(self) -> None:
+        self._accepted: asyncio.Queue[RawPeer] = asyncio.Queue()
+        self._peers: list[RawPeer] = []
+        self.port = 0
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Self]:
+        """Listen on a free port; close everything at the end."""
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for peer in self._peers:
+                await peer.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = RawPeer(reader, writer)
+        self._peers.append(peer)
+        self._accepted.put_nowait(peer)
+
+    async def silent(self) -> RawPeer:
+        """Return the next connection as it comes."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return await self._accepted.get()
+
+    async def greeted(self, settings: bytes = b"") -> RawPeer:
+        """Return the next connection after the greetings."""
+        peer = await self.silent()
+        await peer.greet_client(settings)
+        return peer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from network.rpc.http2.frames import ErrorCode, ProtocolError
 
 # fmt: off
-_LENGTHS = (
+LENGTHS = (
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28,
     28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15,
     6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6,
@@ -42,9 +42,9 @@ class _Node:
 def _tree() -> _Node:
     root = _Node(0, padding=True)
     code = length = 0
-    for symbol in sorted(range(257), key=lambda symbol: (_LENGTHS[symbol], symbol)):
-        code <<= _LENGTHS[symbol] - length
-        length = _LENGTHS[symbol]
+    for symbol in sorted(range(257), key=lambda symbol: (LENGTHS[symbol], symbol)):
+        code <<= LENGTHS[symbol] - length
+        length = LENGTHS[symbol]
         node = root
         for place in range(length - 1, -1, -1):
             bit = code >> place & 1
