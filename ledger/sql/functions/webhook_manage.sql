@@ -1,21 +1,25 @@
--- Adds an endpoint that is sent what stands after a position. code: 'created', 'exists', 'exists_with_different_body'.
+-- Adds an endpoint that is sent what stands after a position. code: 'created', 'exists', 'exists_with_different_body',
+-- 'too_many_webhooks'.
 CREATE OR REPLACE FUNCTION ledger.add_webhook(
     p_id uuid, p_url text, p_kinds text[], p_prefix text, p_secret_name text, p_seq bigint, p_number integer,
-    p_now timestamptz
+    p_count_max integer, p_now timestamptz
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
+    IF EXISTS (SELECT FROM ledger.webhook WHERE id = p_id) THEN
+        RETURN CASE
+            WHEN EXISTS (
+                SELECT FROM ledger.webhook
+                WHERE id = p_id AND url = p_url AND kinds = p_kinds AND account_prefix = p_prefix
+            ) THEN 'exists'
+            ELSE 'exists_with_different_body'
+        END;
+    ELSIF (SELECT count(*) FROM ledger.webhook) >= p_count_max THEN
+        RETURN 'too_many_webhooks';
+    END IF;
     INSERT INTO ledger.webhook (id, url, kinds, account_prefix, secret_name, seq, number, added_at)
-    VALUES (p_id, p_url, p_kinds, p_prefix, p_secret_name, p_seq, p_number, p_now)
-    ON CONFLICT (id) DO NOTHING;
-    RETURN CASE
-        WHEN FOUND THEN 'created'
-        WHEN EXISTS (
-            SELECT FROM ledger.webhook
-            WHERE id = p_id AND url = p_url AND kinds = p_kinds AND account_prefix = p_prefix
-        ) THEN 'exists'
-        ELSE 'exists_with_different_body'
-    END;
+    VALUES (p_id, p_url, p_kinds, p_prefix, p_secret_name, p_seq, p_number, p_now);
+    RETURN 'created';
 END
 $$;
 

@@ -43,7 +43,7 @@ BEGIN
     END IF;
     PERFORM ledger.add_event('webhook.dead', NULL, p_now, jsonb_build_object(
         'webhook', p_id,
-        'cursor', p_seq || '.' || p_number,
+        'at', p_seq || '.' || p_number,
         'failures', v_webhook.failures,
         'reason', p_reason
     ));

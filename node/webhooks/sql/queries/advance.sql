@@ -1,0 +1,1 @@
+SELECT ledger.advance_webhook(%s, %s, %s, %s, %s)

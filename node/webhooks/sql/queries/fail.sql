@@ -1,0 +1,1 @@
+SELECT ledger.fail_webhook(%s, %s, %s, %s, %s, %s)

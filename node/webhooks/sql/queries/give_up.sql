@@ -1,0 +1,1 @@
+SELECT ledger.give_webhook_up(%s, %s, %s, %s, %s)

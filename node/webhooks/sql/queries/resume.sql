@@ -1,0 +1,1 @@
+SELECT ledger.resume_webhook(%s, %s, %s)
