@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from node.commands import audit, books, consortium, processes
+from node.commands import audit, books, consortium, processes, reconcile
 
 app = typer.Typer(
     name="dwaybank",
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 consortium.register(app)
 books.register(app)
+reconcile.register(app)
 audit.register(app)
 processes.register(app)
 

@@ -20,7 +20,12 @@ from datetime import date
 
 from ledger.errors import StatementFormatError
 from ledger.money import Asset
-from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
+from ledger.reconciliation.records import (
+    PARTY_LENGTH_MAX,
+    ExternalRecord,
+    ExternalStatement,
+    StatementFile,
+)
 from ledger.reconciliation.statement_account import (
     StatementAccount,
     StatementAccounts,
@@ -32,9 +37,6 @@ from ledger.reconciliation.statement_account import (
     plain_text,
 )
 from ledger.reconciliation.xml_tree import Element, parse_xml
-
-PARTY_LENGTH_MAX = 2000
-REFERENCES_MAX = 1000
 
 _NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.053\.001\.(0[1-9]|1[0-3])")
 _OPENING = ("OPBD", "PRCD")
@@ -181,9 +183,6 @@ def _record(entry: Element, number: int, statement: str, asset: Asset) -> Extern
     if booked is None and valued is None:
         raise StatementFormatError(entry.line, entry.path, "BookgDt", "is missing, and so is ValDt")
     references = tuple(sorted(set(_references_of(entry))))
-    if len(references) > REFERENCES_MAX:
-        reason = f"gives more than {REFERENCES_MAX} references"
-        raise StatementFormatError(entry.line, entry.path, str(len(references)), reason)
     return ExternalRecord(
         key=f"{statement}#{number}",
         number=number,

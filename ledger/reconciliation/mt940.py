@@ -19,7 +19,7 @@ from datetime import date
 
 from ledger.errors import StatementFormatError
 from ledger.money import Asset
-from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
+from ledger.reconciliation.records import PARTY_LENGTH_MAX, ExternalRecord, ExternalStatement, StatementFile
 from ledger.reconciliation.statement_account import (
     StatementAccount,
     StatementAccounts,
@@ -30,8 +30,7 @@ from ledger.reconciliation.statement_account import (
     plain_text,
 )
 
-PARTY_LENGTH_MAX = 2000
-
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TAG = re.compile(r":([0-9]{2}[A-Z]?):(.*)", re.DOTALL)
 _BALANCE = re.compile(r"([CD])([0-9]{6})([A-Z]{3})([0-9]{1,14},[0-9]{0,14})")
 _MOVEMENT = re.compile(
@@ -112,6 +111,8 @@ def _fields(text: str) -> Iterator[_Field]:
     current: _Field | None = None
     for number, raw in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         line = _unwrapped(raw)
+        if _CONTROL.search(line):
+            raise StatementFormatError(number, "", line, "holds a control character")
         match = _TAG.fullmatch(line)
         if match is not None:
             if current is not None:

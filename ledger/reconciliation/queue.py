@@ -15,7 +15,7 @@ import psycopg
 
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.queries import query
-from ledger.reconciliation.records import ExceptionKind, PostingId
+from ledger.reconciliation.records import ACTOR_LENGTH_MAX, ExceptionKind, PostingId, check_text
 
 PAGE_SIZE_MAX = 1000
 REASON_LENGTH_MAX = 500
@@ -155,8 +155,10 @@ def decide_exceptions(
     """
     if not exceptions or len(set(exceptions)) != len(exceptions):
         raise InvalidValueError("exceptions", list(exceptions), "name at least one, each once")
-    if not 1 <= len(reason) <= REASON_LENGTH_MAX:
-        raise InvalidValueError("reason", reason, f"give 1 to {REASON_LENGTH_MAX} characters")
+    if not all(0 < number < 2**63 for number in (*exceptions, entry_seq or 1)):
+        raise InvalidValueError("exceptions", list(exceptions), "numbers run from 1")
+    check_text("reason", reason, REASON_LENGTH_MAX)
+    check_text("actor", actor, ACTOR_LENGTH_MAX)
     if (decision is Decision.WRITTEN_OFF) != (entry_seq is not None):
         raise InvalidValueError("entry_seq", entry_seq, "belongs to a write-off: the number of the correcting entry")
     row = connection.execute(

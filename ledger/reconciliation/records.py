@@ -14,6 +14,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.errors import InvalidValueError
+
+ACTOR_LENGTH_MAX = 100
+STATEMENT_NAME_LENGTH_MAX = 140
+RECORD_KEY_LENGTH_MAX = 200
+PARTY_LENGTH_MAX = 2000
+REFERENCE_LENGTH_MAX = 200
+REFERENCES_MAX = 1000
+"""Most references of one record: a batch carries those of all its transactions."""
+
 NO_REFERENCE = frozenset({"notprovided", "nonref", "none", "n/a"})
 """What banks write where there is no reference: ISO 20022 NOTPROVIDED, SWIFT NONREF."""
 
@@ -181,6 +191,16 @@ class Matching:
 
     matches: tuple[Match, ...]
     exceptions: tuple[OpenException, ...]
+
+
+def check_text(field: str, value: str, length_max: int) -> None:
+    """Refuse a text that the database could not hold.
+
+    Raises:
+        InvalidValueError: empty, too long, or with a zero character.
+    """
+    if not 1 <= len(value) <= length_max or "\x00" in value:
+        raise InvalidValueError(field, value, f"give 1 to {length_max} characters")
 
 
 def normal_reference(text: str) -> str:

@@ -23,6 +23,12 @@ from ledger.queries import query
 from ledger.reconciliation.exceptions import Period
 from ledger.reconciliation.matching import match_account
 from ledger.reconciliation.records import (
+    ACTOR_LENGTH_MAX,
+    PARTY_LENGTH_MAX,
+    RECORD_KEY_LENGTH_MAX,
+    REFERENCE_LENGTH_MAX,
+    REFERENCES_MAX,
+    STATEMENT_NAME_LENGTH_MAX,
     ExplainedGroup,
     ExternalStatement,
     Match,
@@ -30,6 +36,7 @@ from ledger.reconciliation.records import (
     StatementFile,
     UnmatchedPosting,
     UnmatchedRecord,
+    check_text,
     normal_reference,
     normal_references,
 )
@@ -81,7 +88,8 @@ def import_statement_file(
         InvalidValueError: an account counts another asset, or a name stands twice in the file.
         ConflictError: a statement or movement stored before says something else now; names it.
     """
-    _refuse_twice(file)
+    check_text("actor", actor, ACTOR_LENGTH_MAX)
+    _check_names(file)
     numbered = list(enumerate(file.statements, start=1))
     statements = [_statement_row(number, statement) for number, statement in numbered]
     records = [row for number, statement in numbered for row in _record_rows(number, statement)]
@@ -122,6 +130,7 @@ def run_reconciliation(
     Raises:
         NotFoundError: an account without a statement.
     """
+    check_text("actor", actor, ACTOR_LENGTH_MAX)
     with connection.transaction():
         connection.execute(_LOCK)
         scope = _Scope.read(connection, accounts)
@@ -195,18 +204,27 @@ class _Scope:
             self.explained[account].append(ExplainedGroup(frozenset(records), postings))
 
 
-def _refuse_twice(file: StatementFile) -> None:
+def _check_names(file: StatementFile) -> None:
+    """Every name fits the database and stands once in the file; errors tell it before anything is stored."""
     names: set[tuple[str, str]] = set()
     keys: set[tuple[str, str]] = set()
     for statement in file.statements:
+        check_text("statement", statement.reference, STATEMENT_NAME_LENGTH_MAX)
         name = (statement.account, statement.reference)
         if name in names:
             raise InvalidValueError("statement", statement.reference, "stands twice in the file")
         names.add(name)
         for record in statement.records:
+            check_text("movement", record.key, RECORD_KEY_LENGTH_MAX)
             if (statement.account, record.key) in keys:
                 raise InvalidValueError("movement", record.key, "stands twice in the file")
             keys.add((statement.account, record.key))
+            if len(record.references) > REFERENCES_MAX:
+                raise InvalidValueError("movement", record.key, f"has more than {REFERENCES_MAX} references")
+            for reference in record.references:
+                check_text("reference", reference, REFERENCE_LENGTH_MAX)
+            if record.counterparty:
+                check_text("counterparty of the movement", record.counterparty, PARTY_LENGTH_MAX)
 
 
 def _statement_row(number: int, statement: ExternalStatement) -> dict[str, Any]:

@@ -164,6 +164,7 @@ MT940_REFUSED = {
     "a day that does not exist": ("2603030303RC500", "2602300303RC500", "is no date YYMMDD"),
     "a booking day that does not exist": ("2603030303RC500", "2603030231RC500", "is no date MMDD"),
     "a movement over three lines": ("Account closed", "Account closed\r\nmore", "is no movement"),
+    "a zero character": ("CORR-9001", "CORR\x009001", "control character"),
     "text outside of fields": (":28C:7", ":28C:7\r\nhello", "belongs to no field"),
     "a field before the beginning": (":20:CORR20260303\r\n", "", "before tag 20"),
     "an end before its beginning": (":60F:D260302JPY500,", ":60F:D260304JPY500,", "is after"),

@@ -6,10 +6,12 @@ days are of March 2026, ``-`` stands for nothing.
 
 from __future__ import annotations
 
+import doctest
 from datetime import date
 
 import pytest
 
+import ledger.reconciliation
 from ledger.errors import InvalidValueError
 from ledger.reconciliation.exceptions import Period
 from ledger.reconciliation.matching import match_account
@@ -273,3 +275,8 @@ def test_rule_that_means_nothing_is_refused_by_name(settings: dict[str, object],
     with pytest.raises(InvalidValueError) as refused:
         MatchRule(**{"name": "r", **settings})  # type: ignore[arg-type]
     assert refused.value.field == named
+
+
+def test_example_in_the_documentation_runs() -> None:
+    outcome = doctest.testmod(ledger.reconciliation)
+    assert (outcome.failed, outcome.attempted > 0) == (0, True)
