@@ -1,0 +1,134 @@
+"""``dwaybank reconcile`` from the file to the decision, over the statements of a correspondent bank: the same entries
+are held against camt.053 and against MT940, and both must tell the same story."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from ledger.account import Side
+from ledger.errors import StatementFormatError
+from ledger.journal import NewEntry, Posting
+from ledger.posting import Writer
+from network.topology import default_consortium
+from node.cli import app
+from node.errors import ConfigurationError, PostgresError
+from node.home import Home, prepare_home
+from tests.support.books import key, open_accounts, open_writer
+from tests.support.shared_data import REPOSITORY
+
+STATEMENTS = REPOSITORY / "fixtures" / "statements"
+SETTINGS = str(STATEMENTS / "correspondent.yaml")
+FILES = ("correspondent-2026-03.camt053.xml", "correspondent-2026-03.mt940")
+
+ENTRIES = """
+1 nostro-EUR 125000 2 INV-1001
+2 nostro-EUR -15000 2 PAY-501
+3 nostro-EUR -25000 2 PAY-502
+4 nostro-EUR -45 3 -
+5 nostro-EUR 80000 2 -
+6 nostro-JPY 2000 3 -
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    root = tmp_path_factory.mktemp("reconcile") / "consortium"
+    return prepare_home(root, lambda: default_consortium(31_000), datetime(2026, 1, 1, tzinfo=UTC), {})[0]
+
+
+@pytest.fixture
+def books(home: Home, database_url: str) -> Iterator[Writer]:
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        open_accounts(
+            connection, "nostro-EUR EUR debit -\nc-EUR EUR credit -\nnostro-JPY JPY debit -\nc-JPY JPY credit -"
+        )
+        for line in ENTRIES.strip().splitlines():
+            post(writer, line)
+        node_url(home).write_text(database_url)
+        yield writer
+
+
+def node_url(home: Home) -> Path:
+    return home.root / "dwaybank" / "secrets" / "node.url"
+
+
+def post(writer: Writer, line: str) -> int:
+    number, account, change, day, reference = line.split()
+    sides = (Side.DEBIT, Side.CREDIT) if int(change) > 0 else (Side.CREDIT, Side.DEBIT)
+    contra = account.replace("nostro", "c")
+    legs = tuple(Posting(name, side, abs(int(change))) for name, side in zip((account, contra), sides, strict=True))
+    when = datetime(2026, 3, int(day), 12, tzinfo=UTC)
+    entry = NewEntry(key(int(number)), legs, settlement_id=reference.strip("-"), effective_at=when)
+    (result,) = writer.post([entry])
+    return result.seq
+
+
+def command(home: Home, *arguments: str) -> str:
+    done = CliRunner().invoke(app, ["reconcile", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_statement_is_imported_matched_and_decided(home: Home, books: Writer, name: str) -> None:
+    file = str(STATEMENTS / name)
+    imported = json.loads(command(home, "import", file, "--settings", SETTINGS, "--json"))
+    assert (imported["new_file"], imported["statements"]) == (True, 2)
+    assert "stored before" in command(home, "import", file, "--settings", SETTINGS)
+
+    done = json.loads(command(home, "run", "--settings", SETTINGS, "--json"))
+    yen_matched = int(name.endswith("mt940"))
+    assert done["matched"] == 4 + yen_matched
+    assert "nothing new" in command(home, "run", "--settings", SETTINGS)
+    with psycopg.connect(node_url(home).read_text()) as connection:
+        rules = connection.execute(
+            "SELECT rule, difference FROM ledger.reconciliation_match ORDER BY number LIMIT 4"
+        ).fetchall()
+    assert rules == [
+        ("our reference", 0),
+        ("our references, a batch", 0),
+        ("fee within five cents", -5),
+        ("amount within two days", 0),
+    ]
+
+    waiting = [
+        json.loads(line) for line in command(home, "exceptions", "--account", "nostro-EUR", "--json").splitlines()
+    ]
+    assert [(item["kind"], item["difference_minor"]) for item in waiting] == [("missing_in_books", "7500")]
+    (returned,) = waiting
+    seq = post(books, "9 nostro-EUR 7500 9 -")
+    number = str(returned["id"])
+    command(home, "decide", number, "--as", "written_off", "--reason", "returned payment", "--entry", str(seq))
+    assert command(home, "exceptions", "--account", "nostro-EUR") == ""
+    assert "written_off" in command(home, "exceptions", "--account", "nostro-EUR", "--state", "all")
+    command(home, "decide", number, "--as", "reopened", "--reason", "wrong entry")
+    assert "missing_in_books" in command(home, "exceptions", "--account", "nostro-EUR")
+
+
+def test_words_that_are_none_are_refused(home: Home, books: Writer) -> None:
+    for arguments, words in (
+        (("exceptions", "--state", "lost"), "--state lost"),
+        (("decide", "1", "--as", "forgotten", "--reason", "x"), "--as forgotten"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            command(home, *arguments)
+
+
+def test_books_out_of_reach_are_told_in_one_sentence(home: Home, books: Writer) -> None:
+    node_url(home).write_text("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(PostgresError, match="books of dwaybank cannot be reached"):
+        command(home, "run")
+
+
+def test_file_of_no_known_format_is_refused(home: Home, books: Writer, tmp_path: Path) -> None:
+    unknown = tmp_path / "statement.csv"
+    unknown.write_text("a,b\n1,2\n")
+    with pytest.raises(StatementFormatError, match="needs a mapping"):
+        command(home, "import", str(unknown))
