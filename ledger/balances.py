@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Json
 
-from ledger.account import Account, AccountFacts, Side, check_reference
-from ledger.errors import ConflictError, InvalidValueError, NotFoundError
+from ledger.account import UNNAMED_ACTOR, Account, AccountFacts, NewAccount, Side, Terms, check_actor
+from ledger.errors import ChartRefusedError, ConflictError, InvalidValueError, NotFoundError
 from ledger.money import Asset
 from ledger.queries import query
 
 PAGE_SIZE_MAX = 1000
 """Most accounts of one page."""
+
+_SQLSTATE_ALIAS_TAKEN = "DW004"
+"""Raised by ``ledger.open_account`` when the alias was taken between its look and its commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +46,48 @@ def open_account(
     floor: int | None,
     now: datetime,
 ) -> tuple[Account, bool]:
-    """Open an account, or find the same one open already.
+    """Open an account of book ``main`` with a floor and no other terms; see ``open_new_account``."""
+    return open_new_account(connection, NewAccount(reference, asset, normal_side, Terms(floor)), now=now)
+
+
+def open_new_account(
+    connection: psycopg.Connection[Any], new: NewAccount, *, now: datetime, actor: str = UNNAMED_ACTOR
+) -> tuple[Account, bool]:
+    """Open an account, or find the one that the same request opened before.
 
     Args:
-        reference: pseudonym; never holds personal data.
-        asset: code of a registered asset.
-        floor: lowest available balance allowed, not above zero as the account begins empty; None for no floor.
+        actor: pseudonym of who asks.
     Returns:
-        The account, and whether it is new.
+        The account as it stands, and whether it is new.
     Raises:
-        InvalidValueError: malformed reference, unknown asset, or a floor above zero.
-        ConflictError: the reference stands for an account with another asset, side or floor.
+        InvalidValueError: unknown asset, book, portfolio or segment.
+        ChartRefusedError: the chart of the book does not know such an account.
+        ConflictError: the reference was opened by another request, or the alias stands for another account.
     """
-    check_reference(reference)
-    if floor is not None and floor > 0:
-        raise InvalidValueError("floor_minor", floor, "a new account is empty: give zero or less, or no floor")
-    if "\x00" in asset:  # text no database can hold, which the driver would report as a failure of its own
-        raise InvalidValueError("asset", asset, "is not registered")
-    row = connection.execute(
-        "SELECT ledger.open_account(%s, %s, %s::smallint, %s, %s)", (reference, asset, int(normal_side), floor, now)
-    ).fetchone()
+    terms = new.terms or Terms()
+    side = int(new.normal_side) if new.normal_side is not None else None
+    arguments = (
+        *(new.reference, new.asset, side, terms.floor, terms.overdraft, terms.ceiling),
+        *(new.book, new.portfolio, new.segment, new.alias, Json(dict(new.metadata)), check_actor(actor), now),
+    )
+    try:
+        row = connection.execute(query("open_account"), arguments).fetchone()
+    except psycopg.Error as error:
+        if error.sqlstate != _SQLSTATE_ALIAS_TAKEN:
+            raise
+        row = ("alias_taken", "", "")
     assert row is not None
-    if row[0] == "asset_not_found":
-        raise InvalidValueError("asset", asset, "is not registered")
-    if row[0] == "exists_with_different_body":
-        raise ConflictError(f"account {reference!r} stands open with another asset, normal side or floor")
-    return find_account(connection, reference), row[0] == "created"
+    code, rule, reason = row
+    if code in {"asset_not_found", "book_not_found", "portfolio_not_found", "segment_not_found"}:
+        field = code.removesuffix("_not_found")
+        raise InvalidValueError(field, getattr(new, field), "is not registered")
+    if code == "chart_refused":
+        raise ChartRefusedError(new.reference, new.book, rule, reason)
+    if code == "alias_taken":
+        raise ConflictError(f"alias {new.alias!r} stands for another account")
+    if code == "exists_with_different_body":
+        raise ConflictError(f"account {new.reference!r} stands open with another asset, side, terms, place or names")
+    return find_account(connection, new.reference), code == "created"
 
 
 def find_account(connection: psycopg.Connection[Any], reference: str) -> Account:
@@ -79,7 +99,7 @@ def find_account(connection: psycopg.Connection[Any], reference: str) -> Account
     row = connection.execute(query("account"), (reference,)).fetchone()
     if row is None:
         raise NotFoundError(f"account {reference!r} does not exist")
-    return _account(row)
+    return account_of(row)
 
 
 def list_accounts(
@@ -94,7 +114,7 @@ def list_accounts(
     """
     if not 1 <= count_max <= PAGE_SIZE_MAX:
         raise InvalidValueError("page_size", count_max, f"give 1 to {PAGE_SIZE_MAX}")
-    return [_account(row) for row in connection.execute(query("accounts"), (prefix, after, count_max))]
+    return [account_of(row) for row in connection.execute(query("accounts"), (prefix, after, count_max))]
 
 
 def trial_balance(connection: psycopg.Connection[Any]) -> list[TrialBalanceLine]:
@@ -110,7 +130,7 @@ def entry_count(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def _account(row: tuple[Any, ...]) -> Account:
-    number, reference, code, scale, side, status, balance, held, floor, posting_count = row
-    facts = AccountFacts(number, reference, Asset(code, scale), Side(side))
-    return Account(facts, status, balance, held, floor, posting_count)
+def account_of(row: tuple[Any, ...]) -> Account:
+    """Return the account of a row of ``sql/queries/account.sql``."""
+    number, reference, code, scale, side, *standing = row
+    return Account(AccountFacts(number, reference, Asset(code, scale), Side(side)), *standing)

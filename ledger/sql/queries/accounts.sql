@@ -1,4 +1,5 @@
-SELECT id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count
+SELECT id, reference, asset, scale, normal_side, status, balance, held, floor, posting_count,
+    overdraft, ceiling, terms
 FROM ledger.account_view
 WHERE starts_with(reference, %s) AND reference > %s
 ORDER BY reference

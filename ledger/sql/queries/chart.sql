@@ -1,0 +1,1 @@
+SELECT ledger.chart_document(id), enforced, version FROM ledger.book WHERE code = %s
