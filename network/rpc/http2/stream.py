@@ -152,6 +152,8 @@ class Stream:
     def take(self) -> bytes:
         """Remove and return the first waiting message of a streaming call; there must be one."""
         message = self.messages.popleft()
+        if self.closed:
+            return message  # what a stream holds is no longer counted once it is over
         self._hold(-len(message))
         if not self.remote_ended and self._receive_window <= WINDOW_BYTES - CREDIT_BYTES:
             self._return_credit()
