@@ -1,4 +1,8 @@
-"""Entries and statements as readers outside the books see them. Reads only."""
+"""Entries and statements as readers outside the books see them. Reads only.
+
+A statement has one of two orders, each with its own running balance: of posting, which only grows at its end, and of
+effect, where a backdated entry stands at the time it counts for (docs/balances-in-time.md).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,15 @@ import psycopg
 
 from ledger.account import Side
 from ledger.balances import find_account
+from ledger.balances_in_time import lower_bound, seq_at, upper_bound
 from ledger.errors import InvalidValueError, NotFoundError
 from ledger.queries import query
 
 PAGE_SIZE_MAX = 500
 """Most entries of one statement page."""
+
+SEQ_END = (1 << 63) - 1
+"""Above the number of every entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +84,105 @@ class StatementPage:
 
 
 def statement_page(
-    connection: psycopg.Connection[Any], reference: str, *, from_seq: int = 0, entry_count_max: int = 50
+    connection: psycopg.Connection[Any],
+    reference: str,
+    *,
+    from_seq: int = 0,
+    entry_count_max: int = 50,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> StatementPage:
-    """Return a page of an account's statement, newest first.
+    """Return a page of an account's statement in the order of posting, newest first.
 
     Args:
         from_seq: ``next_seq`` of the page before; 0 for the newest.
         entry_count_max: entries of the page, 1 to ``PAGE_SIZE_MAX``; an entry may give several lines.
+        since: earliest time of posting shown; None for all. The same for every page.
+        until: latest time of posting shown; None for all. Only the first page asks for it.
     Raises:
         NotFoundError: no such account.
-        InvalidValueError: page size out of range.
+        InvalidValueError: page size out of range, or a time without a zone.
     """
+    _check_page(entry_count_max)
+    bounds = lower_bound("since", since), upper_bound("until", until)
+    account = find_account(connection, reference)
+    arguments = (account.facts.id, from_seq, entry_count_max, *bounds)
+    rows = connection.execute(query("statement_page"), arguments).fetchall()
+    return StatementPage(tuple(_line(row[:-1]) for row in rows), rows[-1][-1] if rows else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectPlace:
+    """Where a page of a statement in the order of effect begins.
+
+    Args:
+        known_seq: newest entry the statement knows; the same for all its pages, so that entries posted meanwhile move
+            nothing.
+        effective_at: latest effective time of the page; None for the end of time.
+        seq: latest entry of that very time.
+    """
+
+    known_seq: int
+    effective_at: datetime | None = None
+    seq: int = SEQ_END
+
+
+@dataclass(frozen=True, slots=True)
+class EffectPage:
+    """Part of a statement in the order of effect, newest first; balances count in that order.
+
+    Args:
+        next_place: where the next page begins; None when there is none.
+    """
+
+    lines: tuple[StatementLine, ...]
+    next_place: EffectPlace | None
+
+
+def effect_page(
+    connection: psycopg.Connection[Any],
+    reference: str,
+    place: EffectPlace | None = None,
+    *,
+    entry_count_max: int = 50,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    known_at: datetime | None = None,
+) -> EffectPage:
+    """Return a page of an account's statement in the order of effective time, newest first.
+
+    Entries of the same effective time stand in the order of their numbers.
+
+    Args:
+        place: ``next_place`` of the page before; None for the first page.
+        entry_count_max: entries of the page, 1 to ``PAGE_SIZE_MAX``; an entry may give several lines.
+        since: earliest effective time shown; None for all. The same for every page.
+        until: latest effective time shown; None for all. Only the first page asks for it.
+        known_at: shows what was posted by then; None for all. Only the first page asks for it.
+    Raises:
+        NotFoundError: no such account.
+        InvalidValueError: page size out of range, or a time without a zone.
+    """
+    _check_page(entry_count_max)
+    lower = lower_bound("since", since)
+    account = find_account(connection, reference)
+    if place is None:
+        place = EffectPlace(seq_at(connection, upper_bound("known_at", known_at)), until)
+    upper = upper_bound("until", place.effective_at)
+    arguments = (account.facts.id, place.known_seq, upper, place.seq, entry_count_max, lower)
+    rows = connection.execute(query("statement_by_effect"), arguments).fetchall()
+    next_place = EffectPlace(place.known_seq, *rows[-1][-2:]) if rows and rows[-1][-1] is not None else None
+    return EffectPage(tuple(_line(row[:-2]) for row in rows), next_place)
+
+
+def _check_page(entry_count_max: int) -> None:
     if not 1 <= entry_count_max <= PAGE_SIZE_MAX:
         raise InvalidValueError("page_size", entry_count_max, f"give 1 to {PAGE_SIZE_MAX}")
-    account = find_account(connection, reference)
-    rows = connection.execute(query("statement_page"), (account.facts.id, from_seq, entry_count_max)).fetchall()
-    lines = tuple(
-        StatementLine(seq, Side.DEBIT if amount > 0 else Side.CREDIT, abs(amount), *rest)
-        for seq, amount, *rest, _ in rows
-    )
-    return StatementPage(lines, rows[-1][-1] if rows else 0)
+
+
+def _line(row: tuple[Any, ...]) -> StatementLine:
+    seq, amount, balance, *rest = row
+    return StatementLine(seq, Side.DEBIT if amount > 0 else Side.CREDIT, abs(amount), int(balance), *rest)
 
 
 def find_entry(connection: psycopg.Connection[Any], by: int | uuid.UUID) -> PostedEntry:

@@ -1,7 +1,10 @@
--- A page of an account's statement, newest first, from entry p_from_seq downwards (0 for the newest).
+-- A page of an account's statement in the order of posting, newest first, from entry p_from_seq downwards (0 for the
+-- newest posted at p_until or before) to the first posted before p_since.
 -- Follows the chain of postings: each row is found through the primary key, however long the history is.
--- next_seq is where the next page begins; 0 at the end.
-CREATE OR REPLACE FUNCTION ledger.statement_page(p_account_id bigint, p_from_seq bigint, p_entry_count integer)
+-- next_seq is where the next page begins; 0 at the end. It is an entry's number: postings made meanwhile move nothing.
+CREATE OR REPLACE FUNCTION ledger.statement_page(
+    p_account_id bigint, p_from_seq bigint, p_entry_count integer, p_since timestamptz, p_until timestamptz
+)
 RETURNS TABLE (
     seq bigint, posting_number integer, amount bigint, balance_after bigint, posted_at timestamptz,
     effective_at timestamptz, settlement_id text, description text, next_seq bigint
@@ -10,28 +13,40 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
     WITH RECURSIVE chain (number, seq, previous) AS (
-        SELECT 1, entry.seq, entry.posting_previous[array_position(entry.posting_account, p_account_id)]
+        SELECT 1, entry.seq, step.previous
         FROM ledger.entry
+        CROSS JOIN LATERAL (
+            SELECT CASE p_account_id
+                WHEN entry.debit_account THEN entry.debit_previous
+                WHEN entry.credit_account THEN entry.credit_previous
+                ELSE entry.posting_previous[array_position(entry.posting_account, p_account_id)]
+            END AS previous
+        ) AS step
         WHERE entry.seq = CASE
                 WHEN p_from_seq > 0 THEN p_from_seq
-                ELSE (SELECT account.last_seq FROM ledger.account WHERE account.id = p_account_id)
+                WHEN p_until = 'infinity' THEN
+                    (SELECT account.last_seq FROM ledger.account WHERE account.id = p_account_id)
+                ELSE ledger.chain_at(p_account_id, ledger.seq_at(p_until))
             END
-            AND array_position(entry.posting_account, p_account_id) IS NOT NULL
+            AND entry.posted_at >= p_since AND step.previous IS NOT NULL
         UNION ALL
-        SELECT chain.number + 1, entry.seq,
-            entry.posting_previous[array_position(entry.posting_account, p_account_id)]
+        SELECT chain.number + 1, entry.seq, CASE p_account_id
+                WHEN entry.debit_account THEN entry.debit_previous
+                WHEN entry.credit_account THEN entry.credit_previous
+                ELSE entry.posting_previous[array_position(entry.posting_account, p_account_id)]
+            END
         FROM chain
-        JOIN ledger.entry ON entry.seq = chain.previous
-        WHERE chain.number < p_entry_count
+        JOIN ledger.entry ON entry.seq = chain.previous AND entry.posted_at >= p_since
+        -- One more than asked for: it tells whether there is a next page.
+        WHERE chain.number <= p_entry_count
     )
-    SELECT entry.seq, posting.number::integer, posting.amount, posting.balance, entry.posted_at, entry.effective_at,
+    SELECT entry.seq, posting.number, posting.amount, posting.balance, entry.posted_at, entry.effective_at,
         entry.settlement_id, description.description,
-        (SELECT last.previous FROM chain AS last ORDER BY last.number DESC LIMIT 1)
+        coalesce((SELECT beyond.seq FROM chain AS beyond WHERE beyond.number > p_entry_count), 0)
     FROM chain
     JOIN ledger.entry ON entry.seq = chain.seq
     LEFT JOIN ledger.description ON description.seq = chain.seq
-    CROSS JOIN LATERAL unnest(entry.posting_account, entry.posting_amount, entry.posting_balance)
-        WITH ORDINALITY AS posting (account_id, amount, balance, number)
-    WHERE posting.account_id = p_account_id
+    CROSS JOIN LATERAL ledger.postings_on(entry, p_account_id) AS posting
+    WHERE chain.number <= p_entry_count
     ORDER BY chain.number, posting.number DESC
 $$;

@@ -1,0 +1,1 @@
+SELECT code, number FROM ledger.close_period(%s, %s, %s, %s)

@@ -1,0 +1,1 @@
+SELECT ledger.reopen_period(%s, %s, %s, %s, %s)
