@@ -38,8 +38,10 @@ class Bell:
         rung = self._rung
 
         async def wait(timeout_s: float) -> None:
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the ring.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(rung.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await rung.wait()
 
         return wait
 
