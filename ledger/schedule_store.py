@@ -36,6 +36,21 @@ class KeptSchedule:
     state: State
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleFinding:
+    """An occurrence whose record does not fit its entry.
+
+    Args:
+        schedule_id: the schedule.
+        due_at: the occurrence.
+        problem: what is wrong with it.
+    """
+
+    schedule_id: uuid.UUID
+    due_at: datetime
+    problem: str
+
+
 def create_schedule(
     connection: psycopg.Connection[Any], schedule: Schedule, now: datetime
 ) -> tuple[KeptSchedule, bool]:
@@ -171,6 +186,12 @@ def change_schedule(
     if code == "schedule_not_ended":
         raise ConflictError(f"schedule {schedule_id} is still needed: cancel it first")
     return bool(code == "changed")
+
+
+def audit_schedules(connection: psycopg.Connection[Any], count_max: int = PAGE_SIZE_MAX) -> list[ScheduleFinding]:
+    """Return what does not fit between scheduled entries and their records; empty in sound books."""
+    rows = connection.execute(query("schedule_audit"), (_page(count_max),))
+    return [ScheduleFinding(*row) for row in rows]
 
 
 def definition_of(schedule: Schedule) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ledger.journal import Posting, ResultCode, transfer
 from ledger.recurrence import Recurrence, Unit
 from ledger.schedule import CatchUp, Run, Schedule, Status, Template, run_key
 from ledger.schedule_store import (
+    audit_schedules,
     change_schedule,
     create_schedule,
     due_schedules,
@@ -281,6 +282,7 @@ async def test_deaths_between_any_two_steps_lose_and_double_nothing(connection: 
         assert find_account(connection, "rent").balance == 500 * (day + 1)
     assert told(connection) == "0.1:posted 1.1:exists 2.1:posted"
     assert verify_books(connection) == []
+    assert audit_schedules(connection) == []
 
 
 async def test_cancelling_records_what_was_posted_before_the_death(connection: Connection, database_url: str) -> None:
@@ -299,6 +301,58 @@ async def test_cancelling_records_what_was_posted_before_the_death(connection: C
     assert change_schedule(connection, RENT.id, "forget", actor="ann", now=START)
     assert not change_schedule(connection, RENT.id, "forget", actor="ann", now=START)
     assert find_schedule(connection, RENT.id).schedule.template.description == ""
+
+
+async def test_death_after_a_cancel_is_named_by_the_audit_and_recorded_by_cancelling_again(
+    connection: Connection, database_url: str
+) -> None:
+    node = await new_node(database_url, Clock())
+    await node.pay_in(1, 5000)
+    await node.books.stop()
+    create_schedule(connection, RENT, START)
+    connection.execute(  # what a posting under way finds when the order is cancelled before it commits
+        "CREATE FUNCTION cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" PERFORM ledger.schedule_change('{RENT.id}', 'cancel', 'ann', now()); RETURN NULL; END $$".encode()
+    )
+    connection.execute("CREATE TRIGGER cancels BEFORE INSERT ON ledger.entry EXECUTE FUNCTION cancel()")
+    die(database_url, "before recording")
+    (finding,) = audit_schedules(connection)
+    assert (finding.due_at, finding.problem) == (
+        START,
+        "it was posted while its schedule was cancelled, and no record says so",
+    )
+    assert not change_schedule(connection, RENT.id, "cancel", actor="ann", now=START)
+    assert told(connection) == "0.1:exists"
+    assert audit_schedules(connection) == []
+
+
+async def test_history_changed_past_every_rule_is_named_by_the_audit(node: Node, connection: Connection) -> None:
+    await node.pay_in(1, 5000)
+    create_schedule(connection, RENT, START)
+    node.clock.moment = START + 9 * DAY
+    assert await node.settle() == 3
+    assert audit_schedules(connection) == []
+    connection.execute("ALTER TABLE ledger.schedule_run DISABLE TRIGGER ALL")
+    connection.execute("UPDATE ledger.schedule_run SET code = 'skipped', seq = NULL WHERE number = 1")
+    connection.execute("DELETE FROM ledger.schedule_run WHERE number = 2")
+    connection.execute("UPDATE ledger.schedule_run SET key = gen_random_uuid() WHERE number = 3")
+    assert [(finding.due_at, finding.problem) for finding in audit_schedules(connection)] == [
+        (START, "it was posted, and no record says so"),
+        (START + 2 * DAY, "its record names an entry that does not stand under its key"),
+        (START + 2 * DAY, "occurrence 3 is on record, occurrence 2 is not"),
+    ]
+
+
+async def test_foreign_entry_under_the_key_of_an_occurrence_pauses_the_schedule(
+    node: Node, connection: Connection
+) -> None:
+    await node.pay_in(1, 5000)
+    create_schedule(connection, RENT, START)
+    foreign = await node.books.post(transfer(run_key(RENT.id, START), "ann", "rent", 1))
+    assert foreign.code is ResultCode.POSTED
+    assert await node.settle() == 1
+    assert told(connection) == "0.1:exists_with_different_body"
+    assert find_schedule(connection, RENT.id).state.status is Status.PAUSED
 
 
 async def test_missed_occurrence_that_was_posted_before_the_death_is_not_called_skipped(

@@ -1,5 +1,6 @@
 -- Pauses, resumes or cancels a schedule ('pause', 'resume', 'cancel'). code: 'changed', 'unchanged',
--- 'schedule_not_found', 'schedule_ended'. An occurrence that was posted but not recorded yet is recorded with the end.
+-- 'schedule_not_found', 'schedule_ended'. Cancelling, also once more, records an
+-- occurrence that was posted by a node that died before it could record it.
 CREATE OR REPLACE FUNCTION ledger.schedule_change(p_id uuid, p_what text, p_actor text, p_now timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
@@ -10,18 +11,19 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'schedule_not_found';
     END IF;
-    IF v_schedule.status = v_status THEN
-        RETURN 'unchanged';
-    END IF;
-    IF v_schedule.status IN (3, 4) THEN
-        RETURN 'schedule_ended';
-    END IF;
     IF p_what = 'cancel' THEN
         INSERT INTO ledger.schedule_run (schedule_id, due_at, attempt, number, key, code, seq, at)
         SELECT p_id, v_schedule.due_at, v_schedule.attempts + 1, v_schedule.number, v_schedule.key, 'exists', entry.seq,
             p_now
         FROM ledger.entry
-        WHERE entry.key = v_schedule.key;
+        WHERE entry.key = v_schedule.key AND entry.effective_at = v_schedule.due_at
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF v_schedule.status = v_status THEN
+        RETURN 'unchanged';
+    END IF;
+    IF v_schedule.status IN (3, 4) THEN
+        RETURN 'schedule_ended';
     END IF;
     UPDATE ledger.schedule
     SET status = v_status, wake_at = CASE p_what WHEN 'resume' THEN least(wake_at, p_now) ELSE wake_at END

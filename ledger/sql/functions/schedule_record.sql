@@ -1,6 +1,6 @@
 -- Records what became of an occurrence and moves its schedule on, both or neither. A caller that was overtaken (its epoch
--- was replaced, the occurrence is settled, its number of tries has changed) records nothing. An entry that stands under
--- the occurrence's key decides, whatever the caller believes. Returns 'recorded' or 'stale'.
+-- was replaced, the occurrence is settled, its number of tries has changed) records nothing. An occurrence is on record
+-- as posted only if its entry stands, and never as skipped if it does. Returns 'recorded' or 'stale'.
 CREATE OR REPLACE FUNCTION ledger.schedule_record(
     p_epoch bigint, p_id uuid, p_due_at timestamptz, p_attempt integer, p_code text, p_at timestamptz,
     p_status smallint, p_step bigint, p_number bigint, p_next_due_at timestamptz, p_key uuid, p_attempts integer,
@@ -21,15 +21,13 @@ BEGIN
             WHERE schedule_id = p_id AND due_at = p_due_at AND (seq IS NOT NULL OR attempt >= p_attempt)) THEN
         RETURN 'stale';
     END IF;
-    SELECT seq INTO v_seq FROM ledger.entry WHERE key = v_schedule.key;
-    IF v_seq IS NULL AND p_code IN ('posted', 'exists') THEN
-        RAISE EXCEPTION 'schedule %: no entry stands under the key of its occurrence', p_id USING ERRCODE = 'DW003';
-    END IF;
-    IF v_seq IS NOT NULL AND p_code NOT IN ('posted', 'exists') THEN
-        IF p_next_due_at = p_due_at THEN
-            RETURN 'stale';
+    IF p_code IN ('posted', 'exists', 'skipped', 'invalid') THEN
+        SELECT seq INTO v_seq FROM ledger.entry WHERE key = v_schedule.key AND effective_at = p_due_at;
+        IF v_seq IS NOT NULL AND p_code IN ('skipped', 'invalid') THEN
+            v_code := 'exists';
+        ELSIF v_seq IS NULL AND p_code IN ('posted', 'exists') THEN
+            RAISE EXCEPTION 'schedule %: no entry stands under the key of its occurrence', p_id USING ERRCODE = 'DW003';
         END IF;
-        v_code := 'exists';
     END IF;
     INSERT INTO ledger.schedule_run (schedule_id, due_at, attempt, number, key, code, seq, at)
     VALUES (p_id, p_due_at, p_attempt, v_schedule.number, v_schedule.key, v_code, v_seq, p_at);
