@@ -141,21 +141,8 @@ class ServedCall(Stream):
 
     async def _serve_stream(self, request: Any) -> None:
         self._begun = True
-        replies = self._method.handler(request, self._call)
         try:
-            try:
-                async for reply in replies:
-                    if self._answered:  # the handler went on although it was cancelled
-                        break
-                    self._check_size(reply)
-                    self.send(reply, head=b"" if self._head_sent else self._head())
-                    if self.must_wait:
-                        await self.drained()
-            finally:
-                # Now, and not whenever the generator happens to be collected.
-                close = getattr(replies, "aclose", None)
-                if close is not None:
-                    await close()
+            await self._send_replies(self._method.handler(request, self._call))
             if not self._answered:
                 self._answered = True
                 head = b"" if self._head_sent else self._head()
@@ -169,6 +156,21 @@ class ServedCall(Stream):
             self._refuse(hide_error(self._method.path, error))
         finally:
             self._handled()
+
+    async def _send_replies(self, replies: Any) -> None:
+        try:
+            async for reply in replies:
+                if self._answered:  # the handler went on although it was cancelled
+                    break
+                self._check_size(reply)
+                self.send(reply, head=b"" if self._head_sent else self._head())
+                if self.must_wait:
+                    await self.drained()
+        finally:
+            # Now, and not whenever the generator happens to be collected.
+            close = getattr(replies, "aclose", None)
+            if close is not None:
+                await close()
 
     def _check_size(self, reply: bytes) -> None:
         if len(reply) > (limit := self.connection.max_message_bytes):
