@@ -60,9 +60,12 @@ from ledger.reconciliation.queue import (
     DecisionTaken,
     ExceptionState,
     QueuedException,
+    StoredMatch,
     decide_exceptions,
     decisions_of,
     list_exceptions,
+    list_matches,
+    take_apart,
 )
 from ledger.reconciliation.records import (
     ExceptionKind,
@@ -104,6 +107,7 @@ __all__ = [
     "RunOutcome",
     "Shape",
     "StatementFile",
+    "StoredMatch",
     "UnmatchedPosting",
     "UnmatchedRecord",
     "day_changes",
@@ -111,10 +115,12 @@ __all__ = [
     "decisions_of",
     "import_statement_file",
     "list_exceptions",
+    "list_matches",
     "match_account",
     "read_settings",
     "read_statement_file",
     "reconcile",
     "recorded_days",
     "run_reconciliation",
+    "take_apart",
 ]

@@ -41,6 +41,8 @@ class Decision(enum.Enum):
     MATCHED_BY_HAND = "matched_by_hand"
     WRITTEN_OFF = "written_off"
     REOPENED = "reopened"
+    TAKEN_APART = "taken_apart"
+    """Of a match that a run made; see ``take_apart``."""
 
 
 _DECISIONS = (None, *Decision)
@@ -65,6 +67,27 @@ class QueuedException:
     postings: tuple[PostingId, ...]
     difference: int
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMatch:
+    """A match that holds.
+
+    Args:
+        difference: within the rule's tolerance, minor units.
+        run: the run that found it; None when a person decided it.
+    """
+
+    id: int
+    account: str
+    asset: str
+    scale: int
+    rule: str
+    difference: int
+    run: int | None
+    matched_at: datetime
+    records: tuple[int, ...]
+    postings: tuple[PostingId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +145,53 @@ def list_exceptions(
     ]
 
 
+def list_matches(
+    connection: psycopg.Connection[Any], *, account: str = "", after: int = 0, count_max: int = 100
+) -> list[StoredMatch]:
+    """Return a page of matches that hold, oldest first; see ``list_exceptions``."""
+    if not 1 <= count_max <= PAGE_SIZE_MAX:
+        raise InvalidValueError("page_size", count_max, f"give 1 to {PAGE_SIZE_MAX}")
+    rows = connection.execute(query("reconcile_matches"), {"account": account, "after": after, "count": count_max})
+    return [
+        StoredMatch(
+            id_,
+            reference,
+            asset,
+            scale,
+            rule,
+            difference,
+            run,
+            matched_at,
+            tuple(records),
+            tuple(zip(seqs, numbers, strict=True)),
+        )
+        for id_, reference, asset, scale, rule, difference, run, matched_at, records, seqs, numbers in rows
+    ]
+
+
+def take_apart(connection: psycopg.Connection[Any], match: int, *, actor: str, reason: str, now: datetime) -> None:
+    """Dissolve a match that a run made and a person found wrong.
+
+    Each of its members becomes an exception of its own, which no run matches again; a person decides it.
+
+    Raises:
+        NotFoundError: no such match.
+        ConflictError: it is dissolved already, or a person made it: his decision is reopened instead.
+    """
+    check_text("reason", reason, REASON_LENGTH_MAX)
+    check_text("actor", actor, ACTOR_LENGTH_MAX)
+    if not 0 < match < 2**63:
+        raise InvalidValueError("match", match, "numbers run from 1")
+    row = connection.execute(
+        "SELECT ledger.reconcile_take_apart(%s, %s, %s, %s)", (match, actor, reason, now)
+    ).fetchone()
+    assert row is not None
+    if row[0] == "match_not_found":
+        raise NotFoundError(f"match {match} does not exist")
+    if row[0] == "wrong_state":
+        raise ConflictError(f"match {match} is dissolved already, or was decided: reopen an exception of it instead")
+
+
 def decisions_of(connection: psycopg.Connection[Any], exception: int) -> list[DecisionTaken]:
     """Return all decisions about an exception, oldest first."""
     taken = []
@@ -153,6 +223,8 @@ def decide_exceptions(
         ConflictError: an exception is not in a state that allows it, or the sums do not agree.
         InvalidValueError: a value that can never be valid.
     """
+    if decision is Decision.TAKEN_APART:
+        raise InvalidValueError("decision", decision.value, "is of matches, not of exceptions")
     if not exceptions or len(set(exceptions)) != len(exceptions):
         raise InvalidValueError("exceptions", list(exceptions), "name at least one, each once")
     if not all(0 < number < 2**63 for number in (*exceptions, entry_seq or 1)):

@@ -156,6 +156,8 @@ class ExceptionKind(enum.IntEnum):
     """It is found, but too many days away."""
     AMBIGUOUS = 5
     """Several could be it, or no rule decides; nothing is guessed."""
+    TAKEN_APART = 6
+    """It was in a match that a person found wrong; no run matches it again."""
 
     @property
     def text(self) -> str:

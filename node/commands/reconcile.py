@@ -36,6 +36,8 @@ def register(app: typer.Typer) -> None:
     group.command("run", help="Match what stands open; a second run changes nothing.")(run)
     group.command("exceptions", help="List what no rule could match.")(exceptions)
     group.command("decide", help="Decide exceptions: explained, matched_by_hand, written_off, reopened.")(decide)
+    group.command("matches", help="List matches that hold.")(matches)
+    group.command("take-apart", help="Dissolve a match that a run made and you found wrong.")(take_apart_match)
     app.add_typer(group, name="reconcile", rich_help_panel="Books")
 
 
@@ -169,6 +171,43 @@ def decide(
             entry_seq=entry,
         )
     typer.echo(f"{len(numbers)} exceptions: {decision}")
+
+
+def matches(
+    account: Annotated[str, typer.Option(help="Only this account.")] = "",
+    after: Annotated[int, typer.Option(min=0, help="Only matches with a larger number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """List matches that hold, oldest first."""
+    from ledger.money import format_decimal
+    from ledger.reconciliation import list_matches
+
+    with _books(home, org) as connection:
+        found = list_matches(connection, account=account, after=after, count_max=limit)
+    for item in found:
+        entries = ", ".join(str(seq) for seq, _ in item.postings) or "none"
+        records = ", ".join(str(record) for record in item.records) or "none"
+        typer.echo(
+            f"{item.id:>6}  {item.account}  {item.rule}  {format_decimal(item.difference, item.scale)} {item.asset}  "
+            f"movements: {records}; entries: {entries}"
+        )
+
+
+def take_apart_match(
+    number: Annotated[int, typer.Argument(min=1, help="Match.")],
+    reason: Annotated[str, typer.Option(help="Why; no personal data.")],
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Dissolve a match; its members wait for a decision, and no run matches them again."""
+    from ledger.reconciliation import take_apart
+
+    with _books(home, org) as connection:
+        take_apart(connection, number, actor=_actor(actor), reason=reason, now=datetime.now(UTC))
+    typer.echo(f"match {number} is dissolved: decide its members, they are exceptions now")
 
 
 def _as_dict(item: QueuedException) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from ledger.reconciliation.queue import (
     decide_exceptions,
     decisions_of,
     list_exceptions,
+    list_matches,
+    take_apart,
 )
 from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
 from ledger.reconciliation.rules import STANDARD_RULES, MatchRule
@@ -291,6 +293,51 @@ def test_exception_that_does_not_exist_is_named(books: tuple[Writer, Connection]
         decide(connection, [7], Decision.EXPLAINED)
     with pytest.raises(InvalidValueError, match="exceptions"):
         decide(connection, [7, 7], Decision.EXPLAINED)
+
+
+def test_match_taken_apart_is_not_made_again_by_any_run(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    post(writer, 1, 500, 3)
+    bring(connection, file_of("S1", record("r1", 500, 3)))
+    run(connection)
+    (wrong,) = list_matches(connection, account="nostro")
+    assert (wrong.rule, wrong.records, wrong.postings, wrong.run) == ("amount on the day", (1,), ((1, 1),), 1)
+    take_apart(connection, wrong.id, actor="clerk", reason="another customer's", now=START)
+    assert list_matches(connection) == []
+    assert told(list_exceptions(connection)) == ["taken_apart +500", "taken_apart -500"]
+    assert run(connection).run is None
+    movement, posting = open_ids(connection)
+    assert [taken.decision for taken in decisions_of(connection, movement)] == [Decision.TAKEN_APART]
+    with pytest.raises(ConflictError, match="dissolved already"):
+        take_apart(connection, wrong.id, actor="clerk", reason="again", now=START)
+    with pytest.raises(NotFoundError, match="match 99"):
+        take_apart(connection, 99, actor="clerk", reason="x", now=START)
+
+    # The right posting comes: a person matches it by hand, and explains the other one.
+    post(writer, 2, 500, 9)
+    assert run(connection).opened == 1
+    (right,) = [item.id for item in list_exceptions(connection) if item.kind.text == "missing_on_statement"]
+    decide(connection, [movement, right], Decision.MATCHED_BY_HAND)
+    decide(connection, [posting], Decision.EXPLAINED)
+    assert run(connection).run is None
+    (made,) = list_matches(connection)
+    assert (made.rule, made.run) == ("matched_by_hand", None)
+    with pytest.raises(ConflictError, match="reopen an exception"):
+        take_apart(connection, made.id, actor="clerk", reason="x", now=START)
+    decide(connection, [movement], Decision.REOPENED)
+    assert run(connection).run is None
+    assert told(list_exceptions(connection)) == ["taken_apart +500", "missing_on_statement -500"]
+
+
+def test_group_taken_apart_gives_each_member_back(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    post(writer, 1, 300, 3, "SUM")
+    post(writer, 2, 600, 3, "SUM")
+    bring(connection, file_of("S1", record("r1", 400, 3, "SUM"), record("r2", 500, 3, "SUM")))
+    run(connection)
+    take_apart(connection, list_matches(connection)[0].id, actor="clerk", reason="wrong", now=START)
+    assert sorted(item.difference for item in list_exceptions(connection)) == [-600, -300, 400, 500]
+    assert run(connection).run is None
 
 
 ATTEMPTS = {

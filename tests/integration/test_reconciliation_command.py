@@ -111,6 +111,12 @@ def test_statement_is_imported_matched_and_decided(home: Home, books: Writer, na
     command(home, "decide", number, "--as", "reopened", "--reason", "wrong entry")
     assert "missing_in_books" in command(home, "exceptions", "--account", "nostro-EUR")
 
+    listed = command(home, "matches", "--account", "nostro-EUR")
+    batch = next(line for line in listed.splitlines() if "our references, a batch" in line)
+    assert "entries: 2, 3" in batch
+    command(home, "take-apart", batch.split()[0], "--reason", "two payments of another run")
+    assert command(home, "exceptions").count("taken_apart") == 3
+
 
 def test_words_that_are_none_are_refused(home: Home, books: Writer) -> None:
     for arguments, words in (

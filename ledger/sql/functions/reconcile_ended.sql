@@ -1,4 +1,5 @@
 -- Exceptions that end with a run: open ones that it does not find any more, explained ones of which it matched a part.
+-- What a person took apart (6) no run looks at, and none ends.
 CREATE OR REPLACE FUNCTION ledger.reconcile_ended(
     p_accounts bigint[], p_match ledger.reconciliation_group[], p_exception ledger.reconciliation_group[]
 ) RETURNS bigint[]
@@ -16,7 +17,7 @@ LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
     FROM (
         SELECT known.id
         FROM known
-        WHERE known.state = 1 AND NOT EXISTS (
+        WHERE known.state = 1 AND known.kind <> 6 AND NOT EXISTS (
             SELECT FROM unnest(p_exception) AS found
             WHERE found.account_id = known.account_id AND found.fingerprint = known.fingerprint
         )

@@ -9,7 +9,8 @@ BEGIN
         SELECT DISTINCT decision.match_id
         FROM ledger.reconciliation_decision AS decision
         JOIN ledger.reconciliation_match AS decided ON decided.id = decision.match_id
-        WHERE decision.exception_id = ANY (p_exceptions) AND decided.dissolved_at IS NULL
+        WHERE decision.exception_id = ANY (p_exceptions) AND decision.decision IN (2, 3)
+            AND decided.dissolved_at IS NULL
     );
     UPDATE ledger.reconciliation_match SET dissolved_at = p_now WHERE id = ANY (v_match);
     UPDATE ledger.match_record SET live = false WHERE match_id = ANY (v_match);
@@ -18,7 +19,7 @@ BEGIN
         SELECT given.id FROM unnest(p_exceptions) AS given (id)
         UNION
         SELECT decision.exception_id FROM ledger.reconciliation_decision AS decision
-        WHERE decision.match_id = ANY (v_match)
+        WHERE decision.match_id = ANY (v_match) AND decision.decision IN (2, 3)
     );
 END
 $$;

@@ -99,7 +99,7 @@ CREATE TABLE ledger.reconciliation_exception (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id bigint NOT NULL REFERENCES ledger.account,
     run_id bigint NOT NULL REFERENCES ledger.reconciliation_run,
-    kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 5),
+    kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 6),
     record_id bigint[] NOT NULL,
     posting_seq bigint[] NOT NULL,
     posting_number smallint[] NOT NULL,
@@ -113,9 +113,11 @@ CREATE TABLE ledger.reconciliation_exception (
     CHECK ((state = 5) = (cleared_run_id IS NOT NULL))
 );
 COMMENT ON COLUMN ledger.reconciliation_exception.kind IS
-    '1 missing_in_books, 2 missing_on_statement, 3 amount_differs, 4 date_out_of_window, 5 ambiguous';
+    '1 missing_in_books, 2 missing_on_statement, 3 amount_differs, 4 date_out_of_window, 5 ambiguous, 6 taken_apart';
 COMMENT ON COLUMN ledger.reconciliation_exception.state IS
     '1 open, 2 explained, 3 matched_by_hand, 4 written_off, 5 cleared by a later run';
+-- Members of these stay out of every run until a person decides them.
+CREATE INDEX exception_taken_apart ON ledger.reconciliation_exception (account_id) WHERE kind = 6 AND state IN (1, 2);
 CREATE UNIQUE INDEX exception_stands_once ON ledger.reconciliation_exception (account_id, fingerprint)
     WHERE state IN (1, 2);
 
@@ -136,16 +138,17 @@ CREATE TYPE ledger.reconciliation_group AS (
 CREATE TABLE ledger.reconciliation_decision (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     exception_id bigint NOT NULL REFERENCES ledger.reconciliation_exception,
-    decision smallint NOT NULL CHECK (decision BETWEEN 1 AND 4),
+    decision smallint NOT NULL CHECK (decision BETWEEN 1 AND 5),
     actor text NOT NULL CHECK (char_length(actor) BETWEEN 1 AND 100),
     decided_at timestamptz NOT NULL,
     reason text NOT NULL CHECK (char_length(reason) BETWEEN 1 AND 500),
     entry_seq bigint,
     match_id bigint REFERENCES ledger.reconciliation_match,
     CHECK ((decision = 3) = (entry_seq IS NOT NULL)),
-    CHECK (decision IN (2, 3) = (match_id IS NOT NULL) OR decision = 4)
+    CHECK ((decision IN (2, 3, 5)) = (match_id IS NOT NULL))
 );
-COMMENT ON COLUMN ledger.reconciliation_decision.decision IS '1 explained, 2 matched_by_hand, 3 written_off, 4 reopened';
+COMMENT ON COLUMN ledger.reconciliation_decision.decision IS
+    '1 explained, 2 matched_by_hand, 3 written_off, 4 reopened, 5 taken_apart';
 CREATE INDEX decision_by_exception ON ledger.reconciliation_decision (exception_id);
 
 -- History ------------------------------------------------------------------------------------------------------------

@@ -16,4 +16,9 @@ WHERE posting.effective_at >= begin.day::timestamp AT TIME ZONE 'UTC'
         SELECT FROM ledger.match_posting AS matched
         WHERE matched.seq = posting.seq AND matched.number = posting.number AND matched.live
     )
+    AND NOT EXISTS (
+        SELECT FROM ledger.reconciliation_exception AS apart
+        WHERE apart.account_id = posting.account_id AND apart.kind = 6 AND apart.state IN (1, 2)
+            AND apart.posting_seq = ARRAY[posting.seq] AND apart.posting_number = ARRAY[posting.number::smallint]
+    )
 ORDER BY posting.seq, posting.number
