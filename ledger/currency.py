@@ -18,6 +18,9 @@ from typing import Any
 
 import psycopg
 
+from ledger.account import Side
+from ledger.balances import find_account
+from ledger.balances_in_time import seq_at
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.exchange import Position, Rate
 from ledger.journal import ACTOR
@@ -164,19 +167,22 @@ def open_position(connection: psycopg.Connection[Any], position: Position, rate:
         NotFoundError: one of its accounts does not exist.
         InvalidValueError: one of them counts another asset than the rate's.
     """
-    expected = {
-        position.account: rate.base.code,
-        position.counter: rate.quote.code,
-        position.revaluation: rate.quote.code,
-    }
-    rows = connection.execute(query("fx_credit_balances"), (at, list(expected))).fetchall()
-    credit = {reference: int(balance) for reference, balance, _ in rows}
-    if missing := sorted(set(expected) - set(credit)):
-        raise NotFoundError(f"account {missing[0]!r} does not exist")
-    for reference, _, asset in rows:
-        if asset != expected[reference]:
-            raise InvalidValueError("account", reference, f"counts {asset}, the rate needs {expected[reference]}")
-    return OpenPosition(credit[position.account], -credit[position.counter] - credit[position.revaluation])
+    known = seq_at(connection, "infinity")  # the same entries for all three, whatever is posted meanwhile
+    amount = _credit_balance(connection, position.account, rate.base, known, at)
+    paid = _credit_balance(connection, position.counter, rate.quote, known, at)
+    revalued = _credit_balance(connection, position.revaluation, rate.quote, known, at)
+    return OpenPosition(amount, -paid - revalued)
+
+
+def _credit_balance(
+    connection: psycopg.Connection[Any], reference: str, asset: Asset, known_seq: int, at: datetime
+) -> int:
+    facts = find_account(connection, reference).facts
+    if facts.asset != asset:
+        raise InvalidValueError("account", reference, f"counts {facts.asset.code}, the rate needs {asset.code}")
+    given = {"account": facts.id, "known_seq": known_seq, "effective_at": at}
+    balance = int(_one(connection, query("balance_at"), given))
+    return balance if facts.normal_side is Side.CREDIT else -balance
 
 
 def audit_exchanges(connection: psycopg.Connection[Any], count_max: int = PAGE_SIZE_MAX) -> list[ExchangeFinding]:
@@ -192,7 +198,7 @@ def _page(count_max: int) -> int:
     return count_max
 
 
-def _one(connection: psycopg.Connection[Any], text: bytes, arguments: tuple[Any, ...]) -> Any:
+def _one(connection: psycopg.Connection[Any], text: bytes, arguments: tuple[Any, ...] | dict[str, Any]) -> Any:
     row = connection.execute(text, arguments).fetchone()
     assert row is not None
     return row[0]

@@ -3,6 +3,7 @@ SQL derives the same amounts as the rules in Python, or says what is wrong."""
 
 from __future__ import annotations
 
+import doctest
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +34,7 @@ from ledger.money import Asset
 from ledger.posting import Writer
 from ledger.schema import migrate
 from tests.support.books import START, Clock, key, open_accounts, open_writer
+from tests.support.shared_data import REPOSITORY
 
 Connection = psycopg.Connection[Any]
 
@@ -332,3 +334,11 @@ def test_wrong_revaluation_is_named_by_the_audit(writer: Writer, connection: Con
         (seq, "its amount is 57, the rate gives 100"),
         (malformed, "its rate, rounding or amounts are malformed or missing"),
     ]
+
+
+def test_examples_of_the_page_are_true(writer: Writer, connection: Connection) -> None:
+    known = {"connection": connection, "writer": writer, "now": START, "uuid": uuid}
+    page = str(REPOSITORY / "docs" / "currencies.md")
+    result = doctest.testfile(page, module_relative=False, globs=known)
+    assert result.attempted > 30
+    assert result.failed == 0
