@@ -54,7 +54,7 @@ class Bench:
 
     def watch(self, number: int, reference: str, operator: Operator, value: int) -> Monitor:
         monitor = Monitor(uuid.UUID(int=number), reference, Field.BALANCE, operator, value)
-        assert set_monitor(self.connection, self.writer.epoch, monitor, MORNING) == "created"
+        assert set_monitor(self.writer.run, monitor, MORNING) == "created"
         self.rules.watch(self.connection, reference)
         return monitor
 
@@ -288,16 +288,16 @@ def test_columns_of_unequal_length_are_refused(bench: Bench) -> None:
 
 def test_monitor_is_set_once_and_dropped_once(bench: Bench) -> None:
     monitor = bench.watch(1, "shop:alice", Operator.BELOW, 100)
-    epoch, other = bench.writer.epoch, Monitor(uuid.UUID(int=1), "shop:bob", Field.BALANCE, Operator.BELOW, 100)
-    assert set_monitor(bench.connection, epoch, monitor, MORNING) == "exists"
-    assert set_monitor(bench.connection, epoch, other, MORNING) == "exists_with_different_body"
+    run, other = bench.writer.run, Monitor(uuid.UUID(int=1), "shop:bob", Field.BALANCE, Operator.BELOW, 100)
+    assert set_monitor(run, monitor, MORNING) == "exists"
+    assert set_monitor(run, other, MORNING) == "exists_with_different_body"
     nobody = Monitor(uuid.UUID(int=2), "shop:nobody", Field.HELD, Operator.ABOVE, 0)
-    assert set_monitor(bench.connection, epoch, nobody, MORNING) == "account_not_found"
+    assert set_monitor(run, nobody, MORNING) == "account_not_found"
     number = find_account(bench.connection, "shop:alice").facts.id
     assert monitors_of(bench.connection, [number, 10**9]) == {number: (monitor,)}
-    assert drop_monitor(bench.connection, epoch, monitor.id, MORNING) == "dropped"
-    assert drop_monitor(bench.connection, epoch, monitor.id, MORNING) == "exists"
-    assert drop_monitor(bench.connection, epoch, uuid.UUID(int=9), MORNING) == "monitor_not_found"
+    assert drop_monitor(run, monitor.id, MORNING) == "dropped"
+    assert drop_monitor(run, monitor.id, MORNING) == "exists"
+    assert drop_monitor(run, uuid.UUID(int=9), MORNING) == "monitor_not_found"
     assert monitors_of(bench.connection, [number]) == {}
 
 
@@ -305,7 +305,7 @@ def test_account_takes_a_limited_number_of_monitors(bench: Bench) -> None:
     for number in range(1, 33):
         bench.watch(number, "shop:alice", Operator.BELOW, number)
     more = Monitor(uuid.UUID(int=99), "shop:alice", Field.HELD, Operator.ABOVE, 0)
-    assert set_monitor(bench.connection, bench.writer.epoch, more, MORNING) == "too_many_monitors"
+    assert set_monitor(bench.writer.run, more, MORNING) == "too_many_monitors"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+SELECT ledger.drop_monitor(%s, %s, %s)
