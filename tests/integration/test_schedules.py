@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import doctest
 import os
 import signal
 import subprocess
@@ -481,3 +482,19 @@ def test_orders_and_changes_that_cannot_be_are_refused(connection: Connection) -
         change_schedule(connection, RENT.id, "pause", actor="a b", now=START)
     with pytest.raises(InvalidValueError, match="page_size"):
         list_runs(connection, RENT.id, count_max=0)
+
+
+async def test_examples_of_the_page_are_true(node: Node, connection: Connection) -> None:
+    await node.pay_in(1, 10_000_00)
+    loop = asyncio.get_running_loop()
+    known = {
+        "connection": connection,
+        "now": START,
+        "uuid": uuid,
+        "datetime": datetime,
+        "settle": lambda: asyncio.run_coroutine_threadsafe(node.settle(), loop).result(20) and None,
+    }
+    page = str(REPOSITORY / "docs" / "schedules.md")
+    result = await asyncio.to_thread(doctest.testfile, page, module_relative=False, globs=known)
+    assert result.attempted > 10
+    assert result.failed == 0
