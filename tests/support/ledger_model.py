@@ -138,7 +138,8 @@ class LedgerModel:
         self.accounts: dict[str, Account] = {}
         self.entries: list[Posted] = []
         self.holds: dict[int, Hold] = {}
-        self.closed_before: datetime | None = None
+        self.closes: list[datetime] = []
+        """What counts for an earlier time than the last of them is refused."""
 
     # Posting ----------------------------------------------------------------------------------------------------------
 
@@ -155,7 +156,7 @@ class LedgerModel:
         return answers
 
     def _post_chain(self, chain: list[Request], now: datetime) -> list[Answer]:
-        """All of it, or nothing."""
+        """All of it now, or nothing; what stood before as a whole is told again."""
         entries, holds = list(self.entries), dict(self.holds)
         chain_seq = len(entries) + 1 if len(chain) > 1 else None
         answers: list[Answer] = []
@@ -163,19 +164,18 @@ class LedgerModel:
             answers.append(self._post_one(request, now, chain_seq))
             if answers[-1].code not in STANDS:
                 break
-        else:
+        if len(chain) == 1 or {answer.code for answer in answers} in ({"posted"}, {"exists"}):
             return answers
         self.entries, self.holds = entries, holds
-        culprit = len(answers) - 1
-        return [
-            answers[culprit] if place == culprit else self._beside_a_failure(request)
-            for place, request in enumerate(chain)
-        ]
+        answers += [Answer("linked_failed")] * (len(chain) - len(answers))
+        return [self._beside_a_failure(request, own) for request, own in zip(chain, answers, strict=True)]
 
-    def _beside_a_failure(self, request: Request) -> Answer:
+    def _beside_a_failure(self, request: Request, own: Answer) -> Answer:
         """What stood before its chain stands still, and is told so."""
         known = self._known(request)
-        return known if known is not None and known.code == "exists" else Answer("linked_failed")
+        if known is not None and known.code == "exists":
+            return known
+        return Answer("linked_failed") if own.code in STANDS else own
 
     def _post_one(self, request: Request, now: datetime, chain_seq: int | None) -> Answer:
         known = self._known(request)
@@ -197,7 +197,8 @@ class LedgerModel:
         elif isinstance(request, Place):
             hold = self.holds.get(request.hold)
             if hold is not None:
-                return Answer("exists" if hold.body == request else "exists_with_different_body")
+                same = replace(hold.body, linked=request.linked) == request
+                return Answer("exists" if same else "exists_with_different_body")
         elif request.hold in self.holds and self.holds[request.hold].state == "released":
             return Answer("exists")
         return None
@@ -229,7 +230,7 @@ class LedgerModel:
         if any(self._sum_of_asset(entry, asset) != 0 for asset in {self.accounts[name].asset for name in names}):
             return "unbalanced"
         effective_at = now if entry.effective_at is None else entry.effective_at
-        if self.closed_before is not None and effective_at < self.closed_before:
+        if self.closes and effective_at < self.closes[-1]:
             return "period_closed"
         if entry.reverses is not None:
             code = self._reversal_refusal(entry, entry.reverses)
@@ -343,18 +344,36 @@ class LedgerModel:
         self.accounts[name] = account
 
     def set_terms(self, name: str, **terms: int | str | None) -> str:
-        """Change floor, overdraft, ceiling or status, whatever the balance is; only closing needs an empty account."""
+        """Change floor, overdraft, ceiling or status; what the account has must satisfy the new terms at once."""
         if name not in self.accounts:
             return "account_not_found"
-        if terms.get("status") == "closed" and (self.balance(name) != 0 or self.held(name) != 0):
+        wanted = replace(self.accounts[name], **terms)  # type: ignore[arg-type]
+        if wanted == self.accounts[name]:
+            return "unchanged"
+        if wanted.status == "closed" and (self.balance(name) != 0 or self.held(name) != 0):
             return "account_not_empty"
-        self.accounts[name] = replace(self.accounts[name], **terms)  # type: ignore[arg-type]
+        if wanted.available_least is not None and self.available(name) < wanted.available_least:
+            return "below_floor"
+        if wanted.ceiling is not None and self.balance(name) > wanted.ceiling:
+            return "above_ceiling"
+        self.accounts[name] = wanted
         return "changed"
 
-    def close_period(self, before: datetime) -> None:
-        """Refuse from now on what counts for an earlier time; a closed period stays closed."""
-        if self.closed_before is None or before > self.closed_before:
-            self.closed_before = before
+    def close_period(self, before: datetime, now: datetime) -> str:
+        """Refuse from now on what counts for an earlier time."""
+        if before > now:
+            return "not_over_yet"
+        if self.closes and before <= self.closes[-1]:
+            return "not_after_last"
+        self.closes.append(before)
+        return "closed"
+
+    def reopen_period(self) -> str:
+        """Take the last close back."""
+        if not self.closes:
+            return "period_not_found"
+        self.closes.pop()
+        return "reopened"
 
     # Reading ----------------------------------------------------------------------------------------------------------
 
@@ -399,7 +418,8 @@ class LedgerModel:
 
 
 def chains_of(requests: list[Request]) -> list[list[Request]]:
-    """Requests that stand or fall together; the last one of a call ends its chain, whatever it says."""
+    """Requests that stand or fall together."""
+    assert not requests or not requests[-1].linked, "can never be right: nothing follows that it could be linked to"
     chains: list[list[Request]] = [[]]
     for request in requests:
         chains[-1].append(request)
