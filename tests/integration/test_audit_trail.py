@@ -197,9 +197,8 @@ async def test_row_inserted_by_hand_stops_sealing_and_is_named(world: World) -> 
     await world.settle()
     tamper(
         world,
-        "INSERT INTO ledger.entry SELECT 3, gen_random_uuid(), request_hash, posted_at, effective_at, settlement_id, "
-        "posting_account, posting_asset, posting_amount, posting_balance, posting_previous, description_commitment, "
-        "decision_id, decision_outcome, decision_leaf, salt, leaf FROM ledger.entry WHERE seq = 2",
+        "INSERT INTO ledger.entry SELECT (jsonb_populate_record(entry, jsonb_build_object('seq', 3, 'key', "
+        "gen_random_uuid()))).* FROM ledger.entry AS entry WHERE seq = 2",
     )
     await world.bank.anchorer.anchor()
     assert "entry 3 " in world.bank.anchorer.stalled
@@ -214,11 +213,10 @@ async def test_audit_names_exactly_the_rows_an_administrator_touched(world: Worl
     assert await audit(world) == ([], pb.AuditBooksResponse(entries_checked=59, anchored_size=59))
     tamper(
         world,
-        "UPDATE ledger.entry SET posting_amount = ARRAY[900, -900] WHERE seq = 7",
+        "UPDATE ledger.entry SET amount = 900 WHERE seq = 7",
         "DELETE FROM ledger.entry WHERE seq = 23",
-        "INSERT INTO ledger.entry SELECT 60, gen_random_uuid(), request_hash, posted_at, effective_at, settlement_id, "
-        "posting_account, posting_asset, posting_amount, posting_balance, posting_previous, description_commitment, "
-        "decision_id, decision_outcome, decision_leaf, salt, leaf FROM ledger.entry WHERE seq = 59",
+        "INSERT INTO ledger.entry SELECT (jsonb_populate_record(entry, jsonb_build_object('seq', 60, 'key', "
+        "gen_random_uuid()))).* FROM ledger.entry AS entry WHERE seq = 59",
     )
     findings, reply = await audit(world)
     assert findings == [("changed", 7), ("missing", 23), ("inserted", 60)]
@@ -238,10 +236,12 @@ CHANGES = [
     "decision_leaf = sha256(decision_leaf)",
     "description_commitment = sha256('x')",
     "salt = sha256(salt)",
-    "posting_amount = ARRAY[900, -900]",
-    "posting_asset = ARRAY[1, 1]",
-    "posting_account = ARRAY[posting_account[2], posting_account[1]]",
-    "posting_account = ARRAY[99, posting_account[2]]",
+    "amount = 900",
+    "asset_id = 1",
+    "debit_account = credit_account, credit_account = debit_account",
+    "debit_account = 99",
+    "actor_id = 1",
+    "form = 1",
 ]
 
 
@@ -267,7 +267,7 @@ async def test_row_changed_together_with_its_stored_leaf_and_the_banks_own_tiles
     await world.settle()
     tamper(
         world,
-        "UPDATE ledger.entry SET posting_amount = ARRAY[900, -900], leaf = sha256(leaf) WHERE seq = 4",
+        "UPDATE ledger.entry SET amount = 900, leaf = sha256(leaf) WHERE seq = 4",
         "UPDATE log.tile SET hashes = overlay(hashes PLACING sha256('x') FROM 97 FOR 32)",
     )
     findings, _ = await audit(world)

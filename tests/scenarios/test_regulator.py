@@ -126,9 +126,8 @@ async def test_demand_is_refused_for_what_does_not_exist_and_for_others(
 
 
 TAMPERING = {
-    "amount": "UPDATE ledger.entry SET posting_amount = ARRAY[posting_amount[1] + sign(posting_amount[1])::bigint,"
-    " posting_amount[2] + sign(posting_amount[2])::bigint] WHERE seq = {seq}",
-    "account": "UPDATE ledger.entry SET posting_account = ARRAY[posting_account[2], posting_account[1]]"
+    "amount": "UPDATE ledger.entry SET amount = amount + 1 WHERE seq = {seq}",
+    "account": "UPDATE ledger.entry SET debit_account = credit_account, credit_account = debit_account"
     " WHERE seq = {seq}",
     "day": "UPDATE ledger.entry SET effective_at = effective_at - interval '1 day' WHERE seq = {seq}",
     "settlement": "UPDATE ledger.entry SET settlement_id = 'another' WHERE seq = {seq}",

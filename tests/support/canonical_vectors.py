@@ -1,6 +1,6 @@
 """Makes the vectors of the canonical form from docs/adr/0003-canonical-entry.md alone: shares no code with ``ledger``.
 
-Run ``python tests/support/canonical_vectors.py`` to rebuild ``fixtures/ledger/canonical-v1.json``.
+Run ``python tests/support/canonical_vectors.py`` to rebuild ``fixtures/ledger/canonical-v1.json`` and ``-v2.json``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).resolve().parents[2] / "fixtures" / "ledger" / "canonical-v1.json"
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "ledger"
+FILES = {version: FOLDER / f"canonical-v{version}.json" for version in (1, 2)}
 
 ENTRIES: list[dict[str, Any]] = [
     {
@@ -43,6 +44,18 @@ ENTRIES: list[dict[str, Any]] = [
     },
 ]
 
+EXTENSIONS: list[dict[str, Any]] = [
+    {"actor": "", "metadata": {}, "reverses": 0, "hold_id": "", "chain_seq": 0},
+    {
+        "actor": "gateway:7",
+        "metadata": {"invoice": "2026-031", "note": "Miete März"},
+        "reverses": 1,
+        "hold_id": "0190b6a0-5e7f-7c11-8000-3b1f6f0c2a99",
+        "chain_seq": 2,
+    },
+]
+"""What version 2 adds to the two entries."""
+
 
 def field(value: bytes) -> bytes:
     return len(value).to_bytes(2, "big") + value
@@ -52,10 +65,12 @@ def number(value: int, size: int) -> bytes:
     return field(value.to_bytes(size, "big", signed=True))
 
 
-def canonical(entry: dict[str, Any], commitment: bytes, decision_id: bytes, decision_leaf: bytes) -> bytes:
+def canonical(
+    version: int, entry: dict[str, Any], commitment: bytes, decision_id: bytes, decision_leaf: bytes
+) -> bytes:
     parts = [
         field(b"dwaybank.node/entry"),
-        number(1, 1),
+        number(version, 1),
         number(entry["seq"], 8),
         field(bytes.fromhex(entry["key"].replace("-", ""))),
         number(entry["posted_at_us"], 8),
@@ -75,29 +90,59 @@ def canonical(entry: dict[str, Any], commitment: bytes, decision_id: bytes, deci
     return b"".join(parts)
 
 
-def vector(index: int, entry: dict[str, Any]) -> dict[str, Any]:
-    salt, description_salt = bytes([index]) * 32, bytes([0x40 + index]) * 32
+def extension(added: dict[str, Any], metadata_commitment: bytes) -> bytes:
+    return b"".join(
+        (
+            field(added["actor"].encode()),
+            field(metadata_commitment),
+            number(added["reverses"], 8) if added["reverses"] else field(b""),
+            field(bytes.fromhex(added["hold_id"].replace("-", ""))),
+            number(added["chain_seq"], 8) if added["chain_seq"] else field(b""),
+        )
+    )
+
+
+def vector(version: int, index: int, entry: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
+    salt, description_salt, metadata_salt = (bytes([base + index]) * 32 for base in (0, 0x40, 0x60))
     decision_id, decision_leaf = bytes([0x80 + index]) * 16, bytes([0xC0 + index]) * 32
     text = entry["description"].encode()
     commitment = hashlib.sha256(b"dwaybank.node/description\x01" + description_salt + text).digest() if text else b""
-    form = canonical(entry, commitment, decision_id, decision_leaf)
-    return entry | {
-        "salt": salt.hex(),
-        "description_salt": description_salt.hex() if text else "",
-        "description_commitment": commitment.hex(),
-        "decision_id": decision_id.hex(),
-        "decision_leaf": decision_leaf.hex(),
-        "canonical": form.hex(),
-        "leaf": hashlib.sha256(b"\x00" + salt + form).hexdigest(),
-    }
+    form = canonical(version, entry, commitment, decision_id, decision_leaf)
+    more: dict[str, Any] = {}
+    if version == 2:
+        pairs = ",".join(f'"{name}":"{value}"' for name, value in sorted(added["metadata"].items()))
+        object_text = ("{" + pairs + "}").encode()
+        metadata = (
+            hashlib.sha256(b"dwaybank.node/metadata\x01" + metadata_salt + object_text).digest() if pairs else b""
+        )
+        form += extension(added, metadata)
+        more = added | {
+            "metadata_salt": metadata_salt.hex() if pairs else "",
+            "metadata_commitment": metadata.hex(),
+        }
+    return (
+        entry
+        | {
+            "salt": salt.hex(),
+            "description_salt": description_salt.hex() if text else "",
+            "description_commitment": commitment.hex(),
+            "decision_id": decision_id.hex(),
+            "decision_leaf": decision_leaf.hex(),
+        }
+        | more
+        | {"canonical": form.hex(), "leaf": hashlib.sha256(b"\x00" + salt + form).hexdigest()}
+    )
 
 
-def vectors() -> dict[str, Any]:
-    entries = [vector(index, entry) for index, entry in enumerate(ENTRIES, 1)]
+def vectors(version: int) -> dict[str, Any]:
+    both = zip(ENTRIES, EXTENSIONS, strict=True)
+    entries = [vector(version, index, entry, added) for index, (entry, added) in enumerate(both, 1)]
     leaves = b"".join(bytes.fromhex(entry["leaf"]) for entry in entries)
     head = b"dwaybank.node/batch\x01" + (1).to_bytes(8, "big") + len(entries).to_bytes(8, "big")
     return {"entries": entries, "batch_digest": hashlib.sha256(head + leaves).hexdigest()}
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for number_of_version, file in FILES.items():
+        text_of_file = json.dumps(vectors(number_of_version), indent=1, ensure_ascii=False) + "\n"
+        file.write_text(text_of_file, encoding="utf-8")

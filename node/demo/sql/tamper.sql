@@ -2,9 +2,10 @@
 SET session_replication_role = replica;
 CREATE TEMPORARY TABLE untouched AS SELECT * FROM ledger.entry WHERE seq IN (%(changed)s, %(deleted)s);
 UPDATE ledger.entry
-SET posting_amount = ARRAY(
-    SELECT amount + sign(amount)::bigint FROM unnest(posting_amount) WITH ORDINALITY AS leg (amount, place) ORDER BY place
-)
+SET amount = amount + 1,
+    posting_amount = CASE WHEN posting_amount IS NOT NULL THEN ARRAY(
+        SELECT leg + sign(leg)::bigint FROM unnest(posting_amount) WITH ORDINALITY AS posting (leg, place) ORDER BY place
+    ) END
 WHERE seq = %(changed)s;
 DELETE FROM ledger.entry WHERE seq = %(deleted)s;
 INSERT INTO ledger.entry

@@ -20,15 +20,18 @@ from ledger.canonical import (
     encode_entry,
     leaf_data,
     leaf_hash,
+    metadata_commitment,
 )
 from ledger.errors import InvalidValueError
 from ledger.journal import Outcome
-from tests.support.canonical_vectors import FILE, vectors
+from tests.support.canonical_vectors import FILES, vectors
 
-STORED = json.loads(FILE.read_text(encoding="utf-8"))
+ALL_STORED = {version: json.loads(file.read_text(encoding="utf-8")) for version, file in FILES.items()}
+STORED = ALL_STORED[2]
+CASES = [(version, vector) for version, stored in ALL_STORED.items() for vector in stored["entries"]]
 
 
-def entry_of(vector: dict[str, Any]) -> CanonicalEntry:
+def entry_of(vector: dict[str, Any], version: int = 2) -> CanonicalEntry:
     return CanonicalEntry(
         seq=vector["seq"],
         key=uuid.UUID(vector["key"]),
@@ -43,16 +46,25 @@ def entry_of(vector: dict[str, Any]) -> CanonicalEntry:
         decision_id=bytes.fromhex(vector["decision_id"]),
         outcome=Outcome(vector["outcome"]),
         decision_leaf=bytes.fromhex(vector["decision_leaf"]),
+        version=version,
+        actor=vector.get("actor", ""),
+        metadata_commitment=bytes.fromhex(vector.get("metadata_commitment", "")),
+        reverses=vector.get("reverses") or None,
+        hold_id=uuid.UUID(vector["hold_id"]) if vector.get("hold_id") else None,
+        chain_seq=vector.get("chain_seq") or None,
     )
 
 
-def test_stored_vectors_are_what_the_independent_encoder_makes() -> None:
-    assert vectors() == STORED
+@pytest.mark.parametrize("version", FILES)
+def test_stored_vectors_are_what_the_independent_encoder_makes(version: int) -> None:
+    assert vectors(version) == ALL_STORED[version]
 
 
-@pytest.mark.parametrize("vector", STORED["entries"], ids=lambda vector: vector["what"])
-def test_form_and_leaf_equal_the_vector(vector: dict[str, Any]) -> None:
-    entry, salt = entry_of(vector), bytes.fromhex(vector["salt"])
+@pytest.mark.parametrize(
+    ("version", "vector"), CASES, ids=lambda given: given if isinstance(given, int) else given["what"]
+)
+def test_form_and_leaf_equal_the_vector(version: int, vector: dict[str, Any]) -> None:
+    entry, salt = entry_of(vector, version), bytes.fromhex(vector["salt"])
     assert encode_entry(entry).hex() == vector["canonical"]
     assert decode_entry(bytes.fromhex(vector["canonical"])) == entry
     assert leaf_hash(salt, encode_entry(entry)).hex() == vector["leaf"]
@@ -60,6 +72,9 @@ def test_form_and_leaf_equal_the_vector(vector: dict[str, Any]) -> None:
     if vector["description"]:
         commitment = description_commitment(bytes.fromhex(vector["description_salt"]), vector["description"])
         assert commitment.hex() == vector["description_commitment"]
+    if vector.get("metadata"):
+        pairs = tuple(vector["metadata"].items())
+        assert metadata_commitment(bytes.fromhex(vector["metadata_salt"]), pairs).hex() == vector["metadata_commitment"]
 
 
 def test_batch_digest_equals_the_vector() -> None:
@@ -89,6 +104,11 @@ entries = st.builds(
     decision_id=st.binary(min_size=16, max_size=16),
     outcome=st.sampled_from(Outcome),
     decision_leaf=st.binary(min_size=32, max_size=32),
+    actor=st.sampled_from(["", "gateway", "operator:7"]),
+    metadata_commitment=st.sampled_from([b"", bytes(32)]),
+    reverses=st.none() | st.integers(1, 2**62),
+    hold_id=st.none() | st.uuids(),
+    chain_seq=st.none() | st.integers(1, 2**62),
 )
 
 
@@ -128,6 +148,6 @@ def test_shortened_or_lengthened_form_is_refused(cut: int) -> None:
 
 def test_another_version_or_tag_is_refused() -> None:
     form = bytearray.fromhex(STORED["entries"][0]["canonical"])
-    form[23] = 2
-    with pytest.raises(InvalidValueError, match="no entry of version 1"):
+    form[23] = 3
+    with pytest.raises(InvalidValueError, match="no entry of version 1 or 2"):
         decode_entry(bytes(form))
