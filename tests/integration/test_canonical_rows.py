@@ -1,4 +1,4 @@
-"""The leaf of a posted entry equals the vector of the independent encoder; rows of both forms are read back to theirs."""
+"""The leaf of a posted entry equals the independent encoder's vector; rows of both forms are read back to theirs."""
 
 from __future__ import annotations
 
