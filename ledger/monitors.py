@@ -5,8 +5,9 @@ Rules:
 - it fires at the step from false to true, once for each such step: while it stays true it is silent, and one that is
   true when it is set fires only after it was false;
 - judged is every accepted request by itself, in order, also inside a batch: money that comes and goes in one batch
-  fires, as it would one by one;
-- this module is pure but for the three functions at its end.
+  fires, as it would one by one.
+
+Pure; where monitors are kept is ``ledger.monitor_store``.
 """
 
 from __future__ import annotations
@@ -14,22 +15,12 @@ from __future__ import annotations
 import enum
 import operator
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
-import psycopg
 
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
 from ledger.money import AMOUNT_MAX
-from ledger.queries import query
-
-Run = Callable[[bytes, tuple[Any, ...]], tuple[Any, ...]]
-
-MONITORS_MAX = 32
-"""Most monitors of one account: each is judged at every posting of it."""
 
 
 class Field(enum.IntEnum):
@@ -131,32 +122,3 @@ def crossed(monitors: tuple[Monitor, ...], before: tuple[int, int], after: tuple
     if not monitors or before == after:
         return ()
     return tuple(monitor for monitor in monitors if monitor.holds(after) and not monitor.holds(before))
-
-
-def set_monitor(run: Run, monitor: Monitor, now: datetime) -> str:
-    """Watch from here on; returns the code that ``sql/functions/monitor_set.sql`` lists.
-
-    Args:
-        run: the writer's ``run``: calls a function of the books in line with the postings.
-        monitor: what to watch.
-        now: the writer's time.
-    """
-    values = (monitor.id, monitor.account, monitor.field, monitor.operator, monitor.value, MONITORS_MAX, now)
-    (code,) = run(query("set_monitor"), values)
-    return str(code)
-
-
-def drop_monitor(run: Run, monitor_id: uuid.UUID, now: datetime) -> str:
-    """Watch no longer; returns the code that ``sql/functions/monitor_set.sql`` lists."""
-    (code,) = run(query("drop_monitor"), (monitor_id, now))
-    return str(code)
-
-
-def monitors_of(connection: psycopg.Connection[Any], account_ids: Sequence[int]) -> dict[int, tuple[Monitor, ...]]:
-    """Return the monitors of accounts by their ids inside the database; accounts without one are left out."""
-    found: dict[int, list[Monitor]] = {}
-    rows = connection.execute(query("monitors_of"), (list(account_ids),))
-    for account_id, number, reference, field, symbol, value in rows:
-        monitor = Monitor(number, reference, Field(field), Operator(symbol), value)
-        found.setdefault(account_id, []).append(monitor)
-    return {account_id: tuple(monitors) for account_id, monitors in found.items()}

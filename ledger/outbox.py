@@ -15,27 +15,16 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 
 from ledger.errors import InvalidValueError
-from ledger.monitors import Monitor
+from ledger.event import ENTRY_POSTED, NewEvent
 from ledger.queries import query
-
-ENTRY_POSTED: Final = "entry.posted"
-MONITOR_FIRED: Final = "monitor.fired"
-HOLD_PLACED: Final = "hold.placed"
-HOLD_CAPTURED: Final = "hold.captured"
-HOLD_RELEASED: Final = "hold.released"
-HOLD_EXPIRED: Final = "hold.expired"
-ACCOUNT_CHANGED: Final = "account.changed"
-PERIOD_CLOSED: Final = "period.closed"
-WEBHOOK_DEAD: Final = "webhook.dead"
 
 PAGE_POSITIONS_MAX = 1000
 """Most positions one page looks at."""
@@ -97,57 +86,6 @@ class OutboxPage:
     events: tuple[OutboxEvent, ...]
     after: Position
     is_last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event to be written beside the entries of a commit.
-
-    Args:
-        after_seq: the newest entry when it happened: one of this commit's, or the newest before.
-        kind: ``area.what``.
-        account_id: the account's number inside the database; None when it is about none.
-        payload: references, amounts as decimal strings, numbers; no personal data.
-    """
-
-    after_seq: int
-    kind: str
-    account_id: int | None
-    payload: Mapping[str, Any]
-
-
-def monitor_fired(
-    monitor: Monitor, account_id: int, after_seq: int, before: tuple[int, int], after: tuple[int, int]
-) -> NewEvent:
-    """Return the event of a monitor that ``monitors.crossed`` named; ``before`` and ``after`` as given there."""
-    payload = {
-        "monitor": str(monitor.id),
-        "field": monitor.field.name.lower(),
-        "operator": monitor.operator.symbol,
-        "value_minor": str(monitor.value),
-        "balance_minor": str(after[0]),
-        "held_minor": str(after[1]),
-        "balance_before_minor": str(before[0]),
-        "held_before_minor": str(before[1]),
-    }
-    return NewEvent(after_seq, MONITOR_FIRED, account_id, payload)
-
-
-def hold_changed(
-    kind: str, hold_id: uuid.UUID, account_id: int, after_seq: int, *, amount: int, remaining: int
-) -> NewEvent:
-    """Return the event of a hold placed, captured, released or expired.
-
-    Args:
-        kind: ``HOLD_PLACED``, ``HOLD_CAPTURED``, ``HOLD_RELEASED`` or ``HOLD_EXPIRED``.
-        hold_id: which.
-        account_id: whose money, by the account's number inside the database.
-        after_seq: the newest entry; of a capture, the entry that captured.
-        amount: minor units placed, captured or given back now.
-        remaining: minor units still held by it afterwards.
-    """
-    payload = {"hold": str(hold_id), "amount_minor": str(amount), "remaining_minor": str(remaining)}
-    return NewEvent(after_seq, kind, account_id, payload)
 
 
 def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewEvent], now: datetime) -> None:

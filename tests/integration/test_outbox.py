@@ -17,16 +17,15 @@ import pytest
 from ledger.account import Side
 from ledger.balances import find_account
 from ledger.errors import InvalidValueError
+from ledger.event import HOLD_PLACED, NewEvent, hold_changed
 from ledger.journal import NewEntry, Posting, transfer
-from ledger.monitors import Field, Monitor, Operator, drop_monitor, monitors_of, set_monitor
+from ledger.monitor_store import drop_monitor, monitors_of, set_monitor
+from ledger.monitors import Field, Monitor, Operator
 from ledger.outbox import (
-    HOLD_PLACED,
     START,
-    NewEvent,
     OutboxEvent,
     Position,
     check_kinds,
-    hold_changed,
     newest_position,
     parse_cursor,
     read_page,

@@ -15,8 +15,9 @@ import pytest
 
 from ledger.balances import find_account
 from ledger.errors import InvalidValueError
+from ledger.event import HOLD_PLACED, WEBHOOK_DEAD, hold_changed
 from ledger.journal import transfer
-from ledger.outbox import HOLD_PLACED, START, WEBHOOK_DEAD, Position, hold_changed, record_events
+from ledger.outbox import START, Position, record_events
 from ledger.posting import Writer
 from node.books.outbox_stream import Bell
 from node.webhooks.signature import decode_secret, verify

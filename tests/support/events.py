@@ -10,9 +10,11 @@ from typing import Any
 import psycopg
 
 from ledger.balances import find_account
+from ledger.event import NewEvent, monitor_fired
 from ledger.journal import AcceptedEntry
-from ledger.monitors import Monitor, crossed, monitors_of
-from ledger.outbox import START, NewEvent, OutboxEvent, Position, monitor_fired, read_page, record_events
+from ledger.monitor_store import monitors_of
+from ledger.monitors import Monitor, crossed
+from ledger.outbox import START, OutboxEvent, Position, read_page, record_events
 from tests.support.books import PlainRules
 
 
