@@ -1,0 +1,273 @@
+"""The real books and the model, driven side by side through everything that can be asked and much that can go wrong.
+
+Method: a hypothesis state machine on a real PostgreSQL, an empty ledger for each run. Requests come in random batches:
+new, repeated, with another body, linked, captures, reversals. Between them writers die at every point, the server drops
+them, a second one takes over. After each step every answer, balance and hold is that of the model, which never dies; at
+the end also every statement, every balance in time, every leaf, and the audit finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from ledger.audit import recompute_leaves
+from ledger.balances import trial_balance
+from ledger.batch import PreparedBatch
+from ledger.errors import BooksUnavailableError, FencedError
+from ledger.statements import statement_page
+from node.postgres import PostgresCluster
+from tests.support.books import new_writer, verify
+from tests.support.database_stage import DatabaseStage, EmptyLedgers, answer_of
+from tests.support.ledger_commands import ACCOUNTS, NAMES, Idea, Planner, after_days, batches, names, terms
+from tests.support.ledger_model import Request
+from tests.support.ledger_stage import ModelStage, key_of, real_request
+
+RUNS = 50
+STEPS = 30
+
+FAILURES = (
+    "die_before_the_commit",
+    "die_before_the_answer",
+    "lose_the_server_before_the_commit",
+    "lose_the_server_between_batches",
+    "reconnect",
+    "be_taken_over",
+)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Books and model side by side."""
+
+    ledgers: ClassVar[EmptyLedgers]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = ExitStack()
+        self.books = self.open.enter_context(DatabaseStage(self.open.enter_context(self.ledgers.fresh())))
+        self.truth = ModelStage()
+        self.planner = Planner(self.truth.model)
+        for name, account in ACCOUNTS.items():
+            self.books.open_account(name, account)
+            self.truth.open_account(name, account)
+
+    # What is asked ----------------------------------------------------------------------------------------------------
+
+    @rule(drawn=batches)
+    def post(self, drawn: list[Idea]) -> None:
+        self._post(self._plan(drawn))
+
+    @rule(drawn=st.lists(batches, min_size=2, max_size=3))
+    def post_while_the_batch_before_is_under_way(self, drawn: list[list[Idea]]) -> None:
+        """Prepare the next batch before the one before it is committed, as the collector does."""
+        waiting: list[tuple[list[Request], PreparedBatch]] = []
+        for ideas in drawn:
+            requests = self._plan(ideas)
+            if requests:
+                waiting.append((requests, self._prepare(requests)))
+            if len(waiting) == 2:
+                self._commit(*waiting.pop(0))
+        for requests, batch in waiting:
+            self._commit(requests, batch)
+
+    @rule(drawn=batches)
+    def rehearse(self, drawn: list[Idea]) -> None:
+        requests = self._plan(drawn)
+        if requests:
+            assert self.books.dry_run(requests) == self.truth.dry_run(requests)
+
+    @rule(count=st.integers(1, 12))
+    def repeat_what_was_asked(self, count: int) -> None:
+        requests = self.planner.asked[-count:]
+        self._post(requests)
+
+    @rule(seconds=st.integers(1, 4), sweep=st.booleans())
+    def wait(self, seconds: int, sweep: bool) -> None:
+        self.books.wait(seconds)
+        self.truth.wait(seconds)
+        if sweep:
+            assert self.books.expire_holds() == self.truth.expire_holds()
+
+    @rule(name=names, changed=terms)
+    def set_terms(self, name: int, changed: dict[str, Any]) -> None:
+        got = self.books.set_terms(NAMES[name], changed)
+        assert got == self.truth.set_terms(NAMES[name], changed)
+
+    @rule(days=st.one_of(st.none(), st.integers(-35, 2)))
+    def close_or_reopen_period(self, days: int | None) -> None:
+        if days is None:
+            assert self.books.reopen_period() == self.truth.reopen_period()
+        else:
+            assert self.books.close_period(after_days(days)) == self.truth.close_period(after_days(days))
+
+    # What goes wrong --------------------------------------------------------------------------------------------------
+
+    @rule(what=st.sampled_from(FAILURES), drawn=batches)
+    def fail(self, what: str, drawn: list[Idea]) -> None:
+        """One rule for all that goes wrong, so that most steps go well and the books grow."""
+        getattr(self, what)(self._plan(drawn))
+
+    def die_before_the_commit(self, requests: list[Request]) -> None:
+        """A prepared batch that nobody commits never happened."""
+        self._prepare(requests)
+        self.books.writer.close()
+        self._succeed()
+
+    def die_before_the_answer(self, requests: list[Request]) -> None:
+        """What was committed stands, although nobody heard of it: the next one posts it again."""
+        self.books.post(requests)
+        self.truth.post(requests)
+        self.books.writer.close()
+        self._succeed()
+        self._post(requests)
+
+    def lose_the_server_before_the_commit(self, requests: list[Request]) -> None:
+        batch = self._prepare(requests)
+        self._terminate_backends()
+        if _writes(batch):
+            with pytest.raises(BooksUnavailableError):
+                self.books.writer.commit(batch)
+        self.books.writer.reconnect()
+        self._post(requests)
+
+    def lose_the_server_between_batches(self, requests: list[Request]) -> None:
+        self._terminate_backends()
+        with pytest.raises(BooksUnavailableError):
+            self.books.writer.expire_holds()
+        self.books.writer.ensure_connected()
+        self._post(requests)
+
+    def reconnect(self, requests: list[Request]) -> None:
+        self.books.writer.reconnect()
+        self._post(requests)
+
+    def be_taken_over(self, requests: list[Request]) -> None:
+        """The old writer, prepared or not, is fenced and leaves no trace."""
+        fenced = self.books.writer
+        batch = self._prepare(requests)
+        self._succeed()
+        try:
+            if _writes(batch):
+                with pytest.raises(FencedError):
+                    fenced.commit(batch)
+                with pytest.raises(FencedError):
+                    fenced.post([real_request(request) for request in requests])
+            with pytest.raises(FencedError):
+                fenced.reconnect()
+        finally:
+            fenced.close()
+
+    # How it is compared -----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def balances_are_equal(self) -> None:
+        rows = self.books.connection.execute("SELECT reference, balance, held, status FROM ledger.account").fetchall()
+        wanted = {(name, *self.truth.money(name)) for name in ACCOUNTS}
+        assert {row[:3] for row in rows} == wanted
+
+    @invariant()
+    def holds_are_equal(self) -> None:
+        rows = self.books.connection.execute("SELECT id, state, captured FROM ledger.hold").fetchall()
+        states = {1: "placed", 2: "captured", 3: "released", 4: "expired"}
+        got = {number: (states[state], captured) for number, state, captured in rows}
+        assert got == {key_of(n): (hold.state, hold.captured) for n, hold in self.truth.model.holds.items()}
+
+    def teardown(self) -> None:
+        try:
+            self._compare_all()
+        finally:
+            self.open.close()
+
+    def _compare_all(self) -> None:
+        connection, model = self.books.connection, self.truth.model
+        assert self.books.findings() == []
+        leaves = list(recompute_leaves(connection, verify))
+        assert [leaf.seq for leaf in leaves] == list(range(1, len(model.entries) + 1))
+        assert all(leaf.covered and leaf.unchanged for leaf in leaves)
+        for name in ACCOUNTS:
+            lines = reversed(statement_page(connection, name, entry_count_max=500).lines)
+            got = [(line.seq, line.side.name.lower(), line.amount, line.balance_after) for line in lines]
+            assert (name, got) == (name, model.statement(name))
+        assert all(line.debit == line.credit for line in trial_balance(connection))
+        self._compare_entries()
+
+    def _compare_entries(self) -> None:
+        rows = self.books.connection.execute(
+            "SELECT seq, key, posted_at, effective_at, reverses, chain_seq, hold_id FROM ledger.entry ORDER BY seq"
+        ).fetchall()
+        wanted = [
+            (
+                posted.seq, key_of(posted.body.key), posted.posted_at, posted.effective_at, posted.body.reverses,
+                posted.chain_seq, None if posted.body.hold is None else key_of(posted.body.hold),
+            )
+            for posted in self.truth.model.entries
+        ]  # fmt: skip
+        assert rows == wanted
+
+    # Steps of the above -----------------------------------------------------------------------------------------------
+
+    def _plan(self, drawn: list[Idea]) -> list[Request]:
+        return self.planner.plan(drawn, self.truth.now)
+
+    def _post(self, requests: list[Request]) -> None:
+        got = self.books.post(requests)
+        wanted = self.truth.post(requests)
+        assert list(zip(requests, got, strict=True)) == list(zip(requests, wanted, strict=True))
+
+    def _prepare(self, requests: list[Request]) -> PreparedBatch:
+        return self.books.writer.prepare([real_request(request) for request in requests])
+
+    def _commit(self, requests: list[Request], batch: PreparedBatch) -> None:
+        got = [answer_of(result) for result in self.books.writer.commit(batch)]
+        wanted = self.truth.post(requests)
+        assert list(zip(requests, got, strict=True)) == list(zip(requests, wanted, strict=True))
+
+    def _succeed(self) -> None:
+        """A new writer takes the books over."""
+        self.books.writer = new_writer(self.books.url, self.books.clock)
+        self.books.writer.open()
+
+    def _terminate_backends(self) -> None:
+        """Drop every connection to this ledger but the test's own, and wait until they are gone."""
+        self.books.connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
+
+def _writes(batch: PreparedBatch) -> bool:
+    """Whether a batch is more than refusals and repeats, which need no commit."""
+    return bool(batch.judged or batch.holds)
+
+
+@pytest.fixture(scope="module")
+def empty_ledgers(postgres_cluster: PostgresCluster) -> Iterator[EmptyLedgers]:
+    ledgers = EmptyLedgers(postgres_cluster)
+    yield ledgers
+    ledgers.close()
+
+
+@pytest.mark.xfail(reason="behind a refused member of a chain the books say linked_failed of what stands")
+def test_books_and_model_agree_on_everything(empty_ledgers: EmptyLedgers) -> None:
+    LedgerMachine.ledgers = empty_ledgers
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
+
+
+def test_a_ledger_of_the_machine_is_empty_at_first(empty_ledgers: EmptyLedgers) -> None:
+    with empty_ledgers.fresh() as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM ledger.entry").fetchone() == (0,)
