@@ -84,8 +84,8 @@ AccountChange = tuple[int, int, int, int, int, int, int, int, int]
 before and after."""
 
 HoldRow = tuple[uuid.UUID, int, int, int, int, datetime, datetime, "datetime | None", "int | None", bool]
-"""A hold after the batch: id, account, amount, captured, state, placed_at, expires_at, ended_at, newest capturing entry,
-whether it is new."""
+"""A hold after the batch: id, account, amount, captured, state, placed_at, expires_at, ended_at, newest entry that
+captured of it, whether it is new."""
 
 
 @dataclass(slots=True)
@@ -412,8 +412,7 @@ def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> by
         if account is None:
             fields.append(encode_posting(encode_account(posting.account, "", 0), posting.side, posting.amount))
         else:
-            head = account.debit_head if posting.side is Side.DEBIT else account.credit_head
-            fields.append(head + posting.amount.to_bytes(8, "big"))
+            fields.append(account.head_of(posting.side) + posting.amount.to_bytes(8, "big"))
     return request_hash(entry, fields)
 
 

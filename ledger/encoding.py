@@ -143,9 +143,9 @@ class _OtherEncoder:
         }
         description, metadata = self._commit_texts(seq, entry)
         fields = [
-            (account.debit_head if posting.side is Side.DEBIT else account.credit_head) + posting.amount.to_bytes(8, "big")
+            account.head_of(posting.side) + posting.amount.to_bytes(8, "big")
             for posting, account in zip(in_order(entry), judged.accounts, strict=True)
-        ]  # fmt: skip
+        ]
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,

@@ -17,7 +17,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -47,6 +47,26 @@ LOOKUPS_AFTER_REPEAT = 64
 
 STATUS_NUMBERS = {"open": OPEN, "frozen": FROZEN, "closed": CLOSED}
 """Status of an account as its functions take it."""
+
+
+OPERATOR = "operator"
+"""Who changes terms where the caller does not say."""
+
+
+class AccountTerms(NamedTuple):
+    """How far an account may go.
+
+    Args:
+        status: ``"open"``, ``"frozen"`` or ``"closed"``.
+        floor: lowest available balance before the overdraft line; None for none.
+        overdraft: how far below the floor the available balance may go.
+        ceiling: highest balance; None for none.
+    """
+
+    status: str
+    floor: int | None
+    overdraft: int
+    ceiling: int | None
 
 
 class Writer:
@@ -265,27 +285,17 @@ class Writer:
         self.forget()
         return self._one(statement, (self.epoch, *arguments))
 
-    def set_account_terms(
-        self,
-        reference: str,
-        *,
-        status: str,
-        floor: int | None,
-        overdraft: int,
-        ceiling: int | None,
-        actor: str,
-    ) -> str:
+    def set_account_terms(self, reference: str, terms: AccountTerms, actor: str) -> str:
         """Set status and all terms of an account; returns the code of ``sql/functions/account_terms.sql``."""
-        arguments = (reference, STATUS_NUMBERS[status], floor, overdraft, ceiling, actor, self.now())
+        status = STATUS_NUMBERS[terms.status]
+        arguments = (reference, status, terms.floor, terms.overdraft, terms.ceiling, actor, self.now())
         return str(self.run(b"SELECT ledger.set_account_terms(%s, %s, %s::smallint, %s, %s, %s, %s, %s)", arguments)[0])
 
-    def set_account_status(self, reference: str, status: str, actor: str = "operator") -> str:
+    def set_account_status(self, reference: str, status: str, actor: str = OPERATOR) -> str:
         """Open, freeze or close an account and leave its terms as they are."""
-        terms = self._all(b"SELECT floor, overdraft, ceiling FROM ledger.account WHERE reference = %s", (reference,))
-        floor, overdraft, ceiling = terms[0] if terms else (None, 0, None)
-        return self.set_account_terms(
-            reference, status=status, floor=floor, overdraft=overdraft, ceiling=ceiling, actor=actor
-        )
+        rows = self._all(b"SELECT floor, overdraft, ceiling FROM ledger.account WHERE reference = %s", (reference,))
+        floor, overdraft, ceiling = rows[0] if rows else (None, 0, None)
+        return self.set_account_terms(reference, AccountTerms(status, floor, overdraft, ceiling), actor)
 
     def now(self) -> datetime:
         """Return the time of the next batch: never before the last one's."""

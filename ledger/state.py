@@ -34,7 +34,7 @@ class AccountState:
     """An account as it stands in the copy.
 
     ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms
-    and held money (``bound``). ``debit_head`` and ``credit_head`` are the canonical fields of a posting up to its amount.
+    and held money (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its amount.
     """
 
     __slots__ = (
@@ -88,6 +88,10 @@ class AccountState:
         if self.floor is not None:
             self.lowest = max(self.lowest, self.floor - self.overdraft + self.held)
         self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
+
+    def head_of(self, side: Side) -> bytes:
+        """Return the canonical fields of a posting on this side, up to its amount."""
+        return self.debit_head if side is Side.DEBIT else self.credit_head
 
 
 class HoldState:

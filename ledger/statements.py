@@ -44,6 +44,11 @@ class PostedEntry:
     Args:
         decision: ``"automated_approval"`` or ``"requires_manual_review"``.
         leaf: its leaf hash in the transparency log.
+        actor: pseudonym of who asked; empty for none.
+        metadata: pairs of name and value, in the order of names; empty also where they were erased.
+        reverses: number of the entry it takes back; None for none.
+        hold_id: the hold it captured; None for none.
+        chain_seq: first entry of its chain of linked entries; None outside one.
     """
 
     seq: int
@@ -54,6 +59,11 @@ class PostedEntry:
     description: str
     decision: str
     leaf: bytes
+    actor: str
+    metadata: tuple[tuple[str, str], ...]
+    reverses: int | None
+    hold_id: uuid.UUID | None
+    chain_seq: int | None
     postings: tuple[EntryPosting, ...]
 
 
@@ -209,5 +219,21 @@ def _entry(connection: psycopg.Connection[Any], row: tuple[Any, ...]) -> PostedE
         EntryPosting(account, Side(side), amount, asset, balance)
         for account, side, amount, asset, balance in connection.execute(query("entry_postings"), (row[0],))
     )
-    seq, key, posted_at, effective_at, settlement_id, description, decision, leaf = row
-    return PostedEntry(seq, key, posted_at, effective_at, settlement_id, description, decision, bytes(leaf), postings)
+    seq, key, posted_at, effective_at, settlement_id, description, decision, leaf, *more = row
+    actor, metadata, reverses, hold_id, chain_seq = more
+    return PostedEntry(
+        seq,
+        key,
+        posted_at,
+        effective_at,
+        settlement_id,
+        description,
+        decision,
+        bytes(leaf),
+        actor,
+        tuple(sorted(metadata.items())),
+        reverses,
+        hold_id,
+        chain_seq,
+        postings,
+    )

@@ -22,12 +22,12 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger import audit, balances, statements
 from ledger.account import Account, Side
+from ledger.batch import Request
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
-from ledger.batch import Request, Result
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
 from ledger.lookup import find_hold
-from ledger.posting import Writer
+from ledger.posting import AccountTerms, Writer
 from node.books.collector import Collector
 
 READERS = 4
@@ -109,7 +109,7 @@ class Books:
         """Post entries, holds and releases in order; return their results after the commit; see ``Collector.post``."""
         return await self._collector.post(requests)
 
-    async def dry_run(self, requests: Sequence[Request]) -> list[Result]:
+    async def dry_run(self, requests: Sequence[Request]) -> list[Any]:
         """Return what ``post_batch`` would answer now, and write nothing."""
         return await self._collector.run(lambda writer: writer.dry_run(requests))
 
@@ -129,6 +129,10 @@ class Books:
     async def find_hold(self, hold_id: uuid.UUID) -> Hold | None:
         """Return the hold as it stands, None when there is none."""
         return await self.read(find_hold, hold_id)
+
+    async def set_account_terms(self, reference: str, terms: AccountTerms, actor: str) -> str:
+        """Set status and all terms of an account, in line with the postings; returns the function's code."""
+        return await self._collector.run(lambda writer: writer.set_account_terms(reference, terms, actor))
 
     async def set_account_status(self, reference: str, status: str) -> str:
         """Open, freeze or close an account, in line with the postings."""

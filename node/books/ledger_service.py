@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from ledger import balances, statements
-from ledger.account import check_reference
+from ledger.account import check_actor, check_reference
 from ledger.errors import InvalidValueError, LedgerError
+from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Call, RpcError, Server, StatusCode
@@ -64,6 +66,7 @@ class LedgerService:
         self._offer(server, "OpenAccount", pb.OpenAccountRequest, self._open_account)
         self._offer(server, "GetAccount", pb.GetAccountRequest, self._get_account)
         self._offer(server, "ListAccounts", pb.ListAccountsRequest, self._list_accounts)
+        self._offer(server, "SetAccountTerms", pb.SetAccountTermsRequest, self._set_account_terms)
         self._offer(server, "PostEntries", pb.PostEntriesRequest, self._post_entries)
         self._offer(server, "GetEntry", pb.GetEntryRequest, self._get_entry)
         self._offer(server, "GetStatement", pb.GetStatementRequest, self._get_statement)
@@ -94,7 +97,7 @@ class LedgerService:
             request.account,
             request.asset,
             wire.side_of(request.normal_side, "normal_side"),
-            wire.floor_of(request.floor_minor),
+            wire.limit_of(request.floor_minor, "floor_minor"),
         )
         return pb.OpenAccountResponse(account=wire.account_message(account), created=created)
 
@@ -115,11 +118,20 @@ class LedgerService:
         accounts = [wire.account_message(account) for account in found]
         return pb.ListAccountsResponse(accounts=accounts, next_page_token=token)
 
+    async def _set_account_terms(self, request: pb.SetAccountTermsRequest) -> Message:
+        reference = check_reference(request.account)
+        account = await self._books.read(balances.find_account, reference)
+        code = await self._books.set_account_terms(
+            reference, wire.terms_of(request, account), check_actor(request.actor or OPERATOR)
+        )
+        account = await self._books.read(balances.find_account, reference)
+        return pb.SetAccountTermsResponse(account=wire.account_message(account), code=code)
+
     async def _post_entries(self, request: pb.PostEntriesRequest) -> Message:
         if not 1 <= len(request.entries) <= ENTRIES_MAX:
             raise InvalidValueError("entries", len(request.entries), f"give 1 to {ENTRIES_MAX} entries")
         entries = [wire.new_entry(entry, f"entries[{i}]") for i, entry in enumerate(request.entries)]
-        results = await self._books.post_batch(entries)
+        results = await (self._books.dry_run(entries) if request.dry_run else self._books.post_batch(entries))
         return pb.PostEntriesResponse(results=[wire.result_message(result) for result in results])
 
     async def _get_entry(self, request: pb.GetEntryRequest) -> Message:
@@ -149,7 +161,10 @@ class LedgerService:
 
     async def _capture_hold(self, request: pb.CaptureHoldRequest) -> Message:
         hold_id = wire.uuid_of(request.hold_id, "hold_id")
-        result = await self._books.post(wire.new_entry(request.entry, "entry", hold_id))
+        entry = wire.new_entry(request.entry, "entry")
+        if entry.hold_id not in (None, hold_id):
+            raise InvalidValueError("entry.hold_id", str(entry.hold_id), "leave it out, or give the hold to capture")
+        result = await self._books.post(replace(entry, hold_id=hold_id))
         hold = await self._books.find_hold(hold_id)
         return pb.CaptureHoldResponse(hold=wire.hold_message(hold), result=wire.result_message(result))
 

@@ -12,6 +12,7 @@ from ledger.errors import InvalidValueError
 from ledger.hold import Hold, NewHold
 from ledger.journal import EntryResult, NewEntry, Posting
 from ledger.money import parse_amount_minor, parse_balance_minor
+from ledger.posting import STATUS_NUMBERS, AccountTerms
 from ledger.statements import PostedEntry, StatementLine
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 
@@ -58,21 +59,33 @@ def stamp_of(moment: datetime) -> Timestamp:
     return stamp
 
 
-def new_entry(message: pb.NewEntry, path: str, hold_id: uuid.UUID | None = None) -> NewEntry:
+def new_entry(message: pb.NewEntry, path: str) -> NewEntry:
     """Return the entry to be posted.
 
     Args:
         message: as received.
         path: where it stands in the request, for errors.
-        hold_id: the hold it captures.
     Raises:
         InvalidValueError: naming the field below ``path``.
     """
     postings = tuple(_posting(posting, f"{path}.postings[{i}]") for i, posting in enumerate(message.postings))
     effective_at = time_of(message.effective_at, f"{path}.effective_at") if message.HasField("effective_at") else None
     key = uuid_of(message.idempotency_key, f"{path}.idempotency_key")
+    hold_id = uuid_of(message.hold_id, f"{path}.hold_id") if message.hold_id else None
     try:
-        return NewEntry(key, postings, effective_at, message.settlement_id, message.description, hold_id)
+        return NewEntry(
+            key,
+            postings,
+            effective_at,
+            message.settlement_id,
+            message.description,
+            hold_id,
+            message.hold_final,
+            message.linked,
+            message.reverses or None,
+            message.actor,
+            tuple(sorted(message.metadata.items())),
+        )
     except InvalidValueError as error:
         raise InvalidValueError(f"{path}.{error.field}", error.value, error.reason) from error
 
@@ -97,9 +110,26 @@ def new_hold(message: pb.PlaceHoldRequest) -> NewHold:
     )
 
 
-def floor_of(text: str) -> int | None:
-    """Return the floor; empty text is none."""
-    return parse_balance_minor(text, "floor_minor") if text else None
+def limit_of(text: str, field: str) -> int | None:
+    """Return a floor or ceiling; empty text is none."""
+    return parse_balance_minor(text, field) if text else None
+
+
+def terms_of(message: pb.SetAccountTermsRequest, account: Account) -> AccountTerms:
+    """Return the terms that an account shall have: as asked, and as they are where nothing was asked."""
+    floor, overdraft, ceiling = account.floor, account.overdraft, account.ceiling
+    if message.HasField("floor_minor"):
+        floor = limit_of(message.floor_minor, "floor_minor")
+    if message.HasField("overdraft_minor"):
+        overdraft = limit_of(message.overdraft_minor, "overdraft_minor") or 0
+    if message.HasField("ceiling_minor"):
+        ceiling = limit_of(message.ceiling_minor, "ceiling_minor")
+    status = message.status or account.status
+    if status not in STATUS_NUMBERS:
+        raise InvalidValueError("status", status, "give open, frozen or closed")
+    if overdraft < 0:
+        raise InvalidValueError("overdraft_minor", overdraft, "give 0 or more")
+    return AccountTerms(status, floor, overdraft, ceiling)
 
 
 def account_message(account: Account) -> pb.Account:
@@ -113,6 +143,8 @@ def account_message(account: Account) -> pb.Account:
         available_minor=str(account.available),
         floor_minor="" if account.floor is None else str(account.floor),
         status=account.status,
+        overdraft_minor=str(account.overdraft),
+        ceiling_minor="" if account.ceiling is None else str(account.ceiling),
         entry_count=account.posting_count,
         scale=account.facts.asset.scale,
     )
@@ -151,6 +183,11 @@ def entry_message(entry: PostedEntry, state: str) -> pb.Entry:
         leaf=entry.leaf,
         decision=entry.decision,
         state=state,
+        actor=entry.actor,
+        metadata=dict(entry.metadata),
+        reverses=entry.reverses or 0,
+        hold_id=str(entry.hold_id) if entry.hold_id is not None else "",
+        chain_seq=entry.chain_seq or 0,
     )
 
 
@@ -178,4 +215,5 @@ def hold_message(hold: Hold | None) -> pb.Hold | None:
         amount_minor=str(hold.amount),
         state=hold.state,
         expires_at=stamp_of(hold.expires_at),
+        captured_minor=str(hold.captured),
     )

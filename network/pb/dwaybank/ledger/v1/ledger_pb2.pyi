@@ -17,7 +17,7 @@ SIDE_DEBIT: Side
 SIDE_CREDIT: Side
 
 class Account(_message.Message):
-    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count", "scale")
+    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count", "scale", "overdraft_minor", "ceiling_minor")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ASSET_FIELD_NUMBER: _ClassVar[int]
     NORMAL_SIDE_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,8 @@ class Account(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ENTRY_COUNT_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    OVERDRAFT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CEILING_MINOR_FIELD_NUMBER: _ClassVar[int]
     account: str
     asset: str
     normal_side: Side
@@ -38,7 +40,33 @@ class Account(_message.Message):
     status: str
     entry_count: int
     scale: int
-    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ..., scale: _Optional[int] = ...) -> None: ...
+    overdraft_minor: str
+    ceiling_minor: str
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ..., scale: _Optional[int] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ...) -> None: ...
+
+class SetAccountTermsRequest(_message.Message):
+    __slots__ = ("account", "status", "floor_minor", "overdraft_minor", "ceiling_minor", "actor")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_MINOR_FIELD_NUMBER: _ClassVar[int]
+    OVERDRAFT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CEILING_MINOR_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    status: str
+    floor_minor: str
+    overdraft_minor: str
+    ceiling_minor: str
+    actor: str
+    def __init__(self, account: _Optional[str] = ..., status: _Optional[str] = ..., floor_minor: _Optional[str] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class SetAccountTermsResponse(_message.Message):
+    __slots__ = ("account", "code")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    account: Account
+    code: str
+    def __init__(self, account: _Optional[_Union[Account, _Mapping]] = ..., code: _Optional[str] = ...) -> None: ...
 
 class OpenAccountRequest(_message.Message):
     __slots__ = ("account", "asset", "normal_side", "floor_minor")
@@ -101,24 +129,45 @@ class Posting(_message.Message):
     def __init__(self, account: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., amount_minor: _Optional[str] = ...) -> None: ...
 
 class NewEntry(_message.Message):
-    __slots__ = ("idempotency_key", "postings", "effective_at", "settlement_id", "description")
+    __slots__ = ("idempotency_key", "postings", "effective_at", "settlement_id", "description", "hold_id", "hold_final", "linked", "reverses", "actor", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     POSTINGS_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
     SETTLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    HOLD_ID_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FINAL_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
+    REVERSES_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     idempotency_key: str
     postings: _containers.RepeatedCompositeFieldContainer[Posting]
     effective_at: _timestamp_pb2.Timestamp
     settlement_id: str
     description: str
-    def __init__(self, idempotency_key: _Optional[str] = ..., postings: _Optional[_Iterable[_Union[Posting, _Mapping]]] = ..., effective_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., settlement_id: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+    hold_id: str
+    hold_final: bool
+    linked: bool
+    reverses: int
+    actor: str
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, idempotency_key: _Optional[str] = ..., postings: _Optional[_Iterable[_Union[Posting, _Mapping]]] = ..., effective_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., settlement_id: _Optional[str] = ..., description: _Optional[str] = ..., hold_id: _Optional[str] = ..., hold_final: bool = ..., linked: bool = ..., reverses: _Optional[int] = ..., actor: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PostEntriesRequest(_message.Message):
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "dry_run")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[NewEntry]
-    def __init__(self, entries: _Optional[_Iterable[_Union[NewEntry, _Mapping]]] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, entries: _Optional[_Iterable[_Union[NewEntry, _Mapping]]] = ..., dry_run: bool = ...) -> None: ...
 
 class EntryResult(_message.Message):
     __slots__ = ("code", "message", "seq", "decision")
@@ -147,7 +196,14 @@ class GetEntryRequest(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("seq", "idempotency_key", "postings", "posted_at", "effective_at", "settlement_id", "description", "leaf", "decision", "state")
+    __slots__ = ("seq", "idempotency_key", "postings", "posted_at", "effective_at", "settlement_id", "description", "leaf", "decision", "state", "actor", "metadata", "reverses", "hold_id", "chain_seq")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SEQ_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     POSTINGS_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +214,11 @@ class Entry(_message.Message):
     LEAF_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    REVERSES_FIELD_NUMBER: _ClassVar[int]
+    HOLD_ID_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_SEQ_FIELD_NUMBER: _ClassVar[int]
     seq: int
     idempotency_key: str
     postings: _containers.RepeatedCompositeFieldContainer[EntryPosting]
@@ -168,7 +229,12 @@ class Entry(_message.Message):
     leaf: bytes
     decision: str
     state: str
-    def __init__(self, seq: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., postings: _Optional[_Iterable[_Union[EntryPosting, _Mapping]]] = ..., posted_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., effective_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., settlement_id: _Optional[str] = ..., description: _Optional[str] = ..., leaf: _Optional[bytes] = ..., decision: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+    actor: str
+    metadata: _containers.ScalarMap[str, str]
+    reverses: int
+    hold_id: str
+    chain_seq: int
+    def __init__(self, seq: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., postings: _Optional[_Iterable[_Union[EntryPosting, _Mapping]]] = ..., posted_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., effective_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., settlement_id: _Optional[str] = ..., description: _Optional[str] = ..., leaf: _Optional[bytes] = ..., decision: _Optional[str] = ..., state: _Optional[str] = ..., actor: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., reverses: _Optional[int] = ..., hold_id: _Optional[str] = ..., chain_seq: _Optional[int] = ...) -> None: ...
 
 class EntryPosting(_message.Message):
     __slots__ = ("account", "side", "amount_minor", "asset", "balance_after_minor")
@@ -229,18 +295,20 @@ class GetStatementResponse(_message.Message):
     def __init__(self, lines: _Optional[_Iterable[_Union[StatementLine, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Hold(_message.Message):
-    __slots__ = ("hold_id", "account", "amount_minor", "state", "expires_at")
+    __slots__ = ("hold_id", "account", "amount_minor", "state", "expires_at", "captured_minor")
     HOLD_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CAPTURED_MINOR_FIELD_NUMBER: _ClassVar[int]
     hold_id: str
     account: str
     amount_minor: str
     state: str
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, hold_id: _Optional[str] = ..., account: _Optional[str] = ..., amount_minor: _Optional[str] = ..., state: _Optional[str] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    captured_minor: str
+    def __init__(self, hold_id: _Optional[str] = ..., account: _Optional[str] = ..., amount_minor: _Optional[str] = ..., state: _Optional[str] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., captured_minor: _Optional[str] = ...) -> None: ...
 
 class PlaceHoldRequest(_message.Message):
     __slots__ = ("hold_id", "account", "amount_minor", "expires_at")
