@@ -40,7 +40,7 @@ $$
 """
 
 COPY = (
-    "INSERT INTO ledger.entry SELECT (jsonb_populate_record(entry, jsonb_build_object('seq', {seq}::bigint, 'key', "
+    "INSERT INTO ledger.entry SELECT (jsonb_populate_record(entry, jsonb_build_object('seq', ({seq})::bigint, 'key', "
     "gen_random_uuid()))).* FROM ledger.entry AS entry WHERE seq = 1"
 )
 
