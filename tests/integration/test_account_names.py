@@ -4,7 +4,7 @@ them, and what neither the application nor the owner can do to either."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -25,13 +25,12 @@ from ledger.metadata import (
     set_metadata,
     take_alias_back,
 )
-from ledger.schema import migrate
+from ledger.queries import query
 from ledger.structure import open_book, open_portfolio, open_segment
+from node.postgres import PostgresCluster
+from tests.support.chart_books import BY, START, Connection, as_owner, migrated_database, refused, rolled_back
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LATER = START + timedelta(hours=1)
-BY = {"actor": "clerk-7", "now": START}
-Connection = psycopg.Connection[Any]
 
 ACCOUNTS = """
     customers:1  north retail @maria  tariff=student branch=12
@@ -42,11 +41,14 @@ ACCOUNTS = """
 """Reference, portfolio, segment, alias, metadata."""
 
 
+@pytest.fixture(scope="module")
+def books_url(postgres_cluster: PostgresCluster) -> str:
+    return migrated_database(postgres_cluster, "account_names")
+
+
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)
-        connection.execute("SET ROLE dwaybank_application")
+def connection(books_url: str) -> Iterator[Connection]:
+    with rolled_back(books_url) as connection:
         open_portfolio(connection, "main", "north", **BY)
         open_segment(connection, "main", "retail", **BY)
         for line in ACCOUNTS.strip().splitlines():
@@ -114,8 +116,6 @@ def test_search_pages_end_where_the_accounts_end(connection: Connection) -> None
 
 def test_search_by_metadata_and_by_portfolio_take_their_indexes(connection: Connection) -> None:
     """With too few rows for the planner to care, it is asked what it would take if reading all were dear."""
-    from ledger.queries import query
-
     connection.execute("SET enable_seqscan = off")
     nothing = {"pairs": "{}", "prefix": "", "book": "", "portfolio": "", "segment": "", "after": "", "count_max": 10}
     for asked, index in (
@@ -167,7 +167,7 @@ def test_account_has_no_more_pairs_than_allowed(connection: Connection) -> None:
     "pairs", ['{"a b": "1"}', '{"a": ""}', '{"a": "line\\nbreak"}', '{"a": 1}', '{"a": {"b": "c"}}']
 )
 def test_database_refuses_pairs_that_python_would_not_send(connection: Connection, pairs: str) -> None:
-    with pytest.raises(psycopg.errors.CheckViolation):
+    with refused(connection, psycopg.errors.CheckViolation):
         connection.execute("SELECT ledger.account_set_metadata('vault', %s::jsonb, 'clerk-7', now())", (pairs,))
     assert list_metadata_changes(connection, "vault") == []
 
@@ -231,7 +231,7 @@ TABLES = (
 @pytest.mark.parametrize("table", TABLES.split())
 def test_application_cannot_write_tables_past_the_doors(connection: Connection, table: str) -> None:
     for statement in ("INSERT INTO ledger.{} DEFAULT VALUES", "DELETE FROM ledger.{}", "TRUNCATE ledger.{}"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with refused(connection, psycopg.errors.InsufficientPrivilege):
             connection.execute(statement.format(table).encode())
     columns = connection.execute(
         "SELECT column_name FROM information_schema.columns"
@@ -239,24 +239,23 @@ def test_application_cannot_write_tables_past_the_doors(connection: Connection, 
         (table,),
     ).fetchall()
     for (column,) in columns:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        with refused(connection, psycopg.errors.InsufficientPrivilege):
             connection.execute(f"UPDATE ledger.{table} SET {column} = {column}".encode())
 
 
 def test_application_cannot_write_history_through_the_inner_functions(connection: Connection) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with refused(connection, psycopg.errors.InsufficientPrivilege):
         connection.execute("SELECT ledger.chart_note(1::smallint, 'clerk-7', now(), '{}')")
 
 
 @pytest.mark.parametrize("table", ["chart_change", "metadata_change", "alias_change", "account_change"])
 def test_owner_cannot_edit_history_by_plain_statements(connection: Connection, table: str) -> None:
-    connection.execute("RESET ROLE")
     for statement in (
         "UPDATE ledger.{} SET number = number + 1",
         "DELETE FROM ledger.{}",
         "TRUNCATE ledger.{} CASCADE",
     ):
-        with pytest.raises(psycopg.Error) as caught:
+        with as_owner(connection), refused(connection, psycopg.Error) as caught:
             connection.execute(statement.format(table).encode())
         assert caught.value.sqlstate == "DW002"
 

@@ -4,7 +4,6 @@ change is a row of history, and nothing else is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -14,44 +13,48 @@ from ledger.account import NewAccount, Side, Terms
 from ledger.balances import find_account, open_new_account
 from ledger.chart import Chart, ChartRule
 from ledger.money import AMOUNT_MAX
-from ledger.schema import migrate
 from ledger.structure import define_chart
+from node.postgres import PostgresCluster
+from tests.support.chart_books import START, Connection, as_owner, migrated_database, refused, rolled_back
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 STATUS = {"open": 1, "frozen": 2, "closed": 3}
 
 
 class Bench(NamedTuple):
-    owner: psycopg.Connection[Any]
-    application: psycopg.Connection[Any]
+    connection: Connection
     epoch: int
 
-    def change(self, status: str, floor: int | None, overdraft: int, ceiling: int | None, epoch: int = 0) -> str:
-        arguments = (epoch or self.epoch, "alice", STATUS[status], floor, overdraft, ceiling, "clerk-7", START)
-        row = self.application.execute(
+    def change(self, status: str, floor: int | None, overdraft: int, ceiling: int | None) -> str:
+        arguments = (self.epoch, "alice", STATUS[status], floor, overdraft, ceiling, "clerk-7", START)
+        row = self.connection.execute(
             "SELECT ledger.set_account_terms(%s, %s, %s::smallint, %s, %s, %s, %s, %s)", arguments
         ).fetchone()
         assert row is not None
         return str(row[0])
 
+    def give(self, balance: int, held: int) -> None:
+        """Write a balance past the doors: how it came about is not what is tested here."""
+        with as_owner(self.connection) as owner:
+            owner.execute("UPDATE ledger.account SET balance = %s, held = %s", (balance, held))
+
     def history(self) -> list[tuple[Any, ...]]:
-        return self.owner.execute(
+        return self.connection.execute(
             "SELECT number, at, actor, before, after FROM ledger.account_change ORDER BY account_id, number"
         ).fetchall()
 
 
+@pytest.fixture(scope="module")
+def books_url(postgres_cluster: PostgresCluster) -> str:
+    return migrated_database(postgres_cluster, "account_terms")
+
+
 @pytest.fixture
-def bench(database_url: str) -> Iterator[Bench]:
-    with (
-        psycopg.connect(database_url, autocommit=True) as owner,
-        psycopg.connect(database_url, autocommit=True) as application,
-    ):
-        migrate(owner)
-        application.execute("SET ROLE dwaybank_application")
-        row = application.execute("SELECT epoch FROM ledger.take_over()").fetchone()
+def bench(books_url: str) -> Iterator[Bench]:
+    with rolled_back(books_url) as connection:
+        row = connection.execute("SELECT epoch FROM ledger.take_over()").fetchone()
         assert row is not None
-        open_new_account(application, NewAccount("alice", "EUR", Side.CREDIT, Terms(floor=0)), now=START)
-        yield Bench(owner, application, row[0])
+        open_new_account(connection, NewAccount("alice", "EUR", Side.CREDIT, Terms(floor=0)), now=START)
+        yield Bench(connection, row[0])
 
 
 def amount(text: str) -> int | None:
@@ -83,12 +86,12 @@ def amount(text: str) -> int | None:
 def test_terms_are_changed_or_refused_as_the_table_says(bench: Bench, line: str) -> None:
     """Balance, held | status, floor, overdraft, ceiling | code."""
     has, asked, expected = (cell.split() for cell in line.split("|"))
-    bench.owner.execute("UPDATE ledger.account SET balance = %s, held = %s", [int(number) for number in has])
-    before = find_account(bench.owner, "alice")
+    bench.give(int(has[0]), int(has[1]))
+    before = find_account(bench.connection, "alice")
     status, floor, overdraft, ceiling = asked
     code = bench.change(status, amount(floor), int(overdraft), amount(ceiling))
     assert code == expected[0]
-    after = find_account(bench.owner, "alice")
+    after = find_account(bench.connection, "alice")
     if code == "changed":
         assert (after.status, after.floor, after.overdraft, after.ceiling, after.terms) == (
             *(status, amount(floor), int(overdraft), amount(ceiling)),
@@ -117,41 +120,41 @@ def test_history_of_terms_is_gapless_and_tells_old_and_new(bench: Bench) -> None
     assert bench.history() == [
         (number, START, "clerk-7", told[number - 1], told[number]) for number in range(1, len(terms))
     ]
-    assert find_account(bench.owner, "alice").terms == 4
+    assert find_account(bench.connection, "alice").terms == 4
 
 
 def test_terms_at_the_ends_of_the_range_are_judged_without_overflow(bench: Bench) -> None:
-    bench.owner.execute("UPDATE ledger.account SET floor = NULL")
-    bench.owner.execute("UPDATE ledger.account SET balance = %s", (-AMOUNT_MAX,))
+    assert bench.change("open", None, 0, None) == "changed"
+    bench.give(-AMOUNT_MAX, 0)
     assert bench.change("open", -AMOUNT_MAX, AMOUNT_MAX, -AMOUNT_MAX) == "changed"
     assert bench.change("open", AMOUNT_MAX, 0, None) == "below_floor"
     assert bench.change("open", 0, AMOUNT_MAX, None) == "changed"
 
 
 def test_account_that_nobody_opened_has_no_terms(bench: Bench) -> None:
-    row = bench.application.execute(
+    row = bench.connection.execute(
         "SELECT ledger.set_account_terms(%s, 'nobody', 1::smallint, 0, 0, NULL, 'clerk-7', now())", (bench.epoch,)
     ).fetchone()
     assert row == ("account_not_found",)
 
 
 def test_writer_that_was_replaced_changes_no_terms(bench: Bench) -> None:
-    bench.application.execute("SELECT ledger.take_over()")
-    with pytest.raises(psycopg.Error) as caught:
+    bench.connection.execute("SELECT ledger.take_over()")
+    with refused(bench.connection, psycopg.Error) as caught:
         bench.change("frozen", 0, 0, None)
     assert caught.value.sqlstate == "DW001" and bench.history() == []
 
 
 def test_enforced_chart_lets_no_balance_below_zero_but_every_account_be_frozen(bench: Bench) -> None:
     define_chart(
-        bench.application, Chart(rules=(ChartRule("alice", Side.CREDIT),), enforced=True), actor="clerk-7", now=START
+        bench.connection, Chart(rules=(ChartRule("alice", Side.CREDIT),), enforced=True), actor="clerk-7", now=START
     )
     assert bench.change("open", None, 0, None) == "chart_refused"
     assert bench.change("open", 0, 1, None) == "chart_refused"
     assert bench.change("frozen", 0, 0, 500) == "changed"
     # The account no longer stands on the side of its rule: it may still be closed, but not be given more room.
     define_chart(
-        bench.application, Chart(rules=(ChartRule("alice", Side.DEBIT),), enforced=True), actor="clerk-7", now=START
+        bench.connection, Chart(rules=(ChartRule("alice", Side.DEBIT),), enforced=True), actor="clerk-7", now=START
     )
     assert bench.change("frozen", -1, 0, 500) == "chart_refused"
     assert bench.change("closed", 0, 0, 500) == "changed"
@@ -166,5 +169,5 @@ def test_application_cannot_change_terms_or_their_history_past_the_door(bench: B
         "DELETE FROM ledger.account_change",
         "INSERT INTO ledger.account_change VALUES (1, 2, now(), 'clerk-7', '{}', '{}')",
     ):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            bench.application.execute(statement.encode())
+        with refused(bench.connection, psycopg.errors.InsufficientPrivilege):
+            bench.connection.execute(statement.encode())

@@ -6,7 +6,6 @@ from __future__ import annotations
 import doctest
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -17,7 +16,6 @@ from ledger.account import Account, NewAccount, Side, Terms
 from ledger.balances import find_account, open_account, open_new_account
 from ledger.chart import Chart, ChartRule
 from ledger.errors import ChartRefusedError, ConflictError, InvalidValueError, NotFoundError
-from ledger.schema import migrate
 from ledger.structure import (
     CodeBalance,
     GroupBalance,
@@ -36,10 +34,8 @@ from ledger.structure import (
     open_segment,
     place_account,
 )
-
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-BY = {"actor": "clerk-7", "now": START}
-Connection = psycopg.Connection[Any]
+from node.postgres import PostgresCluster
+from tests.support.chart_books import BY, START, Connection, as_owner, migrated_database, refused, rolled_back
 
 CHART = """
     assets:cash            debit  EUR      -
@@ -59,12 +55,14 @@ def rules(table: str) -> tuple[ChartRule, ...]:
     return tuple(found)
 
 
+@pytest.fixture(scope="module")
+def books_url(postgres_cluster: PostgresCluster) -> str:
+    return migrated_database(postgres_cluster, "chart_of_accounts")
+
+
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)
-        # What the node does: it reads and calls the doors, and owns nothing.
-        connection.execute("SET ROLE dwaybank_application")
+def connection(books_url: str) -> Iterator[Connection]:
+    with rolled_back(books_url) as connection:
         yield connection
 
 
@@ -74,9 +72,9 @@ def opened(connection: Connection, reference: str, **more: Any) -> Account:
     return open_new_account(connection, new, **BY)[0]
 
 
-def move_money(database_url: str, table: str) -> None:
+def move_money(connection: Connection, table: str) -> None:
     """Write balances past the doors, as the owner: how they came about is not what is tested here."""
-    with psycopg.connect(database_url, autocommit=True) as owner:
+    with as_owner(connection) as owner:
         for line in table.strip().splitlines():
             reference, balance = line.split()
             owner.execute("UPDATE ledger.account SET balance = %s WHERE reference = %s", (int(balance), reference))
@@ -205,10 +203,8 @@ def test_opening_again_is_the_same_only_with_the_same_body(connection: Connectio
         opened(connection, "customers:1", **{**body, **change})
 
 
-def test_account_opened_before_charts_is_found_by_its_asset_side_and_floor(
-    connection: Connection, database_url: str
-) -> None:
-    with psycopg.connect(database_url, autocommit=True) as owner:
+def test_account_opened_before_charts_is_found_by_its_asset_side_and_floor(connection: Connection) -> None:
+    with as_owner(connection) as owner:
         owner.execute(
             "INSERT INTO ledger.account (reference, asset_id, normal_side, floor, opened_at)"
             " SELECT 'old', id, 2, 0, %s FROM ledger.asset WHERE code = 'EUR'",
@@ -246,7 +242,8 @@ def test_opening_names_what_is_not_registered(connection: Connection, change: di
     assert caught.value.field == field
 
 
-def test_account_is_opened_once_when_two_ask_at_the_same_moment(database_url: str, connection: Connection) -> None:
+def test_account_is_opened_once_when_two_ask_at_the_same_moment(postgres_cluster: PostgresCluster) -> None:
+    database_url = migrated_database(postgres_cluster, "opened_at_once")
     created, refused = [], []
     barrier = threading.Barrier(2)
 
@@ -270,7 +267,8 @@ def test_account_is_opened_once_when_two_ask_at_the_same_moment(database_url: st
         thread.join()
     # Each alias and each reference went to one of the two.
     assert (len(created), len(refused)) == (40, 40)
-    assert connection.execute("SELECT count(*) FROM ledger.account").fetchone() == (40,)
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM ledger.account").fetchone() == (40,)
 
 
 def test_chart_is_refused_whole_for_what_is_wrong_in_it(connection: Connection) -> None:
@@ -292,7 +290,7 @@ def test_database_refuses_a_chart_that_python_would_not_send(connection: Connect
     row = connection.execute(call, (twice,)).fetchone()
     assert row == ("pattern_stands_twice", "a:{x}")
     for wrong in (rule % ("a:", "false", 0), rule % ("a", "false", -1), rule % ("a", "false", "null")):
-        with pytest.raises(psycopg.errors.CheckViolation):
+        with refused(connection, psycopg.errors.CheckViolation):
             connection.execute(call, (f"[{wrong}]",))
 
 
@@ -327,7 +325,7 @@ def test_placing_names_what_does_not_exist(connection: Connection) -> None:
         open_portfolio(connection, "nowhere", "north", **BY)
 
 
-def test_balances_sum_up_the_tree_of_codes_and_over_groups(connection: Connection, database_url: str) -> None:
+def test_balances_sum_up_the_tree_of_codes_and_over_groups(connection: Connection) -> None:
     open_portfolio(connection, "main", "north", **BY)
     open_segment(connection, "main", "retail", **BY)
     opened(connection, "assets:cash", side=Side.DEBIT)
@@ -336,7 +334,7 @@ def test_balances_sum_up_the_tree_of_codes_and_over_groups(connection: Connectio
     opened(connection, "customers:2", portfolio="north", segment="retail")
     opened(connection, "customers:3", asset="USD", portfolio="north")
     move_money(
-        database_url,
+        connection,
         """
         assets:cash       1000
         assets:nostro:cz  -200

@@ -1,0 +1,115 @@
+"""``dwaybank chart`` on a bank's books: the example chart is defined, shown and enforced, accounts are found by what
+they were described with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from ledger.account import NewAccount
+from ledger.balances import find_account, open_new_account
+from ledger.errors import ChartRefusedError, ConflictError, MappingError
+from ledger.schema import migrate
+from network.topology import default_consortium
+from node.cli import app
+from node.errors import ConfigurationError
+from node.home import Home, prepare_home
+from tests.support.shared_data import REPOSITORY
+
+EXAMPLE = str(REPOSITORY / "fixtures" / "chart_of_accounts" / "retail-bank.yaml")
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    root = tmp_path_factory.mktemp("chart") / "consortium"
+    return prepare_home(root, lambda: default_consortium(31_000), datetime(2026, 1, 1, tzinfo=UTC), {})[0]
+
+
+@pytest.fixture
+def books(home: Home, database_url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        (home.root / "dwaybank" / "secrets" / "node.url").write_text(database_url)
+        yield connection
+
+
+def command(home: Home, *arguments: str) -> str:
+    done = CliRunner().invoke(app, ["chart", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def open_by_chart(books: psycopg.Connection[tuple[object, ...]], *references: str) -> None:
+    for reference in references:
+        open_new_account(books, NewAccount(reference, "EUR"), now=NOW)
+
+
+def test_chart_is_defined_shown_and_enforced(home: Home, books: psycopg.Connection[tuple[object, ...]]) -> None:
+    assert "version 0, not enforced" in command(home, "show")
+    assert command(home, "define", EXAMPLE) == "book main, version 1: 9 rules, enforced\n"
+    assert command(home, "define", EXAMPLE) == "book main, version 1: 9 rules, enforced\n"
+    shown = " ".join(command(home, "show").split())
+    assert "assets:loans:{contract=digits} debit any asset never negative" in shown
+    open_by_chart(books, "customers:4711", "customers:4711:child")
+    assert find_account(books, "customers:4711:child").ceiling == 100_000
+    with pytest.raises(ChartRefusedError):
+        open_by_chart(books, "customers:maria")
+    assert command(home, "misfits") == ""
+    assert '"enforced": true' in command(home, "history") and command(home, "history", "--after", "1") == ""
+    lines = [json.loads(line) for line in command(home, "balances", "--depth", "2", "--json").splitlines()]
+    assert [(line["code"], line["accounts"]) for line in lines] == [("customers", 2), ("customers:4711", 2)]
+    assert "customers " in command(home, "balances")
+
+
+def test_accounts_that_do_not_fit_are_told_when_the_chart_is_defined(
+    home: Home, books: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    free = tmp_path / "free.yaml"
+    free.write_text("rules:\n- {pattern: '*', normal_side: credit}\n")
+    command(home, "define", str(free))
+    open_by_chart(books, "old-account")
+    assert "some accounts do not fit" in command(home, "define", EXAMPLE)
+    assert command(home, "misfits").split() == ["old-account", "no_rule"]
+
+
+def test_accounts_are_described_named_and_found(home: Home, books: psycopg.Connection[tuple[object, ...]]) -> None:
+    command(home, "define", EXAMPLE)
+    open_by_chart(books, "customers:1", "customers:2")
+    assert command(home, "describe", "customers:1", "tariff=student", "branch=12") == "customers:1: changed\n"
+    assert command(home, "describe", "customers:1", "tariff=student") == "customers:1: stood so already\n"
+    command(home, "describe", "customers:2", "tariff=student", "--actor", "clerk-7")
+    command(home, "describe", "customers:2", "tariff=")
+    assert command(home, "alias", "@wages", "customers:1") == "@wages: changed\n"
+    with pytest.raises(ConflictError):
+        command(home, "alias", "@wages", "customers:2")
+    (found,) = command(home, "find", "tariff=student", "--prefix", "customers:", "--json").splitlines()
+    assert json.loads(found) == {
+        "account": "customers:1",
+        "status": "open",
+        "book": "main",
+        "portfolio": "",
+        "segment": "",
+        "aliases": ["@wages"],
+        "metadata": {"tariff": "student", "branch": "12"},
+    }
+    assert "@wages branch=12 tariff=student" in command(home, "find", "branch=12")
+    command(home, "alias", "@wages", "customers:2", "--move")
+    assert command(home, "alias", "@wages", "") == "@wages: changed\n"
+    assert command(home, "find", "tariff=adult") == ""
+
+
+def test_words_that_are_none_are_refused(
+    home: Home, books: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    for words in (("tariff",), ("a=1", "a=2")):
+        with pytest.raises(ConfigurationError, match="write NAME=VALUE"):
+            command(home, "find", *words)
+    with pytest.raises(MappingError):
+        command(home, "define", str(tmp_path / "absent.yaml"))
