@@ -18,6 +18,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
 
@@ -185,8 +186,7 @@ def holds_config(data: common_pb2.BlockData) -> bool:
     return bool(channel.type in (common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION) and payload.HasField("header"))
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """The new state of one key."""
 
     value: bytes | None

@@ -14,7 +14,6 @@ core/committer/txvalidator/v20/plugindispatcher/dispatcher.go, internal/pkg/gate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -79,8 +78,7 @@ class Endorsement(NamedTuple):
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedTransaction:
+class ParsedTransaction(NamedTuple):
     """What an envelope holds, as far as it could be read.
 
     The flags are ``TxValidationCode`` numbers, one for each stage: ``header_flag`` before the creator's signature is
@@ -137,7 +135,7 @@ def parse_transaction(envelope: bytes) -> ParsedTransaction:
         envelope: one entry of a block's data.
     Source: validation order of Fabric's txvalidator/v20/validator.go, validateTx.
     """
-    # Gathered in a dictionary: a frozen object is built once, not once for each stage.
+    # Gathered in a dictionary: the result is built once, not once for each stage.
     fields: dict[str, Any] = {}
     _read_envelope(fields, envelope)
     return ParsedTransaction(envelope, **fields)
@@ -330,7 +328,7 @@ def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
     if channel.tx_id != compute_tx_id(fields["nonce"], fields["creator"]):
         return BAD_PROPOSAL_TXID
     try:
-        header, action, response = _single_action(payload.data)
+        header, action, response = _single_action(payload.data, payload.header.signature_header)
     except (DecodeError, WireError):
         return INVALID_ENDORSER_TRANSACTION
     proposal = action.chaincode_proposal_payload
@@ -340,26 +338,29 @@ def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
     fields.update(
         chaincode_proposal_payload=proposal,
         response_payload=action.action.proposal_response_payload,
-        endorsements=tuple(Endorsement(item.endorser, item.signature) for item in action.action.endorsements),
+        endorsements=tuple([Endorsement(item.endorser, item.signature) for item in action.action.endorsements]),
         action=response.extension,
     )
     fields["action_flag"] = _read_action(fields, channel.extension)
     return VALID
 
 
-def _single_action(data: bytes) -> tuple[bytes, Any, Any]:
+def _single_action(data: bytes, checked_header: bytes) -> tuple[bytes, Any, Any]:
     transaction = transaction_pb2.Transaction.FromString(data)
     if not data or len(transaction.actions) != 1:
         raise WireError(f"Transaction.actions: {len(transaction.actions)}, must be exactly 1")
     item = transaction.actions[0]
-    signer = common_pb2.SignatureHeader.FromString(item.header)
-    if not signer.nonce or not signer.creator:
-        raise WireError("TransactionAction.header: nonce or creator is empty")
+    header: bytes = item.header
+    # Nearly always the envelope's own signature header, whose nonce and creator were seen to be there.
+    if header != checked_header:
+        signer = common_pb2.SignatureHeader.FromString(header)
+        if not signer.nonce or not signer.creator:
+            raise WireError("TransactionAction.header: nonce or creator is empty")
     payload = transaction_pb2.ChaincodeActionPayload.FromString(item.payload)
     if not payload.HasField("action"):
         raise WireError("ChaincodeActionPayload.action: missing")
     response = proposal_response_pb2.ProposalResponsePayload.FromString(payload.action.proposal_response_payload)
-    return item.header, payload, response
+    return header, payload, response
 
 
 def _read_action(fields: dict[str, Any], extension: bytes) -> int:

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2, proposal_response_pb2
@@ -29,11 +28,11 @@ from network.errors import WireError
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPOSAL_TYPES = (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedProposal:
+class ParsedProposal(NamedTuple):
     """A structurally sound proposal. Nothing in it has been verified but the transaction id."""
 
     tx_id: str
@@ -248,11 +247,13 @@ def read_timestamp(channel_header: Any) -> datetime | None:
     """Return a channel header's timestamp; ``None`` when there is none, or none that a calendar holds."""
     if not channel_header.HasField("timestamp"):
         return None
-    try:
-        moment: datetime = channel_header.timestamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    timestamp = channel_header.timestamp
+    if not 0 <= timestamp.nanos < 1_000_000_000:
         return None
-    return moment
+    try:
+        return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+    except OverflowError:
+        return None
 
 
 def decode(message: Any, data: bytes, name: str) -> Any:

@@ -8,6 +8,8 @@ Rules kept here:
 - a range query with more results than ``RANGE_DEGREE_MAX`` is kept as the top level of a hash tree.
 
 Keys are ``str`` as on the wire; ``StateKey`` carries them as bytes, because the order of bytes is the order of state.
+What every transaction has is a named tuple: every peer builds some for each, and a frozen dataclass takes four times
+as long.
 Whether reads still hold is decided by ``node.peer.mvcc``.
 
 Source: Fabric core/ledger/kvledger/txmgmt/rwsetutil/{rwset_builder,rwset_proto_util}.go; ledger/rwset/kvrwset.
@@ -47,16 +49,14 @@ class StateKey(NamedTuple):
     """UTF-8 of a public key, SHA-256 of a private one."""
 
 
-@dataclass(frozen=True, slots=True)
-class KvRead:
+class KvRead(NamedTuple):
     """One key read, with the version seen; ``None`` when the key did not exist."""
 
     key: str
     version: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class KvWrite:
+class KvWrite(NamedTuple):
     """One key written or deleted."""
 
     key: str
@@ -140,8 +140,7 @@ class HashedCollection:
     private_rwset_hash: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceRwset:
+class NamespaceRwset(NamedTuple):
     """What a transaction read and wrote in one chaincode's namespace."""
 
     namespace: str
@@ -161,8 +160,7 @@ class NamespaceRwset:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TxRwset:
+class TxRwset(NamedTuple):
     """The public read/write set of one transaction."""
 
     namespaces: tuple[NamespaceRwset, ...] = ()
@@ -187,7 +185,7 @@ def parse_rwset(results: bytes) -> TxRwset:
     Source: rwsetutil/rwset_proto_util.go, FromProtoBytes.
     """
     message = _decode(rwset_pb2.TxReadWriteSet(), results, "TxReadWriteSet")
-    return TxRwset(tuple(_namespace_from(item) for item in message.ns_rwset))
+    return TxRwset(tuple([_namespace_from(item) for item in message.ns_rwset]))
 
 
 def serialize_rwset(rwset: TxRwset) -> bytes:
@@ -291,14 +289,18 @@ def _decode(message: Any, data: bytes, name: str) -> Any:
 
 
 def _namespace_from(item: Any) -> NamespaceRwset:
-    kv = _decode(kv_rwset_pb2.KVRWSet(), item.rwset, f"KVRWSet of namespace {item.namespace!r}")
+    name = item.namespace
+    try:
+        kv = kv_rwset_pb2.KVRWSet.FromString(item.rwset)
+    except DecodeError as error:
+        raise WireError(f"KVRWSet of namespace {name!r}: the bytes do not parse") from error
     return NamespaceRwset(
-        namespace=item.namespace,
-        reads=_reads_from(kv.reads),
-        range_queries=tuple(_range_query_from(query) for query in kv.range_queries_info),
-        writes=tuple(KvWrite(write.key, write.value, write.is_delete) for write in kv.writes),
-        metadata_writes=tuple(KvMetadataWrite(write.key, _entries_from(write)) for write in kv.metadata_writes),
-        collections=tuple(_collection_from(collection) for collection in item.collection_hashed_rwset),
+        name,
+        _reads_from(kv.reads),
+        tuple([_range_query_from(query) for query in kv.range_queries_info]),
+        tuple([KvWrite(write.key, write.value, write.is_delete) for write in kv.writes]),
+        tuple([KvMetadataWrite(write.key, _entries_from(write)) for write in kv.metadata_writes]),
+        tuple([_collection_from(collection) for collection in item.collection_hashed_rwset]),
     )
 
 
@@ -333,11 +335,14 @@ def _range_query_from(query: Any) -> RangeQuery:
 
 
 def _reads_from(reads: Any) -> tuple[KvRead, ...]:
-    return tuple(KvRead(read.key, _version_from(read)) for read in reads)
+    return tuple([KvRead(read.key, _version_from(read)) for read in reads])
 
 
 def _version_from(read: Any) -> Version | None:
-    return Version(read.version.block_num, read.version.tx_num) if read.HasField("version") else None
+    if not read.HasField("version"):
+        return None
+    version = read.version
+    return Version(version.block_num, version.tx_num)
 
 
 def _entries_from(write: Any) -> tuple[tuple[str, bytes], ...]:

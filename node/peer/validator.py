@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
 
@@ -52,8 +53,7 @@ OwnEndorsement = Callable[[bytes, bytes], bool]
 """Signature and response payload -> whether this very peer made that signature over that payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedTransaction:
+class CheckedTransaction(NamedTuple):
     """A transaction whose signatures have been looked at."""
 
     parsed: ParsedTransaction
