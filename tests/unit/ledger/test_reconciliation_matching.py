@@ -219,6 +219,34 @@ def test_earlier_rule_takes_first() -> None:
     assert outcome(*table, (wide,)).matches == ()
 
 
+def test_rules_begin_again_after_one_of_them_took_a_candidate_away() -> None:
+    rules = (MatchRule("rounding", tolerance={"EUR": 1}), MatchRule("exact"))
+    assert told(outcome("1 5 3 -\n2 7 3 -", "10 5 3 -\n11 6 3 -", rules)) == [
+        "exact: [1] = [10]",
+        "rounding: [2] = [11] +1",
+    ]
+
+
+def test_group_hangs_together_over_overlapping_windows() -> None:
+    rule = MatchRule("batch", Shape.MANY_TO_MANY, agree=REFERENCE, days=1)
+    assert told(outcome("1 10 1 X\n2 20 3 X", "10 5 1 X\n11 5 2 X\n12 20 3 X", (rule,))) == [
+        "batch: [1, 2] = [10, 11, 12]"
+    ]
+    # Two days with nothing between them stay two groups.
+    assert told(outcome("1 10 1 X\n2 20 9 X", "10 10 1 X\n12 20 9 X", (rule,))) == [
+        "batch: [1] = [10]",
+        "batch: [2] = [12]",
+    ]
+
+
+def test_parts_that_another_amount_could_use_are_left_alone() -> None:
+    rule = MatchRule("payout", Shape.ONE_TO_MANY, parts=2)
+    parts = "10 2 3 -\n11 3 3 -\n12 4 3 -\n13 5 3 -"
+    assert told(outcome("1 5 3 -", parts, (rule,)))[0] == "payout: [1] = [10, 11]"
+    # 7 is 3 + 4 or 2 + 5: nobody knows, so nobody may take 2 or 3 from it.
+    assert outcome("1 5 3 -\n2 7 3 -", parts, (rule,)).matches == ()
+
+
 def test_booking_day_is_used_where_the_rule_says_so() -> None:
     record = UnmatchedRecord(1, 500, march("1"), march("9"), frozenset())
     posting = postings_of("10 500 9 -")
