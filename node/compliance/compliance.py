@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import uuid
 from pathlib import Path
 
-from ledger.journal import microseconds
-from node.compliance.decisions import ComplianceDecider, encode_decision
+from node.compliance.decisions import ComplianceDecider, encode_stored
 from node.compliance.epochs import EpochBuilder
 from node.compliance.rules import load_rules, parse_rules
 from node.compliance.store import ComplianceStore
@@ -55,11 +53,4 @@ class DecisionRecords:
             return None
         rules = json.loads(stored.rules_text)
         del rules["version"]
-        return stored.salt + encode_decision(
-            stored.decision_id,
-            uuid.UUID(stored.entry_key).bytes,
-            stored.outcome,
-            parse_rules(rules),
-            microseconds(stored.decided_at),
-            stored.reporting_amount_minor,
-        )
+        return stored.salt + encode_stored(stored, parse_rules(rules))

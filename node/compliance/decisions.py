@@ -31,6 +31,7 @@ SALT_BYTES = 32
 
 _PREFIX = field(DOMAIN_TAG) + field(bytes([VERSION])) + b"\x00\x10"
 _DRAWN_BYTES = ID_BYTES + SALT_BYTES
+_OUTCOME_FIELDS = {outcome: field(bytes([outcome])) for outcome in Outcome}
 
 
 class Record(NamedTuple):
@@ -45,37 +46,26 @@ class Record(NamedTuple):
     salt: bytes
 
 
+def shared_fields(rules: RuleSet, decided_at_us: int) -> bytes:
+    """Return the fields that all decisions of one batch have in common: rules hash, time, reporting currency."""
+    time = decided_at_us.to_bytes(8, "big", signed=True)
+    return field(rules.hash) + field(time) + field(rules.reporting_currency.encode("ascii"))
+
+
 def encode_decision(
-    decision_id: bytes,
-    entry_key: bytes,
-    outcome: int,
-    rules: RuleSet,
-    decided_at_us: int,
-    reporting_amount_minor: int | None,
+    decision_id: bytes, entry_key: bytes, outcome: Outcome, shared: bytes, reporting_amount_minor: int | None
 ) -> bytes:
     """Return the canonical form of a decision record.
 
     Args:
         decision_id: 16 random bytes.
         entry_key: the entry's idempotency key, 16 bytes.
-        outcome: number of the outcome.
-        rules: the rules that decided.
-        decided_at_us: microseconds since 1970 UTC.
+        outcome: what was decided.
+        shared: ``shared_fields`` of the rules and the time.
         reporting_amount_minor: None for absent.
     """
-    amount = b"" if reporting_amount_minor is None else reporting_amount_minor.to_bytes(8, "big")
-    return b"".join(
-        (
-            _PREFIX,
-            decision_id,
-            field(entry_key),
-            field(bytes([outcome])),
-            field(rules.hash),
-            field(decided_at_us.to_bytes(8, "big", signed=True)),
-            field(rules.reporting_currency.encode("ascii")),
-            field(amount),
-        )
-    )
+    amount = b"\x00\x00" if reporting_amount_minor is None else b"\x00\x08" + reporting_amount_minor.to_bytes(8, "big")
+    return b"".join((_PREFIX, decision_id, b"\x00\x10", entry_key, _OUTCOME_FIELDS[outcome], shared, amount))
 
 
 def decision_leaf(salt: bytes, canonical: bytes) -> bytes:
@@ -83,16 +73,14 @@ def decision_leaf(salt: bytes, canonical: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + salt + canonical).digest()
 
 
-def decide(
-    entry: NewEntry, accounts: Sequence[AccountFacts], rules: RuleSet, decided_at_us: int, drawn: bytes
-) -> Decision:
+def decide(entry: NewEntry, accounts: Sequence[AccountFacts], rules: RuleSet, shared: bytes, drawn: bytes) -> Decision:
     """Decide one entry.
 
     Args:
         entry: what is to be posted.
         accounts: the facts of its postings' accounts, in their order.
         rules: the rules that hold now.
-        decided_at_us: microseconds since 1970 UTC.
+        shared: ``shared_fields`` of them.
         drawn: 48 random bytes, for id and salt.
     """
     debits = [
@@ -103,7 +91,7 @@ def decide(
     amount = rules.reporting_amount(debits)
     outcome = rules.judge(amount)
     decision_id, salt = drawn[:ID_BYTES], drawn[ID_BYTES:]
-    canonical = encode_decision(decision_id, entry.key.bytes, outcome, rules, decided_at_us, amount)
+    canonical = encode_decision(decision_id, entry.key.bytes, outcome, shared, amount)
     return Decision(decision_id, outcome, decision_leaf(salt, canonical), Record(amount, salt))
 
 
@@ -124,9 +112,9 @@ class ComplianceDecider:
     ) -> list[Decision]:
         """Return one decision for each entry, in order."""
         drawn = self._random_bytes(_DRAWN_BYTES * len(entries))
-        decided_at_us = microseconds(now)
+        shared = shared_fields(self.rules, microseconds(now))
         return [
-            decide(entry, facts, self.rules, decided_at_us, drawn[start : start + _DRAWN_BYTES])
+            decide(entry, facts, self.rules, shared, drawn[start : start + _DRAWN_BYTES])
             for entry, facts, start in zip(entries, accounts, range(0, len(drawn), _DRAWN_BYTES), strict=True)
         ]
 
@@ -141,14 +129,8 @@ def _record(entry: AcceptedEntry) -> tuple[int, bytes, int, int | None, bytes, b
     return entry.seq, decision.id, decision.outcome, amount, salt, decision.leaf
 
 
-def recompute_leaf(stored: StoredDecision, rules: RuleSet) -> bytes:
-    """Return the leaf that a stored record leads to today; another than its own means the record was changed."""
-    canonical = encode_decision(
-        stored.decision_id,
-        uuid.UUID(stored.entry_key).bytes,
-        Outcome(stored.outcome),
-        rules,
-        microseconds(stored.decided_at),
-        stored.reporting_amount_minor,
-    )
-    return decision_leaf(stored.salt, canonical)
+def encode_stored(stored: StoredDecision, rules: RuleSet) -> bytes:
+    """Return the canonical form of a stored record; its leaf differs from the stored one where it was changed."""
+    shared = shared_fields(rules, microseconds(stored.decided_at))
+    key, outcome = uuid.UUID(stored.entry_key).bytes, Outcome(stored.outcome)
+    return encode_decision(stored.decision_id, key, outcome, shared, stored.reporting_amount_minor)

@@ -99,14 +99,15 @@ def insert_decisions(
         rows: see :data:`DecisionRow`, in order of seq.
     """
     pack.register(cursor.connection)
+    seqs, ids, outcomes, amounts, salts, leaves = zip(*rows, strict=True)
     columns = (
-        pack.pack_int8([row[0] for row in rows]),
-        pack.pack_uuids([row[1] for row in rows]),
-        pack.pack_int2([row[2] for row in rows]),
+        pack.pack_int8(seqs),
+        pack.pack_uuids(ids),
+        pack.pack_int2(outcomes),
         # The function reads 0, which is no entry's worth, as null.
-        pack.pack_int8([row[3] or 0 for row in rows]),
-        pack.pack_hashes([row[4] for row in rows]),
-        pack.pack_hashes([row[5] for row in rows]),
+        pack.pack_int8([amount or 0 for amount in amounts]),
+        pack.pack_hashes(salts),
+        pack.pack_hashes(leaves),
     )
     cursor.execute(statement("record_decisions"), (rules.hash, rules.text, decided_at, *columns), prepare=True)
 

@@ -20,7 +20,7 @@ from ledger.journal import Outcome, ResultCode, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from network import merkle
-from node.compliance.decisions import ComplianceDecider, recompute_leaf
+from node.compliance.decisions import ComplianceDecider, decision_leaf, encode_stored
 from node.compliance.epochs import EpochBuilder
 from node.compliance.errors import DecisionStoreError, EpochError
 from node.compliance.rules import parse_rules
@@ -93,8 +93,9 @@ def test_decision_when_entry_is_posted_then_recorded_once_and_bound_to_it(bench:
         stored = bench.store.decision(seq)
         assert stored is not None
         assert (stored.reporting_amount_minor, stored.rules_text) == (amount, RULES.text)
-        assert recompute_leaf(stored, RULES) == stored.leaf
-        assert recompute_leaf(replace(stored, reporting_amount_minor=499), RULES) != stored.leaf
+        assert decision_leaf(stored.salt, encode_stored(stored, RULES)) == stored.leaf
+        changed = replace(stored, reporting_amount_minor=499)
+        assert decision_leaf(stored.salt, encode_stored(changed, RULES)) != stored.leaf
     row = bench.connection.execute("SELECT decision_leaf FROM ledger.entry WHERE seq = 1").fetchone()
     stored = bench.store.decision(1)
     assert row is not None

@@ -13,7 +13,7 @@ from ledger.account import AccountFacts, Side
 from ledger.journal import NewEntry, Outcome, Posting, transfer
 from ledger.money import Asset
 from network import merkle
-from node.compliance.decisions import ComplianceDecider, RecordedDecision, decision_leaf, encode_decision
+from node.compliance.decisions import ComplianceDecider, decision_leaf, encode_decision, shared_fields
 from node.compliance.rules import parse_rules
 
 RULES = parse_rules(
@@ -29,7 +29,9 @@ ID, KEY, SALT = bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 64))
 
 
 def test_canonical_form_when_encoded_then_exactly_these_bytes() -> None:
-    canonical = encode_decision(ID, KEY, Outcome.AUTOMATED_APPROVAL, RULES, 1_772_366_400_000_001, 1_000_000)
+    canonical = encode_decision(
+        ID, KEY, Outcome.AUTOMATED_APPROVAL, shared_fields(RULES, 1_772_366_400_000_001), 1_000_000
+    )
     expected = (
         bytes.fromhex("0016")
         + b"dwaybank.node/decision"
@@ -49,15 +51,15 @@ def test_canonical_form_when_any_field_changes_then_other_bytes() -> None:
         {"reporting_currency": "EUR", "reporting_scale": 2, "review_threshold_minor": 999_999, "rates": {}}
     )
     forms = [
-        encode_decision(ID, KEY, 1, RULES, 5, 7),
-        encode_decision(KEY, KEY, 1, RULES, 5, 7),
-        encode_decision(ID, ID, 1, RULES, 5, 7),
-        encode_decision(ID, KEY, 2, RULES, 5, 7),
-        encode_decision(ID, KEY, 1, other_rules, 5, 7),
-        encode_decision(ID, KEY, 1, RULES, 6, 7),
-        encode_decision(ID, KEY, 1, RULES, 5, 8),
-        encode_decision(ID, KEY, 1, RULES, 5, None),
-        encode_decision(ID, KEY, 1, RULES, 5, 0),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(RULES, 5), 7),
+        encode_decision(KEY, KEY, Outcome(1), shared_fields(RULES, 5), 7),
+        encode_decision(ID, ID, Outcome(1), shared_fields(RULES, 5), 7),
+        encode_decision(ID, KEY, Outcome(2), shared_fields(RULES, 5), 7),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(other_rules, 5), 7),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(RULES, 6), 7),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(RULES, 5), 8),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(RULES, 5), None),
+        encode_decision(ID, KEY, Outcome(1), shared_fields(RULES, 5), 0),
     ]
     assert len(set(forms)) == len(forms)
 
@@ -91,9 +93,11 @@ def test_decider_when_given_a_batch_then_one_decision_each_with_fresh_id_and_sal
         Outcome.REQUIRES_MANUAL_REVIEW,
         Outcome.REQUIRES_MANUAL_REVIEW,
     ]
-    recorded = [decision for decision in decisions if isinstance(decision, RecordedDecision)]
-    assert [decision.reporting_amount_minor for decision in recorded] == [1_000_000, 1_000_001, None, 1_000_001]
-    assert len({decision.id for decision in recorded} | {decision.salt[:16] for decision in recorded}) == 8
-    first = recorded[0]
-    canonical = encode_decision(first.id, entries[0].key.bytes, 1, RULES, 1_772_366_400_000_001, 1_000_000)
-    assert first.leaf == decision_leaf(first.salt, canonical)
+    recorded = [decision.record for decision in decisions]
+    assert [record.reporting_amount_minor for record in recorded] == [1_000_000, 1_000_001, None, 1_000_001]
+    assert len({decision.id for decision in decisions} | {record.salt[:16] for record in recorded}) == 8
+    first = decisions[0]
+    canonical = encode_decision(
+        first.id, entries[0].key.bytes, Outcome(1), shared_fields(RULES, 1_772_366_400_000_001), 1_000_000
+    )
+    assert first.leaf == decision_leaf(first.record.salt, canonical)
