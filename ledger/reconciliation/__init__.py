@@ -5,7 +5,7 @@ The parts, in the order of the work (``docs/reconciliation.md`` tells it for peo
 - ``statement_files`` reads CSV, camt.053 and MT940 into ``StatementFile``; what does not add up is refused;
 - ``store`` keeps files once and runs the matching over what stands open; a second run changes nothing;
 - ``matching`` is the pure function between them, by the ``rules`` of the ``settings`` file; it never guesses;
-- ``queue`` is what waits for a person, and what persons decided;
+- ``queue`` is what waits for a person, and what persons decided; ``summary`` tells how far each account is;
 - ``daily_balances`` compares recorded with computed balances day by day, for statements that record them.
 
 Matching alone, with nothing but values::
@@ -81,10 +81,18 @@ from ledger.reconciliation.records import (
 from ledger.reconciliation.rules import STANDARD_RULES, Agreement, MatchRule, Shape
 from ledger.reconciliation.settings import ReconciliationSettings, read_settings
 from ledger.reconciliation.statement_files import read_statement_file
-from ledger.reconciliation.store import ImportOutcome, RunOutcome, import_statement_file, run_reconciliation
+from ledger.reconciliation.store import (
+    ImportOutcome,
+    RunOutcome,
+    erase_counterparties,
+    import_statement_file,
+    run_reconciliation,
+)
+from ledger.reconciliation.summary import AccountSummary, summarise
 
 __all__ = [
     "STANDARD_RULES",
+    "AccountSummary",
     "Agreement",
     "Break",
     "DayChange",
@@ -113,6 +121,7 @@ __all__ = [
     "day_changes",
     "decide_exceptions",
     "decisions_of",
+    "erase_counterparties",
     "import_statement_file",
     "list_exceptions",
     "list_matches",
@@ -122,5 +131,6 @@ __all__ = [
     "reconcile",
     "recorded_days",
     "run_reconciliation",
+    "summarise",
     "take_apart",
 ]

@@ -13,7 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -163,6 +163,16 @@ def run_reconciliation(
     assert row is not None
     run, matched, opened, cleared = row
     return RunOutcome(run, len(scope.assets), matched, opened, cleared)
+
+
+def erase_counterparties(connection: psycopg.Connection[Any], account: str, before: date) -> int:
+    """Erase the other parties' names and text from an account's records booked before a day; return how many.
+
+    Amounts, days, references and matches stay. A file that is received again does not bring them back.
+    """
+    row = connection.execute("SELECT ledger.reconcile_erase(%s, %s)", (account, before)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 class _Scope:

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Hold statements of other banks against the books.", no_args_is_help=True)
     group.command("import", help="Store a statement file: camt.053, MT940, or CSV with a mapping.")(import_file)
     group.command("run", help="Match what stands open; a second run changes nothing.")(run)
+    group.command("status", help="Show how far each account is reconciled.")(status)
     group.command("exceptions", help="List what no rule could match.")(exceptions)
     group.command("decide", help="Decide exceptions: explained, matched_by_hand, written_off, reopened.")(decide)
     group.command("matches", help="List matches that hold.")(matches)
@@ -109,6 +110,32 @@ def run(
             f"run {done.run}, {done.account_count} accounts: {done.matched} matches, {done.opened} new exceptions, "
             f"{done.cleared} cleared"
         )
+
+
+def status(
+    account: Annotated[str, typer.Option(help="Only this account.")] = "",
+    after: Annotated[str, typer.Option(help="Only accounts after this one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Show each account's newest statement beside the books; exit status 1 if a statement is missing."""
+    from ledger.money import format_decimal
+    from ledger.reconciliation import summarise
+
+    with _books(home, org) as connection:
+        found = summarise(connection, account=account, after=after, count_max=limit)
+    for item in found:
+        recorded = "no balance" if item.recorded is None else format_decimal(item.recorded, item.scale)
+        typer.echo(
+            f"{item.account}  until {item.last_day}  statement: {recorded}  books: "
+            f"{format_decimal(item.computed, item.scale)} {item.asset}  {item.open} open, {item.explained} explained, "
+            f"difference {format_decimal(item.waiting_difference, item.scale)}"
+        )
+        if item.gap:
+            typer.echo(f"    A STATEMENT IS MISSING before {item.gap!r}: it begins where no other one ended")
+    if any(item.gap for item in found):
+        raise typer.Exit(1)
 
 
 def exceptions(

@@ -27,7 +27,14 @@ from ledger.reconciliation.queue import (
 )
 from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
 from ledger.reconciliation.rules import STANDARD_RULES, MatchRule
-from ledger.reconciliation.store import ImportOutcome, RunOutcome, import_statement_file, run_reconciliation
+from ledger.reconciliation.store import (
+    ImportOutcome,
+    RunOutcome,
+    erase_counterparties,
+    import_statement_file,
+    run_reconciliation,
+)
+from ledger.reconciliation.summary import AccountSummary, summarise
 from tests.support.books import START, key, open_accounts, open_writer
 
 Connection = psycopg.Connection[Any]
@@ -293,6 +300,37 @@ def test_exception_that_does_not_exist_is_named(books: tuple[Writer, Connection]
         decide(connection, [7], Decision.EXPLAINED)
     with pytest.raises(InvalidValueError, match="exceptions"):
         decide(connection, [7, 7], Decision.EXPLAINED)
+
+
+def test_summary_sets_statement_beside_books_and_names_a_missing_statement(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    post(writer, 1, 500, 3)
+    post(writer, 2, 70, 9)
+    post(writer, 3, 1, 25)
+    bring(connection, file_of("S1", record("r1", 500, 3), days=(1, 10), opening=0, closing=500))
+    run(connection)
+    expected = AccountSummary("nostro", "EUR", 2, "S1", date(2026, 3, 10), 500, 570, 1, 0, -70, "")
+    assert summarise(connection) == [expected]
+    bring(connection, file_of("S2", record("r2", 70, 11), days=(11, 15), opening=500, closing=570))
+    run(connection)
+    (now,) = summarise(connection, account="nostro")
+    assert (now.statement, now.recorded, now.computed, now.open, now.gap) == ("S2", 570, 570, 0, "")
+    # S3 is lost on its way.
+    bring(connection, file_of("S4", record("r4", 1, 25), days=(21, 31), opening=600, closing=601))
+    assert [(item.recorded, item.gap) for item in summarise(connection)] == [(601, "S4")]
+    bring(connection, file_of("S3", record("r3", 30, 17), days=(16, 20), opening=570, closing=600))
+    assert [(item.statement, item.gap) for item in summarise(connection)] == [("S4", "")]
+    assert summarise(connection, after="nostro") == summarise(connection, account="clients") == []
+
+
+def test_names_of_others_are_erased_and_do_not_come_back(books: tuple[Writer, Connection]) -> None:
+    _, connection = books
+    first = file_of("S1", record("r1", 5, 3, party="A person"), record("r2", 6, 20, party="B person"))
+    bring(connection, first)
+    assert erase_counterparties(connection, "nostro", date(2026, 3, 20)) == 1
+    bring(connection, StatementFile(hashlib.sha256(b"again").digest(), "camt.053", first.statements))
+    assert connection.execute("SELECT party FROM ledger.external_party").fetchall() == [("B person",)]
+    assert connection.execute("SELECT count(*) FROM ledger.external_record").fetchone() == (2,)
 
 
 def test_match_taken_apart_is_not_made_again_by_any_run(books: tuple[Writer, Connection]) -> None:
