@@ -23,6 +23,7 @@ import structlog
 
 from network.rpc.http2 import frames, hpack
 from network.rpc.http2.calm import Account
+from network.rpc.http2.deadlines import Deadlines
 from network.rpc.http2.frames import ErrorCode, ProtocolError, Setting
 from network.rpc.http2.keepalive import Keepalive
 from network.rpc.http2.stream import Stream
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         self.held_bytes_max = 2 * max(max_message_bytes, CONNECTION_WINDOW_BYTES)
         self.held_bytes = 0
         self.streams: dict[int, Stream] = {}
+        self.deadlines = Deadlines(loop)
         self.send_window = frames.WINDOW_DEFAULT
         self.peer_stream_window = frames.WINDOW_DEFAULT
         self.paused = self.closing = False

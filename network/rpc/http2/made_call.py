@@ -26,7 +26,7 @@ class MadeCall(Stream):
         streaming: whether replies are handed out as they come; otherwise the one reply when all is over.
     """
 
-    __slots__ = ("_expiry", "_over", "_streaming", "_waiter", "error", "unprocessed")
+    __slots__ = ("_over", "_streaming", "_tick", "_waiter", "error", "unprocessed")
 
     def __init__(
         self, connection: ClientConnection, stream_id: int, deadline: float | None, *, streaming: bool
@@ -37,7 +37,7 @@ class MadeCall(Stream):
         self._over = False
         self._streaming = streaming
         self._waiter: asyncio.Future[None] | None = None
-        self._expiry = None if deadline is None else connection.loop.call_at(deadline, self._expire)
+        self._tick = 0 if deadline is None else connection.deadlines.add(deadline, self)
 
     # --- what the caller sees ---------------------------------------------------------------------------------------
 
@@ -127,8 +127,8 @@ class MadeCall(Stream):
             return
         self._over = True
         self.error = error
-        if self._expiry is not None:
-            self._expiry.cancel()
+        if self._tick:
+            self.connection.deadlines.remove(self._tick, self)
         if self.remote_ended and self.local_ended:
             self.close()
         else:
@@ -138,7 +138,8 @@ class MadeCall(Stream):
     def _failed(self, error: RpcError) -> None:
         self.finish(error)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End with DEADLINE_EXCEEDED."""
         self.finish(RpcError(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the answer came"))
 
     def peer_reset(self, code: int) -> None:

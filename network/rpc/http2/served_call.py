@@ -10,7 +10,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
@@ -52,11 +51,11 @@ class ServedCall(Stream):
         "_begun",
         "_call",
         "_cancelled",
-        "_expiry",
         "_head_sent",
         "_method",
         "_running",
         "_task",
+        "_tick",
         "_waiter",
     )
 
@@ -65,12 +64,12 @@ class ServedCall(Stream):
         self._method = method
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._expiry: asyncio.TimerHandle | None = None
+        self._tick = 0
         self._head_sent = self._answered = self._begun = self._cancelled = False
         deadline = None
         if head.timeout_s is not None:
-            deadline = time.monotonic() + head.timeout_s
-            self._expiry = connection.loop.call_later(head.timeout_s, self._expire)
+            deadline = connection.loop.time() + head.timeout_s
+            self._tick = connection.deadlines.add(deadline, self)
         self._call = Call(method.path, deadline, connection.peer_certificate, connection.peer)
         self._running = connection.server.running
         self._running.add(self)
@@ -201,7 +200,8 @@ class ServedCall(Stream):
         """Answer with an error and cancel the handler, because the server stops."""
         self._failed(error)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End with DEADLINE_EXCEEDED."""
         self._failed(RpcError(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the answer was ready"))
 
     def peer_reset(self, code: int) -> None:
@@ -229,8 +229,8 @@ class ServedCall(Stream):
         if not self.closed:
             super().close()
             self._wake()
-            if self._expiry is not None:
-                self._expiry.cancel()
+            if self._tick:
+                self.connection.deadlines.remove(self._tick, self)
             self._settle()
 
     def _cancel_handler(self) -> None:
