@@ -1,7 +1,7 @@
 """A TCP proxy before PostgreSQL that cuts every connection at a chosen message of the protocol.
 
 It reads only where messages begin and end: a type byte (not in the first message of a client) and a length that
-counts itself. Counting begins with ``arm``; messages before the chosen one are passed on, that one is not, or half of it.
+counts itself. Counting begins with ``arm``; messages before the chosen one are passed on, that one not, or half of it.
 """
 
 from __future__ import annotations

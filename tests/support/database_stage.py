@@ -17,7 +17,7 @@ from ledger.balances import find_account, open_new_account
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.journal import EntryResult
 from ledger.periods import close_period, list_periods, reopen_period
-from ledger.posting import Writer
+from ledger.posting import AccountTerms, Writer
 from ledger.schema import migrate
 from node.postgres import PostgresCluster
 from tests.support.accounting_table import START
@@ -112,7 +112,7 @@ class DatabaseStage:
             wanted: dict[str, Any] = {"status": "open", "floor": 0, "overdraft": 0, "ceiling": None}
         else:
             wanted = {key: getattr(known, key) for key in ("status", "floor", "overdraft", "ceiling")}
-        return self.writer.set_account_terms(name, actor="tester", **(wanted | terms))
+        return self.writer.set_account_terms(name, AccountTerms(**(wanted | terms)), "tester")
 
     def close_period(self, before: datetime) -> str:
         if before > self.clock():
