@@ -163,4 +163,4 @@ class RwsetBuilder:
 
 
 def _by_key(items: Mapping[str, T]) -> tuple[T, ...]:
-    return tuple(items[key] for key in sorted(items))
+    return tuple([items[key] for key in sorted(items)]) if len(items) > 1 else tuple(items.values())

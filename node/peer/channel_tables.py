@@ -5,12 +5,13 @@ Source: Fabric core/ledger/kvledger/kv_ledger.go.
 
 from __future__ import annotations
 
+from network.rwset import StateKey
 from node.peer.block_store import BlockStore, lock_channel, open_channel
 from node.peer.block_writer import ValidatedBlock, write_block
-from node.peer.database import Connection, connect, fetch
+from node.peer.database import Connection, connect, fetch, index_text
 from node.peer.private_data import PrivateData
-from node.peer.state import NeededState, StateSnapshot
-from node.peer.world_state import WorldState
+from node.peer.state import NeededState, StateEntry, StateSnapshot
+from node.peer.world_state import WorldState, key_columns, state_value
 
 
 class ChannelTables:
@@ -47,16 +48,22 @@ class ChannelTables:
 
     def snapshot(self, needed: NeededState) -> StateSnapshot:
         """Read what judging a block will ask for."""
-        state = WorldState(self.connection, self.channel_no)
-        keys = list(needed.keys)
-        values = state.values(keys)[0] if keys else []
-        known = self.blocks.transactions(list(needed.tx_ids)) if needed.tx_ids else {}
-        return StateSnapshot(
-            needed=needed,
-            entries={key: value for key, value in zip(keys, values, strict=True) if value is not None},
-            known_tx_ids=frozenset(known),
-            scan=state.scan_versions,
-        )
+        keys, tx_ids = list(needed.keys), list(needed.tx_ids)
+        entries: dict[StateKey, StateEntry] = {}
+        known: set[str] = set()
+        if keys or tx_ids:
+            parameters = {
+                "channel": self.channel_no,
+                **key_columns(keys),
+                "tx_ids": [index_text(tx_id) for tx_id in tx_ids],
+            }
+            for ordinal, *columns in fetch(self.connection, "read_for_block", parameters):
+                if ordinal < 0:
+                    known.add(tx_ids[-ordinal - 1])
+                else:
+                    entries[keys[ordinal - 1]] = state_value(columns)
+        scan = WorldState(self.connection, self.channel_no).scan_versions
+        return StateSnapshot(needed=needed, entries=entries, known_tx_ids=frozenset(known), scan=scan)
 
     def private_data(self) -> PrivateData:
         """What of a block's private sets this organization may keep."""

@@ -82,9 +82,7 @@ class WorldState:
     def _values(self, statement: str, keys: Sequence[StateKey]) -> tuple[list[StateValue | None], int]:
         parameters = {
             "channel": self._channel_no,
-            "namespaces": [index_text(key.namespace) for key in keys],
-            "collections": [index_text(key.collection) for key in keys],
-            "keys": [index_key(key.key) for key in keys],
+            **key_columns(keys),
         }
         found: list[StateValue | None] = [None] * len(keys)
         height = 0
@@ -92,7 +90,7 @@ class WorldState:
             if ordinal == 0:
                 height = columns[-2]
             else:
-                found[ordinal - 1] = _state_value(columns)
+                found[ordinal - 1] = state_value(columns)
         return found, height
 
     def _range(
@@ -119,7 +117,7 @@ class WorldState:
             last_index = bytes(index)
             key = last_index if long is None else bytes(long)
             if key >= start and (not end or key < end):
-                rows.append((key, _state_value(columns)))
+                rows.append((key, state_value(columns)))
         if count < limit or last_index is None:
             return StateRange(_in_key_order(rows), height, None)
         if len(last_index) <= KEY_BYTES_MAX:
@@ -133,7 +131,17 @@ class WorldState:
         return StateRange(_in_key_order(rows), height, head + b"\x00")
 
 
-def _state_value(columns: Sequence[Any]) -> StateValue:
+def key_columns(keys: Sequence[StateKey]) -> dict[str, list[Any]]:
+    """Return the parameters by which a statement finds the rows of many keys."""
+    return {
+        "namespaces": [index_text(key.namespace) for key in keys],
+        "collections": [index_text(key.collection) for key in keys],
+        "keys": [index_key(key.key) for key in keys],
+    }
+
+
+def state_value(columns: Sequence[Any]) -> StateValue:
+    """Return a row's value, metadata where the row has it, block and transaction."""
     *value, block, tx = columns
     metadata = bytes(value[1]) if len(value) > 1 else b""
     return StateValue(bytes(value[0]), metadata, Version(block, tx))
