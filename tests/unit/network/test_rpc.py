@@ -8,6 +8,11 @@ and stops it; and does so for each pair of transports.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
+import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -505,3 +510,107 @@ async def test_channel_reconnects_by_itself_after_the_server_was_restarted(trans
     assert answer == b"3"
     await channel.close()
     await again.stop(0)
+
+
+# --- amounts --------------------------------------------------------------------------------------------------------
+
+
+async def test_large_messages_pass_both_ways_in_every_kind_of_call(transports: Transports) -> None:
+    large = random.Random(1).randbytes(9_000_000)
+
+    async def double(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        yield request
+        yield request
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield large
+        yield b""
+        yield large[:70_000]
+
+    server = transports.server()
+    server.unary("/t.T/Echo", echo)
+    server.server_stream("/t.T/Double", double)
+    server.bidi("/t.T/EchoAll", echo_all)
+    channel = await transports.connect(server)
+    assert await channel.unary("/t.T/Echo", large, 30) == large
+    assert [r async for r in channel.server_stream("/t.T/Double", large, 30)] == [large, large]
+    assert [r async for r in channel.bidi("/t.T/EchoAll", chunks(), 30)] == [large, b"", large[:70_000]]
+
+
+async def test_many_calls_at_once_each_get_their_own_answer(transports: Transports) -> None:
+    async def slow_echo(request: bytes, call: Call) -> bytes:
+        await asyncio.sleep(int(request) % 7 / 100)
+        return request
+
+    server = transports.server()
+    server.unary("/t.T/Echo", slow_echo)
+    channel = await transports.connect(server)
+    requests = [str(n).encode() for n in range(300)]
+    assert await asyncio.gather(*(channel.unary("/t.T/Echo", r, 30) for r in requests)) == requests
+
+
+async def test_handler_is_held_back_while_the_caller_does_not_read(transports: Transports) -> None:
+    sent = 0
+
+    async def flood(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield bytes(100_000)
+
+    server = transports.server()
+    server.server_stream("/t.T/Flood", flood)
+    channel = await transports.connect(server)
+    replies = channel.server_stream("/t.T/Flood", b"", None)
+    for _ in range(3):
+        await anext(replies)
+    await asyncio.sleep(0.5)
+    held_back = sent
+    await asyncio.sleep(0.3)
+    assert sent == held_back < 400
+    await replies.aclose()
+
+
+async def test_handler_may_use_timeouts_and_tasks_of_asyncio(transports: Transports) -> None:
+    async def handler(request: bytes, call: Call) -> bytes:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(5)
+        return b"".join(await asyncio.gather(echo(b"a", call), echo(b"b", call)))
+
+    server = transports.server()
+    server.unary("/t.T/Work", handler)
+    channel = await transports.connect(server)
+    assert await channel.unary("/t.T/Work", b"", 5) == b"ab"
+
+
+# --- the choice -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "module"), [("grpcio", "network.rpc.grpc_server"), ("http2", "network.rpc.http2.server")]
+)
+def test_environment_chooses_the_transport(chosen: str, module: str) -> None:
+    program = "from network.rpc import Server; print(Server.__module__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"DWAYBANK_TRANSPORT": chosen}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == module
+
+
+def test_unknown_transport_is_refused_with_the_names_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import network.rpc"],
+        env=os.environ | {"DWAYBANK_TRANSPORT": "http3"},
+        capture_output=True,
+        text=True,
+    )
+    assert "DWAYBANK_TRANSPORT is 'http3'; it must be grpcio or http2" in done.stderr
+
+
+@pytest.mark.parametrize(("one", "other"), [tuple(SERVERS.values()), tuple(CHANNELS.values())])
+def test_both_transports_have_the_same_methods_and_parameters(one: type[Any], other: type[Any]) -> None:
+    for name, member in inspect.getmembers(one):
+        if not name.startswith("_") and callable(member):
+            assert inspect.signature(member) == inspect.signature(getattr(other, name)), name
+    assert inspect.signature(one) == inspect.signature(other)
