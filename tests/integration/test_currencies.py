@@ -215,6 +215,10 @@ def test_exchange_is_posted_and_stands_up_to_the_audit(writer: Writer, connectio
     assert audit_exchanges(connection) == []
     row = connection.execute("SELECT count(*) FROM ledger.rate_audit WHERE kind = 'exchange'").fetchone()
     assert row == (4,)
+    for role in ("dwaybank_application", "dwaybank_reader"):
+        connection.execute(f"SET ROLE {role}".encode())
+        assert audit_exchanges(connection) == []
+    connection.execute("RESET ROLE")
     assert find_account(connection, "fx:EUR").balance == -find_account(connection, "ann:eur").balance
     assert find_account(connection, "fx:EUR:USD").balance == find_account(connection, "ann:usd").balance
 
