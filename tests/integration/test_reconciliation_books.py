@@ -4,7 +4,10 @@ silently, and an application role that can write none of it by itself."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -425,6 +428,39 @@ def test_owner_cannot_rewrite_history_either(books: tuple[Writer, Connection], n
     _, connection = books
     with pytest.raises(psycopg.Error, match="history cannot be edited"):
         connection.execute(ATTEMPTS[name].encode())
+
+
+def test_files_and_runs_at_once_give_what_one_after_the_other_would(
+    database_url: str, books: tuple[Writer, Connection]
+) -> None:
+    writer, connection = books
+    for number in range(1, 41):
+        post(writer, number, number, 3)
+    file = file_of("S1", *(record(f"r{number}", number, 3) for number in range(1, 51)))
+
+    def at_once(work: Callable[[Connection], Any]) -> list[Any]:
+        barrier = threading.Barrier(4)
+
+        def one(_: int) -> Any:
+            with psycopg.connect(database_url, autocommit=True) as own:
+                barrier.wait()
+                return work(own)
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(one, range(4)))
+
+    assert Counter(done.new_file for done in at_once(lambda own: bring(own, file))) == {True: 1, False: 3}
+    assert Counter((done.matched, done.opened) for done in at_once(run)) == {(40, 10): 1, (0, 0): 3}
+    (first, *_) = open_ids(connection)
+
+    def explain(own: Connection) -> bool:
+        try:
+            decide(own, [first], Decision.EXPLAINED)
+        except ConflictError:
+            return False
+        return True
+
+    assert Counter(at_once(explain)) == {True: 1, False: 3}
 
 
 def test_match_that_does_not_hold_is_refused_by_the_database(books: tuple[Writer, Connection]) -> None:
