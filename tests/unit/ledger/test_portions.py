@@ -107,16 +107,19 @@ def test_shares_that_do_not_make_the_whole_are_refused(pairs: list[tuple[object,
 
 def test_plan_too_deep_or_of_foreign_parts_is_refused() -> None:
     plan: Plan = "a"
-    for _ in range(DEPTH_MAX + 1):
-        plan = at_most(5, plan)
+    for _ in range(DEPTH_MAX):
+        plan = at_most(AMOUNT_MAX, plan)
+    assert len(split(AMOUNT_MAX, debit=plan, credit="b")) == 2
+    plan = at_most(5, plan)
     with pytest.raises(InvalidValueError, match="inside one another"):
         split(1, debit=plan, credit="b")
     with pytest.raises(InvalidValueError, match=r"debit\.in_order\[0\]"):
         split(1, debit=in_order(7), credit="b")  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="in_order"):
         in_order()
-    with pytest.raises(InvalidValueError, match="at_most"):
-        at_most(-1, "a")
+    for cap in (-1, AMOUNT_MAX + 1):
+        with pytest.raises(InvalidValueError, match="at_most"):
+            at_most(cap, "a")
 
 
 @given(amount=amounts, weights=weights)
@@ -164,7 +167,8 @@ def test_both_sides_of_any_plan_are_equal(amount: int, caps: list[int], weights:
         assert sum(posting.amount for posting in postings if posting.side is side) == amount
 
 
-def test_allocation_refuses_what_is_no_whole() -> None:
+def test_allocation_divides_nothing_and_refuses_what_is_no_whole() -> None:
+    assert allocate(0, [Fraction(1, 3), Fraction(2, 3)]) == (0, 0)
     with pytest.raises(InvalidValueError, match="shares"):
         allocate(10, [Fraction(1, 2)])
     with pytest.raises(InvalidValueError, match="shares"):
