@@ -7,6 +7,7 @@ effect, where a backdated entry stands at the time it counts for (docs/balances-
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -183,6 +184,37 @@ def effect_page(
     rows = connection.execute(query("statement_by_effect"), arguments).fetchall()
     next_place = EffectPlace(place.known_seq, *rows[-1][-2:]) if rows and rows[-1][-1] is not None else None
     return EffectPage(tuple(_line(row[:-2]) for row in rows), next_place)
+
+
+def statement_lines(
+    connection: psycopg.Connection[Any],
+    reference: str,
+    *,
+    by_effect: bool,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    known_at: datetime | None = None,
+) -> Iterator[StatementLine]:
+    """Yield the lines of a whole statement in either order, newest first, a page at a time.
+
+    Raises:
+        InvalidValueError: a known-at in the order of posting, which is what ``until`` says there.
+        NotFoundError, InvalidValueError: as the pages do.
+    """
+    if by_effect:
+        page = effect_page(connection, reference, since=since, until=until, known_at=known_at)
+        yield from page.lines
+        while page.next_place is not None:
+            page = effect_page(connection, reference, page.next_place, since=since)
+            yield from page.lines
+        return
+    if known_at is not None:
+        raise InvalidValueError("known_at", known_at.isoformat(), "in the order of posting, bound the time of posting")
+    found = statement_page(connection, reference, since=since, until=until)
+    yield from found.lines
+    while found.next_seq:
+        found = statement_page(connection, reference, from_seq=found.next_seq, since=since)
+        yield from found.lines
 
 
 def _check_page(entry_count_max: int) -> None:

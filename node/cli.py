@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from node.commands import audit, books, chart, consortium, currency, processes, reconcile, schedule
+from node.commands import audit, books, chart, consortium, currency, periods, processes, reconcile, schedule
 
 app = typer.Typer(
     name="dwaybank",
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 consortium.register(app)
 books.register(app)
+periods.register(app)
 chart.register(app)
 reconcile.register(app)
 schedule.register(app)

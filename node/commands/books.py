@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
+from node.commands.own_books import own_books
+from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
 
 if TYPE_CHECKING:
     from network.pb.dwaybank.ledger.v1 import ledger_pb2
@@ -125,10 +131,19 @@ def post(
 
 
 def balance(
-    account: AccountArgument, org: OrgOption = "dwaybank", home: HomeOption = None, as_json: JsonOption = False
+    account: AccountArgument,
+    at: AtOption = None,
+    known_at: KnownAtOption = None,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show balance, held and available money of one account."""
+    """Show balance, held and available money of one account; with a time, the balance at that time."""
     from google.protobuf.json_format import MessageToDict
+
+    if at is not None or known_at is not None:
+        _balance_at(account, at, known_at, org, home, as_json)
+        return
 
     async def run(node: OwnNode) -> None:
         facts = await _account(node, account)
@@ -143,14 +158,44 @@ def balance(
     with_node(home, org, run)
 
 
+def _balance_at(account: str, at: str | None, known_at: str | None, org: str, home: Path | None, as_json: bool) -> None:
+    from ledger.balances_in_time import balance_at
+    from ledger.money import format_decimal
+
+    times = {"effective_at": last_moment(at, "--at"), "known_at": last_moment(known_at, "--known-at")}
+    with own_books(home, org) as connection:
+        found = balance_at(connection, account, **times)
+    if as_json:
+        typer.echo(json.dumps({"balance_minor": str(found.balance), "known_seq": found.known_seq}))
+    else:
+        amount = f"{format_decimal(found.balance, found.asset.scale)} {found.asset.code}"
+        typer.echo(f"{account}: balance {amount}, from entries up to {found.known_seq}")
+
+
+class StatementOrder(enum.StrEnum):
+    """What a statement is sorted by."""
+
+    POSTING = "posting"
+    EFFECTIVE = "effective"
+
+
 def statement(
     account: AccountArgument,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Lines to show.")] = 50,
+    by: Annotated[StatementOrder, typer.Option(help="Order of the lines and of the balance after each.")] = (
+        StatementOrder.POSTING
+    ),
+    since: Annotated[str | None, typer.Option("--from", help="First day shown, or a time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Last day shown, or a time.")] = None,
+    known_at: KnownAtOption = None,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List an account's postings with the balance after each."""
+    """List an account's postings with the balance after each, newest first."""
+    if by is StatementOrder.EFFECTIVE or any(time is not None for time in (since, until, known_at)):
+        _statement_between(account, limit, by, (since, until, known_at), org, home, as_json)
+        return
     from google.protobuf.json_format import MessageToDict
 
     from node.own_node import LEDGER, ledger_pb2
@@ -168,11 +213,9 @@ def statement(
                     typer.echo(json.dumps(MessageToDict(line, preserving_proto_field_name=True)))
                 else:
                     side = "debit" if line.side == ledger_pb2.SIDE_DEBIT else "credit"
+                    amounts = _money(line.amount_minor, facts), _money(line.balance_after_minor, facts)
                     typer.echo(
-                        f"{line.effective_at.ToDatetime():%Y-%m-%d}  entry {line.seq:>8}  {side:<6} "
-                        f"{_money(line.amount_minor, facts):>18} "
-                        f"{_money(line.balance_after_minor, facts):>18}"
-                        f"  {line.description}"
+                        _statement_line(line.effective_at.ToDatetime(), line.seq, side, amounts, line.description)
                     )
             shown += len(reply.lines)
             token = reply.next_page_token
@@ -180,6 +223,47 @@ def statement(
                 return
 
     with_node(home, org, run)
+
+
+def _statement_between(
+    account: str,
+    limit: int,
+    by: StatementOrder,
+    times: tuple[str | None, str | None, str | None],
+    org: str,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """List a statement in either order, straight from the organization's own books."""
+    from ledger.balances import find_account
+    from ledger.money import format_decimal
+    from ledger.statements import statement_lines
+
+    bounds = {
+        "since": first_moment(times[0], "--from"),
+        "until": last_moment(times[1], "--to"),
+        "known_at": last_moment(times[2], "--known-at"),
+    }
+    with own_books(home, org) as connection:
+        asset = find_account(connection, account).facts.asset
+        lines = statement_lines(connection, account, by_effect=by is StatementOrder.EFFECTIVE, **bounds)
+        for line in islice(lines, limit):
+            side = line.side.name.lower()
+            if as_json:
+                told = {"seq": line.seq, "side": side, "amount_minor": str(line.amount)}
+                told |= {"balance_after_minor": str(line.balance_after), "description": line.description}
+                told |= {"posted_at": line.posted_at.isoformat(), "effective_at": line.effective_at.isoformat()}
+                typer.echo(json.dumps(told))
+            else:
+                amounts = [f"{format_decimal(n, asset.scale)} {asset.code}" for n in (line.amount, line.balance_after)]
+                typer.echo(_statement_line(line.effective_at, line.seq, side, amounts, line.description))
+
+
+def _statement_line(
+    effective_at: datetime, seq: int, side: str, amount_and_balance: Sequence[str], description: str
+) -> str:
+    amount, balance_after = amount_and_balance
+    return f"{effective_at:%Y-%m-%d}  entry {seq:>8}  {side:<6} {amount:>18} {balance_after:>18}  {description}"
 
 
 def import_statement(
