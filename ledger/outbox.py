@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from ledger import pack
 from ledger.errors import InvalidValueError
 from ledger.event import ENTRY_POSTED, NewEvent
 from ledger.queries import query
@@ -29,6 +30,7 @@ from ledger.queries import query
 PAGE_POSITIONS_MAX = 1000
 """Most positions one page looks at."""
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _CURSOR = re.compile(r"(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})")
 _KIND = re.compile(r"[a-z]{1,20}\.[a-z_]{1,30}")
 _SEQ_MAX, _NUMBER_MAX = 2**63 - 1, 2**31 - 1
@@ -92,16 +94,16 @@ def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewE
     """Write events in the database transaction under way: after its entries are appended, before they are settled.
 
     Args:
-        cursor: inside the transaction.
+        cursor: inside the transaction, of a connection that knows packed arrays (``pack.register``).
         epoch: the writer's.
         events: in the order they happened.
         now: the commit's time.
     """
     columns = (
-        [event.after_seq for event in events],
-        [event.kind for event in events],
-        [event.account_id for event in events],
-        [json.dumps(event.payload, separators=(",", ":")) for event in events],
+        pack.pack_int8([event.after_seq for event in events]),
+        pack.pack_texts([event.kind for event in events]),
+        pack.pack_int8([event.account_id or 0 for event in events]),
+        pack.pack_texts([_ENCODE(event.payload) for event in events]),
     )
     cursor.execute(query("record_events"), (epoch, now, *columns))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from ledger import pack
 from ledger.balances import find_account
 from ledger.event import NewEvent, monitor_fired
 from ledger.journal import AcceptedEntry
@@ -71,4 +72,5 @@ def as_application(url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection with the rights of the application and no more."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET ROLE dwaybank_application")
+        pack.register(connection)
         yield connection

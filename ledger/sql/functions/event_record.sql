@@ -1,4 +1,4 @@
--- Writes events into the caller's database transaction, each after the entry it followed.
+-- Writes events into the caller's database transaction, each after the entry it followed; account 0 for none.
 --
 -- Called once the transaction's entries are appended and before they are settled: an event may follow any of them, or the
 -- newest entry before them, and nothing older. So whatever is added sorts after all that anyone has seen: the order of the
@@ -22,16 +22,21 @@ BEGIN
         RAISE EXCEPTION 'events may follow entries % to % only', v_head.signed_seq, v_newest USING ERRCODE = 'DW003';
     END IF;
     INSERT INTO ledger.event (after_seq, number, kind, account_id, at, payload)
-    SELECT given.seq, coalesce(known.number, 0) + row_number() OVER (PARTITION BY given.seq ORDER BY given.place),
-        given.kind, given.account_id, p_at, given.payload::jsonb
+    WITH known AS MATERIALIZED (
+        -- From the end of the primary key: many events may follow one entry.
+        SELECT followed.seq, coalesce((
+            SELECT event.number FROM ledger.event
+            WHERE event.after_seq = followed.seq
+            ORDER BY event.after_seq DESC, event.number DESC
+            LIMIT 1
+        ), 0) AS number
+        FROM (SELECT DISTINCT unnest(p_seqs) AS seq) AS followed
+    )
+    SELECT given.seq, known.number + row_number() OVER (PARTITION BY given.seq ORDER BY given.place),
+        given.kind, nullif(given.account_id, 0), p_at, given.payload::jsonb
     FROM unnest(p_seqs, p_kinds, p_accounts, p_payloads) WITH ORDINALITY
         AS given (seq, kind, account_id, payload, place)
-    LEFT JOIN (
-        SELECT after_seq, max(number) AS number
-        FROM ledger.event
-        WHERE after_seq >= v_head.signed_seq
-        GROUP BY after_seq
-    ) AS known ON known.after_seq = given.seq;
+    JOIN known ON known.seq = given.seq;
 END
 $$;
 

@@ -1,1 +1,1 @@
-SELECT ledger.record_events(%s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+SELECT ledger.record_events(%s, %s, %s, %s, %s, %s)
