@@ -209,6 +209,14 @@ def test_revaluation_key_follows_from_position_pair_date_and_revision_only() -> 
     assert first.key.version == 8
 
 
+def test_keys_of_revaluations_are_fixed_for_ever() -> None:
+    """Changing the derivation would post again what was posted: these bytes may never change."""
+    entry = close(10000, 10843)
+    assert entry is not None
+    assert str(entry.key) == "cd1fe87f-bd45-8b76-9074-deb33e78a9ad"
+    assert str(revaluation_reversal(entry, 41, CLOSING).key) == "2398ad93-75ca-8984-96f4-7fbd63f93d9e"
+
+
 def test_reversal_swaps_the_sides_and_names_the_original() -> None:
     entry = close(10000, 10843)
     assert entry is not None
