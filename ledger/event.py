@@ -19,8 +19,6 @@ HOLD_PLACED: Final = "hold.placed"
 HOLD_CAPTURED: Final = "hold.captured"
 HOLD_RELEASED: Final = "hold.released"
 HOLD_EXPIRED: Final = "hold.expired"
-ACCOUNT_CHANGED: Final = "account.changed"
-PERIOD_CLOSED: Final = "period.closed"
 WEBHOOK_DEAD: Final = "webhook.dead"
 
 
