@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, max_message_bytes: int) -> None:
         self.loop = loop
         self.max_message_bytes = max_message_bytes
-        self.held_bytes_max = 2 * max(max_message_bytes, CONNECTION_WINDOW_BYTES)
+        self.held_bytes_max = 4 * max(max_message_bytes, CONNECTION_WINDOW_BYTES)
         self.held_bytes = 0
         self.streams: dict[int, Stream] = {}
         self.deadlines = Deadlines(loop)

@@ -105,13 +105,12 @@ class MadeCall(Stream):
             self.finish(RpcError(head.status, head.message, head.details))
 
     def _delivered(self, message: bytes) -> None:
-        if self._streaming:
-            self.keep(message)
-            self._wake()
-        elif self.messages:
+        if self.messages and not self._streaming:
             self._failed(RpcError(StatusCode.INTERNAL, "the server sent more than one reply"))
-        else:
-            self.messages.append(message)
+            return
+        self.keep(message)
+        if self._streaming:
+            self._wake()
 
     def _remote_ended(self) -> None:
         self.finish(RpcError(StatusCode.INTERNAL, "the server ended the call without a status"))

@@ -85,7 +85,7 @@ class ServedCall(Stream):
         elif self.messages:
             self._failed(RpcError(StatusCode.INTERNAL, f"{self._method.path} takes one request, and more were sent"))
         else:
-            self.messages.append(message)
+            self.keep(message)
 
     def _remote_ended(self) -> None:
         kind = self._method.kind
@@ -94,9 +94,9 @@ class ServedCall(Stream):
         elif not self.messages:
             self._failed(RpcError(StatusCode.INTERNAL, f"{self._method.path} takes one request, and none was sent"))
         elif kind is Kind.UNARY:
-            self._start(self._serve_unary(self.messages.popleft()))
+            self._start(self._serve_unary(self.take()))
         else:
-            self._start(self._serve_stream(self.messages.popleft()))
+            self._start(self._serve_stream(self.take()))
 
     async def next_request(self) -> bytes:
         """Return the next request of a stream.

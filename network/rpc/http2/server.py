@@ -194,8 +194,8 @@ class ServerConnection(Connection):
         self.server.connections.add(self)
         address = transport.get_extra_info("peername")
         if address:
-            family = "ipv6" if ":" in address[0] else "ipv4"
-            self.peer = f"{family}:{address[0]}:{address[1]}"
+            host, port = address[:2]
+            self.peer = f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
         super().connection_made(transport)
         if not self.server.listening:
             self.finish()  # its handshake ended after the server had stopped

@@ -463,15 +463,15 @@ async def test_credit_comes_back_only_as_the_handler_reads(served: Served, peer:
         credited += int.from_bytes((await peer.read_until(WINDOW_UPDATE, stream_id=1)).payload, "big")
 
 
-async def test_one_connection_cannot_make_the_server_hold_data_without_limit(served: Served) -> None:
+@pytest.mark.parametrize("announced", [1_000_000, 60 * 16_384 - 5], ids=["parts of messages", "whole messages"])
+async def test_one_connection_cannot_make_the_server_hold_data_without_limit(served: Served, announced: int) -> None:
     async with RawPeer.connect(served.port) as peer:
-        served.server.max_message_bytes = 1_000_000
         (connection,) = served.server.connections
         connection.held_bytes_max = 3_000_000
         for stream_id in (1, 3, 5, 7):
             peer.send(head(stream_id))
             for _ in range(60):
-                peer.send(raw_frame(DATA, 0, stream_id, (b"\x00" + credit(1_000_000)).ljust(16_384, b"x")))
+                peer.send(raw_frame(DATA, 0, stream_id, (b"\x00" + credit(announced)).ljust(16_384, b"x")))
                 await peer.drain()
         _, fields = await peer.outcome(7)
         assert fields[b"grpc-status"] == b"8"
