@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
-    "node", "orderer", "gateway", "account", "review",
+    "node", "orderer", "gateway", "account", "review", "ledger", "chart", "reconcile", "schedule", "asset", "rate",
 )  # fmt: skip
 
 
