@@ -18,10 +18,22 @@ from typing import NamedTuple
 
 from ledger.account import Side
 from ledger.canonical import encode_account, encode_posting
+from ledger.event import (
+    HOLD_CAPTURED,
+    HOLD_EXPIRED,
+    HOLD_PLACED,
+    HOLD_RELEASED,
+    NewEvent,
+    hold_changed,
+    monitor_fired,
+)
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, ResultCode, request_hash
+from ledger.monitors import crossed
 from ledger.rules import judge_entry, judge_hold, judge_release
-from ledger.state import HOLD_STATES, AccountState, HoldState, OriginalEntry, State
+from ledger.state import EXPIRED, HOLD_STATES, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
+
+_HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
 Request = NewEntry | NewHold | HoldRelease
 Result = EntryResult | HoldResult
@@ -106,6 +118,7 @@ class PreparedBatch:
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
+        events: what happened beside postings, in order.
         committed: whether the books have it.
     """
 
@@ -125,6 +138,7 @@ class PreparedBatch:
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
     committed: bool = False
 
     @property
@@ -237,7 +251,8 @@ class BatchJudge:
         while batch.requests[end].linked and end + 1 < len(batch.requests):
             end += 1
         outer, state.undo = state.undo, []
-        first_seq, judged, keys, dated = state.next_seq, len(batch.judged), len(batch.keys), len(batch.dated)
+        first_seq, judged, keys = state.next_seq, len(batch.judged), len(batch.keys)
+        dated, events = len(batch.dated), len(batch.events)
         codes: list[ResultCode] = []
         for at in range(start, end + 1):
             codes.append(self._judge(at, first_seq))
@@ -248,7 +263,7 @@ class BatchJudge:
             state.next_seq = first_seq
             for key in batch.keys[keys:]:
                 del self._around.recent[key]
-            del batch.judged[judged:], batch.keys[keys:], batch.dated[dated:]
+            del batch.judged[judged:], batch.keys[keys:], batch.dated[dated:], batch.events[events:]
             self._refuse_others(range(start, end + 1), codes, first_seq)
         elif outer is not None:
             outer += state.undo
@@ -276,13 +291,37 @@ class BatchJudge:
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
             return self._judge_entry(at, request, chain_seq)
+        known = self._state.holds.get(request.id)
+        account = known.account if known is not None else None
         if isinstance(request, NewHold):
-            code = judge_hold(self._state, request, self._state.accounts.get(request.account), self._now)
+            account = self._state.accounts.get(request.account)
+            before = account.money if account is not None else (0, 0)
+            code = judge_hold(self._state, request, account, self._now)
         else:
+            before = account.money if account is not None else (0, 0)
             code = judge_release(self._state, request.id, self._now)
         hold = self._state.holds.get(request.id)
+        if account is not None and hold is not None and account.money != before:
+            self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
+            self._watch({account: before})
         self._batch.results[at] = HoldResult(code, hold_of(hold) if hold is not None else None, MESSAGES[code])
         return code
+
+    def _tell_hold(self, hold: HoldState, kind: str, amount: int) -> None:
+        """Note what happened to a hold after the newest entry judged."""
+        remaining = hold.remaining if hold.state == PLACED else 0
+        self._batch.events.append(
+            hold_changed(kind, hold.id, hold.account.id, self._state.next_seq - 1, amount=amount, remaining=remaining)
+        )
+
+    def _watch(self, before: Mapping[AccountState, tuple[int, int]]) -> None:
+        """Note the monitors that fire between then and now."""
+        after_seq = self._state.next_seq - 1
+        for account, money in before.items():
+            self._batch.events += [
+                monitor_fired(monitor, account.id, after_seq, money, account.money)
+                for monitor in crossed(account.monitors, money, account.money)
+            ]
 
     def _judge_entry(self, at: int, entry: NewEntry, chain_seq: int | None) -> ResultCode:
         state, batch = self._state, self._batch
@@ -294,6 +333,7 @@ class BatchJudge:
         if entry.reverses is not None and entry.reverses not in state.originals:
             self._remember_original(entry.reverses)
         before = {account: (account.balance, account.last_seq) for account in accounts if account is not None}
+        watched = {account: account.money for account in before if account.monitors}
         seq, effective_at = state.next_seq, entry.effective_at or self._now
         code = judge_entry(state, entry, accounts, self._now, effective_at=effective_at)
         if code is not _POSTED:
@@ -307,6 +347,10 @@ class BatchJudge:
                 DatedPosting(account.id, effective_at, seq, account.balance - balance)
                 for account, (balance, _) in before.items()
             ]
+        if entry.hold_id is not None:
+            hold = state.holds[entry.hold_id]
+            self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]))
+        self._watch(watched)
         batch.keys.append(key)
         self._around.recent[key] = seq
         return code

@@ -15,6 +15,7 @@ from ledger import pack
 from ledger.batch import PreparedBatch
 from ledger.copy_rows import COPY_END, COPY_HEAD, OTHER_COLUMNS, PLAIN_COLUMNS, copy_statement
 from ledger.journal import Decider, microseconds
+from ledger.outbox import record_events
 
 _COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
 _COPY_OTHER = copy_statement(OTHER_COLUMNS)
@@ -86,6 +87,8 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
         cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
     if batch.holds:
         cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+    if batch.events:
+        record_events(cursor, epoch, batch.events, batch.posted_at)
 
 
 def _holds(batch: PreparedBatch) -> tuple[Any, ...]:

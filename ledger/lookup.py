@@ -21,6 +21,7 @@ from ledger.connections import WriterConnections
 from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
+from ledger.monitor_store import monitors_of
 from ledger.queries import query
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 
@@ -93,8 +94,10 @@ class Lookup:
         unknown = wanted.difference(state.accounts)
         if not unknown:
             return
+        learnt: dict[int, str] = {}
         for row in self._rows("account_states", (list(unknown),)):
             number, reference, code, scale, asset_id, side, status, balance, held, *terms, last_seq, count = row
+            learnt[number] = reference
             floor, overdraft, ceiling, terms_number = terms
             state.accounts[reference] = AccountState(
                 AccountFacts(number, reference, Asset(code, scale), Side(side)),
@@ -109,6 +112,10 @@ class Lookup:
                 last_seq=last_seq,
                 posting_count=count,
             )
+        for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
+            account = state.accounts[learnt[number]]
+            account.monitors = monitors
+            account.bound()
 
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
         if not unknown:

@@ -17,6 +17,7 @@ from datetime import datetime
 from ledger.account import AccountFacts, Side
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX
+from ledger.monitors import Monitor
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -33,8 +34,9 @@ _NEVER = 1 << 63
 class AccountState:
     """An account as it stands in the copy.
 
-    ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms
-    and held money (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its amount.
+    ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms,
+    held money and monitors (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its
+    amount.
     """
 
     __slots__ = (
@@ -71,7 +73,7 @@ class AccountState:
         self.terms = terms
         self.last_seq = last_seq
         self.posting_count = posting_count
-        self.monitors: tuple[object, ...] = ()
+        self.monitors: tuple[Monitor, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
         self.credit_head = fields + b"\x00\x01\x02\x00\x10" + bytes(8)
@@ -80,14 +82,19 @@ class AccountState:
         self.bound()
 
     def bound(self) -> None:
-        """Work out ``lowest`` and ``highest`` after status, terms or held money changed."""
-        if self.status != OPEN:
+        """Work out ``lowest`` and ``highest`` after status, terms, held money or monitors changed."""
+        if self.status != OPEN or self.monitors:
             self.lowest, self.highest = _NEVER, -_NEVER
             return
         self.lowest = -AMOUNT_MAX
         if self.floor is not None:
             self.lowest = max(self.lowest, self.floor - self.overdraft + self.held)
         self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
+
+    @property
+    def money(self) -> tuple[int, int]:
+        """Balance and held money."""
+        return self.balance, self.held
 
     def head_of(self, side: Side) -> bytes:
         """Return the canonical fields of a posting on this side, up to its amount."""
