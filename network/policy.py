@@ -256,8 +256,7 @@ class ImplicitMetaPolicy:
         if satisfied >= self.threshold:
             return ""
         return (
-            f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, "
-            f"{self.threshold} are needed"
+            f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, {self.threshold} are needed"
         )
 
 
