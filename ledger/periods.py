@@ -14,15 +14,15 @@ Source: docs/balances-in-time.md.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
+from ledger.account import check_actor
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
-from ledger.journal import TEXT_LENGTH_MAX, microseconds
+from ledger.journal import microseconds
 from ledger.posting import Writer
 from ledger.queries import query
 
@@ -30,7 +30,6 @@ REASON_LENGTH_MAX = 500
 """Longest reason for opening a period again, in characters."""
 
 _TAG = b"dwaybank.node/period\x01"
-_ACTOR = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def close_period(writer: Writer, closed_before: datetime, *, actor: str) -> int:
         ConflictError: the books are closed that far already.
         FencedError, BooksUnavailableError: as for postings.
     """
-    _check_actor(actor)
+    check_actor(actor)
     if closed_before.tzinfo is None:
         raise InvalidValueError("closed_before", closed_before, "give a time with its zone")
     code, number = writer.run(query("close_period"), (closed_before, actor, writer.now()))
@@ -133,7 +132,7 @@ def reopen_period(writer: Writer, number: int, *, actor: str, reason: str) -> No
         ConflictError: it is open again already, or a later one stands closed.
         FencedError, BooksUnavailableError: as for postings.
     """
-    _check_actor(actor)
+    check_actor(actor)
     if not 1 <= len(reason) <= REASON_LENGTH_MAX or "\x00" in reason:
         raise InvalidValueError("reason", reason, f"give 1 to {REASON_LENGTH_MAX} characters")
     (code,) = writer.run(query("reopen_period"), (number, actor, reason, writer.now()))
@@ -194,11 +193,6 @@ def verify_periods(connection: psycopg.Connection[Any]) -> list[str]:
             problems.append(f"period {period.number}: its digest does not cover its report")
         previous = report.digest
     return problems
-
-
-def _check_actor(actor: str) -> None:
-    if not _ACTOR.fullmatch(actor):
-        raise InvalidValueError("actor", actor, f'use 1 to {TEXT_LENGTH_MAX} letters, digits, ":", "-", "_" or "."')
 
 
 def _period(row: tuple[Any, ...]) -> Period:

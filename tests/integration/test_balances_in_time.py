@@ -15,7 +15,7 @@ import pytest
 from ledger.account import Side
 from ledger.audit import verify_books
 from ledger.balances import find_account
-from ledger.balances_in_time import balance_at, snapshot, trial_balance_at
+from ledger.balances_in_time import balance_at, snapshot, trial_balance_at, verify_times
 from ledger.errors import ConflictError, FencedError, InvalidValueError, NotFoundError, StaleCopyError
 from ledger.journal import NewEntry, Posting, ResultCode, transfer
 from ledger.migrate import apply_migrations
@@ -76,6 +76,7 @@ def bench(database_url: str) -> Iterator[Bench]:
         open_accounts(connection, "cash EUR debit -\nalice EUR credit -\nfees EUR credit -")
         yield Bench(writer, connection, clock, database_url)
         assert verify_periods(connection) == []
+        assert verify_times(connection) == []
         assert verify_books(connection) == []
 
 
@@ -363,7 +364,7 @@ def test_sums_made_beforehand_change_no_answer(bench: Bench) -> None:
     pairs = [(books.moment(), books.moment()) for _ in range(40)]
     derived = ("dated_block", "dated_sum", "dated_run", "dated_pending")
     answers = []
-    for block in (None, 7, 64):
+    for block in (None, 2, 64):
         for table in derived:
             bench.connection.execute(f"TRUNCATE ledger.{table}".encode())
         bench.connection.execute("UPDATE ledger.dated_progress SET seq = 0")
@@ -373,6 +374,33 @@ def test_sums_made_beforehand_change_no_answer(bench: Bench) -> None:
         balances = [[balance_at(bench.connection, a, known_at=k, effective_at=e) for a in KINDS] for k, e in pairs]
         answers.append((balances, [effect_page(bench.connection, a, entry_count_max=500) for a in KINDS]))
     assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("DELETE FROM ledger.dated_posting WHERE seq = 5", "is not among the dated postings"),
+        ("UPDATE ledger.dated_posting SET change = change + 1 WHERE seq = 5", "is not among the dated postings"),
+        ("UPDATE ledger.dated_posting SET effective_at = posted_at WHERE seq = 5", "is not among the dated postings"),
+        ("UPDATE ledger.mark SET number = number + 1", "is marked at another place"),
+        ("UPDATE ledger.dated_block SET total = 0 WHERE level = 0", "whose total is not"),
+        ("UPDATE ledger.dated_sum SET total = total + 1 WHERE level = 1", "whose sums by time are not"),
+        ("DELETE FROM ledger.dated_sum WHERE level = 0", "whose sums by time are not"),
+        ("UPDATE ledger.dated_run SET first_seq = 1", "ends a run that is not"),
+    ],
+)
+def test_changed_row_that_balances_in_time_rest_on_is_found(bench: Bench, change: str, problem: str) -> None:
+    bench.post(1, "cash", "alice", 7)
+    bench.clock.move(hours=1)
+    times = [bench.clock() - timedelta(days=1 + i % 9) for i in range(100)]
+    bench.writer.post([transfer(key(10 + i), "cash", "alice", 1, effective_at=time) for i, time in enumerate(times)])
+    snapshot(bench.connection, block=3)
+    with bench.connection.transaction(force_rollback=True):
+        bench.connection.execute("SET LOCAL session_replication_role = replica")
+        bench.connection.execute(change.encode())
+        found = verify_times(bench.connection)
+        assert any(problem in finding.problem for finding in found)
+    assert bench.connection.execute("SELECT count(*) FROM ledger.dated_block WHERE level = 1").fetchone() == (2,)
 
 
 def test_runs_of_dated_entries_are_leapt_over(bench: Bench) -> None:

@@ -88,7 +88,7 @@ CREATE TABLE ledger.period (
     closed_before timestamptz NOT NULL CHECK (isfinite(closed_before)),
     closed_at timestamptz NOT NULL,
     last_seq bigint NOT NULL,
-    actor text NOT NULL CHECK (actor ~ '^[A-Za-z0-9:_.-]{1,64}$'),
+    actor text NOT NULL CHECK (actor ~ '^[A-Za-z0-9:_.@-]{1,64}$'),
     CHECK (closed_before > opened_at)
 );
 COMMENT ON COLUMN ledger.period.opened_at IS 'first moment the period counts for: where the one before was closed';
@@ -107,7 +107,7 @@ COMMENT ON COLUMN ledger.period_report.lines IS 'trial balance and turnover of e
 CREATE TABLE ledger.period_reopening (
     number integer PRIMARY KEY REFERENCES ledger.period,
     reopened_at timestamptz NOT NULL,
-    actor text NOT NULL CHECK (actor ~ '^[A-Za-z0-9:_.-]{1,64}$'),
+    actor text NOT NULL CHECK (actor ~ '^[A-Za-z0-9:_.@-]{1,64}$'),
     reason text NOT NULL CHECK (char_length(reason) BETWEEN 1 AND 500)
 );
 
