@@ -30,7 +30,7 @@ from ledger.event import (
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, ResultCode, request_hash
 from ledger.monitors import crossed
-from ledger.rules import judge_entry, judge_hold, judge_release
+from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
 from ledger.state import EXPIRED, HOLD_STATES, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
@@ -271,13 +271,30 @@ class BatchJudge:
         return end + 1
 
     def _refuse_others(self, places: range, codes: Sequence[ResultCode], first_seq: int) -> None:
-        """Answer the requests of a failed chain: each that has no reason of its own failed with the others."""
+        """Answer a failed chain: whoever has no reason of its own failed with the others, unless it stood before."""
         own = {at for at, code in zip(places, codes, strict=False) if code is not _POSTED}
         gone = {at for at, seq in self._repeats if at in places and seq >= first_seq}
         self._repeats = [(at, seq) for at, seq in self._repeats if at not in gone]
         for at in places:
-            if at not in own or at in gone:
+            if (at not in own or at in gone) and not self._stood_before(at):
                 self._refuse(at, ResultCode.LINKED_FAILED)
+
+    def _stood_before(self, at: int) -> bool:
+        """Answer a request of a failed chain that is an exact repeat; nobody may do it again under a new key."""
+        request = self._batch.requests[at]
+        if isinstance(request, NewEntry):
+            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            return self._repeat(at, request, accounts) is ResultCode.EXISTS
+        hold = self._state.holds.get(request.id)
+        if isinstance(request, NewHold):
+            account = self._state.accounts.get(request.account)
+            stood = hold is not None and is_same_hold(hold, request, account)
+        else:
+            stood = hold is not None and hold.state == RELEASED
+        if stood and hold is not None:
+            code = ResultCode.EXISTS
+            self._batch.results[at] = HoldResult(code, hold_of(hold), MESSAGES[code])
+        return stood
 
     def _refuse(self, at: int, code: ResultCode) -> ResultCode:
         if isinstance(self._batch.requests[at], NewEntry):

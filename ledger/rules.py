@@ -180,7 +180,7 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
     """Judge a hold to be placed and, where nothing is wrong, reserve its money."""
     known = state.holds.get(wanted.id)
     if known is not None:
-        same = known.account is account and known.amount == wanted.amount and known.expires_at == wanted.expires_at
+        same = is_same_hold(known, wanted, account)
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
     if account is None:
         return ResultCode.ACCOUNT_NOT_FOUND
@@ -213,6 +213,11 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
         )
     )
     return _POSTED
+
+
+def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None) -> bool:
+    """Whether a hold that stands is the one asked for."""
+    return known.account is account and known.amount == wanted.amount and known.expires_at == wanted.expires_at
 
 
 def judge_release(state: State, hold_id: uuid.UUID, now: datetime) -> ResultCode:

@@ -455,17 +455,6 @@ CASES = read_cases(TABLES)
 in_batches = pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "in batches"])
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
-OPEN = "A chain asked again gets its first answers; what stands stands though a later chain fails"
-"""The books do not answer this case yet: behind a refused member they say linked_failed of what stands."""
-
-every_case_of_books = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=pytest.mark.xfail(strict=True) if case.name == OPEN else ())
-        for case in CASES
-    ],
-)
-
 
 @in_batches
 @every_case
@@ -474,7 +463,7 @@ def test_model_answers_as_the_table_says(case: Case, one_by_one: bool) -> None:
 
 
 @in_batches
-@every_case_of_books
+@every_case
 def test_rules_answer_as_the_table_says(case: Case, one_by_one: bool) -> None:
     play(case, RulesStage(), one_by_one=one_by_one)
 
@@ -487,7 +476,7 @@ def empty_ledgers(postgres_cluster: PostgresCluster) -> Iterator[EmptyLedgers]:
 
 
 @in_batches
-@every_case_of_books
+@every_case
 def test_books_answer_as_the_table_says(case: Case, one_by_one: bool, empty_ledgers: EmptyLedgers) -> None:
     with empty_ledgers.fresh() as url, DatabaseStage(url) as stage:
         play(case, stage, one_by_one=one_by_one)
