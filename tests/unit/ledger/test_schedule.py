@@ -144,6 +144,13 @@ def test_schedule_that_could_never_post_is_refused_with_its_field(changes: dict[
     assert refused.value.field == field
 
 
+def test_two_pairs_of_metadata_belong_to_the_schedule() -> None:
+    pairs = tuple((f"n{number:02}", "") for number in range(15))
+    assert len(entry_of(dataclasses.replace(DAILY, template=Template(LEGS, metadata=pairs[:14])), START).metadata) == 16
+    with pytest.raises(InvalidValueError, match="two of 16 pairs belong to the schedule"):
+        dataclasses.replace(DAILY, template=Template(LEGS, metadata=pairs))
+
+
 def test_definition_survives_being_written_and_read() -> None:
     full = Schedule(
         uuid.UUID(int=8),
