@@ -246,8 +246,8 @@ class Bank:
     def entries(self, settlement_id: str) -> list[tuple[str, int, int]]:
         """Return (account, side, amount) of every posting made for a settlement, in order."""
         statement = (
-            b"SELECT account, side, amount FROM ledger.posting_view JOIN ledger.entry USING (seq)"
-            b" WHERE settlement_id = %s ORDER BY seq, number"
+            b"SELECT posting.account, posting.side, posting.amount FROM ledger.posting_view AS posting"
+            b" JOIN ledger.entry USING (seq) WHERE settlement_id = %s ORDER BY seq, number"
         )
         with psycopg.connect(self.url) as connection:
             return [(str(a), int(s), int(m)) for a, s, m in connection.execute(statement, (settlement_id,)).fetchall()]
