@@ -129,6 +129,7 @@ def test_latest_of_the_last_occurrences_is_posted_even_years_later() -> None:
     [
         ({"actor": ""}, "actor"),
         ({"grace_s": -1}, "grace_s"),
+        ({"grace_s": 604_801}, "grace_s"),
         ({"attempts_max": 0}, "attempts_max"),
         ({"attempts_max": 101}, "attempts_max"),
         ({"pause_s": 0}, "pause_s"),
@@ -142,6 +143,12 @@ def test_schedule_that_could_never_post_is_refused_with_its_field(changes: dict[
     with pytest.raises(InvalidValueError) as refused:
         dataclasses.replace(DAILY, **changes)
     assert refused.value.field == field
+
+
+def test_policies_reach_their_limits() -> None:
+    for changes in ({"grace_s": 0, "attempts_max": 1, "pause_s": 1}, {"attempts_max": 100, "pause_s": 604_800}):
+        dataclasses.replace(DAILY, **changes)
+    dataclasses.replace(DAILY, grace_s=604_800)
 
 
 def test_two_pairs_of_metadata_belong_to_the_schedule() -> None:
