@@ -34,7 +34,7 @@ from ledger.outbox import (
 from ledger.posting import Writer
 from tests.support.books import START as MORNING
 from tests.support.books import Clock, key, open_accounts, open_writer
-from tests.support.events import WatchingRules, as_application, read_all
+from tests.support.events import as_application, read_all
 
 ACCOUNTS = """
     cash        EUR debit  -
@@ -48,13 +48,11 @@ ACCOUNTS = """
 class Bench:
     url: str
     writer: Writer
-    rules: WatchingRules
     connection: psycopg.Connection[Any]
 
     def watch(self, number: int, reference: str, operator: Operator, value: int) -> Monitor:
         monitor = Monitor(uuid.UUID(int=number), reference, Field.BALANCE, operator, value)
         assert set_monitor(self.writer.run, monitor, MORNING) == "created"
-        self.rules.watch(self.connection, reference)
         return monitor
 
     def record(self, *events: NewEvent) -> None:
@@ -68,15 +66,13 @@ class Bench:
 
 @pytest.fixture
 def bench(database_url: str) -> Iterator[Bench]:
-    rules = WatchingRules()
     with (
-        open_writer(database_url, Clock(), rules) as writer,
+        open_writer(database_url, Clock()) as writer,
         psycopg.connect(database_url, autocommit=True) as owner,
         as_application(database_url) as connection,
     ):
-        rules.epoch = writer.epoch
         open_accounts(owner, ACCOUNTS)
-        yield Bench(database_url, writer, rules, connection)
+        yield Bench(database_url, writer, connection)
 
 
 def places(events: list[OutboxEvent]) -> list[str]:
