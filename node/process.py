@@ -30,6 +30,8 @@ from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
 from node.books.ledger_service import SERVICE as LEDGER_SERVICE
 from node.books.ledger_service import LedgerService
+from node.books.period_service import SERVICE as PERIOD_SERVICE
+from node.books.period_service import PeriodService
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, read_file
 from node.definitions import DefinitionCommitter
@@ -89,10 +91,11 @@ class NodeProcess:
         if compliance is not None:
             self._books = await self._start_books(compliance)
             LedgerService(self._books, self._members, trail.entry_state).register(self._server)
+            PeriodService(self._books, self._members).register(self._server)
             partners = self._partner_area(self._books)
             partners.register(self._server)
             late.append(partners)
-            services += [LEDGER_SERVICE, *PARTNER_SERVICES]
+            services += [LEDGER_SERVICE, PERIOD_SERVICE, *PARTNER_SERVICES]
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self._peer, self._own_peer("Node"), self._definitions()))
         self._server.enable_health()

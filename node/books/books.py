@@ -20,7 +20,7 @@ import psycopg
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ledger import audit, balances, statements
+from ledger import audit, balances, balances_in_time, periods, statements
 from ledger.account import Account, Side
 from ledger.batch import Request
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
@@ -36,6 +36,9 @@ READERS = 4
 READ_TIMEOUT_S = 10.0
 SWEEP_PAUSE_S = 1.0
 """Time between two looks for expired holds."""
+
+SUMS_PAUSE_S = 5.0
+"""Time between two looks for dated postings to sum up."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +61,7 @@ class Books:
         self._collector = Collector(writer)
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="books-read")
-        self._sweeper: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take the books over and begin to serve.
@@ -79,15 +82,15 @@ class Books:
         )
         await loop.run_in_executor(self._readers, self._pool.open)
         await self._collector.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name="books-sweeper")
+        self._chores = [asyncio.create_task(chore()) for chore in (self._sweep, self._sum_up)]
         _log.info("books_opened", epoch=self._writer.epoch)
 
     async def stop(self) -> None:
         """Finish the batch under way, then close."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for chore in self._chores:
+            chore.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
+                await chore
         await self._collector.stop()
         if self._pool is not None:
             await asyncio.to_thread(self._pool.close)
@@ -174,6 +177,26 @@ class Books:
         except NotFoundError:
             return None
 
+    async def close_period(self, closed_before: datetime, actor: str) -> periods.Period:
+        """Close the books for times before; the report is written when this returns.
+
+        Raises:
+            InvalidValueError: the time is not over, or the actor is malformed.
+            ConflictError: they are closed that far already.
+        """
+        number = await self._collector.run(lambda writer: periods.close_period(writer, closed_before, actor=actor))
+        await self.read(periods.report_periods, now=self._now())
+        return await self._period(number)
+
+    async def reopen_period(self, number: int, actor: str, reason: str) -> periods.Period:
+        """Open the period closed last again; see ``periods.reopen_period`` for what it raises."""
+        await self.read(periods.report_periods, now=self._now())
+        await self._collector.run(lambda writer: periods.reopen_period(writer, number, actor=actor, reason=reason))
+        return await self._period(number)
+
+    async def _period(self, number: int) -> periods.Period:
+        return (await self.read(periods.list_periods))[number - 1]
+
     async def verify(self) -> list[audit.Finding]:
         """Re-prove the books from their postings; empty when sound."""
         return await self.read(audit.verify_books)
@@ -216,3 +239,13 @@ class Books:
                 continue
             if expired:
                 _log.info("holds_expired", count=expired)
+
+    async def _sum_up(self) -> None:
+        """Keep sums of dated postings and reports of closed periods up to date; both make up for what a stop left."""
+        while True:
+            try:
+                await self.read(balances_in_time.snapshot)
+                await self.read(periods.report_periods, now=self._now())
+            except LedgerError as error:
+                _log.warning("sums_failed", error=type(error).__name__)
+            await asyncio.sleep(SUMS_PAUSE_S)

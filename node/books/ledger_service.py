@@ -12,21 +12,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from ledger import balances, statements
 from ledger.account import check_actor, check_reference
-from ledger.errors import InvalidValueError, LedgerError
+from ledger.errors import InvalidValueError
 from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
-from network.rpc import Call, RpcError, Server, StatusCode
+from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.status import rpc_error_of
+from node.books.handlers import Handlers
 
 SERVICE = "dwaybank.ledger.v1.LedgerService"
 
@@ -39,7 +38,6 @@ DAY_CHANGE_ACCOUNTS_MAX = 500
 PAGE_SIZE_DEFAULT = 50
 """Lines of a page when the caller names no size."""
 
-R = TypeVar("R", bound=Message)
 _EntryState = Callable[[int], Awaitable[str]]
 
 
@@ -63,34 +61,19 @@ class LedgerService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        self._offer(server, "OpenAccount", pb.OpenAccountRequest, self._open_account)
-        self._offer(server, "GetAccount", pb.GetAccountRequest, self._get_account)
-        self._offer(server, "ListAccounts", pb.ListAccountsRequest, self._list_accounts)
-        self._offer(server, "SetAccountTerms", pb.SetAccountTermsRequest, self._set_account_terms)
-        self._offer(server, "PostEntries", pb.PostEntriesRequest, self._post_entries)
-        self._offer(server, "GetEntry", pb.GetEntryRequest, self._get_entry)
-        self._offer(server, "GetStatement", pb.GetStatementRequest, self._get_statement)
-        self._offer(server, "PlaceHold", pb.PlaceHoldRequest, self._place_hold)
-        self._offer(server, "CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
-        self._offer(server, "ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
-        self._offer(server, "ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
-        self._offer(server, "GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
-
-    def _offer(
-        self, server: Server, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]
-    ) -> None:
-        async def serve(data: bytes, call: Call) -> bytes:
-            self._members.require_own(call)
-            try:
-                request = request_type.FromString(data)
-            except DecodeError as error:
-                raise RpcError(StatusCode.INVALID_ARGUMENT, f"{request_type.__name__} cannot be parsed") from error
-            try:
-                return (await handle(request)).SerializeToString()
-            except LedgerError as error:
-                raise rpc_error_of(error) from error
-
-        server.unary(f"/{SERVICE}/{method}", serve)
+        handlers = Handlers(server, SERVICE, self._members)
+        handlers.offer("OpenAccount", pb.OpenAccountRequest, self._open_account)
+        handlers.offer("GetAccount", pb.GetAccountRequest, self._get_account)
+        handlers.offer("ListAccounts", pb.ListAccountsRequest, self._list_accounts)
+        handlers.offer("SetAccountTerms", pb.SetAccountTermsRequest, self._set_account_terms)
+        handlers.offer("PostEntries", pb.PostEntriesRequest, self._post_entries)
+        handlers.offer("GetEntry", pb.GetEntryRequest, self._get_entry)
+        handlers.offer("GetStatement", pb.GetStatementRequest, self._get_statement)
+        handlers.offer("PlaceHold", pb.PlaceHoldRequest, self._place_hold)
+        handlers.offer("CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
+        handlers.offer("ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
+        handlers.offer("ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
+        handlers.offer("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
 
     async def _open_account(self, request: pb.OpenAccountRequest) -> Message:
         account, created = await self._books.open_account_of(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands.options import HomeOption, JsonOption, OrgOption
-from node.commands.own_books import own_books
-from node.commands.times import AtOption, KnownAtOption, last_moment
+from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.own_books import ActorOption, actor_name, own_books
+from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
 
 if TYPE_CHECKING:
     from ledger.periods import Period
+    from node.own_node import OwnNode
+
+REPORT_TIMEOUT_S = 600.0
+"""A period's report reads all its entries."""
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +24,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Trial balances and closed periods.", no_args_is_help=True)
     group.command("trial-balance", help="Show the trial balance, now or at any time.")(trial_balance)
     group.command("periods", help="List closed periods with their figures.")(periods)
+    group.command("close-period", help="Refuse entries that count for a time before a day.")(close_period)
+    group.command("reopen-period", help="Open the period closed last again.")(reopen_period)
     app.add_typer(group, name="ledger", rich_help_panel="Books")
 
 
@@ -52,6 +58,46 @@ def periods(org: OrgOption = "dwaybank", home: HomeOption = None, as_json: JsonO
         found = list_periods(connection)
     for period in found:
         typer.echo(json.dumps(_as_dict(period)) if as_json else _sentence(period))
+
+
+def close_period(
+    closed_before: Annotated[str, typer.Argument(metavar="DAY", help="First day that stays open, e.g. 2026-04-01.")],
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Close the books for times before a day, through the node, which posts."""
+    from node.own_node import PERIODS, periods_pb2
+
+    request = periods_pb2.ClosePeriodRequest(actor=actor_name(actor))
+    moment = first_moment(closed_before, "DAY")
+    assert moment is not None
+    request.closed_before.FromDatetime(moment)
+
+    async def run(node: OwnNode) -> None:
+        reply = await node.call(PERIODS, "ClosePeriod", request, periods_pb2.ClosePeriodResponse, REPORT_TIMEOUT_S)
+        typer.echo(f"period {reply.period.number} closed: {reply.period.entry_count} entries")
+
+    with_node(home, org, run)
+
+
+def reopen_period(
+    number: Annotated[int, typer.Argument(help="Number of the period closed last.")],
+    reason: Annotated[str, typer.Option(help="Why; stays on record.")],
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Accept entries that count for the period closed last again."""
+    from node.own_node import PERIODS, periods_pb2
+
+    request = periods_pb2.ReopenPeriodRequest(number=number, actor=actor_name(actor), reason=reason)
+
+    async def run(node: OwnNode) -> None:
+        await node.call(PERIODS, "ReopenPeriod", request, periods_pb2.ReopenPeriodResponse, REPORT_TIMEOUT_S)
+        typer.echo(f"period {number} is open again")
+
+    with_node(home, org, run)
 
 
 def _sentence(period: Period) -> str:
