@@ -12,10 +12,10 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
-from ledger.batch import PreparedBatch
 from ledger.copy_rows import COPY_END, COPY_HEAD, OTHER_COLUMNS, PLAIN_COLUMNS, copy_statement
 from ledger.journal import Decider, microseconds
 from ledger.outbox import record_events
+from ledger.prepared import PreparedBatch
 
 _COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
 _COPY_OTHER = copy_statement(OTHER_COLUMNS)

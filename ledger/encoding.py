@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 from ledger.account import Side
-from ledger.batch import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request, in_order
 from ledger.canonical import (
     PLAIN_EXTENSION,
     PREFIXES,
@@ -33,6 +32,7 @@ from ledger.journal import (
     plain_request_hash,
 )
 from ledger.pack import pack_int2, pack_int8
+from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request, in_order
 
 REQUEST_HASH_BYTES = 16
 """So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""

@@ -16,12 +16,12 @@ from typing import Any
 import psycopg
 
 from ledger.account import AccountFacts, Side
-from ledger.batch import Request, Standing
 from ledger.connections import WriterConnections
 from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
+from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 

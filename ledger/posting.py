@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from ledger.batch import BatchJudge, PreparedBatch, Request, Result, Surroundings, note_changes
+from ledger.batch import BatchJudge
 from ledger.canonical import batch_digest
 from ledger.commit import write_batch
 from ledger.connections import WriterConnections, translated
@@ -30,6 +30,7 @@ from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError,
 from ledger.hold import HoldRelease
 from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode
 from ledger.lookup import Lookup
+from ledger.prepared import PreparedBatch, Request, Result, Surroundings, note_changes
 from ledger.state import CLOSED, FROZEN, OPEN, State
 
 ACCOUNTS_REMEMBERED_MAX = 500_000

@@ -22,12 +22,12 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger import audit, balances, balances_in_time, periods, statements
 from ledger.account import Account, Side
-from ledger.batch import Request
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
 from ledger.lookup import find_hold
 from ledger.posting import AccountTerms, Writer
+from ledger.prepared import Request
 from node.books.collector import Collector
 
 READERS = 4

@@ -21,9 +21,9 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from ledger.batch import PreparedBatch, Request
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, LedgerError, StaleCopyError
 from ledger.posting import Writer
+from ledger.prepared import PreparedBatch, Request
 
 BATCH_ENTRIES_MAX = 4000
 """Most entries collected into one batch; one caller's larger request still goes whole."""

@@ -14,7 +14,6 @@ import pytest
 from ledger.account import Side
 from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, list_accounts, open_account, trial_balance
-from ledger.batch import PreparedBatch
 from ledger.canonical import batch_digest
 from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
 from ledger.hold import Hold, HoldRelease, NewHold
@@ -22,6 +21,7 @@ from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import find_hold
 from ledger.money import AMOUNT_MAX
 from ledger.posting import Writer
+from ledger.prepared import PreparedBatch
 from ledger.schema import migrate
 from ledger.statements import entries_of_settlement, find_entry, statement_page
 from tests.support.books import START, Clock, PlainRules, key, new_writer, open_accounts, open_writer, verify

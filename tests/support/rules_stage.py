@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ledger.account import AccountFacts, Side
-from ledger.batch import BatchJudge, PreparedBatch, Surroundings
+from ledger.batch import BatchJudge
 from ledger.hold import HoldRelease
 from ledger.journal import ResultCode
 from ledger.money import Asset
+from ledger.prepared import PreparedBatch, Surroundings
 from ledger.state import CLOSED, FROZEN, OPEN, PLACED, AccountState, State
 from tests.support.accounting_table import START
 from tests.support.ledger_model import Account, Answer, Entry, Request

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.account import AccountFacts, Side
-from ledger.batch import BatchJudge, Judged, PreparedBatch, Request, Surroundings, note_changes
+from ledger.batch import BatchJudge
 from ledger.canonical import CanonicalEntry, CanonicalPosting, decode_entry, encode_entry, leaf_hash
 from ledger.encoding import encode_batch
 from ledger.journal import NewEntry, Posting, ResultCode, microseconds, transfer
 from ledger.money import Asset
+from ledger.prepared import Judged, PreparedBatch, Request, Surroundings, note_changes
 from ledger.state import AccountState, State
 from tests.support.books import START, PlainRules, key
 
