@@ -26,15 +26,6 @@ CASES = read_cases(TABLES)
 in_batches = pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "in batches"])
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
-OPEN = "A hold of a chain that fails does not stand, however often the chain asks for it"
-"""The books say "exists" to the second request for a hold that is taken back with its chain."""
-
-every_case_of_books = pytest.mark.parametrize(
-    "case",
-    [pytest.param(c, id=c.name) for c in CASES],
-)
-
-
 @in_batches
 @every_case
 def test_model_answers_as_the_table_says(case: Case, one_by_one: bool) -> None:
@@ -42,7 +33,7 @@ def test_model_answers_as_the_table_says(case: Case, one_by_one: bool) -> None:
 
 
 @in_batches
-@every_case_of_books
+@every_case
 def test_rules_answer_as_the_table_says(case: Case, one_by_one: bool) -> None:
     play(case, RulesStage(), one_by_one=one_by_one)
 
@@ -55,7 +46,7 @@ def empty_ledgers(postgres_cluster: PostgresCluster) -> Iterator[EmptyLedgers]:
 
 
 @in_batches
-@every_case_of_books
+@every_case
 def test_books_answer_as_the_table_says(case: Case, one_by_one: bool, empty_ledgers: EmptyLedgers) -> None:
     with empty_ledgers.fresh() as url, DatabaseStage(url) as stage:
         play(case, stage, one_by_one=one_by_one)
