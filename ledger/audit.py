@@ -19,11 +19,13 @@ import psycopg
 from ledger.canonical import LEAF_BYTES
 from ledger.errors import DamagedRowError
 from ledger.queries import query
+from ledger.ranges import FINDINGS_MAX, Finding, prove_ranges
 from ledger.rows import SEQ_MAX, AccountNames, EntryRow, read_accounts, read_rows, recompute_leaf
 from ledger.signed import Verify, covered_ranges, ranges_across
 
+__all__ = ["FINDINGS_MAX", "Finding", "RecomputedLeaf", "RowWalk", "recompute_leaves", "verify_books"]
+
 ROWS_READ = 2_000
-FINDINGS_MAX = 10_000
 
 NO_LEAF = bytes(LEAF_BYTES)
 """Leaf of what is no entry: no honest leaf is all zeros."""
@@ -44,21 +46,6 @@ class RecomputedLeaf:
     leaf: bytes
     covered: bool
     unchanged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong in the books.
-
-    Args:
-        seq: the entry; 0 where none is concerned.
-        subject: ``"entry 12"``, ``"account customer:7"`` or ``"head"``.
-        problem: one sentence.
-    """
-
-    seq: int
-    subject: str
-    problem: str
 
 
 class RowWalk:
@@ -145,8 +132,13 @@ def recompute_leaves(
 def verify_books(connection: psycopg.Connection[Any]) -> list[Finding]:
     """Re-prove sequence, balance rule, running balances, chains, holds and account totals from the postings.
 
+    Reads the books as they stand at one moment; signatures and leaves are ``ledger.verify``'s.
+
+    Args:
+        connection: outside a transaction.
     Returns:
         What is wrong, in the order of entries, then accounts; empty for sound books.
     """
-    rows = connection.execute(query("verify_books"), (FINDINGS_MAX,)).fetchall()
-    return [Finding(seq, subject, problem) for seq, subject, problem in rows]
+    with connection.transaction():
+        connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return prove_ranges(connection)

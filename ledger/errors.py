@@ -11,6 +11,7 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
     ├── StaleCopyError        the books are not as the writer's copy of them said; posting again will know
     ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
     ├── DamagedRowError       a row of the books that tells no entry any more; carries ``seq`` and ``reason``
+    ├── CheckpointError       a verification's checkpoint that is not of these books; carries ``path``
     ├── MappingError          a statement mapping file that cannot be understood; names the setting
     └── StatementFormatError  a line of a statement that cannot be understood; carries ``line``, ``column``, ``value``
 """
@@ -98,6 +99,19 @@ class FencedError(LedgerError):
 
 class BooksUnavailableError(LedgerError):
     """The database cannot be reached or refuses the work; whoever asks again with the same key is safe."""
+
+
+class CheckpointError(LedgerError):
+    """A checkpoint file that a verification cannot go on from.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"checkpoint {path}: {reason}; remove it to verify everything from the beginning")
+        self.path = path
 
 
 class MappingError(LedgerError):

@@ -1,0 +1,21 @@
+-- A page of accounts with what else the books say of them.
+SELECT account.id, left(account.reference, 65), account.asset_id, account.normal_side, account.balance,
+    account.last_seq, account.posting_count, account.held, coalesce(placed.held, 0),
+    account.terms = coalesce(history.changes, 0) AND account.terms = coalesce(history.newest, 0)
+        AND (history.newest IS NULL OR ledger.account_terms(
+            account.status, account.floor, account.overdraft, account.ceiling
+        ) = (
+            SELECT after FROM ledger.account_change AS change
+            WHERE change.account_id = account.id AND change.number = account.terms
+        )),
+    (account.floor IS NULL OR account.balance - account.held >= account.floor - account.overdraft)
+        AND (account.ceiling IS NULL OR account.balance <= account.ceiling)
+FROM (SELECT * FROM ledger.account WHERE id > %(after)s ORDER BY id LIMIT %(count)s) AS account
+LEFT JOIN LATERAL (
+    SELECT sum(amount - captured) AS held FROM ledger.hold WHERE hold.account_id = account.id AND state = 1
+) AS placed ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS changes, max(number) AS newest FROM ledger.account_change AS change
+    WHERE change.account_id = account.id
+) AS history ON true
+ORDER BY account.id

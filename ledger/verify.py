@@ -1,0 +1,266 @@
+"""``verify``: re-proves the whole books, range by range, on several cores, from where an interrupted run stopped.
+
+Each range (``ledger.ranges``) is read by a worker process of its own, which also recomputes every leaf and checks the
+signatures that cover it; the results are taken in order here. What was proved up to some entry is kept in a checkpoint
+file: how far, what later ranges need, findings, and a digest of all recomputed leaves so far.
+
+Rules:
+- reads only; the books may be written to meanwhile: the last range, accounts, holds and head are proved as they stand
+  at one moment;
+- a checkpoint is believed only for the books it was made of: they must still hold the entry where it ends, unchanged,
+  under the same or a later writer;
+- findings come in the order of entries; accounts, holds and head follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any, Protocol
+
+import psycopg
+
+from ledger.audit import RowWalk
+from ledger.queries import query
+from ledger.ranges import (
+    FINDINGS_MAX,
+    RANGE_ENTRIES,
+    Bounds,
+    Carried,
+    Finding,
+    RangeFacts,
+    Standing,
+    next_bounds,
+    read_range,
+    read_standing,
+)
+from ledger.rows import SEQ_MAX
+from ledger.signed import Verify
+from ledger.verify_checkpoint import Checkpoint, CheckpointFile
+
+WORKERS = os.cpu_count() or 1
+_AHEAD = 2
+"""Ranges that each worker may be ahead of the one that is taken next."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRange:
+    """What a worker says of a range.
+
+    Args:
+        runs: recomputed leaves, joined, of each run of numbers from 1 on that has no gap, with its first number.
+    """
+
+    bounds: Bounds
+    facts: RangeFacts
+    leaf_findings: list[Finding]
+    runs: list[tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What a run found.
+
+    Args:
+        entry_count: rows proved, those of an earlier run that this one went on from included.
+        resumed_after: the entry after which this run began; 0 for all.
+        digest: SHA-256 over digest before, first number and leaves of each range; to compare two runs alike.
+        findings: in order.
+    """
+
+    entry_count: int
+    resumed_after: int
+    digest: bytes
+    standing: Standing
+    findings: list[Finding]
+
+
+class LeafLog(Protocol):
+    """A log that the leaves must stand in."""
+
+    def compare(self, first_seq: int, leaves: bytes) -> list[Finding]:
+        """Compare leaves from ``first_seq`` on with the log, as far as it goes."""
+
+    def finish(self, last_seq: int) -> list[Finding]:
+        """Compare the log as a whole, once every leaf was given."""
+
+
+@dataclass(slots=True)
+class Verification:
+    """One run over the books of a database.
+
+    Args:
+        url: of the database; a role that may read the books.
+        verify: whether a signature is the writer's; a function of a module where there are several workers.
+        workers: processes that read; 1 reads in this one.
+        checkpoint: where to keep how far the run is; None for nowhere.
+        log: what the leaves are compared with; None for nothing.
+        progress: called with entries done and entries to do.
+    """
+
+    url: str
+    verify: Verify
+    workers: int = WORKERS
+    range_entries: int = RANGE_ENTRIES
+    checkpoint: CheckpointFile | None = None
+    log: LeafLog | None = None
+    progress: Callable[[int, int], None] = lambda done, whole: None
+    _carried: Carried = field(default_factory=Carried)
+    _findings: list[Finding] = field(default_factory=list)
+    _bounds: Bounds | None = None
+    _count: int = 0
+    _digest: bytes = bytes(32)
+
+    def run(self) -> VerifyReport:
+        """Prove everything; an interrupted run keeps what it had in the checkpoint.
+
+        Raises:
+            CheckpointError: the checkpoint is of other books.
+            psycopg.Error: the database cannot be read.
+        """
+        with _connect(self.url) as connection:
+            resumed_after = self._resume(connection)
+            try:
+                self._go(connection)
+                report = self._end(connection, resumed_after)
+            except BaseException:
+                self._keep(connection, now=True)
+                raise
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        return report
+
+    def _resume(self, connection: psycopg.Connection[Any]) -> int:
+        kept = self.checkpoint.read(connection) if self.checkpoint is not None else None
+        if kept is None:
+            return 0
+        self._carried, self._findings, self._bounds = kept.carried, kept.findings, kept.bounds
+        self._count, self._digest = kept.entry_count, kept.digest
+        return kept.bounds.last
+
+    def _go(self, connection: psycopg.Connection[Any]) -> None:
+        """Prove all whole ranges that stand now; what is left is a part of one, or came meanwhile."""
+        row = connection.execute(query("newest_seq")).fetchone()
+        newest = 0 if row is None or row[0] is None else row[0]
+        self.progress(self._count, max(newest, self._count))
+        for verified in self._verified(self._ranges(connection, newest)):
+            self._take(connection, verified)
+            self.progress(self._count, max(newest, self._count))
+            self._keep(connection)
+            if len(self._findings) >= FINDINGS_MAX:
+                return
+
+    def _ranges(self, connection: psycopg.Connection[Any], newest: int) -> Iterator[Bounds]:
+        bounds = next_bounds(connection, self._bounds, newest, self.range_entries)
+        while bounds is not None and bounds.row_count >= self.range_entries:
+            yield bounds
+            bounds = next_bounds(connection, bounds, newest, self.range_entries)
+
+    def _verified(self, ranges: Iterator[Bounds]) -> Iterator[VerifiedRange]:
+        """Yield ranges in order, read by the workers ahead of time."""
+        if self.workers == 1:
+            with _connect(self.url) as connection:
+                for bounds in ranges:
+                    yield verify_range(connection, bounds, self.verify)
+            return
+        context = get_context("spawn")
+        with ProcessPoolExecutor(self.workers, context, _open_worker, (self.url, self.verify)) as pool:
+            waiting: deque[Future[VerifiedRange]] = deque()
+            try:
+                for bounds in ranges:
+                    waiting.append(pool.submit(_work, bounds))
+                    if len(waiting) >= _AHEAD * self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _take(self, connection: psycopg.Connection[Any], verified: VerifiedRange) -> None:
+        """Judge the next range by those before it."""
+        bounds = verified.bounds
+        found = self._carried.take(verified.facts) + verified.leaf_findings
+        if self.log is not None:
+            for first_seq, leaves in verified.runs:
+                found += self.log.compare(first_seq, leaves)
+        self._findings += sorted(found, key=lambda finding: finding.seq)
+        self._findings += self._carried.settle_captures(connection, at_end=False)
+        self._bounds = bounds
+        self._count += bounds.row_count
+        for first_seq, leaves in verified.runs:
+            self._digest = hashlib.sha256(self._digest + first_seq.to_bytes(8, "big") + leaves).digest()
+
+    def _end(self, connection: psycopg.Connection[Any], resumed_after: int) -> VerifyReport:
+        """Prove what is left, and what follows from all entries, as it stands at one moment."""
+        with connection.transaction():
+            connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            while len(self._findings) < FINDINGS_MAX:
+                bounds = next_bounds(connection, self._bounds, SEQ_MAX, self.range_entries)
+                if bounds is None:
+                    break
+                self._take(connection, verify_range(connection, bounds, self.verify))
+                self.progress(self._count, self._count)
+            standing = read_standing(connection, self._carried)
+            last = 0 if self._bounds is None else self._bounds.last
+            from_log = self.log.finish(last) if self.log is not None else []
+        findings = (self._findings + standing.findings + from_log)[:FINDINGS_MAX]
+        return VerifyReport(self._count, resumed_after, self._digest, standing, findings)
+
+    def _keep(self, connection: psycopg.Connection[Any], *, now: bool = False) -> None:
+        if self.checkpoint is None or self._bounds is None or connection.closed:
+            return
+        if now or self.checkpoint.due():
+            kept = Checkpoint(self._bounds, self._count, self._digest, self._carried, self._findings)
+            self.checkpoint.write(connection, kept)
+
+
+def verify_range(connection: psycopg.Connection[Any], bounds: Bounds, verify: Verify) -> VerifiedRange:
+    """Prove a range with its leaves and signatures."""
+    facts = read_range(connection, bounds)
+    walk = RowWalk(verify, bounds.first, bounds.last)
+    found: list[Finding] = []
+    runs: list[tuple[int, list[bytes]]] = []
+    while page := walk.page(connection):
+        for row in page:
+            if row.seq > 0:
+                if not runs or row.seq != runs[-1][0] + len(runs[-1][1]):
+                    runs.append((row.seq, []))
+                runs[-1][1].append(row.leaf)
+            if not row.unchanged:
+                found.append(Finding(row.seq, f"entry {row.seq}", _CHANGED))
+            elif not row.covered:
+                found.append(Finding(row.seq, f"entry {row.seq}", _UNSIGNED))
+    return VerifiedRange(bounds, facts, found, [(first, b"".join(leaves)) for first, leaves in runs])
+
+
+_CHANGED = "its row does not give the leaf that stands with it"
+_UNSIGNED = "no batch that the posting engine signed holds it"
+
+_worker: tuple[psycopg.Connection[Any], Verify] | None = None
+
+
+def _open_worker(url: str, verify: Verify) -> None:
+    global _worker
+    _worker = (psycopg.connect(url, autocommit=True, options=_OPTIONS), verify)
+
+
+def _work(bounds: Bounds) -> VerifiedRange:
+    assert _worker is not None
+    connection, verify = _worker
+    return verify_range(connection, bounds, verify)
+
+
+_OPTIONS = "-c jit=off -c timezone=UTC -c application_name=dwaybank-verify"
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url, autocommit=True, options=_OPTIONS) as connection:
+        yield connection

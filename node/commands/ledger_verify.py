@@ -1,0 +1,102 @@
+"""``dwaybank ledger verify``: re-proves an organization's books and its log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.commands.options import HomeOption, JsonOption, OrgOption, find
+
+if TYPE_CHECKING:
+    from ledger.verify import VerifyReport
+
+
+def register(group: typer.Typer) -> None:
+    """Add this command to ``dwaybank ledger``."""
+    group.command("verify", help="Prove every invariant of the books and the log again.")(verify)
+
+
+def verify(
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep here how far it is; an interrupted run with the same file goes on from there."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes that read; 0 for one each core.")] = 0,
+    range_entries: Annotated[
+        int, typer.Option("--range", min=100, max=1_000_000, help="Entries that one process proves at a time.")
+    ] = 20_000,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove the books again, on every core; names the first row that is wrong, and all others. Exit status 1 then."""
+    from nacl.signing import SigningKey
+
+    from ledger.verify import WORKERS, Verification
+    from ledger.verify_checkpoint import CheckpointFile
+    from node.anchor.database import Database
+    from node.anchor.log_check import LogCheck, is_signed
+    from node.anchor.store import LogStore
+    from node.config import read_file
+    from node.databases import NODE
+
+    opened, _, member = find(home, org)
+    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    writer_key = bytes(SigningKey(read_file(opened.secret(member, "writer.key"))).verify_key)
+    database = Database(url)
+    database.open()
+    try:
+        with _progress() as progress:
+            report = Verification(
+                url,
+                partial(is_signed, writer_key),
+                workers=workers or WORKERS,
+                range_entries=range_entries,
+                checkpoint=None if checkpoint is None else CheckpointFile(checkpoint),
+                log=LogCheck(LogStore(database)),
+                progress=progress,
+            ).run()
+    finally:
+        database.close()
+    _print(report, as_json)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _print(report: VerifyReport, as_json: bool) -> None:
+    told = [{"seq": found.seq, "subject": found.subject, "problem": found.problem} for found in report.findings]
+    if as_json:
+        figures = {
+            "entries": report.entry_count,
+            "accounts": report.standing.account_count,
+            "resumed_after": report.resumed_after,
+            "digest": report.digest.hex(),
+        }
+        typer.echo(json.dumps({**figures, "findings": told}, indent=2))
+        return
+    for found in report.findings:
+        typer.echo(f"{found.subject}: {found.problem}")
+    since = f" (after entry {report.resumed_after} in this run)" if report.resumed_after else ""
+    typer.echo(
+        f"{report.entry_count} entries{since} and {report.standing.account_count} accounts proved: "
+        f"{len(report.findings)} findings"
+    )
