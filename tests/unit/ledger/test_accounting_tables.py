@@ -26,6 +26,7 @@ CASES = read_cases(TABLES)
 in_batches = pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "in batches"])
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
+
 @in_batches
 @every_case
 def test_model_answers_as_the_table_says(case: Case, one_by_one: bool) -> None:
