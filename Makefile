@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-fast check format proto bench clean
+.PHONY: help demo up down status test test-fast check format proto bench bench-ledger clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -45,6 +45,9 @@ proto: $(DEVELOPMENT) ## Regenerate network/pb from proto/
 
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 	@$(BIN)/python -m benchmarks
+
+bench-ledger: $(DEVELOPMENT) ## Measure the books only, all of their speed table
+	@$(BIN)/python -m benchmarks ledger $(BENCH_OPTIONS)
 
 clean: ## Remove the virtual environment and caches; never a data directory
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks.measure import machine, save, show
 
-NAMES = ("posting", "transfers", "network", "anchoring", "proofs", "startup", "transport")
+NAMES = ("posting", "ledger", "transfers", "network", "anchoring", "proofs", "startup", "transport")
 """Each is a module of this package with ``run() -> Result``."""
 
 
@@ -18,6 +18,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure; see docs/benchmarks.md.")
     parser.add_argument("names", nargs="*", help=f"which ones (default all): {', '.join(NAMES)}")
     parser.add_argument("--list", action="store_true", help="list the names and stop")
+    ledger = parser.add_argument_group("of the benchmark ledger")
+    ledger.add_argument("--entries", type=int, default=1_000_000, help="how far its books grow (default 1000000)")
+    ledger.add_argument("--runs", type=int, default=5, help="of each case (default 5)")
+    ledger.add_argument("--scale", type=float, default=1.0, help="part of its usual load, to try it (default 1)")
     options = parser.parse_args()
     console = Console(width=None if Console().is_terminal else 200)
     if options.list:
@@ -29,7 +33,8 @@ def main() -> int:
     for name in options.names or NAMES:
         console.rule(name)
         before = machine()
-        result = importlib.import_module(f"benchmarks.{name}").run()
+        own = {key: getattr(options, key) for key in ("entries", "runs", "scale")} if name == "ledger" else {}
+        result = importlib.import_module(f"benchmarks.{name}").run(**own)
         show(result, console)
         console.print(f"  {save(result, before)}", highlight=False, soft_wrap=True)
     return 0

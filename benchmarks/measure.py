@@ -66,7 +66,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def latency_ms(seconds: Sequence[float]) -> dict[str, float]:
     """Return the usual percentiles in milliseconds."""
-    return {f"p{round(share * 100)}_ms": round(percentile(seconds, share) * 1000, 1) for share in (0.5, 0.95, 0.99)}
+    return {f"p{round(share * 100)}_ms": round(percentile(seconds, share) * 1000, 2) for share in (0.5, 0.95, 0.99)}
 
 
 def cpu_s(pid: int) -> float:

@@ -1,0 +1,178 @@
+"""Books to be measured: a server of their own, accounts, the least of rules, and a load of transfers from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import os
+import random
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from nacl.signing import SigningKey
+
+from benchmarks.measure import cpu_s
+from ledger.account import AccountFacts, Side
+from ledger.balances import open_account
+from ledger.journal import AcceptedEntry, Decider, Decision, NewEntry, Outcome, ResultCode, transfer
+from ledger.posting import Writer
+from ledger.prepared import Request
+from ledger.schema import migrate
+from node.books.books import Books
+from node.postgres import ClusterSettings, PostgresCluster, free_port
+
+ACCOUNTS = 10_000
+BATCH = 4_000
+SEED = 20261122
+
+
+class PlainRules:
+    """A random id, an outcome and a hash for each entry: the least a decision can be. Writes no records."""
+
+    def decide(
+        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
+    ) -> list[Decision]:
+        drawn = os.urandom(48 * len(entries))
+        decisions = []
+        for entry, start in zip(entries, range(0, len(drawn), 48), strict=True):
+            large = entry.postings[0].amount > 1_000_000
+            outcome = Outcome.REQUIRES_MANUAL_REVIEW if large else Outcome.AUTOMATED_APPROVAL
+            leaf = hashlib.sha256(drawn[start : start + 48]).digest()
+            decisions.append(Decision(drawn[start : start + 16], outcome, leaf))
+        return decisions
+
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+        return
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def time_ordered_key(number: int, draw: random.Random) -> uuid.UUID:
+    """A key in the manner of UUIDv7: time first, then chance."""
+    bits = (1_772_442_000_000 + number // 50) << 80 | 7 << 76 | draw.getrandbits(12) << 64 | 2 << 62
+    return uuid.UUID(int=bits | draw.getrandbits(62))
+
+
+def account_name(number: int) -> str:
+    return f"bench:{number:06d}"
+
+
+class Load:
+    """Transfers between accounts, the same for the same seed.
+
+    Args:
+        distribution: which accounts it meets: ``uniform``, ``zipf`` (exponent 1), ``hot`` (all debit one account) or
+            ``part hot`` (every fourth debits that one).
+        keys: ``time-ordered`` or ``random`` idempotency keys.
+    """
+
+    def __init__(self, distribution: str, keys: str = "time-ordered") -> None:
+        self.draw = random.Random(SEED)
+        self._distribution = distribution
+        self.keys = keys
+        self._made = 0
+        self._weights = [1 / rank for rank in range(1, ACCOUNTS + 1)] if distribution == "zipf" else None
+
+    def entries(self, count: int) -> list[NewEntry]:
+        """The next transfers of the load."""
+        draw = self.draw
+        if self._weights is not None:
+            sides = draw.choices(range(ACCOUNTS), self._weights, k=2 * count)
+        else:
+            sides = [draw.randrange(ACCOUNTS) for _ in range(2 * count)]
+        if self._distribution == "hot":
+            sides[::2] = [0] * count
+        elif self._distribution == "part hot":
+            sides[::8] = [0] * len(sides[::8])
+        made = []
+        for debit, credit in zip(sides[::2], sides[1::2], strict=True):
+            other = credit if credit != debit else (credit + 1) % ACCOUNTS
+            made.append(transfer(self.key(), account_name(debit), account_name(other), draw.randrange(1, 2000)))
+        return made
+
+    def key(self) -> uuid.UUID:
+        """The next idempotency key."""
+        self._made += 1
+        if self.keys == "random":
+            return uuid.UUID(int=self.draw.getrandbits(128), version=4)
+        return time_ordered_key(self._made, self.draw)
+
+
+@contextmanager
+def cluster() -> Iterator[PostgresCluster]:
+    """A server of our own with fsync on."""
+    with tempfile.TemporaryDirectory(prefix="dwaybank-bench-") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "org"
+        home.mkdir(mode=0o755)
+        server = PostgresCluster(ClusterSettings(home / "postgres", free_port(), shared_buffers_mb=256, sync=True))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def prepare(url: str) -> None:
+    """Bring the schema up to date and open the accounts, every second one with a floor far below its reach."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        migrate(connection)
+        with connection.transaction():
+            for number in range(ACCOUNTS):
+                floor = -(10**12) if number % 2 else None
+                open_account(connection, account_name(number), "EUR", Side.CREDIT, floor=floor, now=now())
+        connection.execute("VACUUM ANALYZE ledger.account")
+
+
+def new_books(url: str, rules: Decider, clock: Callable[[], datetime] = now) -> Books:
+    """The engine the node runs, with a signing key of its own; not yet started."""
+    key = SigningKey.generate()
+    return Books(url, Writer(url, sign=lambda digest: key.sign(digest).signature, decider=rules, now=clock), now=clock)
+
+
+async def timed_batches(books: Books, batches: Sequence[Sequence[Request]], server_pid: int) -> tuple[float, ...]:
+    """Post batches that all wait at once, so that one is prepared while another commits; every request must be done.
+
+    Returns:
+        Seconds of the clock, of the driver's processor time, and of the server's.
+    """
+    gc.collect()
+    gc.freeze()
+    driver, server, begun = time.process_time(), cpu_s(server_pid), time.perf_counter()
+    answers = await asyncio.gather(*(books.post_batch(batch) for batch in batches))
+    spent = time.perf_counter() - begun, time.process_time() - driver, cpu_s(server_pid) - server
+    assert {result.code for answer in answers for result in answer} == {ResultCode.POSTED}
+    return spent
+
+
+async def post_one_by_one(books: Books, entries: Sequence[NewEntry]) -> list[float]:
+    """Post entries as one caller who waits for each answer; return the latencies in seconds."""
+    latencies = []
+    for entry in entries:
+        begun = time.perf_counter()
+        result = await books.post(entry)
+        latencies.append(time.perf_counter() - begun)
+        assert result.code is ResultCode.POSTED
+    return latencies
+
+
+def rate_of(count: int, seconds: Sequence[float]) -> dict[str, int]:
+    """Return median, lowest and highest rate of runs that each did ``count``."""
+    rates = [count / each for each in seconds]
+    return {"per_second": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates))}
+
+
+def median_of(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each figure over runs."""
+    return {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
