@@ -45,3 +45,21 @@ def monitors_of(connection: psycopg.Connection[Any], account_ids: Sequence[int])
         monitor = Monitor(number, reference, Field(field), Operator(symbol), value)
         found.setdefault(account_id, []).append(monitor)
     return {account_id: tuple(monitors) for account_id, monitors in found.items()}
+
+
+def list_monitors(
+    connection: psycopg.Connection[Any], *, account: str = "", after: uuid.UUID, count_max: int
+) -> list[Monitor]:
+    """Return monitors that watch, by id.
+
+    Args:
+        connection: any that may read the books.
+        account: only those of this account; empty for all.
+        after: id that they come behind; the zero UUID for the first page.
+        count_max: most of them.
+    """
+    rows = connection.execute(query("monitors"), {"after": after, "account": account, "count_max": count_max})
+    return [
+        Monitor(number, reference, Field(field), Operator(symbol), value)
+        for number, reference, field, symbol, value in rows
+    ]

@@ -91,6 +91,18 @@ class Monitor:
         return _HOLDS[self.operator](figure(self.field, money), self.value)
 
 
+def parse_field(name: str) -> Field:
+    """Return the field that people call ``name``.
+
+    Raises:
+        InvalidValueError: not one of ``balance``, ``available``, ``held``.
+    """
+    for found in Field:
+        if found.name.lower() == name:
+            return found
+    raise InvalidValueError("field", name, "use balance, available or held")
+
+
 def parse_operator(symbol: str) -> Operator:
     """Return the operator that people write as ``symbol``.
 

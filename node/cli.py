@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from node.commands import audit, books, chart, consortium, currency, periods, processes, reconcile, schedule
+from node.commands import audit, books, chart, consortium, currency, events, periods, processes, reconcile, schedule
 
 app = typer.Typer(
     name="dwaybank",
@@ -31,6 +31,7 @@ periods.register(app)
 chart.register(app)
 reconcile.register(app)
 schedule.register(app)
+events.register(app)
 currency.register(app)
 audit.register(app)
 processes.register(app)

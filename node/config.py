@@ -5,6 +5,7 @@ Relative paths count from the file's own folder. Secrets are never in these file
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -97,6 +98,10 @@ class NodeConfig(_Strict):
     rules_file: Path
     commits_definitions: bool = False
     partners: list[Partner] = []
+    secrets_folder: Path | None = None
+    """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
+    webhook_networks: list[IPv4Network | IPv6Network] = []
+    """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)
 
 

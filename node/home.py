@@ -307,6 +307,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         witness_key_file=home.secret(own, "witness.key"),
         writer_key_file=home.secret(own, "writer.key"),
         rules_file=home.organization(own) / "rules.yaml",
+        secrets_folder=home.organization(own) / "secrets",
         partners=[
             Partner(msp_id=other.msp_id, address=f"127.0.0.1:{other.node_port}")
             for other in others

@@ -63,10 +63,12 @@ class Collector:
 
     Args:
         writer: open writer; belongs to the collector until ``stop``.
+        committed: called in the event loop whenever something may have been committed, before anyone is answered.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, committed: Callable[[], None]) -> None:
         self._writer = writer
+        self._committed = committed
         self._waiting: deque[_Post | _Command[Any]] = deque()
         self._waiting_entries = 0
         self._arrived = asyncio.Event()
@@ -209,6 +211,7 @@ class Collector:
         except Exception as error:  # noqa: BLE001 - root of the batch: every caller must get an answer
             await self._recover(jobs, error)
             return
+        self._committed()
         _answer(jobs, results)
 
     async def _commit(self, jobs: Sequence[_Post], prepared: PreparedBatch) -> list[Any]:
@@ -235,7 +238,9 @@ class Collector:
         for attempt in range(RECONNECT_TRIES):
             try:
                 await self._in(self._committing, self._writer.ensure_connected)
-                _answer([job], await self._in(self._committing, self._writer.post, job.requests))
+                results = await self._in(self._committing, self._writer.post, job.requests)
+                self._committed()
+                _answer([job], results)
             except FencedError as fenced:
                 self._fence(fenced, [job])
             except BooksUnavailableError as error:
@@ -260,6 +265,7 @@ class Collector:
             with contextlib.suppress(LedgerError):
                 await self._in(self._committing, self._writer.ensure_connected)
         else:
+            self._committed()
             if not command.answer.done():
                 command.answer.set_result(result)
 

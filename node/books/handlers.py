@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -33,14 +34,34 @@ class Handlers:
         """Offer one unary method."""
 
         async def serve(data: bytes, call: Call) -> bytes:
-            self._members.require_own(call)
-            try:
-                request = request_type.FromString(data)
-            except DecodeError as error:
-                raise RpcError(StatusCode.INVALID_ARGUMENT, f"{request_type.__name__} cannot be parsed") from error
+            request = self._request(data, call, request_type)
             try:
                 return (await handle(request)).SerializeToString()
             except LedgerError as error:
                 raise rpc_error_of(error) from error
 
         self._server.unary(f"/{self._service}/{method}", serve)
+
+    def offer_stream(
+        self, method: str, request_type: type[R], handle: Callable[[R], AsyncGenerator[Message, None]]
+    ) -> None:
+        """Offer one method that answers with a stream."""
+
+        async def serve(data: bytes, call: Call) -> AsyncIterator[bytes]:
+            request = self._request(data, call, request_type)
+            try:
+                # Closed with the call, not when it happens to be collected.
+                async with contextlib.aclosing(handle(request)) as replies:
+                    async for reply in replies:
+                        yield reply.SerializeToString()
+            except LedgerError as error:
+                raise rpc_error_of(error) from error
+
+        self._server.server_stream(f"/{self._service}/{method}", serve)
+
+    def _request(self, data: bytes, call: Call, request_type: type[R]) -> R:
+        self._members.require_own(call)
+        try:
+            return request_type.FromString(data)
+        except DecodeError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, f"{request_type.__name__} cannot be parsed") from error

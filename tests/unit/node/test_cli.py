@@ -11,6 +11,7 @@ import pytest
 COMMANDS = (
     "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
     "node", "orderer", "gateway", "account", "review", "ledger", "chart", "reconcile", "schedule", "asset", "rate",
+    "monitor", "webhook", "events",
 )  # fmt: skip
 
 
