@@ -44,6 +44,9 @@ from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.lifecycle import Definition, approved_definition
 from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
 from node.peer.peer import Peer, PeerSettings
+from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
+from node.schedules.schedule_service import ScheduleService
+from node.schedules.worker import ScheduleWorker
 from node.schemas import prepare_schemas
 from node.service import Service, run_process, run_until_stopped
 
@@ -92,6 +95,8 @@ class NodeProcess:
             self._books = await self._start_books(compliance)
             LedgerService(self._books, self._members, trail.entry_state).register(self._server)
             PeriodService(self._books, self._members).register(self._server)
+            services += self._offer_accounting(self._books)
+            late.append(self._schedule_worker(self._books))
             partners = self._partner_area(self._books)
             partners.register(self._server)
             late.append(partners)
@@ -133,6 +138,14 @@ class NodeProcess:
         books = Books(self._database_url, writer, now=utc_now)
         await self._start_part(books)
         return books
+
+    def _offer_accounting(self, books: Books) -> list[str]:
+        """Offer what the books can do beside posting; return the names of the services."""
+        ScheduleService(books, self._members, now=utc_now).register(self._server)
+        return [SCHEDULE_SERVICE]
+
+    def _schedule_worker(self, books: Books) -> ScheduleWorker:
+        return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)
 
     def _peer_settings(self) -> PeerSettings:
         config = self._config

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,6 +25,27 @@ _PB_SIDES = {Side.DEBIT: pb.SIDE_DEBIT, Side.CREDIT: pb.SIDE_CREDIT}
 
 YEAR_MIN, YEAR_MAX = 1900, 2200
 """Effective times outside these years are typing errors."""
+
+
+E = TypeVar("E", bound=IntEnum)
+
+
+@contextmanager
+def below(path: str) -> Iterator[None]:
+    """Name the fields of what fails in here by their path in the request."""
+    try:
+        yield
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{path}.{error.field}", error.value, error.reason) from error
+
+
+def member_of(kind: type[E], number: int, field: str) -> E:
+    """Return the member of one of our enumerations that a protobuf one with the same numbers names."""
+    try:
+        return kind(number)
+    except ValueError as error:
+        known = ", ".join(member.name for member in kind)
+        raise InvalidValueError(field, number, f"give one of {known}") from error
 
 
 def uuid_of(text: str, field: str) -> uuid.UUID:
@@ -68,11 +93,11 @@ def new_entry(message: pb.NewEntry, path: str) -> NewEntry:
     Raises:
         InvalidValueError: naming the field below ``path``.
     """
-    postings = tuple(_posting(posting, f"{path}.postings[{i}]") for i, posting in enumerate(message.postings))
+    postings = tuple(posting_of(posting, f"{path}.postings[{i}]") for i, posting in enumerate(message.postings))
     effective_at = time_of(message.effective_at, f"{path}.effective_at") if message.HasField("effective_at") else None
     key = uuid_of(message.idempotency_key, f"{path}.idempotency_key")
     hold_id = uuid_of(message.hold_id, f"{path}.hold_id") if message.hold_id else None
-    try:
+    with below(path):
         return NewEntry(
             key,
             postings,
@@ -86,16 +111,20 @@ def new_entry(message: pb.NewEntry, path: str) -> NewEntry:
             message.actor,
             tuple(sorted(message.metadata.items())),
         )
-    except InvalidValueError as error:
-        raise InvalidValueError(f"{path}.{error.field}", error.value, error.reason) from error
 
 
-def _posting(message: pb.Posting, path: str) -> Posting:
+def posting_of(message: pb.Posting, path: str) -> Posting:
+    """Return a posting to be made; errors name the field below ``path``."""
     return Posting(
         check_reference(message.account, f"{path}.account"),
         side_of(message.side, f"{path}.side"),
         parse_amount_minor(message.amount_minor, f"{path}.amount_minor"),
     )
+
+
+def posting_message(posting: Posting) -> pb.Posting:
+    """Return a posting to be made, as the service tells it."""
+    return pb.Posting(account=posting.account, side=_PB_SIDES[posting.side], amount_minor=str(posting.amount))
 
 
 def new_hold(message: pb.PlaceHoldRequest) -> NewHold:
