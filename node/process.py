@@ -28,6 +28,8 @@ from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
+from node.books.event_service import SERVICE as EVENT_SERVICE
+from node.books.event_service import EventService
 from node.books.ledger_service import SERVICE as LEDGER_SERVICE
 from node.books.ledger_service import LedgerService
 from node.books.period_service import SERVICE as PERIOD_SERVICE
@@ -49,6 +51,7 @@ from node.schedules.schedule_service import ScheduleService
 from node.schedules.worker import ScheduleWorker
 from node.schemas import prepare_schemas
 from node.service import Service, run_process, run_until_stopped
+from node.webhooks.webhooks import Webhooks, WebhookSettings
 
 STOP_GRACE_S = 2.0
 WATCH_PAUSE_S = 0.5
@@ -95,12 +98,14 @@ class NodeProcess:
             self._books = await self._start_books(compliance)
             LedgerService(self._books, self._members, trail.entry_state).register(self._server)
             PeriodService(self._books, self._members).register(self._server)
+            webhooks = self._webhooks(self._books)
+            EventService(self._books, webhooks, self._members).register(self._server)
             services += self._offer_accounting(self._books)
             late.append(self._schedule_worker(self._books))
             partners = self._partner_area(self._books)
             partners.register(self._server)
-            late.append(partners)
-            services += [LEDGER_SERVICE, PERIOD_SERVICE, *PARTNER_SERVICES]
+            late += [partners, webhooks]
+            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self._peer, self._own_peer("Node"), self._definitions()))
         self._server.enable_health()
@@ -211,6 +216,17 @@ class NodeProcess:
             anchor_interval_s=config.anchor_interval_s,
             now=utc_now,
             random_bytes=secrets.token_bytes,
+        )
+
+    def _webhooks(self, books: Books) -> Webhooks:
+        config = self._config
+        return Webhooks(
+            self._database_url,
+            # Settings written before webhooks came name no folder: secrets lie where the writer's key lies.
+            secrets_folder=config.secrets_folder or config.writer_key_file.parent,
+            bell=books.bell,
+            now=utc_now,
+            settings=WebhookSettings(networks=config.webhook_networks),
         )
 
     def _partner_area(self, books: Books) -> PartnerArea:

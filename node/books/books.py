@@ -26,9 +26,12 @@ from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueErro
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
 from ledger.lookup import find_hold
+from ledger.monitor_store import MONITORS_MAX, drop_monitor, set_monitor
+from ledger.monitors import Monitor
 from ledger.posting import AccountTerms, Writer
 from ledger.prepared import Request
 from node.books.collector import Collector
+from node.books.outbox_stream import Bell
 
 READERS = 4
 """Connections and threads for reads."""
@@ -58,7 +61,9 @@ class Books:
         self._url = url
         self._writer = writer
         self._now = now
-        self._collector = Collector(writer)
+        self.bell = Bell()
+        """Rung after each commit of this process."""
+        self._collector = Collector(writer, self.bell.ring)
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="books-read")
         self._chores: list[asyncio.Task[None]] = []
@@ -201,6 +206,33 @@ class Books:
 
     async def _period(self, number: int) -> periods.Period:
         return (await self.read(periods.list_periods))[number - 1]
+
+    async def set_monitor(self, monitor: Monitor) -> bool:
+        """Watch from here on, in line with the postings; false when it is watched already.
+
+        Raises:
+            NotFoundError: no such account.
+            ConflictError: the id stands for another condition, or the account has as many as it may.
+        """
+        code = await self._collector.run(lambda writer: set_monitor(writer.run, monitor, writer.now()))
+        if code == "account_not_found":
+            raise NotFoundError(f"account {monitor.account} does not exist")
+        if code == "exists_with_different_body":
+            raise ConflictError(f"monitor {monitor.id} stands already with another condition")
+        if code == "too_many_monitors":
+            raise ConflictError(f"account {monitor.account} has {MONITORS_MAX} monitors: drop one first")
+        return code == "created"
+
+    async def drop_monitor(self, monitor_id: uuid.UUID) -> bool:
+        """Watch no longer; false when it was dropped before.
+
+        Raises:
+            NotFoundError: no such monitor.
+        """
+        code = await self._collector.run(lambda writer: drop_monitor(writer.run, monitor_id, writer.now()))
+        if code == "monitor_not_found":
+            raise NotFoundError(f"monitor {monitor_id} does not exist")
+        return code == "dropped"
 
     async def verify(self) -> list[audit.Finding]:
         """Re-prove the books from their postings; empty when sound."""
