@@ -35,6 +35,7 @@ from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, Ori
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
 _POSTED = ResultCode.POSTED
+_CREDIT = Side.CREDIT
 
 _NO_RESULT = EntryResult(_POSTED)
 """Stands in for answers not yet known."""
@@ -53,6 +54,7 @@ class BatchJudge:
         self._state = state
         self._batch = batch
         self._around = around
+        self._recent = around.recent
         self._now = batch.posted_at
         self._repeats: list[tuple[int, int]] = []
         """Places of repeats of recent entries, and the entry's number: answered when those are encoded."""
@@ -80,16 +82,17 @@ class BatchJudge:
         """
         state = self._state
         first, second = entry.postings
-        swapped = first.side is Side.CREDIT
+        swapped = first.side is _CREDIT
         if swapped:
             first, second = second, first
-        debit, credit = state.accounts.get(first.account), state.accounts.get(second.account)
+        find = state.accounts.get
+        debit, credit = find(first.account), find(second.account)
         amount = first.amount
         key = entry.key.int
         if (
             debit is None or credit is None or second.amount != amount or first.side is second.side
             or debit.asset_id != credit.asset_id or state.undo is not None
-            or key in self._around.recent or key in self._around.standing
+            or key in self._recent or key in self._around.standing
         ):  # fmt: skip
             return False
         debit_balance = debit.balance + amount * debit.sign
@@ -112,7 +115,7 @@ class BatchJudge:
         debit.last_seq = credit.last_seq = seq
         debit.posting_count += 1
         credit.posting_count += 1
-        self._around.recent[key] = seq
+        self._recent[key] = seq
         self._batch.keys.append(key)
         state.next_seq = seq + 1
         return True
@@ -138,7 +141,7 @@ class BatchJudge:
             state.take_back()
             state.next_seq = first_seq
             for key in batch.keys[keys:]:
-                del self._around.recent[key]
+                del self._recent[key]
             del batch.judged[judged:], batch.keys[keys:], batch.dated[dated:], batch.events[events:]
             self._refuse_others(range(start, end + 1), codes)
         elif outer is not None:
@@ -244,13 +247,13 @@ class BatchJudge:
             self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]))
         self._watch(watched)
         batch.keys.append(key)
-        self._around.recent[key] = seq
+        self._recent[key] = seq
         return code
 
     def _repeat(self, at: int, entry: NewEntry, accounts: Sequence[AccountState | None]) -> ResultCode | None:
         """Answer an entry whose key stands already; None where it does not."""
         key = entry.key.int
-        recent_seq = self._around.recent.get(key)
+        recent_seq = self._recent.get(key)
         standing = self._around.standing.get(key)
         if recent_seq is None and standing is None:
             return None

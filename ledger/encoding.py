@@ -6,9 +6,9 @@ Each entry is encoded once: the bytes that are hashed are joined from pieces tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from ledger.account import Side
+from ledger.account import AccountFacts, Side
 from ledger.canonical import (
     PLAIN_EXTENSION,
     PREFIXES,
@@ -21,6 +21,8 @@ from ledger.canonical import (
 )
 from ledger.copy_rows import PLAIN_COLUMNS, POSTGRES_EPOCH_US, encode_row, int2, int4, int8, pack_plain_row
 from ledger.journal import (
+    PLAIN_REQUEST_HEAD,
+    PLAIN_REQUEST_TAIL,
     AcceptedEntry,
     Decider,
     Decision,
@@ -29,7 +31,6 @@ from ledger.journal import (
     Outcome,
     ResultCode,
     microseconds,
-    plain_request_hash,
 )
 from ledger.pack import pack_int2, pack_int8
 from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request, in_order
@@ -58,7 +59,7 @@ def encode_batch(
     if not batch.judged:
         return
     entries = [judged[1] for judged in batch.judged]
-    facts = [[account.facts for account in accounts_of(judged)] for judged in batch.judged]
+    facts = [_facts_of(judged) for judged in batch.judged]
     decisions = decider.decide(entries, facts, batch.posted_at)
     assert len(decisions) == len(entries)
     drawn = random_bytes(SALT_BYTES * len(entries))
@@ -66,7 +67,9 @@ def encode_batch(
     posted_us = microseconds(batch.posted_at)
     plain = _plain_encoder(posted_us)
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
-    leaves = []
+    leaves, accepted, results = [], batch.accepted, batch.results
+    # What a named tuple's own constructor does, without its detour: there are two for each entry.
+    new = tuple.__new__
     seq = batch.first_seq
     for judged, decision, salt in zip(batch.judged, decisions, salts, strict=True):
         if isinstance(judged, Judged):
@@ -76,10 +79,17 @@ def encode_batch(
             leaf, row = plain(seq, judged, decision, salt)
             batch.plain_rows.append(row)
         leaves.append(leaf)
-        batch.accepted.append(AcceptedEntry(seq, judged[1], decision, leaf))
-        batch.results[judged[0]] = EntryResult(ResultCode.POSTED, seq, decision.outcome, leaf)
+        accepted.append(new(AcceptedEntry, (seq, judged[1], decision, leaf)))
+        results[judged[0]] = new(EntryResult, (ResultCode.POSTED, seq, decision[1], leaf, ""))
         seq += 1
     batch.leaves = b"".join(leaves)
+
+
+def _facts_of(judged: PlainJudged | Judged) -> Sequence[AccountFacts]:
+    """Return the facts of the accounts, in the order of the request."""
+    if isinstance(judged, Judged):
+        return [account.facts for account in accounts_of(judged)]
+    return (judged[3].facts, judged[2].facts) if judged[9] else (judged[2].facts, judged[3].facts)
 
 
 def _plain_encoder(posted_us: int) -> Callable[[int, PlainJudged, Decision, bytes], tuple[bytes, bytes]]:
@@ -104,7 +114,8 @@ def _plain_encoder(posted_us: int) -> Callable[[int, PlainJudged, Decision, byte
                 )
             )
         ).digest()  # fmt: skip
-        asked = plain_request_hash(credited + debited if swapped else debited + credited)
+        both = credited + debited if swapped else debited + credited
+        asked = sha256(PLAIN_REQUEST_HEAD + both + PLAIN_REQUEST_TAIL).digest()
         row = pack_plain_row(
             columns, 8, seq, 8, row_us, 8, row_us, 8, debit.id, 8, credit.id, 8, amount, 8, debit_balance, 8,
             credit_balance, 8, debit_before, 8, credit_before, 2, debit.asset_id, 2, outcome, 16, key,

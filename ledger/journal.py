@@ -260,12 +260,9 @@ def transfer(key: uuid.UUID, debit: str, credit: str, amount: int, **more: Any) 
 
 _REQUEST_HEAD = struct.Struct("!B16sqH")
 
-_PLAIN_HEAD = _REQUEST_TAG + _REQUEST_HEAD.pack(0, _NO_HOLD, 0, 2)
-
-
-def plain_request_hash(posting_fields: bytes) -> bytes:
-    """Return ``request_hash`` of an entry with ``is_plain``, from the fields of its two postings joined."""
-    return hashlib.sha256(_PLAIN_HEAD + posting_fields + b"\x00\x00").digest()
+PLAIN_REQUEST_HEAD = _REQUEST_TAG + _REQUEST_HEAD.pack(0, _NO_HOLD, 0, 2)
+PLAIN_REQUEST_TAIL = b"\x00\x00"
+"""``request_hash`` of an entry with ``is_plain`` is the SHA-256 of its two postings' fields between these."""
 
 
 def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:

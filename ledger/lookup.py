@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,25 +70,19 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        wanted = {posting.account for entry in entries for posting in entry.postings}
-        if len(entries) != len(requests):
-            wanted |= {request.account for request in requests if isinstance(request, NewHold)}
-            holds = self._missing_holds(state, (r.id for r in requests if not isinstance(r, NewEntry)))
-        else:
-            holds = set()
-        holds |= self._missing_holds(state, (e.hold_id for e in entries if not e.is_plain and e.hold_id is not None))
+        wanted, others = _unknown(state, entries)
+        wanted |= {request.account for request in requests if isinstance(request, NewHold)}
+        holds = {request.id for request in requests if not isinstance(request, NewEntry)}
+        holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
+        holds -= state.holds.keys()
         rows = self._rows("hold_states", (list(holds),)) if holds else []
-        wanted |= {row[1] for row in rows}
-        self._learn_accounts(state, wanted)
+        self._learn_accounts(state, wanted | {row[1] for row in rows})
         for row in rows:
             _remember_hold(state, row)
-        originals = {e.reverses for e in entries if not e.is_plain and e.reverses is not None}
+        originals = {entry.reverses for entry in others if entry.reverses is not None}
         self._learn_originals(state, originals - state.originals.keys())
         standing = self._standing(entries) if with_keys else {}
-        return Facts(standing, self._actor_numbers({entry.actor for entry in entries if entry.actor}))
-
-    def _missing_holds(self, state: State, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-        return {number for number in ids if number not in state.holds}
+        return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
     def _learn_accounts(self, state: State, wanted: set[str]) -> None:
         unknown = wanted.difference(state.accounts)
@@ -139,6 +133,22 @@ class Lookup:
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:
+    """Return the accounts that the copy lacks, and the entries that are not plain."""
+    known = state.accounts
+    unknown: set[str] = set()
+    others: list[NewEntry] = []
+    for entry in entries:
+        if entry.is_plain:
+            first, second = entry.postings
+            if first.account not in known or second.account not in known:
+                unknown |= {first.account, second.account}
+        else:
+            others.append(entry)
+            unknown |= {posting.account for posting in entry.postings}
+    return unknown, others
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
