@@ -12,6 +12,7 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
     ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
     ├── DamagedRowError       a row of the books that tells no entry any more; carries ``seq`` and ``reason``
     ├── CheckpointError       a verification's checkpoint that is not of these books; carries ``path``
+    ├── ImportRefusedError    a file of books with something that does not fit; carries ``line`` and ``reason``
     ├── MappingError          a statement mapping file that cannot be understood; names the setting
     └── StatementFormatError  a line of a statement that cannot be understood; carries ``line``, ``column``, ``value``
 """
@@ -112,6 +113,20 @@ class CheckpointError(LedgerError):
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"checkpoint {path}: {reason}; remove it to verify everything from the beginning")
         self.path = path
+
+
+class ImportRefusedError(LedgerError):
+    """A file of whole books, or the place they were to go, does not fit; nothing was imported.
+
+    Args:
+        line: line number in the file, from 1; 0 where no line is at fault.
+        reason: what is wrong.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}; nothing was imported" if line else f"{reason}; nothing was imported")
+        self.line = line
+        self.reason = reason
 
 
 class MappingError(LedgerError):

@@ -91,11 +91,11 @@ def next_bounds(
 def read_range(connection: psycopg.Connection[Any], bounds: Bounds) -> RangeFacts:
     """Prove what a range proves by itself."""
     rows = connection.execute(query("verify_range"), bounds._asdict()).fetchall()
-    findings = [(row[1], row[0], row[7]) for row in rows if row[7] is not None and row[0] <= _BESIDE]
-    findings += [(seq, _BESIDE, text) for seq, text in _texts(connection, bounds)]
-    findings.sort()
+    told = sorted((row[1], row[0], row[7]) for row in rows if row[0] <= _BESIDE)
+    findings = [_finding(seq, text) for seq, _, text in told]
+    findings += check_texts(connection, bounds)
     open_rows = sorted((row for row in rows if row[0] > _BESIDE), key=lambda row: (row[1], row[2], row[0]))
-    return RangeFacts([_finding(seq, text) for seq, _, text in findings], open_rows)
+    return RangeFacts(findings, open_rows)
 
 
 def _finding(seq: int, text: str) -> Finding:
@@ -103,7 +103,7 @@ def _finding(seq: int, text: str) -> Finding:
     return Finding(seq, subject, problem)
 
 
-def _texts(connection: psycopg.Connection[Any], bounds: Bounds) -> Iterator[tuple[int, str]]:
+def check_texts(connection: psycopg.Connection[Any], bounds: Bounds) -> Iterator[Finding]:
     """Yield descriptions and metadata that are not what their entries commit to."""
     for seq, kind, salt, description, pairs, commitment in connection.execute(query("verify_texts"), bounds._asdict()):
         if kind == 1:
@@ -111,7 +111,7 @@ def _texts(connection: psycopg.Connection[Any], bounds: Bounds) -> Iterator[tupl
         else:
             name, made = "metadata", metadata_commitment(bytes(salt), sorted(pairs.items()))
         if commitment is None or made != bytes(commitment):
-            yield seq, f"entry {seq}\tits {name} is not what it commits to"
+            yield Finding(seq, f"entry {seq}", f"its {name} is not what it commits to")
 
 
 class AccountSum(NamedTuple):

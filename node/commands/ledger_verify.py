@@ -15,6 +15,8 @@ from node.commands.options import HomeOption, JsonOption, OrgOption, find
 
 if TYPE_CHECKING:
     from ledger.verify import VerifyReport
+    from network.topology import Organization
+    from node.home import Home
 
 
 def register(group: typer.Typer) -> None:
@@ -36,8 +38,6 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove the books again, on every core; names the first row that is wrong, and all others. Exit status 1 then."""
-    from nacl.signing import SigningKey
-
     from ledger.verify import WORKERS, Verification
     from ledger.verify_checkpoint import CheckpointFile
     from node.anchor.database import Database
@@ -48,14 +48,13 @@ def verify(
 
     opened, _, member = find(home, org)
     url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
-    writer_key = bytes(SigningKey(read_file(opened.secret(member, "writer.key"))).verify_key)
     database = Database(url)
     database.open()
     try:
-        with _progress() as progress:
+        with progress_bar("entries") as progress:
             report = Verification(
                 url,
-                partial(is_signed, writer_key),
+                partial(is_signed, writer_key(opened, member)),
                 workers=workers or WORKERS,
                 range_entries=range_entries,
                 checkpoint=None if checkpoint is None else CheckpointFile(checkpoint),
@@ -69,14 +68,23 @@ def verify(
         raise typer.Exit(1)
 
 
+def writer_key(home: Home, member: Organization) -> bytes:
+    """Return the public key of an organization's posting engine."""
+    from nacl.signing import SigningKey
+
+    from node.config import read_file
+
+    return bytes(SigningKey(read_file(home.secret(member, "writer.key"))).verify_key)
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
+def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
