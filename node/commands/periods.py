@@ -22,7 +22,7 @@ REPORT_TIMEOUT_S = 600.0
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    group = typer.Typer(help="Trial balances, closed periods; proof, export and import of whole books.", no_args_is_help=True)
+    group = typer.Typer(help="Trial balances and periods; proof, export and import of books.", no_args_is_help=True)
     group.command("trial-balance", help="Show the trial balance, now or at any time.")(trial_balance)
     group.command("periods", help="List closed periods with their figures.")(periods)
     group.command("close-period", help="Refuse entries that count for a time before a day.")(close_period)
