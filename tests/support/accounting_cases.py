@@ -207,6 +207,20 @@ alice EUR credit
 | alice: open                           | changed           |      |           |
 | 3: Dr cash 1, Cr alice 1              | posted            |    1 |         1 |
 
+### Balances and held money reach the largest amount and go no further
+cash EUR debit, no floor
+alice EUR credit, no floor
+
+| request                        | code             | cash |         alice |
+|--------------------------------|------------------|------|---------------|
+| H1: hold max of alice until 9s | posted           |    0 |    0 held max |
+| H2: hold 1 of alice until 9s   | balance_overflow |      |               |
+| 1: Dr cash max, Cr alice max   | posted           |  max |  max held max |
+| 2: Dr cash 1, Cr alice 1       | balance_overflow |      |               |
+| 2: Dr alice max, Cr cash max   | posted           |    0 |    0 held max |
+| 3: Dr alice max, Cr cash max   | posted           | -max | -max held max |
+| 4: Dr alice 1, Cr cash 1       | balance_overflow |      |               |
+
 ### Held money cannot be spent until it is released
 cash EUR debit, no floor
 alice EUR credit
@@ -345,31 +359,31 @@ cash EUR debit, no floor
 alice EUR credit
 bob EUR credit
 
-| request                            | code                       | cash | alice |       bob |
-|------------------------------------|----------------------------|------|-------|-----------|
-| 1: Dr cash 9, Cr alice 9; linked   | posted                     |    9 |     9 |         0 |
-| 2: Dr alice 9, Cr bob 9            | posted                     |      |     0 |         9 |
-| 1: Dr cash 9, Cr alice 9; linked   | exists                     |      |       |           |
-| 2: Dr alice 9, Cr bob 9            | exists                     |      |       |           |
-| 1: Dr cash 9, Cr alice 9; linked   | exists                     |      |       |           |
-| 3: Dr cash 1, Cr bob 1             | linked_failed              |      |       |           |
-| 3: Dr cash 1, Cr bob 1; linked     | linked_failed              |      |       |           |
-| 2: Dr alice 9, Cr bob 9            | exists                     |      |       |           |
-| 3: Dr cash 1, Cr bob 1             | posted                     |   10 |       |        10 |
-| 4: Dr cash 5, Cr alice 5; linked   | linked_failed              |      |       |           |
-| 1: Dr cash 9, Cr alice 9; linked   | exists                     |      |       |           |
-| 4: Dr cash 5, Cr alice 5; linked   | linked_failed              |      |       |           |
-| 5: Dr alice 6, Cr bob 6; linked    | exceeds_available          |      |       |           |
-| 1: Dr cash 9, Cr alice 9; linked   | exists                     |      |       |           |
-| 6: Dr cash 1, Cr bob 1             | linked_failed              |      |       |           |
-| 6: Dr cash 1, Cr bob 1; linked     | linked_failed              |      |       |           |
-| 1: Dr cash 8, Cr alice 8           | exists_with_different_body |      |       |           |
+| request                          | code                       | cash | alice | bob |
+|----------------------------------|----------------------------|------|-------|-----|
+| 1: Dr cash 9, Cr alice 9; linked | posted                     |    9 |     9 |   0 |
+| 2: Dr alice 9, Cr bob 9          | posted                     |      |     0 |   9 |
+| 1: Dr cash 9, Cr alice 9; linked | exists                     |      |       |     |
+| 2: Dr alice 9, Cr bob 9          | exists                     |      |       |     |
+| 1: Dr cash 9, Cr alice 9; linked | exists                     |      |       |     |
+| 3: Dr cash 1, Cr bob 1           | linked_failed              |      |       |     |
+| 3: Dr cash 1, Cr bob 1; linked   | linked_failed              |      |       |     |
+| 2: Dr alice 9, Cr bob 9          | exists                     |      |       |     |
+| 3: Dr cash 1, Cr bob 1           | posted                     |   10 |       |  10 |
+| 4: Dr cash 5, Cr alice 5; linked | linked_failed              |      |       |     |
+| 1: Dr cash 9, Cr alice 9; linked | exists                     |      |       |     |
+| 4: Dr cash 5, Cr alice 5; linked | linked_failed              |      |       |     |
+| 5: Dr alice 6, Cr bob 6; linked  | exceeds_available          |      |       |     |
+| 1: Dr cash 9, Cr alice 9; linked | exists                     |      |       |     |
+| 6: Dr cash 1, Cr bob 1           | linked_failed              |      |       |     |
+| 6: Dr cash 1, Cr bob 1; linked   | linked_failed              |      |       |     |
+| 1: Dr cash 8, Cr alice 8         | exists_with_different_body |      |       |     |
 
 ### A hold of a chain that fails does not stand, however often the chain asks for it
 cash EUR debit, no floor
 bob EUR credit
 
-| request                            | code              | bob       |
+| request                            | code              |       bob |
 |------------------------------------|-------------------|-----------|
 | 1: Dr cash 10, Cr bob 10           | posted            |        10 |
 | H1: hold 5 of bob until 9s; linked | linked_failed     |           |
