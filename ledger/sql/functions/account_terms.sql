@@ -36,6 +36,13 @@ BEGIN
     WHERE id = v_account.id;
     INSERT INTO ledger.account_change (account_id, number, at, actor, before, after)
     VALUES (v_account.id, v_account.terms + 1, p_now, p_actor, v_before, v_after);
+    PERFORM ledger.add_event('account.changed', v_account.id, p_now, jsonb_strip_nulls(jsonb_build_object(
+        'change', v_account.terms + 1,
+        'status', v_after->>'status',
+        'floor_minor', p_floor::text,
+        'overdraft_minor', p_overdraft::text,
+        'ceiling_minor', p_ceiling::text
+    )));
     RETURN 'changed';
 END
 $$;

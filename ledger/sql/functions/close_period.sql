@@ -23,6 +23,11 @@ BEGIN
     INSERT INTO ledger.period (number, opened_at, closed_before, closed_at, last_seq, actor)
     VALUES (number, v_head.closed_before, p_closed_before, v_now, v_head.next_seq - 1, p_actor);
     UPDATE ledger.head SET closed_before = p_closed_before, posted_at = v_now WHERE id = 1;
+    PERFORM ledger.add_event('period.closed', NULL, v_now, jsonb_strip_nulls(jsonb_build_object(
+        'period', number,
+        'opened_at', to_char(v_head.closed_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'closed_before', to_char(p_closed_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    )));
     code := 'closed';
 END
 $$;

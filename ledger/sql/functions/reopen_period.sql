@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION ledger.reopen_period(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
     v_head ledger.head := ledger.lock_head(p_epoch);
+    v_now timestamptz := greatest(p_now, v_head.posted_at);
     v_period ledger.period;
 BEGIN
     SELECT * INTO v_period FROM ledger.period WHERE number = p_number;
@@ -19,8 +20,12 @@ BEGIN
         RETURN 'not_the_last';
     END IF;
     INSERT INTO ledger.period_reopening (number, reopened_at, actor, reason)
-    VALUES (p_number, greatest(p_now, v_head.posted_at), p_actor, p_reason);
+    VALUES (p_number, v_now, p_actor, p_reason);
     UPDATE ledger.head SET closed_before = v_period.opened_at WHERE id = 1;
+    PERFORM ledger.add_event('period.reopened', NULL, v_now, jsonb_strip_nulls(jsonb_build_object(
+        'period', p_number,
+        'closed_before', to_char(v_period.opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    )));
     RETURN 'reopened';
 END
 $$;
