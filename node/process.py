@@ -28,6 +28,8 @@ from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
+from node.books.chart_service import SERVICE as CHART_SERVICE
+from node.books.chart_service import ChartService
 from node.books.event_service import SERVICE as EVENT_SERVICE
 from node.books.event_service import EventService
 from node.books.ledger_service import SERVICE as LEDGER_SERVICE
@@ -147,7 +149,8 @@ class NodeProcess:
     def _offer_accounting(self, books: Books) -> list[str]:
         """Offer what the books can do beside posting; return the names of the services."""
         ScheduleService(books, self._members, now=utc_now).register(self._server)
-        return [SCHEDULE_SERVICE]
+        ChartService(books, self._members, now=utc_now).register(self._server)
+        return [SCHEDULE_SERVICE, CHART_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
         return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)

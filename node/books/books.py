@@ -21,7 +21,7 @@ import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger import audit, balances, balances_in_time, periods, statements
-from ledger.account import Account, Side
+from ledger.account import UNNAMED_ACTOR, Account, NewAccount, Side, Terms
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
@@ -170,8 +170,12 @@ class Books:
     async def open_account_of(
         self, reference: str, asset: str, normal_side: Side, floor: int | None
     ) -> tuple[Account, bool]:
-        """Open an account and return it, and whether it is new; see ``balances.open_account`` for what it raises."""
-        return await self.read(balances.open_account, reference, asset, normal_side, floor=floor, now=self._now())
+        """Open an account with a floor only and return it, and whether it is new; see ``open_new_account``."""
+        return await self.open_new_account(NewAccount(reference, asset, normal_side, Terms(floor)))
+
+    async def open_new_account(self, new: NewAccount, actor: str = UNNAMED_ACTOR) -> tuple[Account, bool]:
+        """Open an account and return it, and whether it is new; see ``balances.open_new_account``."""
+        return await self.read(balances.open_new_account, new, now=self._now(), actor=actor)
 
     async def find_account(self, reference: str) -> Account | None:
         """Return an account as it stands, None when there is none."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from google.protobuf.message import Message
 
 from ledger import balances, statements
-from ledger.account import check_actor, check_reference
+from ledger.account import UNNAMED_ACTOR, check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
@@ -76,12 +76,8 @@ class LedgerService:
         handlers.offer("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
 
     async def _open_account(self, request: pb.OpenAccountRequest) -> Message:
-        account, created = await self._books.open_account_of(
-            request.account,
-            request.asset,
-            wire.side_of(request.normal_side, "normal_side"),
-            wire.limit_of(request.floor_minor, "floor_minor"),
-        )
+        actor = request.actor or UNNAMED_ACTOR
+        account, created = await self._books.open_new_account(wire.new_account(request), actor)
         return pb.OpenAccountResponse(account=wire.account_message(account), created=created)
 
     async def _get_account(self, request: pb.GetAccountRequest) -> Message:
@@ -132,7 +128,7 @@ class LedgerService:
         page = await self._books.read(
             statements.statement_page,
             check_reference(request.account),
-            from_seq=_seq_of_token(request.page_token),
+            from_seq=wire.number_of_token(request.page_token),
             entry_count_max=request.page_size or PAGE_SIZE_DEFAULT,
         )
         lines = [wire.line_message(line) for line in page.lines]
@@ -183,11 +179,3 @@ class LedgerService:
             ],
             entry_count=count,
         )
-
-
-def _seq_of_token(token: str) -> int:
-    if not token:
-        return 0
-    if not token.isascii() or not token.isdigit() or len(token) > 18:
-        raise InvalidValueError("page_token", token, "give the next_page_token of the page before")
-    return int(token)

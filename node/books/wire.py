@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ledger.account import Account, Side, check_reference
+from ledger.account import MAIN_BOOK, Account, NewAccount, Side, Terms, check_reference
 from ledger.errors import InvalidValueError
 from ledger.hold import Hold, NewHold
 from ledger.journal import EntryResult, NewEntry, Posting
@@ -144,6 +144,45 @@ def limit_of(text: str, field: str) -> int | None:
     return parse_balance_minor(text, field) if text else None
 
 
+def new_account(message: pb.OpenAccountRequest) -> NewAccount:
+    """Return the account to be opened."""
+    side = terms = None
+    if not message.by_chart:
+        side = side_of(message.normal_side, "normal_side")
+        terms = limits_of(message.floor_minor, message.overdraft_minor, message.ceiling_minor)
+    elif message.normal_side or message.floor_minor or message.overdraft_minor or message.ceiling_minor:
+        raise InvalidValueError("by_chart", message.by_chart, "side and terms come from the chart: leave them out")
+    return NewAccount(
+        message.account,
+        message.asset,
+        side,
+        terms,
+        message.book or MAIN_BOOK,
+        message.portfolio,
+        message.segment,
+        message.alias,
+        dict(message.metadata),
+    )
+
+
+def limits_of(floor_minor: str, overdraft_minor: str, ceiling_minor: str) -> Terms:
+    """Return terms; empty texts are none. Errors name the fields as the arguments are called."""
+    return Terms(
+        limit_of(floor_minor, "floor_minor"),
+        limit_of(overdraft_minor, "overdraft_minor") or 0,
+        limit_of(ceiling_minor, "ceiling_minor"),
+    )
+
+
+def number_of_token(token: str) -> int:
+    """Return the number after which a page begins."""
+    if not token:
+        return 0
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise InvalidValueError("page_token", token, "give the next_page_token of the page before")
+    return int(token)
+
+
 def terms_of(message: pb.SetAccountTermsRequest, account: Account) -> AccountTerms:
     """Return the terms that an account shall have: as asked, and as they are where nothing was asked."""
     floor, overdraft, ceiling = account.floor, account.overdraft, account.ceiling
@@ -159,6 +198,16 @@ def terms_of(message: pb.SetAccountTermsRequest, account: Account) -> AccountTer
     if overdraft < 0:
         raise InvalidValueError("overdraft_minor", overdraft, "give 0 or more")
     return AccountTerms(status, floor, overdraft, ceiling)
+
+
+def side_message(side: Side) -> pb.Side:
+    """Return a side as the services tell it."""
+    return _PB_SIDES[side]
+
+
+def minor_message(amount: int | None) -> str:
+    """Return an amount, empty for none."""
+    return "" if amount is None else str(amount)
 
 
 def account_message(account: Account) -> pb.Account:

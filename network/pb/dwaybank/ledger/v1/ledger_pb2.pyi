@@ -69,16 +69,41 @@ class SetAccountTermsResponse(_message.Message):
     def __init__(self, account: _Optional[_Union[Account, _Mapping]] = ..., code: _Optional[str] = ...) -> None: ...
 
 class OpenAccountRequest(_message.Message):
-    __slots__ = ("account", "asset", "normal_side", "floor_minor")
+    __slots__ = ("account", "asset", "normal_side", "floor_minor", "overdraft_minor", "ceiling_minor", "book", "portfolio", "segment", "alias", "metadata", "by_chart", "actor")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ASSET_FIELD_NUMBER: _ClassVar[int]
     NORMAL_SIDE_FIELD_NUMBER: _ClassVar[int]
     FLOOR_MINOR_FIELD_NUMBER: _ClassVar[int]
+    OVERDRAFT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CEILING_MINOR_FIELD_NUMBER: _ClassVar[int]
+    BOOK_FIELD_NUMBER: _ClassVar[int]
+    PORTFOLIO_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    BY_CHART_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
     account: str
     asset: str
     normal_side: Side
     floor_minor: str
-    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., floor_minor: _Optional[str] = ...) -> None: ...
+    overdraft_minor: str
+    ceiling_minor: str
+    book: str
+    portfolio: str
+    segment: str
+    alias: str
+    metadata: _containers.ScalarMap[str, str]
+    by_chart: bool
+    actor: str
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., floor_minor: _Optional[str] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ..., book: _Optional[str] = ..., portfolio: _Optional[str] = ..., segment: _Optional[str] = ..., alias: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., by_chart: bool = ..., actor: _Optional[str] = ...) -> None: ...
 
 class OpenAccountResponse(_message.Message):
     __slots__ = ("account", "created")
