@@ -33,6 +33,8 @@ from node.postgres import ClusterSettings, PostgresCluster, free_port
 ACCOUNTS = 10_000
 BATCH = 4_000
 SEED = 20261122
+REVIEWED_ABOVE = 1_000_000
+"""Minor units."""
 
 
 class PlainRules:
@@ -42,12 +44,13 @@ class PlainRules:
         self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
     ) -> list[Decision]:
         drawn = os.urandom(48 * len(entries))
+        new, sha256 = tuple.__new__, hashlib.sha256
+        approved, reviewed = Outcome.AUTOMATED_APPROVAL, Outcome.REQUIRES_MANUAL_REVIEW
         decisions = []
         for entry, start in zip(entries, range(0, len(drawn), 48), strict=True):
-            large = entry.postings[0].amount > 1_000_000
-            outcome = Outcome.REQUIRES_MANUAL_REVIEW if large else Outcome.AUTOMATED_APPROVAL
-            leaf = hashlib.sha256(drawn[start : start + 48]).digest()
-            decisions.append(Decision(drawn[start : start + 16], outcome, leaf))
+            own = drawn[start : start + 48]
+            outcome = reviewed if entry.postings[0].amount > REVIEWED_ABOVE else approved
+            decisions.append(new(Decision, (own[:16], outcome, sha256(own).digest(), None)))
         return decisions
 
     def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
