@@ -30,6 +30,8 @@ from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
 from node.books.chart_service import SERVICE as CHART_SERVICE
 from node.books.chart_service import ChartService
+from node.books.currency_service import SERVICE as CURRENCY_SERVICE
+from node.books.currency_service import CurrencyService
 from node.books.event_service import SERVICE as EVENT_SERVICE
 from node.books.event_service import EventService
 from node.books.ledger_service import SERVICE as LEDGER_SERVICE
@@ -150,7 +152,8 @@ class NodeProcess:
         """Offer what the books can do beside posting; return the names of the services."""
         ScheduleService(books, self._members, now=utc_now).register(self._server)
         ChartService(books, self._members, now=utc_now).register(self._server)
-        return [SCHEDULE_SERVICE, CHART_SERVICE]
+        CurrencyService(books, self._members, now=utc_now).register(self._server)
+        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
         return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)

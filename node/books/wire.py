@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import TypeVar
 
@@ -75,6 +75,17 @@ def time_of(stamp: Timestamp, field: str) -> datetime:
     if not YEAR_MIN <= moment.year <= YEAR_MAX or not 0 <= stamp.nanos < 1_000_000_000:
         raise InvalidValueError(field, moment.isoformat(), f"give a time in the years {YEAR_MIN} to {YEAR_MAX}")
     return moment
+
+
+def day_of(text: str, field: str) -> date:
+    """Return the day in its one form, such as ``2026-03-31``."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise InvalidValueError(field, text, "give a day such as 2026-03-31")
+    return day
 
 
 def stamp_of(moment: datetime) -> Timestamp:

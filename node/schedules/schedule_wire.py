@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from ledger.errors import InvalidValueError
 from ledger.recurrence import MonthEnd, Recurrence, Unit
@@ -91,10 +91,7 @@ def _rule_of(message: pb.Recurrence, path: str) -> Recurrence:
         raise InvalidValueError(
             f"{path}.start", message.start, "give a wall time such as 2026-01-31T09:00:00"
         ) from error
-    try:
-        until = date.fromisoformat(message.until) if message.until else None
-    except ValueError as error:
-        raise InvalidValueError(f"{path}.until", message.until, "give a day such as 2027-12-31") from error
+    until = wire.day_of(message.until, f"{path}.until") if message.until else None
     unit = wire.member_of(Unit, message.unit, f"{path}.unit")
     month_end = wire.member_of(MonthEnd, message.month_end or int(MonthEnd.LAST_DAY), f"{path}.month_end")
     with wire.below(path):
