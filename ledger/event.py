@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger.monitors import Monitor
 
@@ -22,21 +21,26 @@ HOLD_EXPIRED: Final = "hold.expired"
 WEBHOOK_DEAD: Final = "webhook.dead"
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event to be written beside the entries of a commit.
+class NewEvent(NamedTuple):
+    """An event to be written beside the entries of a commit. It carries a payload, or a hold with its amounts.
 
     Args:
         after_seq: the newest entry when it happened: one of this commit's, or the newest before.
         kind: ``area.what``.
         account_id: the account's number inside the database; None when it is about none.
-        payload: references, amounts as decimal strings, numbers; no personal data.
+        payload: references, amounts as decimal strings, numbers; no personal data. None for a hold.
+        hold_id: the hold; None where there is a payload.
+        amount: minor units placed, captured or given back now.
+        remaining: minor units still held by it afterwards.
     """
 
     after_seq: int
     kind: str
     account_id: int | None
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] | None
+    hold_id: uuid.UUID | None = None
+    amount: int = 0
+    remaining: int = 0
 
 
 def monitor_fired(
@@ -69,5 +73,4 @@ def hold_changed(
         amount: minor units placed, captured or given back now.
         remaining: minor units still held by it afterwards.
     """
-    payload = {"hold": str(hold_id), "amount_minor": str(amount), "remaining_minor": str(remaining)}
-    return NewEvent(after_seq, kind, account_id, payload)
+    return NewEvent(after_seq, kind, account_id, None, hold_id, amount, remaining)

@@ -99,13 +99,28 @@ def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewE
         events: in the order they happened.
         now: the commit's time.
     """
+    seqs, kinds, accounts, payloads, holds, amounts, remaining = zip(*events, strict=True)
     columns = (
-        pack.pack_int8([event.after_seq for event in events]),
-        pack.pack_texts([event.kind for event in events]),
-        pack.pack_int8([event.account_id or 0 for event in events]),
-        pack.pack_texts([_ENCODE(event.payload) for event in events]),
+        pack.pack_int8(seqs),
+        pack.pack_int4(_numbers(seqs)),
+        pack.pack_texts(kinds),
+        pack.pack_int8([account or 0 for account in accounts]),
+        pack.pack_optional_uuids([hold.bytes if hold is not None else None for hold in holds]),
+        pack.pack_int8(amounts),
+        pack.pack_int8(remaining),
+        pack.pack_texts([_ENCODE(payload) if payload is not None else None for payload in payloads]),
     )
     cursor.execute(query("record_events"), (epoch, now, *columns))
+
+
+def _numbers(seqs: Sequence[int]) -> list[int]:
+    """Return each event's number among those after the same entry."""
+    numbers, last, number = [], -1, 0
+    for seq in seqs:
+        number = number + 1 if seq == last else 1
+        last = seq
+        numbers.append(number)
+    return numbers
 
 
 def parse_cursor(text: str, field: str = "cursor") -> Position:

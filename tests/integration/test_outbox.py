@@ -276,7 +276,7 @@ def test_event_of_another_form_is_refused(bench: Bench, kind: str, payload: Any)
 def test_columns_of_unequal_length_are_refused(bench: Bench) -> None:
     with pytest.raises(psycopg.Error, match="differ in length"):
         bench.connection.execute(
-            b"SELECT ledger.record_events(%s, now(), '{0,0}', '{a.b,a.b}', '{1}', '{\"{}\",\"{}\"}')",
+            b"SELECT ledger.record_events(%s, now(), '{0}', '{1}', '{a.b}', '{1}', '{null}', '{0}', '{0,0}', '{{}}')",
             (bench.writer.epoch,),
         )
 

@@ -1,18 +1,24 @@
--- Writes events into the caller's database transaction, each after the entry it followed; account 0 for none.
+-- Writes events into the caller's database transaction, each after the entry it followed; account 0 for none. Numbers count
+-- the events given after the same entry, from 1. An event carries a hold, its amount and what remains of it, or a payload.
 --
 -- Called once the transaction's entries are appended and before they are settled: an event may follow any of them, or the
 -- newest entry before them, and nothing older. So whatever is added sorts after all that anyone has seen: the order of the
--- outbox is the order of commits, because all of them stand in the head's line.
+-- outbox is the order of commits, because all of them stand in the head's line. Only after the newest entry of an earlier
+-- commit may events stand already: there the numbers go on.
 CREATE OR REPLACE FUNCTION ledger.record_events(
-    p_epoch bigint, p_at timestamptz, p_seqs bigint[], p_kinds text[], p_accounts bigint[], p_payloads text[]
+    p_epoch bigint, p_at timestamptz, p_seqs bigint[], p_numbers integer[], p_kinds text[], p_accounts bigint[],
+    p_holds uuid[], p_amounts bigint[], p_remaining bigint[], p_payloads text[]
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
     v_head ledger.head := ledger.lock_head(p_epoch);
     v_newest bigint := coalesce((SELECT max(seq) FROM ledger.entry), 0);
+    v_before integer := coalesce((SELECT max(number) FROM ledger.event WHERE after_seq = v_head.signed_seq), 0);
 BEGIN
-    IF cardinality(p_kinds) <> cardinality(p_seqs) OR cardinality(p_accounts) <> cardinality(p_seqs)
-        OR cardinality(p_payloads) <> cardinality(p_seqs) THEN
+    IF cardinality(p_seqs) <> ANY (ARRAY[
+        cardinality(p_numbers), cardinality(p_kinds), cardinality(p_accounts), cardinality(p_holds),
+        cardinality(p_amounts), cardinality(p_remaining), cardinality(p_payloads)
+    ]) THEN
         RAISE EXCEPTION 'columns of events differ in length' USING ERRCODE = 'DW003';
     END IF;
     IF EXISTS (
@@ -21,22 +27,18 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'events may follow entries % to % only', v_head.signed_seq, v_newest USING ERRCODE = 'DW003';
     END IF;
-    INSERT INTO ledger.event (after_seq, number, kind, account_id, at, payload)
-    WITH known AS MATERIALIZED (
-        -- From the end of the primary key: many events may follow one entry.
-        SELECT followed.seq, coalesce((
-            SELECT event.number FROM ledger.event
-            WHERE event.after_seq = followed.seq
-            ORDER BY event.after_seq DESC, event.number DESC
-            LIMIT 1
-        ), 0) AS number
-        FROM (SELECT DISTINCT unnest(p_seqs) AS seq) AS followed
-    )
-    SELECT given.seq, known.number + row_number() OVER (PARTITION BY given.seq ORDER BY given.place),
-        given.kind, nullif(given.account_id, 0), p_at, given.payload::jsonb
-    FROM unnest(p_seqs, p_kinds, p_accounts, p_payloads) WITH ORDINALITY
-        AS given (seq, kind, account_id, payload, place)
-    JOIN known ON known.seq = given.seq;
+    INSERT INTO ledger.event (after_seq, number, kind, account_id, at, hold_id, amount, remaining, payload)
+    SELECT given.seq, CASE given.seq WHEN v_head.signed_seq THEN v_before ELSE 0 END + given.number, given.kind,
+        nullif(given.account_id, 0), p_at, given.hold_id,
+        CASE WHEN given.hold_id IS NOT NULL THEN given.amount END,
+        CASE WHEN given.hold_id IS NOT NULL THEN given.remaining END,
+        given.payload::jsonb
+    FROM (
+        -- In the select list, unnest streams; in FROM it would store every column first.
+        SELECT unnest(p_seqs) AS seq, unnest(p_numbers) AS number, unnest(p_kinds) AS kind,
+            unnest(p_accounts) AS account_id, unnest(p_holds) AS hold_id, unnest(p_amounts) AS amount,
+            unnest(p_remaining) AS remaining, unnest(p_payloads) AS payload
+    ) AS given;
 END
 $$;
 

@@ -1,1 +1,1 @@
-SELECT ledger.record_events(%s, %s, %s, %s, %s, %s)
+SELECT ledger.record_events(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)

@@ -15,7 +15,7 @@ BEGIN
     WITH looked_at AS MATERIALIZED (
         (
             SELECT entry.seq, 0 AS number, 'entry.posted' AS kind, entry.posted_at AS at, NULL::bigint AS account_id,
-                NULL::jsonb AS payload
+                NULL::uuid AS hold_id, NULL::bigint AS amount, NULL::bigint AS remaining, NULL::jsonb AS payload
             FROM ledger.entry
             WHERE entry.seq > p_seq AND (cardinality(p_kinds) = 0 OR 'entry.posted' = ANY (p_kinds))
             ORDER BY entry.seq
@@ -23,7 +23,8 @@ BEGIN
         )
         UNION ALL
         (
-            SELECT event.after_seq, event.number, event.kind, event.at, event.account_id, event.payload
+            SELECT event.after_seq, event.number, event.kind, event.at, event.account_id, event.hold_id,
+                event.amount, event.remaining, event.payload
             FROM ledger.event
             WHERE (event.after_seq, event.number) > (p_seq, p_number)
             ORDER BY event.after_seq, event.number
@@ -33,7 +34,15 @@ BEGIN
         LIMIT p_count
     ), told AS (
         SELECT looked_at.seq, looked_at.number, looked_at.at, account.reference,
-            CASE looked_at.number WHEN 0 THEN body.payload ELSE looked_at.payload END AS payload,
+            CASE
+                WHEN looked_at.number = 0 THEN body.payload
+                WHEN looked_at.hold_id IS NULL THEN looked_at.payload
+                ELSE jsonb_build_object(
+                    'hold', looked_at.hold_id,
+                    'amount_minor', looked_at.amount::text,
+                    'remaining_minor', looked_at.remaining::text
+                )
+            END AS payload,
             CASE
                 WHEN cardinality(p_kinds) > 0 AND looked_at.kind <> ALL (p_kinds) THEN NULL
                 WHEN p_prefix <> '' AND looked_at.number > 0
