@@ -22,6 +22,7 @@ from ledger.prepared import (
     Judged,
     PlainJudged,
     PreparedBatch,
+    Standing,
     Surroundings,
     accounts_of,
     hash_request,
@@ -198,7 +199,8 @@ class BatchJudge:
         hold = self._state.holds.get(request.id)
         if account is not None and hold is not None and account.money != before:
             self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
-            self._watch({account: before})
+            if account.monitors:
+                self._watch({account: before})
         self._batch.results[at] = HoldResult(code, hold_of(hold) if hold is not None else None, MESSAGES[code])
         return code
 
@@ -265,11 +267,15 @@ class BatchJudge:
             self._repeats.append((at, recent_seq))
             return ResultCode.EXISTS
         assert standing is not None
+        return self._compare(at, asked, standing)
+
+    def _compare(self, at: int, asked: bytes, standing: Standing) -> ResultCode:
+        """Answer a request whose key stands in the books."""
         if not asked.startswith(standing.request_hash):
             return self._refuse(at, ResultCode.EXISTS_WITH_DIFFERENT_BODY)
-        message = MESSAGES[ResultCode.EXISTS]
-        self._batch.results[at] = EntryResult(ResultCode.EXISTS, standing.seq, standing.outcome, standing.leaf, message)
-        return ResultCode.EXISTS
+        code = ResultCode.EXISTS
+        self._batch.results[at] = EntryResult(code, standing.seq, standing.outcome, standing.leaf, MESSAGES[code])
+        return code
 
     def _batch_of(self, seq: int) -> PreparedBatch | None:
         for batch in (self._batch, *reversed(self._around.batches)):
@@ -296,6 +302,30 @@ class BatchJudge:
         else:
             remaining = {judged[2].id: judged[4], judged[3].id: -judged[4]}
         self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining))
+
+    def refused(self) -> list[NewEntry]:
+        """Return the entries that were refused, for whatever reason."""
+        answers = zip(self._batch.requests, self._batch.results, strict=True)
+        return [request for request, result in answers if result.code > ResultCode.EXISTS and type(request) is NewEntry]
+
+    def answer_standing(self, standing: Mapping[int, Standing]) -> None:
+        """Answer refused entries whose keys stand in the books; to the books nothing changes by that.
+
+        Args:
+            standing: entries of the books by key, for the keys of ``refused``.
+        """
+        if not standing:
+            return
+        for at, (request, result) in enumerate(zip(self._batch.requests, self._batch.results, strict=True)):
+            if result.code <= ResultCode.EXISTS or not isinstance(request, NewEntry):
+                continue
+            found = standing.get(request.key.int)
+            if found is None:
+                continue
+            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            code = self._compare(at, hash_request(request, accounts), found)
+            if code is not ResultCode.EXISTS and result.code is ResultCode.LINKED_FAILED:
+                self._batch.results[at] = result
 
     def answer_repeats(self) -> None:
         """Answer repeats of recent entries, now that those of this batch are encoded."""

@@ -1,7 +1,7 @@
 """Writes a prepared batch: one database transaction, few round trips, proved before it ends.
 
-Order: rows of entries by COPY; then, sent together, texts, dated postings, holds, the decider's records, the settlement
-of the batch and the commit. Any refusal undoes all of it.
+Order: rows of entries by COPY, where they are many; then, sent together: few rows by INSERT, texts, dated postings,
+holds, events, the decider's records, the settlement of the batch and the commit. Any refusal undoes all of it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,26 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
-from ledger.copy_rows import COPY_END, COPY_HEAD, OTHER_COLUMNS, PLAIN_COLUMNS, copy_statement
+from ledger.copy_rows import (
+    COPY_END,
+    COPY_HEAD,
+    OTHER_COLUMNS,
+    PLAIN_COLUMNS,
+    copy_statement,
+    insert_statement,
+    row_parameters,
+)
 from ledger.journal import Decider, microseconds
 from ledger.outbox import record_events
 from ledger.prepared import PreparedBatch
 
 _COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
 _COPY_OTHER = copy_statement(OTHER_COLUMNS)
+_INSERT_PLAIN = insert_statement(PLAIN_COLUMNS)
+_INSERT_OTHER = insert_statement(OTHER_COLUMNS)
+
+INSERTED_ROWS_MAX = 8
+"""Up to so many rows go in one by one, in the same round trip as everything else."""
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
@@ -42,11 +55,17 @@ def write_batch(
             connection was lost while it committed, that is unknown.
     """
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(b"BEGIN")
+        few = len(batch.judged) <= INSERTED_ROWS_MAX
         try:
-            _copy(cursor, _COPY_PLAIN, batch.plain_rows)
-            _copy(cursor, _COPY_OTHER, batch.other_rows)
+            if not few:
+                cursor.execute(b"BEGIN")
+                _copy(cursor, _COPY_PLAIN, batch.plain_rows)
+                _copy(cursor, _COPY_OTHER, batch.other_rows)
             with connection.pipeline():
+                if few:
+                    cursor.execute(b"BEGIN")
+                    _insert(cursor, _INSERT_PLAIN, PLAIN_COLUMNS, batch.plain_rows)
+                    _insert(cursor, _INSERT_OTHER, OTHER_COLUMNS, batch.other_rows)
                 _write_beside(cursor, epoch, batch)
                 if batch.accepted:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
@@ -56,6 +75,11 @@ def write_batch(
             if not connection.closed:
                 connection.rollback()
             raise
+
+
+def _insert(cursor: psycopg.Cursor[Any], statement: bytes, columns: tuple[str, ...], rows: list[bytes]) -> None:
+    for row in rows:
+        cursor.execute(statement, row_parameters(row, columns), prepare=True)
 
 
 def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: list[bytes]) -> None:
@@ -120,7 +144,16 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
         *(pack.pack_int8([mark[column] for mark in marks]) for column in range(3)),
     )  # fmt: skip
     cursor.execute(
-        b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (epoch, batch.posted_at, batch.first_seq, batch.last_seq, *columns, digest, signature),
+        b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            epoch,
+            batch.posted_at,
+            batch.closed_before,
+            batch.first_seq,
+            batch.last_seq,
+            *columns,
+            digest,
+            signature,
+        ),
         prepare=True,
     )

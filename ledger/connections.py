@@ -14,10 +14,13 @@ import psycopg
 from psycopg import sql
 
 from ledger import pack
-from ledger.errors import BooksUnavailableError, FencedError, LedgerError
+from ledger.errors import BooksUnavailableError, FencedError, LedgerError, StaleCopyError
 
 SQLSTATE_FENCED = "DW001"
 """Raised by ``ledger.lock_head`` when the epoch was replaced."""
+
+SQLSTATE_STALE = "DW004"
+"""Raised where the books do not stand as the writer's copy says."""
 
 LOCK_TIMEOUT_S = 10
 """Longest wait for the head of the books."""
@@ -106,5 +109,7 @@ def translated(error: psycopg.Error, epoch: int) -> LedgerError:
     """Return our own error for one of the database's; its details may carry values, so only its head is kept."""
     if error.sqlstate == SQLSTATE_FENCED:
         return FencedError(epoch)
+    if error.sqlstate == SQLSTATE_STALE:
+        return StaleCopyError("the books do not stand as remembered")
     reason = error.diag.message_primary or str(error).splitlines()[0]
     return BooksUnavailableError(f"the database refused the work: {reason}")

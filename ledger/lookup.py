@@ -81,7 +81,7 @@ class Lookup:
             _remember_hold(state, row)
         originals = {entry.reverses for entry in others if entry.reverses is not None}
         self._learn_originals(state, originals - state.originals.keys())
-        standing = self._standing(entries) if with_keys else {}
+        standing = self.standing(entries) if with_keys else {}
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
     def _learn_accounts(self, state: State, wanted: set[str]) -> None:
@@ -118,7 +118,8 @@ class Lookup:
             original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}))
             original.remaining[account_id] = int(remaining)
 
-    def _standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
+    def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
+        """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
             key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))

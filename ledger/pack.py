@@ -158,26 +158,92 @@ def pack_optional_uuids(values: Sequence[bytes | None]) -> PackedUuid:
     return PackedUuid(_any_length(values), len(values), nullable=True)
 
 
-class _PackedDumper(Dumper):
+class Raw:
+    """One value in PostgreSQL's binary form.
+
+    Args:
+        data: the value.
+    """
+
+    __slots__ = ("data",)
+    oid: ClassVar[int]
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class RawInt2(Raw):
+    """``smallint``"""
+
+    oid = 21
+
+
+class RawInt4(Raw):
+    """``integer``"""
+
+    oid = 23
+
+
+class RawInt8(Raw):
+    """``bigint``"""
+
+    oid = 20
+
+
+class RawBytes(Raw):
+    """``bytea``"""
+
+    oid = 17
+
+
+class RawText(Raw):
+    """``text``"""
+
+    oid = 25
+
+
+class RawUuid(Raw):
+    """``uuid``"""
+
+    oid = 2950
+
+
+class RawTime(Raw):
+    """``timestamptz``"""
+
+    oid = 1184
+
+
+class RawInt2s(Raw):
+    """``smallint[]``"""
+
+    oid = 1005
+
+
+class RawInt8s(Raw):
+    """``bigint[]``"""
+
+    oid = 1016
+
+
+class _BytesDumper(Dumper):
     format = Format.BINARY
 
     def dump(self, obj: Any) -> bytes:
-        packed: bytes = obj.data
-        return packed
+        data: bytes = obj.data
+        return data
 
 
-def _dumper(kind: type[Packed]) -> type[Dumper]:
-    return type(f"{kind.__name__}Dumper", (_PackedDumper,), {"oid": kind.array_type})
+def _dumper(kind: type[Packed] | type[Raw]) -> type[Dumper]:
+    oid = kind.array_type if issubclass(kind, Packed) else kind.oid
+    return type(f"{kind.__name__}Dumper", (_BytesDumper,), {"oid": oid})
 
 
-_DUMPERS = {
-    kind: _dumper(kind)
-    for kind in (PackedInt2, PackedInt4, PackedInt8, PackedBytes, PackedText, PackedUuid, PackedTime)
-}
+_DUMPERS = {kind: _dumper(kind) for base in (Packed, Raw) for kind in base.__subclasses__()}
 
 
 def register(connection: psycopg.Connection[Any]) -> None:
-    """Teach a connection to send packed arrays."""
+    """Teach a connection to send packed arrays and raw values."""
     context: AdaptContext = connection
     for kind, dumper in _DUMPERS.items():
         assert context.adapters is not None

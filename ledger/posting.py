@@ -193,7 +193,7 @@ class Writer:
         try:
             state = self._state_now()
             self._last_posted_at = max(self._last_posted_at, self._now())
-            batch = PreparedBatch(self._generation, requests, self._last_posted_at, state.next_seq)
+            batch = PreparedBatch(self._generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
             entries = [request for request in requests if isinstance(request, NewEntry)]
             look_up = self._wants_lookup(len(entries)) or dry
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
@@ -201,6 +201,9 @@ class Writer:
             state.undo = [] if dry else None
             judge = BatchJudge(state, batch, around)
             judge.run()
+            if not look_up:
+                # A key that stands goes before every other refusal.
+                judge.answer_standing(self._lookup.standing(judge.refused()))
             note_changes(state, batch)
             encode_batch(batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
@@ -256,6 +259,9 @@ class Writer:
                 digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
                 signature = self._sign(digest) if digest else b""
                 write_batch(self._connections.writing, self.epoch, batch, self._decider, digest, signature)
+            elif self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
+                # Nothing to write: but only the writer of the books may say so.
+                raise FencedError(self.epoch)
         except psycopg.errors.UniqueViolation as error:
             self.forget()
             self._lookups_left = LOOKUPS_AFTER_REPEAT

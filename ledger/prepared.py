@@ -87,6 +87,7 @@ class PreparedBatch:
         requests: what was asked, in order of arrival.
         posted_at: time of the batch.
         first_seq: number of its first entry.
+        closed_before: entries that count for an earlier time were refused.
         keys: idempotency keys that it makes stand.
         judged: what the rules left of each accepted entry, in the order of their numbers.
         results: one for each request, true once the batch is committed.
@@ -104,6 +105,7 @@ class PreparedBatch:
     requests: Sequence[Request]
     posted_at: datetime
     first_seq: int
+    closed_before: datetime | None = None
     keys: list[int] = field(default_factory=list)
     judged: list[PlainJudged | Judged] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)

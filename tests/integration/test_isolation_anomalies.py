@@ -97,7 +97,6 @@ def test_account_changed_between_judgement_and_commit_is_refused_by_the_commit(b
     assert bench.administrator.execute("SELECT count(*) FROM ledger.entry").fetchone() == (1,)
 
 
-@pytest.mark.xfail(reason="a copy that the settlement refuses (DW004) is told as BooksUnavailableError, not read again")
 def test_changed_balance_is_judged_as_it_stands_and_named_by_the_audit(bench: Bench) -> None:
     assert bench.post(transfer(key(2), "alice", "bob", 10)) == ["posted"]
     bench.run("UPDATE ledger.account SET balance = 20 WHERE reference = 'alice'")
@@ -213,7 +212,6 @@ def test_old_key_in_a_large_batch_is_told_as_a_repeat(bench: Bench) -> None:
     assert bench.balance("alice") == 100
 
 
-@pytest.mark.xfail(reason="a large batch looks no keys up, and refuses by the rules what stands already")
 def test_old_key_in_a_large_batch_is_a_repeat_though_it_would_be_refused_now(bench: Bench) -> None:
     """A customer told ``exceeds_available`` of a payment that stands would pay again under a new key."""
     spent = transfer(key(2), "alice", "bob", 100)
@@ -224,7 +222,6 @@ def test_old_key_in_a_large_batch_is_a_repeat_though_it_would_be_refused_now(ben
     assert [result.code.text for result in results[FILLERS:]] == ["exists", "exists_with_different_body"]
 
 
-@pytest.mark.xfail(reason="a large batch looks no keys up, and refuses by the rules what stands already")
 def test_old_key_of_a_chain_in_a_large_batch_is_told_as_a_repeat(bench: Bench) -> None:
     chain = [transfer(key(2), "alice", "bob", 100, linked=True), transfer(key(3), "bob", "carol", 100)]
     assert bench.post(*chain) == ["posted"] * 2
@@ -250,7 +247,6 @@ def test_batch_judged_before_another_took_over_is_fenced(bench: Bench) -> None:
     assert verify_books(bench.administrator) == []
 
 
-@pytest.mark.xfail(reason="a batch of refusals asks the database nothing, so a fenced writer still answers")
 def test_writer_that_was_replaced_gives_no_answer_from_memory(bench: Bench) -> None:
     """A refusal needs no commit, and still may not come from books that another has changed since."""
     assert bench.post(transfer(key(2), "bob", "alice", 1)) == ["exceeds_available"]

@@ -374,7 +374,7 @@ def test_database_refuses_what_is_no_entry(bench: Bench, changes: dict[str, str]
 def settle(bench: Bench, first: int, last: int, *, balance: int = 5, held: int = 0, terms: int = 0) -> None:
     """Ask for the settlement of what was appended, as a writer that believes alice to stand so."""
     bench.connection.execute(
-        "SELECT ledger.settle_batch(%s, now(), %s, %s,"
+        "SELECT ledger.settle_batch(%s, now(), NULL, %s, %s,"
         " (SELECT array_agg(id) FROM ledger.account WHERE reference = 'alice'),"
         " ARRAY[%s]::bigint[], ARRAY[6]::bigint[], ARRAY[%s]::bigint[], ARRAY[0]::bigint[], ARRAY[%s]::bigint[],"
         " ARRAY[2]::bigint[], ARRAY[2]::bigint[], '{}', '{}', '{}', %s, %s)",

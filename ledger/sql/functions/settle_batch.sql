@@ -1,11 +1,13 @@
 -- Ends the writer's database transaction: proves that its copy of the books was true, and makes the outcome the books.
 --
 -- The caller has appended entries p_first_seq .. p_last_seq (none where p_last_seq is p_first_seq - 1). Under the head's
--- lock: the entries must continue the sequence without a gap; every account changed must still stand as the caller knew
--- it (balance, held money, terms). Then accounts, marks, batch and head are written. Nothing of it can be half done.
+-- lock: no period may have been closed unknown to the caller; the entries must continue the sequence without a gap; every
+-- account changed must still stand as the caller knew it (balance, held money, terms, and open where its balance moves).
+-- Then accounts, marks, batch and head are written. Nothing of it can be half done.
 CREATE OR REPLACE FUNCTION ledger.settle_batch(
     p_epoch bigint,
     p_posted_at timestamptz,
+    p_closed_before timestamptz,
     p_first_seq bigint,
     p_last_seq bigint,
     p_account bigint[],
@@ -34,6 +36,9 @@ BEGIN
         RAISE EXCEPTION 'the writer stands at entry %, the books at %', p_first_seq, v_head.next_seq
             USING ERRCODE = 'DW004';
     END IF;
+    IF v_head.closed_before > coalesce(p_closed_before, '-infinity') THEN
+        RAISE EXCEPTION 'a period was closed that the writer does not know of' USING ERRCODE = 'DW004';
+    END IF;
     SELECT count(*) INTO v_count FROM ledger.entry WHERE seq >= p_first_seq;
     IF v_count <> p_last_seq - p_first_seq + 1
         OR v_count > 0 AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = p_last_seq) THEN
@@ -50,7 +55,7 @@ BEGIN
             unnest(p_last_of) AS last_seq, unnest(p_posting_count) AS posting_count
     ) AS given
     WHERE account.id = given.id AND account.balance = given.balance_old AND account.held = given.held_old
-        AND account.terms = given.terms;
+        AND account.terms = given.terms AND (account.status = 1 OR given.balance = given.balance_old);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count <> cardinality(p_account) THEN
         RAISE EXCEPTION '% of % accounts do not stand as the writer knew them', cardinality(p_account) - v_count,
@@ -66,6 +71,8 @@ BEGIN
         UPDATE ledger.head SET next_seq = p_last_seq + 1, signed_seq = p_last_seq, posted_at = p_posted_at
         WHERE id = 1;
         DELETE FROM ledger.arrival WHERE transaction = pg_current_xact_id();
+    ELSIF p_posted_at > v_head.posted_at THEN
+        UPDATE ledger.head SET posted_at = p_posted_at WHERE id = 1;
     END IF;
 END
 $$;
