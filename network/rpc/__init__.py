@@ -7,8 +7,9 @@ Example:
     channel = Channel(f"127.0.0.1:{port}", tls=None)
     reply = await channel.unary("/echo.Echo/Say", b"hello", timeout_s=5)
 
-Two transports stand behind it, and speak with each other: grpcio's, and our own HTTP/2 (``network.rpc.http2``). The
-environment variable ``DWAYBANK_TRANSPORT`` chooses, ``grpcio`` or ``http2``; nothing else in the project knows which.
+Two transports stand behind it, and speak with each other: our own HTTP/2 (``network.rpc.http2``), and grpcio's for
+comparison and as a way back. The environment variable ``DWAYBANK_TRANSPORT`` chooses, ``http2`` or ``grpcio``; nothing
+else in the project knows which (docs/adr/0014-http2-transport.md).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from network.rpc.port import (
     certificate_hash,
 )
 
-TRANSPORT = os.environ.get("DWAYBANK_TRANSPORT", "grpcio")
+TRANSPORT = os.environ.get("DWAYBANK_TRANSPORT", "http2")
 """The transport in use."""
 
 if TYPE_CHECKING or TRANSPORT == "grpcio":
