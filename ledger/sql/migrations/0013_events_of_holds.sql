@@ -9,7 +9,13 @@ ALTER TABLE ledger.event
     ADD CONSTRAINT event_has_one_body CHECK (
         num_nonnulls(hold_id, amount, remaining) = CASE WHEN payload IS NULL THEN 3 ELSE 0 END
     ),
-    ADD CONSTRAINT event_amounts CHECK (amount > 0 AND remaining >= 0);
+    ADD CONSTRAINT event_amounts CHECK (amount > 0 AND remaining >= 0),
+    -- For most of them a comparison suffices: matching was a third of what an event cost the server.
+    DROP CONSTRAINT event_kind_check,
+    ADD CONSTRAINT event_kind_check CHECK (
+        kind IN ('hold.placed', 'hold.captured', 'hold.released', 'hold.expired')
+        OR kind ~ '^[a-z]{1,20}\.[a-z_]{1,30}$'
+    );
 COMMENT ON COLUMN ledger.event.payload IS 'what it carries; null for a hold, whose three columns stand for it';
 COMMENT ON COLUMN ledger.event.hold_id IS 'the hold placed, captured, released or expired';
 COMMENT ON COLUMN ledger.event.amount IS 'minor units placed, captured or given back then';
