@@ -8,12 +8,16 @@ from ledger.errors import (
     FencedError,
     InvalidValueError,
     LedgerError,
+    MappingError,
     NotFoundError,
+    StatementFormatError,
 )
 from network.rpc import RpcError, StatusCode
 
 _CODES: tuple[tuple[type[LedgerError], StatusCode], ...] = (
     (InvalidValueError, StatusCode.INVALID_ARGUMENT),
+    (MappingError, StatusCode.INVALID_ARGUMENT),
+    (StatementFormatError, StatusCode.INVALID_ARGUMENT),
     (NotFoundError, StatusCode.NOT_FOUND),
     (ConflictError, StatusCode.ALREADY_EXISTS),
     (FencedError, StatusCode.UNAVAILABLE),
