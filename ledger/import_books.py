@@ -24,7 +24,6 @@ from psycopg import sql
 
 from ledger.errors import ImportRefusedError
 from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, check_texts, next_bounds, read_standing
-from ledger.rows import SEQ_MAX
 from ledger.schema import migrate
 from ledger.signed import Verify
 from ledger.transfer_file import ENTRY, FORMAT, OPTIONS, VERSION, Table, TreeRoot, list_tables, split_leaves
@@ -206,9 +205,10 @@ class _Import:
             self.line = self.lines.next()
 
     def _prove_entries(self) -> None:
-        """Prove the entries stored last."""
-        bounds = next_bounds(self.connection, self.bounds, SEQ_MAX, RANGE_ENTRIES)
-        assert bounds is not None
+        """Prove the entries stored last; at the end once more, for what stands beside none."""
+        bounds = next_bounds(self.connection, self.bounds)
+        if bounds is None:
+            return
         verified = verify_range(self.connection, bounds, self.verify)
         self._refuse(self.carried.take(verified.facts) + verified.leaf_findings)
         self._refuse(self.carried.settle_captures(self.connection, at_end=False))
@@ -231,10 +231,10 @@ class _Import:
 
     def _prove_rest(self) -> None:
         """Prove what stands beside the entries: texts, accounts, holds, head."""
-        bounds = next_bounds(self.connection, None, SEQ_MAX, RANGE_ENTRIES)
-        while bounds is not None:
+        self._prove_entries()
+        bounds: Bounds | None = None
+        while (bounds := next_bounds(self.connection, bounds)) is not None:
             self._refuse(list(check_texts(self.connection, bounds)))
-            bounds = next_bounds(self.connection, bounds, SEQ_MAX, RANGE_ENTRIES)
         self._refuse(read_standing(self.connection, self.carried).findings)
 
     def _refuse(self, findings: list[Finding]) -> None:

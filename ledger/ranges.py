@@ -75,17 +75,20 @@ class RangeFacts:
 def next_bounds(
     connection: psycopg.Connection[Any], before: Bounds | None, last: int = SEQ_MAX, count_max: int = RANGE_ENTRIES
 ) -> Bounds | None:
-    """Return the range after another; None when there is none up to ``last``.
+    """Return the range after another: ``count_max`` rows, or all that is left up to ``last``, rows or none.
 
     Args:
         before: None for the first one, which begins at the lowest number there can be.
+    Returns:
+        None when nothing is left.
     """
-    first = SEQ_MIN if before is None else before.last + 1
-    after = 0 if before is None else before.last
+    first, after = (SEQ_MIN, 0) if before is None else (before.last + 1, before.last)
+    if first > last:
+        return None
     row = connection.execute(query("verify_bounds"), {"first": first, "last": last, "count": count_max}).fetchone()
     assert row is not None
     newest, count = row
-    return Bounds(first, newest, after, count) if count else None
+    return Bounds(first, newest if count == count_max else last, after, count)
 
 
 def read_range(connection: psycopg.Connection[Any], bounds: Bounds) -> RangeFacts:
@@ -170,7 +173,8 @@ class Carried:
                 balance = None if second is None else int(second)
                 changed[account] = AccountSum(known.total + _int(first), seq, balance, known.posting_count + int(third))
         self.accounts |= changed
-        return sorted(found, key=lambda finding: finding.seq)
+        # An entry first, then the batch that begins with it.
+        return sorted(found, key=lambda finding: (finding.seq, finding.subject.startswith("batch"), finding.problem))
 
     def _capture(self, seq: int, hold: UUID, taken: Decimal | None) -> list[Finding]:
         if taken is None or taken <= 0:

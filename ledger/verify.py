@@ -19,7 +19,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from typing import Any, Protocol
 import psycopg
 
 from ledger.audit import RowWalk
+from ledger.canonical import LEAF_BYTES
 from ledger.queries import query
 from ledger.ranges import (
     FINDINGS_MAX,
@@ -115,7 +116,9 @@ class Verification:
     _findings: list[Finding] = field(default_factory=list)
     _bounds: Bounds | None = None
     _count: int = 0
+    _newest: int = 0
     _digest: bytes = bytes(32)
+    _taking: bool = False
 
     def run(self) -> VerifyReport:
         """Prove everything; an interrupted run keeps what it had in the checkpoint.
@@ -130,7 +133,9 @@ class Verification:
                 self._go(connection)
                 report = self._end(connection, resumed_after)
             except BaseException:
-                self._keep(connection, now=True)
+                # What is wrong with the connection is told by the first error; the last checkpoint stands then.
+                with suppress(psycopg.Error):
+                    self._keep(connection, now=True)
                 raise
         if self.checkpoint is not None:
             self.checkpoint.remove()
@@ -141,8 +146,8 @@ class Verification:
         if kept is None:
             return 0
         self._carried, self._findings, self._bounds = kept.carried, kept.findings, kept.bounds
-        self._count, self._digest = kept.entry_count, kept.digest
-        return kept.bounds.last
+        self._count, self._digest, self._newest = kept.entry_count, kept.digest, kept.bounds.last
+        return self._newest
 
     def _go(self, connection: psycopg.Connection[Any]) -> None:
         """Prove all whole ranges that stand now; what is left is a part of one, or came meanwhile."""
@@ -153,12 +158,15 @@ class Verification:
             self._take(connection, verified)
             self.progress(self._count, max(newest, self._count))
             self._keep(connection)
-            if len(self._findings) >= FINDINGS_MAX:
+            if self._enough():
                 return
+
+    def _enough(self) -> bool:
+        return len(self._findings) >= FINDINGS_MAX
 
     def _ranges(self, connection: psycopg.Connection[Any], newest: int) -> Iterator[Bounds]:
         bounds = next_bounds(connection, self._bounds, newest, self.range_entries)
-        while bounds is not None and bounds.row_count >= self.range_entries:
+        while bounds is not None and bounds.row_count == self.range_entries:
             yield bounds
             bounds = next_bounds(connection, bounds, newest, self.range_entries)
 
@@ -185,36 +193,40 @@ class Verification:
 
     def _take(self, connection: psycopg.Connection[Any], verified: VerifiedRange) -> None:
         """Judge the next range by those before it."""
+        self._taking = True
         bounds = verified.bounds
-        found = self._carried.take(verified.facts) + verified.leaf_findings
-        if self.log is not None:
-            for first_seq, leaves in verified.runs:
+        found = verified.leaf_findings + self._carried.take(verified.facts)
+        for first_seq, leaves in verified.runs:
+            if self.log is not None:
                 found += self.log.compare(first_seq, leaves)
+            self._digest = hashlib.sha256(self._digest + first_seq.to_bytes(8, "big") + leaves).digest()
+            self._newest = first_seq + len(leaves) // LEAF_BYTES - 1
         self._findings += sorted(found, key=lambda finding: finding.seq)
         self._findings += self._carried.settle_captures(connection, at_end=False)
         self._bounds = bounds
         self._count += bounds.row_count
-        for first_seq, leaves in verified.runs:
-            self._digest = hashlib.sha256(self._digest + first_seq.to_bytes(8, "big") + leaves).digest()
+        self._taking = False
 
     def _end(self, connection: psycopg.Connection[Any], resumed_after: int) -> VerifyReport:
         """Prove what is left, and what follows from all entries, as it stands at one moment."""
+        standing = Standing()
         with connection.transaction():
             connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            while len(self._findings) < FINDINGS_MAX:
+            while not self._enough():
                 bounds = next_bounds(connection, self._bounds, SEQ_MAX, self.range_entries)
                 if bounds is None:
                     break
                 self._take(connection, verify_range(connection, bounds, self.verify))
                 self.progress(self._count, self._count)
-            standing = read_standing(connection, self._carried)
-            last = 0 if self._bounds is None else self._bounds.last
-            from_log = self.log.finish(last) if self.log is not None else []
-        findings = (self._findings + standing.findings + from_log)[:FINDINGS_MAX]
-        return VerifyReport(self._count, resumed_after, self._digest, standing, findings)
+            if not self._enough():
+                standing = read_standing(connection, self._carried)
+                self._findings += standing.findings
+                self._findings += self.log.finish(self._newest) if self.log is not None else []
+        return VerifyReport(self._count, resumed_after, self._digest, standing, self._findings[:FINDINGS_MAX])
 
     def _keep(self, connection: psycopg.Connection[Any], *, now: bool = False) -> None:
-        if self.checkpoint is None or self._bounds is None or connection.closed:
+        # A range that was interrupted while it was taken is taken in part: the last checkpoint stands then.
+        if self.checkpoint is None or self._bounds is None or self._taking or self._bounds.last == SEQ_MAX:
             return
         if now or self.checkpoint.due():
             kept = Checkpoint(self._bounds, self._count, self._digest, self._carried, self._findings)
@@ -233,6 +245,9 @@ def verify_range(connection: psycopg.Connection[Any], bounds: Bounds, verify: Ve
                 if not runs or row.seq != runs[-1][0] + len(runs[-1][1]):
                     runs.append((row.seq, []))
                 runs[-1][1].append(row.leaf)
+            if row.seq == 0:
+                # Stands for rows without a number too: told by key at the end, and below number 1 by the sequence.
+                continue
             if not row.unchanged:
                 found.append(Finding(row.seq, f"entry {row.seq}", _CHANGED))
             elif not row.covered:

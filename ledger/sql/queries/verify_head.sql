@@ -16,6 +16,17 @@ SELECT 'head', 'says entry ' || signed_seq || ' is the newest one signed, the ne
 FROM ledger.head
 WHERE signed_seq::numeric + 1 <> next_seq
 UNION ALL
+SELECT 'head', 'says periods are closed before ' || head.closed_before || ', the last one that is closed says '
+    || coalesce(period.closed_before::text, 'nothing')
+FROM ledger.head
+LEFT JOIN LATERAL (
+    SELECT closed_before FROM ledger.period
+    WHERE NOT EXISTS (SELECT FROM ledger.period_reopening AS opened WHERE opened.number = period.number)
+    ORDER BY number DESC
+    LIMIT 1
+) AS period ON true
+WHERE head.closed_before IS DISTINCT FROM coalesce(period.closed_before, '-infinity')
+UNION ALL
 SELECT 'mark ' || mark.number || ' of account ' || coalesce(account.reference, mark.account_id::text),
     'stands at entry ' || mark.seq || ', which does not touch the account'
 FROM ledger.mark

@@ -103,10 +103,12 @@ WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND NOT EXISTS (
     )
 UNION ALL
 SELECT 3, coalesce(dated.seq, written.seq), 0, NULL, NULL, NULL, NULL,
-    'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings as it was posted'
+    'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings of account '
+        || coalesce(account.reference, account_id::text) || ' as it was posted'
 FROM dated
 FULL JOIN (SELECT * FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s) AS written
     USING (account_id, seq)
+LEFT JOIN ledger.account ON account.id = account_id
 WHERE (dated.effective_at, dated.posted_at, dated.change)
     IS DISTINCT FROM (written.effective_at, written.posted_at, written.change)
 UNION ALL
@@ -114,6 +116,10 @@ SELECT 3, first_seq, 0, NULL, NULL, NULL, NULL,
     'batch ' || first_seq || E'\tdoes not follow the batch before it, which ends with entry ' || coalesce(before, 0)
 FROM batch
 WHERE first_seq >= %(first)s AND first_seq <> coalesce(before, 0)::numeric + 1
+UNION ALL
+SELECT 3, first_seq, 0, NULL, NULL, NULL, NULL, 'batch ' || first_seq || E'\tcovers entries that do not stand'
+FROM batch
+WHERE first_seq >= %(first)s AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = batch.last_seq)
 UNION ALL
 SELECT 4, seq, number, account_id, balance, total, NULL, NULL
 FROM running
