@@ -89,12 +89,12 @@ class EventService:
         try:
             if from_now:
                 # Tells a reader who knows no cursor yet where the stream begins.
-                yield pb.OutboxEvent(cursor=str(after))
+                yield pb.FollowOutboxResponse(cursor=str(after))
             async for page in follow_outbox(read, self._books.bell, after):
                 for event in page.events:
                     yield _event(event)
                 if not page.events or page.events[-1].position != page.after:
-                    yield pb.OutboxEvent(cursor=str(page.after))
+                    yield pb.FollowOutboxResponse(cursor=str(page.after))
         finally:
             self._followers -= 1
 
@@ -171,8 +171,8 @@ async def _answered(asked: Awaitable[T]) -> T:
         raise RpcError(StatusCode.UNAVAILABLE, "the webhooks do not answer now: ask again") from error
 
 
-def _event(event: OutboxEvent) -> pb.OutboxEvent:
-    return pb.OutboxEvent(
+def _event(event: OutboxEvent) -> pb.FollowOutboxResponse:
+    return pb.FollowOutboxResponse(
         cursor=str(event.position),
         kind=event.kind,
         account=event.account,

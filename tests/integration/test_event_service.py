@@ -125,12 +125,12 @@ async def node(prepared: tuple[Home, Consortium], database_url: str) -> AsyncIte
         await made.stop()
 
 
-async def told(node: Node, count: int, **request: Any) -> list[pb.OutboxEvent]:
+async def told(node: Node, count: int, **request: Any) -> list[pb.FollowOutboxResponse]:
     """Follow the outbox until so many events have come."""
-    events: list[pb.OutboxEvent] = []
+    events: list[pb.FollowOutboxResponse] = []
     asked = pb.FollowOutboxRequest(**request)
     async with asyncio.timeout(15), node.client() as client:
-        stream = client.stream(SERVICE, "FollowOutbox", asked, pb.OutboxEvent)
+        stream = client.stream(SERVICE, "FollowOutbox", asked, pb.FollowOutboxResponse)
         async with aclosing(stream):  # type: ignore[type-var]
             async for event in stream:
                 events.append(event)
@@ -146,7 +146,7 @@ async def refused(node: Node, method: str, request: Message) -> tuple[StatusCode
     return StatusCode(caught.value.code), str(caught.value)
 
 
-def cursors(events: list[pb.OutboxEvent]) -> list[str]:
+def cursors(events: list[pb.FollowOutboxResponse]) -> list[str]:
     return [event.cursor for event in events]
 
 
@@ -227,7 +227,7 @@ async def test_stream_ends_with_its_caller_and_others_wait_no_longer(
     monkeypatch.setattr(event_service, "FOLLOWERS_MAX", 1)
     await node.post(1)
     async with node.client() as client:
-        stream = client.stream(SERVICE, "FollowOutbox", pb.FollowOutboxRequest(), pb.OutboxEvent)
+        stream = client.stream(SERVICE, "FollowOutbox", pb.FollowOutboxRequest(), pb.FollowOutboxResponse)
         await anext(stream)
         with pytest.raises(RpcError) as caught:
             await told(node, 1)
@@ -274,7 +274,7 @@ async def test_malformed_stream_request_is_refused_by_name(
 ) -> None:
     async with node.client() as client:
         with pytest.raises(RpcError) as caught:
-            await anext(client.stream(SERVICE, "FollowOutbox", request_, pb.OutboxEvent))
+            await anext(client.stream(SERVICE, "FollowOutbox", request_, pb.FollowOutboxResponse))
     assert caught.value.code == StatusCode.INVALID_ARGUMENT
     assert words in str(caught.value)
 

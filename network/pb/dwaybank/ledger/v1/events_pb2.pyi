@@ -16,7 +16,7 @@ class FollowOutboxRequest(_message.Message):
     account_prefix: str
     def __init__(self, cursor: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., account_prefix: _Optional[str] = ...) -> None: ...
 
-class OutboxEvent(_message.Message):
+class FollowOutboxResponse(_message.Message):
     __slots__ = ("cursor", "kind", "account", "at", "payload_json")
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
