@@ -213,7 +213,7 @@ def follow(
 
     async def run(node: OwnNode) -> None:
         left = count
-        async for event in node.stream(EVENTS, "FollowOutbox", request, events_pb2.OutboxEvent):
+        async for event in node.stream(EVENTS, "FollowOutbox", request, events_pb2.FollowOutboxResponse):
             if not event.kind:
                 continue
             typer.echo(_event(event, as_json))
@@ -245,7 +245,7 @@ def _webhook(webhook: events_pb2.Webhook, as_json: bool) -> str:
     return json.dumps({"webhook": webhook.webhook_id, "kinds": list(webhook.kinds), **told})
 
 
-def _event(event: events_pb2.OutboxEvent, as_json: bool) -> str:
+def _event(event: events_pb2.FollowOutboxResponse, as_json: bool) -> str:
     at = event.at.ToJsonString()
     if not as_json:
         return f"{event.cursor:<14} {at} {event.kind:<16} {event.account:<24} {event.payload_json}"
