@@ -1,0 +1,133 @@
+"""A bank's node as it runs, with the database role it runs with: it offers every service of the books and names them,
+and posts what was ordered. What each service does is tested beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from grpc_reflection.v1alpha import reflection_pb2
+
+from network.pb.dwaybank.ledger.v1 import (
+    chart_pb2,
+    currencies_pb2,
+    ledger_pb2,
+    reconciliation_pb2,
+    schedules_pb2,
+)
+from node.own_node import OwnNode
+from tests.support.consortium import RunningConsortium
+
+PACKAGE = "dwaybank.ledger.v1"
+SERVICES = ("LedgerService", "PeriodService", "EventService", "ScheduleService", "ChartService", "CurrencyService")
+RECONCILIATION = f"{PACKAGE}.ReconciliationService"
+STATEMENTS = Path(__file__).resolve().parents[2] / "fixtures" / "statements"
+DEBIT, CREDIT = ledger_pb2.SIDE_DEBIT, ledger_pb2.SIDE_CREDIT
+POSTED_WITHIN_S = 30.0
+
+
+async def test_node_names_every_service_of_the_books(consortium: RunningConsortium) -> None:
+    async with consortium.node(consortium.bank) as node:
+        asked = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+        path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+        replies = node.channel.bidi(path, _once(asked), 10)
+        async for data in replies:
+            listed = reflection_pb2.ServerReflectionResponse.FromString(data).list_services_response.service
+            break
+    names = {service.name for service in listed}
+    assert {f"{PACKAGE}.{name}" for name in SERVICES} | {RECONCILIATION} <= names
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def test_node_posts_what_was_ordered(consortium: RunningConsortium) -> None:
+    bank = consortium.bank
+    payer, payee = f"payer-{uuid.uuid4().hex[:8]}", f"payee-{uuid.uuid4().hex[:8]}"
+    for account in (payer, payee):
+        await consortium.open_account(bank, account)
+    await consortium.deposit(bank, payer, 900)
+    order = schedules_pb2.Schedule(
+        schedule_id=str(uuid.uuid4()),
+        actor="clerk-7",
+        postings=[
+            ledger_pb2.Posting(account=payer, side=DEBIT, amount_minor="400"),
+            ledger_pb2.Posting(account=payee, side=CREDIT, amount_minor="400"),
+        ],
+        rule=schedules_pb2.Recurrence(
+            start=(datetime.now(UTC) - timedelta(days=1)).replace(tzinfo=None, microsecond=0).isoformat(),
+            zone="UTC",
+            unit=schedules_pb2.RECURRENCE_UNIT_DAY,
+            count=2,
+        ),
+    )
+    request = schedules_pb2.ListRunsRequest(schedule_id=order.schedule_id)
+    service, deadline = f"{PACKAGE}.ScheduleService", time.monotonic() + POSTED_WITHIN_S
+    async with consortium.node(bank) as node:
+        create = schedules_pb2.CreateScheduleRequest(schedule=order)
+        await node.call(service, "CreateSchedule", create, schedules_pb2.CreateScheduleResponse)
+        while True:
+            runs = (await node.call(service, "ListRuns", request, schedules_pb2.ListRunsResponse)).runs
+            if len(runs) == 2 or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.1)
+    assert [(run.number, run.code) for run in runs] == [(1, "posted"), (2, "posted")]
+    assert (await consortium.account(bank, payee)).balance_minor == "800"
+
+
+async def test_node_writes_chart_rates_and_statements_with_its_own_role(consortium: RunningConsortium) -> None:
+    async with consortium.node(consortium.bank) as node:
+        await _define_chart(node)
+        await _record_rate(node)
+        await _reconcile(consortium, node)
+
+
+async def _define_chart(node: OwnNode) -> None:
+    service, book = f"{PACKAGE}.ChartService", f"book-{uuid.uuid4().hex[:8]}"
+    opening = chart_pb2.OpenBookRequest(book=book, actor="clerk-7")
+    assert (await node.call(service, "OpenBook", opening, chart_pb2.OpenBookResponse)).created
+    rules = [chart_pb2.ChartRule(pattern=f"{book}:*", normal_side=CREDIT, floor_minor="0")]
+    chart = chart_pb2.Chart(book=book, rules=rules, enforced=True)
+    define = chart_pb2.DefineChartRequest(chart=chart, actor="clerk-7")
+    assert (await node.call(service, "DefineChart", define, chart_pb2.DefineChartResponse)).version == 2
+    account = ledger_pb2.OpenAccountRequest(
+        account=f"{book}:1", asset="EUR", book=book, by_chart=True, alias=f"@{book}"
+    )
+    opened = await node.call(f"{PACKAGE}.LedgerService", "OpenAccount", account, ledger_pb2.OpenAccountResponse)
+    assert opened.created and opened.account.floor_minor == "0"
+    names = chart_pb2.ResolveAliasesRequest(names=[f"@{book}"])
+    found = await node.call(service, "ResolveAliases", names, chart_pb2.ResolveAliasesResponse)
+    assert list(found.accounts) == [f"{book}:1"]
+
+
+async def _record_rate(node: OwnNode) -> None:
+    service = f"{PACKAGE}.CurrencyService"
+    rate = currencies_pb2.Rate(base="EUR", quote="USD", rate="1.0843", source=uuid.uuid4().hex)
+    rate.quoted_at.FromDatetime(datetime(2026, 3, 2, tzinfo=UTC))
+    record = currencies_pb2.RecordRateRequest(rate=rate, actor="rate-feed")
+    assert (await node.call(service, "RecordRate", record, currencies_pb2.RecordRateResponse)).created
+    chosen = currencies_pb2.RateChoice(base="EUR", quote="USD", source=rate.source, at=rate.quoted_at)
+    asked = currencies_pb2.GetRateRequest(choice=chosen)
+    assert (await node.call(service, "GetRate", asked, currencies_pb2.GetRateResponse)).rate == rate
+
+
+async def _reconcile(consortium: RunningConsortium, node: OwnNode) -> None:
+    for code in ("EUR", "JPY"):
+        request = ledger_pb2.OpenAccountRequest(account=f"nostro-{code}", asset=code, normal_side=DEBIT)
+        await node.call(f"{PACKAGE}.LedgerService", "OpenAccount", request, ledger_pb2.OpenAccountResponse)
+    file = reconciliation_pb2.ImportStatementRequest(
+        file=(STATEMENTS / "correspondent-2026-03.mt940").read_bytes(),
+        settings=(STATEMENTS / "correspondent.yaml").read_text(encoding="utf-8"),
+        actor="treasury",
+    )
+    await node.call(RECONCILIATION, "ImportStatement", file, reconciliation_pb2.ImportStatementResponse)
+    run = reconciliation_pb2.RunRequest(accounts=["nostro-EUR"], actor="treasury")
+    await node.call(RECONCILIATION, "Run", run, reconciliation_pb2.RunResponse)
+    asked = reconciliation_pb2.GetStatusRequest(account="nostro-EUR")
+    status = await node.call(RECONCILIATION, "GetStatus", asked, reconciliation_pb2.GetStatusResponse)
+    assert [(item.account, item.open > 0) for item in status.accounts] == [("nostro-EUR", True)]
