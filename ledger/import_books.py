@@ -36,6 +36,8 @@ _COPY_LINE = re.compile(r", line (\d+)")
 _STARTED = ("entry", "account", "hold", "actor", "batch", "event")
 """Tables that are empty in a ledger that nobody used."""
 
+_SEAL = {"lines", "sha256", "leaves", "root"}
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -129,8 +131,8 @@ class _Import:
         header = self._header(tables)
         self._empty(tables)
         self.line = self.lines.next()
-        for table in tables:
-            self._table(table)
+        for place, table in enumerate(tables):
+            self._table(table, {later.name for later in tables[place:]})
         self._seal()
         self._prove_rest()
         for table in tables:
@@ -164,11 +166,13 @@ class _Import:
     def _run(self, statement: str, table: Table) -> None:
         self.connection.execute(sql.SQL(statement).format(sql.Identifier(table.name)))
 
-    def _table(self, table: Table) -> None:
+    def _table(self, table: Table, may_follow: set[str]) -> None:
         if table.name == ENTRY:
             self.first_entry_line = self.lines.number
         while table.name in self.line:
             self._copy(table)
+            if self.line.keys().isdisjoint(may_follow | _SEAL):
+                raise ImportRefusedError(self.lines.number, "it is neither a row that may stand here nor the seal")
             if table.name == ENTRY:
                 self._prove_entries()
 
@@ -210,7 +214,8 @@ class _Import:
         if bounds is None:
             return
         verified = verify_range(self.connection, bounds, self.verify)
-        self._refuse(self.carried.take(verified.facts) + verified.leaf_findings)
+        found = verified.leaf_findings + self.carried.take(verified.facts)
+        self._refuse(sorted(found, key=lambda finding: finding.seq))
         self._refuse(self.carried.settle_captures(self.connection, at_end=False))
         for _, leaves in verified.runs:
             self.root.append(list(split_leaves(leaves)))
@@ -220,7 +225,7 @@ class _Import:
         """Judge the last line."""
         number = self.lines.number
         lines, sha256 = self.line.get("lines"), self.line.get("sha256")
-        if set(self.line) != {"lines", "sha256", "leaves", "root"}:
+        if self.line.keys() != _SEAL:
             raise ImportRefusedError(number, "it is neither a row that may stand here nor the seal")
         if not self.lines.at_end():
             raise ImportRefusedError(number + 1, "something follows the seal")
