@@ -9,6 +9,7 @@ each field's length (-1 for null) and bytes; -1 at the end.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 
 from ledger import pack
 
@@ -31,17 +32,30 @@ _PLAIN_ROW = struct.Struct("!h" + "iq" * 10 + "ih" * 2 + "i16s" * 3 + "i32s" * 3
 pack_plain_row = _PLAIN_ROW.pack
 """Takes the number of fields, then length and value of each."""
 
-OTHER_COLUMNS = (
-    *PLAIN_COLUMNS, "posting_account", "posting_asset", "posting_amount", "posting_balance", "posting_previous",
+POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "posting_balance", "posting_previous")
+"""Arrays over the postings of an entry that has more than two."""
+
+BESIDE_COLUMNS = (
     "settlement_id", "description_commitment", "actor_id", "chain_seq", "reverses", "hold_id", "metadata_commitment",
 )  # fmt: skip
+"""What an entry may have beside its postings."""
+
+OTHER_COLUMNS = (*PLAIN_COLUMNS, *POSTING_COLUMNS, *BESIDE_COLUMNS)
 """Columns of any entry."""
 
+NO_ARRAYS = _NULL * len(POSTING_COLUMNS)
+"""``POSTING_COLUMNS`` of an entry of two postings."""
 
-def encode_row(values: dict[str, bytes]) -> bytes:
+
+def encode_row(values: Mapping[str, bytes]) -> bytes:
     """Return a row of ``OTHER_COLUMNS`` from the binary form of each value; one that is absent is null."""
-    parts = [len(OTHER_COLUMNS).to_bytes(2, "big")]
-    for name in OTHER_COLUMNS:
+    return len(OTHER_COLUMNS).to_bytes(2, "big") + encode_values(OTHER_COLUMNS, values)
+
+
+def encode_values(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
+    """Return part of a row."""
+    parts: list[bytes] = []
+    for name in columns:
         value = values.get(name)
         parts += (_NULL,) if value is None else (len(value).to_bytes(4, "big"), value)
     return b"".join(parts)

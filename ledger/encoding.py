@@ -19,7 +19,19 @@ from ledger.canonical import (
     encode_extension,
     metadata_commitment,
 )
-from ledger.copy_rows import PLAIN_COLUMNS, POSTGRES_EPOCH_US, encode_row, int2, int4, int8, pack_plain_row
+from ledger.copy_rows import (
+    BESIDE_COLUMNS,
+    NO_ARRAYS,
+    OTHER_COLUMNS,
+    PLAIN_COLUMNS,
+    POSTGRES_EPOCH_US,
+    encode_row,
+    encode_values,
+    int2,
+    int4,
+    int8,
+    pack_plain_row,
+)
 from ledger.journal import (
     PLAIN_REQUEST_HEAD,
     PLAIN_REQUEST_TAIL,
@@ -31,9 +43,10 @@ from ledger.journal import (
     Outcome,
     ResultCode,
     microseconds,
+    request_hash,
 )
 from ledger.pack import pack_int2, pack_int8
-from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request, in_order
+from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, in_order
 
 REQUEST_HASH_BYTES = 16
 """So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
@@ -139,33 +152,21 @@ class _OtherEncoder:
 
     def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
         """Return leaf and row."""
-        entry, key = judged.entry, judged.entry.key.bytes
+        entry, key, postings = judged.entry, judged.entry.key.bytes, in_order(judged.entry)
         effective_us = microseconds(entry.effective_at) if entry.effective_at is not None else self._posted_us
-        values = {
-            "seq": int8(seq),
-            "posted_at": int8(self._posted_us - POSTGRES_EPOCH_US),
-            "effective_at": int8(effective_us - POSTGRES_EPOCH_US),
-            "key": key,
-            "request_hash": hash_request(entry, accounts_of(judged))[:REQUEST_HASH_BYTES],
-            "decision_id": decision.id,
-            "decision_outcome": int2(decision.outcome),
-            "decision_leaf": decision.leaf,
-            "salt": salt,
-        }
         description, metadata = self._commit_texts(seq, entry)
         fields = [
             account.head_of(posting.side) + posting.amount.to_bytes(8, "big")
-            for posting, account in zip(in_order(entry), judged.accounts, strict=True)
+            for posting, account in zip(postings, judged.accounts, strict=True)
         ]
+        asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
             decision.outcome, decision.leaf,
         ) + encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq)  # fmt: skip
         leaf = hashlib.sha256(_LEAF + salt + _PREFIX + int8(seq) + body).digest()
-        values["leaf"] = leaf
-        values |= _postings(judged)
-        values |= {
+        beside = {
             name: value
             for name, value in (
                 ("settlement_id", entry.settlement_id.encode()),
@@ -178,7 +179,29 @@ class _OtherEncoder:
             )
             if value
         }
-        return leaf, encode_row(values)
+        times = self._posted_us - POSTGRES_EPOCH_US, effective_us - POSTGRES_EPOCH_US
+        if len(postings) == 2:
+            (debit, credit), (balances, previous) = judged.accounts, (judged.balances, judged.previous)
+            row = pack_plain_row(
+                len(OTHER_COLUMNS), 8, seq, 8, times[0], 8, times[1], 8, debit.id, 8, credit.id, 8,
+                postings[0].amount, 8, balances[0], 8, balances[1], 8, previous[0], 8, previous[1], 2, debit.asset_id,
+                2, decision.outcome, 16, key, REQUEST_HASH_BYTES, asked, 16, decision.id, 32, decision.leaf, 32, salt,
+                32, leaf,
+            )  # fmt: skip
+            return leaf, row + NO_ARRAYS + encode_values(BESIDE_COLUMNS, beside)
+        values = {
+            "seq": int8(seq),
+            "posted_at": int8(times[0]),
+            "effective_at": int8(times[1]),
+            "key": key,
+            "request_hash": asked,
+            "decision_id": decision.id,
+            "decision_outcome": int2(decision.outcome),
+            "decision_leaf": decision.leaf,
+            "salt": salt,
+            "leaf": leaf,
+        }
+        return leaf, encode_row(values | _arrays(judged) | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
         """Return the commitments to description and metadata, empty for none, and keep their salts for the commit."""
@@ -194,20 +217,9 @@ class _OtherEncoder:
         return description, metadata
 
 
-def _postings(judged: Judged) -> dict[str, bytes]:
-    postings, accounts = in_order(judged.entry), judged.accounts
-    if len(postings) == 2:
-        return {
-            "debit_account": int8(accounts[0].id),
-            "credit_account": int8(accounts[1].id),
-            "amount": int8(postings[0].amount),
-            "debit_balance": int8(judged.balances[0]),
-            "credit_balance": int8(judged.balances[1]),
-            "debit_previous": int8(judged.previous[0]),
-            "credit_previous": int8(judged.previous[1]),
-            "asset_id": int2(accounts[0].asset_id),
-        }
-    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in postings]
+def _arrays(judged: Judged) -> dict[str, bytes]:
+    accounts = judged.accounts
+    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.entry.postings]
     return {
         "posting_account": pack_int8([account.id for account in accounts]).data,
         "posting_asset": pack_int2([account.asset_id for account in accounts]).data,
