@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
-from node.commands.own_books import own_books
+from node.commands.own_books import ActorOption, actor_name, own_books
 from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
 
 if TYPE_CHECKING:
+    from ledger.account_history import Standing
     from network.pb.dwaybank.ledger.v1 import ledger_pb2
     from node.own_node import OwnNode
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     account = typer.Typer(help="Open and list accounts.", no_args_is_help=True)
     account.command("open", help="Open an account.")(open_account)
     account.command("list", help="List accounts.")(list_accounts)
+    account.command("history", help="List changes of an account's status and terms.")(account_history)
     app.add_typer(account, name="account", rich_help_panel=panel)
     app.command("import", help="Post a bank statement file and reconcile it.", rich_help_panel=panel)(import_statement)
     app.command("post", help="Post one journal entry of two postings.", rich_help_panel=panel)(post)
@@ -45,6 +47,12 @@ def open_account(
         str, typer.Option(help="debit (assets, expenses) or credit (liabilities, income).")
     ] = "credit",
     floor_minor: Annotated[str, typer.Option(help="Lowest balance in minor units; empty for none.")] = "0",
+    by_chart: Annotated[bool, typer.Option("--by-chart", help="Side and terms come from the book's chart.")] = False,
+    book: Annotated[str, typer.Option(help="Book it stands in.")] = "main",
+    portfolio: Annotated[str, typer.Option(help="Portfolio of the book.")] = "",
+    segment: Annotated[str, typer.Option(help="Segment of the book.")] = "",
+    alias: Annotated[str, typer.Option(help='Another name, "@" first.')] = "",
+    actor: ActorOption = "",
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -56,7 +64,16 @@ def open_account(
     if normal_side not in sides:
         raise ConfigurationError(f"--normal-side {normal_side}: write debit or credit")
     request = ledger_pb2.OpenAccountRequest(
-        account=account, asset=asset, normal_side=sides[normal_side], floor_minor=floor_minor
+        account=account,
+        asset=asset,
+        normal_side=ledger_pb2.SIDE_UNSPECIFIED if by_chart else sides[normal_side],
+        floor_minor="" if by_chart else floor_minor,
+        by_chart=by_chart,
+        book=book,
+        portfolio=portfolio,
+        segment=segment,
+        alias=alias,
+        actor=actor_name(actor),
     )
 
     async def run(node: OwnNode) -> None:
@@ -92,6 +109,34 @@ def list_accounts(
                 return
 
     with_node(home, org, run)
+
+
+def account_history(
+    account: AccountArgument,
+    after: Annotated[int, typer.Option(min=0, help="Only changes with a larger number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Lines to show.")] = 100,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """List changes of an account's status and terms, oldest first; in minor units."""
+    from ledger.account_history import list_account_changes
+    from ledger.balances import find_account
+
+    with own_books(home, org) as connection:
+        find_account(connection, account)
+        found = list_account_changes(connection, account, after=after, count_max=limit)
+    for change in found:
+        typer.echo(
+            f"{change.number:>6}  {change.at:%Y-%m-%d %H:%M:%S}  {change.actor:<16} "
+            f"{_standing(change.before)} -> {_standing(change.after)}"
+        )
+
+
+def _standing(standing: Standing) -> str:
+    terms = standing.terms
+    floor = "none" if terms.floor is None else terms.floor
+    ceiling = "none" if terms.ceiling is None else terms.ceiling
+    return f"{standing.status} (floor {floor}, overdraft {terms.overdraft}, ceiling {ceiling})"
 
 
 def post(

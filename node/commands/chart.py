@@ -29,6 +29,11 @@ def register(app: typer.Typer) -> None:
     group.command("misfits", help="List accounts that the chart would refuse today.")(misfits)
     group.command("balances", help="Sum balances up the tree of codes.")(balances)
     group.command("history", help="List changes of a book's structure.")(history)
+    group.command("books", help="List books with their portfolios and segments.")(books)
+    group.command("open-book", help="Open a book.")(open_new_book)
+    group.command("open-portfolio", help="Open a portfolio of a book.")(open_new_portfolio)
+    group.command("open-segment", help="Open a segment of a book.")(open_new_segment)
+    group.command("place", help="Move an account to a portfolio and a segment of its book.")(place)
     group.command("find", help="Find accounts by metadata, reference and place.")(find_accounts)
     group.command("describe", help="Set or remove pairs of an account's metadata.")(describe)
     group.command("alias", help="Let an alias stand for an account.")(alias)
@@ -118,6 +123,80 @@ def history(
         changes = list_changes(connection, book, after=after, count_max=limit)
     for change in changes:
         typer.echo(f"{change.number:>6}  {change.at:%Y-%m-%d %H:%M:%S}  {change.actor:<16} {json.dumps(change.what)}")
+
+
+def books(org: OrgOption = "dwaybank", home: HomeOption = None) -> None:
+    """List books with their portfolios and segments."""
+    from ledger.structure import list_books, list_portfolios, list_segments
+
+    with own_books(home, org) as connection:
+        for book in list_books(connection):
+            portfolios = ",".join(list_portfolios(connection, book)) or "none"
+            segments = ",".join(list_segments(connection, book)) or "none"
+            typer.echo(f"{book:<24} portfolios: {portfolios}  segments: {segments}")
+
+
+def open_new_book(
+    book: Annotated[str, typer.Argument(help="Code of the book.")],
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Open a book; it is never closed."""
+    from ledger.structure import open_book
+
+    with own_books(home, org) as connection:
+        created = open_book(connection, book, actor=actor_name(actor), now=datetime.now(UTC))
+    typer.echo(f"book {book}: {'opened' if created else 'stood open already'}")
+
+
+def open_new_portfolio(
+    portfolio: Annotated[str, typer.Argument(help="Code of the portfolio.")],
+    book: BookOption = "main",
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Open a portfolio."""
+    from ledger.structure import open_portfolio
+
+    with own_books(home, org) as connection:
+        created = open_portfolio(connection, book, portfolio, actor=actor_name(actor), now=datetime.now(UTC))
+    typer.echo(f"portfolio {portfolio} of book {book}: {'opened' if created else 'stood open already'}")
+
+
+def open_new_segment(
+    segment: Annotated[str, typer.Argument(help="Code of the segment.")],
+    book: BookOption = "main",
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Open a segment."""
+    from ledger.structure import open_segment
+
+    with own_books(home, org) as connection:
+        created = open_segment(connection, book, segment, actor=actor_name(actor), now=datetime.now(UTC))
+    typer.echo(f"segment {segment} of book {book}: {'opened' if created else 'stood open already'}")
+
+
+def place(
+    account: Annotated[str, typer.Argument(help="Account reference.")],
+    portfolio: Annotated[str, typer.Option(help="Portfolio; empty for none.")] = "",
+    segment: Annotated[str, typer.Option(help="Segment; empty for none.")] = "",
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Say where in its book an account stands: what is left out is none."""
+    from ledger.structure import place_account
+
+    now = datetime.now(UTC)
+    with own_books(home, org) as connection:
+        changed = place_account(
+            connection, account, portfolio=portfolio, segment=segment, actor=actor_name(actor), now=now
+        )
+    typer.echo(f"{account}: {'moved' if changed else 'stood there already'}")
 
 
 def find_accounts(

@@ -12,14 +12,16 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from ledger.account import NewAccount
+from ledger.account import NewAccount, Side, Terms
 from ledger.balances import find_account, open_new_account
 from ledger.errors import ChartRefusedError, ConflictError, MappingError
+from ledger.posting import AccountTerms
 from ledger.schema import migrate
 from network.topology import default_consortium
 from node.cli import app
 from node.errors import ConfigurationError
 from node.home import Home, prepare_home
+from tests.support.books import open_writer
 from tests.support.shared_data import REPOSITORY
 
 EXAMPLE = str(REPOSITORY / "fixtures" / "chart_of_accounts" / "retail-bank.yaml")
@@ -113,3 +115,34 @@ def test_words_that_are_none_are_refused(
             command(home, "find", *words)
     with pytest.raises(MappingError):
         command(home, "define", str(tmp_path / "absent.yaml"))
+
+
+def test_structure_is_opened_listed_and_accounts_placed_in_it(
+    home: Home, books: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    assert command(home, "open-book", "retail") == "book retail: opened\n"
+    assert command(home, "open-book", "retail") == "book retail: stood open already\n"
+    command(home, "open-portfolio", "branch-12", "--book", "retail")
+    command(home, "open-segment", "private", "--book", "retail")
+    listed = [line.split() for line in command(home, "books").splitlines()]
+    assert listed == [
+        ["main", "portfolios:", "none", "segments:", "none"],
+        ["retail", "portfolios:", "branch-12", "segments:", "private"],
+    ]
+    open_new_account(books, NewAccount("alice", "EUR", Side.CREDIT, Terms(0), book="retail"), now=NOW)
+    assert command(home, "place", "alice", "--portfolio", "branch-12") == "alice: moved\n"
+    assert command(home, "place", "alice", "--portfolio", "branch-12") == "alice: stood there already\n"
+    found = json.loads(command(home, "find", "--portfolio", "branch-12", "--json"))
+    assert (found["account"], found["book"], found["segment"]) == ("alice", "retail", "")
+
+
+def test_history_of_an_account_tells_each_change_with_its_actor(home: Home, database_url: str) -> None:
+    (home.root / "dwaybank" / "secrets" / "node.url").write_text(database_url)
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        open_new_account(connection, NewAccount("alice", "EUR", Side.CREDIT, Terms(0)), now=NOW)
+        assert writer.set_account_terms("alice", AccountTerms("frozen", 0, 50, None), "judge-3") == "changed"
+    done = CliRunner().invoke(app, ["account", "history", "alice", "--home", str(home.root)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.output.split("judge-3")[1].strip() == (
+        "open (floor 0, overdraft 0, ceiling none) -> frozen (floor 0, overdraft 50, ceiling none)"
+    )

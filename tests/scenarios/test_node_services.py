@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from grpc_reflection.v1alpha import reflection_pb2
+from typer.testing import CliRunner
 
 from network.pb.dwaybank.ledger.v1 import (
     chart_pb2,
@@ -19,6 +20,7 @@ from network.pb.dwaybank.ledger.v1 import (
     reconciliation_pb2,
     schedules_pb2,
 )
+from node.cli import app
 from node.own_node import OwnNode
 from tests.support.consortium import RunningConsortium
 
@@ -131,3 +133,20 @@ async def _reconcile(consortium: RunningConsortium, node: OwnNode) -> None:
     asked = reconciliation_pb2.GetStatusRequest(account="nostro-EUR")
     status = await node.call(RECONCILIATION, "GetStatus", asked, reconciliation_pb2.GetStatusResponse)
     assert [(item.account, item.open > 0) for item in status.accounts] == [("nostro-EUR", True)]
+
+
+def test_command_line_opens_an_account_by_the_chart_through_the_node(consortium: RunningConsortium) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words, "--home", str(consortium.root)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    book = f"book-{uuid.uuid4().hex[:8]}"
+    chart = consortium.root.parent / "chart.yaml"
+    chart.write_text(f"book: {book}\nenforced: true\nrules:\n- {{pattern: '{book}:*', normal_side: credit}}\n")
+    run("chart", "open-book", book)
+    run("chart", "define", str(chart))
+    opening = ("account", "open", f"{book}:1", "--by-chart", "--book", book, "--alias", f"@{book}", "--actor")
+    assert run(*opening, "clerk-7") == f"{book}:1: opened\n"
+    assert run(*opening, "clerk-8") == f"{book}:1: was open already\n"
+    assert f"@{book}" in run("chart", "find", "--book", book)
