@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from node.commands import exchange
 from node.commands.options import HomeOption, JsonOption, OrgOption
 from node.commands.own_books import ActorOption, actor_name, own_books
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     rate.command("record", help="Keep a rate as evidence.")(record)
     rate.command("show", help="Show the newest rate of a source.")(show)
     rate.command("audit", help="Derive every exchange and revaluation again.")(audit)
+    exchange.register(rate)
     app.add_typer(rate, name="rate", rich_help_panel="Books")
 
 

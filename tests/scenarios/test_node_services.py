@@ -135,18 +135,47 @@ async def _reconcile(consortium: RunningConsortium, node: OwnNode) -> None:
     assert [(item.account, item.open > 0) for item in status.accounts] == [("nostro-EUR", True)]
 
 
-def test_command_line_opens_an_account_by_the_chart_through_the_node(consortium: RunningConsortium) -> None:
-    def run(*words: str) -> str:
-        done = CliRunner().invoke(app, [*words, "--home", str(consortium.root)], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.output
+def command(consortium: RunningConsortium, *words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--home", str(consortium.root)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
 
+
+def test_command_line_exchanges_and_revalues_at_a_rate_on_record(consortium: RunningConsortium) -> None:
+    mine, source = f"fx{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    sides = {"debit": ("usd-counter", "usd-revaluation", "loss"), "credit": ("ann-eur", "ann-usd", "eur", "gain")}
+    for side, names in sides.items():
+        for name in names:
+            asset = "EUR" if name in ("ann-eur", "eur") else "USD"
+            opening = ("account", "open", f"{mine}:{name}", "--asset", asset, "--normal-side", side)
+            command(consortium, *opening, "--floor-minor", "")
+    for text, moment in (("1.0843", "2026-03-02T15:00:00Z"), ("1.09", "2026-03-03T15:00:00Z")):
+        command(consortium, "rate", "record", "EUR/USD", text, "--source", source, "--quoted-at", moment)
+    legs = ("--debit", f"{mine}:ann-eur", "--debit-position", f"{mine}:eur", "--credit", f"{mine}:ann-usd")
+    chosen = ("EUR/USD", "--source", source, "--at", "2026-03-02T16:00:00Z", "--amount", "100.00", "--given", "EUR")
+    exchange = ("rate", "exchange", *chosen, *legs, "--credit-position", f"{mine}:usd-counter")
+    assert command(consortium, *exchange, "--dry-run").splitlines()[-1] == "nothing was posted: a dry run"
+    told = [line.split() for line in command(consortium, *exchange).splitlines()]
+    assert told[0][:4] == ["at", "1.0843", "EUR/USD", "of"]
+    assert [(side, int(amount)) for side, _, amount, *_ in told[1:5]] == [
+        ("debit", 10000), ("credit", 10000), ("debit", 10843), ("credit", 10843)
+    ]  # fmt: skip
+    closing = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    accounts = {"account": "eur", "counter": "usd-counter", "revaluation": "usd-revaluation"}
+    accounts |= {"gain": "gain", "loss": "loss"}
+    position = [word for name, account in accounts.items() for word in (f"--{name}", f"{mine}:{account}")]
+    revalue = ("rate", "revalue", "EUR/USD", "--source", source, "--at", closing, "--on", closing[:10], *position)
+    assert "57 minor units" in command(consortium, *revalue)
+    assert "stands at its value already: 10900 minor units" in command(consortium, *revalue)
+
+
+def test_command_line_opens_an_account_by_the_chart_through_the_node(consortium: RunningConsortium) -> None:
     book = f"book-{uuid.uuid4().hex[:8]}"
     chart = consortium.root.parent / "chart.yaml"
     chart.write_text(f"book: {book}\nenforced: true\nrules:\n- {{pattern: '{book}:*', normal_side: credit}}\n")
-    run("chart", "open-book", book)
-    run("chart", "define", str(chart))
+    command(consortium, "chart", "open-book", book)
+    command(consortium, "chart", "define", str(chart))
     opening = ("account", "open", f"{book}:1", "--by-chart", "--book", book, "--alias", f"@{book}", "--actor")
-    assert run(*opening, "clerk-7") == f"{book}:1: opened\n"
-    assert run(*opening, "clerk-8") == f"{book}:1: was open already\n"
-    assert f"@{book}" in run("chart", "find", "--book", book)
+    assert command(consortium, *opening, "clerk-7") == f"{book}:1: opened\n"
+    assert command(consortium, *opening, "clerk-8") == f"{book}:1: was open already\n"
+    assert f"@{book}" in command(consortium, "chart", "find", "--book", book)
