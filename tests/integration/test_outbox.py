@@ -273,6 +273,21 @@ def test_event_of_another_form_is_refused(bench: Bench, kind: str, payload: Any)
         bench.record(NewEvent(0, kind, None, payload))
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        NewEvent(0, HOLD_PLACED, None, None),
+        NewEvent(0, HOLD_PLACED, None, {}, uuid.UUID(int=1), 5, 5),
+        NewEvent(0, HOLD_PLACED, None, None, uuid.UUID(int=1), 0, 5),
+        NewEvent(0, HOLD_PLACED, None, None, uuid.UUID(int=1), 5, -1),
+    ],
+    ids=["nothing", "both", "no amount", "less than nothing remains"],
+)
+def test_event_carries_a_payload_or_a_hold_with_its_amounts(bench: Bench, event: NewEvent) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        bench.record(event)
+
+
 def test_columns_of_unequal_length_are_refused(bench: Bench) -> None:
     with pytest.raises(psycopg.Error, match="differ in length"):
         bench.connection.execute(

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.errors import InvalidValueError
 from ledger.money import AMOUNT_MAX
-from ledger.monitors import Field, Monitor, Operator, crossed, figure, parse_operator
+from ledger.monitors import Field, Monitor, Operator, crossed, figure, parse_field, parse_operator
 
 STEPS = """
     field      operator value   balance held -> balance held   fires
@@ -81,6 +81,17 @@ def test_operator_reads_back_from_its_symbol(operator: Operator) -> None:
 def test_operator_unknown_is_refused(symbol: str) -> None:
     with pytest.raises(InvalidValueError, match="operator"):
         parse_operator(symbol)
+
+
+@pytest.mark.parametrize("field", Field)
+def test_field_reads_back_from_its_name(field: Field) -> None:
+    assert parse_field(field.name.lower()) is field
+
+
+@pytest.mark.parametrize("name", ["", "Balance", "status", "held "])
+def test_field_unknown_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValueError, match="field"):
+        parse_field(name)
 
 
 @pytest.mark.parametrize("value", [AMOUNT_MAX + 1, -AMOUNT_MAX - 1])
