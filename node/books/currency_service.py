@@ -110,6 +110,8 @@ class CurrencyService:
     async def _post_exchange(self, request: pb.PostExchangeRequest) -> Message:
         key = wire.uuid_of(request.idempotency_key, "idempotency_key")
         debit, credit = _leg_of(request.debit, "debit"), _leg_of(request.credit, "credit")
+        if request.given not in (debit.asset, credit.asset):
+            raise InvalidValueError("given", request.given, "name the asset of one of the legs")
         amount, rounding = parse_amount_minor(request.amount_minor, "amount_minor"), _rounding_of(request.rounding)
         effective_at = wire.time_of(request.effective_at, "effective_at") if request.HasField("effective_at") else None
         rate, _ = await self._rate(request.choice)

@@ -181,7 +181,7 @@ BAD: list[tuple[str, Message, str]] = [
     ("PostExchange", order(idempotency_key="1"), "idempotency_key '1'"),
     ("PostExchange", order(amount_minor="1.5"), "amount_minor '1.5'"),
     ("PostExchange", order(amount_minor="0"), "amount_minor '0'"),
-    ("PostExchange", order(given="JPY"), "asset 'JPY'"),
+    ("PostExchange", order(given="JPY"), "given 'JPY'"),
     ("PostExchange", order(rounding=9), "rounding 9"),
     ("PostExchange", order(debit=pb.ExchangeLeg(asset="EUR", account="a b", position="p")), "debit.account 'a b'"),
     ("PostExchange", order(debit=pb.ExchangeLeg(asset="JPY", account="a", position="p")), "pair 'JPY/USD'"),
