@@ -48,6 +48,17 @@ def url_of(home: Home, role: str) -> str:
     return (home.root / "dwaybank" / "secrets" / f"{role}.url").read_text()
 
 
+async def seal(home: Home) -> str:
+    """Seal all that stands; return the root."""
+    database = Database(url_of(home, "node"))
+    database.open()
+    signing = SigningKey((home.root / "dwaybank" / "secrets" / "writer.key").read_bytes())
+    books, store = Books(database, bytes(signing.verify_key)), LogStore(database)
+    head = await Sealer("DwaybankMSP", SigningKey.generate(), books, store, Clock()).seal()
+    database.close()
+    return head.root.hex()
+
+
 @pytest.fixture
 async def home(postgres_cluster: PostgresCluster, tmp_path: Path) -> Home:
     root = tmp_path / "consortium"
@@ -64,11 +75,7 @@ async def home(postgres_cluster: PostgresCluster, tmp_path: Path) -> Home:
     for number in range(1, ENTRIES + 1):
         writer.post([transfer(key(number), "cash", "alice", number)])
     writer.close()
-    database = Database(url_of(home, "node"))
-    database.open()
-    books, store = Books(database, bytes(signing.verify_key)), LogStore(database)
-    await Sealer("DwaybankMSP", SigningKey.generate(), books, store, clock).seal()
-    database.close()
+    await seal(home)
     return home
 
 
@@ -113,7 +120,9 @@ def test_verify_refuses_a_checkpoint_that_is_none(home: Home, tmp_path: Path) ->
         run(home, "verify", "--workers", "1", "--checkpoint", str(tmp_path / "checkpoint"))
 
 
-def test_books_go_out_and_into_a_new_database(home: Home, postgres_cluster: PostgresCluster, tmp_path: Path) -> None:
+async def test_books_go_out_and_into_a_new_database(
+    home: Home, postgres_cluster: PostgresCluster, tmp_path: Path
+) -> None:
     file, again = tmp_path / "books.jsonl", tmp_path / "again.jsonl"
     code, text = run(home, "export", str(file))
     root = re.search(r"root ([0-9a-f]{64})", text)
@@ -124,6 +133,8 @@ def test_books_go_out_and_into_a_new_database(home: Home, postgres_cluster: Post
     code, text = run(home, "import", str(file))
     assert code == 0
     assert root is not None and root.group(1) in text
+    assert run(home, "verify", "--workers", "1")[0] == 0
+    assert await seal(home) == root.group(1)
     assert run(home, "verify", "--workers", "1")[0] == 0
     assert run(home, "export", str(again))[0] == 0
     assert again.read_bytes() == file.read_bytes()
