@@ -184,7 +184,11 @@ BAD: list[tuple[str, Message, str]] = [
     ("PostExchange", order(given="JPY"), "given 'JPY'"),
     ("PostExchange", order(rounding=9), "rounding 9"),
     ("PostExchange", order(debit=pb.ExchangeLeg(asset="EUR", account="a b", position="p")), "debit.account 'a b'"),
-    ("PostExchange", order(debit=pb.ExchangeLeg(asset="JPY", account="a", position="p")), "pair 'JPY/USD'"),
+    (
+        "PostExchange",
+        order(given="USD", debit=pb.ExchangeLeg(asset="JPY", account="a", position="p")),
+        "pair 'JPY/USD'",
+    ),
     ("PostExchange", order(metadata={"fx.rate": "9"}), "metadata name 'fx.rate'"),
     ("PostExchange", order(actor="a b"), "actor 'a b'"),
     ("Revalue", closing(on="20260302"), "on '20260302'"),
