@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from node.commands.ledger_verify import progress_bar, writer_key
+from node.commands.ledger_verify import plain_errors, progress_bar, writer_key
 from node.commands.options import HomeOption, OrgOption, find
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; as secret as the books themselves.")]
@@ -28,7 +28,7 @@ def export_file(file: FileArgument, org: OrgOption = "dwaybank", home: HomeOptio
 
     opened, _, member = find(home, org)
     url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
-    with progress_bar("entries") as progress:
+    with plain_errors(member), progress_bar("entries") as progress:
         exported = export_books(url, member.msp_id, file, progress)
     typer.echo(
         f"{file}: {exported.rows} rows, {exported.entries} entries, root {exported.root.hex()}, sum {exported.sha256}\n"
@@ -53,7 +53,7 @@ def import_file(
 
     opened, _, member = find(home, org)
     url = database_url or read_file(opened.secret(member, f"{OWNER}.url")).decode().strip()
-    with progress_bar("bytes") as progress:
+    with plain_errors(member), progress_bar("bytes") as progress:
         imported = import_books(url, file, partial(is_signed, writer_key(opened, member)), progress)
     typer.echo(
         f"{file}: books of {imported.organization}, {imported.rows} rows, {imported.entries} entries, "

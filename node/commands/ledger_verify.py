@@ -51,7 +51,7 @@ def verify(
     database = Database(url)
     database.open()
     try:
-        with progress_bar("entries") as progress:
+        with plain_errors(member), progress_bar("entries") as progress:
             report = Verification(
                 url,
                 partial(is_signed, writer_key(opened, member)),
@@ -75,6 +75,22 @@ def writer_key(home: Home, member: Organization) -> bytes:
     from node.config import read_file
 
     return bytes(SigningKey(read_file(home.secret(member, "writer.key"))).verify_key)
+
+
+@contextmanager
+def plain_errors(member: Organization) -> Iterator[None]:
+    """Turn what database and files refuse into our own errors: one sentence, and a way out."""
+    import psycopg
+
+    from node.errors import ConfigurationError, PostgresError
+
+    try:
+        yield
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or str(error).strip()
+        raise PostgresError(f"the books of {member.name} cannot be used: {reason.splitlines()[0]}") from error
+    except OSError as error:
+        raise ConfigurationError(f"file {error.filename}: {error.strerror}; name another") from error
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from node.anchor.sealer import Sealer
 from node.anchor.store import LogStore
 from node.cli import app
 from node.databases import provision_databases
+from node.errors import ConfigurationError, PostgresError
 from node.home import Home, prepare_home
 from node.postgres import PostgresCluster
 from tests.support.books import Clock, PlainRules, key, open_accounts
@@ -138,3 +139,11 @@ async def test_books_go_out_and_into_a_new_database(
     assert run(home, "verify", "--workers", "1")[0] == 0
     assert run(home, "export", str(again))[0] == 0
     assert again.read_bytes() == file.read_bytes()
+
+
+def test_file_and_database_that_cannot_be_used_are_told_in_a_sentence(home: Home, tmp_path: Path) -> None:
+    for arguments in (("export", str(tmp_path / "no" / "books")), ("import", str(tmp_path / "no"))):
+        with pytest.raises(ConfigurationError, match="No such file"):
+            run(home, *arguments)
+    with pytest.raises(PostgresError, match="cannot be used"):
+        run(home, "import", str(tmp_path / "no"), "--database-url", url_of(home, "node"))
