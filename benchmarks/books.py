@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import os
 import random
@@ -29,6 +28,7 @@ from ledger.prepared import Request
 from ledger.schema import migrate
 from node.books.books import Books
 from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.service import settle_collector
 
 ACCOUNTS = 10_000
 BATCH = 4_000
@@ -150,8 +150,7 @@ async def timed_batches(books: Books, batches: Sequence[Sequence[Request]], serv
     Returns:
         Seconds of the clock, of the driver's processor time, and of the server's.
     """
-    gc.collect()
-    gc.freeze()
+    settle_collector()
     driver, server, begun = time.process_time(), cpu_s(server_pid), time.perf_counter()
     answers = await asyncio.gather(*(books.post_batch(batch) for batch in batches))
     spent = time.perf_counter() - begun, time.process_time() - driver, cpu_s(server_pid) - server
