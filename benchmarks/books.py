@@ -28,7 +28,7 @@ from ledger.prepared import Request
 from ledger.schema import migrate
 from node.books.books import Books
 from node.postgres import ClusterSettings, PostgresCluster, free_port
-from node.service import settle_collector
+from node.service import settle_interpreter
 
 ACCOUNTS = 10_000
 BATCH = 4_000
@@ -150,7 +150,7 @@ async def timed_batches(books: Books, batches: Sequence[Sequence[Request]], serv
     Returns:
         Seconds of the clock, of the driver's processor time, and of the server's.
     """
-    settle_collector()
+    settle_interpreter()
     driver, server, begun = time.process_time(), cpu_s(server_pid), time.perf_counter()
     answers = await asyncio.gather(*(books.post_batch(batch) for batch in batches))
     spent = time.perf_counter() - begun, time.process_time() - driver, cpu_s(server_pid) - server

@@ -36,7 +36,7 @@ from ledger.state import CLOSED, FROZEN, OPEN, State
 ACCOUNTS_REMEMBERED_MAX = 500_000
 """Accounts and holds kept in memory, about 1 kB each; over this they are forgotten and read anew."""
 
-BATCHES_REMEMBERED = 3
+BATCHES_REMEMBERED = 1
 """Committed batches whose keys are kept in memory, so that quick repeats need no look-up."""
 
 LOOKUP_ENTRIES_MAX = 64
@@ -275,7 +275,7 @@ class Writer:
             if self._connections.writing.closed:
                 raise BooksUnavailableError("the connection to the database was lost") from error
             raise
-        batch.committed = True
+        batch.let_go()
         return batch.results
 
     def expire_holds(self, count_max: int = 1000) -> int:

@@ -121,6 +121,11 @@ class PreparedBatch:
     events: list[NewEvent] = field(default_factory=list)
     committed: bool = False
 
+    def let_go(self) -> None:
+        """Remember that the books have the batch, and only what answers a quick repeat."""
+        self.committed = True
+        self.plain_rows, self.other_rows, self.accounts = [], [], []
+
     @property
     def last_seq(self) -> int:
         """Number of its last entry; one less than the first where it has none."""

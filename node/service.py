@@ -6,7 +6,6 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from network.errors import NetworkError
@@ -23,15 +22,19 @@ class Service(Protocol):
         """Return when nothing of it runs any more."""
 
 
-def settle_collector() -> None:
-    """Tell the collector of cycles that what was made so far stays, and to look at new objects seldom.
+def settle_interpreter() -> None:
+    """Set Python's own machinery for a process that serves for long; called once everything is made.
 
-    Batches and blocks are many objects without cycles that live for a moment: looked at every 700, as is the default,
-    they cost as much as the work on them.
+    - The collector of cycles: what was made so far stays, and new objects are looked at seldom. Batches and blocks are
+      many objects without cycles that live for a moment; looked at every 700, as is the default, they cost as much as
+      the work on them.
+    - The switch between threads: a thread that has its answer from the database waits at most 0.5 ms for one that
+      computes, not 5. A commit has about ten such waits.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.0005)
 
 
 async def run_until_stopped(service: Service, failed: Callable[[], Awaitable[object]]) -> None:
@@ -47,7 +50,7 @@ async def run_until_stopped(service: Service, failed: Callable[[], Awaitable[obj
         loop.add_signal_handler(number, stopping.set)
     try:
         await service.start()
-        settle_collector()
+        settle_interpreter()
         told = asyncio.create_task(stopping.wait())
         ended = asyncio.ensure_future(failed())
         await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)
