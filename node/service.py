@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from network.errors import NetworkError
