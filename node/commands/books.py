@@ -1,4 +1,4 @@
-"""``dwaybank account|post|balance|statement|import``: one organization's books, through its own node."""
+"""``dwaybank account|hold|post|balance|statement|import``: one organization's books, through its own node."""
 
 from __future__ import annotations
 
@@ -33,7 +33,12 @@ def register(app: typer.Typer) -> None:
     account.command("open", help="Open an account.")(open_account)
     account.command("list", help="List accounts.")(list_accounts)
     account.command("history", help="List changes of an account's status and terms.")(account_history)
+    account.command("terms", help="Freeze or close an account; change floor, overdraft, ceiling.")(set_terms)
     app.add_typer(account, name="account", rich_help_panel=panel)
+    hold = typer.Typer(help="Reserve money and give it back.", no_args_is_help=True)
+    hold.command("place", help="Reserve money of an account until a time.")(place_hold)
+    hold.command("release", help="Give back what was not captured.")(release_hold)
+    app.add_typer(hold, name="hold", rich_help_panel=panel)
     app.command("import", help="Post a bank statement file and reconcile it.", rich_help_panel=panel)(import_statement)
     app.command("post", help="Post one journal entry of two postings.", rich_help_panel=panel)(post)
     app.command("balance", help="Show an account's balance.", rich_help_panel=panel)(balance)
@@ -145,6 +150,15 @@ def post(
     amount: Annotated[str, typer.Option(help="Amount in the asset's units, e.g. 12.50.")],
     description: Annotated[str, typer.Option(help="Stays in the books.")] = "",
     key: Annotated[str, typer.Option(help="UUID that names the entry; made up when absent.")] = "",
+    effective: Annotated[str | None, typer.Option(help="Day or time it counts for, if not now.")] = None,
+    hold: Annotated[str, typer.Option(help="Hold that the entry captures, in whole or in part.")] = "",
+    final: Annotated[bool, typer.Option("--final", help="With it the hold ends; the rest is given back.")] = False,
+    reverses: Annotated[int, typer.Option(help="Number of the entry that it takes back.")] = 0,
+    meta: Annotated[
+        list[str] | None, typer.Option(help="name=value, kept beside the entry; as often as needed.")
+    ] = None,
+    actor: ActorOption = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -164,13 +178,124 @@ def post(
                 ledger_pb2.Posting(account=credit, side=ledger_pb2.SIDE_CREDIT, amount_minor=minor),
             ],
             description=description,
+            hold_id=hold,
+            hold_final=final,
+            reverses=reverses,
+            actor=actor_name(actor),
+            metadata=_pairs(meta or ()),
         )
-        request = ledger_pb2.PostEntriesRequest(entries=[entry])
+        if (moment := first_moment(effective, "--effective")) is not None:
+            entry.effective_at.FromDatetime(moment)
+        request = ledger_pb2.PostEntriesRequest(entries=[entry], dry_run=dry_run)
         reply = await node.call(LEDGER, "PostEntries", request, ledger_pb2.PostEntriesResponse)
         result = reply.results[0]
         if result.code not in {"posted", "exists"}:
             raise NodeError(f"entry refused: {result.code}: {result.message}")
-        typer.echo(f"{result.code}: entry {result.seq}, {result.decision} (key {entry.idempotency_key})")
+        told = "would be " if dry_run and result.code == "posted" else ""
+        typer.echo(f"{told}{result.code}: entry {result.seq}, {result.decision} (key {entry.idempotency_key})")
+
+    with_node(home, org, run)
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    from node.errors import ConfigurationError
+
+    pairs = dict(each.partition("=")[::2] for each in given)
+    if len(pairs) != len(given) or any("=" not in each for each in given):
+        raise ConfigurationError(f"--meta {' '.join(given)}: write name=value, each name once")
+    return pairs
+
+
+def set_terms(
+    account: AccountArgument,
+    status: Annotated[str, typer.Option(help="open, frozen or closed.")] = "",
+    floor: Annotated[str | None, typer.Option(help='Lowest available balance, e.g. 0.00; "none" for none.')] = None,
+    overdraft: Annotated[str | None, typer.Option(help="How far below the floor it may go.")] = None,
+    ceiling: Annotated[str | None, typer.Option(help='Highest balance; "none" for none.')] = None,
+    actor: ActorOption = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Freeze, close or open an account, or change how far it may go; what is not named stays."""
+    from node.errors import NodeError
+    from node.own_node import LEDGER, ledger_pb2
+
+    async def run(node: OwnNode) -> None:
+        facts = await _account(node, account)
+        request = ledger_pb2.SetAccountTermsRequest(account=account, status=status, actor=actor_name(actor))
+        for name, given in (("floor", floor), ("overdraft", overdraft), ("ceiling", ceiling)):
+            if given is not None:
+                setattr(request, f"{name}_minor", _limit(given, facts.scale, f"--{name}"))
+        reply = await node.call(LEDGER, "SetAccountTerms", request, ledger_pb2.SetAccountTermsResponse)
+        if reply.code not in {"changed", "unchanged"}:
+            raise NodeError(f"terms of {account} refused: {reply.code}")
+        now = reply.account
+        floor_now = _money(now.floor_minor, now) if now.floor_minor else "none"
+        ceiling_now = _money(now.ceiling_minor, now) if now.ceiling_minor else "none"
+        typer.echo(
+            f"{reply.code}: {now.account} is {now.status}, floor {floor_now}, "
+            f"overdraft {_money(now.overdraft_minor, now)}, ceiling {ceiling_now}"
+        )
+
+    with_node(home, org, run)
+
+
+def _limit(text: str, scale: int, option: str) -> str:
+    """Return a limit in minor units; empty for none. Limits may be zero or below, which amounts may not."""
+    from ledger.money import parse_decimal
+
+    if text == "none":
+        return ""
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    if not digits.strip("0."):
+        return "0"
+    return f"{sign}{parse_decimal(digits, scale, option)}"
+
+
+def place_hold(
+    account: AccountArgument,
+    amount: Annotated[str, typer.Argument(help="Amount in the asset's units, e.g. 12.50.")],
+    until: Annotated[str, typer.Option(help="Day or time until which it may be captured.")],
+    hold_id: Annotated[str, typer.Option("--id", help="UUID that names the hold; made up when absent.")] = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Reserve money; `dwaybank post --hold ID` takes of it."""
+    from ledger.money import parse_decimal
+    from node.errors import NodeError
+    from node.own_node import LEDGER, ledger_pb2
+
+    async def run(node: OwnNode) -> None:
+        facts = await _account(node, account)
+        minor = str(parse_decimal(amount, facts.scale, "AMOUNT"))
+        number = hold_id or str(uuid.uuid4())
+        request = ledger_pb2.PlaceHoldRequest(hold_id=number, account=account, amount_minor=minor)
+        moment = last_moment(until, "--until")
+        assert moment is not None
+        request.expires_at.FromDatetime(moment)
+        reply = await node.call(LEDGER, "PlaceHold", request, ledger_pb2.PlaceHoldResponse)
+        if reply.code not in {"placed", "exists"}:
+            raise NodeError(f"hold refused: {reply.code}: {reply.message}")
+        typer.echo(f"{reply.code}: hold {number} of {_money(minor, facts)} on {account}, {reply.hold.state}")
+
+    with_node(home, org, run)
+
+
+def release_hold(
+    hold_id: Annotated[str, typer.Argument(help="The hold's UUID.")],
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Give back what was not captured."""
+    from node.errors import NodeError
+    from node.own_node import LEDGER, ledger_pb2
+
+    async def run(node: OwnNode) -> None:
+        request = ledger_pb2.ReleaseHoldRequest(hold_id=hold_id)
+        reply = await node.call(LEDGER, "ReleaseHold", request, ledger_pb2.ReleaseHoldResponse)
+        if reply.code not in {"released", "exists"}:
+            raise NodeError(f"release refused: {reply.code}: {reply.message}")
+        typer.echo(f"{reply.code}: hold {hold_id} on {reply.hold.account}, {reply.hold.state}")
 
     with_node(home, org, run)
 

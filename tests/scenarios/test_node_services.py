@@ -179,3 +179,35 @@ def test_command_line_opens_an_account_by_the_chart_through_the_node(consortium:
     assert command(consortium, *opening, "clerk-7") == f"{book}:1: opened\n"
     assert command(consortium, *opening, "clerk-8") == f"{book}:1: was open already\n"
     assert f"@{book}" in command(consortium, "chart", "find", "--book", book)
+
+
+async def test_clerk_holds_captures_takes_back_and_freezes_on_the_command_line(consortium: RunningConsortium) -> None:
+    bank = consortium.bank
+    payer, payee = f"payer-{uuid.uuid4().hex[:8]}", f"payee-{uuid.uuid4().hex[:8]}"
+    for account in (payer, payee):
+        await consortium.open_account(bank, account)
+    await consortium.deposit(bank, payer, 900)
+    where = ("--home", str(consortium.root))
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, *where])
+        return done.output if done.exit_code == 0 else f"refused: {done.exception}"
+
+    hold, pay = str(uuid.uuid4()), ("post", "--debit", payer, "--credit", payee)
+    assert "placed: hold" in await asyncio.to_thread(
+        run, "hold", "place", payer, "8.00", "--until", "2199-12-31", "--id", hold
+    )
+    assert "exceeds_available" in await asyncio.to_thread(run, *pay, "--amount", "2.00")
+    assert "would be posted" in await asyncio.to_thread(run, *pay, "--amount", "3.00", "--hold", hold, "--dry-run")
+    captured = await asyncio.to_thread(run, *pay, "--amount", "3.00", "--hold", hold, "--meta", "order=7")
+    seq = captured.split("entry ")[1].split(",")[0]
+    assert "released: hold" in await asyncio.to_thread(run, "hold", "release", hold)
+    back = ("post", "--debit", payee, "--credit", payer, "--reverses", seq)
+    assert "exceeds_original" in await asyncio.to_thread(run, *back, "--amount", "3.01")
+    assert "posted: entry" in await asyncio.to_thread(run, *back, "--amount", "3.00")
+    assert "balance 9.00 EUR, held 0.00" in await asyncio.to_thread(run, "balance", payer)
+    terms = ("account", "terms", payer)
+    assert "below_floor" in await asyncio.to_thread(run, *terms, "--floor", "9.01")
+    changed = await asyncio.to_thread(run, *terms, "--status", "frozen", "--floor", "0", "--overdraft", "5.00")
+    assert f"changed: {payer} is frozen, floor 0.00 EUR, overdraft 5.00 EUR, ceiling none" in changed
+    assert "account_frozen" in await asyncio.to_thread(run, *pay, "--amount", "1.00")

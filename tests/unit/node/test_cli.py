@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
-    "node", "orderer", "gateway", "account", "review", "ledger", "chart", "reconcile", "schedule", "asset", "rate",
+    "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule", "asset", "rate",
     "monitor", "webhook", "events",
 )  # fmt: skip
 
