@@ -142,7 +142,9 @@ def test_connection_cut_at_any_message_loses_and_doubles_nothing(
     count = count_messages(empty_ledgers)[direction]
     assert count > 20
     lost = 0
-    for step in range(count):
+    # A message cut in the middle differs little from one cut before: every third is enough.
+    steps = range(0, count, 3 if torn else 1)
+    for step in steps:
         with empty_ledgers.fresh() as url, CuttingProxy(url) as proxy:
             prepare_ledger(url)
             answers = post_through(proxy, direction, step, torn=torn)
@@ -150,14 +152,14 @@ def test_connection_cut_at_any_message_loses_and_doubles_nothing(
             lost += answers is None
             check(url, answers)
     # Only what comes after the server's last word on the commit may be cut without anyone's notice.
-    assert lost > count - 10
+    assert lost > len(steps) - 10
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("direction", [TO_SERVER, TO_CLIENT])
 async def test_engine_mends_a_connection_cut_at_any_message(empty_ledgers: EmptyLedgers, direction: str) -> None:
     count = count_messages(empty_ledgers)[direction]
-    for step in range(0, count, 3):
+    for step in range(0, count, 5):
         with empty_ledgers.fresh() as url, CuttingProxy(url) as proxy:
             prepare_ledger(url)
             writer: Writer = new_writer(proxy.url)
