@@ -10,8 +10,8 @@ import pytest
 
 COMMANDS = (
     "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
-    "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule", "asset", "rate",
-    "monitor", "webhook", "events",
+    "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule", "asset",
+    "rate", "monitor", "webhook", "events",
 )  # fmt: skip
 
 
