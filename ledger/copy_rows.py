@@ -16,9 +16,6 @@ from ledger import pack
 COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_END = b"\xff\xff"
 
-POSTGRES_EPOCH_US = 946_684_800_000_000
-"""2000-01-01 in microseconds since 1970: where PostgreSQL's timestamps begin."""
-
 _NULL = b"\xff\xff\xff\xff"
 
 PLAIN_COLUMNS = (

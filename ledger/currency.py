@@ -18,12 +18,11 @@ from typing import Any
 
 import psycopg
 
-from ledger.account import Side
+from ledger.account import Side, check_actor
 from ledger.balances import find_account
 from ledger.balances_in_time import seq_at
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.exchange import Position, Rate
-from ledger.journal import ACTOR
 from ledger.money import SCALE_MAX, Asset
 from ledger.queries import query
 
@@ -92,8 +91,7 @@ def register_asset(
         raise InvalidValueError("asset", code, "use 2 to 16 upper-case letters and digits, a letter first")
     if not 0 <= scale <= SCALE_MAX:
         raise InvalidValueError("scale", scale, f"give 0 to {SCALE_MAX} digits")
-    if not ACTOR.fullmatch(actor):
-        raise InvalidValueError("actor", actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+    check_actor(actor)
     if not reason.isprintable() or not 1 <= len(reason) <= REASON_LENGTH_MAX:
         raise InvalidValueError("reason", reason, f"give 1 to {REASON_LENGTH_MAX} printable characters")
     arguments = (code, scale, actor, reason, now)
@@ -138,8 +136,7 @@ def record_rate(connection: psycopg.Connection[Any], rate: Rate, *, actor: str, 
         NotFoundError: an asset of the pair is not registered with that scale.
         InvalidValueError: a malformed actor.
     """
-    if not ACTOR.fullmatch(actor):
-        raise InvalidValueError("actor", actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+    check_actor(actor)
     for asset in (rate.base, rate.quote):
         if find_asset(connection, asset.code) != asset:
             raise NotFoundError(f"asset {asset.code} is not registered with {asset.scale} digits")

@@ -24,7 +24,6 @@ from ledger.copy_rows import (
     NO_ARRAYS,
     OTHER_COLUMNS,
     PLAIN_COLUMNS,
-    POSTGRES_EPOCH_US,
     encode_row,
     encode_values,
     int2,
@@ -45,7 +44,7 @@ from ledger.journal import (
     microseconds,
     request_hash,
 )
-from ledger.pack import pack_int2, pack_int8
+from ledger.pack import POSTGRES_EPOCH_US, pack_int2, pack_int8
 from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, in_order
 
 REQUEST_HASH_BYTES = 16

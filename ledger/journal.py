@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 
-from ledger.account import AccountFacts, Side, check_reference
+from ledger.account import AccountFacts, Side, check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.money import AMOUNT_MAX
 
@@ -45,7 +45,6 @@ METADATA_VALUE_LENGTH_MAX = 256
 """Longest value, in characters."""
 
 METADATA_NAME = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
-ACTOR = re.compile(r"[A-Za-z0-9:_.@\-]{1,64}")
 
 SEQ_MAX = 2**63 - 1
 """Highest number an entry could have."""
@@ -206,8 +205,8 @@ class NewEntry:
             raise InvalidValueError("hold_final", self.hold_final, "only an entry that captures a hold can end it")
         if self.reverses is not None and not 1 <= self.reverses <= SEQ_MAX:
             raise InvalidValueError("reverses", self.reverses, "give the number of a posted entry")
-        if self.actor and not ACTOR.fullmatch(self.actor):
-            raise InvalidValueError("actor", self.actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+        if self.actor:
+            check_actor(self.actor)
         if self.metadata:
             check_metadata(self.metadata)
 

@@ -86,7 +86,7 @@ class PackedTime(Packed):
     element_type = 1184
 
 
-_POSTGRES_EPOCH_US = 946_684_800_000_000
+POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: where PostgreSQL's timestamps begin."""
 
 
@@ -114,7 +114,7 @@ def pack_int8(values: Sequence[int]) -> PackedInt8:
 
 def pack_times(values_us: Sequence[int]) -> PackedTime:
     """Return ``timestamptz[]`` from microseconds since 1970 UTC."""
-    return PackedTime(_integers([value - _POSTGRES_EPOCH_US for value in values_us], "q", 8), len(values_us))
+    return PackedTime(_integers([value - POSTGRES_EPOCH_US for value in values_us], "q", 8), len(values_us))
 
 
 def _same_length(values: Sequence[bytes], size: int) -> bytes:

@@ -6,8 +6,8 @@ Rules:
 - judged is the state after the whole entry: an account stands on one side of an entry only, so its postings have one
   sum.
 
-Each ``judge_*`` decides and, where the answer is POSTED, does it. The common entry of two postings takes the short way
-at the top of ``judge_entry``; a property test holds the short way and the full rules to the same answers.
+Each ``judge_*`` decides and, where the answer is POSTED, does it. The common entry of two postings takes a short way
+(``batch.BatchJudge``); a property test holds the short way and these rules to the same answers.
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
+from ledger.account import check_actor
 from ledger.errors import InvalidValueError
-from ledger.journal import ACTOR, METADATA_COUNT_MAX, NewEntry, Posting, ResultCode, microseconds
+from ledger.journal import METADATA_COUNT_MAX, NewEntry, Posting, ResultCode, microseconds
 from ledger.recurrence import Occurrence, Recurrence, following
 
 KEY_TAG = b"dwaybank.node/schedule-run\x01"
@@ -111,8 +112,7 @@ class Schedule:
     pause_s: int = 3600
 
     def __post_init__(self) -> None:
-        if not ACTOR.fullmatch(self.actor):
-            raise InvalidValueError("actor", self.actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+        check_actor(self.actor)
         if len(self.template.metadata) > METADATA_COUNT_MAX - 2:
             raise InvalidValueError("metadata", len(self.template.metadata), "two of 16 pairs belong to the schedule")
         for field, value, least, most in (

@@ -14,9 +14,9 @@ from typing import Any
 
 import psycopg
 
-from ledger.account import Side, check_reference
+from ledger.account import Side, check_actor, check_reference
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
-from ledger.journal import ACTOR, Posting
+from ledger.journal import Posting
 from ledger.queries import query
 from ledger.recurrence import MonthEnd, Occurrence, Recurrence, Unit
 from ledger.schedule import CatchUp, Run, Schedule, State, Status, Template, first_state, run_key
@@ -173,8 +173,7 @@ def change_schedule(
     """
     if what not in ("pause", "resume", "cancel", "forget"):
         raise InvalidValueError("what", what, "give pause, resume, cancel or forget")
-    if not ACTOR.fullmatch(actor):
-        raise InvalidValueError("actor", actor, 'use 1 to 64 letters, digits, ":", "-", "_", "@" or "."')
+    check_actor(actor)
     if what == "forget":
         code = _one(connection, b"SELECT ledger.schedule_forget(%s, %s, %s)", (schedule_id, actor, now))
     else:

@@ -29,7 +29,6 @@ PAGE_SIZE_DEFAULT = 50
 """Entries of a page when the caller names no size."""
 
 _PLACE = re.compile(r"([0-9]{1,18})\.(-?[0-9]{1,17})\.([0-9]{1,18})")
-_SEQ = re.compile(r"[0-9]{1,18}")
 
 
 class PeriodService:
@@ -103,7 +102,7 @@ class PeriodService:
         elif request.order == pb.STATEMENT_ORDER_POSTING:
             if request.HasField("known_at"):
                 raise InvalidValueError("known_at", request.known_at.seconds, "give until in the order of posting")
-            seq = _seq_of_token(request.page_token)
+            seq = wire.number_of_token(request.page_token)
             found = await self._books.read(
                 statements.statement_page, account, from_seq=seq, entry_count_max=size, since=since, until=until
             )
@@ -147,14 +146,6 @@ def _place_of_token(token: str) -> statements.EffectPlace | None:
         return statements.EffectPlace(known_seq, EPOCH + timedelta(microseconds=moment), seq)
     except OverflowError as error:
         raise _bad_token(token) from error
-
-
-def _seq_of_token(token: str) -> int:
-    if not token:
-        return 0
-    if not _SEQ.fullmatch(token):
-        raise _bad_token(token)
-    return int(token)
 
 
 def _bad_token(token: str) -> InvalidValueError:

@@ -10,6 +10,7 @@ from ledger.errors import (
     LedgerError,
     MappingError,
     NotFoundError,
+    StaleCopyError,
     StatementFormatError,
 )
 from network.rpc import RpcError, StatusCode
@@ -22,6 +23,7 @@ _CODES: tuple[tuple[type[LedgerError], StatusCode], ...] = (
     (ConflictError, StatusCode.ALREADY_EXISTS),
     (FencedError, StatusCode.UNAVAILABLE),
     (BooksUnavailableError, StatusCode.UNAVAILABLE),
+    (StaleCopyError, StatusCode.UNAVAILABLE),
 )
 
 
@@ -29,6 +31,6 @@ def rpc_error_of(error: LedgerError) -> RpcError:
     """Return what a caller over gRPC sees of an error; what the database said stays in this node's log."""
     for kind, code in _CODES:
         if isinstance(error, kind):
-            hidden = kind is BooksUnavailableError
+            hidden = kind in (BooksUnavailableError, StaleCopyError)
             return RpcError(code, "the books do not answer now: ask again with the same key" if hidden else str(error))
     return RpcError(StatusCode.INTERNAL, "the node cannot answer: see its log")
