@@ -27,7 +27,9 @@ DO $$
 DECLARE
     v_name text;
 BEGIN
-    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.entry'::regclass LOOP
+    -- The primary key first: it would not let go of its column's not-null constraint.
+    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.entry'::regclass
+        ORDER BY contype <> 'p', conname LOOP
         EXECUTE format('ALTER TABLE ledger.entry DROP CONSTRAINT %I CASCADE', v_name);
     END LOOP;
     FOR v_name IN SELECT attname FROM pg_attribute

@@ -96,6 +96,11 @@ TAMPERINGS = {
         "entry 61: posting 3 leaves balance null, its postings sum to 50",
         "entry 61: posting 3 leaves balance null, its postings sum to 50",
     ),
+    "list of one amount beside plain columns": (
+        "UPDATE ledger.entry SET posting_amount[1] = posting_amount[1] - 1 WHERE seq = 63",
+        "entry 63: its row does not give the leaf that stands with it",
+        "entry 63: is not among the dated postings of account null as it was posted",
+    ),
     "postings that do not balance": (
         "UPDATE ledger.entry SET posting_amount[1] = 701 WHERE seq = 61",
         "entry 61: its row does not give the leaf that stands with it",

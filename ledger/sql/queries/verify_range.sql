@@ -104,7 +104,7 @@ WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND NOT EXISTS (
 UNION ALL
 SELECT 3, coalesce(dated.seq, written.seq), 0, NULL, NULL, NULL, NULL,
     'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings of account '
-        || coalesce(account.reference, account_id::text) || ' as it was posted'
+        || coalesce(account.reference, account_id::text, 'null') || ' as it was posted'
 FROM dated
 FULL JOIN (SELECT * FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s) AS written
     USING (account_id, seq)
