@@ -12,23 +12,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
-from ledger.copy_rows import (
-    COPY_END,
-    COPY_HEAD,
-    OTHER_COLUMNS,
-    PLAIN_COLUMNS,
-    copy_statement,
-    insert_statement,
-    row_parameters,
-)
-from ledger.journal import Decider, microseconds
+from ledger.copy_rows import COPY_END, COPY_HEAD, copy_statement, insert_statement, row_parameters
+from ledger.decision import Decider
+from ledger.journal import microseconds
 from ledger.outbox import record_events
 from ledger.prepared import PreparedBatch
-
-_COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
-_COPY_OTHER = copy_statement(OTHER_COLUMNS)
-_INSERT_PLAIN = insert_statement(PLAIN_COLUMNS)
-_INSERT_OTHER = insert_statement(OTHER_COLUMNS)
 
 INSERTED_ROWS_MAX = 8
 """Up to so many rows go in one by one, in the same round trip as everything else."""
@@ -55,19 +43,21 @@ def write_batch(
             connection was lost while it committed, that is unknown.
     """
     with connection.cursor(binary=True) as cursor:
-        few = len(batch.judged) <= INSERTED_ROWS_MAX
+        few = len(batch.places) <= INSERTED_ROWS_MAX
         try:
             if not few:
                 cursor.execute(b"BEGIN")
-                _copy(cursor, _COPY_PLAIN, batch.plain_rows)
-                _copy(cursor, _COPY_OTHER, batch.other_rows)
+                for columns, rows in batch.rows.items():
+                    with cursor.copy(copy_statement(columns)) as copy:
+                        copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
             with connection.pipeline():
                 if few:
                     cursor.execute(b"BEGIN")
-                    _insert(cursor, _INSERT_PLAIN, PLAIN_COLUMNS, batch.plain_rows)
-                    _insert(cursor, _INSERT_OTHER, OTHER_COLUMNS, batch.other_rows)
+                    for columns, rows in batch.rows.items():
+                        for row in rows:
+                            cursor.execute(insert_statement(columns), row_parameters(row, columns), prepare=True)
                 _write_beside(cursor, epoch, batch)
-                if batch.accepted:
+                if batch.accepted is not None:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
                 _settle(cursor, epoch, batch, digest, signature)
                 cursor.execute(b"COMMIT")
@@ -75,17 +65,6 @@ def write_batch(
             if not connection.closed:
                 connection.rollback()
             raise
-
-
-def _insert(cursor: psycopg.Cursor[Any], statement: bytes, columns: tuple[str, ...], rows: list[bytes]) -> None:
-    for row in rows:
-        cursor.execute(statement, row_parameters(row, columns), prepare=True)
-
-
-def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: list[bytes]) -> None:
-    if rows:
-        with cursor.copy(statement) as copy:
-            copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
 
 
 def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
@@ -132,16 +111,13 @@ def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
 
 
 def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
-    changes = [pack.pack_int8(column) for column in zip(*batch.accounts, strict=True)] or [pack.pack_int8(())] * 9
-    accounts, balances_before, balances, held_before, held, terms, last_seqs, _, counts = changes
-    marks = [
-        (number, after, newest)
-        for number, *_, newest, before, after in batch.accounts
-        if before // MARK_POSTINGS != after // MARK_POSTINGS
-    ]
+    changes = batch.accounts
+    assert changes is not None
+    marked = changes.count_before // MARK_POSTINGS != changes.posting_count // MARK_POSTINGS
     columns = (
-        accounts, balances_before, balances, held_before, held, terms, last_seqs, counts,
-        *(pack.pack_int8([mark[column] for mark in marks]) for column in range(3)),
+        changes.id, changes.balance_before, changes.balance, changes.held_before, changes.held, changes.terms,
+        changes.last_seq, changes.posting_count, changes.id[marked], changes.posting_count[marked],
+        changes.last_seq[marked],
     )  # fmt: skip
     cursor.execute(
         b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -151,7 +127,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
             batch.closed_before,
             batch.first_seq,
             batch.last_seq,
-            *columns,
+            *map(pack.pack_int8, columns),
             digest,
             signature,
         ),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
@@ -37,6 +37,7 @@ class NewHold:
     amount: int
     expires_at: datetime
     linked: bool = False
+    is_plain: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -57,6 +58,7 @@ class HoldRelease:
 
     id: uuid.UUID
     linked: bool = False
+    is_plain: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,11 @@ from ledger.batch import BatchJudge
 from ledger.canonical import batch_digest
 from ledger.commit import write_batch
 from ledger.connections import WriterConnections, translated
+from ledger.decision import Decider
 from ledger.encoding import encode_batch
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, StaleCopyError
 from ledger.hold import HoldRelease
-from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode
+from ledger.journal import EPOCH, EntryResult, NewEntry, ResultCode
 from ledger.lookup import Lookup
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, note_changes
 from ledger.state import CLOSED, FROZEN, OPEN, State
@@ -205,7 +206,7 @@ class Writer:
                 # A key that stands goes before every other refusal.
                 judge.answer_standing(self._lookup.standing(judge.refused()))
             note_changes(state, batch)
-            encode_batch(batch, self._decider, self._random_bytes, facts.actors)
+            encode_batch(state, batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
             if dry:
                 self._take_back(state, batch)
@@ -255,8 +256,9 @@ class Writer:
         if batch.generation != self._generation:
             raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
         try:
-            if batch.judged or batch.holds:
-                digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
+            if batch.places or batch.holds:
+                accepted = batch.accepted
+                digest = batch_digest(batch.first_seq, batch.last_seq, accepted.leaves) if accepted else b""
                 signature = self._sign(digest) if digest else b""
                 write_batch(self._connections.writing, self.epoch, batch, self._decider, digest, signature)
             elif self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
+
 from ledger.account import Side
+from ledger.account_columns import Numbers
 from ledger.canonical import encode_account, encode_posting
+from ledger.decision import AcceptedEntries
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
-from ledger.journal import AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.journal import EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.run_judge import JudgedRun
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 
 Request = NewEntry | NewHold | HoldRelease
@@ -36,23 +41,17 @@ class Standing:
     leaf: bytes
 
 
-PlainJudged = tuple[int, NewEntry, AccountState, AccountState, int, int, int, int, int, bool]
-"""An accepted plain entry: place in the batch, entry, debited and credited account, amount, their balances after it,
-their entries before it, whether the request names the credit first. A bare tuple, because there are so many."""
-
-
 class Judged(NamedTuple):
-    """Any other accepted entry, as the rules left it.
+    """An accepted entry as the rules left it.
 
     Args:
-        at: its place in the batch.
-        accounts: the accounts of its postings, in order.
+        entry: what was asked.
+        accounts: the accounts of its postings, in order; of two postings the debit stands first.
         balances: each account's balance after its posting.
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
     """
 
-    at: int
     entry: NewEntry
     accounts: Sequence[AccountState]
     balances: Sequence[int]
@@ -69,9 +68,25 @@ class DatedPosting(NamedTuple):
     change: int
 
 
-AccountChange = tuple[int, int, int, int, int, int, int, int, int]
-"""Of one account: id, balance before and after, held money before and after, terms, newest entry, number of postings
-before and after."""
+class AccountChanges(NamedTuple):
+    """How a batch leaves the accounts that it changes, by columns; ``*_before`` is how they stood.
+
+    Args:
+        id: number inside the database.
+        last_seq: newest entry that touched the account.
+        terms: how many times status or terms were changed.
+    """
+
+    id: Numbers
+    balance_before: Numbers
+    balance: Numbers
+    held_before: Numbers
+    held: Numbers
+    terms: Numbers
+    last_seq: Numbers
+    count_before: Numbers
+    posting_count: Numbers
+
 
 HoldRow = tuple[uuid.UUID, int, int, int, int, datetime, datetime, "datetime | None", "int | None", bool]
 """A hold after the batch: id, account, amount, captured, state, placed_at, expires_at, ended_at, newest entry that
@@ -89,11 +104,11 @@ class PreparedBatch:
         first_seq: number of its first entry.
         closed_before: entries that count for an earlier time were refused.
         keys: idempotency keys that it makes stand.
-        judged: what the rules left of each accepted entry, in the order of their numbers.
+        places: place among the requests of each accepted entry, in the order of their numbers.
+        judged: what the judges left of them: runs, and entries that were judged alone, in the same order.
         results: one for each request, true once the batch is committed.
         accepted: its entries as the decider sees them.
-        plain_rows, other_rows: their rows in binary COPY form, without head and end.
-        leaves: their leaf hashes, joined.
+        rows: of its entries in binary COPY form, without head and end, by the columns they have.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
@@ -107,13 +122,12 @@ class PreparedBatch:
     first_seq: int
     closed_before: datetime | None = None
     keys: list[int] = field(default_factory=list)
-    judged: list[PlainJudged | Judged] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    judged: list[JudgedRun | Judged] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
-    accepted: list[AcceptedEntry] = field(default_factory=list)
-    plain_rows: list[bytes] = field(default_factory=list)
-    other_rows: list[bytes] = field(default_factory=list)
-    leaves: bytes = b""
-    accounts: list[AccountChange] = field(default_factory=list)
+    accepted: AcceptedEntries | None = None
+    rows: dict[tuple[str, ...], list[bytes]] = field(default_factory=dict)
+    accounts: AccountChanges | None = None
     holds: list[HoldRow] = field(default_factory=list)
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
@@ -124,12 +138,18 @@ class PreparedBatch:
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
         self.committed = True
-        self.plain_rows, self.other_rows, self.accounts = [], [], []
+        self.rows, self.judged, self.accounts = {}, [], None
 
     @property
     def last_seq(self) -> int:
         """Number of its last entry; one less than the first where it has none."""
-        return self.first_seq + len(self.judged) - 1
+        return self.first_seq + len(self.places) - 1
+
+    def entry(self, seq: int) -> NewEntry:
+        """Return one of its accepted entries."""
+        request = self.requests[self.places[seq - self.first_seq]]
+        assert isinstance(request, NewEntry)
+        return request
 
 
 @dataclass(slots=True)
@@ -150,7 +170,6 @@ class Surroundings:
 
 
 def judged_entry(
-    at: int,
     entry: NewEntry,
     accounts: Sequence[AccountState],
     before: Mapping[AccountState, tuple[int, int]],
@@ -163,22 +182,13 @@ def judged_entry(
         signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
         running[account] += signed * account.sign
         balances.append(running[account])
-    return Judged(at, entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
+    return Judged(entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
 
 
 def in_order(entry: NewEntry) -> Sequence[Posting]:
     """Return the postings as the books keep them: of two, the debit stands first."""
     postings = entry.postings
     return postings[::-1] if len(postings) == 2 and postings[0].side is Side.CREDIT else postings
-
-
-def accounts_of(judged: PlainJudged | Judged) -> Sequence[AccountState]:
-    """Return the accounts in the order of the request."""
-    if not isinstance(judged, Judged):
-        return (judged[3], judged[2]) if judged[9] else (judged[2], judged[3])
-    if len(judged.accounts) == 2 and judged.entry.postings[0].side is Side.CREDIT:
-        return judged.accounts[::-1]
-    return judged.accounts
 
 
 def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> bytes:
@@ -207,13 +217,8 @@ def hold_of(hold: HoldState) -> Hold:
 
 def note_changes(state: State, batch: PreparedBatch) -> None:
     """Write down, for the commit, how the batch left accounts and holds."""
-    batch.accounts = [
-        (
-            account.id, account.balance_before, account.balance, account.held_before, account.held, account.terms,
-            account.last_seq, account.count_before, account.posting_count,
-        )
-        for account in state.changed
-    ]  # fmt: skip
+    rows, views = np.array(state.changed, np.intp), state.columns.views()
+    batch.accounts = AccountChanges(*(getattr(views, name)[rows] for name in AccountChanges._fields))
     for hold in state.changed_holds:
         batch.holds.append(
             (
