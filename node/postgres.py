@@ -38,10 +38,6 @@ START_TIMEOUT_S = 60.0
 """Long enough for the redo of a large write-ahead log after a crash."""
 
 _SUPERUSER = "dwaybank_admin"
-_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-_SYSTEM_LOCALE = ("--locale=C.UTF-8",)
-"""The same order and letters from the C library: versions before 17 bring none of their own."""
-
 _PR_SET_PDEATHSIG = 1
 
 
@@ -56,6 +52,7 @@ class ClusterSettings:
         sync: False only for tests, where a lost machine loses nothing of worth.
         binaries: ``bin`` folder of another PostgreSQL than the wheel's, version 15 or newer; the server's account must
             be able to enter it.
+        locale: order and case of text, in ``initdb``'s words. Versions before 17 bring none of their own.
     """
 
     folder: Path
@@ -63,6 +60,7 @@ class ClusterSettings:
     shared_buffers_mb: int = 64
     sync: bool = True
     binaries: Path | None = None
+    locale: tuple[str, ...] = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
 
 class PostgresCluster:
@@ -181,7 +179,7 @@ class PostgresCluster:
         command = [
             str(self._bin / "initdb"), "-D", str(building), "-U", _SUPERUSER, f"--pwfile={password_file}",
             "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", "--data-checksums", "--encoding=UTF8",
-            *(_BUILTIN_LOCALE if self._settings.binaries is None else _SYSTEM_LOCALE), "--no-instructions",
+            *self._settings.locale, "--no-instructions",
         ]  # fmt: skip
         if not self._settings.sync:
             command.append("--no-sync")

@@ -1,17 +1,24 @@
-"""Fixtures every test may use: a real PostgreSQL server for the whole run, a fresh database for each test."""
+"""Fixtures every test may use: a real PostgreSQL server and a real consortium for the whole run, a fresh database for
+each test; and how tests are shared out where several processes run them.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
 from node.postgres import PostgresCluster
+from tests.support.consortium import RunningConsortium, own_consortium
 from tests.support.server import named_binaries, running_cluster, server_version
 
 USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
+
+ONE_AFTER_ANOTHER = ("tests/faults/", "tests/interop/", "tests/scenarios/")
+"""What starts and kills many processes: never two of these at the same time, and all with the same consortium."""
 
 _numbers = itertools.count(1)
 
@@ -29,6 +36,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if USES_A_SERVER.intersection(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one process, in the order of their names, and all of ``ONE_AFTER_ANOTHER`` to one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "one after another" if nodeid.startswith(ONE_AFTER_ANOTHER) else str(super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +72,10 @@ def database_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
     yield postgres_cluster.create_database(name)
     with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def consortium() -> Iterator[RunningConsortium]:
+    """A running consortium, its databases on the disk and written through, that tests leave whole."""
+    with own_consortium() as running:
+        yield running

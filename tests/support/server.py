@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ HOW_TO_ENABLE = (
     f"no other PostgreSQL was named: set {VARIABLE} to the bin folder of version 15, 16 or 17 and every test that uses "
     f"a database runs on it (Debian: apt-get install postgresql-15, then {EXAMPLE})"
 )
+
+ENGLISH = ("--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8")
+"""A server of somebody's own mostly orders text as a language does, the wheel's by code points: both must do."""
 
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 6 * 2**30
@@ -59,7 +63,9 @@ def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
     with tempfile.TemporaryDirectory(prefix="dwaybank-pg-", dir=None if sync else _memory_folder()) as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "org").mkdir(mode=0o755)
-        settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync, binaries=named_binaries())
+        settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync)
+        if binaries := named_binaries():
+            settings = replace(settings, binaries=binaries, locale=ENGLISH)
         cluster = PostgresCluster(settings)
         cluster.start()
         try:
