@@ -24,7 +24,6 @@ from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
 from network.block import header_hash, parse_block, transactions_filter
-from network.client import error_details
 from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, seek_envelope
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.policy import parse_signature_policy
@@ -195,10 +194,9 @@ async def test_call_of_another_chaincode_needs_that_ones_policy_too(network: Pee
 
 def details(error: GatewayError, network: PeerNetwork) -> set[tuple[str, str]]:
     """Return organization and text of each detail, after checking that its address is that peer's."""
-    found = error_details(error)
-    for item in found:
+    for item in error.details:
         assert item.address == network.members[item.msp_id].settings.address
-    return {(item.msp_id, item.message) for item in found}
+    return {(item.msp_id, item.message) for item in error.details}
 
 
 async def test_evaluation_the_chaincode_refuses_is_unknown_with_its_text(network: PeerNetwork) -> None:

@@ -27,7 +27,6 @@ from network.client import (
     OfflineIdentity,
     SubmittedTransaction,
     Timeouts,
-    error_details,
     validation_code_name,
 )
 from network.envelope import Endorsement, prepared_transaction
@@ -202,7 +201,7 @@ async def test_failure_names_its_stage_its_transaction_and_what_each_peer_said(
         await client.submit("basic", "Pay")
     assert caught.value.transaction_id == gateway.proposals[0].tx_id
     assert caught.value.code == 10
-    assert error_details(caught.value) == (ErrorDetail("peer:7051", "PartnerMSP", "not allowed"),)
+    assert caught.value.details == (ErrorDetail("peer:7051", "PartnerMSP", "not allowed"),)
 
 
 async def test_invalid_transaction_is_a_commit_error_with_its_code(client: GatewayClient, gateway: FakeGateway) -> None:
@@ -284,11 +283,6 @@ async def test_deliver_refused_is_an_error_with_the_matching_code(client: Gatewa
     with pytest.raises(GatewayError, match=r"FORBIDDEN \(403\)") as caught:
         [_ async for _ in client.blocks(0)]
     assert caught.value.code == rpc.StatusCode.PERMISSION_DENIED
-
-
-async def test_details_that_do_not_parse_are_none() -> None:
-    assert error_details(rpc.RpcError(2, "x", b"\xff\xff")) == ()
-    assert error_details(rpc.RpcError(2, "x")) == ()
 
 
 def test_unknown_validation_code_still_has_a_name() -> None:
