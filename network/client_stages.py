@@ -16,7 +16,7 @@ from network.envelope import parse_transaction
 from network.errors import IdentityError, WireError
 from network.explanation import ReadConflict
 from network.identity import serialize_identity
-from network.proposal import decode
+from network.proposal import parse_proposal, signed_proposal
 
 
 class OfflineIdentity:
@@ -64,12 +64,8 @@ class Proposal:
         Raises:
             WireError: they are no proposal.
         """
-        proposal = decode(proposal_pb2.Proposal(), message, "Proposal")
-        header = decode(common_pb2.Header(), proposal.header, "Header")
-        channel = decode(common_pb2.ChannelHeader(), header.channel_header, "ChannelHeader")
-        if not channel.tx_id:
-            raise WireError("ChannelHeader.tx_id: empty; these bytes are no proposal")
-        return cls(channel.tx_id, message)
+        # A signature of anything: only the form is looked at.
+        return cls(parse_proposal(signed_proposal(message, b"unsigned")).tx_id, message)
 
 
 @dataclass(frozen=True, slots=True)
