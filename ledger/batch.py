@@ -28,6 +28,7 @@ from ledger.prepared import (
     hash_request,
     hold_of,
     judged_entry,
+    signed,
 )
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
 from ledger.run import RUN_ENTRIES_MIN, Legs, legs_of
@@ -267,21 +268,22 @@ class BatchJudge:
         standing = self._around.standing.get(key)
         if recent_seq is None and standing is None:
             return None
-        asked = hash_request(entry, accounts)
         if recent_seq is not None:
             batch = self._batch_of(recent_seq)
             assert batch is not None
             first = batch.entry(recent_seq)
-            if asked != hash_request(first, self._accounts_of(first)):
+            if hash_request(entry, accounts) != hash_request(first, self._accounts_of(first)):
                 return self._refuse(at, ResultCode.EXISTS_WITH_DIFFERENT_BODY)
             self._repeats.append((at, recent_seq))
             return ResultCode.EXISTS
         assert standing is not None
-        return self._compare(at, asked, standing)
+        return self._compare(at, entry, accounts, standing)
 
-    def _compare(self, at: int, asked: bytes, standing: Standing) -> ResultCode:
-        """Answer a request whose key stands in the books."""
-        if not asked.startswith(standing.request_hash):
+    def _compare(
+        self, at: int, entry: NewEntry, accounts: Sequence[AccountState | None], standing: Standing
+    ) -> ResultCode:
+        """Answer an entry whose key stands in the books."""
+        if not standing.is_of(entry, accounts):
             return self._refuse(at, ResultCode.EXISTS_WITH_DIFFERENT_BODY)
         code = ResultCode.EXISTS
         self._batch.results[at] = EntryResult(code, standing.seq, standing.outcome, standing.leaf, MESSAGES[code])
@@ -305,8 +307,7 @@ class BatchJudge:
         remaining: dict[int, int] = {}
         for posting, account in zip(entry.postings, self._accounts_of(entry), strict=True):
             assert account is not None
-            signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
-            remaining[account.id] = remaining.get(account.id, 0) + signed
+            remaining[account.id] = remaining.get(account.id, 0) + signed(posting)
         self._state.add_original(OriginalEntry(seq, entry.reverses is not None, remaining))
 
     def refused(self) -> list[NewEntry]:
@@ -328,7 +329,7 @@ class BatchJudge:
             found = standing.get(request.key.int)
             if found is None:
                 continue
-            code = self._compare(at, hash_request(request, self._accounts_of(request)), found)
+            code = self._compare(at, request, self._accounts_of(request), found)
             if code is not ResultCode.EXISTS and result.code is ResultCode.LINKED_FAILED:
                 self._batch.results[at] = result
 

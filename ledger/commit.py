@@ -6,20 +6,26 @@ holds, events, the decider's records, the settlement of the batch and the commit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
-from ledger.copy_rows import COPY_END, COPY_HEAD, copy_statement, insert_statement, row_parameters
+from ledger.copy_rows import (
+    COPY_END,
+    COPY_HEAD,
+    INSERTED_ROWS_MAX,
+    copy_statement,
+    insert_statement,
+    row_parameters,
+)
 from ledger.decision import Decider
 from ledger.journal import microseconds
 from ledger.outbox import record_events
+from ledger.partitions import rows_by_partition
 from ledger.prepared import PreparedBatch
-
-INSERTED_ROWS_MAX = 8
-"""Up to so many rows go in one by one, in the same round trip as everything else."""
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
@@ -48,14 +54,12 @@ def write_batch(
             if not few:
                 cursor.execute(b"BEGIN")
                 for columns, rows in batch.rows.items():
-                    with cursor.copy(copy_statement(columns)) as copy:
-                        copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
+                    _copy(cursor, batch, columns, rows)
             with connection.pipeline():
                 if few:
                     cursor.execute(b"BEGIN")
                     for columns, rows in batch.rows.items():
-                        for row in rows:
-                            cursor.execute(insert_statement(columns), row_parameters(row, columns), prepare=True)
+                        _insert(cursor, batch, columns, rows)
                 _write_beside(cursor, epoch, batch)
                 if batch.accepted is not None:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
@@ -65,6 +69,18 @@ def write_batch(
             if not connection.closed:
                 connection.rollback()
             raise
+
+
+def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for part, own in rows_by_partition(rows, batch.partitions):
+        for row in own:
+            cursor.execute(insert_statement(part.table_name, columns), row_parameters(row, columns), prepare=True)
+
+
+def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for part, own in rows_by_partition(rows, batch.partitions):
+        with cursor.copy(copy_statement(part.table_name, columns)) as copy:
+            copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 
 def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:

@@ -8,14 +8,19 @@ each field's length (-1 for null) and bytes; -1 at the end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ledger import pack
+from ledger.account import Side
+from ledger.journal import NewEntry
+
+INSERTED_ROWS_MAX = 8
+"""Up to so many rows of a batch go in one by one, in the same round trip as everything else."""
 
 COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_END = b"\xff\xff"
@@ -60,6 +65,15 @@ OTHER_COLUMNS = (*ASKED_COLUMNS, *POSTING_COLUMNS, *BESIDE_COLUMNS)
 """Columns of any entry."""
 
 
+def columns_of(entry: NewEntry) -> tuple[str, ...]:
+    """Return the columns that an entry needs."""
+    if not entry.is_plain:
+        return OTHER_COLUMNS
+    if len(entry.postings) > 2:
+        return ARRAY_COLUMNS
+    return TRANSFER_COLUMNS if entry.postings[0].side is Side.DEBIT else ASKED_COLUMNS
+
+
 def fixed_rows(columns: Sequence[str], values: Mapping[str, npt.NDArray[Any]], of: int = 0) -> npt.NDArray[np.void]:
     """Return rows of columns that have fixed widths and no nulls.
 
@@ -94,14 +108,9 @@ def cut(rows: npt.NDArray[np.void]) -> list[bytes]:
     return pieces
 
 
-def encode_row(values: Mapping[str, bytes]) -> bytes:
-    """Return a row of ``OTHER_COLUMNS`` from the binary form of each value; one that is absent is null."""
-    return len(OTHER_COLUMNS).to_bytes(2, "big") + encode_values(OTHER_COLUMNS, values)
-
-
-def encode_values(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
-    """Return part of a row."""
-    parts: list[bytes] = []
+def encode_row(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
+    """Return a row of these columns from the binary form of each value; one that is absent is null."""
+    parts = [len(columns).to_bytes(2, "big")]
     for name in columns:
         value = values.get(name)
         parts += (_NULL,) if value is None else (len(value).to_bytes(4, "big"), value)
@@ -123,17 +132,18 @@ def int8(value: int) -> bytes:
     return value.to_bytes(8, "big", signed=True)
 
 
-@cache
-def copy_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes rows of these columns."""
-    return f"COPY ledger.entry ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
+@functools.cache
+def copy_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes rows of these columns into a partition of the journal."""
+    return f"COPY ledger.{table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
 
 
-@cache
-def insert_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes one row of these columns."""
+@functools.cache
+def insert_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes one row of these columns into a partition of the journal."""
     places = ", ".join(["%s"] * len(columns))
-    return b"INSERT INTO ledger.entry (%b) VALUES (%b)" % (", ".join(columns).encode(), places.encode())
+    parts = (table.encode(), ", ".join(columns).encode(), places.encode())
+    return b"INSERT INTO ledger.%b (%b) VALUES (%b)" % parts
 
 
 def row_parameters(row: bytes, columns: tuple[str, ...]) -> list[pack.Raw | None]:

@@ -21,7 +21,7 @@ from ledger.canonical import (
     encode_extension,
     metadata_commitment,
 )
-from ledger.copy_rows import OTHER_COLUMNS, encode_row, int2, int4, int8
+from ledger.copy_rows import INSERTED_ROWS_MAX, columns_of, encode_row, int2, int4, int8
 from ledger.decision import AcceptedEntries, Debits, Decider, Decision
 from ledger.journal import (
     REQUEST_HASH_BYTES,
@@ -64,6 +64,7 @@ def encode_batch(
     assert len(decisions.outcomes) == len(accepted)
     salts = random_bytes(SALT_BYTES * len(accepted))
     posted_us = microseconds(batch.posted_at)
+    apart = len(batch.partitions) > 1 or len(batch.places) <= INSERTED_ROWS_MAX
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
     leaves: list[bytes] = []
     for judged in batch.judged:
@@ -71,15 +72,16 @@ def encode_batch(
         if isinstance(judged, JudgedRun):
             end = first + len(judged.legs.entries)
             keys, own = accepted.keys[first * 16 : end * 16], salts[first * SALT_BYTES : end * SALT_BYTES]
-            found, rows = encode_run(state, judged, Stamps(posted_us, keys, decisions.part(first, end), own))
+            stamps = Stamps(posted_us, keys, decisions.part(first, end), own)
+            found, rows = encode_run(state, judged, stamps, apart=apart)
             leaves += found
         else:
             salt = salts[first * SALT_BYTES : (first + 1) * SALT_BYTES]
             leaf, columns, row = other.encode(batch.first_seq + first, judged, decisions.at(first), salt)
             leaves.append(leaf)
-            rows = {columns: row}
+            rows = {columns: [row]}
         for columns, more in rows.items():
-            batch.rows.setdefault(columns, []).append(more)
+            batch.rows.setdefault(columns, []).extend(more)
     accepted.leaves = b"".join(leaves)
     _answer(batch, decisions.outcomes, leaves)
 
@@ -175,7 +177,8 @@ class _OtherEncoder:
             "leaf": leaf,
         }
         values |= (_two if len(postings) == 2 else _arrays)(judged)
-        return leaf, OTHER_COLUMNS, encode_row(values | beside)
+        columns = columns_of(entry)
+        return leaf, columns, encode_row(columns, values | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
         """Return the commitments to description and metadata, empty for none, and keep their salts for the commit."""

@@ -21,6 +21,7 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
+from ledger.partitions import Partition, Partitions
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.state import HoldState, OriginalEntry, State
@@ -59,7 +60,19 @@ class Lookup:
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
         ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before)
+        return State(next_seq, closed_before, self._partitions())
+
+    def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
+        """Make partitions of the journal until they reach to entry ``last_seq``.
+
+        Args:
+            entries: how many each new one takes.
+        """
+        self._connections.looking.execute(b"SELECT ledger.add_partition(%s, %s, %s)", (epoch, last_seq, entries))
+        state.partitions = self._partitions()
+
+    def _partitions(self) -> Partitions:
+        return Partitions([Partition(*row) for row in self._rows("partitions", ())])
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool
@@ -123,8 +136,14 @@ class Lookup:
         """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
-            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
-            for key, asked, seq, outcome, leaf in rows
+            key.int: Standing(
+                bytes(asked) if asked is not None else None,
+                [(debit, amount), (credit, -amount)] if asked is None else (),
+                seq,
+                Outcome(outcome),
+                bytes(leaf),
+            )
+            for key, asked, seq, outcome, leaf, debit, credit, amount in rows
         }
 
     def _actor_numbers(self, names: set[str]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from ledger.decision import AcceptedEntries
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.partitions import Partition
 from ledger.run_judge import JudgedRun
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 
@@ -29,16 +30,28 @@ class Standing:
     """An entry of the books that stands under a key asked for again.
 
     Args:
-        request_hash: of the request that made it, whole or its first 16 bytes.
+        request_hash: of the request that made it, whole or its first 16 bytes; None where ``told`` says it all.
+        told: of an entry of two postings and nothing beside them: accounts by number, and amounts, debit above zero.
         seq: its number.
         outcome: its decision.
         leaf: its leaf hash.
     """
 
-    request_hash: bytes
+    request_hash: bytes | None
+    told: Sequence[tuple[int, int]]
     seq: int
     outcome: Outcome
     leaf: bytes
+
+    def is_of(self, entry: NewEntry, accounts: Sequence[AccountState | None]) -> bool:
+        """Whether this entry was asked for; ``accounts`` as for ``hash_request``."""
+        if self.request_hash is not None:
+            return hash_request(entry, accounts).startswith(self.request_hash)
+        asked = [
+            (account.id if account is not None else 0, signed(posting))
+            for posting, account in zip(entry.postings, accounts, strict=True)
+        ]
+        return entry.is_plain and asked == self.told
 
 
 class Judged(NamedTuple):
@@ -103,6 +116,7 @@ class PreparedBatch:
         posted_at: time of the batch.
         first_seq: number of its first entry.
         closed_before: entries that count for an earlier time were refused.
+        partitions: of the journal, that take its entries.
         keys: idempotency keys that it makes stand.
         places: place among the requests of each accepted entry, in the order of their numbers.
         judged: what the judges left of them: runs, and entries that were judged alone, in the same order.
@@ -121,6 +135,7 @@ class PreparedBatch:
     posted_at: datetime
     first_seq: int
     closed_before: datetime | None = None
+    partitions: Sequence[Partition] = ()
     keys: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     judged: list[JudgedRun | Judged] = field(default_factory=list)
@@ -179,10 +194,14 @@ def judged_entry(
     running = {account: balance for account, (balance, _) in before.items()}
     balances = []
     for posting, account in zip(in_order(entry), accounts, strict=True):
-        signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
-        running[account] += signed * account.sign
+        running[account] += signed(posting) * account.sign
         balances.append(running[account])
     return Judged(entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
+
+
+def signed(posting: Posting) -> int:
+    """Return the amount of a posting, debit above zero."""
+    return posting.amount if posting.side is Side.DEBIT else -posting.amount
 
 
 def in_order(entry: NewEntry) -> Sequence[Posting]:

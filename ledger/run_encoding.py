@@ -69,21 +69,28 @@ class Stamps:
     salts: bytes
 
 
-def encode_run(state: State, run: JudgedRun, stamps: Stamps) -> tuple[list[bytes], dict[tuple[str, ...], bytes]]:
-    """Return the leaf of each entry, and their rows in COPY form by the columns they have."""
+def encode_run(
+    state: State, run: JudgedRun, stamps: Stamps, *, apart: bool
+) -> tuple[list[bytes], dict[tuple[str, ...], list[bytes]]]:
+    """Return the leaf of each entry, and their rows in COPY form by the columns they have.
+
+    Args:
+        apart: whether each row is wanted by itself, because they go to several tables.
+    """
     fields = _posting_fields(state, run.legs)
     leaves = _leaves(run, stamps, fields)
     maker = _RowMaker(state, run, stamps, fields, leaves)
     more, turned = run.legs.counts != 2, run.legs.credit_first
-    rows: dict[tuple[str, ...], bytes] = {}
-    makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], bytes]]] = (
+    rows: dict[tuple[str, ...], list[bytes]] = {}
+    makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], list[bytes]]]] = (
         (TRANSFER_COLUMNS, ~(more | turned), maker.transfers),
         (ASKED_COLUMNS, turned, maker.asked),
         (ARRAY_COLUMNS, more, maker.arrays),
     )
     for columns, wanted, make in makers:
         if wanted.any():
-            rows[columns] = make(np.flatnonzero(wanted))
+            made = make(np.flatnonzero(wanted))
+            rows[columns] = made if apart else [b"".join(made)]
     return leaves, rows
 
 
@@ -174,24 +181,24 @@ class _RowMaker:
             "leaf": np.frombuffer(b"".join(leaves), f"V{LEAF_BYTES}"),
         }
 
-    def transfers(self, places: Numbers) -> bytes:
+    def transfers(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of two postings that name the debit first."""
-        return fixed_rows(TRANSFER_COLUMNS, self._of_two(places)).tobytes()
+        return cut(fixed_rows(TRANSFER_COLUMNS, self._of_two(places)))
 
-    def asked(self, places: Numbers) -> bytes:
+    def asked(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of two postings that name the credit first."""
         values = self._of_two(places) | {"request_hash": self._hashes(places)}
-        return fixed_rows(ASKED_COLUMNS, values).tobytes()
+        return cut(fixed_rows(ASKED_COLUMNS, values))
 
-    def arrays(self, places: Numbers) -> bytes:
+    def arrays(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of more postings."""
         values = self._stamped(places) | {"request_hash": self._hashes(places)}
         fronts = cut(fixed_rows(ARRAY_COLUMNS[: -len(POSTING_COLUMNS)], values, of=len(ARRAY_COLUMNS)))
         columns = [LegArrays(column, name == "asset") for name, column in self._legs.items()]
-        rows: list[bytes] = []
-        for front, (start, end) in zip(fronts, self._spans(places), strict=True):
-            rows += (front, *(column.field(start, end) for column in columns))
-        return b"".join(rows)
+        return [
+            b"".join((front, *(column.field(start, end) for column in columns)))
+            for front, (start, end) in zip(fronts, self._spans(places), strict=True)
+        ]
 
     def _stamped(self, places: Numbers) -> dict[str, npt.NDArray[Any]]:
         return {name: column[places] for name, column in self._stamps.items()}

@@ -21,6 +21,7 @@ from ledger.account_columns import NEVER, NUMBER_OF, AccountColumns, Numbers
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
+from ledger.partitions import Partitions
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -188,6 +189,7 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        partitions: of the journal.
         columns: what changes about accounts.
         accounts: by reference.
         listed: the same in the order of rows, which begin at 1.
@@ -204,6 +206,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
+    partitions: Partitions = field(default_factory=Partitions)
     columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
     listed: list[AccountState] = field(default_factory=list)
