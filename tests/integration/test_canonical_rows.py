@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import psycopg
 
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.audit import recompute_leaves
-from ledger.journal import EPOCH, Decision, NewEntry, Outcome, Posting
+from ledger.decision import AcceptedEntries, Decision, Decisions
+from ledger.journal import EPOCH, NewEntry, Outcome, Posting
 from tests.support.books import Clock, PlainRules, open_accounts, open_writer, verify
 from tests.support.canonical_vectors import FILES
 
@@ -37,16 +37,14 @@ OLD_ROW = """
 class VectorRules(PlainRules):
     """Decides what the vector says."""
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         vector = SECOND[0]
-        made = (
+        made = Decision(
             bytes.fromhex(vector["decision_id"]),
             Outcome(vector["outcome"]),
             bytes.fromhex(vector["decision_leaf"]),
         )
-        return [Decision(*made) for _ in entries]
+        return Decisions.of([made for _ in entries.entries])
 
 
 def test_leaf_of_a_posted_entry_equals_the_vector(database_url: str) -> None:
