@@ -75,3 +75,19 @@ def test_account_is_told_once_in_a_batch_with_what_stood_before_it() -> None:
         state.touch(account)
         assert state.changed == [account]
         assert (account.balance_before, account.count_before) == (before, account.posting_count - 1)
+
+
+def test_hold_is_told_once_in_a_batch_and_taken_back() -> None:
+    state = new_state()
+    hold = new_hold(state)
+    for captured in (0, 10):
+        state.begin_batch()
+        state.undo = []
+        state.touch_hold(hold)
+        hold.captured += 10
+        state.touch_hold(hold)
+        hold.captured, hold.state, hold.ended_at, hold.entry_seq = 30, states.CAPTURED, START, 6
+        assert state.changed_holds == [hold]
+        state.take_back()
+        assert (hold.captured, hold.state, hold.ended_at, hold.entry_seq) == (captured, PLACED, None, None)
+        hold.captured = 10
