@@ -110,8 +110,8 @@ DECLARE
     v_rule text;
 BEGIN
     FOR v_table, v_rule IN VALUES
-        -- Reference data of the organization: the same for all.
-        ('asset', 'true'),
+        -- Reference data of the organization: the same for all tenants.
+        ('asset', '(SELECT cardinality(ledger.tenant_books()) > 0)'),
         ('account', c_own_book),
         ('book', 'id = ANY ((SELECT ledger.tenant_books())::smallint[])'),
         ('portfolio', c_own_book),
