@@ -1,4 +1,4 @@
-"""Tenants in the database: what one of them reads is his, whatever he asks, and nothing tells him that others are there.
+"""Tenants in the database: what one of them reads is his, whatever he asks, and nothing tells him of others.
 
 Method: two tenants with everything that books can hold (``tests/support/tenancy.py``); the catalogue is walked, so
 that a table, view or function that comes later is judged too; real logins try to see more than theirs.

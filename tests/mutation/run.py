@@ -37,6 +37,7 @@ TESTS = {
     "ledger/rules.py": JUDGES,
     "ledger/state.py": JUDGES,
     "ledger/batch.py": JUDGES,
+    "ledger/scope.py": ("tests/unit/ledger/test_scope.py",),
     "ledger/portions.py": ("tests/unit/ledger/test_portions.py",),
 }
 """The tests that are asked, for each module: those that need no database."""

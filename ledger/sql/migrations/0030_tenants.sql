@@ -93,6 +93,10 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'dwaybank_tenant') THEN
         CREATE ROLE dwaybank_tenant NOLOGIN;
     END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'role dwaybank_tenant is missing: as an administrator, CREATE ROLE dwaybank_tenant NOLOGIN'
+            ' and GRANT it to the node''s role';
 END
 $$;
 
