@@ -26,15 +26,15 @@ REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM dwaybank_tenant;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM dwaybank_tenant;
 GRANT SELECT ON
     ledger.asset, ledger.account, ledger.account_change, ledger.account_metadata, ledger.account_place, ledger.alias,
-    ledger.alias_change, ledger.book, ledger.chart_change, ledger.chart_rule, ledger.external_party,
-    ledger.external_record, ledger.external_statement, ledger.hold, ledger.match_posting, ledger.match_record,
-    ledger.metadata_change, ledger.monitor, ledger.portfolio, ledger.reconciliation_decision,
+    ledger.alias_change, ledger.book, ledger.chart_change, ledger.chart_rule, ledger.description, ledger.entry,
+    ledger.external_party, ledger.external_record, ledger.external_statement, ledger.hold, ledger.match_posting, ledger.match_record,
+    ledger.metadata, ledger.metadata_change, ledger.monitor, ledger.portfolio, ledger.reconciliation_decision,
     ledger.reconciliation_exception, ledger.reconciliation_match, ledger.schedule, ledger.schedule_change,
     ledger.schedule_run, ledger.segment,
     ledger.account_view, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance
 TO dwaybank_tenant;
 GRANT EXECUTE ON FUNCTION
-    ledger.sees_all(), ledger.tenant_books(), ledger.sees_schedule(jsonb),
+    ledger.sees_all(), ledger.tenant_books(), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),
     ledger.balance_seen(bigint, bigint, timestamptz), ledger.known_seq(bigint, timestamptz),
     ledger.trial_balance_seen(timestamptz, timestamptz),
     ledger.statement_page(bigint, bigint, integer, timestamptz, timestamptz),

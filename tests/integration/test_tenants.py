@@ -51,7 +51,7 @@ REFERENCE_DATA = {"ledger.asset"}
 
 FUNCTIONS = {
     "balance_seen", "chart_document", "chart_refusal", "chart_rule_of", "known_seq", "outbox_page", "sees_all",
-    "sees_schedule", "statement_by_effect", "statement_page", "tenant_books", "trial_balance_seen",
+    "sees_entry", "sees_schedule", "statement_by_effect", "statement_page", "tenant_books", "trial_balance_seen",
 }  # fmt: skip
 """What a tenant may call; each is tried below with what is not his."""
 
@@ -190,6 +190,7 @@ def test_a_tenant_calls_only_functions_that_are_listed(connection: Connection) -
 def test_functions_tell_a_tenant_nothing_of_others(url: str, connection: Connection) -> None:
     accounts = dict(connection.execute("SELECT reference, id FROM ledger.account").fetchall())
     charts = dict(connection.execute("SELECT code, id FROM ledger.book").fetchall())
+    entries = dict(connection.execute("SELECT key, seq FROM ledger.entry").fetchall())
     orders = dict(connection.execute("SELECT id, definition FROM ledger.schedule").fetchall())
     tried: dict[str, tuple[str, Any, Any, Any]] = {
         # What is asked, about another's, about his own, the answer of which there is none.
@@ -201,6 +202,7 @@ def test_functions_tell_a_tenant_nothing_of_others(url: str, connection: Connect
         ),
         "chart_rule_of": ("(%s::smallint, 'alike:x')", charts["bolt-main"], charts["acme-main"], {}),
         "chart_document": ("(%s::smallint)", charts["bolt-main"], charts["acme-main"], []),
+        "sees_entry": ("(%s)", entries[key(2000)], entries[key(1000)], False),
         "sees_schedule": (
             "(%s)", Jsonb(orders[schedule_of(BOLT, by_tenant=True)]), Jsonb(orders[schedule_of(ACME, by_tenant=True)]),
             False,

@@ -44,6 +44,14 @@ BEGIN
 END
 $$;
 
+-- Whether the caller sees an entry as a whole, with its texts: views/entry_view.sql says which.
+CREATE OR REPLACE FUNCTION ledger.sees_entry(p_seq bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM ledger.entry_view WHERE seq = p_seq);
+END
+$$;
+
 -- Whether a schedule is the business of the caller's tenant.
 CREATE OR REPLACE FUNCTION ledger.sees_schedule(p_definition jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$

@@ -79,7 +79,7 @@ BEGIN
                 WHERE posting.seq = entry.seq AND starts_with(posting.account, p_prefix)
             ) AS posted
             CROSS JOIN LATERAL (
-                SELECT v_all OR EXISTS (SELECT FROM ledger.entry_view AS seen WHERE seen.seq = entry.seq) AS shown
+                SELECT v_all OR ledger.sees_entry(entry.seq) AS shown
             ) AS whole
             WHERE entry.seq = looked_at.seq AND looked_at.number = 0 AND posted.postings IS NOT NULL
         ) AS body ON true
