@@ -23,6 +23,7 @@ from ledger.money import Asset
 from ledger.monitor_store import monitors_of
 from ledger.prepared import Request, Standing
 from ledger.queries import query
+from ledger.refusal import NO_REFUSALS, ChainEnd
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 
 
@@ -58,8 +59,8 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before)
+        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        return State(next_seq, closed_before, NO_REFUSALS if newest[0] is None else ChainEnd(*newest))
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool
