@@ -18,6 +18,7 @@ from ledger.account import AccountFacts, Side
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX
 from ledger.monitors import Monitor
+from ledger.partitions import Partitions
 from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
@@ -164,6 +165,7 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        partitions: of the journal.
         refusals: where the chain of refusals ends.
         accounts: by reference.
         holds: by id.
@@ -176,6 +178,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
+    partitions: Partitions = field(default_factory=Partitions)
     refusals: ChainEnd = NO_REFUSALS
     accounts: dict[str, AccountState] = field(default_factory=dict)
     holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)

@@ -25,6 +25,8 @@ from network.block import data_hash, header_hash, parse_block
 from network.channel_config import ChannelConfig
 from network.envelope import Signer
 from network.errors import NetworkError, WireError
+from network.operations.metrics import Metrics
+from node.operations.orderer_metrics import BroadcastMetrics, ChainMetrics
 from node.orderer.block_store import BlockStore
 from node.orderer.broadcast_service import BroadcastService
 from node.orderer.chain import Chain
@@ -46,17 +48,25 @@ class Orderer:
         genesis_blocks: files, one for each channel to be ordered; a channel already in ``directory`` needs none.
         identity: signs blocks.
         now: current time, UTC.
+        metrics: where envelopes are counted; None where nobody reads it.
     """
 
     def __init__(
-        self, directory: Path, genesis_blocks: Sequence[Path], identity: Signer, now: Callable[[], datetime]
+        self,
+        directory: Path,
+        genesis_blocks: Sequence[Path],
+        identity: Signer,
+        now: Callable[[], datetime],
+        metrics: Metrics | None = None,
     ) -> None:
         self._directory = directory
         self._genesis_blocks = genesis_blocks
         self._identity = identity
         self._now = now
         self._chains: dict[str, Chain] = {}
-        self._broadcast = BroadcastService(self._chains, now)
+        metrics = metrics or Metrics()
+        self._broadcast = BroadcastService(self._chains, now, BroadcastMetrics(metrics))
+        ChainMetrics(metrics, self._chains)
         self._deliver = DeliverService(self._chains, now)
 
     @property

@@ -18,7 +18,9 @@ from network import rpc
 from network.channel_config import ChannelConfig
 from network.errors import RpcError
 from network.identity import SigningIdentity
+from network.operations.metrics import Metrics
 from network.rpc import StatusCode
+from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.block_store import TransactionRecord
 from node.peer.chaincode_support import ChaincodeSupport, ExternalChaincode
 from node.peer.channel import Channel
@@ -27,7 +29,6 @@ from node.peer.contract_runner import EXECUTE_TIMEOUT_S, ContractRunner
 from node.peer.deliver_client import DeliverClient
 from node.peer.deliver_service import SERVICE_NAME as DELIVER_SERVICE
 from node.peer.deliver_service import DeliverService
-from node.peer.endorser import Endorser
 from node.peer.endorser_service import SERVICE_NAME as ENDORSER_SERVICE
 from node.peer.endorser_service import EndorserService
 from node.peer.errors import ChannelStoppedError
@@ -98,6 +99,7 @@ class Peer:
         settings: see :class:`PeerSettings`.
         now: UTC clock.
         random_bytes: for nonces.
+        metrics: where proposals and blocks are counted; None where nobody reads it.
     """
 
     def __init__(
@@ -106,7 +108,9 @@ class Peer:
         *,
         now: Callable[[], datetime] = utc_now,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        metrics: PeerMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or PeerMetrics(Metrics())
         self._settings = settings
         self._now = now
         self._random_bytes = random_bytes
@@ -221,7 +225,9 @@ class Peer:
             for address in addresses
         ]
         lifecycle = Lifecycle(settings.identity.msp_id, settings.approved)
-        self.endorser = Endorser(
+        self._metrics.ledger.opened(self.channel.channel_id, self.channel.progress.height)
+        self.endorser = MeasuredEndorser(
+            self._metrics.endorser,
             self.channel,
             settings.identity,
             lifecycle=lifecycle,
@@ -250,6 +256,7 @@ class Peer:
 
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)
+        self._metrics.ledger.committed(self.channel.channel_id, block)
         for listener in self._listeners:
             listener(block)
 

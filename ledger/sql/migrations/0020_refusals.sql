@@ -39,11 +39,35 @@ CREATE TRIGGER refusal_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.
 CREATE TRIGGER refusal_batch_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.refusal_batch
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit();
 
--- Every step is a change of the catalogue: no row is read or rewritten.
-ALTER TABLE ledger.entry
-    ADD COLUMN refusals bytea,
-    ADD CONSTRAINT entry_refusals_check CHECK (refusals IS NULL OR octet_length(refusals) = 32 AND form >= 3) NOT VALID,
-    DROP CONSTRAINT entry_form_check,
-    ADD CONSTRAINT entry_form_check CHECK (form IN (1, 2, 3)) NOT VALID;
+-- Every step is a change of the catalogue: no row is read or rewritten. Rules stand on each part of the journal.
+ALTER TABLE ledger.entry_form ADD COLUMN refusals bytea;
+ALTER TABLE ledger.entry ADD COLUMN refusals bytea;
+ALTER TABLE ledger.entry_form ALTER COLUMN form SET DEFAULT 3;
 ALTER TABLE ledger.entry ALTER COLUMN form SET DEFAULT 3;
-COMMENT ON COLUMN ledger.entry.refusals IS 'head of the chain of refusals, where some were refused since the entry before';
+DO $$
+DECLARE
+    v_table regclass;
+    v_constraint name;
+BEGIN
+    FOR v_table IN
+        SELECT 'ledger.entry_form'::regclass
+        UNION ALL
+        SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'ledger.entry'::regclass
+    LOOP
+        SELECT conname INTO STRICT v_constraint
+        FROM pg_constraint
+        JOIN pg_attribute ON attrelid = conrelid AND attname = 'form'
+        WHERE conrelid = v_table AND contype = 'c' AND conkey = ARRAY[attnum];
+        EXECUTE format(
+            'ALTER TABLE %s
+                DROP CONSTRAINT %I,
+                ADD CONSTRAINT entry_form_known CHECK (form IN (1, 2, 3)) NOT VALID,
+                ADD CONSTRAINT entry_refusals_told CHECK (
+                    refusals IS NULL OR octet_length(refusals) = 32 AND form >= 3
+                ) NOT VALID', v_table, v_constraint
+        );
+    END LOOP;
+END
+$$;
+COMMENT ON COLUMN ledger.entry_form.refusals IS
+    'head of the chain of refusals, where some were refused since the entry before';
