@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from ledger.account import AccountFacts, Side
 from ledger.audit import recompute_leaves
 from ledger.canonical import VERSION
-from ledger.journal import EPOCH, Decision, NewEntry, Outcome, Posting
+from ledger.hold import HoldRelease
+from ledger.journal import EPOCH, Decision, NewEntry, Outcome, Posting, transfer
+from ledger.migrate import apply_migrations
+from ledger.queries import SQL_FOLDER
 from ledger.rows import read_accounts, read_rows, recompute_leaf
-from tests.support.books import Clock, PlainRules, open_accounts, open_writer, verify
+from tests.support.books import Clock, PlainRules, key, open_accounts, open_writer, verify
 from tests.support.canonical_vectors import FILES
 
 VECTORS = {version: json.loads(file.read_text(encoding="utf-8"))["entries"] for version, file in FILES.items()}
@@ -94,3 +98,44 @@ def test_rows_of_all_forms_keep_their_leaves(database_url: str, form: int) -> No
         # No refusals stand that the second entry of form 3 could bind: its leaf is told as changed.
         unchanged = [leaf.unchanged for leaf in recompute_leaves(connection, verify)]
         assert unchanged == [True, form < VERSION]
+
+
+def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(database_url: str, tmp_path: Path) -> None:
+    for file in (SQL_FOLDER / "migrations").iterdir():
+        if file.name < "0020":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    row = OLD_ROW.replace(", chain_seq, refusals", ", chain_seq")
+    row = row.replace("nullif(%(chain_seq)s, 0), nullif(decode(%(refusals)s, 'hex'), '')", "nullif(%(chain_seq)s, 0)")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        apply_migrations(connection, "ledger", tmp_path)
+        connection.execute((SQL_FOLDER / "functions" / "add_partition.sql").read_bytes())
+        connection.execute("SELECT ledger.make_partitions(1, 1000)")
+        connection.execute("SET session_replication_role = replica")
+        for reference, asset, side in (line.split()[:3] for line in ACCOUNTS.splitlines()):
+            connection.execute(
+                "INSERT INTO ledger.account (reference, asset_id, normal_side, opened_at)"
+                " SELECT %s, id, %s, now() FROM ledger.asset WHERE code = %s",
+                (reference, Side[side.upper()], asset),
+            )
+        connection.execute("INSERT INTO ledger.actor (name) VALUES ('gateway:7')")
+        for vector in VECTORS[2]:
+            signed = [(a, int(n) if side == "debit" else -int(n)) for a, _, _, side, n in vector["postings"]]
+            accounts, amounts = zip(*signed, strict=True)
+            connection.execute(row, vector | {"form": 2, "accounts": list(accounts), "amounts": list(amounts)})
+        connection.execute("UPDATE ledger.head SET next_seq = 3, signed_seq = 2")
+        connection.execute("SET session_replication_role = origin")
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        writer.post([HoldRelease(key(1)), transfer(key(2), "cash", "alice", 5)])
+        rows = connection.execute("SELECT seq, form, refusals IS NOT NULL FROM ledger.entry ORDER BY seq").fetchall()
+        assert rows == [(1, 2, False), (2, 2, False), (3, 3, True)]
+        found = list(recompute_leaves(connection, verify))
+        assert [leaf.leaf.hex() for leaf in found[:2]] == [vector["leaf"] for vector in VECTORS[2]]
+        assert all(leaf.unchanged for leaf in found)
+        for statement in (
+            "SET refusals = sha256('x') WHERE seq = 2",
+            "SET form = 4",
+            "SET refusals = 'x' WHERE seq = 3",
+        ):
+            with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
+                connection.execute("SET LOCAL session_replication_role = replica")
+                connection.execute(f"UPDATE ledger.entry {statement}".encode())
