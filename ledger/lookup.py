@@ -24,6 +24,7 @@ from ledger.monitor_store import monitors_of
 from ledger.partitions import Partition, Partitions
 from ledger.prepared import Request, Standing
 from ledger.queries import query
+from ledger.refusal import NO_REFUSALS, ChainEnd
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 
 
@@ -59,8 +60,9 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before, self._partitions())
+        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
+        return State(next_seq, closed_before, self._partitions(), refusals)
 
     def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
         """Make partitions of the journal until they reach to entry ``last_seq``.

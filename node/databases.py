@@ -10,6 +10,7 @@ that several organizations may share a server; a role of that name that this dat
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path
 from urllib.parse import quote
@@ -87,7 +88,9 @@ def _ensure_role(
 
 def _ensure_group(connection: psycopg.Connection, group: str) -> None:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (group,)).fetchone() is None:
-        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
+        # Organizations that share a server start at the same moment: whoever is second finds it made.
+        with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
 
 
 def _ensure_database(connection: psycopg.Connection, database: str) -> None:

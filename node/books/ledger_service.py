@@ -20,6 +20,8 @@ from ledger.account import UNNAMED_ACTOR, check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
+from ledger.refusal_store import list_refusals
+from ledger.rows import SEQ_MAX
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Server
 from node.access import Members
@@ -74,6 +76,7 @@ class LedgerService:
         handlers.offer_to_tenants("ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
         handlers.offer_to_tenants("ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
         handlers.offer_to_tenants("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
+        handlers.offer("ListRefusals", pb.ListRefusalsRequest, self._list_refusals)
 
     async def _open_account(self, request: pb.OpenAccountRequest, books: CallerBooks) -> Message:
         actor = request.actor or UNNAMED_ACTOR
@@ -163,6 +166,17 @@ class LedgerService:
                 for change in found
             ]
         )
+
+    async def _list_refusals(self, request: pb.ListRefusalsRequest) -> Message:
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        found = await self._books.read(
+            list_refusals,
+            wire.refusal_filter(request),
+            before=wire.number_of_token(request.page_token) or SEQ_MAX,
+            count_max=size,
+        )
+        token = str(found[-1].number) if len(found) == size else ""
+        return pb.ListRefusalsResponse(refusals=[wire.refusal_message(each) for each in found], next_page_token=token)
 
     async def _get_trial_balance(self, request: pb.GetTrialBalanceRequest, books: CallerBooks) -> Message:
         lines = await books.read(balances.trial_balance)

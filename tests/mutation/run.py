@@ -35,7 +35,7 @@ JUDGES = (
 )
 TESTS = {
     "ledger/rules.py": JUDGES,
-    "ledger/state.py": JUDGES,
+    "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES),
     "ledger/batch.py": JUDGES,
     "ledger/scope.py": ("tests/unit/ledger/test_scope.py",),
     "ledger/hold.py": ("tests/unit/ledger/test_hold.py", *JUDGES),
