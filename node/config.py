@@ -97,6 +97,8 @@ class NodeConfig(_Strict):
     writer_key_file: Path
     rules_file: Path
     commits_definitions: bool = False
+    chaincode_values: dict[str, str] = {}
+    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
