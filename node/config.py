@@ -70,6 +70,8 @@ class OrdererConfig(_Strict):
     tls: TlsFiles
     host: str = "127.0.0.1"
     port: Port
+    admin_port: Port | None = None
+    """Where the channel participation API is served to the orderer's own organization; by default nowhere."""
     genesis_block: Path
     data_folder: Path
 
