@@ -19,7 +19,7 @@ import pytest_asyncio
 from fabric_protos.common import ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import collection_pb2, events_pb2, query_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, query_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
@@ -35,21 +35,12 @@ from node.peer.endorser import SIMULATIONS_MAX
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, client_tls, running_network
+from tests.support.private_collections import collection_package
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def collections() -> bytes:
-    """Return a collection of the bank and its partner."""
-    package = collection_pb2.CollectionConfigPackage()
-    static = package.config.add().static_collection_config
-    static.name = "bilateral"
-    static.member_orgs_policy.signature_policy.CopyFrom(
-        parse_signature_policy("OR('DwaybankMSP.member', 'PartnerMSP.member')")
-    )
-    static.member_only_read = True
-    static.required_peer_count = 0
-    return bytes(package.SerializeToString())
+BILATERAL = "OR('DwaybankMSP.member', 'PartnerMSP.member')"
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +52,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 async def network(
     material: Material, postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PeerNetwork]:
+    collections = collection_package("bilateral", BILATERAL, member_only_read=True)
     definitions = (
-        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections()),
+        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections),
         approved_definition("any", "1.0", 1, "OR('DwaybankMSP.peer', 'PartnerMSP.peer')"),
         approved_definition("all", "1.0", 1, "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"),
         approved_definition("default", "1.0", 1),

@@ -4,7 +4,7 @@ Aim: an operator who knows Fabric manages our peers and our orderer with the pro
 them from Go peers. Method: ``configtxgen`` makes a second channel; the programs have it ordered, join the peers, and
 take a chaincode through its whole life; every step is run once, and each test judges one.
 
-To run it: see ``tests/support/fabric_tools.py``.
+To run it: see ``tests/support/fabric_programs.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from fabric_protos.common import common_pb2
 from network.block import header_hash, parse_block
 from node.home import open_home
 from node.postgres import free_port
-from tests.support.fabric_tools import ConsortiumTools, FabricTools, Outcome
+from tests.support.fabric_programs import FabricTools, Outcome
+from tests.support.fabric_tools import ConsortiumTools
 from tests.support.packages import package, package_id, python_package, service_package
 
 pytestmark = pytest.mark.interop
