@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from ledger.errors import ImportRefusedError
+from ledger.partitions import PARTITION_ENTRIES
 from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, check_texts, next_bounds, read_standing
 from ledger.schema import migrate
 from ledger.signed import Verify
@@ -170,11 +171,18 @@ class _Import:
         if table.name == ENTRY:
             self.first_entry_line = self.lines.number
         while table.name in self.line:
+            if table.name == ENTRY:
+                self._make_room()
             self._copy(table)
             if self.line.keys().isdisjoint(may_follow | _SEAL):
                 raise ImportRefusedError(self.lines.number, "it is neither a row that may stand here nor the seal")
             if table.name == ENTRY:
                 self._prove_entries()
+
+    def _make_room(self) -> None:
+        """Have partitions for the rows of the next copy, if they go on where those before end."""
+        last_seq = self.root.size + RANGE_ENTRIES
+        self.connection.execute(b"SELECT ledger.make_partitions(%s, %s)", (last_seq, PARTITION_ENTRIES))
 
     def _copy(self, table: Table) -> None:
         """Store rows of a table, as many as a range has at most."""

@@ -21,6 +21,7 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
+from ledger.partitions import Partition, Partitions
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.state import AccountState, HoldState, OriginalEntry, State
@@ -59,7 +60,19 @@ class Lookup:
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
         ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before)
+        return State(next_seq, closed_before, self._partitions())
+
+    def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
+        """Make partitions of the journal until they reach to entry ``last_seq``.
+
+        Args:
+            entries: how many each new one takes.
+        """
+        self._connections.looking.execute(b"SELECT ledger.add_partition(%s, %s, %s)", (epoch, last_seq, entries))
+        state.partitions = self._partitions()
+
+    def _partitions(self) -> Partitions:
+        return Partitions([Partition(*row) for row in self._rows("partitions", ())])
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool

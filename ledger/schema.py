@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from ledger.migrate import apply_migrations
+from ledger.partitions import PARTITION_ENTRIES
 from ledger.queries import SQL_FOLDER, texts
 
 _LOCK = 0x1ED6E4
@@ -29,4 +30,5 @@ def migrate(connection: psycopg.Connection[Any]) -> None:
         for folder in ("functions", "views"):
             for _, text in texts(folder):
                 connection.execute(text)
+        connection.execute("SELECT ledger.make_partitions(1, %s)", (PARTITION_ENTRIES,))
         connection.execute((SQL_FOLDER / "grants.sql").read_bytes())

@@ -178,23 +178,30 @@ def _is_free(port: int) -> bool:
 
 def print_addresses(home: Home, consortium: Consortium) -> None:
     """Print who listens where and what to try next."""
-    from rich.table import Table
-
-    table = Table(title=f"Channel {consortium.channel}", title_justify="left")
-    for heading in ("organization", "node (gRPC, mutual TLS)", "customers (HTTP)", "PostgreSQL", "connection profile"):
-        table.add_column(heading, overflow="fold")
+    lines = [f"Channel {consortium.channel}"]
     for member in consortium.organizations:
-        table.add_row(
-            f"{member.display_name} ({member.msp_id})",
-            f"127.0.0.1:{member.node_port}",
-            f"http://127.0.0.1:{member.gateway_port}/docs" if member.gateway_port else "-",
-            "your own server"
-            if home.secret(member, "administrator.url").exists()
-            else f"127.0.0.1:{member.postgres_port}",
-            str(home.organization(member) / "connection-profile.json"),
+        own_server = home.secret(member, "administrator.url").exists()
+        lines.append(f"{member.display_name} ({member.msp_id})")
+        lines.append(f"  node (gRPC, mutual TLS)  127.0.0.1:{member.node_port}")
+        if member.gateway_port:
+            lines.append(f"  customers (HTTP)         http://127.0.0.1:{member.gateway_port}/docs")
+        lines.append(
+            f"  PostgreSQL               {'your own server' if own_server else f'127.0.0.1:{member.postgres_port}'}"
         )
-    console.print(table)
-    console.print(f"Orderer: 127.0.0.1:{consortium.orderer.port} · data, keys and logs: {home.root}")
+        operations = [port for port in (member.operations_port, member.gateway_operations_port) if port is not None]
+        if operations:
+            where = " ".join(f"http://127.0.0.1:{port}" for port in operations)
+            lines.append(f"  health, metrics (HTTP)   {where}")
+        lines.append(f"  connection profile       {home.organization(member) / 'connection-profile.json'}")
+    # Lines, not a table: addresses and paths must stay whole in a narrow terminal and in a file.
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    watched = consortium.orderer.operations_port
+    metrics = f" (health, metrics: http://127.0.0.1:{watched})" if watched is not None else ""
+    console.print(
+        f"Orderer: 127.0.0.1:{consortium.orderer.port}{metrics} · data, keys and logs: {home.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
     first = consortium.organizations[0].name
     console.print(
         "Try next:\n"

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -64,16 +65,26 @@ def print_status(found: dict[str, Any]) -> None:
             processes.add_row(row["name"], str(row["pid"] or "-"), str(row["port"]), str(row["restarts"]))
         console.print(processes)
     if found["nodes"]:
-        nodes = Table("node", "height", "commit hash", "posted", "sealed", "anchored", "attested", "remark")
-        for row in found["nodes"]:
-            if "error" in row:
-                nodes.add_row(row["organization"], *["-"] * 6, row["error"])
-                continue
-            nodes.add_row(
-                row["organization"],
-                str(row["block_height"]),
-                row["commit_hash"][:16],
-                *(str(row[name]) for name in ("posted", "sealed", "anchored", "attested")),
-                row["stalled"],
-            )
-        console.print(nodes)
+        _print_nodes(console, found["nodes"])
+
+
+def _print_nodes(console: Console, rows: list[dict[str, Any]]) -> None:
+    # Narrow, so that names and figures stay whole in 80 columns; what a node has to say follows on lines of its own.
+    nodes = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("node", "height", "commit hash", "posted", "sealed", "anchored", "attested"):
+        nodes.add_column(heading, no_wrap=True)
+    for row in rows:
+        if "error" in row:
+            nodes.add_row(row["organization"], *["-"] * 6)
+            continue
+        nodes.add_row(
+            row["organization"],
+            str(row["block_height"]),
+            row["commit_hash"][:16],
+            *(str(row[name]) for name in ("posted", "sealed", "anchored", "attested")),
+        )
+    console.print(nodes)
+    for row in rows:
+        remark = row.get("error") or row.get("stalled")
+        if remark:
+            console.print(f"{row['organization']}: {remark}", highlight=False, soft_wrap=True)

@@ -22,7 +22,9 @@ from network.channel_config import ChannelConfig
 from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.msp import Msp
+from network.operations.metrics import Metrics
 from network.rpc import StatusCode
+from node.operations.peer_metrics import PeerMetrics
 from node.peer.block_store import TransactionRecord
 from node.peer.chaincode_support import ChaincodeSupport, ExternalChaincode
 from node.peer.channel import Channel
@@ -113,6 +115,7 @@ class Peer:
         settings: see :class:`PeerSettings`.
         now: UTC clock.
         random_bytes: for nonces.
+        metrics: where proposals and blocks are counted; None where nobody reads it.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Peer:
         *,
         now: Callable[[], datetime] = utc_now,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        metrics: PeerMetrics | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
@@ -150,6 +154,7 @@ class Peer:
             queries=queries,
             runners=[self._runner, self._chaincodes],
             own=OwnEndorsements(),
+            metrics=metrics or PeerMetrics(Metrics()),
             now=now,
             random_bytes=random_bytes,
         )

@@ -17,13 +17,13 @@ import structlog
 from network import rpc
 from network.channel_config import ChannelConfig
 from network.identity import SigningIdentity
+from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.approvals import Approvals
 from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
 from node.peer.deliver_client import DeliverClient
-from node.peer.endorser import Endorser
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -55,6 +55,7 @@ class PeerParts:
         queries: system chaincodes that read the ledger.
         runners: what runs chaincodes, asked in this order.
         own: endorsements this peer made.
+        metrics: where proposals and blocks are counted.
         now: UTC clock.
         random_bytes: for nonces.
     """
@@ -70,6 +71,7 @@ class PeerParts:
     queries: LedgerQueries
     runners: Sequence[ChaincodeRunner]
     own: OwnEndorsements
+    metrics: PeerMetrics
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
 
@@ -150,7 +152,9 @@ class PeerChannel:
         msp_id = parts.identity.msp_id
         lifecycle = Lifecycle(msp_id, settings.approved, parts.installs, parts.members)
         self.approvals = Approvals(self.channel, msp_id, lifecycle, parts.packages)
-        self.endorser = Endorser(
+        parts.metrics.ledger.opened(settings.channel_id, self.channel.progress.height)
+        self.endorser = MeasuredEndorser(
+            parts.metrics.endorser,
             self.channel,
             parts.identity,
             lifecycle=lifecycle,
@@ -178,6 +182,7 @@ class PeerChannel:
 
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)
+        self._parts.metrics.ledger.committed(self.channel.channel_id, block)
         for listener in self._listeners:
             listener(block)
 

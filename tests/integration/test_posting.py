@@ -450,7 +450,7 @@ def test_application_role_cannot_commit_an_entry_past_the_settlement(bench: Benc
     parts = COPIED.replace("key", "gen_random_uuid()", 1)
     with pytest.raises(psycopg.Error, match="no signed batch covers"):
         bench.connection.execute(
-            f"INSERT INTO ledger.entry (seq, {COPIED}) SELECT 2, {parts} FROM ledger.entry WHERE seq = 1".encode()
+            f"INSERT INTO ledger.entry_1 (seq, {COPIED}) SELECT 2, {parts} FROM ledger.entry WHERE seq = 1".encode()
         )
     bench.connection.execute("RESET ROLE")
 

@@ -34,8 +34,8 @@ from tests.support.consortium_in_memory import (
     make_material,
 )
 from tests.support.fabric_channel import HOST
-from tests.support.fabric_network import FabricNetwork, prepare_folder
 from tests.support.fabric_programs import FabricTools
+from tests.support.mixed_network import FabricNetwork, prepare_folder
 from tests.support.ordering import broadcast
 from tests.support.peer_network import CONTRACT, POLICY, PeerNetwork, client_tls, running_network
 from tests.support.private_collections import collection_package

@@ -31,7 +31,9 @@ from tests.support.ledger_commands import ACCOUNTS, NAMES, Idea, Planner, after_
 from tests.support.ledger_model import Request
 from tests.support.ledger_stage import ModelStage, key_of, real_request
 
-RUNS = 50
+RUNS = 25
+"""For each of both ways to divide the journal."""
+
 STEPS = 30
 
 FAILURES = (
@@ -261,9 +263,9 @@ def _writes(batch: PreparedBatch) -> bool:
     return bool(batch.judged or batch.holds)
 
 
-@pytest.fixture(scope="module")
-def empty_ledgers(postgres_cluster: PostgresCluster) -> Iterator[EmptyLedgers]:
-    ledgers = EmptyLedgers(postgres_cluster)
+@pytest.fixture(scope="module", params=[0, 5], ids=["one partition", "partitions of five"])
+def empty_ledgers(postgres_cluster: PostgresCluster, request: pytest.FixtureRequest) -> Iterator[EmptyLedgers]:
+    ledgers = EmptyLedgers(postgres_cluster, partition_entries=request.param)
     yield ledgers
     ledgers.close()
 

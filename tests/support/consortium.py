@@ -1,4 +1,4 @@
-"""A whole consortium as real processes, started once for a test session and ended with it whatever happens.
+"""A whole consortium as real processes, ended with the test run whatever happens.
 
 The supervisor is our child and ends with us (a signal at the parent's death, from the kernel), its processes end with
 it, so that even a killed test run leaves nothing behind.
@@ -46,7 +46,6 @@ STOP_TIMEOUT_S = 60.0
 DEBIT, CREDIT = ledger_pb2.SIDE_DEBIT, ledger_pb2.SIDE_CREDIT
 
 _PR_SET_PDEATHSIG = 1
-_shared: list[RunningConsortium] = []
 
 
 class RunningConsortium:
@@ -310,20 +309,9 @@ def dwaybank(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=180)
 
 
-def shared_consortium(config: pytest.Config) -> RunningConsortium:
-    """Return the session's one consortium, started at the first call and ended with the session."""
-    if not _shared:
-        folder = home_folder()
-        running = RunningConsortium(folder / "home", free_base_port())
-        config.add_cleanup(lambda: _end(running, folder))
-        running.start()
-        _shared.append(running)
-    return _shared[0]
-
-
 @contextlib.contextmanager
 def own_consortium() -> Iterator[RunningConsortium]:
-    """Give a consortium of one's own, for tests that break it."""
+    """Give a consortium that ends with the block."""
     folder = home_folder()
     running = RunningConsortium(folder / "home", free_base_port())
     try:

@@ -35,14 +35,25 @@ _ANY = "SELECT EXISTS (SELECT FROM {})"
 
 
 class EmptyLedgers:
-    """One migrated database, emptied again for each use: far cheaper than a new one each time."""
+    """One migrated database, emptied again for each use: far cheaper than a new one each time.
 
-    def __init__(self, cluster: PostgresCluster) -> None:
+    Args:
+        partition_entries: divides the journal into a hundred partitions of so many entries, and one after them.
+    """
+
+    def __init__(self, cluster: PostgresCluster, partition_entries: int = 0) -> None:
         self._cluster = cluster
         self._name = f"ledger_{next(_numbers)}"
         self.url = cluster.create_database(self._name)
         with psycopg.connect(self.url, autocommit=True) as connection:
             migrate(connection)
+            if partition_entries:
+                connection.execute("SET session_replication_role = replica")
+                connection.execute("DROP TABLE ledger.entry_1; DELETE FROM ledger.partition")
+                connection.execute(
+                    "SELECT ledger.make_partitions(%s, %s)", (100 * partition_entries, partition_entries)
+                )
+                migrate(connection)
             tables = [row[0] for row in connection.execute(_TABLES)]
             # What stands in a new ledger, such as assets, stays; the head is set back.
             empty = [
@@ -59,6 +70,7 @@ class EmptyLedgers:
         with psycopg.connect(self.url) as connection:
             # With this setting triggers are silent, those that keep history as well: a test's right, nobody else's.
             connection.execute(self._emptying.encode())
+            connection.execute("UPDATE ledger.partition SET greatest_key = NULL")
             connection.execute("DELETE FROM ledger.head")
             connection.execute("INSERT INTO ledger.head SELECT (%s::ledger.head).*", self._head)
         yield self.url

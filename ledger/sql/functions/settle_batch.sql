@@ -45,6 +45,9 @@ BEGIN
         RAISE EXCEPTION 'entries % to % do not continue the sequence: % stand', p_first_seq, p_last_seq, v_count
             USING ERRCODE = 'DW003';
     END IF;
+    IF EXISTS (SELECT FROM ledger.partition WHERE last_seq < p_last_seq) THEN
+        PERFORM ledger.refuse_old_keys(p_first_seq, p_last_seq);
+    END IF;
 
     UPDATE ledger.account
     SET balance = given.balance, held = given.held, last_seq = given.last_seq, posting_count = given.posting_count

@@ -41,8 +41,8 @@ from node.peer.peer import Peer, PeerSettings
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, DOMAINS, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
-from tests.support.fabric_network import MEMBERS, FabricNetwork, fabric_network, make_fabric_material
 from tests.support.fabric_programs import FabricTools
+from tests.support.mixed_network import MEMBERS, FabricNetwork, fabric_network, make_fabric_material
 from tests.support.packages import package_id, service_package
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
