@@ -19,9 +19,10 @@ from ledger.canonical import (
     description_commitment,
     encode_body,
     encode_extension,
+    field,
     metadata_commitment,
 )
-from ledger.copy_rows import INSERTED_ROWS_MAX, columns_of, encode_row, int2, int4, int8
+from ledger.copy_rows import INSERTED_ROWS_MAX, OTHER_COLUMNS, columns_of, encode_row, int2, int4, int8
 from ledger.decision import AcceptedEntries, Debits, Decider, Decision
 from ledger.journal import (
     REQUEST_HASH_BYTES,
@@ -33,7 +34,7 @@ from ledger.journal import (
     request_hash,
 )
 from ledger.pack import POSTGRES_EPOCH_US, pack_int2, pack_int8
-from ledger.prepared import Judged, PreparedBatch, in_order
+from ledger.prepared import Judged, PreparedBatch, in_order, judged_alone
 from ledger.run_encoding import Stamps, encode_run
 from ledger.run_judge import JudgedRun
 from ledger.state import State
@@ -62,26 +63,26 @@ def encode_batch(
     accepted = batch.accepted = accepted_entries(state, batch)
     decisions = accepted.decisions = decider.decide(accepted, batch.posted_at)
     assert len(decisions.outcomes) == len(accepted)
-    salts = random_bytes(SALT_BYTES * len(accepted))
-    posted_us = microseconds(batch.posted_at)
+    posted_us, salts = microseconds(batch.posted_at), random_bytes(SALT_BYTES * len(accepted))
+    stamps = Stamps(posted_us, accepted.keys, decisions, salts)
     apart = len(batch.partitions) > 1 or len(batch.places) <= INSERTED_ROWS_MAX
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
     leaves: list[bytes] = []
     for judged in batch.judged:
         first = len(leaves)
         if isinstance(judged, JudgedRun):
-            end = first + len(judged.legs.entries)
-            keys, own = accepted.keys[first * 16 : end * 16], salts[first * SALT_BYTES : end * SALT_BYTES]
-            stamps = Stamps(posted_us, keys, decisions.part(first, end), own)
-            found, rows = encode_run(state, judged, stamps, apart=apart)
+            found, rows = encode_run(state, judged, stamps.part(first, first + len(judged.legs.entries)), apart=apart)
             leaves += found
+            for columns, more in rows.items():
+                batch.rows.setdefault(columns, []).extend(more)
+            alone = [(first + place, judged_alone(state, judged, place)) for place in judged.heads]
         else:
-            salt = salts[first * SALT_BYTES : (first + 1) * SALT_BYTES]
-            leaf, columns, row = other.encode(batch.first_seq + first, judged, decisions.at(first), salt)
-            leaves.append(leaf)
-            rows = {columns: [row]}
-        for columns, more in rows.items():
-            batch.rows.setdefault(columns, []).extend(more)
+            leaves.append(b"")
+            alone = [(first, judged)]
+        for place, each in alone:
+            salt = salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]
+            leaves[place], columns, row = other.encode(batch.first_seq + place, each, decisions.at(place), salt)
+            batch.rows.setdefault(columns, []).append(row)
     accepted.leaves = b"".join(leaves)
     _answer(batch, decisions.outcomes, leaves)
 
@@ -148,7 +149,8 @@ class _OtherEncoder:
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
             decision.outcome, decision.leaf,
-        ) + encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq)  # fmt: skip
+        )  # fmt: skip
+        body += encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq) + field(judged.refusals)
         leaf = hashlib.sha256(b"\x00" + salt + _PREFIX + int8(seq) + body).digest()
         beside = {
             name: value
@@ -160,6 +162,7 @@ class _OtherEncoder:
                 ("actor_id", int4(self._actors[entry.actor]) if entry.actor else b""),
                 ("reverses", int8(entry.reverses) if entry.reverses is not None else b""),
                 ("chain_seq", int8(judged.chain_seq) if judged.chain_seq is not None else b""),
+                ("refusals", judged.refusals),
             )
             if value
         }
@@ -177,7 +180,7 @@ class _OtherEncoder:
             "leaf": leaf,
         }
         values |= (_two if len(postings) == 2 else _arrays)(judged)
-        columns = columns_of(entry)
+        columns = OTHER_COLUMNS if beside else columns_of(entry)
         return leaf, columns, encode_row(columns, values | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:

@@ -18,6 +18,7 @@ from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry, Outcome, Posting, request_hash
 from ledger.partitions import Partition
+from ledger.refusal import FIRST_HEAD, Link
 from ledger.run_judge import JudgedRun
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 
@@ -31,17 +32,17 @@ class Standing:
 
     Args:
         request_hash: of the request that made it, whole or its first 16 bytes; None where ``told`` says it all.
-        told: of an entry of two postings and nothing beside them: accounts by number, and amounts, debit above zero.
         seq: its number.
         outcome: its decision.
         leaf: its leaf hash.
+        told: of an entry of two postings and nothing beside them: accounts by number, and amounts, debit above zero.
     """
 
     request_hash: bytes | None
-    told: Sequence[tuple[int, int]]
     seq: int
     outcome: Outcome
     leaf: bytes
+    told: Sequence[tuple[int, int]] = ()
 
     def is_of(self, entry: NewEntry, accounts: Sequence[AccountState | None]) -> bool:
         """Whether this entry was asked for; ``accounts`` as for ``hash_request``."""
@@ -63,6 +64,7 @@ class Judged(NamedTuple):
         balances: each account's balance after its posting.
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
+        refusals: head of the chain of refusals that it binds; empty where none stands right before it.
     """
 
     entry: NewEntry
@@ -70,6 +72,7 @@ class Judged(NamedTuple):
     balances: Sequence[int]
     previous: Sequence[int]
     chain_seq: int | None
+    refusals: bytes = b""
 
 
 class DatedPosting(NamedTuple):
@@ -123,10 +126,14 @@ class PreparedBatch:
         results: one for each request, true once the batch is committed.
         accepted: its entries as the decider sees them.
         rows: of its entries in binary COPY form, without head and end, by the columns they have.
+        tenant_holds: new holds that tenants placed: id, tenant.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
         events: what happened beside postings, in order.
+        refusals: those that are kept, in their places in the chain.
+        first_refusal: number of the first of them.
+        refusals_before: head of the chain before them.
         committed: whether the books have it.
     """
 
@@ -144,16 +151,25 @@ class PreparedBatch:
     rows: dict[tuple[str, ...], list[bytes]] = field(default_factory=dict)
     accounts: AccountChanges | None = None
     holds: list[HoldRow] = field(default_factory=list)
+    tenant_holds: list[tuple[uuid.UUID, int]] = field(default_factory=list)
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
+    refusals: Sequence[Link] = ()
+    first_refusal: int = 1
+    refusals_before: bytes = FIRST_HEAD
     committed: bool = False
 
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
         self.committed = True
-        self.rows, self.judged, self.accounts = {}, [], None
+        self.rows, self.judged, self.accounts, self.refusals = {}, [], None, ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.places or self.holds or self.refusals)
 
     @property
     def last_seq(self) -> int:
@@ -204,10 +220,36 @@ def signed(posting: Posting) -> int:
     return posting.amount if posting.side is Side.DEBIT else -posting.amount
 
 
+def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
+    """Return an entry of a run as the rules would have left it."""
+    legs = run.legs
+    own = slice(int(legs.starts[place]), int(legs.starts[place] + legs.counts[place]))
+    accounts = [state.listed[row - 1] for row in legs.row[own].tolist()]
+    head = run.heads.get(place, b"")
+    return Judged(legs.entries[place], accounts, run.balance[own].tolist(), run.previous[own].tolist(), None, head)
+
+
 def in_order(entry: NewEntry) -> Sequence[Posting]:
     """Return the postings as the books keep them: of two, the debit stands first."""
     postings = entry.postings
     return postings[::-1] if len(postings) == 2 and postings[0].side is Side.CREDIT else postings
+
+
+def bind_refusals(batch: PreparedBatch, heads: Mapping[int, bytes]) -> None:
+    """Let entries of the batch, by their numbers, carry heads of the chain of refusals; skip other numbers."""
+    wanted = {seq - batch.first_seq: head for seq, head in heads.items() if seq >= batch.first_seq}
+    first = 0
+    for number, judged in enumerate(batch.judged):
+        if not wanted:
+            break
+        end = first + (len(judged.legs.entries) if isinstance(judged, JudgedRun) else 1)
+        for place in [place for place in wanted if place < end]:
+            head = wanted.pop(place)
+            if isinstance(judged, JudgedRun):
+                judged.heads[place - first] = head
+            else:
+                batch.judged[number] = judged._replace(refusals=head)
+        first = end
 
 
 def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> bytes:
@@ -245,4 +287,6 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
                 hold.ended_at, hold.entry_seq, hold.new,
             )
         )  # fmt: skip
+        if hold.new and hold.tenant is not None:
+            batch.tenant_holds.append((hold.id, hold.tenant))
         hold.new = False

@@ -68,11 +68,22 @@ class Stamps:
     decisions: Decisions
     salts: bytes
 
+    def part(self, first: int, end: int) -> Stamps:
+        """Return the stamps of the entries from ``first`` to before ``end``."""
+        return Stamps(
+            self.posted_us,
+            self.keys[first * ID_BYTES : end * ID_BYTES],
+            self.decisions.part(first, end),
+            self.salts[first * SALT_BYTES : end * SALT_BYTES],
+        )
+
 
 def encode_run(
     state: State, run: JudgedRun, stamps: Stamps, *, apart: bool
 ) -> tuple[list[bytes], dict[tuple[str, ...], list[bytes]]]:
     """Return the leaf of each entry, and their rows in COPY form by the columns they have.
+
+    Entries that bind a head of the chain of refusals have other leaves, and no row here.
 
     Args:
         apart: whether each row is wanted by itself, because they go to several tables.
@@ -80,6 +91,8 @@ def encode_run(
     fields = _posting_fields(state, run.legs)
     leaves = _leaves(run, stamps, fields)
     maker = _RowMaker(state, run, stamps, fields, leaves)
+    wanted = np.ones(len(leaves), np.bool_)
+    wanted[list(run.heads)] = False
     more, turned = run.legs.counts != 2, run.legs.credit_first
     rows: dict[tuple[str, ...], list[bytes]] = {}
     makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], list[bytes]]]] = (
@@ -87,9 +100,9 @@ def encode_run(
         (ASKED_COLUMNS, turned, maker.asked),
         (ARRAY_COLUMNS, more, maker.arrays),
     )
-    for columns, wanted, make in makers:
-        if wanted.any():
-            made = make(np.flatnonzero(wanted))
+    for columns, these, make in makers:
+        if (these & wanted).any():
+            made = make(np.flatnonzero(these & wanted))
             rows[columns] = made if apart else [b"".join(made)]
     return leaves, rows
 

@@ -9,7 +9,7 @@ Pure. ``batch`` gives runs in which everything else is in order (``is_regular``)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,12 +35,14 @@ class JudgedRun:
         legs: what was asked.
         balance: of each leg, its account's balance after it.
         previous: of each leg, its account's entry before this one.
+        heads: heads of the chain of refusals, for entries that bind one, by place.
     """
 
     first_seq: int
     legs: Legs
     balance: Numbers
     previous: Numbers
+    heads: dict[int, bytes] = field(default_factory=dict)
 
 
 def is_regular(legs: Legs, views: Views) -> Flags:

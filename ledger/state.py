@@ -22,6 +22,7 @@ from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
 from ledger.partitions import Partitions
+from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -62,8 +63,8 @@ class AccountState:
     """
 
     __slots__ = (
-        "asset_id", "ceiling", "columns", "credit_head", "debit_head", "facts", "floor", "id", "monitors", "overdraft",
-        "row", "sign", "status",
+        "asset_id", "book", "ceiling", "columns", "credit_head", "debit_head", "facts", "floor", "id", "monitors",
+        "overdraft", "row", "shared", "sign", "status",
     )  # fmt: skip
 
     balance = _Figure("balance")
@@ -88,6 +89,8 @@ class AccountState:
         floor: int | None,
         overdraft: int,
         ceiling: int | None,
+        book: int = 1,
+        shared: bool = False,
         **figures: int,
     ) -> None:
         self.facts = facts
@@ -100,6 +103,8 @@ class AccountState:
         self.floor = floor
         self.overdraft = overdraft
         self.ceiling = ceiling
+        self.book = book
+        self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
@@ -128,11 +133,12 @@ class AccountState:
 
 
 class HoldState:
-    """A hold as it stands in the copy; ``account`` is whose money it reserves."""
+    """A hold as it stands in the copy; ``account`` is whose money it reserves, ``tenant`` who placed it, None for the
+    organization."""
 
     __slots__ = (
         "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
-        "state",
+        "state", "tenant",
     )  # fmt: skip
 
     def __init__(
@@ -148,6 +154,7 @@ class HoldState:
         ended_at: datetime | None,
         entry_seq: int | None,
         new: bool = False,
+        tenant: int | None = None,
     ) -> None:
         self.id = id
         self.account = account
@@ -159,6 +166,7 @@ class HoldState:
         self.ended_at = ended_at
         self.entry_seq = entry_seq
         self.new = new
+        self.tenant = tenant
         self.batch = 0
 
     @property
@@ -175,11 +183,13 @@ class OriginalEntry:
         seq: its number.
         is_reversal: a reversal cannot be reversed.
         remaining: for each account (by id) the signed amount (debit above zero) not yet taken back.
+        places: of each account its book, and whether it is shared.
     """
 
     seq: int
     is_reversal: bool
     remaining: dict[int, int]
+    places: set[tuple[int, bool]]
 
 
 @dataclass(slots=True)
@@ -190,6 +200,7 @@ class State:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
         partitions: of the journal.
+        refusals: where the chain of refusals ends.
         columns: what changes about accounts.
         accounts: by reference.
         listed: the same in the order of rows, which begin at 1.
@@ -207,6 +218,7 @@ class State:
     next_seq: int
     closed_before: datetime | None
     partitions: Partitions = field(default_factory=Partitions)
+    refusals: ChainEnd = NO_REFUSALS
     columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
     listed: list[AccountState] = field(default_factory=list)

@@ -25,7 +25,8 @@ from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Field, Monitor, Operator
 from ledger.partitions import Partition, Partitions
-from ledger.prepared import PreparedBatch, Request, Surroundings, note_changes
+from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
+from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
 from ledger.state import CLOSED, FROZEN, OPEN, State
 from tests.support.books import START, PlainRules, key
@@ -118,9 +119,12 @@ class Books:
             judge.run()
         self.run_count += sum(isinstance(judged, JudgedRun) for judged in batch.judged)
         note_changes(self.state, batch)
+        before = self.state.refusals
+        batch.refusals, self.state.refusals = link(before, judge.refusals(), 7, _counted_bytes)
+        bind_refusals(batch, heads_to_bind(before, batch.refusals))
         # Rows one by one, as for a border between partitions, so that they can be compared.
         batch.partitions = self.state.partitions.known
-        encode_batch(self.state, batch, PlainRules(), lambda count: bytes(n % 251 for n in range(count)), {})
+        encode_batch(self.state, batch, PlainRules(), _counted_bytes, {})
         judge.answer_repeats()
         self._batches.append(batch)
         return batch
@@ -129,13 +133,18 @@ class Books:
         return [column.tolist() for column in self.state.columns.figures]
 
 
+def _counted_bytes(count: int) -> bytes:
+    return bytes(n % 251 for n in range(count))
+
+
 def told(batch: PreparedBatch) -> tuple[Any, ...]:
     """All that a batch would write and answer."""
-    rows = {columns: rows for columns, rows in batch.rows.items() if rows}
+    assert all(rows == sorted(rows) for rows in batch.rows.values()), "a row begins with its number"
     accounts = [column.tolist() for column in batch.accounts or ()]
     changes = sorted(zip(*accounts, strict=True))
     leaves = batch.accepted.leaves if batch.accepted is not None else b""
-    return batch.results, batch.places, batch.keys, rows, leaves, changes, batch.holds, batch.events, batch.dated
+    beside = batch.holds, batch.events, batch.dated, batch.refusals
+    return batch.results, batch.places, batch.keys, batch.rows, leaves, changes, beside
 
 
 @settings(max_examples=400, deadline=None)
