@@ -24,7 +24,8 @@ from ledger.monitor_store import monitors_of
 from ledger.partitions import Partition, Partitions
 from ledger.prepared import Request, Standing
 from ledger.queries import query
-from ledger.state import AccountState, HoldState, OriginalEntry, State
+from ledger.refusal import NO_REFUSALS, ChainEnd
+from ledger.state import HoldState, OriginalEntry, State
 
 
 def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold | None:
@@ -59,8 +60,9 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before, self._partitions())
+        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
+        return State(next_seq, closed_before, self._partitions(), refusals)
 
     def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
         """Make partitions of the journal until they reach to entry ``last_seq``.
@@ -83,7 +85,8 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        wanted, others = _unknown(state, entries)
+        others = [entry for entry in entries if not entry.is_plain]
+        wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}
         holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
@@ -103,10 +106,25 @@ class Lookup:
             return
         learnt: dict[int, str] = {}
         for row in self._rows("account_states", (list(unknown),)):
-            number, reference, code, scale, asset_id, side, status, balance, held, *terms, last_seq, count = row
+            (
+                number,
+                reference,
+                code,
+                scale,
+                asset_id,
+                side,
+                status,
+                balance,
+                held,
+                *terms,
+                last_seq,
+                count,
+                book,
+                shared,
+            ) = row
             learnt[number] = reference
             floor, overdraft, ceiling, terms_number = terms
-            state.accounts[reference] = AccountState(
+            state.add_account(
                 AccountFacts(number, reference, Asset(code, scale), Side(side)),
                 asset_id,
                 status=status,
@@ -118,6 +136,8 @@ class Lookup:
                 terms=terms_number,
                 last_seq=last_seq,
                 posting_count=count,
+                book=book,
+                shared=shared,
             )
         for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
             account = state.accounts[learnt[number]]
@@ -127,16 +147,23 @@ class Lookup:
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
         if not unknown:
             return
-        for seq, is_reversal, account_id, remaining in self._rows("originals", (list(unknown),)):
-            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}))
+        for seq, is_reversal, account_id, remaining, book, shared in self._rows("originals", (list(unknown),)):
+            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}, set()))
             original.remaining[account_id] = int(remaining)
+            original.places.add((book, shared))
 
     def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
         """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
-            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
-            for key, asked, seq, outcome, leaf in rows
+            key.int: Standing(
+                bytes(asked) if asked is not None else None,
+                seq,
+                Outcome(outcome),
+                bytes(leaf),
+                [(debit, amount), (credit, -amount)] if asked is None else (),
+            )
+            for key, asked, seq, outcome, leaf, debit, credit, amount in rows
         }
 
     def _actor_numbers(self, names: set[str]) -> dict[str, int]:
@@ -149,24 +176,8 @@ class Lookup:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
 
 
-def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:
-    """Return the accounts that the copy lacks, and the entries that are not plain."""
-    known = state.accounts
-    unknown: set[str] = set()
-    others: list[NewEntry] = []
-    for entry in entries:
-        if entry.is_plain:
-            first, second = entry.postings
-            if first.account not in known or second.account not in known:
-                unknown |= {first.account, second.account}
-        else:
-            others.append(entry)
-            unknown |= {posting.account for posting in entry.postings}
-    return unknown, others
-
-
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
-    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq = row
+    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq, tenant = row
     state.holds[number] = HoldState(
         number,
         state.accounts[reference],
@@ -177,4 +188,5 @@ def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
         expires_at=expires_at,
         ended_at=ended_at,
         entry_seq=entry_seq,
+        tenant=tenant,
     )

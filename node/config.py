@@ -76,14 +76,31 @@ class OperationsSettings(_Strict):
         return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
 
 
+class ChaincodeService(_Strict):
+    """A chaincode that runs in a process of its own and listens."""
+
+    package_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*:[0-9a-f]+$")
+    """``label:hash`` by which it registers."""
+    address: str = Field(pattern=r"^.+:\d+$")
+    tls: bool = True
+    """Whether it is dialled with the node's own certificate, and proves itself by one of a member's TLS authority."""
+
+
 class ChaincodeSettings(_Strict):
-    """A chaincode definition this organization approves."""
+    """A chaincode definition this organization approves, and what runs it: a contract of this process, or a service."""
 
     name: str
-    contract: str
+    contract: str = ""
+    service: ChaincodeService | None = None
     version: str
     sequence: int
     endorsement_policy: str
+
+    @model_validator(mode="after")
+    def _runs_in_one_way(self) -> ChaincodeSettings:
+        if bool(self.contract) == (self.service is not None):
+            raise ValueError(f"chaincode {self.name}: give either contract or service")
+        return self
 
 
 class Partner(_Strict):
@@ -101,6 +118,8 @@ class OrdererConfig(_Strict):
     tls: TlsFiles
     host: str = "127.0.0.1"
     port: Port
+    admin_port: Port | None = None
+    """Where the channel participation API is served to the orderer's own organization; by default nowhere."""
     genesis_block: Path
     data_folder: Path
     operations: OperationsSettings | None = None
@@ -131,6 +150,8 @@ class NodeConfig(_Strict):
     writer_key_file: Path
     rules_file: Path
     commits_definitions: bool = False
+    chaincode_values: dict[str, str] = {}
+    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""

@@ -26,6 +26,7 @@ POSTGRES_VERSION_MIN = 150000
 
 APPLICATION = "dwaybank_application"
 READER = "dwaybank_reader"
+TENANT = "dwaybank_tenant"
 """Group roles without login: what the schemas grant their rights to. Made here because the owner may not make roles."""
 
 
@@ -45,11 +46,13 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
                 raise PostgresError(
                     f"PostgreSQL {connection.info.server_version // 10000} is too old: version 15 or newer is needed"
                 )
-            for group in (APPLICATION, READER):
+            for group in (APPLICATION, READER, TENANT):
                 _ensure_group(connection, group)
             for part in (OWNER, NODE, GATEWAY):
                 _ensure_role(connection, part, secrets_folder / f"{part}.url", administrator_url, database)
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), _role(database, NODE)))
+            # The node acts as a tenant where a tenant asks.
+            for group in (APPLICATION, TENANT):
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), _role(database, NODE)))
             _ensure_database(connection, database)
         with psycopg.connect(_with(administrator_url, dbname=database), autocommit=True) as connection:
             _restrict(connection, database)

@@ -20,6 +20,7 @@ from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
+from network.msp_folder import read_msp_config
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
 from network.rpc import Channel
@@ -42,6 +43,8 @@ from node.books.period_service import SERVICE as PERIOD_SERVICE
 from node.books.period_service import PeriodService
 from node.books.reconciliation_service import SERVICE as RECONCILIATION_SERVICE
 from node.books.reconciliation_service import ReconciliationService
+from node.books.tenant_service import SERVICE as TENANT_SERVICE
+from node.books.tenant_service import TenantService
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, read_file
 from node.definitions import DefinitionCommitter
@@ -54,9 +57,10 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
+from node.peer.chaincode_support import ExternalChaincode
+from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
-from node.peer.lifecycle import Definition, approved_definition
 from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
 from node.peer.peer import Peer, PeerSettings
 from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
@@ -173,12 +177,13 @@ class NodeProcess:
         ScheduleService(books, self._members, now=utc_now).register(self._server)
         ChartService(books, self._members, now=utc_now).register(self._server)
         CurrencyService(books, self._members, now=utc_now).register(self._server)
+        TenantService(books, self._members, now=utc_now).register(self._server)
         # Where the command line finds it too; a node without it refuses mappings with keyed pseudonyms.
         key_file = self._config.writer_key_file.parent / "pseudonym.key"
         pseudonym_key = read_file(key_file) if key_file.exists() else None
         reconciliation = ReconciliationService(books, self._members, now=utc_now, pseudonym_key=pseudonym_key)
         reconciliation.register(self._server)
-        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, RECONCILIATION_SERVICE]
+        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
         return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)
@@ -190,9 +195,21 @@ class NodeProcess:
             channel_id=config.channel,
             genesis=self._genesis,
             identity=SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id),
+            local_msp=read_msp_config(config.msp_folder, config.msp_id),
             address=config.peers[config.msp_id],
             approved=self._definitions(),
-            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes},
+            chaincode_values=config.chaincode_values,
+            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes if chaincode.contract},
+            external_chaincodes=[
+                ExternalChaincode(
+                    chaincode.name,
+                    chaincode.service.package_id,
+                    chaincode.service.address,
+                    self._tls if chaincode.service.tls else None,
+                )
+                for chaincode in config.chaincodes
+                if chaincode.service is not None
+            ],
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[
                 PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id

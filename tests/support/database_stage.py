@@ -21,7 +21,7 @@ from ledger.posting import AccountTerms, Writer
 from ledger.schema import migrate
 from node.postgres import PostgresCluster
 from tests.support.accounting_table import START
-from tests.support.books import Clock, new_writer
+from tests.support.books import Clock, new_writer, verify
 from tests.support.ledger_model import Account, Answer, Request
 from tests.support.ledger_stage import real_request
 
@@ -155,7 +155,7 @@ class DatabaseStage:
         return account.balance, account.held
 
     def findings(self) -> list[Finding]:
-        return verify_books(self.connection)
+        return verify_books(self.connection, verify)
 
 
 def answer_of(result: Any) -> Answer:
