@@ -1,9 +1,9 @@
 """A peer of ours on a network of Fabric's own orderers and peers: it endorses with them and comes to the same ledger.
 
 Aim: Fabric 3.1 is the referee. Orderers (three of Raft, four of SmartBFT) and the peers of two organizations are
-Fabric's, the third organization's peer is ours, the contract runs on our shim for all three. Method: ``peer`` defines a chaincode
-with endorsements of both kinds; transactions of every kind go through both kinds of gateway, many of them made to fail;
-then every block of the Go peer is compared with ours, flags and commit hash included.
+Fabric's, the third organization's peer is ours, the contract runs on our shim for all three. Method: ``peer`` defines a
+chaincode with endorsements of both kinds; transactions of every kind go through both kinds of gateway, many of them
+made to fail; then every block of the Go peer is compared with ours, flags and commit hash included.
 
 To run it: see ``tests/support/fabric_programs.py``.
 """
