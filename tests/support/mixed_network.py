@@ -197,9 +197,10 @@ class FabricNetwork:
         self.start(f"peer-{msp_id}", [str(self.tools.programs / "peer"), "node", "start"], settings)
         wait_for_port(port)
 
-    def _start_orderer(self, number: int, admin_port: int) -> None:
+    def start_orderer(self, number: int, admin_port: int, host_name: str) -> None:
+        """Start an orderer and have it take the channel up."""
         self.operations_ports[number] = free_port()
-        host = self.organization(ORDERER) / "orderers" / f"node{number}.{DOMAINS[ORDERER]}"
+        host = self.organization(ORDERER) / "orderers" / f"{host_name}.{DOMAINS[ORDERER]}"
         data = self.folder / f"orderer{number}"
         certificate, key, roots = (str(host / "tls" / name) for name in ("server.crt", "server.key", "ca.crt"))
         settings = {
@@ -256,7 +257,7 @@ def fabric_network(
     network = FabricNetwork(tools, folder, material, channel_id, genesis, ports, {})
     try:
         for number in range(orderers):
-            network._start_orderer(number, free_port())
+            network.start_orderer(number, free_port(), f"node{number}")
         for msp_id, port in anchors.items():
             network.start_peer(msp_id, port)
             network.succeed(network.peer(msp_id, "channel", "join", "-b", str(genesis)))
