@@ -102,7 +102,8 @@ class GatewayOperations:
 
     async def _check_database(self) -> None:
         try:
-            await to_thread.run_sync(self._store.ping)
+            # Left behind when its time is up: a server that hangs must not hang the answer too.
+            await to_thread.run_sync(self._store.ping, abandon_on_cancel=True)
         except SQLAlchemyError as error:
             raise UnhealthyError("the database does not answer") from error
 

@@ -33,6 +33,7 @@ from ledger.prepared import (
 )
 from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
+from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
@@ -168,11 +169,11 @@ class BatchJudge:
         """Answer a request of a failed chain that is an exact repeat; nobody may do it again under a new key."""
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            accounts = accounts_of_entry(self._state, request)
             return self._repeat(at, request, accounts) is ResultCode.EXISTS
-        hold = self._state.holds.get(request.id)
+        hold = own_hold(self._state, request.id, request.scope)
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             stood = hold is not None and is_same_hold(hold, request, account)
         else:
             stood = hold is not None and hold.state == RELEASED
@@ -204,16 +205,16 @@ class BatchJudge:
 
         A release that comes too late is told so, and gives the money back all the same.
         """
-        known = self._state.holds.get(request.id)
+        known = own_hold(self._state, request.id, request.scope)
         account = known.account if known is not None else None
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             before = account.money if account is not None else (0, 0)
             code = judge_hold(self._state, request, account, self._now)
         else:
             before = account.money if account is not None else (0, 0)
-            code = judge_release(self._state, request.id, self._now)
-        hold = self._state.holds.get(request.id)
+            code = judge_release(self._state, known, self._now)
+        hold = own_hold(self._state, request.id, request.scope)
         done = account is not None and account.money != before
         if account is not None and hold is not None and done:
             self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
@@ -241,7 +242,7 @@ class BatchJudge:
     def _judge_entry(self, at: int, entry: NewEntry, chain_seq: int | None) -> ResultCode:
         state, batch = self._state, self._batch
         key = entry.key.int
-        accounts = [state.accounts.get(posting.account) for posting in entry.postings]
+        accounts = accounts_of_entry(state, entry)
         repeated = self._repeat(at, entry, accounts)
         if repeated is not None:
             return repeated
@@ -313,13 +314,14 @@ class BatchJudge:
             return
         judged = batch.judged[seq - batch.first_seq]
         remaining: dict[int, int] = {}
+        places = {(account.book, account.shared) for account in accounts_of(judged)}
         if isinstance(judged, Judged):
             for posting, account in zip(in_order(judged.entry), judged.accounts, strict=True):
                 signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
                 remaining[account.id] = remaining.get(account.id, 0) + signed
         else:
             remaining = {judged[2].id: judged[4], judged[3].id: -judged[4]}
-        self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining))
+        self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining, places))
 
     def refusals(self) -> Iterator[Refused]:
         """Yield the refusals that are kept, once every answer but those of repeats is known."""
@@ -354,7 +356,7 @@ class BatchJudge:
             found = standing.get(request.key.int)
             if found is None:
                 continue
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            accounts = accounts_of_entry(self._state, request)
             code = self._compare(at, hash_request(request, accounts), found)
             if code is not ResultCode.EXISTS and result.code is ResultCode.LINKED_FAILED:
                 self._batch.results[at] = result

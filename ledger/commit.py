@@ -115,6 +115,10 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
         cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
     if batch.holds:
         cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+    if batch.tenant_holds:
+        ids, tenants = zip(*batch.tenant_holds, strict=True)
+        placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
+        cursor.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
     if batch.events:
         record_events(cursor, epoch, batch.events, batch.posted_at)
 

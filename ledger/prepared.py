@@ -99,6 +99,7 @@ class PreparedBatch:
         accepted: its entries as the decider sees them.
         plain_rows, other_rows: their rows in binary COPY form, without head and end.
         leaves: their leaf hashes, joined.
+        tenant_holds: new holds that tenants placed: id, tenant.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
@@ -124,6 +125,7 @@ class PreparedBatch:
     leaves: bytes = b""
     accounts: list[AccountChange] = field(default_factory=list)
     holds: list[HoldRow] = field(default_factory=list)
+    tenant_holds: list[tuple[uuid.UUID, int]] = field(default_factory=list)
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
@@ -250,4 +252,6 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
                 hold.ended_at, hold.entry_seq, hold.new,
             )
         )  # fmt: skip
+        if hold.new and hold.tenant is not None:
+            batch.tenant_holds.append((hold.id, hold.tenant))
         hold.new = False

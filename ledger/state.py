@@ -42,9 +42,9 @@ class AccountState:
     """
 
     __slots__ = (
-        "asset_id", "balance", "balance_before", "batch", "ceiling", "count_before", "credit_head", "debit_head",
-        "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors", "overdraft",
-        "posting_count", "sign", "status", "terms",
+        "asset_id", "balance", "balance_before", "batch", "book", "ceiling", "count_before", "credit_head",
+        "debit_head", "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors",
+        "overdraft", "posting_count", "shared", "sign", "status", "terms",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,8 @@ class AccountState:
         terms: int,
         last_seq: int,
         posting_count: int,
+        book: int = 1,
+        shared: bool = False,
     ) -> None:
         self.facts = facts
         self.id = facts.id
@@ -75,6 +77,8 @@ class AccountState:
         self.terms = terms
         self.last_seq = last_seq
         self.posting_count = posting_count
+        self.book = book
+        self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
@@ -104,11 +108,12 @@ class AccountState:
 
 
 class HoldState:
-    """A hold as it stands in the copy; ``account`` is whose money it reserves."""
+    """A hold as it stands in the copy; ``account`` is whose money it reserves, ``tenant`` who placed it, None for the
+    organization."""
 
     __slots__ = (
         "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
-        "state",
+        "state", "tenant",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +129,7 @@ class HoldState:
         ended_at: datetime | None,
         entry_seq: int | None,
         new: bool = False,
+        tenant: int | None = None,
     ) -> None:
         self.id = id
         self.account = account
@@ -135,6 +141,7 @@ class HoldState:
         self.ended_at = ended_at
         self.entry_seq = entry_seq
         self.new = new
+        self.tenant = tenant
         self.batch = 0
 
     @property
@@ -151,11 +158,13 @@ class OriginalEntry:
         seq: its number.
         is_reversal: a reversal cannot be reversed.
         remaining: for each account (by id) the signed amount (debit above zero) not yet taken back.
+        places: of each account its book, and whether it is shared.
     """
 
     seq: int
     is_reversal: bool
     remaining: dict[int, int]
+    places: set[tuple[int, bool]]
 
 
 @dataclass(slots=True)

@@ -42,6 +42,8 @@ from node.books.period_service import SERVICE as PERIOD_SERVICE
 from node.books.period_service import PeriodService
 from node.books.reconciliation_service import SERVICE as RECONCILIATION_SERVICE
 from node.books.reconciliation_service import ReconciliationService
+from node.books.tenant_service import SERVICE as TENANT_SERVICE
+from node.books.tenant_service import TenantService
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, read_file
 from node.definitions import DefinitionCommitter
@@ -173,12 +175,13 @@ class NodeProcess:
         ScheduleService(books, self._members, now=utc_now).register(self._server)
         ChartService(books, self._members, now=utc_now).register(self._server)
         CurrencyService(books, self._members, now=utc_now).register(self._server)
+        TenantService(books, self._members, now=utc_now).register(self._server)
         # Where the command line finds it too; a node without it refuses mappings with keyed pseudonyms.
         key_file = self._config.writer_key_file.parent / "pseudonym.key"
         pseudonym_key = read_file(key_file) if key_file.exists() else None
         reconciliation = ReconciliationService(books, self._members, now=utc_now, pseudonym_key=pseudonym_key)
         reconciliation.register(self._server)
-        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, RECONCILIATION_SERVICE]
+        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
         return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)

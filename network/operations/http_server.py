@@ -26,6 +26,7 @@ from network.errors import NetworkError
 
 REQUEST_BYTES_MAX = 16 * 1024
 REQUEST_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
 CONNECTIONS_MAX = 64
 
 _log = structlog.get_logger(__name__)
@@ -144,9 +145,12 @@ class HttpServer:
                     await self._serve(reader, writer)
         except (TimeoutError, ConnectionError, ssl.SSLError):
             return
+        except asyncio.CancelledError:
+            # Only ``stop`` cancels; asyncio would report the end of its own task as a fault.
+            return
         finally:
             self._running.discard(task)
-            writer.close()
+            await _close(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         has_certificate = bool(writer.get_extra_info("peercert"))
@@ -164,6 +168,15 @@ class HttpServer:
                 response = Response(500)
         writer.write(_encoded(response, with_body=parsed.method != "HEAD"))
         await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await writer.wait_closed()
+    except (TimeoutError, ConnectionError, ssl.SSLError):
+        writer.transport.abort()
 
 
 class _Parsed:

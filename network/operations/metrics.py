@@ -12,6 +12,7 @@ Source: Prometheus, exposition formats, text format 0.0.4.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -151,8 +152,7 @@ class Metrics:
 
     async def text(self) -> str:
         """Return everything in Prometheus's text format."""
-        for refresh in self._refreshers:
-            await refresh()
+        await asyncio.gather(*(refresh() for refresh in self._refreshers))
         lines = (line for name in sorted(self._families) for line in self._families[name].lines())
         return "".join(f"{line}\n" for line in lines)
 

@@ -24,6 +24,9 @@ from node.webhooks.webhooks import Webhooks
 ASK_EVERY_S = 5.0
 """Scrapes closer together get the same figures."""
 
+ANSWER_WITHIN_S = 3.0
+"""A scrape waits no longer for one part; a part that is still being asked is not asked again."""
+
 _OPEN_HOLDS = "SELECT count(*) FROM ledger.hold WHERE state = 1"
 _log = structlog.get_logger(__name__)
 
@@ -35,13 +38,23 @@ class _Asked:
         self._part = part
         self._ask = ask
         self._asked_at = -ASK_EVERY_S
+        self._asking: asyncio.Task[None] | None = None
         self._stale = metrics.stale(part)
         metrics.before_scrape(self._refresh)
 
     async def _refresh(self) -> None:
-        if monotonic() - self._asked_at < ASK_EVERY_S:
-            return
-        self._asked_at = monotonic()
+        if self._asking is None:
+            if monotonic() - self._asked_at < ASK_EVERY_S:
+                return
+            self._asked_at = monotonic()
+            self._asking = asyncio.create_task(self._asked(), name=f"metrics-{self._part}")
+        done, _ = await asyncio.wait({self._asking}, timeout=ANSWER_WITHIN_S)
+        if done:
+            self._asking = None
+        else:
+            self._stale.value = 1
+
+    async def _asked(self) -> None:
         try:
             await self._ask()
         except (LedgerError, NodeError, NetworkError, psycopg.Error) as error:

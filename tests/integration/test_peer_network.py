@@ -458,7 +458,7 @@ async def test_new_events_arrive_as_they_commit(network: PeerNetwork) -> None:
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0.2)
         sent = await client.submit("pc", "Emit", "live", "now")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await waiting).tx_id == sent.tx_id
 
 

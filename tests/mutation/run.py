@@ -35,8 +35,9 @@ JUDGES = (
 )
 TESTS = {
     "ledger/rules.py": JUDGES,
-    "ledger/state.py": JUDGES,
+    "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES),
     "ledger/batch.py": JUDGES,
+    "ledger/scope.py": ("tests/unit/ledger/test_scope.py",),
     "ledger/hold.py": ("tests/unit/ledger/test_hold.py", *JUDGES),
     "ledger/monitors.py": ("tests/unit/ledger/test_monitors.py", "tests/property/test_monitor_properties.py"),
     "ledger/money.py": ("tests/unit/ledger/test_money.py",),

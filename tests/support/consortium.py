@@ -54,11 +54,15 @@ class RunningConsortium:
     Args:
         root: its data directory; made by the supervisor where absent.
         base_port: first of its ports.
+        database_urls: PostgreSQL servers of organizations' own, by organization.
     """
 
-    def __init__(self, root: Path, base_port: int) -> None:
+    def __init__(self, root: Path, base_port: int, database_urls: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.base_port = base_port
+        self._own_servers = [
+            f"--database-url={organization}={url}" for organization, url in (database_urls or {}).items()
+        ]
         self._supervisor: subprocess.Popen[bytes] | None = None
         self.home: Home
         self.consortium: Consortium
@@ -69,7 +73,14 @@ class RunningConsortium:
         output = (self.root.parent / "supervisor.output").open("ab")
         with output:
             self._supervisor = subprocess.Popen(
-                [*DWAYBANK, "up", "--home", self.root, "--base-port", str(self.base_port), "--foreground"],
+                [
+                    *DWAYBANK,
+                    "up",
+                    "--foreground",
+                    f"--home={self.root}",
+                    f"--base-port={self.base_port}",
+                    *self._own_servers,
+                ],
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -310,10 +321,10 @@ def dwaybank(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def own_consortium() -> Iterator[RunningConsortium]:
+def own_consortium(database_urls: Mapping[str, str] | None = None) -> Iterator[RunningConsortium]:
     """Give a consortium that ends with the block."""
     folder = home_folder()
-    running = RunningConsortium(folder / "home", free_base_port())
+    running = RunningConsortium(folder / "home", free_base_port(), database_urls)
     try:
         running.start()
         yield running

@@ -11,9 +11,9 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'account % was used already, or has stripes', p_reference USING ERRCODE = 'DW004';
     END IF;
-    INSERT INTO ledger.account (reference, asset_id, normal_side, floor, opened_at, stripe_of)
+    INSERT INTO ledger.account (reference, asset_id, normal_side, floor, opened_at, stripe_of, book_id, shared)
     SELECT format('%s#%s', p_reference, lpad(number::text, 2, '0')), v_whole.asset_id, v_whole.normal_side,
-        v_whole.floor, v_whole.opened_at, v_whole.id
+        v_whole.floor, v_whole.opened_at, v_whole.id, v_whole.book_id, v_whole.shared
     FROM generate_series(1, p_stripes) AS number;
     INSERT INTO ledger.account_place (account_id, book_id, portfolio_id, segment_id, opening_hash, opened_by)
     SELECT stripe.id, place.book_id, place.portfolio_id, place.segment_id, place.opening_hash, place.opened_by

@@ -1,6 +1,6 @@
 -- Why: every posting on an account changes its one row, so whoever posts on a busy one waits for the others. A striped
 -- account has none of its own: its postings stand on stripes, accounts underneath with a row and a chain each, and it is
--- their sum (docs/adr/0019-stripes.md). A stripe is called by the account's reference, "#" and its number: a character
+-- their sum (docs/adr/0024-stripes.md). A stripe is called by the account's reference, "#" and its number: a character
 -- that no reference may have, so nobody can ask for a stripe or take one for an account.
 
 ALTER TABLE ledger.account
