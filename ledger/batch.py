@@ -28,13 +28,13 @@ from ledger.prepared import (
     accounts_of,
     hash_request,
     hold_of,
-    in_order,
     judged_entry,
 )
 from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
 from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
+from ledger.stripes import put_on_stripes
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
@@ -255,13 +255,14 @@ class BatchJudge:
         if code is not _POSTED:
             return self._refuse(at, code)
         known = [account for account in accounts if account is not None]
-        if len(known) == 2 and entry.postings[0].side is Side.CREDIT:
-            known.reverse()
-        batch.judged.append(judged_entry(at, entry, known, before, chain_seq))
+        striped = put_on_stripes(state, entry, known) if any(account.stripes for account in known) else None
+        batch.judged.append(judged_entry(at, entry, known, before, chain_seq, striped))
         if effective_at != self._now:
+            moved = before if striped is None else {**before, **striped.before}
             batch.dated += [
                 DatedPosting(account.id, effective_at, seq, account.balance - balance)
-                for account, (balance, _) in before.items()
+                for account, (balance, _) in moved.items()
+                if not account.stripes
             ]
         if entry.hold_id is not None:
             hold = state.holds[entry.hold_id]
@@ -316,7 +317,7 @@ class BatchJudge:
         remaining: dict[int, int] = {}
         places = {(account.book, account.shared) for account in accounts_of(judged)}
         if isinstance(judged, Judged):
-            for posting, account in zip(in_order(judged.entry), judged.accounts, strict=True):
+            for posting, account in zip(judged.entry.postings, accounts_of(judged), strict=True):
                 signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
                 remaining[account.id] = remaining.get(account.id, 0) + signed
         else:
@@ -330,7 +331,7 @@ class BatchJudge:
             if code not in RECORDED:
                 continue
             if isinstance(request, NewEntry):
-                accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+                accounts = accounts_of_entry(self._state, request)
                 kind, key, asked, actor = Kind.ENTRY, request.key, hash_request(request, accounts), request.actor
             else:
                 kind = Kind.HOLD if isinstance(request, NewHold) else Kind.RELEASE

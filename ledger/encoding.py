@@ -46,7 +46,7 @@ from ledger.journal import (
     request_hash,
 )
 from ledger.pack import POSTGRES_EPOCH_US, pack_int2, pack_int8
-from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, in_order
+from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, hash_request
 
 REQUEST_HASH_BYTES = 16
 """So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
@@ -152,14 +152,17 @@ class _OtherEncoder:
 
     def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
         """Return leaf and row."""
-        entry, key, postings = judged.entry, judged.entry.key.bytes, in_order(judged.entry)
+        entry, key, postings = judged.entry, judged.entry.key.bytes, judged.postings
         effective_us = microseconds(entry.effective_at) if entry.effective_at is not None else self._posted_us
         description, metadata = self._commit_texts(seq, entry)
         fields = [
             account.head_of(posting.side) + posting.amount.to_bytes(8, "big")
             for posting, account in zip(postings, judged.accounts, strict=True)
         ]
-        asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
+        if judged.asked:
+            asked = hash_request(entry, judged.asked)[:REQUEST_HASH_BYTES]
+        else:
+            asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
@@ -221,7 +224,7 @@ class _OtherEncoder:
 
 def _arrays(judged: Judged) -> dict[str, bytes]:
     accounts = judged.accounts
-    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.entry.postings]
+    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.postings]
     return {
         "posting_account": pack_int8([account.id for account in accounts]).data,
         "posting_asset": pack_int2([account.asset_id for account in accounts]).data,

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,43 +104,28 @@ class Lookup:
         if not unknown:
             return
         learnt: dict[int, str] = {}
-        for row in self._rows("account_states", (list(unknown),)):
-            (
-                number,
-                reference,
-                code,
-                scale,
-                asset_id,
-                side,
-                status,
-                balance,
-                held,
-                *terms,
-                last_seq,
-                count,
-                book,
-                shared,
-            ) = row
-            learnt[number] = reference
-            floor, overdraft, ceiling, terms_number = terms
-            state.accounts[reference] = AccountState(
-                AccountFacts(number, reference, Asset(code, scale), Side(side)),
-                asset_id,
-                status=status,
-                balance=balance,
-                held=held,
-                floor=floor,
-                overdraft=overdraft,
-                ceiling=ceiling,
-                terms=terms_number,
-                last_seq=last_seq,
-                posting_count=count,
-                book=book,
-                shared=shared,
-            )
+        striped: dict[int, list[AccountState]] = {}
+        for row in self._rows("account_states", (list(unknown), [])):
+            account = _account_state(row)
+            learnt[account.id] = account.facts.reference
+            state.accounts[account.facts.reference] = account
+            if row[-1]:
+                striped[account.id] = []
+        if striped:
+            self._learn_stripes(state, striped, learnt)
         for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
             account = state.accounts[learnt[number]]
             account.monitors = monitors
+            account.bound()
+
+    def _learn_stripes(self, state: State, striped: dict[int, list[AccountState]], learnt: Mapping[int, str]) -> None:
+        """Give striped accounts their stripes, in the order of their numbers, and the sum of them."""
+        for whole, *row in self._rows("account_states", ([], list(striped))):
+            striped[whole].append(_account_state((whole, *row)))
+        for number, stripes in striped.items():
+            account = state.accounts[learnt[number]]
+            account.stripes = tuple(stripes)
+            account.balance = sum(stripe.balance for stripe in stripes)
             account.bound()
 
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
@@ -167,6 +152,26 @@ class Lookup:
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _account_state(row: tuple[Any, ...]) -> AccountState:
+    _, number, reference, code, scale, asset_id, side, status, balance, held, *terms = row
+    floor, overdraft, ceiling, terms_number, last_seq, count, book, shared, _ = terms
+    return AccountState(
+        AccountFacts(number, reference, Asset(code, scale), Side(side)),
+        asset_id,
+        status=status,
+        balance=balance,
+        held=held,
+        floor=floor,
+        overdraft=overdraft,
+        ceiling=ceiling,
+        terms=terms_number,
+        last_seq=last_seq,
+        posting_count=count,
+        book=book,
+        shared=shared,
+    )
 
 
 def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:

@@ -16,6 +16,7 @@ from ledger.journal import AcceptedEntry, EntryResult, NewEntry, Outcome, Postin
 from ledger.partitions import Partition
 from ledger.refusal import FIRST_HEAD, Link
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
+from ledger.stripes import Striped
 
 Request = NewEntry | NewHold | HoldRelease
 Result = EntryResult | HoldResult
@@ -53,6 +54,8 @@ class Judged(NamedTuple):
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
         refusals: head of the chain of refusals that it binds; empty where none stands right before it.
+        postings: as the books keep them: those asked for, of two the debit first, divided over stripes.
+        asked: the accounts asked for, in the order of the request, where postings stand on stripes.
     """
 
     at: int
@@ -62,6 +65,8 @@ class Judged(NamedTuple):
     previous: Sequence[int]
     chain_seq: int | None
     refusals: bytes = b""
+    postings: Sequence[Posting] = ()
+    asked: Sequence[AccountState] = ()
 
 
 class DatedPosting(NamedTuple):
@@ -174,15 +179,29 @@ def judged_entry(
     accounts: Sequence[AccountState],
     before: Mapping[AccountState, tuple[int, int]],
     chain_seq: int | None,
+    striped: Striped | None,
 ) -> Judged:
-    """Return an accepted entry with the running balance after each posting."""
+    """Return an accepted entry with the running balance after each posting.
+
+    Args:
+        accounts: of the postings asked for, in their order.
+        before: balance and newest entry of each account, from before.
+        striped: where the postings stand, where any of the accounts is striped.
+    """
+    asked: Sequence[AccountState] = ()
+    postings: Sequence[Posting] = entry.postings
+    if striped is not None:
+        asked, postings, accounts, before = accounts, striped.postings, striped.accounts, {**before, **striped.before}
+    if len(postings) == 2 and postings[0].side is Side.CREDIT:
+        postings, accounts = postings[::-1], accounts[::-1]
     running = {account: balance for account, (balance, _) in before.items()}
     balances = []
-    for posting, account in zip(in_order(entry), accounts, strict=True):
+    for posting, account in zip(postings, accounts, strict=True):
         signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
         running[account] += signed * account.sign
         balances.append(running[account])
-    return Judged(at, entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
+    previous = [before[account][1] for account in accounts]
+    return Judged(at, entry, accounts, balances, previous, chain_seq, b"", postings, asked)
 
 
 def in_order(entry: NewEntry) -> Sequence[Posting]:
@@ -195,6 +214,8 @@ def accounts_of(judged: PlainJudged | Judged) -> Sequence[AccountState]:
     """Return the accounts in the order of the request."""
     if not isinstance(judged, Judged):
         return (judged[3], judged[2]) if judged[9] else (judged[2], judged[3])
+    if judged.asked:
+        return judged.asked
     if len(judged.accounts) == 2 and judged.entry.postings[0].side is Side.CREDIT:
         return judged.accounts[::-1]
     return judged.accounts
@@ -208,7 +229,7 @@ def bind_refusals(batch: PreparedBatch, heads: Mapping[int, bytes]) -> None:
             judged = batch.judged[place]
             if not isinstance(judged, Judged):
                 at, entry, debit, credit, _, *figures, _ = judged
-                judged = Judged(at, entry, (debit, credit), figures[:2], figures[2:], None)
+                judged = Judged(at, entry, (debit, credit), figures[:2], figures[2:], None, b"", in_order(entry))
             batch.judged[place] = judged._replace(refusals=head)
 
 
@@ -244,6 +265,7 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
             account.last_seq, account.count_before, account.posting_count,
         )
         for account in state.changed
+        if not account.stripes
     ]  # fmt: skip
     for hold in state.changed_holds:
         batch.holds.append(

@@ -37,14 +37,14 @@ class AccountState:
     """An account as it stands in the copy.
 
     ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms,
-    held money and monitors (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its
-    amount.
+    held money, monitors and stripes (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up
+    to its amount. A striped account is the sum of its ``stripes``, and is never written itself.
     """
 
     __slots__ = (
         "asset_id", "balance", "balance_before", "batch", "book", "ceiling", "count_before", "credit_head",
         "debit_head", "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors",
-        "overdraft", "posting_count", "shared", "sign", "status", "terms",
+        "overdraft", "posting_count", "shared", "sign", "status", "stripes", "terms",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class AccountState:
         self.book = book
         self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
+        self.stripes: tuple[AccountState, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
         self.credit_head = fields + b"\x00\x01\x02\x00\x10" + bytes(8)
@@ -89,7 +90,7 @@ class AccountState:
 
     def bound(self) -> None:
         """Work out ``lowest`` and ``highest`` after status, terms, held money or monitors changed."""
-        if self.status != OPEN or self.monitors:
+        if self.status != OPEN or self.monitors or self.stripes:
             self.lowest, self.highest = _NEVER, -_NEVER
             return
         self.lowest = -AMOUNT_MAX

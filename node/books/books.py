@@ -228,6 +228,8 @@ class Books:
         code = await self._collector.run(lambda writer: set_monitor(writer.run, monitor, writer.now(), tenant))
         if code == "account_not_found":
             raise NotFoundError(f"account {monitor.account} does not exist")
+        if code == "account_striped":
+            raise InvalidValueError("account", monitor.account, "is striped: nothing can be watched on it")
         if code == "exists_with_different_body":
             raise ConflictError(f"monitor {monitor.id} stands already with another condition")
         if code == "too_many_monitors":

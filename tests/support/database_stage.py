@@ -104,7 +104,7 @@ class DatabaseStage:
 
     def open_account(self, name: str, account: Account) -> None:
         terms = Terms(account.floor, account.overdraft, account.ceiling)
-        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms)
+        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms, stripes=account.stripes)
         open_new_account(self.connection, new, now=self.clock())
 
     def post(self, requests: Sequence[Request]) -> list[Answer]:

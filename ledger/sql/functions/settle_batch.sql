@@ -58,7 +58,9 @@ BEGIN
             unnest(p_last_of) AS last_seq, unnest(p_posting_count) AS posting_count
     ) AS given
     WHERE account.id = given.id AND account.balance = given.balance_old AND account.held = given.held_old
-        AND account.terms = given.terms AND (account.status = 1 OR given.balance = given.balance_old);
+        AND account.terms = given.terms AND (account.status = 1 OR given.balance = given.balance_old)
+        -- A striped account's own row never moves.
+        AND account.stripes = 0;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count <> cardinality(p_account) THEN
         RAISE EXCEPTION '% of % accounts do not stand as the writer knew them', cardinality(p_account) - v_count,

@@ -1,4 +1,4 @@
--- Gives an account that was just opened its stripes: accounts underneath, alike in asset, side, floor and place. A writer
+-- Gives an account that was just opened its stripes: accounts underneath, alike in asset, side, floor and book. A writer
 -- that knows the account without them is refused by the settlement of its next posting on it.
 CREATE OR REPLACE FUNCTION ledger.stripe_account(p_reference text, p_stripes smallint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
@@ -15,10 +15,5 @@ BEGIN
     SELECT format('%s#%s', p_reference, lpad(number::text, 2, '0')), v_whole.asset_id, v_whole.normal_side,
         v_whole.floor, v_whole.opened_at, v_whole.id, v_whole.book_id, v_whole.shared
     FROM generate_series(1, p_stripes) AS number;
-    INSERT INTO ledger.account_place (account_id, book_id, portfolio_id, segment_id, opening_hash, opened_by)
-    SELECT stripe.id, place.book_id, place.portfolio_id, place.segment_id, place.opening_hash, place.opened_by
-    FROM ledger.account AS stripe
-    JOIN ledger.account_place AS place ON place.account_id = v_whole.id
-    WHERE stripe.stripe_of = v_whole.id;
 END
 $$;

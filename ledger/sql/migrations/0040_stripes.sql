@@ -21,8 +21,9 @@ CREATE INDEX account_by_whole ON ledger.account (stripe_of) WHERE stripe_of IS N
 
 CREATE OR REPLACE FUNCTION ledger.check_reference() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.reference !~ CASE WHEN NEW.stripe_of IS NULL THEN '^[A-Za-z0-9:_.-]{1,64}$'
-            ELSE '^[A-Za-z0-9:_.-]{1,61}#[0-9]{2}$' END THEN
+    IF NEW.reference !~ (
+        CASE WHEN NEW.stripe_of IS NULL THEN '^[A-Za-z0-9:_.-]{1,64}$' ELSE '^[A-Za-z0-9:_.-]{1,61}#[0-9]{2}$' END
+    ) THEN
         RAISE EXCEPTION 'account reference % is malformed', NEW.reference USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
