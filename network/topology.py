@@ -34,6 +34,8 @@ class Orderer(_Strict):
     domain: Domain = "orderer.test"
     host: Name = "orderer"
     port: Port = BASE_PORT
+    admin_port: Port | None = None
+    """Port of the channel participation API (``osnadmin``), if it is served."""
     operations_port: Port | None = None
 
 
@@ -92,7 +94,7 @@ class Consortium(_Strict):
 
     def ports(self) -> list[int]:
         """Every TCP port the consortium listens on."""
-        ports: list[int | None] = [self.orderer.port, self.orderer.operations_port]
+        ports: list[int | None] = [self.orderer.port, self.orderer.admin_port, self.orderer.operations_port]
         for organization in self.organizations:
             ports += [organization.node_port, organization.postgres_port, organization.gateway_port]
             ports += [organization.operations_port, organization.gateway_operations_port]
@@ -135,7 +137,7 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
     )
     two_of_three = "OutOf(2, " + ", ".join(f"'{member.msp_id}.peer'" for member in organizations) + ")"
     return Consortium(
-        orderer=Orderer(port=base_port, operations_port=base_port + 9),
+        orderer=Orderer(port=base_port, admin_port=base_port + 8, operations_port=base_port + 9),
         organizations=organizations,
         chaincodes=(
             Chaincode(name="audit", contract="chaincode.audit:AuditContract", endorsement_policy=two_of_three),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 from network.identity import SigningIdentity
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.health import UnhealthyError
+from network.operations.http_server import HttpServer, HttpTls
 from network.operations.log_levels import LogLevels
 from node.config import OrdererConfig, load_settings
 from node.errors import NodeError
@@ -17,6 +17,7 @@ from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.process_operations import ProcessOperations
 from node.orderer.errors import OrdererError
 from node.orderer.orderer import SERVICE_NAME, Orderer
+from node.orderer.participation import REQUEST_BYTES_MAX, Participation
 from node.service import run_process, run_until_stopped
 
 STOP_GRACE_S = 2.0
@@ -35,14 +36,29 @@ class OrdererProcess:
         self._operations = ProcessOperations(config.operations, levels, utc_now)
         metrics = self._operations.metrics
         identity = SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id)
-        self._orderer = Orderer(config.data_folder, [config.genesis_block], identity, utc_now, metrics)
-        self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
+        tls = config.tls.server()
+        self._orderer = Orderer(
+            config.data_folder, [config.genesis_block], identity, utc_now, tls.certificate_pem, metrics
+        )
+        self._server = ObservedServer(config.host, config.port, tls, GrpcMetrics(metrics))
         own = [*certificates_in("signing", config.msp_folder), *certificates_in("tls", config.tls.certificate)]
         self._certificates = CertificateWatch(metrics, lambda: [*own, *self._authorities()], utc_now)
         self._operations.checks.add("chains", self._check_chains)
         self._orderer.register(self._server)
         self._server.enable_health()
         self._server.enable_reflection([SERVICE_NAME])
+        self._admin: HttpServer | None = None
+        if config.admin_port is not None:
+            own_only = HttpTls(
+                config.tls.certificate, config.tls.key, tuple(config.tls.roots[config.msp_id]), client_required=True
+            )
+            self._admin = HttpServer(
+                config.host,
+                config.admin_port,
+                own_only,
+                Participation(self._orderer).answer,
+                request_bytes_max=REQUEST_BYTES_MAX,
+            )
 
     async def start(self) -> None:
         """Open the chains, then listen."""
@@ -50,16 +66,19 @@ class OrdererProcess:
         await self._orderer.start()
         await self._certificates.start()
         await self._server.start()
+        if self._admin is not None:
+            await self._admin.start()
         self._operations.started()
 
     async def failed(self) -> None:
         """Return never; raise when a channel can order nothing more until this process starts again."""
-        ended = [asyncio.ensure_future(chain.ended()) for chain in self._orderer.chains.values()]
-        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        await self._orderer.failed()
         raise NodeError("a channel's block writer has failed, see the lines above: the orderer must start again")
 
     async def stop(self) -> None:
         """Finish the blocks being written, which ends the streams of those who follow them; then stop listening."""
+        if self._admin is not None:
+            await self._admin.stop()
         await self._orderer.stop()
         await self._server.stop(STOP_GRACE_S)
         await self._certificates.stop()

@@ -1,10 +1,11 @@
 """A small HTTP/1.1 server for few and short requests: one request a connection, everything bounded.
 
 Rules
-- A request has 16 KiB and five seconds; what is longer, slower or malformed is cut off or answered 400 or 413.
+- A request has 16 KiB, unless whoever serves wants more, and five seconds; what is longer, slower or malformed is cut
+  off or answered 400 or 413.
 - A page open in somebody's browser must not reach it: a request that names an ``Origin`` is refused; so is, on a
   loopback address, one for a host whose name is no loopback's.
-- With TLS a client may present a certificate; whether a path asks for one is the caller's to say.
+- With TLS a client may present a certificate, or must; whether a path asks for one is the caller's to say.
 
 Source: RFC 9110, RFC 9112.
 """
@@ -14,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
@@ -39,14 +40,16 @@ class Request:
     Args:
         method: upper case.
         path: without the query.
-        body: at most ``REQUEST_BYTES_MAX`` bytes.
+        body: within the server's bound.
         has_certificate: whether the client presented a certificate that the server's roots issued.
+        headers: by name in lower case.
     """
 
     method: str
     path: str
     body: bytes
     has_certificate: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Response:
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -69,11 +73,13 @@ class HttpTls:
         certificate: PEM file, with intermediates if any.
         key: PEM file.
         client_roots: PEM files of the authorities that issue clients' certificates.
+        client_required: whether nobody gets in without one.
     """
 
     certificate: Path
     key: Path
     client_roots: tuple[Path, ...]
+    client_required: bool = False
 
     def context(self) -> ssl.SSLContext:
         """Return the server's TLS context.
@@ -86,8 +92,8 @@ class HttpTls:
         context.load_cert_chain(self.certificate, self.key)
         for path in self.client_roots:
             context.load_verify_locations(cafile=path)
-        # Fabric asks every client for a certificate and insists on it only where a path does.
-        context.verify_mode = ssl.CERT_OPTIONAL
+        # For operations Fabric asks every client for a certificate and insists on it only where a path does.
+        context.verify_mode = ssl.CERT_REQUIRED if self.client_required else ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
@@ -100,11 +106,21 @@ class HttpServer:
         port: 0 lets the system choose.
         tls: None serves in the clear.
         handler: answers requests.
+        request_bytes_max: bytes of a whole request.
     """
 
-    def __init__(self, host: str, port: int, tls: HttpTls | None, handler: Handler) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: HttpTls | None,
+        handler: Handler,
+        *,
+        request_bytes_max: int = REQUEST_BYTES_MAX,
+    ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._handler = handler
+        self._request_bytes_max = request_bytes_max
         self._server: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -119,7 +135,7 @@ class HttpServer:
             self._server = await asyncio.start_server(self._accept, self._host, self._port, ssl=context)
         except (OSError, ssl.SSLError) as error:
             raise NetworkError(
-                f"operations cannot listen on {self._host}:{self._port}: {error.strerror or error}; choose another "
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}; choose another "
                 "port or correct the TLS files"
             ) from error
         port: int = self._server.sockets[0].getsockname()[1]
@@ -156,15 +172,15 @@ class HttpServer:
         has_certificate = bool(writer.get_extra_info("peercert"))
         parsed = _Parsed()
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            response = await _read(reader, parsed)
+            response = await _read(reader, parsed, self._request_bytes_max)
         if response is None:
             response = parsed.refusal(loopback_only=_is_loopback(self._host))
         if response is None:
-            request = Request(parsed.method, parsed.path, bytes(parsed.body), has_certificate)
+            request = Request(parsed.method, parsed.path, bytes(parsed.body), has_certificate, parsed.headers)
             try:
                 response = await self._handler(request)
             except Exception:  # noqa: BLE001 - the root of a request: the caller hears no more than that
-                _log.exception("operations request failed", path=parsed.path)
+                _log.exception("request failed", path=parsed.path)
                 response = Response(500)
         writer.write(_encoded(response, with_body=parsed.method != "HEAD"))
         await writer.drain()
@@ -220,7 +236,7 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d+){3}", host) is not None
 
 
-async def _read(reader: asyncio.StreamReader, parsed: _Parsed) -> Response | None:
+async def _read(reader: asyncio.StreamReader, parsed: _Parsed, bytes_max: int) -> Response | None:
     """Read one request; return the answer to one that cannot be read."""
     parser = httptools.HttpRequestParser(parsed)
     received = 0
@@ -228,7 +244,7 @@ async def _read(reader: asyncio.StreamReader, parsed: _Parsed) -> Response | Non
         while not parsed.complete:
             data = await reader.read(4096)
             received += len(data)
-            if received > REQUEST_BYTES_MAX:
+            if received > bytes_max:
                 return Response(413)
             if not data:
                 raise ConnectionError("the client left")
@@ -247,6 +263,7 @@ def _encoded(response: Response, *, with_body: bool) -> bytes:
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
     ]
     if response.body:
         head.append(f"Content-Type: {response.content_type}")

@@ -15,7 +15,8 @@ from network.client_stages import validation_code_name
 from network.operations.metrics import Counter, Metrics
 from network.proposal import ParsedProposal
 from node.peer.committer import CommittedBlock
-from node.peer.endorser import Endorser, ProposalRefusedError
+from node.peer.endorser import Endorser
+from node.peer.system_chaincode import ProposalRefusedError
 
 LEDGER_SECONDS = (0.005, 0.01, 0.015, 0.05, 0.1, 1.0, 10.0)
 """Upper bounds of the ledger's durations in Fabric."""
@@ -141,13 +142,13 @@ class MeasuredEndorser(Endorser):
         super().__init__(*arguments, **parts)
         self._metrics = metrics
 
-    async def process_parsed(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+    async def process(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal, as :class:`Endorser` does, and count what comes of it."""
         metrics = self._metrics
         metrics.received.value += 1
         begun = perf_counter()
         try:
-            response = await super().process_parsed(proposal)
+            response = await super().process(proposal)
         except ProposalRefusedError as error:
             metrics.refused(proposal, error)
             raise

@@ -28,18 +28,19 @@ def failed_checks(port: int) -> set[str]:
 
 
 @pytest.fixture
-def consortium() -> Iterator[RunningConsortium]:
+def broken() -> Iterator[RunningConsortium]:
+    """A consortium of this test's own."""
     with own_consortium() as running:
         yield running
 
 
-async def test_node_whose_database_hangs_is_not_well_until_it_answers(consortium: RunningConsortium) -> None:
-    bank = consortium.bank
+async def test_node_whose_database_hangs_is_not_well_until_it_answers(broken: RunningConsortium) -> None:
+    bank = broken.bank
     assert bank.operations_port is not None
     assert bank.gateway_operations_port is not None
     port, gateway = bank.operations_port, bank.gateway_operations_port
     assert health(port).status_code == health(gateway).status_code == 200
-    stopped = _stop_database(consortium)
+    stopped = _stop_database(broken)
     try:
 
         async def unwell() -> bool:
@@ -49,7 +50,7 @@ async def test_node_whose_database_hangs_is_not_well_until_it_answers(consortium
         answer = await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/metrics", timeout=30)
         assert answer.status_code == 200
         assert 'dwaybank_metrics_stale{part="trail"} 1' in answer.text
-        assert consortium.bank.name not in health(port).text, "the reason names a database or role"
+        assert broken.bank.name not in health(port).text, "the reason names a database or role"
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)

@@ -20,7 +20,7 @@ import pytest_asyncio
 from fabric_protos.common import ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import collection_pb2, events_pb2, proposal_response_pb2, query_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, query_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
@@ -30,29 +30,20 @@ from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_RE
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
-from network.proposal import new_proposal, signed_proposal
+from network.proposal import signed_proposal
 from network.rpc import StatusCode
 from node.peer.conflicts import Conflicts
+from node.peer.definition import approved_definition
 from node.peer.endorser import SIMULATIONS_MAX
-from node.peer.lifecycle import approved_definition
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
-from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, client_tls, running_network
+from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, client_tls, running_network
+from tests.support.private_collections import collection_package
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def collections() -> bytes:
-    """Return a collection of the bank and its partner."""
-    package = collection_pb2.CollectionConfigPackage()
-    static = package.config.add().static_collection_config
-    static.name = "bilateral"
-    static.member_orgs_policy.signature_policy.CopyFrom(
-        parse_signature_policy("OR('DwaybankMSP.member', 'PartnerMSP.member')")
-    )
-    static.member_only_read = True
-    static.required_peer_count = 0
-    return bytes(package.SerializeToString())
+BILATERAL = "OR('DwaybankMSP.member', 'PartnerMSP.member')"
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +55,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 async def network(
     material: Material, postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PeerNetwork]:
+    collections = collection_package("bilateral", BILATERAL, member_only_read=True)
     definitions = (
-        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections()),
+        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections),
         approved_definition("any", "1.0", 1, "OR('DwaybankMSP.peer', 'PartnerMSP.peer')"),
         approved_definition("all", "1.0", 1, "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"),
         approved_definition("default", "1.0", 1),
@@ -551,7 +543,7 @@ async def test_deliver_newest_is_one_block(network: PeerNetwork) -> None:
 
 
 async def test_definition_that_is_not_approved_is_not_endorsed(network: PeerNetwork) -> None:
-    other = approved_definition("pc", "2.0", 2, POLICY)
+    other = approved_definition("all", "2.0", 2, POLICY)
     with pytest.raises(EndorseError) as failure:
         await network.client().submit("_lifecycle", "CommitChaincodeDefinition", other.commit_arguments())
     text = "chaincode definition not agreed to by this org (DwaybankMSP)"
@@ -771,7 +763,8 @@ async def test_ledger_can_be_queried_as_fabrics_command_line_does(network: PeerN
         ("GetTransactionByID", [CHANNEL, "none"], "no such transaction ID"),
         ("GetBlockByHash", [CHANNEL, "none"], "no such block hash"),
         ("GetChainInfo", ["other"], "Invalid chain ID, other"),
-        ("Unknown", [CHANNEL], "Requested function Unknown not found"),
+        ("GetBlockByNumber", [CHANNEL, "9" * 5000], "Failed to parse block number"),
+        ("Unknown", [CHANNEL, ""], "access denied for .Unknown..anchors.: .Unmapped policy for qscc/Unknown."),
     ],
 )
 async def test_ledger_query_that_fails_says_why(
@@ -782,14 +775,10 @@ async def test_ledger_query_that_fails_says_why(
 
 
 async def test_channels_are_told_to_own_members_only(network: PeerNetwork) -> None:
-    for msp_id, status in ((BANK, 200), (PARTNER, 500)):
-        signer = network.material.signer(msp_id)
-        _, proposal = new_proposal("", "cscc", [b"GetChannels"], signer.creator, b"n" * 24, datetime.now(UTC))
-        request = signed_proposal(proposal, signer.sign(proposal))
-        reply = await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
-        response = proposal_response_pb2.ProposalResponse.FromString(reply)
-        assert response.response.status == status
-        assert not response.HasField("endorsement")
-        if status == 200:
-            channels = query_pb2.ChannelQueryResponse.FromString(response.response.payload).channels
-            assert [item.channel_id for item in channels] == [CHANNEL]
+    response = await ask_peer(network.channel(), network.material.signer(BANK), "cscc", b"GetChannels")
+    assert response.response.status == 200
+    assert not response.HasField("endorsement")
+    channels = query_pb2.ChannelQueryResponse.FromString(response.response.payload).channels
+    assert [item.channel_id for item in channels] == [CHANNEL]
+    with pytest.raises(RpcError, match=r"access denied: channel \[\] creator org unknown, creator is malformed"):
+        await ask_peer(network.channel(), network.material.signer(PARTNER), "cscc", b"GetChannels")

@@ -437,7 +437,8 @@ def test_application_role_can_change_no_table(bench: Bench) -> None:
     bench.connection.execute("SET ROLE dwaybank_application")
     for (table,) in tables:
         for statement in ("DELETE FROM ledger.{}", "INSERT INTO ledger.{} DEFAULT VALUES", "TRUNCATE ledger.{}"):
-            if table == "entry" and statement.startswith("INSERT"):
+            # Partitions of the journal take its entries, but none that no signed batch covers.
+            if table == "entry_1" and statement.startswith("INSERT"):
                 continue
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 bench.connection.execute(statement.format(table).encode())

@@ -190,7 +190,8 @@ def _test(module: str, tree: ast.Module) -> int:
     sys.meta_path.insert(0, OneModule(module.removesuffix(".py").replace("/", "."), tree))
     settings.register_profile("mutation", derandomize=True, database=None, phases=(Phase.generate,), deadline=None)
     settings.load_profile("mutation")
-    options = ["-x", "-q", "--runxfail", "--assert=plain", "-p", "no:cacheprovider", "-k", SELECTED]
+    # No fixtures of all tests: they load the whole node, and the judges need no server.
+    options = ["-x", "-q", "--noconftest", "--runxfail", "--assert=plain", "-p", "no:cacheprovider", "-k", SELECTED]
     return int(pytest.main([*options, *TESTS[module]]))
 
 

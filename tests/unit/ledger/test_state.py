@@ -55,7 +55,7 @@ def test_changes_are_taken_back_last_first() -> None:
     for balance in (480, 460):
         state.touch(account)
         account.balance, account.last_seq, account.posting_count = balance, 5, account.posting_count + 1
-    original = OriginalEntry(3, False, {1: 40})
+    original = OriginalEntry(3, False, {1: 40}, {(1, False)})
     state.add_original(original)
     state.touch_original(original)
     original.remaining = {1: 0}

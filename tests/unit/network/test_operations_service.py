@@ -195,7 +195,7 @@ async def test_stop_cuts_what_is_under_way(world: World) -> None:
 
 
 async def test_taken_port_is_said_in_one_sentence(world: World) -> None:
-    with pytest.raises(NetworkError, match=f"operations cannot listen on 127.0.0.1:{world.port}"):
+    with pytest.raises(NetworkError, match=f"cannot listen on 127.0.0.1:{world.port}"):
         await OperationsService(
             "127.0.0.1",
             world.port,
