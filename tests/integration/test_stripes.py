@@ -1,4 +1,4 @@
-"""Striped accounts on a real PostgreSQL: to callers an account like any other, underneath a row and chain for each stripe.
+"""Striped accounts on a real PostgreSQL: to callers like any other, underneath a row and a chain for each stripe.
 
 What any account answers is compared with the model in tests/property/test_ledger_machine.py; here stands what is
 special: which rows move, what a leaf names, pages of the merged statement, what is refused, and what nobody may do.
