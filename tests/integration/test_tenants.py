@@ -264,7 +264,9 @@ def test_statements_and_balances_are_what_the_organization_sees(url: str, connec
 
 
 def test_questions_about_an_account_tell_its_own_newest_entry(url: str, connection: Connection) -> None:
-    (last,) = connection.execute("SELECT max(last_seq) FROM ledger.account WHERE reference ~ '^acme:taro'").fetchone() or (0,)
+    (last,) = connection.execute(
+        "SELECT max(last_seq) FROM ledger.account WHERE reference ~ '^acme:taro'"
+    ).fetchone() or (0,)
     with acting_for(url, ACME) as acting:
         assert balance_at(acting, "acme:taro").known_seq == last
     assert balance_at(connection, "acme:taro").known_seq > last

@@ -29,11 +29,17 @@ class RulesStage:
         self._recent: dict[int, int] = {}
         self._batches: list[PreparedBatch] = []
         self._closes: list[datetime] = []
+        self._numbers = 0
 
     def open_account(self, name: str, account: Account) -> None:
-        number = len(self.state.accounts) + 1
-        facts = AccountFacts(number, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
-        self.state.accounts[name] = AccountState(
+        opened = self.state.accounts[name] = self._opened(name, account)
+        opened.stripes = tuple(self._opened(f"{name}#{at:02}", account) for at in range(1, account.stripes + 1))
+        opened.bound()
+
+    def _opened(self, name: str, account: Account) -> AccountState:
+        self._numbers += 1
+        facts = AccountFacts(self._numbers, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
+        return AccountState(
             facts,
             ASSETS[account.asset],
             status=STATUS[account.status],
@@ -100,13 +106,18 @@ class RulesStage:
             return "unchanged"
         if after["status"] == CLOSED and (account.balance != 0 or account.held != 0):
             return "account_not_empty"
+        if account.stripes and (after["floor"] not in (0, None) or after["overdraft"] or after["ceiling"] is not None):
+            return "account_striped"
+        if after["floor"] is not None and any(stripe.balance < after["floor"] for stripe in account.stripes):
+            return "below_floor"
         if after["floor"] is not None and account.balance - account.held < after["floor"] - after["overdraft"]:
             return "below_floor"
         if after["ceiling"] is not None and account.balance > after["ceiling"]:
             return "above_ceiling"
-        for key, value in after.items():
-            setattr(account, key, value)
-        account.bound()
+        for each in (account, *account.stripes):
+            for key, value in after.items():
+                setattr(each, key, value)
+            each.bound()
         return "changed"
 
     def close_period(self, before: datetime) -> str:

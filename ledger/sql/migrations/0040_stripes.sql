@@ -29,3 +29,6 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+CREATE TRIGGER account_stripe_is_fixed BEFORE UPDATE OF stripe_of ON ledger.account
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit();
