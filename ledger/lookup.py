@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,8 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        wanted, others = _unknown(state, entries)
+        others = [entry for entry in entries if not entry.is_plain]
+        wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}
         holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
@@ -106,9 +107,8 @@ class Lookup:
         learnt: dict[int, str] = {}
         striped: dict[int, list[AccountState]] = {}
         for row in self._rows("account_states", (list(unknown), [])):
-            account = _account_state(row)
+            account = _remember_account(state.add_account, row)
             learnt[account.id] = account.facts.reference
-            state.accounts[account.facts.reference] = account
             if row[-1]:
                 striped[account.id] = []
         if striped:
@@ -121,7 +121,7 @@ class Lookup:
     def _learn_stripes(self, state: State, striped: dict[int, list[AccountState]], learnt: Mapping[int, str]) -> None:
         """Give striped accounts their stripes, in the order of their numbers, and the sum of them."""
         for whole, *row in self._rows("account_states", ([], list(striped))):
-            striped[whole].append(_account_state((whole, *row)))
+            striped[whole].append(_remember_account(state.add_stripe, (whole, *row)))
         for number, stripes in striped.items():
             account = state.accounts[learnt[number]]
             account.stripes = tuple(stripes)
@@ -140,8 +140,14 @@ class Lookup:
         """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
-            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
-            for key, asked, seq, outcome, leaf in rows
+            key.int: Standing(
+                bytes(asked) if asked is not None else None,
+                seq,
+                Outcome(outcome),
+                bytes(leaf),
+                [(debit, amount), (credit, -amount)] if asked is None else (),
+            )
+            for key, asked, seq, outcome, leaf, debit, credit, amount in rows
         }
 
     def _actor_numbers(self, names: set[str]) -> dict[str, int]:
@@ -154,10 +160,10 @@ class Lookup:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
 
 
-def _account_state(row: tuple[Any, ...]) -> AccountState:
+def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:
     _, number, reference, code, scale, asset_id, side, status, balance, held, *terms = row
     floor, overdraft, ceiling, terms_number, last_seq, count, book, shared, _ = terms
-    return AccountState(
+    return add(
         AccountFacts(number, reference, Asset(code, scale), Side(side)),
         asset_id,
         status=status,
@@ -172,22 +178,6 @@ def _account_state(row: tuple[Any, ...]) -> AccountState:
         book=book,
         shared=shared,
     )
-
-
-def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:
-    """Return the accounts that the copy lacks, and the entries that are not plain."""
-    known = state.accounts
-    unknown: set[str] = set()
-    others: list[NewEntry] = []
-    for entry in entries:
-        if entry.is_plain:
-            first, second = entry.postings
-            if first.account not in known or second.account not in known:
-                unknown |= {first.account, second.account}
-        else:
-            others.append(entry)
-            unknown |= {posting.account for posting in entry.postings}
-    return unknown, others
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ledger.account import AccountFacts, Side
@@ -32,14 +32,15 @@ class RulesStage:
         self._numbers = 0
 
     def open_account(self, name: str, account: Account) -> None:
-        opened = self.state.accounts[name] = self._opened(name, account)
-        opened.stripes = tuple(self._opened(f"{name}#{at:02}", account) for at in range(1, account.stripes + 1))
+        opened = self._opened(name, account, self.state.add_account)
+        parts = [f"{name}#{number:02}" for number in range(1, account.stripes + 1)]
+        opened.stripes = tuple(self._opened(part, account, self.state.add_stripe) for part in parts)
         opened.bound()
 
-    def _opened(self, name: str, account: Account) -> AccountState:
+    def _opened(self, name: str, account: Account, add: Callable[..., AccountState]) -> AccountState:
         self._numbers += 1
         facts = AccountFacts(self._numbers, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
-        return AccountState(
+        return add(
             facts,
             ASSETS[account.asset],
             status=STATUS[account.status],
@@ -78,7 +79,7 @@ class RulesStage:
         return batch
 
     def _answers(self, requests: Sequence[Request], batch: PreparedBatch) -> list[Answer]:
-        posted = {judged[0]: batch.first_seq + number for number, judged in enumerate(batch.judged)}
+        posted = {at: batch.first_seq + number for number, at in enumerate(batch.places)}
         answers = []
         for at, (request, result) in enumerate(zip(requests, batch.results, strict=True)):
             seq = posted.get(at) if isinstance(request, Entry) else None

@@ -19,27 +19,27 @@ from ledger.stripes import Striped, put_on_stripes
 EURO = Asset("EUR", 2)
 
 
-def account(number: int, name: str, side: Side, balance: int = 0, floor: int | None = 0) -> AccountState:
-    return AccountState(
-        AccountFacts(number, name, EURO, side), 1, status=OPEN, balance=balance, held=0, floor=floor, overdraft=0,
-        ceiling=None, terms=0, last_seq=number, posting_count=0, book=1, shared=False,
-    )  # fmt: skip
+def opened(state: State, name: str, side: Side, balance: int = 0, floor: int | None = 0) -> AccountState:
+    facts = AccountFacts(len(state.listed) + 1, name, EURO, side)
+    figures = {"balance": balance, "held": 0, "terms": 0, "last_seq": len(state.listed) + 1, "posting_count": 0}
+    return state.add_stripe(facts, 1, status=OPEN, floor=floor, overdraft=0, ceiling=None, **figures)
 
 
-def striped(balances: list[int], side: Side = Side.CREDIT, floor: int | None = 0) -> AccountState:
-    whole = account(1, "busy", side, sum(balances), floor)
+def striped(balances: list[int], side: Side = Side.CREDIT, floor: int | None = 0) -> tuple[State, AccountState]:
+    state = State(80, None)
+    state.begin_batch()
+    whole = opened(state, "busy", side, sum(balances), floor)
     stripes = enumerate(balances, 1)
-    whole.stripes = tuple(account(10 + at, f"busy#{at:02}", side, balance, floor) for at, balance in stripes)
+    whole.stripes = tuple(opened(state, f"busy#{at:02}", side, balance, floor) for at, balance in stripes)
     whole.bound()
-    return whole
+    return state, whole
 
 
-def put(key: int, whole: AccountState, side: Side, *amounts: int) -> Striped:
-    other, other_side = account(2, "cash", Side.DEBIT, floor=None), Side(3 - side)
+def put(key: int, books: tuple[State, AccountState], side: Side, *amounts: int) -> Striped:
+    state, whole = books
+    other, other_side = opened(state, "cash", Side.DEBIT, floor=None), Side(3 - side)
     postings = [Posting("busy", side, amount) for amount in amounts] + [Posting("cash", other_side, sum(amounts))]
-    return put_on_stripes(
-        State(8, None), NewEntry(uuid.UUID(int=key), tuple(postings)), [whole] * len(amounts) + [other]
-    )
+    return put_on_stripes(state, NewEntry(uuid.UUID(int=key), tuple(postings)), [whole] * len(amounts) + [other])
 
 
 def parts(found: Striped) -> list[tuple[str, int]]:
@@ -53,16 +53,17 @@ def test_key_chooses_the_stripe() -> None:
 
 
 def test_what_one_stripe_cannot_bear_goes_on_to_the_next_ones_in_turn() -> None:
-    whole = striped([5, 3, 0, 9])
-    found = put(2, whole, Side.DEBIT, 15)
+    state, whole = books = striped([5, 3, 0, 9])
+    found = put(2, books, Side.DEBIT, 15)
     assert parts(found) == [("busy#04", 9), ("busy#01", 5), ("busy#02", 1), ("cash", 15)]
     assert [stripe.balance for stripe in whole.stripes] == [0, 2, 0, 0]
     assert [(stripe.facts.reference, before) for stripe, before in found.before.items()] == [
-        ("busy#04", (9, 14)),
-        ("busy#01", (5, 11)),
-        ("busy#02", (3, 12)),
+        ("busy#04", (9, 5)),
+        ("busy#01", (5, 2)),
+        ("busy#02", (3, 3)),
     ]
-    assert [stripe.last_seq for stripe in whole.stripes] == [7, 7, 13, 7]
+    assert [stripe.last_seq for stripe in whole.stripes] == [79, 79, 4, 79]
+    assert state.changed == [whole.stripes[at].row for at in (3, 0, 1)]
     assert [stripe.posting_count for stripe in whole.stripes] == [1, 1, 0, 1]
 
 
@@ -76,16 +77,16 @@ def test_postings_of_one_entry_go_one_after_the_other() -> None:
 
 
 def test_without_a_floor_nothing_is_divided_before_a_balance_leaves_its_range() -> None:
-    whole = striped([AMOUNT_MAX, -AMOUNT_MAX], floor=None)
-    assert parts(put(0, whole, Side.DEBIT, 3))[0] == ("busy#01", 3)
-    assert parts(put(0, whole, Side.CREDIT, 5))[:2] == [("busy#01", 3), ("busy#02", 2)]
+    books = striped([AMOUNT_MAX, -AMOUNT_MAX], floor=None)
+    assert parts(put(0, books, Side.DEBIT, 3))[0] == ("busy#01", 3)
+    assert parts(put(0, books, Side.CREDIT, 5))[:2] == [("busy#01", 3), ("busy#02", 2)]
 
 
 @given(st.data())
 def test_parts_sum_and_no_stripe_goes_further_than_it_may(data: st.DataObject) -> None:
     floor = data.draw(st.sampled_from([0, None]))
     balances = st.one_of(st.integers(0, 9), st.sampled_from([AMOUNT_MAX // 64, AMOUNT_MAX // 64 - 1]))
-    whole = striped(data.draw(st.lists(balances, min_size=2, max_size=64)), floor=floor)
+    _, whole = books = striped(data.draw(st.lists(balances, min_size=2, max_size=64)), floor=floor)
     side = data.draw(st.sampled_from(Side))
     room = AMOUNT_MAX - whole.balance if side is Side.CREDIT else whole.balance
     if room < 1:
@@ -93,7 +94,7 @@ def test_parts_sum_and_no_stripe_goes_further_than_it_may(data: st.DataObject) -
     amount = data.draw(st.integers(1, room))
     key = data.draw(st.integers(0, 2**128 - 1))
     before = [stripe.balance for stripe in whole.stripes]
-    found = put(key, whole, side, amount)
+    found = put(key, books, side, amount)
     assert sum(posting.amount for posting in found.postings[:-1]) == amount
     lowest = -AMOUNT_MAX if floor is None else floor
     assert all(lowest <= stripe.balance <= AMOUNT_MAX for stripe in whole.stripes)
