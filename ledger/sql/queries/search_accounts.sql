@@ -7,8 +7,9 @@ WITH page AS MATERIALIZED (
     LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
     LEFT JOIN ledger.portfolio ON portfolio.id = place.portfolio_id
     LEFT JOIN ledger.segment ON segment.id = place.segment_id
-    -- Only a stripe has "#" in its name. Of stripe_of the planner thinks, before it has statistics, that hardly any is null.
-    WHERE account.reference > %(after)s AND account.reference NOT LIKE '%%#%%'
+    WHERE account.reference > %(after)s
+        -- No stripe. Of IS NULL the planner thinks, before it has statistics, that it is hardly ever true.
+        AND coalesce(account.stripe_of, 0) < 1
         AND (%(prefix)s = '' OR starts_with(account.reference, %(prefix)s))
         AND (%(pairs)s::jsonb = '{}' OR described.pairs @> %(pairs)s::jsonb)
         AND (%(portfolio)s = '' OR portfolio.code = %(portfolio)s)
