@@ -6,6 +6,7 @@ that a table, view or function that comes later is judged too; real logins try t
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ledger import tenants
 from ledger.audit import verify_books
 from ledger.balances import find_account, list_accounts, trial_balance
 from ledger.balances_in_time import balance_at, trial_balance_at
@@ -30,7 +32,7 @@ from ledger.statements import effect_page, find_entry, statement_page
 from ledger.structure import code_balances, list_books, open_book
 from ledger.tenants import bind_login, create_tenant, give_book, list_changes, list_tenants, seen_by
 from node.postgres import PostgresCluster
-from tests.support.books import key
+from tests.support.books import START, key
 from tests.support.tenancy import (
     ACME,
     BOLT,
@@ -281,6 +283,26 @@ def test_an_entry_shows_whole_where_it_touches_no_other_tenant(url: str, connect
                 find_entry(acting, other)
 
 
+def test_the_row_of_an_entry_shows_where_all_of_it_is_his(url: str, connection: Connection) -> None:
+    keys = dict(connection.execute("SELECT key, seq FROM ledger.entry").fetchall())
+    with acting_for(url, ACME) as acting:
+        seen = {number for (number,) in acting.execute("SELECT seq FROM ledger.entry")}
+        own = {number for number, of in _accounts_of_entries(connection).items() if of <= ACCOUNTS_OF_ACME}
+    assert seen == own and keys[key(CLEARED[ACME])] not in seen and keys[key(SPANNING)] not in seen
+
+
+ACCOUNTS_OF_ACME = {"acme:alice", "acme:bob", "acme:cash", "acme:taro", "acme:yen"}
+
+
+def _accounts_of_entries(connection: Connection) -> dict[int, set[str]]:
+    return {
+        number: set(accounts)
+        for number, accounts in connection.execute(
+            "SELECT seq, array_agg(account) FROM ledger.posting_view GROUP BY seq"
+        )
+    }
+
+
 def test_an_entry_between_tenants_shows_each_his_own_leg(url: str) -> None:
     for tenant, amount_of in ((ACME, 1), (BOLT, 2)):
         with acting_for(url, tenant) as acting:
@@ -432,6 +454,17 @@ def test_a_login_reads_with_functions_and_copies_out(url: str) -> None:
         with reports.cursor().copy("COPY ledger.account TO STDOUT") as copy:
             rows = b"".join(bytes(part) for part in copy).decode()
         assert rows.count("\n") == 5 and BOLT not in rows
+
+
+def test_the_example_of_the_module_holds(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        names = vars(tenants) | {
+            "connection": connection, "now": START, "open_book": open_book, "list_accounts": list_accounts,
+        }  # fmt: skip
+        (example,) = doctest.DocTestFinder(recurse=False).find(tenants, globs=names)
+        assert len(example.examples) == 4
+        assert doctest.DocTestRunner().run(example).failed == 0
 
 
 # The organization's decisions -----------------------------------------------------------------------------------------
