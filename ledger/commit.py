@@ -6,6 +6,7 @@ holds, events, the decider's records, the settlement of the batch and the commit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -23,12 +24,8 @@ from ledger.copy_rows import (
 )
 from ledger.journal import Decider, microseconds
 from ledger.outbox import record_events
+from ledger.partitions import rows_by_partition
 from ledger.prepared import PreparedBatch
-
-_COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
-_COPY_OTHER = copy_statement(OTHER_COLUMNS)
-_INSERT_PLAIN = insert_statement(PLAIN_COLUMNS)
-_INSERT_OTHER = insert_statement(OTHER_COLUMNS)
 
 INSERTED_ROWS_MAX = 8
 """Up to so many rows go in one by one, in the same round trip as everything else."""
@@ -59,13 +56,13 @@ def write_batch(
         try:
             if not few:
                 cursor.execute(b"BEGIN")
-                _copy(cursor, _COPY_PLAIN, batch.plain_rows)
-                _copy(cursor, _COPY_OTHER, batch.other_rows)
+                _copy(cursor, batch, PLAIN_COLUMNS, batch.plain_rows)
+                _copy(cursor, batch, OTHER_COLUMNS, batch.other_rows)
             with connection.pipeline():
                 if few:
                     cursor.execute(b"BEGIN")
-                    _insert(cursor, _INSERT_PLAIN, PLAIN_COLUMNS, batch.plain_rows)
-                    _insert(cursor, _INSERT_OTHER, OTHER_COLUMNS, batch.other_rows)
+                    _insert(cursor, batch, PLAIN_COLUMNS, batch.plain_rows)
+                    _insert(cursor, batch, OTHER_COLUMNS, batch.other_rows)
                 _write_beside(cursor, epoch, batch)
                 if batch.accepted:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
@@ -77,15 +74,17 @@ def write_batch(
             raise
 
 
-def _insert(cursor: psycopg.Cursor[Any], statement: bytes, columns: tuple[str, ...], rows: list[bytes]) -> None:
-    for row in rows:
-        cursor.execute(statement, row_parameters(row, columns), prepare=True)
+def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        statement = insert_statement(table, columns)
+        for row in own:
+            cursor.execute(statement, row_parameters(row, columns), prepare=True)
 
 
-def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: list[bytes]) -> None:
-    if rows:
-        with cursor.copy(statement) as copy:
-            copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
+def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        with cursor.copy(copy_statement(table, columns)) as copy:
+            copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 
 def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:

@@ -8,6 +8,7 @@ each field's length (-1 for null) and bytes; -1 at the end.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -73,15 +74,18 @@ def int8(value: int) -> bytes:
     return value.to_bytes(8, "big", signed=True)
 
 
-def copy_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes rows of these columns."""
-    return f"COPY ledger.entry ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
+@functools.cache
+def copy_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes rows of these columns into a partition of the journal."""
+    return f"COPY ledger.{table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
 
 
-def insert_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes one row of these columns."""
+@functools.cache
+def insert_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes one row of these columns into a partition of the journal."""
     places = ", ".join(["%s"] * len(columns))
-    return b"INSERT INTO ledger.entry (%b) VALUES (%b)" % (", ".join(columns).encode(), places.encode())
+    parts = (table.encode(), ", ".join(columns).encode(), places.encode())
+    return b"INSERT INTO ledger.%b (%b) VALUES (%b)" % parts
 
 
 def row_parameters(row: bytes, columns: tuple[str, ...]) -> list[pack.Raw | None]:

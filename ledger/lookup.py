@@ -21,6 +21,7 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
+from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.state import AccountState, HoldState, OriginalEntry, State
@@ -59,7 +60,18 @@ class Lookup:
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
         ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before)
+        return State(next_seq, closed_before, self._partitions())
+
+    def make_room(self, state: State, count: int) -> None:
+        """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
+        last_seq = state.next_seq + count - 1
+        if state.partitions and state.partitions[-1].last_seq >= last_seq:
+            return
+        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
+        state.partitions = self._partitions()
+
+    def _partitions(self) -> list[Partition]:
+        return [Partition(*row) for row in self._rows("partitions", ())]
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool

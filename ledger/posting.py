@@ -30,6 +30,7 @@ from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError,
 from ledger.hold import HoldRelease
 from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode
 from ledger.lookup import Lookup
+from ledger.partitions import partitions_of
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, note_changes
 from ledger.state import CLOSED, FROZEN, OPEN, State
 
@@ -199,12 +200,14 @@ class Writer:
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
+            self._lookup.make_room(state, len(entries))
             judge = BatchJudge(state, batch, around)
             judge.run()
             if not look_up:
                 # A key that stands goes before every other refusal.
                 judge.answer_standing(self._lookup.standing(judge.refused()))
             note_changes(state, batch)
+            batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
             encode_batch(batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
             if dry:

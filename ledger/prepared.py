@@ -13,6 +13,7 @@ from ledger.canonical import encode_account, encode_posting
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.partitions import Partition
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 
 Request = NewEntry | NewHold | HoldRelease
@@ -88,6 +89,7 @@ class PreparedBatch:
         posted_at: time of the batch.
         first_seq: number of its first entry.
         closed_before: entries that count for an earlier time were refused.
+        partitions: of the journal, that take its entries.
         keys: idempotency keys that it makes stand.
         judged: what the rules left of each accepted entry, in the order of their numbers.
         results: one for each request, true once the batch is committed.
@@ -106,6 +108,7 @@ class PreparedBatch:
     posted_at: datetime
     first_seq: int
     closed_before: datetime | None = None
+    partitions: Sequence[Partition] = ()
     keys: list[int] = field(default_factory=list)
     judged: list[PlainJudged | Judged] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)

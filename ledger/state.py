@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from ledger.account import AccountFacts, Side
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX
 from ledger.monitors import Monitor
+from ledger.partitions import Partition
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -163,6 +164,7 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        partitions: of the journal, those with room for entries, in order.
         accounts: by reference.
         holds: by id.
         originals: entries that requests of this copy's life want to take back, by number.
@@ -174,6 +176,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
+    partitions: Sequence[Partition] = ()
     accounts: dict[str, AccountState] = field(default_factory=dict)
     holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ledger.audit import recompute_leaves
 from ledger.balances import trial_balance
@@ -52,9 +52,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.open = ExitStack()
-        self.books = self.open.enter_context(DatabaseStage(self.open.enter_context(self.ledgers.fresh())))
         self.truth = ModelStage()
         self.planner = Planner(self.truth.model)
+
+    @initialize(partition_entries=st.integers(1, 7) | st.just(1_000_000))
+    def begin(self, partition_entries: int) -> None:
+        """Open books whose journal is divided after every so many entries: nothing may depend on it."""
+        url = self.open.enter_context(self.ledgers.fresh(partition_entries))
+        self.books = self.open.enter_context(DatabaseStage(url))
         for name, account in ACCOUNTS.items():
             self.books.open_account(name, account)
             self.truth.open_account(name, account)

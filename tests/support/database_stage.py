@@ -54,11 +54,18 @@ class EmptyLedgers:
         self._head = head
 
     @contextmanager
-    def fresh(self) -> Iterator[str]:
-        """Yield the URL of an empty ledger; no other may be in use."""
+    def fresh(self, partition_entries: int = 1_000_000) -> Iterator[str]:
+        """Yield the URL of an empty ledger; no other may be in use.
+
+        Args:
+            partition_entries: entries in each partition of the journal.
+        """
         with psycopg.connect(self.url) as connection:
+            for (table,) in connection.execute("SELECT table_name FROM ledger.partition").fetchall():
+                connection.execute(f"DROP TABLE ledger.{table}".encode())
             # With this setting triggers are silent, those that keep history as well: a test's right, nobody else's.
             connection.execute(self._emptying.encode())
+            connection.execute("UPDATE ledger.partition_size SET entries = %s", (partition_entries,))
             connection.execute("DELETE FROM ledger.head")
             connection.execute("INSERT INTO ledger.head SELECT (%s::ledger.head).*", self._head)
         yield self.url

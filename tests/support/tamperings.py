@@ -336,13 +336,13 @@ TAMPERINGS = {
     ),
     "row without a number": (
         "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry ALTER seq DROP NOT"
-        " NULL; UPDATE ledger.entry SET seq = NULL WHERE seq = 5",
+        " NULL; ALTER TABLE ledger.entry_1 ALTER seq DROP NOT NULL; UPDATE ledger.entry SET seq = NULL WHERE seq = 5",
         "entry 5: is missing: entry 6 follows entry 4",
         "account alice: does not name its newest entry or its number of postings",
     ),
     "number that stands twice": (
-        "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry DROP CONSTRAINT "
-        "entry_key_key; INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 5",
+        "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry_1 DROP CONSTRAINT "
+        "entry_1_key_key; INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 5",
         "entry 5: its row does not give the leaf that stands with it",
         "entry 5: stands twice, or below number 1",
     ),
