@@ -5,16 +5,17 @@ Rules:
 - a repeated key is answered from what stands under it, in the books, in a batch under way or in this one;
 - linked requests are judged as a chain: one that fails takes all of it back.
 
-Numbers are given here; rows, leaves and decisions follow in ``ledger.encoding``, for accepted entries only.
+Numbers are given here; rows, leaves and decisions follow in ``ledger.encoding``, for accepted entries only, and the
+places of refusals in their chain in ``ledger.refusal``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ledger.account import Side
 from ledger.event import HOLD_CAPTURED, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, hold_changed, monitor_fired
-from ledger.hold import HoldResult, NewHold
+from ledger.hold import HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode
 from ledger.monitors import crossed
 from ledger.prepared import (
@@ -30,7 +31,9 @@ from ledger.prepared import (
     in_order,
     judged_entry,
 )
+from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
+from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
@@ -59,6 +62,8 @@ class BatchJudge:
         self._now = batch.posted_at
         self._repeats: list[tuple[int, int]] = []
         """Places of repeats of recent entries, and the entry's number: answered when those are encoded."""
+        self._refused: list[tuple[int, int, bool]] = []
+        """Places of refused requests, the entry after which each was judged, whether its chain failed with it."""
 
     def run(self) -> None:
         """Judge every request; entries still lack their rows afterwards."""
@@ -144,6 +149,8 @@ class BatchJudge:
             for key in batch.keys[keys:]:
                 del self._recent[key]
             del batch.judged[judged:], batch.keys[keys:], batch.dated[dated:], batch.events[events:]
+            if codes[-1] > ResultCode.EXISTS:
+                self._refused.append((start + len(codes) - 1, first_seq - 1, True))
             self._refuse_others(range(start, end + 1), codes)
         elif outer is not None:
             outer += state.undo
@@ -162,11 +169,11 @@ class BatchJudge:
         """Answer a request of a failed chain that is an exact repeat; nobody may do it again under a new key."""
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            accounts = accounts_of_entry(self._state, request)
             return self._repeat(at, request, accounts) is ResultCode.EXISTS
-        hold = self._state.holds.get(request.id)
+        hold = own_hold(self._state, request.id, request.scope)
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             stood = hold is not None and is_same_hold(hold, request, account)
         else:
             stood = hold is not None and hold.state == RELEASED
@@ -186,23 +193,35 @@ class BatchJudge:
         """Judge one request by the full rules and answer it, unless it is an accepted entry."""
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
-            return self._judge_entry(at, request, chain_seq)
-        known = self._state.holds.get(request.id)
+            code, done = self._judge_entry(at, request, chain_seq), False
+        else:
+            code, done = self._judge_hold(at, request)
+        if code > ResultCode.EXISTS and not done and chain_seq is None:
+            self._refused.append((at, self._state.next_seq - 1, False))
+        return code
+
+    def _judge_hold(self, at: int, request: NewHold | HoldRelease) -> tuple[ResultCode, bool]:
+        """Judge and answer a request about a hold; return its code, and whether anything was done.
+
+        A release that comes too late is told so, and gives the money back all the same.
+        """
+        known = own_hold(self._state, request.id, request.scope)
         account = known.account if known is not None else None
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             before = account.money if account is not None else (0, 0)
             code = judge_hold(self._state, request, account, self._now)
         else:
             before = account.money if account is not None else (0, 0)
-            code = judge_release(self._state, request.id, self._now)
-        hold = self._state.holds.get(request.id)
-        if account is not None and hold is not None and account.money != before:
+            code = judge_release(self._state, known, self._now)
+        hold = own_hold(self._state, request.id, request.scope)
+        done = account is not None and account.money != before
+        if account is not None and hold is not None and done:
             self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
             if account.monitors:
                 self._watch({account: before})
         self._batch.results[at] = HoldResult(code, hold_of(hold) if hold is not None else None, MESSAGES[code])
-        return code
+        return code, done
 
     def _tell_hold(self, hold: HoldState, kind: str, amount: int) -> None:
         """Note what happened to a hold after the newest entry judged."""
@@ -223,7 +242,7 @@ class BatchJudge:
     def _judge_entry(self, at: int, entry: NewEntry, chain_seq: int | None) -> ResultCode:
         state, batch = self._state, self._batch
         key = entry.key.int
-        accounts = [state.accounts.get(posting.account) for posting in entry.postings]
+        accounts = accounts_of_entry(state, entry)
         repeated = self._repeat(at, entry, accounts)
         if repeated is not None:
             return repeated
@@ -295,13 +314,28 @@ class BatchJudge:
             return
         judged = batch.judged[seq - batch.first_seq]
         remaining: dict[int, int] = {}
+        places = {(account.book, account.shared) for account in accounts_of(judged)}
         if isinstance(judged, Judged):
             for posting, account in zip(in_order(judged.entry), judged.accounts, strict=True):
                 signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
                 remaining[account.id] = remaining.get(account.id, 0) + signed
         else:
             remaining = {judged[2].id: judged[4], judged[3].id: -judged[4]}
-        self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining))
+        self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining, places))
+
+    def refusals(self) -> Iterator[Refused]:
+        """Yield the refusals that are kept, once every answer but those of repeats is known."""
+        for at, after_seq, chained in self._refused:
+            request, code = self._batch.requests[at], self._batch.results[at].code
+            if code not in RECORDED:
+                continue
+            if isinstance(request, NewEntry):
+                accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+                kind, key, asked, actor = Kind.ENTRY, request.key, hash_request(request, accounts), request.actor
+            else:
+                kind = Kind.HOLD if isinstance(request, NewHold) else Kind.RELEASE
+                key, asked, actor = request.id, hold_request_hash(request), ""
+            yield Refused(after_seq, kind, key.bytes, code.text, chained, asked, actor)
 
     def refused(self) -> list[NewEntry]:
         """Return the entries that were refused, for whatever reason."""
@@ -322,7 +356,7 @@ class BatchJudge:
             found = standing.get(request.key.int)
             if found is None:
                 continue
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            accounts = accounts_of_entry(self._state, request)
             code = self._compare(at, hash_request(request, accounts), found)
             if code is not ResultCode.EXISTS and result.code is ResultCode.LINKED_FAILED:
                 self._batch.results[at] = result

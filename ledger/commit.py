@@ -1,18 +1,20 @@
 """Writes a prepared batch: one database transaction, few round trips, proved before it ends.
 
 Order: rows of entries by COPY, where they are many; then, sent together: few rows by INSERT, texts, dated postings,
-holds, events, the decider's records, the settlement of the batch and the commit. Any refusal undoes all of it.
+holds, events, kept refusals, the decider's records, the settlement of the batch and the commit. What the database does
+not take undoes all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
+from ledger.canonical import batch_digest
 from ledger.copy_rows import (
     COPY_END,
     COPY_HEAD,
@@ -26,6 +28,7 @@ from ledger.journal import Decider, microseconds
 from ledger.outbox import record_events
 from ledger.partitions import rows_by_partition
 from ledger.prepared import PreparedBatch
+from ledger.refusal import signed_digest
 
 INSERTED_ROWS_MAX = 8
 """Up to so many rows go in one by one, in the same round trip as everything else."""
@@ -39,18 +42,19 @@ def write_batch(
     epoch: int,
     batch: PreparedBatch,
     decider: Decider,
-    digest: bytes,
-    signature: bytes,
+    sign: Callable[[bytes], bytes],
 ) -> None:
     """Write a batch that changes anything.
 
     Args:
         connection: in autocommit mode.
-        digest: what the writer signed; empty where the batch has no entry.
+        sign: the writer's signature of a digest.
     Raises:
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
             connection was lost while it committed, that is unknown.
     """
+    digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
+    signature = sign(digest) if digest else b""
     with connection.cursor(binary=True) as cursor:
         few = len(batch.judged) <= INSERTED_ROWS_MAX
         try:
@@ -64,6 +68,8 @@ def write_batch(
                     _insert(cursor, batch, PLAIN_COLUMNS, batch.plain_rows)
                     _insert(cursor, batch, OTHER_COLUMNS, batch.other_rows)
                 _write_beside(cursor, epoch, batch)
+                if batch.refusals:
+                    _record_refusals(cursor, epoch, batch, sign)
                 if batch.accepted:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
                 _settle(cursor, epoch, batch, digest, signature)
@@ -110,8 +116,39 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
         cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
     if batch.holds:
         cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+    if batch.tenant_holds:
+        ids, tenants = zip(*batch.tenant_holds, strict=True)
+        placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
+        cursor.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
     if batch.events:
         record_events(cursor, epoch, batch.events, batch.posted_at)
+
+
+def _record_refusals(
+    cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, sign: Callable[[bytes], bytes]
+) -> None:
+    refused = [each.refused for each in batch.refusals]
+    last = batch.first_refusal + len(refused) - 1
+    cursor.execute(
+        b"SELECT ledger.record_refusals(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            epoch,
+            batch.posted_at,
+            batch.first_refusal,
+            batch.refusals_before if batch.first_refusal > 1 else None,
+            pack.pack_int8([each.after_seq for each in refused]),
+            pack.pack_int2([each.kind for each in refused]),
+            pack.pack_uuids([each.key for each in refused]),
+            pack.pack_texts([each.code for each in refused]),
+            pack.pack_int2([each.chained for each in refused]),
+            pack.pack_hashes([each.request_hash for each in refused]),
+            pack.pack_texts([each.actor for each in refused]),
+            pack.pack_hashes([each.salt for each in batch.refusals]),
+            pack.pack_hashes([each.head for each in batch.refusals]),
+            sign(signed_digest(batch.first_refusal, last, batch.refusals[-1].head)),
+        ),
+        prepare=True,
+    )
 
 
 def _holds(batch: PreparedBatch) -> tuple[Any, ...]:

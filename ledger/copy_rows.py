@@ -35,6 +35,7 @@ POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "postin
 
 BESIDE_COLUMNS = (
     "settlement_id", "description_commitment", "actor_id", "chain_seq", "reverses", "hold_id", "metadata_commitment",
+    "refusals",
 )  # fmt: skip
 """What an entry may have beside its postings."""
 
@@ -107,7 +108,7 @@ _RAW_KINDS: dict[str, type[pack.Raw]] = (
     | dict.fromkeys(("asset_id", "decision_outcome"), pack.RawInt2)
     | dict.fromkeys(("key", "decision_id", "hold_id"), pack.RawUuid)
     | dict.fromkeys(
-        ("request_hash", "decision_leaf", "salt", "leaf", "description_commitment", "metadata_commitment"),
+        ("request_hash", "decision_leaf", "salt", "leaf", "description_commitment", "metadata_commitment", "refusals"),
         pack.RawBytes,
     )
     | dict.fromkeys(("posting_account", "posting_amount", "posting_balance", "posting_previous"), pack.RawInt8s)

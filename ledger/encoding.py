@@ -17,6 +17,7 @@ from ledger.canonical import (
     description_commitment,
     encode_body,
     encode_extension,
+    field,
     metadata_commitment,
 )
 from ledger.copy_rows import (
@@ -163,7 +164,8 @@ class _OtherEncoder:
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
             decision.outcome, decision.leaf,
-        ) + encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq)  # fmt: skip
+        )  # fmt: skip
+        body += encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq) + field(judged.refusals)
         leaf = hashlib.sha256(_LEAF + salt + _PREFIX + int8(seq) + body).digest()
         beside = {
             name: value
@@ -175,6 +177,7 @@ class _OtherEncoder:
                 ("actor_id", int4(self._actors[entry.actor]) if entry.actor else b""),
                 ("reverses", int8(entry.reverses) if entry.reverses is not None else b""),
                 ("chain_seq", int8(judged.chain_seq) if judged.chain_seq is not None else b""),
+                ("refusals", judged.refusals),
             )
             if value
         }

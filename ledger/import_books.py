@@ -3,7 +3,7 @@
 Rules:
 - one database transaction: all of the file becomes the books, or nothing does;
 - nothing in the file is believed: entries are proved range by range while they are read, as ``verify`` proves them,
-  with every leaf, every signature and every text; then the file's sum and root; then accounts, holds and head;
+  with every leaf and every signature; then the file's sum and root; then texts, head, refusals, accounts and holds;
 - whatever does not fit is refused with its line.
 
 Triggers that keep history rest in this transaction: rows that every new ledger has are replaced by the file's.
@@ -33,7 +33,7 @@ LINE_BYTES_MAX = 64 * 1024 * 1024
 """Longest line that is read; the largest row is an imported statement file."""
 
 _COPY_LINE = re.compile(r", line (\d+)")
-_STARTED = ("entry", "account", "hold", "actor", "batch", "event")
+_STARTED = ("entry", "account", "hold", "actor", "batch", "event", "refusal")
 """Tables that are empty in a ledger that nobody used."""
 
 _SEAL = {"lines", "sha256", "leaves", "root"}
@@ -241,9 +241,9 @@ class _Import:
             raise ImportRefusedError(number, "its root is not that of the entries above")
 
     def _prove_rest(self) -> None:
-        """Prove what follows from all the entries: accounts, holds, head; and that nothing stands beside none."""
+        """Prove what follows from all the entries: head, refusals, accounts, holds; and that nothing stands beside none."""
         self._prove_entries()
-        self._refuse(read_standing(self.connection, self.carried).findings)
+        self._refuse(read_standing(self.connection, self.carried, self.verify).findings)
 
     def _refuse(self, findings: list[Finding]) -> None:
         if findings:

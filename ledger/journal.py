@@ -143,6 +143,18 @@ class Posting:
             raise InvalidValueError("amount_minor", self.amount, f"give 1 to {AMOUNT_MAX}")
 
 
+class Scope(NamedTuple):
+    """On whose behalf a request is asked inside the organization (``ledger.scope``).
+
+    Args:
+        tenant: by number.
+        books: the tenant's, by number: the request keeps within them.
+    """
+
+    tenant: int
+    books: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """An entry to be posted.
@@ -159,6 +171,7 @@ class NewEntry:
         reverses: number of the entry that this one takes back, in whole or in part; None for none.
         actor: pseudonym of who asked; empty for none.
         metadata: pairs of name and value, each name once, in the order of names.
+        scope: the tenant that asks; None for the organization. No part of what is asked.
     """
 
     key: uuid.UUID
@@ -172,6 +185,7 @@ class NewEntry:
     reverses: int | None = None
     actor: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    scope: Scope | None = None
     is_plain: bool = field(init=False, compare=False, repr=False)
     """Two postings and nothing but a key beside them: most entries, and the fast way through the books."""
 
@@ -189,6 +203,7 @@ class NewEntry:
             or self.reverses is not None
             or self.actor
             or self.metadata
+            or self.scope is not None
         )
         if has_extras:
             self._check_extras()

@@ -24,6 +24,7 @@ from ledger.monitor_store import monitors_of
 from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
+from ledger.refusal import NO_REFUSALS, ChainEnd
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 
 
@@ -59,8 +60,9 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before, self._partitions())
+        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
+        return State(next_seq, closed_before, self._partitions(), refusals)
 
     def make_room(self, state: State, count: int) -> None:
         """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
@@ -102,7 +104,22 @@ class Lookup:
             return
         learnt: dict[int, str] = {}
         for row in self._rows("account_states", (list(unknown),)):
-            number, reference, code, scale, asset_id, side, status, balance, held, *terms, last_seq, count = row
+            (
+                number,
+                reference,
+                code,
+                scale,
+                asset_id,
+                side,
+                status,
+                balance,
+                held,
+                *terms,
+                last_seq,
+                count,
+                book,
+                shared,
+            ) = row
             learnt[number] = reference
             floor, overdraft, ceiling, terms_number = terms
             state.accounts[reference] = AccountState(
@@ -117,6 +134,8 @@ class Lookup:
                 terms=terms_number,
                 last_seq=last_seq,
                 posting_count=count,
+                book=book,
+                shared=shared,
             )
         for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
             account = state.accounts[learnt[number]]
@@ -126,9 +145,10 @@ class Lookup:
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
         if not unknown:
             return
-        for seq, is_reversal, account_id, remaining in self._rows("originals", (list(unknown),)):
-            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}))
+        for seq, is_reversal, account_id, remaining, book, shared in self._rows("originals", (list(unknown),)):
+            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}, set()))
             original.remaining[account_id] = int(remaining)
+            original.places.add((book, shared))
 
     def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
         """Return the entries of the books under the keys of these, by key."""
@@ -165,7 +185,7 @@ def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
-    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq = row
+    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq, tenant = row
     state.holds[number] = HoldState(
         number,
         state.accounts[reference],
@@ -176,4 +196,5 @@ def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
         expires_at=expires_at,
         ended_at=ended_at,
         entry_seq=entry_seq,
+        tenant=tenant,
     )

@@ -14,6 +14,7 @@ from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
 from ledger.journal import AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, request_hash
 from ledger.partitions import Partition
+from ledger.refusal import FIRST_HEAD, Link
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 
 Request = NewEntry | NewHold | HoldRelease
@@ -51,6 +52,7 @@ class Judged(NamedTuple):
         balances: each account's balance after its posting.
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
+        refusals: head of the chain of refusals that it binds; empty where none stands right before it.
     """
 
     at: int
@@ -59,6 +61,7 @@ class Judged(NamedTuple):
     balances: Sequence[int]
     previous: Sequence[int]
     chain_seq: int | None
+    refusals: bytes = b""
 
 
 class DatedPosting(NamedTuple):
@@ -96,10 +99,14 @@ class PreparedBatch:
         accepted: its entries as the decider sees them.
         plain_rows, other_rows: their rows in binary COPY form, without head and end.
         leaves: their leaf hashes, joined.
+        tenant_holds: new holds that tenants placed: id, tenant.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
         events: what happened beside postings, in order.
+        refusals: those that are kept, in their places in the chain.
+        first_refusal: number of the first of them.
+        refusals_before: head of the chain before them.
         committed: whether the books have it.
     """
 
@@ -118,16 +125,25 @@ class PreparedBatch:
     leaves: bytes = b""
     accounts: list[AccountChange] = field(default_factory=list)
     holds: list[HoldRow] = field(default_factory=list)
+    tenant_holds: list[tuple[uuid.UUID, int]] = field(default_factory=list)
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
+    refusals: Sequence[Link] = ()
+    first_refusal: int = 1
+    refusals_before: bytes = FIRST_HEAD
     committed: bool = False
 
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
         self.committed = True
-        self.plain_rows, self.other_rows, self.accounts = [], [], []
+        self.plain_rows, self.other_rows, self.accounts, self.refusals = [], [], [], ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.judged or self.holds or self.refusals)
 
     @property
     def last_seq(self) -> int:
@@ -184,6 +200,18 @@ def accounts_of(judged: PlainJudged | Judged) -> Sequence[AccountState]:
     return judged.accounts
 
 
+def bind_refusals(batch: PreparedBatch, heads: Mapping[int, bytes]) -> None:
+    """Let entries of the batch, by their numbers, carry heads of the chain of refusals; skip other numbers."""
+    for seq, head in heads.items():
+        if batch.first_seq <= seq <= batch.last_seq:
+            place = seq - batch.first_seq
+            judged = batch.judged[place]
+            if not isinstance(judged, Judged):
+                at, entry, debit, credit, _, *figures, _ = judged
+                judged = Judged(at, entry, (debit, credit), figures[:2], figures[2:], None)
+            batch.judged[place] = judged._replace(refusals=head)
+
+
 def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> bytes:
     """Return ``journal.request_hash`` of an entry.
 
@@ -224,4 +252,6 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
                 hold.ended_at, hold.entry_seq, hold.new,
             )
         )  # fmt: skip
+        if hold.new and hold.tenant is not None:
+            batch.tenant_holds.append((hold.id, hold.tenant))
         hold.new = False

@@ -12,7 +12,6 @@ Each ``judge_*`` decides and, where the answer is POSTED, does it. The common en
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,7 +19,19 @@ from ledger.account import Side
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, ResultCode
 from ledger.money import AMOUNT_MAX
-from ledger.state import CAPTURED, CLOSED, EXPIRED, FROZEN, PLACED, RELEASED, AccountState, HoldState, State
+from ledger.scope import own_hold, own_original
+from ledger.state import (
+    CAPTURED,
+    CLOSED,
+    EXPIRED,
+    FROZEN,
+    PLACED,
+    RELEASED,
+    AccountState,
+    HoldState,
+    OriginalEntry,
+    State,
+)
 
 _POSTED = ResultCode.POSTED
 
@@ -37,7 +48,7 @@ def judge_entry(
     """Judge an entry and, where nothing is wrong, let it stand as entry ``state.next_seq``.
 
     Args:
-        accounts: the accounts of its postings, in order; None for one that does not exist.
+        accounts: the accounts of its postings, in order; None for one that does not exist for it (``scope``).
         now: time of the batch.
         effective_at: when it counts for.
     """
@@ -51,13 +62,13 @@ def judge_entry(
         return ResultCode.PERIOD_CLOSED
     changes = _changes(entry, known)
     if entry.reverses is not None:
-        code = _reversal_code(state, entry.reverses, changes)
+        code = _reversal_code(own_original(state, entry.reverses, entry.scope), changes)
         if code is not _POSTED:
             return code
     hold: HoldState | None = None
     freed = 0
     if entry.hold_id is not None:
-        hold = state.holds.get(entry.hold_id)
+        hold = own_hold(state, entry.hold_id, entry.scope)
         code, freed = _capture_code(hold, changes, now, entry.hold_final)
         if code is not _POSTED:
             return code
@@ -89,9 +100,8 @@ def _changes(entry: NewEntry, accounts: Sequence[AccountState]) -> dict[AccountS
     return changes
 
 
-def _reversal_code(state: State, reverses: int, changes: dict[AccountState, int]) -> ResultCode:
+def _reversal_code(original: OriginalEntry | None, changes: dict[AccountState, int]) -> ResultCode:
     """Judge whether what is taken back was there to be taken: on the other side, and not more than remains."""
-    original = state.originals.get(reverses)
     if original is None or original.is_reversal:
         return ResultCode.ENTRY_NOT_FOUND
     for account, signed in changes.items():
@@ -210,19 +220,24 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
             ended_at=None,
             entry_seq=None,
             new=True,
+            tenant=wanted.scope.tenant if wanted.scope is not None else None,
         )
     )
     return _POSTED
 
 
 def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None) -> bool:
-    """Whether a hold that stands is the one asked for."""
-    return known.account is account and known.amount == wanted.amount and known.expires_at == wanted.expires_at
+    """Whether a hold that stands is the one asked for, by the same."""
+    return (
+        known.account is account
+        and known.amount == wanted.amount
+        and known.expires_at == wanted.expires_at
+        and known.tenant == (None if wanted.scope is None else wanted.scope.tenant)
+    )
 
 
-def judge_release(state: State, hold_id: uuid.UUID, now: datetime) -> ResultCode:
+def judge_release(state: State, hold: HoldState | None, now: datetime) -> ResultCode:
     """Judge a release; a hold past its deadline expires instead, which gives the money back all the same."""
-    hold = state.holds.get(hold_id)
     if hold is None:
         return ResultCode.HOLD_NOT_FOUND
     if hold.state == RELEASED:

@@ -32,6 +32,7 @@ def migrate(connection: psycopg.Connection[Any]) -> None:
         for folder in ("functions", "views"):
             for _, text in texts(folder):
                 connection.execute(text)
+        connection.execute("SELECT ledger.make_partitions(1)")
         connection.execute((SQL_FOLDER / "grants.sql").read_bytes())
 
 

@@ -19,6 +19,7 @@ from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX
 from ledger.monitors import Monitor
 from ledger.partitions import Partition
+from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -41,9 +42,9 @@ class AccountState:
     """
 
     __slots__ = (
-        "asset_id", "balance", "balance_before", "batch", "ceiling", "count_before", "credit_head", "debit_head",
-        "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors", "overdraft",
-        "posting_count", "sign", "status", "terms",
+        "asset_id", "balance", "balance_before", "batch", "book", "ceiling", "count_before", "credit_head",
+        "debit_head", "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors",
+        "overdraft", "posting_count", "shared", "sign", "status", "terms",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +61,8 @@ class AccountState:
         terms: int,
         last_seq: int,
         posting_count: int,
+        book: int = 1,
+        shared: bool = False,
     ) -> None:
         self.facts = facts
         self.id = facts.id
@@ -74,6 +77,8 @@ class AccountState:
         self.terms = terms
         self.last_seq = last_seq
         self.posting_count = posting_count
+        self.book = book
+        self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
@@ -103,11 +108,12 @@ class AccountState:
 
 
 class HoldState:
-    """A hold as it stands in the copy; ``account`` is whose money it reserves."""
+    """A hold as it stands in the copy; ``account`` is whose money it reserves, ``tenant`` who placed it, None for the
+    organization."""
 
     __slots__ = (
         "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
-        "state",
+        "state", "tenant",
     )  # fmt: skip
 
     def __init__(
@@ -123,6 +129,7 @@ class HoldState:
         ended_at: datetime | None,
         entry_seq: int | None,
         new: bool = False,
+        tenant: int | None = None,
     ) -> None:
         self.id = id
         self.account = account
@@ -134,6 +141,7 @@ class HoldState:
         self.ended_at = ended_at
         self.entry_seq = entry_seq
         self.new = new
+        self.tenant = tenant
         self.batch = 0
 
     @property
@@ -150,11 +158,13 @@ class OriginalEntry:
         seq: its number.
         is_reversal: a reversal cannot be reversed.
         remaining: for each account (by id) the signed amount (debit above zero) not yet taken back.
+        places: of each account its book, and whether it is shared.
     """
 
     seq: int
     is_reversal: bool
     remaining: dict[int, int]
+    places: set[tuple[int, bool]]
 
 
 @dataclass(slots=True)
@@ -165,6 +175,7 @@ class State:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
         partitions: of the journal, those with room for entries, in order.
+        refusals: where the chain of refusals ends.
         accounts: by reference.
         holds: by id.
         originals: entries that requests of this copy's life want to take back, by number.
@@ -177,6 +188,7 @@ class State:
     next_seq: int
     closed_before: datetime | None
     partitions: Sequence[Partition] = ()
+    refusals: ChainEnd = NO_REFUSALS
     accounts: dict[str, AccountState] = field(default_factory=dict)
     holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)

@@ -16,7 +16,7 @@ import psycopg
 
 from ledger.account import Side
 from ledger.balances import find_account
-from ledger.balances_in_time import lower_bound, seq_at, upper_bound
+from ledger.balances_in_time import known_seq_of, lower_bound, upper_bound
 from ledger.errors import InvalidValueError, NotFoundError
 from ledger.queries import query
 
@@ -178,7 +178,8 @@ def effect_page(
     lower = lower_bound("since", since)
     account = find_account(connection, reference)
     if place is None:
-        place = EffectPlace(seq_at(connection, upper_bound("known_at", known_at)), until)
+        known_seq = known_seq_of(connection, account.facts.id, upper_bound("known_at", known_at))
+        place = EffectPlace(known_seq, until)
     upper = upper_bound("until", place.effective_at)
     arguments = (account.facts.id, place.known_seq, upper, place.seq, entry_count_max, lower)
     rows = connection.execute(query("statement_by_effect"), arguments).fetchall()

@@ -5,13 +5,15 @@ Relative paths count from the file's own folder. Secrets are never in these file
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from network.operations.http_server import HttpTls
+from network.operations.log_levels import DEFAULT_SPEC
 from network.rpc import ClientTls, ServerTls
 from node.errors import ConfigurationError
 
@@ -45,6 +47,35 @@ class TlsFiles(_Strict):
         return b"".join(pem for pems in self.roots_by_msp().values() for pem in pems)
 
 
+class OperationsTls(_Strict):
+    """TLS of an operations service: its certificate, and whose certificates may read metrics and set log levels."""
+
+    certificate: Path
+    key: Path
+    client_roots: list[Path] = Field(min_length=1)
+
+
+class OperationsSettings(_Strict):
+    """Where a process serves health, metrics, log levels and version, over HTTP."""
+
+    host: str = "127.0.0.1"
+    port: Port
+    tls: OperationsTls | None = None
+    """Needed on any address but loopback: log levels could be set by anybody otherwise."""
+
+    @model_validator(mode="after")
+    def _clear_text_stays_here(self) -> OperationsSettings:
+        if self.tls is None and self.host != "localhost" and not _is_loopback(self.host):
+            raise ValueError(f"host {self.host} is not a loopback address: give tls, or listen on 127.0.0.1")
+        return self
+
+    def http_tls(self) -> HttpTls | None:
+        """Return the material for the server."""
+        if self.tls is None:
+            return None
+        return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
+
+
 class ChaincodeSettings(_Strict):
     """A chaincode definition this organization approves."""
 
@@ -70,8 +101,13 @@ class OrdererConfig(_Strict):
     tls: TlsFiles
     host: str = "127.0.0.1"
     port: Port
+    admin_port: Port | None = None
+    """Where the channel participation API is served to the orderer's own organization; by default nowhere."""
     genesis_block: Path
     data_folder: Path
+    operations: OperationsSettings | None = None
+    log_spec: str = DEFAULT_SPEC
+    """Levels by logger, as Fabric's logging specifications."""
 
 
 class NodeConfig(_Strict):
@@ -97,12 +133,17 @@ class NodeConfig(_Strict):
     writer_key_file: Path
     rules_file: Path
     commits_definitions: bool = False
+    chaincode_values: dict[str, str] = {}
+    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
     webhook_networks: list[IPv4Network | IPv6Network] = []
     """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)
+    operations: OperationsSettings | None = None
+    log_spec: str = DEFAULT_SPEC
+    """Levels by logger, as Fabric's logging specifications."""
 
 
 Settings = TypeVar("Settings", bound=_Strict)
@@ -146,6 +187,13 @@ def read_file(path: Path) -> bytes:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _absolute(settings: Settings, folder: Path) -> Settings:
     changes: dict[str, object] = {}
     for name, value in settings:
@@ -157,4 +205,11 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
                 key=folder / value.key,
                 roots={msp_id: [folder / path for path in paths] for msp_id, paths in value.roots.items()},
             )
+        elif isinstance(value, OperationsSettings) and value.tls is not None:
+            tls = OperationsTls(
+                certificate=folder / value.tls.certificate,
+                key=folder / value.tls.key,
+                client_roots=[folder / path for path in value.tls.client_roots],
+            )
+            changes[name] = value.model_copy(update={"tls": tls})
     return settings.model_copy(update=changes)

@@ -1,7 +1,7 @@
 -- Who may call the doors. Runs after functions and views on every start, so that a new one is never left open.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA ledger FROM dwaybank_application, dwaybank_reader;
-GRANT USAGE ON SCHEMA ledger TO dwaybank_application, dwaybank_reader;
+GRANT USAGE ON SCHEMA ledger TO dwaybank_application, dwaybank_reader, dwaybank_tenant;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO dwaybank_application, dwaybank_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger TO dwaybank_application;
 -- The writer appends entries itself, by COPY into the partitions; triggers see to it that nothing uncovered by a signed
@@ -16,3 +16,30 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Views that show a tenant his own rows only ask these, with the rights of whoever reads them.
+GRANT EXECUTE ON FUNCTION ledger.sees_all(), ledger.tenant_books() TO dwaybank_reader;
+
+-- A tenant reads what shows him his own rows only, each named here: tables with row-level security, views and functions
+-- that ask who reads. Everything that is not named stays closed to him.
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM dwaybank_tenant;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM dwaybank_tenant;
+GRANT SELECT ON
+    ledger.asset, ledger.account, ledger.account_change, ledger.account_metadata, ledger.account_place, ledger.alias,
+    ledger.alias_change, ledger.book, ledger.chart_change, ledger.chart_rule, ledger.description, ledger.entry,
+    ledger.external_party, ledger.external_record, ledger.external_statement, ledger.hold, ledger.match_posting, ledger.match_record,
+    ledger.metadata, ledger.metadata_change, ledger.monitor, ledger.portfolio, ledger.reconciliation_decision,
+    ledger.reconciliation_exception, ledger.reconciliation_match, ledger.schedule, ledger.schedule_change,
+    ledger.schedule_run, ledger.segment,
+    ledger.account_view, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance
+TO dwaybank_tenant;
+GRANT EXECUTE ON FUNCTION
+    ledger.sees_all(), ledger.tenant_books(), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),
+    ledger.balance_seen(bigint, bigint, timestamptz), ledger.known_seq(bigint, timestamptz),
+    ledger.trial_balance_seen(timestamptz, timestamptz),
+    ledger.statement_page(bigint, bigint, integer, timestamptz, timestamptz),
+    ledger.statement_by_effect(bigint, bigint, timestamptz, bigint, integer, timestamptz),
+    ledger.outbox_page(bigint, integer, integer, text[], text),
+    ledger.chart_document(smallint), ledger.chart_rule_of(smallint, text),
+    ledger.chart_refusal(ledger.chart_rule, text, smallint, bigint, bigint)
+TO dwaybank_tenant;

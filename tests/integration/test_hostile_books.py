@@ -15,6 +15,7 @@ import pytest
 
 from ledger import audit as module
 from ledger.audit import NO_LEAF, recompute_leaves
+from ledger.hold import HoldRelease
 from ledger.journal import transfer
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from node.postgres import PostgresCluster
@@ -260,6 +261,86 @@ async def test_changed_amount_is_no_finding_about_every_later_entry(world: World
         ("balance", 0, "account cash"),
         ("balance", 0, "account alice"),
     ]
+
+
+REFUSAL_CHANGES = (
+    "at = 'infinity'",
+    "at = NULL",
+    "after_seq = 9223372036854775807",
+    "after_seq = NULL",
+    "kind = 32767",
+    "kind = NULL",
+    "key = NULL",
+    "code = repeat('x', 1000000)",
+    "code = 'Überzogen'",
+    "code = NULL",
+    "chained = NOT chained",
+    "chained = NULL",
+    "request_hash = request_hash || '\\x00'",
+    "request_hash = NULL",
+    "actor_id = 77",
+    "salt = salt || '\\x00'",
+    "salt = NULL",
+    "head = ''",
+    "head = convert_to(repeat('x', 1000000), 'UTF8')",
+    "head = NULL",
+    "number = -number",
+)
+NO_RULES_OF_REFUSALS = """
+DO $$
+DECLARE
+    v_name text;
+BEGIN
+    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.refusal'::regclass
+        ORDER BY contype <> 'p', conname LOOP
+        EXECUTE format('ALTER TABLE ledger.refusal DROP CONSTRAINT %I', v_name);
+    END LOOP;
+    FOR v_name IN SELECT attname FROM pg_attribute
+        WHERE attrelid = 'ledger.refusal'::regclass AND attnum > 0 AND attnotnull LOOP
+        EXECUTE format('ALTER TABLE ledger.refusal ALTER COLUMN %I DROP NOT NULL', v_name);
+    END LOOP;
+    DROP INDEX ledger.refusal_by_code;
+END
+$$
+"""
+
+
+async def test_refusal_of_any_value_is_told_to_the_bank_and_its_entry_to_the_regulator(world: World) -> None:
+    refused = range(1, len(REFUSAL_CHANGES) + 1)
+    for number in refused:
+        world.writer.post([HoldRelease(key(1000 + number))])
+        post(world.writer, number)
+    await world.settle()
+    assert await audit(world) == await audit(world, BANK) == []
+    changes = enumerate(REFUSAL_CHANGES, 1)
+    tamper(
+        world.bank_url,
+        NO_RULES_OF_REFUSALS,
+        *(f"UPDATE ledger.refusal SET {change} WHERE number = {number}" for number, change in changes),
+    )
+    named = {seq for kind, seq in await audit(world) if kind == "changed"}
+    # A head is the beginning of the next link: the entry after that is named as well or instead.
+    heads = {number for number, change in enumerate(REFUSAL_CHANGES, 1) if change.startswith("head")}
+    assert named >= set(refused) - heads and named >= {number + 1 for number in heads}
+    told = [found.explanation for found in await findings(world, BANK) if found.kind == "refusal"]
+    for number in (-len(REFUSAL_CHANGES), *refused[:-1]):
+        assert any(text.startswith(f"refusal {number} ") for text in told), (number, told)
+
+
+async def test_refusal_taken_out_or_put_in_is_told_by_an_audit(world: World) -> None:
+    for number in (1, 2):
+        world.writer.post([HoldRelease(key(1000 + number))])
+        post(world.writer, number)
+    await world.settle()
+    tamper(world.bank_url, "DELETE FROM ledger.refusal WHERE number = 1")
+    assert await audit(world) == [("changed", 1), ("changed", 2)]
+    assert ("refusal", 0) in await audit(world, BANK)
+    put_in = (
+        "INSERT INTO ledger.refusal SELECT (jsonb_populate_record(refusal, '{\"number\": 3}')).* FROM ledger.refusal"
+    )
+    tamper(world.bank_url, put_in)
+    told = [found.explanation for found in await findings(world, BANK)]
+    assert "refusal 3 its row does not give the head of the chain that stands with it" in told
 
 
 async def test_deleted_entry_is_named_missing_once_and_its_follower_points_to_nothing(world: World) -> None:

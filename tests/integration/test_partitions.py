@@ -18,6 +18,7 @@ from ledger.schema import keep_partition_ahead, migrate
 from ledger.statements import statement_page
 from ledger.verify import Verification
 from tests.support.books import Clock, PlainRules, key, new_writer, open_accounts, verify
+from tests.support.database_stage import divide_journal
 from tests.support.old_books import make_old_books, sign_old_books
 
 
@@ -30,7 +31,9 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 def divide(connection: psycopg.Connection[Any], entries: int) -> None:
     """Prepare books whose partitions hold so many entries."""
     migrate(connection)
-    connection.execute("UPDATE ledger.partition_size SET entries = %s", (entries,))
+    connection.execute("SET session_replication_role = replica")
+    divide_journal(connection, entries)
+    connection.execute("SET session_replication_role = origin")
     open_accounts(connection, "cash EUR debit -\nalice EUR credit -\nbob EUR credit -")
 
 

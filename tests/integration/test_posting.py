@@ -432,21 +432,13 @@ def test_owner_cannot_edit_history_by_plain_sql(bench: Bench, statement: bytes) 
 
 
 def test_application_role_can_change_no_table(bench: Bench) -> None:
-    bench.writer.post([transfer(key(1), "cash", "alice", 5)])
     tables = bench.connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'ledger'").fetchall()
     assert len(tables) > 10
-    assert ("entry_1",) in tables
     bench.connection.execute("SET ROLE dwaybank_application")
     for (table,) in tables:
-        for statement in (
-            "DELETE FROM ledger.{}",
-            "INSERT INTO ledger.{} DEFAULT VALUES",
-            "TRUNCATE ledger.{}",
-            "ALTER TABLE ledger.{} RENAME TO other",
-            "SELECT FROM ledger.{}",
-        ):
-            # The writer appends to partitions, which everybody reads as one journal only.
-            if statement.startswith("INSERT") if table == "entry_1" else statement.startswith("SELECT"):
+        for statement in ("DELETE FROM ledger.{}", "INSERT INTO ledger.{} DEFAULT VALUES", "TRUNCATE ledger.{}"):
+            # Partitions of the journal take its entries, but none that no signed batch covers.
+            if table == "entry_1" and statement.startswith("INSERT"):
                 continue
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 bench.connection.execute(statement.format(table).encode())

@@ -3,7 +3,7 @@
 Method: a hypothesis state machine on a real PostgreSQL, an empty ledger for each run. Requests come in random batches:
 new, repeated, with another body, linked, captures, reversals. Between them writers die at every point, the server drops
 them, a second one takes over. After each step every answer, balance and hold is that of the model, which never dies; at
-the end also every statement, every balance in time, every leaf, and the audit finds nothing.
+the end also every statement, balance in time, leaf and refusal that is kept, and the audit finds nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.books import new_writer, verify
 from tests.support.database_stage import DatabaseStage, EmptyLedgers, answer_of
 from tests.support.ledger_commands import ACCOUNTS, NAMES, Idea, Planner, after_days, batches, names, terms
 from tests.support.ledger_model import Request
-from tests.support.ledger_stage import ModelStage, key_of, real_request
+from tests.support.ledger_stage import ModelStage, key_of, real_key, real_request
 
 RUNS = 50
 STEPS = 30
@@ -137,7 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def lose_the_server_before_the_commit(self, requests: list[Request]) -> None:
         batch = self._prepare(requests)
         self._terminate_backends()
-        if _writes(batch):
+        if batch.writes:
             with pytest.raises(BooksUnavailableError):
                 self.books.writer.commit(batch)
         self.books.writer.reconnect()
@@ -160,7 +160,7 @@ class LedgerMachine(RuleBasedStateMachine):
         batch = self._prepare(requests)
         self._succeed()
         try:
-            if _writes(batch):
+            if batch.writes:
                 with pytest.raises(FencedError):
                     fenced.commit(batch)
                 with pytest.raises(FencedError):
@@ -203,6 +203,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (name, got) == (name, model.statement(name))
         assert all(line.debit == line.credit for line in trial_balance(connection))
         self._compare_entries()
+        self._compare_refusals()
         self._compare_balances_in_time()
 
     def _compare_balances_in_time(self) -> None:
@@ -229,6 +230,19 @@ class LedgerMachine(RuleBasedStateMachine):
             for posted in self.truth.model.entries
         ]  # fmt: skip
         assert rows == wanted
+
+    def _compare_refusals(self) -> None:
+        refusals = self.truth.model.refusals
+        rows = self.books.connection.execute(
+            "SELECT number, after_seq, key, code, chained FROM ledger.refusal ORDER BY number"
+        ).fetchall()
+        assert rows == [
+            (number, kept.after_seq, real_key(kept.request), kept.code, kept.chained)
+            for number, kept in enumerate(refusals, 1)
+        ]
+        binding = self.books.connection.execute("SELECT seq FROM ledger.entry WHERE refusals IS NOT NULL").fetchall()
+        after = {kept.after_seq + 1 for kept in refusals if kept.after_seq < len(self.truth.model.entries)}
+        assert {seq for (seq,) in binding} == after
 
     # Steps of the above -----------------------------------------------------------------------------------------------
 
@@ -259,11 +273,6 @@ class LedgerMachine(RuleBasedStateMachine):
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
-
-
-def _writes(batch: PreparedBatch) -> bool:
-    """Whether a batch is more than refusals and repeats, which need no commit."""
-    return bool(batch.judged or batch.holds)
 
 
 @pytest.fixture(scope="module")

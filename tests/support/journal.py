@@ -9,10 +9,13 @@ NO_CHECKS = f"""
 DO $$
 DECLARE
     v_name name;
+    v_table regclass;
 BEGIN
-    -- What the journal drops, its partitions drop.
-    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.entry'::regclass AND contype = 'c' LOOP
-        EXECUTE format('ALTER TABLE ledger.entry DROP CONSTRAINT %I', v_name);
+    FOR v_table, v_name IN
+        SELECT conrelid, conname FROM pg_constraint
+        WHERE contype = 'c' AND conrelid IN (SELECT ('ledger.' || table_name)::regclass FROM ledger.partition)
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', v_table, v_name);
     END LOOP;
     {ROOM_FOR_ANY};
 END
@@ -22,17 +25,14 @@ $$
 NO_RULES = f"""
 DO $$
 DECLARE
-    v_table regclass;
     v_name name;
+    v_table regclass;
 BEGIN
     {ROOM_FOR_ANY};
-    -- The primary key first: it would not let go of its column's not-null constraint.
     ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE;
-    FOR v_table IN
-        SELECT 'ledger.entry'::regclass
-        UNION ALL
-        SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ledger.entry'::regclass
-    LOOP
+    -- The journal first: what it says holds for its partitions, too.
+    FOR v_table IN SELECT 'ledger.entry'::regclass
+        UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ledger.entry'::regclass LOOP
         FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = v_table AND contype IN ('c', 'u') LOOP
             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', v_table, v_name);
         END LOOP;

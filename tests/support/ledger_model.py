@@ -39,6 +39,9 @@ CODES = (
 STANDS = ("posted", "exists")
 """Codes after which what was asked stands in the books."""
 
+NO_FACTS = (*STANDS, "account_not_found", "asset_mismatch", "unbalanced", "linked_failed")
+"""Codes that say nothing about the state of the books; refusals with any other are kept."""
+
 
 # What is asked --------------------------------------------------------------------------------------------------------
 
@@ -87,6 +90,16 @@ Request = Entry | Place | Release
 class Answer:
     code: str
     seq: int | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What is kept: the entry after which it was judged, what was asked, why not, whether a chain failed with it."""
+
+    after_seq: int
+    request: Request
+    code: str
+    chained: bool
 
 
 # What is kept ---------------------------------------------------------------------------------------------------------
@@ -138,6 +151,7 @@ class LedgerModel:
         self.accounts: dict[str, Account] = {}
         self.entries: list[Posted] = []
         self.holds: dict[int, Hold] = {}
+        self.refusals: list[Refusal] = []
         self.closes: list[datetime] = []
         """What counts for an earlier time than the last of them is refused."""
 
@@ -150,9 +164,9 @@ class LedgerModel:
         return answers
 
     def dry_run(self, requests: list[Request], now: datetime) -> list[Answer]:
-        entries, holds = list(self.entries), dict(self.holds)
+        entries, holds, refusals = list(self.entries), dict(self.holds), list(self.refusals)
         answers = self.post(requests, now)
-        self.entries, self.holds = entries, holds
+        self.entries, self.holds, self.refusals = entries, holds, refusals
         return answers
 
     def _post_chain(self, chain: list[Request], now: datetime) -> list[Answer]:
@@ -164,11 +178,21 @@ class LedgerModel:
             answers.append(self._post_one(request, now, chain_seq))
             if answers[-1].code not in STANDS:
                 break
-        if len(chain) == 1 or {answer.code for answer in answers} in ({"posted"}, {"exists"}):
+        if len(chain) == 1:
+            if self.holds == holds:  # a release that comes too late does what was asked
+                self._keep(chain[0], answers[0], chained=False)
+            return answers
+        if {answer.code for answer in answers} in ({"posted"}, {"exists"}):
             return answers
         self.entries, self.holds = entries, holds
+        self._keep(chain[len(answers) - 1], answers[-1], chained=True)
         answers += [Answer("linked_failed")] * (len(chain) - len(answers))
         return [self._beside_a_failure(request, own) for request, own in zip(chain, answers, strict=True)]
+
+    def _keep(self, request: Request, answer: Answer, *, chained: bool) -> None:
+        """Keep a refusal that says something about the books."""
+        if answer.code not in NO_FACTS:
+            self.refusals.append(Refusal(len(self.entries), request, answer.code, chained))
 
     def _beside_a_failure(self, request: Request, own: Answer) -> Answer:
         """What stood before its chain stands still, and is told so."""

@@ -63,3 +63,29 @@ BEGIN
     );
 END
 $$;
+
+-- The same for callers outside the books: of an account that the caller sees, and null for any other.
+CREATE OR REPLACE FUNCTION ledger.balance_seen(p_account_id bigint, p_known_seq bigint, p_effective_at timestamptz)
+RETURNS numeric
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF ledger.sees_account(p_account_id) THEN
+        RETURN ledger.balance_at(p_account_id, p_known_seq, ledger.seq_at(p_effective_at), p_effective_at);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- The newest entry posted at p_known_at or before, for questions about an account. To a tenant the account's own newest
+-- one, which gives the same answers and says nothing about other accounts.
+CREATE OR REPLACE FUNCTION ledger.known_seq(p_account_id bigint, p_known_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF ledger.sees_all() THEN
+        RETURN ledger.seq_at(p_known_at);
+    ELSIF ledger.sees_account(p_account_id) THEN
+        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at));
+    END IF;
+    RETURN 0;
+END
+$$;

@@ -15,7 +15,7 @@ BEGIN
     WHILE v_first <= p_last_seq LOOP
         v_last := v_first + v_entries - 1;
         v_name := 'entry_' || v_first;
-        EXECUTE format('CREATE TABLE ledger.%I (LIKE ledger.entry INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name);
+        EXECUTE format('CREATE TABLE ledger.%I (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name);
         EXECUTE format('ALTER TABLE ledger.%I ADD PRIMARY KEY (seq), ADD UNIQUE (key)', v_name);
         -- Triggers on statements are not handed down: they fire where the statement names the table.
         EXECUTE format(
@@ -30,8 +30,8 @@ BEGIN
         EXECUTE format('REVOKE ALL ON ledger.%I FROM dwaybank_application, dwaybank_reader', v_name);
         EXECUTE format('GRANT INSERT ON ledger.%I TO dwaybank_application', v_name);
         EXECUTE format(
-            'ALTER TABLE ledger.entry ATTACH PARTITION ledger.%I FOR VALUES FROM (%s) TO (%s)', v_name,
-            CASE v_first WHEN 1 THEN 'MINVALUE' ELSE v_first::text END, v_last + 1
+            'ALTER TABLE ledger.entry ATTACH PARTITION ledger.%I FOR VALUES FROM (%s) TO (%s)', v_name, v_first,
+            v_last + 1
         );
         INSERT INTO ledger.partition (first_seq, last_seq, table_name) VALUES (v_first, v_last, v_name);
         v_first := v_last + 1;

@@ -38,10 +38,8 @@ BEGIN
         SELECT new.key INTO v_key
         FROM ledger.entry AS new
         WHERE new.seq BETWEEN greatest(p_first_seq, v_part.first_seq) AND least(p_last_seq, v_part.last_seq)
-            AND new.key <= p_greatest AND (
-                EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = new.key AND old.seq < v_part.first_seq)
-                OR EXISTS (SELECT FROM ledger.past_key AS old WHERE old.key = new.key)
-            )
+            AND new.key <= p_greatest
+            AND EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = new.key AND old.seq < v_part.first_seq)
         LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION 'key % stands in the books already', v_key USING ERRCODE = 'unique_violation';

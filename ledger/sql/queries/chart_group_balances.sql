@@ -5,7 +5,7 @@ SELECT coalesce(portfolio.code, ''), coalesce(segment.code, ''), asset.code,
 FROM ledger.account
 JOIN ledger.asset ON asset.id = account.asset_id
 LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
-JOIN ledger.book ON book.id = coalesce(place.book_id, 1::smallint)
+JOIN ledger.book ON book.id = account.book_id
 LEFT JOIN ledger.portfolio ON portfolio.id = place.portfolio_id
 LEFT JOIN ledger.segment ON segment.id = place.segment_id
 CROSS JOIN LATERAL (

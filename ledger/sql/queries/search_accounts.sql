@@ -12,10 +12,7 @@ WITH page AS MATERIALIZED (
         AND (%(pairs)s::jsonb = '{}' OR described.pairs @> %(pairs)s::jsonb)
         AND (%(portfolio)s = '' OR portfolio.code = %(portfolio)s)
         AND (%(segment)s = '' OR segment.code = %(segment)s)
-        AND (
-            %(book)s = ''
-            OR coalesce(place.book_id, 1::smallint) = (SELECT id FROM ledger.book WHERE code = %(book)s)
-        )
+        AND (%(book)s = '' OR account.book_id = (SELECT id FROM ledger.book WHERE code = %(book)s))
     ORDER BY account.reference
     LIMIT %(count_max)s
 )

@@ -1,5 +1,5 @@
--- Debit and credit balances for each asset in use: equal in sound books.
-CREATE OR REPLACE VIEW ledger.trial_balance AS
+-- Debit and credit balances for each asset in use: equal in sound books. To a tenant those of his accounts alone.
+CREATE OR REPLACE VIEW ledger.trial_balance WITH (security_invoker = true) AS
 SELECT asset.code AS asset,
     coalesce(sum(abs(side.debit_balance::numeric)) FILTER (WHERE side.debit_balance > 0), 0) AS debit,
     coalesce(sum(abs(side.debit_balance::numeric)) FILTER (WHERE side.debit_balance < 0), 0) AS credit,

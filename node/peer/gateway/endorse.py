@@ -3,7 +3,7 @@
 Rules:
 - the gateway's own peer goes first; its answer tells which policies count, and so which others are asked, all at once;
 - the client may name the organizations instead and answers for the policy itself;
-- all answers must be equal byte for byte, or the peer that differs is named;
+- all answers must be equal byte for byte, or the peer that differs is named, and the client told in what;
 - transient data goes to no organization that may not see the collections it was written to.
 
 Source: Fabric internal/pkg/gateway/{endorse,endorsement}.go.
@@ -12,25 +12,27 @@ Source: Fabric internal/pkg/gateway/{endorse,endorsement}.go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_response_pb2
 
+from network.endorsement_difference import differences
 from network.envelope import Endorsement, prepared_transaction
 from network.errors import RpcError, WireError
+from network.explanation import ErrorDetail, places
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
-from node.peer.endorser import SYSTEM_CHAINCODES
+from node.peer.definition import Definition
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.plan import Requirement, requirement_of
-from node.peer.gateway.status import EndpointError, rpc_error
-from node.peer.lifecycle import Definition
+from node.peer.gateway.status import rpc_error
+from node.peer.system_chaincode import SYSTEM_CHAINCODES
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +45,16 @@ RETRY_PAUSES_S = (0.02, 0.06, 0.18, 0.4)
 NO_COMBINATION = "no combination of peers can be derived which satisfy the endorsement policy"
 
 
-async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
+async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Endorse``."""
     message = parse_request(gateway_pb2.EndorseRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
     signed = message.proposed_transaction.SerializeToString()
     proposal = parse_gateway_proposal(signed)
+    gateway = gateways.get(proposal.channel_id)
+    if gateway is None:
+        raise _no_metadata(proposal.chaincode, proposal.channel_id)
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
     collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
     try:
@@ -59,6 +64,11 @@ async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
     envelope = common_pb2.Envelope(payload=payload)
     reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
     return reply
+
+
+def _no_metadata(chaincode: str, channel_id: str) -> RpcError:
+    text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
+    return RpcError(StatusCode.FAILED_PRECONDITION, text)
 
 
 async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence[str]) -> _Collection:
@@ -89,7 +99,7 @@ class _Collection:
         self._proposal = proposal
         self._endorsed: list[GatewayPeer] = []
         self._asked: set[str] = set()
-        self._errors: list[EndpointError] = []
+        self._errors: list[ErrorDetail] = []
         self.payload = b""
         self.endorsements: list[Endorsement] = []
         self.heights_may_differ = False
@@ -108,11 +118,9 @@ class _Collection:
     async def by_policy(self) -> None:
         """Collect what the policies need, beginning with the gateway's own organization."""
         channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
-        if channel_id != self._gateway.channel.channel_id or (
-            chaincode not in SYSTEM_CHAINCODES and await self._gateway.channel.committed_definition(chaincode) is None
-        ):
-            text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
-            raise RpcError(StatusCode.FAILED_PRECONDITION, text)
+        known = chaincode in SYSTEM_CHAINCODES or await self._gateway.channel.committed_definition(chaincode)
+        if not known:
+            raise _no_metadata(chaincode, channel_id)
         first = await self._first_endorsement()
         requirement = await self._requirement(first)
         planner = self._gateway.planner()
@@ -151,8 +159,7 @@ class _Collection:
         for name in {item.name for item in interest.chaincodes}:
             definition = await self._gateway.channel.committed_definition(name)
             if definition is None:
-                text = f"{NO_COMBINATION}: No metadata was found for chaincode {name} in channel "
-                raise RpcError(StatusCode.FAILED_PRECONDITION, text + self._proposal.channel_id)
+                raise _no_metadata(name, self._proposal.channel_id)
             definitions[name] = definition
         self._protect_transient(interest, definitions)
         return requirement_of(interest, definitions)
@@ -189,24 +196,31 @@ class _Collection:
         """Ask one peer and keep its endorsement; None, and a detail for the client, where there is none to keep."""
         self._asked.add(peer.address)
         answer = await peer.ask(self._proposal)
-        problem = answer.verdict.message
+        problem = peer.error(answer.verdict.message)
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             problem = self._keep(peer, answer.response)
         elif self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
             # One peer's chaincode agreed and this one's refuses: it may not have seen a block yet that the other has.
             self.heights_may_differ = True
-        if problem:
-            _log.warning("endorsement failed", address=peer.address, msp_id=peer.msp_id, reason=problem)
-            self._errors.append(peer.error(problem))
+        if problem.message:
+            _log.warning(
+                "endorsement failed",
+                address=peer.address,
+                msp_id=peer.msp_id,
+                reason=problem.message,
+                **({"differs": places(problem.differences)} if problem.differences else {}),
+            )
+            self._errors.append(problem)
             return None
         return answer
 
-    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> str:
-        """Keep an endorsement and return '', or say why it is worthless."""
+    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> ErrorDetail:
+        """Keep an endorsement and return an empty detail, or say why it is worthless."""
         if self.endorsements and response.payload != self.payload:
             self.heights_may_differ = True
-            return MISMATCH
+            found = differences(self.payload, response.payload)
+            return ErrorDetail(peer.address, peer.msp_id, MISMATCH, found)
         self.payload = response.payload
         self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
         self._endorsed.append(peer)
-        return ""
+        return peer.error("")

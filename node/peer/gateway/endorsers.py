@@ -16,10 +16,12 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.errors import RpcError
+from network.explanation import ErrorDetail
 from network.proposal import ParsedProposal
 from network.rpc import StatusCode
-from node.peer.endorser import Endorser, ProposalRefusedError
-from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error
+from node.peer.endorser import Endorser
+from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error
+from node.peer.system_chaincode import ProposalRefusedError
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
 
@@ -71,13 +73,9 @@ class GatewayPeer(ABC):
             self._left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
 
-    def error(self, message: str) -> EndpointError:
+    def error(self, message: str) -> ErrorDetail:
         """Return a detail about this peer."""
-        return EndpointError(self.address, self.msp_id, message)
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Drop the connection, if there is one."""
+        return ErrorDetail(self.address, self.msp_id, message)
 
     @abstractmethod
     async def _process(self, proposal: ParsedProposal) -> Answer:
@@ -91,13 +89,10 @@ class LocalPeer(GatewayPeer):
         super().__init__(address, msp_id)
         self._endorser = endorser
 
-    async def close(self) -> None:
-        """There is no connection to drop."""
-
     async def _process(self, proposal: ParsedProposal) -> Answer:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
-                response = await self._endorser.process_parsed(proposal)
+                response = await self._endorser.process(proposal)
         except ProposalRefusedError as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
         except TimeoutError:
@@ -146,7 +141,3 @@ class GatewayPeers:
     def in_order(self) -> list[GatewayPeer]:
         """Return all peers: the own one, then the others, those that failed a moment ago last."""
         return sorted(self._all, key=lambda peer: peer.left_out)
-
-    async def close(self) -> None:
-        """Drop all connections."""
-        await asyncio.gather(*(peer.close() for peer in self._all))

@@ -434,3 +434,51 @@ class ListDayChangesResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[DayChange]
     def __init__(self, changes: _Optional[_Iterable[_Union[DayChange, _Mapping]]] = ...) -> None: ...
+
+class ListRefusalsRequest(_message.Message):
+    __slots__ = ("key", "code", "refused_from", "refused_to", "page_size", "page_token")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FROM_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_TO_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    code: str
+    refused_from: _timestamp_pb2.Timestamp
+    refused_to: _timestamp_pb2.Timestamp
+    page_size: int
+    page_token: str
+    def __init__(self, key: _Optional[str] = ..., code: _Optional[str] = ..., refused_from: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., refused_to: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("number", "after_seq", "refused_at", "kind", "key", "code", "chained", "request_hash", "actor", "head")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AFTER_SEQ_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CHAINED_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_HASH_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    after_seq: int
+    refused_at: _timestamp_pb2.Timestamp
+    kind: str
+    key: str
+    code: str
+    chained: bool
+    request_hash: bytes
+    actor: str
+    head: bytes
+    def __init__(self, number: _Optional[int] = ..., after_seq: _Optional[int] = ..., refused_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., key: _Optional[str] = ..., code: _Optional[str] = ..., chained: bool = ..., request_hash: _Optional[bytes] = ..., actor: _Optional[str] = ..., head: _Optional[bytes] = ...) -> None: ...
+
+class ListRefusalsResponse(_message.Message):
+    __slots__ = ("refusals", "next_page_token")
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
+    next_page_token: str
+    def __init__(self, refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

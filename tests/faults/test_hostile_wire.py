@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2
 
 from network.rpc import Channel, ClientTls, StatusCode
 from node.home import tls_roots
-from tests.support.consortium import RunningConsortium, shared_consortium
+from tests.support.consortium import RunningConsortium
 from tests.support.hostile import (
     FABRIC_METHODS,
     ORDERER_METHODS,
@@ -34,11 +33,6 @@ NOT_MESSAGES = (
     b"GET / HTTP/1.1\r\n\r\n",
 )
 HALF_MESSAGES = (b"", b"\x0a\x00", b"\x0a\x02\x0a\x00", b"\x0a\x04\x0a\x02\x0a\x00", b"\x12\x00\x1a\x00\x22\x00")
-
-
-@pytest.fixture(scope="session")
-def consortium(request: pytest.FixtureRequest) -> RunningConsortium:
-    return shared_consortium(request.config)
 
 
 def orderer_channel(consortium: RunningConsortium) -> Channel:

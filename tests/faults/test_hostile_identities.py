@@ -27,18 +27,13 @@ from network.signing import CURVE_ORDERS
 from node.own_node import SETTLEMENT, partner_pb2
 from node.partner.messages import signing_input, timestamp
 from node.postgres import PostgresCluster
-from tests.support.consortium import RunningConsortium, eventually, shared_consortium
+from tests.support.consortium import RunningConsortium, eventually
 from tests.support.consortium_in_memory import BANK, make_material
 from tests.support.hostile import FABRIC_METHODS, Method, assert_logs_are_clean, attack, nothing_changes
 from tests.support.peer_network import running_network
 
 PREPARE = Method("/dwaybank.partner.v1.PartnerService/PrepareSettlement", "unary")
 ENDORSE = FABRIC_METHODS[0]
-
-
-@pytest.fixture(scope="session")
-def consortium(request: pytest.FixtureRequest) -> RunningConsortium:
-    return shared_consortium(request.config)
 
 
 class Forger:

@@ -15,7 +15,7 @@ from network.errors import RpcError
 from network.rpc import StatusCode
 from network.topology import Organization
 from node.own_node import AUDIT, LEDGER, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2
-from tests.support.consortium import CREDIT, RunningConsortium, new_entry, shared_consortium, stamp
+from tests.support.consortium import CREDIT, RunningConsortium, new_entry, stamp
 from tests.support.customer import Customer
 from tests.support.hostile import (
     INJECTIONS,
@@ -33,11 +33,6 @@ AMOUNTS = (
 )  # fmt: skip
 FOR_ALL_MEMBERS = {"ReadTile", "ReadCheckpoint", "RecomputeLeaves", "Disclose"}
 BETWEEN_BANKS = "/dwaybank.partner.v1.PartnerService/"
-
-
-@pytest.fixture(scope="session")
-def consortium(request: pytest.FixtureRequest) -> RunningConsortium:
-    return shared_consortium(request.config)
 
 
 async def code_of(
