@@ -241,7 +241,7 @@ class _Import:
             raise ImportRefusedError(number, "its root is not that of the entries above")
 
     def _prove_rest(self) -> None:
-        """Prove what follows from all the entries: head, refusals, accounts, holds; and that nothing stands beside none."""
+        """Prove what follows from all the entries, head, refusals, accounts and holds, and what stands beside none."""
         self._prove_entries()
         self._refuse(read_standing(self.connection, self.carried, self.verify).findings)
 

@@ -25,7 +25,7 @@ from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.refusal import NO_REFUSALS, ChainEnd
-from ledger.state import AccountState, HoldState, OriginalEntry, State
+from ledger.state import HoldState, OriginalEntry, State
 
 
 def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold | None:
@@ -84,7 +84,8 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        wanted, others = _unknown(state, entries)
+        others = [entry for entry in entries if not entry.is_plain]
+        wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}
         holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
@@ -122,7 +123,7 @@ class Lookup:
             ) = row
             learnt[number] = reference
             floor, overdraft, ceiling, terms_number = terms
-            state.accounts[reference] = AccountState(
+            state.add_account(
                 AccountFacts(number, reference, Asset(code, scale), Side(side)),
                 asset_id,
                 status=status,
@@ -154,8 +155,14 @@ class Lookup:
         """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
-            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
-            for key, asked, seq, outcome, leaf in rows
+            key.int: Standing(
+                bytes(asked) if asked is not None else None,
+                seq,
+                Outcome(outcome),
+                bytes(leaf),
+                [(debit, amount), (credit, -amount)] if asked is None else (),
+            )
+            for key, asked, seq, outcome, leaf, debit, credit, amount in rows
         }
 
     def _actor_numbers(self, names: set[str]) -> dict[str, int]:
@@ -166,22 +173,6 @@ class Lookup:
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
-
-
-def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:
-    """Return the accounts that the copy lacks, and the entries that are not plain."""
-    known = state.accounts
-    unknown: set[str] = set()
-    others: list[NewEntry] = []
-    for entry in entries:
-        if entry.is_plain:
-            first, second = entry.postings
-            if first.account not in known or second.account not in known:
-                unknown |= {first.account, second.account}
-        else:
-            others.append(entry)
-            unknown |= {posting.account for posting in entry.postings}
-    return unknown, others
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:

@@ -24,10 +24,11 @@ import psycopg
 from ledger.batch import BatchJudge
 from ledger.commit import write_batch
 from ledger.connections import WriterConnections, translated
+from ledger.decision import Decider
 from ledger.encoding import encode_batch
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, StaleCopyError
 from ledger.hold import HoldRelease
-from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode, microseconds
+from ledger.journal import EPOCH, EntryResult, NewEntry, ResultCode, microseconds
 from ledger.lookup import Lookup
 from ledger.partitions import partitions_of
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, bind_refusals, note_changes
@@ -211,7 +212,7 @@ class Writer:
             if not dry:
                 self._keep_refusals(state, batch, judge)
             batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
-            encode_batch(batch, self._decider, self._random_bytes, facts.actors)
+            encode_batch(state, batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
             if dry:
                 self._take_back(state, batch)

@@ -305,6 +305,8 @@ class Peer:
         """Have an installed package run by whatever runs its kind."""
         if package.contract:
             self._runner.add(package.package_id, package.contract)
+        elif not package.address and self._settings.authorize_chaincode is None:
+            raise ChaincodeError("did not find connection.json, and this peer takes no chaincodes that dial in")
         else:
             self._chaincodes.add(package.package_id, package.address, package.tls)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.audit import recompute_leaves
 from ledger.canonical import VERSION
+from ledger.decision import AcceptedEntries, Decision, Decisions
 from ledger.hold import HoldRelease
-from ledger.journal import EPOCH, Decision, NewEntry, Outcome, Posting, transfer
+from ledger.journal import EPOCH, NewEntry, Outcome, Posting, transfer
 from ledger.migrate import apply_migrations
 from ledger.queries import SQL_FOLDER
 from ledger.rows import read_accounts, read_rows, recompute_leaf
@@ -47,16 +47,14 @@ OLD_ROW = """
 class VectorRules(PlainRules):
     """Decides what the vector says."""
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         vector = NEWEST[0]
-        made = (
+        made = Decision(
             bytes.fromhex(vector["decision_id"]),
             Outcome(vector["outcome"]),
             bytes.fromhex(vector["decision_leaf"]),
         )
-        return [Decision(*made) for _ in entries]
+        return Decisions.of([made for _ in entries.entries])
 
 
 def test_leaf_of_a_posted_entry_equals_the_vector(database_url: str) -> None:

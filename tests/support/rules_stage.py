@@ -11,7 +11,7 @@ from ledger.hold import HoldRelease
 from ledger.journal import ResultCode
 from ledger.money import Asset
 from ledger.prepared import PreparedBatch, Surroundings
-from ledger.state import CLOSED, FROZEN, OPEN, PLACED, AccountState, State
+from ledger.state import CLOSED, FROZEN, OPEN, PLACED, State
 from tests.support.accounting_table import START
 from tests.support.ledger_model import Account, Answer, Entry, Request
 from tests.support.ledger_stage import Real, real_request
@@ -33,7 +33,7 @@ class RulesStage:
     def open_account(self, name: str, account: Account) -> None:
         number = len(self.state.accounts) + 1
         facts = AccountFacts(number, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
-        self.state.accounts[name] = AccountState(
+        self.state.add_account(
             facts,
             ASSETS[account.asset],
             status=STATUS[account.status],
@@ -72,7 +72,7 @@ class RulesStage:
         return batch
 
     def _answers(self, requests: Sequence[Request], batch: PreparedBatch) -> list[Answer]:
-        posted = {judged[0]: batch.first_seq + number for number, judged in enumerate(batch.judged)}
+        posted = {at: batch.first_seq + number for number, at in enumerate(batch.places)}
         answers = []
         for at, (request, result) in enumerate(zip(requests, batch.results, strict=True)):
             seq = posted.get(at) if isinstance(request, Entry) else None
