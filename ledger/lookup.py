@@ -21,7 +21,7 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
-from ledger.partitions import Partition, Partitions
+from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.refusal import NO_REFUSALS, ChainEnd
@@ -64,17 +64,16 @@ class Lookup:
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
         return State(next_seq, closed_before, self._partitions(), refusals)
 
-    def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
-        """Make partitions of the journal until they reach to entry ``last_seq``.
-
-        Args:
-            entries: how many each new one takes.
-        """
-        self._connections.looking.execute(b"SELECT ledger.add_partition(%s, %s, %s)", (epoch, last_seq, entries))
+    def make_room(self, state: State, count: int) -> None:
+        """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
+        last_seq = state.next_seq + count - 1
+        if state.partitions and state.partitions[-1].last_seq >= last_seq:
+            return
+        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
         state.partitions = self._partitions()
 
-    def _partitions(self) -> Partitions:
-        return Partitions([Partition(*row) for row in self._rows("partitions", ())])
+    def _partitions(self) -> list[Partition]:
+        return [Partition(*row) for row in self._rows("partitions", ())]
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool

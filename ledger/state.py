@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from ledger.account_columns import NEVER, NUMBER_OF, AccountColumns, Numbers
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
-from ledger.partitions import Partitions
+from ledger.partitions import Partition
 from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
@@ -200,7 +200,7 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
-        partitions: of the journal.
+        partitions: of the journal, those with room for entries, in order.
         refusals: where the chain of refusals ends.
         columns: what changes about accounts.
         accounts: by reference.
@@ -218,7 +218,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
-    partitions: Partitions = field(default_factory=Partitions)
+    partitions: Sequence[Partition] = ()
     refusals: ChainEnd = NO_REFUSALS
     columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
