@@ -53,11 +53,27 @@ def fabric(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FabricNetwork]:
         yield network
 
 
+async def gossip_knows_everybody(fabric: FabricNetwork, profile: Path, name: str) -> None:
+    """Wait until a peer's gateway can ask the peers of all organizations: they find one another while they start."""
+    async with (
+        connect(profile, CHANNEL, identity=fabric.identity(name), organizations=[name]) as client,
+        asyncio.timeout(60),
+    ):
+        while True:
+            try:
+                await client.endorse("pc", "Get", "none", endorsing_organizations=list(MSP_IDS.values()))
+                return
+            except EndorseError:
+                await asyncio.sleep(0.5)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(fabric: FabricNetwork) -> AsyncIterator[GatewayClient]:
     """A client by a profile as fabric-samples writes it, of DwayBank's and then the partner's peer."""
     path = fabric.folder / "connection.json"
     path.write_text(json.dumps(fabric.profile("dwaybank")))
+    for name in ("dwaybank", "partner"):
+        await gossip_knows_everybody(fabric, path, name)
     identity = fabric.identity("dwaybank")
     async with connect(path, CHANNEL, identity=identity, organizations=["dwaybank", "partner"]) as made:
         yield made

@@ -17,14 +17,14 @@ from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting, ResultCode, microseconds, transfer
 from ledger.money import Asset
 from ledger.monitors import Field, Monitor, Operator
-from ledger.partitions import Partition, Partitions
+from ledger.partitions import Partition, partitions_of
 from ledger.prepared import DatedPosting, Judged, PreparedBatch, Request, Surroundings, note_changes
 from ledger.state import State
 from tests.support.books import START, PlainRules, key
 
 
 def new_state() -> State:
-    state = State(1, None, Partitions([Partition(1, 40, "one"), Partition(41, 1000, "two")]))
+    state = State(1, None, [Partition(1, 40, "one"), Partition(41, 1000, "two")])
     table = (("a", "EUR", None), ("b", "EUR", None), ("c", "USD", None), ("poor", "EUR", 0))
     for number, (name, code, floor) in enumerate(table, 11):
         facts = AccountFacts(number, name, Asset(code, 2), Side.CREDIT)
@@ -40,7 +40,7 @@ def judge(
     judge = BatchJudge(state, batch, Surroundings({}, {}, (), {"gateway": 7}))
     judge.run()
     note_changes(state, batch)
-    batch.partitions = state.partitions.of(batch.first_seq, batch.last_seq)
+    batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
     encode_batch(state, batch, rules or PlainRules(), lambda count: b"s" * count, {"gateway": 7})
     judge.answer_repeats()
     return batch
