@@ -245,7 +245,7 @@ async def test_audit_names_exactly_the_rows_an_administrator_touched(world: Worl
 CHANGES = [
     "posted_at = posted_at - interval '1 day'",
     "effective_at = effective_at + interval '1 microsecond'",
-    "settlement_id = 'other'",
+    "settlement_id = 'other', request_hash = sha256('x')",
     "key = gen_random_uuid()",
     "decision_id = gen_random_uuid()",
     "decision_outcome = 3 - decision_outcome",
