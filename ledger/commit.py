@@ -18,20 +18,17 @@ from ledger.canonical import batch_digest
 from ledger.copy_rows import (
     COPY_END,
     COPY_HEAD,
-    OTHER_COLUMNS,
-    PLAIN_COLUMNS,
+    INSERTED_ROWS_MAX,
     copy_statement,
     insert_statement,
     row_parameters,
 )
-from ledger.journal import Decider, microseconds
+from ledger.decision import Decider
+from ledger.journal import microseconds
 from ledger.outbox import record_events
 from ledger.partitions import rows_by_partition
 from ledger.prepared import PreparedBatch
 from ledger.refusal import signed_digest
-
-INSERTED_ROWS_MAX = 8
-"""Up to so many rows go in one by one, in the same round trip as everything else."""
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
@@ -53,24 +50,26 @@ def write_batch(
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
             connection was lost while it committed, that is unknown.
     """
-    digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
-    signature = sign(digest) if digest else b""
+    digest = signature = b""
+    if batch.accepted is not None:
+        digest = batch_digest(batch.first_seq, batch.last_seq, batch.accepted.leaves)
+        signature = sign(digest)
     with connection.cursor(binary=True) as cursor:
-        few = len(batch.judged) <= INSERTED_ROWS_MAX
+        few = len(batch.places) <= INSERTED_ROWS_MAX
         try:
             if not few:
                 cursor.execute(b"BEGIN")
-                _copy(cursor, batch, PLAIN_COLUMNS, batch.plain_rows)
-                _copy(cursor, batch, OTHER_COLUMNS, batch.other_rows)
+                for columns, rows in batch.rows.items():
+                    _copy(cursor, batch, columns, rows)
             with connection.pipeline():
                 if few:
                     cursor.execute(b"BEGIN")
-                    _insert(cursor, batch, PLAIN_COLUMNS, batch.plain_rows)
-                    _insert(cursor, batch, OTHER_COLUMNS, batch.other_rows)
+                    for columns, rows in batch.rows.items():
+                        _insert(cursor, batch, columns, rows)
                 _write_beside(cursor, epoch, batch)
                 if batch.refusals:
                     _record_refusals(cursor, epoch, batch, sign)
-                if batch.accepted:
+                if batch.accepted is not None:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
                 _settle(cursor, epoch, batch, digest, signature)
                 cursor.execute(b"COMMIT")
@@ -81,14 +80,15 @@ def write_batch(
 
 
 def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
-    for part, own in rows_by_partition(rows, batch.partitions):
+    for table, own in rows_by_partition(rows, batch.partitions):
+        statement = insert_statement(table, columns)
         for row in own:
-            cursor.execute(insert_statement(part.table_name, columns), row_parameters(row, columns), prepare=True)
+            cursor.execute(statement, row_parameters(row, columns), prepare=True)
 
 
 def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
-    for part, own in rows_by_partition(rows, batch.partitions):
-        with cursor.copy(copy_statement(part.table_name, columns)) as copy:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        with cursor.copy(copy_statement(table, columns)) as copy:
             copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 
@@ -167,16 +167,13 @@ def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
 
 
 def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
-    changes = [pack.pack_int8(column) for column in zip(*batch.accounts, strict=True)] or [pack.pack_int8(())] * 9
-    accounts, balances_before, balances, held_before, held, terms, last_seqs, _, counts = changes
-    marks = [
-        (number, after, newest)
-        for number, *_, newest, before, after in batch.accounts
-        if before // MARK_POSTINGS != after // MARK_POSTINGS
-    ]
+    changes = batch.accounts
+    assert changes is not None
+    marked = changes.count_before // MARK_POSTINGS != changes.posting_count // MARK_POSTINGS
     columns = (
-        accounts, balances_before, balances, held_before, held, terms, last_seqs, counts,
-        *(pack.pack_int8([mark[column] for mark in marks]) for column in range(3)),
+        changes.id, changes.balance_before, changes.balance, changes.held_before, changes.held, changes.terms,
+        changes.last_seq, changes.posting_count, changes.id[marked], changes.posting_count[marked],
+        changes.last_seq[marked],
     )  # fmt: skip
     cursor.execute(
         b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -186,7 +183,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
             batch.closed_before,
             batch.first_seq,
             batch.last_seq,
-            *columns,
+            *map(pack.pack_int8, columns),
             digest,
             signature,
         ),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
@@ -39,6 +39,7 @@ class NewHold:
     expires_at: datetime
     linked: bool = False
     scope: Scope | None = None
+    is_plain: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -61,6 +62,7 @@ class HoldRelease:
     id: uuid.UUID
     linked: bool = False
     scope: Scope | None = None
+    is_plain: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

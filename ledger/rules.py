@@ -6,8 +6,8 @@ Rules:
 - judged is the state after the whole entry: an account stands on one side of an entry only, so its postings have one
   sum.
 
-Each ``judge_*`` decides and, where the answer is POSTED, does it. The common entry of two postings takes a short way
-(``batch.BatchJudge``); a property test holds the short way and these rules to the same answers.
+Each ``judge_*`` decides and, where the answer is POSTED, does it. Runs of entries that have nothing beside their
+postings are judged by columns (``run_judge``); a property test holds that way and these rules to the same answers.
 """
 
 from __future__ import annotations
@@ -131,18 +131,24 @@ def _accounts_code(changes: dict[AccountState, int], hold: HoldState | None, fre
     """Judge where the entry would leave its accounts; the code that goes first over all of them."""
     found = _POSTED
     for account, signed in changes.items():
-        code = _account_code(account, signed * account.sign, freed if hold and hold.account is account else 0)
+        freed_here = freed if hold is not None and hold.account is account else 0
+        code = balance_code(account, account.balance + signed * account.sign, freed_here)
         if code is not _POSTED and (found is _POSTED or code < found):
             found = code
     return found
 
 
-def _account_code(account: AccountState, change: int, freed: int) -> ResultCode:
+def balance_code(account: AccountState, balance: int, freed: int) -> ResultCode:
+    """Judge where an entry would leave an account.
+
+    Args:
+        balance: after the whole entry.
+        freed: held money that the entry ends.
+    """
     if account.status == CLOSED:
         return ResultCode.ACCOUNT_CLOSED
     if account.status == FROZEN:
         return ResultCode.ACCOUNT_FROZEN
-    balance = account.balance + change
     if abs(balance) > AMOUNT_MAX:
         return ResultCode.BALANCE_OVERFLOW
     if account.floor is not None and balance - account.held + freed < account.floor - account.overdraft:
@@ -194,6 +200,8 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
     if account is None:
         return ResultCode.ACCOUNT_NOT_FOUND
+    if account.stripes:
+        return ResultCode.ACCOUNT_STRIPED
     if account.status == CLOSED:
         return ResultCode.ACCOUNT_CLOSED
     if account.status == FROZEN:

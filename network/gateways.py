@@ -15,11 +15,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
+import structlog
+
 from network import rpc
 from network.errors import NetworkError, RpcError
 from network.rpc import StatusCode
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 LEFT_OUT_S = 2.0
 """How long a peer that failed is asked last, the first time."""
@@ -70,7 +74,7 @@ class Gateways:
                 reply = await channel.unary(path, request, max(0.0, deadline - self._clock()))
             except RpcError as error:
                 if error.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
-                    self._leave_out(channel)
+                    self._leave_out(channel, error)
                 if error.code != StatusCode.UNAVAILABLE:
                     raise
                 failures.append((channel, error))
@@ -99,16 +103,18 @@ class Gateways:
             except RpcError as error:
                 if error.code not in _STREAM_ENDED:
                     raise
-                self._leave_out(channel)
+                self._leave_out(channel, error)
                 failures.append((channel, error))
             else:
                 return
             if len(failures) == len(self.channels):
                 raise _none_answered(failures)
 
-    def _leave_out(self, channel: rpc.Channel) -> None:
+    def _leave_out(self, channel: rpc.Channel, error: RpcError) -> None:
         _, pause_s = self._left_out.get(channel, (0.0, LEFT_OUT_S / 2))
         pause_s = min(2 * pause_s, LEFT_OUT_MAX_S)
+        if len(self.channels) > 1:
+            _log.warning("peer left out for a while", address=channel.address, seconds=pause_s, reason=error.message)
         self._left_out[channel] = self._clock() + pause_s, pause_s
 
 

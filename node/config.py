@@ -76,14 +76,31 @@ class OperationsSettings(_Strict):
         return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
 
 
+class ChaincodeService(_Strict):
+    """A chaincode that runs in a process of its own and listens."""
+
+    package_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*:[0-9a-f]+$")
+    """``label:hash`` by which it registers."""
+    address: str = Field(pattern=r"^.+:\d+$")
+    tls: bool = True
+    """Whether it is dialled with the node's own certificate, and proves itself by one of a member's TLS authority."""
+
+
 class ChaincodeSettings(_Strict):
-    """A chaincode definition this organization approves."""
+    """A chaincode definition this organization approves, and what runs it: a contract of this process, or a service."""
 
     name: str
-    contract: str
+    contract: str = ""
+    service: ChaincodeService | None = None
     version: str
     sequence: int
     endorsement_policy: str
+
+    @model_validator(mode="after")
+    def _runs_in_one_way(self) -> ChaincodeSettings:
+        if bool(self.contract) == (self.service is not None):
+            raise ValueError(f"chaincode {self.name}: give either contract or service")
+        return self
 
 
 class Partner(_Strict):

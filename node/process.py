@@ -57,6 +57,7 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
+from node.peer.chaincode_support import ExternalChaincode
 from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
@@ -198,7 +199,17 @@ class NodeProcess:
             address=config.peers[config.msp_id],
             approved=self._definitions(),
             chaincode_values=config.chaincode_values,
-            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes},
+            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes if chaincode.contract},
+            external_chaincodes=[
+                ExternalChaincode(
+                    chaincode.name,
+                    chaincode.service.package_id,
+                    chaincode.service.address,
+                    self._tls if chaincode.service.tls else None,
+                )
+                for chaincode in config.chaincodes
+                if chaincode.service is not None
+            ],
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[
                 PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id

@@ -266,6 +266,9 @@ class Peer:
 
     async def _open(self, joined: PeerChannel) -> None:
         await joined.start()
+        self._serve(joined)
+
+    def _serve(self, joined: PeerChannel) -> None:
         channel_id = joined.channel.channel_id
         self._joined[channel_id] = joined
         self._channels[channel_id] = joined.channel
@@ -296,15 +299,23 @@ class Peer:
                     f"block {block.header.number} of channel {channel_id!r} is not its genesis block: join with block 0"
                 )
             joined = PeerChannel(ChannelSettings(channel_id, genesis), self._parts)
-            await self._open(joined)
+            await joined.start()
             parameters = (joined.channel_no, self._now())
-            await self._database.run(lambda connection: fetch(connection, "insert_joined_channel", parameters))
+            try:
+                await self._database.run(lambda connection: fetch(connection, "insert_joined_channel", parameters))
+            except BaseException:
+                # What the next start would not know of is not served now either.
+                await joined.stop()
+                raise
+            self._serve(joined)
         _log.info("channel joined", channel=channel_id)
 
     def _run_package(self, package: ChaincodePackage) -> None:
         """Have an installed package run by whatever runs its kind."""
         if package.contract:
             self._runner.add(package.package_id, package.contract)
+        elif not package.address and self._settings.authorize_chaincode is None:
+            raise ChaincodeError("did not find connection.json, and this peer takes no chaincodes that dial in")
         else:
             self._chaincodes.add(package.package_id, package.address, package.tls)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.audit import recompute_leaves
 from ledger.canonical import VERSION
+from ledger.decision import AcceptedEntries, Decision, Decisions
 from ledger.hold import HoldRelease
-from ledger.journal import EPOCH, Decision, NewEntry, Outcome, Posting, transfer
+from ledger.journal import EPOCH, NewEntry, Outcome, Posting, transfer
 from ledger.migrate import apply_migrations
 from ledger.queries import SQL_FOLDER
 from ledger.rows import read_accounts, read_rows, recompute_leaf
@@ -47,16 +47,14 @@ OLD_ROW = """
 class VectorRules(PlainRules):
     """Decides what the vector says."""
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         vector = NEWEST[0]
-        made = (
+        made = Decision(
             bytes.fromhex(vector["decision_id"]),
             Outcome(vector["outcome"]),
             bytes.fromhex(vector["decision_leaf"]),
         )
-        return [Decision(*made) for _ in entries]
+        return Decisions.of([made for _ in entries.entries])
 
 
 def test_leaf_of_a_posted_entry_equals_the_vector(database_url: str) -> None:
@@ -108,8 +106,12 @@ def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(databas
     row = row.replace("nullif(%(chain_seq)s, 0), nullif(decode(%(refusals)s, 'hex'), '')", "nullif(%(chain_seq)s, 0)")
     with psycopg.connect(database_url, autocommit=True) as connection:
         apply_migrations(connection, "ledger", tmp_path)
-        connection.execute((SQL_FOLDER / "functions" / "add_partition.sql").read_bytes())
-        connection.execute("SELECT ledger.make_partitions(1, 1000)")
+        connection.execute(
+            "CREATE TABLE ledger.entry_1 (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
+            "ALTER TABLE ledger.entry_1 ADD PRIMARY KEY (seq), ADD UNIQUE (key);"
+            "ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_1 FOR VALUES FROM (1) TO (1001);"
+            "INSERT INTO ledger.partition (first_seq, last_seq, table_name) VALUES (1, 1000, 'entry_1')"
+        )
         connection.execute("SET session_replication_role = replica")
         for reference, asset, side in (line.split()[:3] for line in ACCOUNTS.splitlines()):
             connection.execute(

@@ -35,7 +35,7 @@ LISTED = (
     "posting_balance = ARRAY[debit_balance, credit_balance], "
     "posting_previous = ARRAY[debit_previous, credit_previous], debit_account = NULL, credit_account = NULL, "
     "asset_id = NULL, amount = NULL, debit_balance = NULL, credit_balance = NULL, debit_previous = NULL, "
-    "credit_previous = NULL WHERE seq = {seq}"
+    "credit_previous = NULL, request_hash = substring(leaf FOR 16) WHERE seq = {seq}"
 )
 """The same entry in the form that entries of more postings have: no change that an audit could mind."""
 

@@ -148,8 +148,9 @@ async def test_function_of_the_peer_that_fails_says_why(
         (python_package("x", "no.such:Contract"), "'no.such:Contract' names no contract"),
         (python_package("x", "json:JSONDecoder"), "is not a subclass of chaincode.contract.Contract"),
         (package("x", "golang", {}), "this peer builds no code"),
+        (package("x", "external", {}), "this peer takes no chaincodes that dial in"),
     ],
-    ids=["no module", "no contract", "no type"],
+    ids=["no module", "no contract", "no type", "no address"],
 )
 async def test_package_that_cannot_run_is_not_installed(network: PeerNetwork, content: bytes, text: str) -> None:
     answer = await install(network, BANK, content)

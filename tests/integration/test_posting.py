@@ -337,7 +337,7 @@ LIST = {
     "debit_previous": "NULL", "credit_previous": "NULL", "asset_id": "NULL", "amount": "NULL",
     "posting_account": "ARRAY[debit_account, credit_account]", "posting_asset": "ARRAY[asset_id, asset_id]",
     "posting_amount": "ARRAY[amount, -amount]", "posting_balance": "ARRAY[0, 0]::bigint[]",
-    "posting_previous": "ARRAY[0, 0]::bigint[]",
+    "posting_previous": "ARRAY[0, 0]::bigint[]", "request_hash": "substring(leaf FOR 16)",
 }  # fmt: skip
 """The first entry with its postings listed, as entries of more postings have them."""
 
@@ -356,7 +356,9 @@ LIST = {
         (LIST | {"posting_amount": "ARRAY[5, -2, -3]::bigint[]"}, "entry_balanced"),
         (LIST | {"posting_previous": "ARRAY[0, NULL]::bigint[]"}, "entry_balanced"),
         (LIST | {"amount": "5"}, "entry_balanced"),
-        ({"request_hash": "substring(request_hash FOR 8)"}, "request_hash"),
+        ({"request_hash": "substring(leaf FOR 8)"}, "request_hash"),
+        ({"settlement_id": "'s'"}, "entry_request_told"),
+        (LIST | {"request_hash": "NULL"}, "entry_request_told"),
         ({"decision_leaf": "NULL"}, "decision_leaf"),
         ({}, "no signed batch covers"),
         (LIST, "no signed batch covers"),

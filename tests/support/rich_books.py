@@ -83,7 +83,7 @@ AGE = """
         posting_balance = ARRAY[debit_balance, credit_balance],
         posting_previous = ARRAY[debit_previous, credit_previous], debit_account = NULL, credit_account = NULL,
         asset_id = NULL, amount = NULL, debit_balance = NULL, credit_balance = NULL, debit_previous = NULL,
-        credit_previous = NULL, form = 1, request_hash = sha256(request_hash)
+        credit_previous = NULL, form = 1, request_hash = sha256(leaf)
     WHERE seq <= %s
 """
 

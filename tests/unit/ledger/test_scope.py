@@ -18,7 +18,7 @@ from ledger.hold import HoldRelease, HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry, Outcome, Posting, Scope, transfer
 from ledger.money import Asset
 from ledger.prepared import PreparedBatch, Request, Standing, Surroundings, hash_request
-from ledger.state import AccountState, OriginalEntry, State
+from ledger.state import OriginalEntry, State
 from tests.support.books import START, PlainRules, key
 
 A, B = Scope(1, frozenset({2})), Scope(2, frozenset({3}))
@@ -41,10 +41,9 @@ def new_state() -> State:
     state = State(1, None)
     for number, line in enumerate(ACCOUNTS.split("\n")[1:-1], 11):
         name, code, book, shared = line.split()
-        state.accounts[name] = AccountState(
-            AccountFacts(number, name, Asset(code, 2), Side.CREDIT), 1 if code == "EUR" else 2, status=1, balance=0,
-            held=0, floor=None, overdraft=0, ceiling=None, terms=0, last_seq=0, posting_count=0, book=int(book),
-            shared=shared == "shared",
+        state.add_account(
+            AccountFacts(number, name, Asset(code, 2), Side.CREDIT), 1 if code == "EUR" else 2, status=1, floor=None,
+            overdraft=0, ceiling=None, book=int(book), shared=shared == "shared",
         )  # fmt: skip
     return state
 
@@ -54,7 +53,7 @@ def judge(*requests: Request, state: State | None = None, standing: dict[int, St
     batch = PreparedBatch(0, requests, START, state.next_seq)
     judge = BatchJudge(state, batch, Surroundings(standing or {}, {}, (), {}))
     judge.run()
-    encode_batch(batch, PlainRules(), lambda count: b"s" * count, {})
+    encode_batch(state, batch, PlainRules(), lambda count: b"s" * count, {})
     judge.answer_repeats()
     return batch
 
