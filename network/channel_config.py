@@ -226,7 +226,7 @@ class ChannelConfig:
             raise PolicyError(f"resource {resource!r} is guarded by the peer's own organization, not by the channel")
         path = self._acls.get(resource) or CHANNEL_DEFAULTS.get(resource)
         if path is None:
-            raise PolicyError(f"resource {resource!r} has no access policy")
+            raise PolicyError(f"Unmapped policy for {resource}")
         return path
 
     def check_acl(self, resource: str, signed: Sequence[SignedData]) -> None:

@@ -420,8 +420,12 @@ class MspManager:
             IdentityError: unknown organization, no chain, revoked, wrong units, or expired at ``now``.
         """
         identity = self.deserialize(creator)
-        self._msp(identity.msp_id).validate(identity, now)
+        self.validate(identity, now)
         return identity
+
+    def validate(self, identity: Identity, now: datetime | None = None) -> None:
+        """Check that the organization of an identity vouches for it; see :meth:`Msp.validate`."""
+        self._msp(identity.msp_id).validate(identity, now)
 
     def satisfies_principal(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
         """Check a principal by the identity's own MSP.

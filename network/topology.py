@@ -34,6 +34,8 @@ class Orderer(_Strict):
     domain: Domain = "orderer.test"
     host: Name = "orderer"
     port: Port = BASE_PORT
+    admin_port: Port | None = None
+    """Port of the channel participation API (``osnadmin``), if it is served."""
 
 
 class Organization(_Strict):
@@ -89,6 +91,8 @@ class Consortium(_Strict):
     def ports(self) -> list[int]:
         """Every TCP port the consortium listens on."""
         ports = [self.orderer.port]
+        if self.orderer.admin_port is not None:
+            ports.append(self.orderer.admin_port)
         for organization in self.organizations:
             ports += [organization.node_port, organization.postgres_port]
             if organization.gateway_port is not None:
@@ -130,7 +134,7 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
     )
     two_of_three = "OutOf(2, " + ", ".join(f"'{member.msp_id}.peer'" for member in organizations) + ")"
     return Consortium(
-        orderer=Orderer(port=base_port),
+        orderer=Orderer(port=base_port, admin_port=base_port + 9),
         organizations=organizations,
         chaincodes=(
             Chaincode(name="audit", contract="chaincode.audit:AuditContract", endorsement_policy=two_of_three),

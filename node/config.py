@@ -70,6 +70,8 @@ class OrdererConfig(_Strict):
     tls: TlsFiles
     host: str = "127.0.0.1"
     port: Port
+    admin_port: Port | None = None
+    """Where the channel participation API is served to the orderer's own organization; by default nowhere."""
     genesis_block: Path
     data_folder: Path
 
@@ -97,6 +99,8 @@ class NodeConfig(_Strict):
     writer_key_file: Path
     rules_file: Path
     commits_definitions: bool = False
+    chaincode_values: dict[str, str] = {}
+    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""

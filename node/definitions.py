@@ -14,7 +14,7 @@ import structlog
 from network.client import GatewayClient
 from network.errors import GatewayError
 from node.peer.chaincode_definition import LIFECYCLE
-from node.peer.lifecycle import Definition
+from node.peer.definition import Definition
 from node.peer.peer import Peer
 
 RETRY_FIRST_S = 0.1

@@ -246,6 +246,7 @@ def _write_orderer_settings(home: Home, consortium: Consortium) -> None:
             msp_folder=host / "msp",
             tls=_host_tls(home, consortium, host),
             port=orderer.port,
+            admin_port=orderer.admin_port,
             genesis_block=home.genesis,
             data_folder=home.orderer / "blocks",
         ),

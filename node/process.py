@@ -20,6 +20,7 @@ from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
+from network.msp_folder import read_msp_config
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
@@ -47,9 +48,9 @@ from node.errors import NodeError
 from node.logs import configure_logging
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
+from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
-from node.peer.lifecycle import Definition, approved_definition
 from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
 from node.peer.peer import Peer, PeerSettings
 from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
@@ -172,8 +173,10 @@ class NodeProcess:
             channel_id=config.channel,
             genesis=self._genesis,
             identity=SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id),
+            local_msp=read_msp_config(config.msp_folder, config.msp_id),
             address=config.peers[config.msp_id],
             approved=self._definitions(),
+            chaincode_values=config.chaincode_values,
             contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes},
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[

@@ -7,7 +7,11 @@ OrdererError
 │   ├── BlockStoreCorruptError     bytes in the middle are not what was written
 │   ├── BlockStoreLockedError      another process holds the file
 │   └── BlockStoreWriteError       a block could not be made durable; nothing was kept of it
-└── GenesisError             the genesis block is missing, unusable, or not the chain's own
+├── GenesisError             the genesis block is missing, unusable, or not the chain's own
+├── JoinBlockError           a block by which a channel is to be joined is not one this orderer can begin with
+├── ChannelExistsError       the channel to be joined is ordered here already
+├── ChannelMissingError      the channel named is not ordered here
+└── ChannelConfiguredError   the channel to be removed stands in this orderer's settings
 """
 
 from __future__ import annotations
@@ -58,3 +62,31 @@ class BlockStoreWriteError(BlockStoreError):
 
 class GenesisError(OrdererError):
     """The genesis block is missing, unusable, or not that of the chain on disk."""
+
+
+class JoinBlockError(OrdererError):
+    """A block by which a channel is to be joined is not one that this orderer can begin with."""
+
+
+class ChannelExistsError(OrdererError):
+    """The channel to be joined is ordered here already."""
+
+    def __init__(self) -> None:
+        super().__init__("channel already exists")
+
+
+class ChannelMissingError(OrdererError):
+    """The channel named is not ordered here."""
+
+    def __init__(self) -> None:
+        super().__init__("channel does not exist")
+
+
+class ChannelConfiguredError(OrdererError):
+    """The channel to be removed stands in this orderer's settings, so that the next start would begin it anew."""
+
+    def __init__(self, channel_id: str) -> None:
+        super().__init__(
+            f"channel {channel_id!r} stands in this orderer's settings and would begin anew at its next start; name "
+            "another genesis_block there first"
+        )

@@ -6,36 +6,55 @@ Rules
 - The whole chain is checked at start: numbers, hashes, and every byte as written.
 - An orderer whose identity the channel's BlockValidation policy does not accept does not start: its blocks would be
   refused by every peer.
+- An administrator may have it take up another channel, from its genesis block, if that names it as its only consenter:
+  this orderer agrees with no other. What is removed is removed with its blocks; peers keep theirs.
 
-Source: Fabric orderer/common/{server,multichannel,onboarding}.
+Source: Fabric orderer/common/{server,multichannel,onboarding,channelparticipation}.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import structlog
+from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
+from google.protobuf.message import DecodeError
 
 from network import rpc
-from network.block import data_hash, header_hash, parse_block
+from network.block import data_hash, header_hash, holds_config, parse_block
 from network.channel_config import ChannelConfig
 from network.envelope import Signer
 from network.errors import NetworkError, WireError
+from network.rpc import certificate_hash
 from node.orderer.block_store import BlockStore
 from node.orderer.broadcast_service import BroadcastService
 from node.orderer.chain import Chain
 from node.orderer.deliver_service import DeliverService
-from node.orderer.errors import BlockStoreCorruptError, EnvelopeRefusedError, GenesisError
+from node.orderer.errors import (
+    BlockStoreCorruptError,
+    ChannelConfiguredError,
+    ChannelExistsError,
+    ChannelMissingError,
+    EnvelopeRefusedError,
+    GenesisError,
+    JoinBlockError,
+)
 from node.orderer.msg_processor import check_may_sign
 
 log = structlog.get_logger(__name__)
 
 SERVICE_NAME = "orderer.AtomicBroadcast"
 BLOCKS_FILE = "blocks"
+
+CONSENSUS_TYPE = "etcdraft"
+"""Consensus type of the channels this orderer may order, as their one consenter."""
+
+_REMOVED = ".removed-"
 
 
 class Orderer:
@@ -46,16 +65,27 @@ class Orderer:
         genesis_blocks: files, one for each channel to be ordered; a channel already in ``directory`` needs none.
         identity: signs blocks.
         now: current time, UTC.
+        tls_certificate: PEM certificate it serves with, by which channels name their consenters; None joins no channel.
     """
 
     def __init__(
-        self, directory: Path, genesis_blocks: Sequence[Path], identity: Signer, now: Callable[[], datetime]
+        self,
+        directory: Path,
+        genesis_blocks: Sequence[Path],
+        identity: Signer,
+        now: Callable[[], datetime],
+        tls_certificate: bytes | None = None,
     ) -> None:
         self._directory = directory
         self._genesis_blocks = genesis_blocks
         self._identity = identity
         self._now = now
+        self._tls_certificate = tls_certificate
         self._chains: dict[str, Chain] = {}
+        self._configured: frozenset[str] = frozenset()
+        self._changing = asyncio.Lock()
+        self._failed = asyncio.Event()
+        self._watches: set[asyncio.Task[None]] = set()
         self._broadcast = BroadcastService(self._chains, now)
         self._deliver = DeliverService(self._chains, now)
 
@@ -82,6 +112,7 @@ class Orderer:
                 chain = Chain(store, self._identity, self._now)
                 check_may_sign(chain.config, self._identity)
                 self._chains[chain.channel_id] = chain
+            self._configured = await asyncio.to_thread(_configured, self._genesis_blocks)
         except EnvelopeRefusedError as refusal:
             _close_all(stores, self._chains)
             raise GenesisError(f"{refusal}; give this orderer an identity that may sign its blocks") from refusal
@@ -89,13 +120,70 @@ class Orderer:
             _close_all(stores, self._chains)
             raise
         for chain in self._chains.values():
-            chain.start()
-            log.info("orderer.channel_open", channel=chain.channel_id, height=chain.height)
+            self._run(chain)
+
+    async def failed(self) -> None:
+        """Return when a channel can order nothing more until this process starts again."""
+        await self._failed.wait()
+
+    async def join(self, genesis: bytes) -> Chain:
+        """Take up a channel, for good.
+
+        Args:
+            genesis: serialized genesis block.
+        Raises:
+            ChannelExistsError: it is ordered here already.
+            JoinBlockError: the block begins no channel that this orderer may order.
+            BlockStoreError: its folder cannot be used.
+        """
+        async with self._changing:
+            config = _joinable(genesis, self._tls_certificate)
+            if config.channel_id in self._chains:
+                raise ChannelExistsError
+            try:
+                check_may_sign(config, self._identity)
+            except EnvelopeRefusedError as refusal:
+                raise JoinBlockError(str(refusal)) from refusal
+            store = await asyncio.to_thread(_begin, self._directory / config.channel_id, genesis)
+            chain = self._chains[config.channel_id] = Chain(store, self._identity, self._now)
+            self._run(chain)
+        return chain
+
+    async def remove(self, channel_id: str) -> None:
+        """Drop a channel and its blocks; envelopes that wait are refused.
+
+        Raises:
+            ChannelMissingError: it is not ordered here.
+            ChannelConfiguredError: the settings name it.
+        """
+        async with self._changing:
+            if channel_id not in self._chains:
+                raise ChannelMissingError
+            if channel_id in self._configured:
+                raise ChannelConfiguredError(channel_id)
+            await self._chains.pop(channel_id).stop()
+            await asyncio.to_thread(_remove_folder, self._directory / channel_id)
+        log.info("orderer.channel_removed", channel=channel_id)
 
     async def stop(self) -> None:
         """Finish the blocks being written and close. Idempotent."""
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
         for chain in self._chains.values():
             await chain.stop()
+
+    def _run(self, chain: Chain) -> None:
+        chain.start()
+        watch = asyncio.create_task(self._watch(chain))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        log.info("orderer.channel_open", channel=chain.channel_id, height=chain.height)
+
+    async def _watch(self, chain: Chain) -> None:
+        await chain.ended()
+        if self._chains.get(chain.channel_id) is chain:
+            self._failed.set()
 
 
 def _close_all(stores: Iterable[BlockStore], chains: dict[str, Chain]) -> None:
@@ -111,6 +199,8 @@ def open_stores(directory: Path, genesis_blocks: Iterable[Path]) -> list[BlockSt
         GenesisError: see ``Orderer.start``.
         BlockStoreError: see ``Orderer.start``.
     """
+    for leftover in _removed_folders(directory):
+        shutil.rmtree(leftover)
     wanted = dict(_read_genesis(path) for path in genesis_blocks if path.exists() or not _channels(directory))
     stores: list[BlockStore] = []
     try:
@@ -160,7 +250,88 @@ class _ChainCheck:
 def _channels(directory: Path) -> list[str]:
     if not directory.is_dir():
         return []
-    return [folder.name for folder in directory.iterdir() if (folder / BLOCKS_FILE).is_file()]
+    return [
+        folder.name
+        for folder in directory.iterdir()
+        if (folder / BLOCKS_FILE).is_file() and not folder.name.startswith(_REMOVED)
+    ]
+
+
+def _removed_folders(directory: Path) -> list[Path]:
+    """Return what a removal left behind that was cut short."""
+    return list(directory.glob(_REMOVED + "*"))
+
+
+def _remove_folder(folder: Path) -> None:
+    # Renamed first: after a crash on the way the channel is gone as a whole, and the rest goes at the next start.
+    renamed = folder.rename(folder.with_name(_REMOVED + folder.name))
+    shutil.rmtree(renamed)
+
+
+def _configured(genesis_blocks: Iterable[Path]) -> frozenset[str]:
+    return frozenset(_read_genesis(path)[0] for path in genesis_blocks if path.exists())
+
+
+def _begin(folder: Path, genesis: bytes) -> BlockStore:
+    store = BlockStore(folder / BLOCKS_FILE, _ChainCheck(folder))
+    try:
+        _begin_or_confirm(store, folder.name, genesis)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _joinable(genesis: bytes, tls_certificate: bytes | None) -> ChannelConfig:
+    """Return the configuration of a genesis block that this orderer may begin a chain with.
+
+    Raises:
+        JoinBlockError: it may not.
+    Source: Fabric orderer/common/channelparticipation/validator.go, ValidateJoinBlock.
+    """
+    try:
+        block = parse_block(genesis)
+        if not holds_config(block.data):
+            raise JoinBlockError("block is not a config block")
+        if not block.metadata.metadata:
+            raise JoinBlockError("invalid block: does not have metadata")
+        if block.header.data_hash != data_hash(block.data):
+            raise JoinBlockError("invalid block: Header.DataHash is different from Hash(block.Data)")
+        config = ChannelConfig.from_block(block)
+    except NetworkError as error:
+        raise JoinBlockError(str(error)) from error
+    if block.header.number != 0:
+        raise JoinBlockError(
+            f"it is block {block.header.number}, and this orderer takes no blocks from others: join with block 0"
+        )
+    _check_only_consenter(config, tls_certificate)
+    return config
+
+
+def _check_only_consenter(config: ChannelConfig, tls_certificate: bytes | None) -> None:
+    orderer = config.orderer
+    if orderer.consensus_type != CONSENSUS_TYPE:
+        raise JoinBlockError(
+            f"the channel's consensus type is {orderer.consensus_type!r}; this orderer takes only {CONSENSUS_TYPE!r}"
+        )
+    try:
+        consenters = etcdraft_pb2.ConfigMetadata.FromString(orderer.consensus_metadata).consenters
+    except DecodeError as error:
+        raise JoinBlockError("the channel's etcdraft metadata does not parse") from error
+    if len(consenters) != 1:
+        raise JoinBlockError(
+            f"the channel names {len(consenters)} consenters, and this orderer agrees with no other: it must be the "
+            "only one"
+        )
+    if tls_certificate is None or not _same_certificate(consenters[0].server_tls_cert, tls_certificate):
+        raise JoinBlockError("the channel's one consenter is not this orderer: its TLS certificate is another")
+
+
+def _same_certificate(one: bytes, other: bytes) -> bool:
+    try:
+        return certificate_hash(one) == certificate_hash(other)
+    except ValueError:
+        return False
 
 
 def _read_genesis(path: Path) -> tuple[str, bytes]:

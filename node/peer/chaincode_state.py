@@ -15,10 +15,11 @@ from network.channel_config import ChannelConfig
 from network.errors import PolicyError
 from network.identity import Identity
 from network.policy import SignaturePolicy
+from node.peer.definition import Definition
 from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.errors import StateError
 from node.peer.history import KeyModification
-from node.peer.lifecycle import Definition, read_whole_definition
+from node.peer.lifecycle_state import read_whole_definition
 from node.peer.range_scan import RangeScan
 from node.peer.tx_simulator import TxSimulator
 

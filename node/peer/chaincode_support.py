@@ -1,9 +1,12 @@
 """Chaincodes that run in processes of their own: who they are, how they are reached, and their streams.
 
 Two ways, the same stream: a chaincode dials this peer (``/protos.ChaincodeSupport/Register``), or this peer dials a
-chaincode that listens (``/protos.Chaincode/Connect``) and dials again whenever the stream ends.
+chaincode that listens (``/protos.Chaincode/Connect``) and dials again whenever the stream ends. What the settings name
+is dialled from the start, an installed package from its first invocation on; an invocation ends the pause between two
+tries.
 
-Only a package that the configuration names may register, only once at a time, and only from this organization.
+Only a package that the settings name or that is installed may register, only once at a time, and only from this
+organization.
 
 Source: Fabric core/chaincode/{chaincode_support,handler_registry}.go, extcc/extcc_handler.go.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -41,7 +45,7 @@ class ExternalChaincode:
     """A chaincode in a process of its own.
 
     Args:
-        name: on the channel.
+        name: on the channel; of an installed package, its package id.
         package_id: ``label:hash`` by which it registers.
         address: ``host:port`` where it listens; '' when it dials this peer.
         tls: how it is dialled; None for a connection in the clear, on one machine only.
@@ -69,22 +73,24 @@ class ChaincodeSupport:
         timeout_s: float = EXECUTE_TIMEOUT_S,
     ) -> None:
         self._chaincodes = {chaincode.name: chaincode for chaincode in chaincodes}
+        self._installed: dict[str, ExternalChaincode] = {}
         self._authorize = authorize
         self._timeout_s = timeout_s
         self._streams: dict[str, ChaincodeStream] = {}
         self._waiting: list[asyncio.Future[None]] = []
-        self._dialling: list[asyncio.Task[None]] = []
+        self._dialling: dict[str, asyncio.Task[None]] = {}
+        self._wanted: dict[str, asyncio.Event] = {}
 
     def start(self) -> None:
         """Begin to dial the chaincodes that listen."""
-        services = [chaincode for chaincode in self._chaincodes.values() if chaincode.address]
-        self._dialling = [asyncio.create_task(self._keep_dialling(chaincode)) for chaincode in services]
+        for chaincode in self._chaincodes.values():
+            self._dial(chaincode)
 
     async def stop(self) -> None:
         """End all streams."""
-        for task in self._dialling:
+        for task in self._dialling.values():
             task.cancel()
-        await asyncio.gather(*self._dialling, return_exceptions=True)
+        await asyncio.gather(*self._dialling.values(), return_exceptions=True)
         for stream in list(self._streams.values()):
             stream.end()
 
@@ -92,15 +98,29 @@ class ChaincodeSupport:
         """Serve chaincodes that dial in on ``server``."""
         server.bidi(f"/{SERVICE_NAME}/Register", self._serve)
 
-    def has(self, chaincode: str) -> bool:
-        """Say whether the configuration names a chaincode."""
-        return chaincode in self._chaincodes
+    def add(self, package_id: str, address: str, tls: rpc.ClientTls | None) -> None:
+        """Take in an installed package: it is dialled when it is first invoked, or dials itself."""
+        self._installed[package_id] = ExternalChaincode(package_id, package_id, address, tls)
+
+    def has(self, code: str) -> bool:
+        """Say whether the settings name a chaincode, or a package is installed."""
+        return code in self._chaincodes or code in self._installed
 
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation; see :class:`node.peer.contract_runner.ChaincodeRunner`."""
-        package_id = self._chaincodes[invocation.chaincode].package_id
-        stream = await self._stream(package_id)
+        chaincode = self._chaincodes.get(invocation.code) or self._installed[invocation.code]
+        if chaincode.package_id not in self._streams:
+            self._dial(chaincode)
+        stream = await self._stream(chaincode.package_id)
         return await stream.execute(invocation, state, self._timeout_s)
+
+    def _dial(self, chaincode: ExternalChaincode) -> None:
+        """Dial a chaincode that listens, now."""
+        if not chaincode.address:
+            return
+        self._wanted.setdefault(chaincode.package_id, asyncio.Event()).set()
+        if chaincode.package_id not in self._dialling:
+            self._dialling[chaincode.package_id] = asyncio.create_task(self._keep_dialling(chaincode))
 
     async def _stream(self, package_id: str) -> ChaincodeStream:
         try:
@@ -136,7 +156,9 @@ class ChaincodeSupport:
     async def _keep_dialling(self, chaincode: ExternalChaincode) -> None:
         """Keep a stream to a chaincode that listens."""
         pause_s = PAUSE_FIRST_S
+        wanted = self._wanted[chaincode.package_id]
         while True:
+            wanted.clear()
             channel = rpc.Channel(chaincode.address, chaincode.tls)
             stream = ChaincodeStream(self._accept)
             try:
@@ -149,7 +171,8 @@ class ChaincodeSupport:
                 await channel.close()
             pause_s = PAUSE_FIRST_S if served else min(2 * pause_s, PAUSE_MAX_S)
             _log.warning("chaincode not connected", chaincode=chaincode.name, reason=reason, next_try_s=pause_s)
-            await asyncio.sleep(pause_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wanted.wait(), pause_s)
 
     def _accept(self, package_id: str, stream: ChaincodeStream) -> None:
         """Take a chaincode's registration.
@@ -157,7 +180,8 @@ class ChaincodeSupport:
         Raises:
             ChaincodeError: nobody expects this package, or it is connected already.
         """
-        if package_id not in {chaincode.package_id for chaincode in self._chaincodes.values()}:
+        named = {chaincode.package_id for chaincode in self._chaincodes.values()}
+        if package_id not in named and package_id not in self._installed:
             raise ChaincodeError(f"no chaincode of this peer has package id {package_id!r}: install it first")
         if package_id in self._streams:
             raise ChaincodeError(f"duplicate chaincodeID: {package_id}")

@@ -6,7 +6,8 @@ Everything here belongs to the event loop; blocks come from the committer's thre
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,14 +19,17 @@ from node.peer.cached_states import CachedStates
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.commit_notifier import CommitNotifier
 from node.peer.committer import CommittedBlock
+from node.peer.definition import Definition
 from node.peer.errors import ChannelStoppedError, StaleReadError
-from node.peer.lifecycle import Definition, read_whole_definition
+from node.peer.lifecycle_state import read_whole_definition
 from node.peer.private_data import store_transient
 from node.peer.progress import Progress
 from node.peer.reader import ChannelReader
 from node.peer.tx_simulator import TxSimulator
 
 _log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 RECENT_BYTES_MAX = 16 * 1024 * 1024
 """Bytes of blocks kept in memory for those who follow the channel closely; the newest block always is."""
@@ -58,7 +62,7 @@ class Channel:
         """Whether any key of the state has metadata; False spares looking for key-level policies."""
         self._channel_no = channel_no
         self._states = CachedStates(reader, self.progress)
-        self._definitions: dict[str, Definition] = {}
+        self._definitions: dict[Hashable, Any] = {}
         self._recent: OrderedDict[int, bytes] = OrderedDict()
         self._recent_bytes = 0
 
@@ -121,17 +125,25 @@ class Channel:
 
         It is read aside from any transaction: a Go peer has it in its cache, so it may not stand in a read set.
         """
-        if chaincode in self._definitions:
-            return self._definitions[chaincode]
+        return await self.read_aside(chaincode, lambda simulator: read_whole_definition(simulator, chaincode))
+
+    async def read_aside(self, key: Hashable, read: Callable[[TxSimulator], Awaitable[T]]) -> T:
+        """Return what ``read`` finds in the lifecycle's state now, aside from any transaction.
+
+        What it finds, other than None, is remembered under ``key`` until that state changes.
+        """
+        if key in self._definitions:
+            found: T = self._definitions[key]
+            return found
         known_since = self._definitions
         while True:
             try:
-                found = await read_whole_definition(self.simulator(""), chaincode)
+                found = await read(self.simulator(""))
                 break
             except StaleReadError:
                 continue
         if known_since is self._definitions and found is not None:
-            self._definitions[chaincode] = found
+            self._definitions[key] = found
         return found
 
     async def store_transient(self, tx_id: str, private_set: bytes) -> None:

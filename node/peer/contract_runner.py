@@ -55,6 +55,7 @@ class Invocation:
         channel_id: channel.
         tx_id: transaction.
         chaincode: its name on the channel.
+        code: what runs it: its name where the settings do, else the id of an installed package.
         args: function name first.
         signed_proposal: serialized ``SignedProposal`` as received.
         is_init: whether it is the initialising call.
@@ -64,6 +65,7 @@ class Invocation:
     channel_id: str
     tx_id: str
     chaincode: str
+    code: str
     args: Sequence[bytes]
     signed_proposal: bytes
     is_init: bool
@@ -73,8 +75,8 @@ class Invocation:
 class ChaincodeRunner(Protocol):
     """Something that runs chaincodes: in this process, or over the chaincode stream."""
 
-    def has(self, chaincode: str) -> bool:
-        """Say whether it can run this chaincode."""
+    def has(self, code: str) -> bool:
+        """Say whether it can run this code."""
 
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation.
@@ -131,15 +133,26 @@ class ContractRunner:
             self._thread.fail_all()
             await asyncio.to_thread(self._thread.end, HOLD_LIMIT_S)
 
-    def has(self, chaincode: str) -> bool:
-        """Say whether a contract of this name was configured."""
-        return chaincode in self._contracts
+    def has(self, code: str) -> bool:
+        """Say whether there is a contract of this name or package."""
+        return code in self._contracts
+
+    def add(self, package_id: str, path: str) -> None:
+        """Run an installed package as the contract ``path`` names.
+
+        Raises:
+            ChaincodeError: there is no such contract.
+        """
+        try:
+            self._contracts[package_id] = self._runtime.load(path)
+        except Exception as error:
+            raise ChaincodeError(str(error)) from error
 
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation; see :class:`ChaincodeRunner`."""
         assert self._thread is not None, "start() comes first"
         work = self._runtime.execute(
-            self._contracts[invocation.chaincode],
+            self._contracts[invocation.code],
             channel_id=invocation.channel_id,
             tx_id=invocation.tx_id,
             args=invocation.args,

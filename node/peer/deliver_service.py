@@ -8,7 +8,7 @@ Source: Fabric common/deliver/deliver.go, core/peer/deliverevents.go.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 
@@ -33,15 +33,15 @@ Convert = Callable[[bytes, SeekRequest], Awaitable[bytes]]
 
 
 class DeliverService:
-    """The service of one channel.
+    """The service of one peer.
 
     Args:
-        channel: channel.
+        channels: channels this peer is on, by id.
         now: UTC clock.
     """
 
-    def __init__(self, channel: Channel, now: Callable[[], datetime]) -> None:
-        self._channel = channel
+    def __init__(self, channels: Mapping[str, Channel], now: Callable[[], datetime]) -> None:
+        self._channels = channels
         self._now = now
 
     def register(self, server: rpc.Server) -> None:
@@ -60,8 +60,9 @@ class DeliverService:
         return self._serve(requests, call, "event/Block", self._with_private_data)
 
     async def _with_private_data(self, block: bytes, request: SeekRequest) -> bytes:
-        reader = self._channel.config.msps.deserialize(request.signed.creator)
-        return await block_with_private_data(self._channel, block, reader)
+        channel = self._channels[request.channel_id]
+        reader = channel.config.msps.deserialize(request.signed.creator)
+        return await block_with_private_data(channel, block, reader)
 
     async def _serve(
         self, requests: AsyncIterator[bytes], call: rpc.Call, resource: str, convert: Convert
@@ -84,8 +85,8 @@ class DeliverService:
                 return
 
     async def _blocks(self, request: SeekRequest, resource: str) -> AsyncGenerator[bytes, None]:
-        channel = self._channel
-        if request.channel_id != channel.channel_id:
+        channel = self._channels.get(request.channel_id)
+        if channel is None:
             raise SeekRefusedError(common_pb2.NOT_FOUND, f"channel {request.channel_id!r} is not here")
         session = ReadSession(
             request.signed,

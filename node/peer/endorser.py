@@ -20,16 +20,16 @@ from datetime import datetime
 import structlog
 from fabric_protos.peer import proposal_response_pb2
 
-from network.errors import IdentityError, PolicyError, SignatureError, WireError
+from network.errors import PolicyError
 from network.identity import Identity, SigningIdentity
 from network.proposal import (
     ParsedProposal,
     chaincode_event,
     endorsement_message,
-    parse_proposal,
     proposal_response_payload,
 )
 from network.rwset_builder import SimulationResults
+from node.peer.approvals import Approvals, not_installed
 from node.peer.block_store import TransactionRecord
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.chaincode_state import ChaincodeState, Response
@@ -37,9 +37,18 @@ from node.peer.channel import Channel
 from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
 from node.peer.endorsement_interest import interest_of
 from node.peer.errors import ChaincodeError, PeerError, StaleReadError, StoreError
-from node.peer.ledger_queries import CSCC, QSCC, LedgerQueries
-from node.peer.lifecycle import SYSTEM_VERSION, Lifecycle, SystemResponse, read_sequence
+from node.peer.ledger_queries import LedgerQueries
+from node.peer.lifecycle import Lifecycle, LifecycleCall
+from node.peer.lifecycle_state import read_sequence
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.system_chaincode import (
+    CSCC,
+    QSCC,
+    SYSTEM_CHAINCODES,
+    SYSTEM_VERSION,
+    ProposalRefusedError,
+    verified_creator,
+)
 from node.peer.tx_simulator import TxSimulator
 
 _log = structlog.get_logger(__name__)
@@ -53,18 +62,11 @@ SERVER_ERROR = 500
 SIMULATIONS_MAX = 5
 """Times a simulation is started anew when committed blocks change what it read."""
 
-SYSTEM_CHAINCODES = (LIFECYCLE, QSCC, CSCC)
-"""Chaincodes that are part of every peer."""
-
 NOTHING = SimulationResults(b"", b"")
 """What a query of the ledger reads and writes by Fabric's account."""
 
 INITIALIZED_KEY = "\x00\U0010ffffinitialized"
 """Key by which a chaincode that must be initialised knows its initialised version."""
-
-
-class ProposalRefusedError(PeerError):
-    """The proposal itself is unacceptable: nothing was run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class Endorser:
     Args:
         channel: channel.
         identity: this peer's signing identity.
-        lifecycle: system chaincode with the definitions this organization approves.
+        lifecycle: the system chaincode of that name.
+        approvals: which definitions this organization approves, and what runs them.
+        queries: the system chaincodes that read the ledger.
         runners: what runs chaincodes here, asked in this order.
         own: where endorsements made are remembered.
         now: UTC clock, for the expiry of creators.
@@ -96,50 +100,43 @@ class Endorser:
         identity: SigningIdentity,
         *,
         lifecycle: Lifecycle,
+        approvals: Approvals,
+        queries: LedgerQueries,
         runners: Sequence[ChaincodeRunner],
         own: OwnEndorsements,
         now: Callable[[], datetime],
     ) -> None:
         self._channel = channel
         self._identity = identity
-        self._lifecycle = lifecycle
+        self.lifecycle = lifecycle
+        self.approvals = approvals
+        self._queries = queries
         self._runners = runners
         self._own = own
         self._now = now
-        self._queries = LedgerQueries(channel, identity.msp_id)
 
-    def runs(self, chaincode: str) -> bool:
-        """Say whether this peer has the code of a chaincode."""
-        return chaincode in SYSTEM_CHAINCODES or any(runner.has(chaincode) for runner in self._runners)
+    def runner_of(self, code: str) -> ChaincodeRunner | None:
+        """Return what runs a chaincode's code, by what :meth:`Approvals.code_of` gives; None where nothing does."""
+        return next((runner for runner in self._runners if runner.has(code)), None)
 
     async def endorses(self, chaincode: str) -> bool:
         """Say whether this peer would endorse a chaincode: it is defined, approved by this organization, and here."""
         if chaincode in SYSTEM_CHAINCODES:
             return True
         definition = await self._channel.committed_definition(chaincode)
-        return definition is not None and self._lifecycle.approves(definition) and self.runs(chaincode)
+        try:
+            return definition is not None and self.runner_of(await self.approvals.code_of(definition)) is not None
+        except ChaincodeError:
+            return False
 
-    async def process(self, signed_proposal: bytes) -> proposal_response_pb2.ProposalResponse:
-        """Endorse a proposal, or answer why not.
+    async def process(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+        """Endorse a proposal of this channel whose form is in order, or answer why not.
 
-        Args:
-            signed_proposal: serialized ``SignedProposal`` as received.
         Returns:
             endorsed, or with the status and text of what failed.
         Raises:
             ProposalRefusedError: nothing was run; the caller of the service gets a gRPC error.
         """
-        try:
-            proposal = parse_proposal(signed_proposal)
-        except WireError as error:
-            raise ProposalRefusedError(f"error validating proposal: {error}") from error
-        return await self.process_parsed(proposal)
-
-    async def process_parsed(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
-        """Endorse a proposal whose form is in order; see :meth:`process`."""
-        # A proposal without a channel asks about the peer itself: which channels it is on.
-        if proposal.channel_id != self._channel.channel_id and (proposal.channel_id or proposal.chaincode != CSCC):
-            return _failure(f"channel '{proposal.channel_id}' not found")
         creator = self._check_creator(proposal)
         self._check_acl(proposal, creator)
         # The index is asked while the simulation runs; nothing leaves before its answer.
@@ -153,37 +150,19 @@ class Endorser:
         except StoreError as error:
             # The database's own words are for the log: they may name hosts and roles.
             _log.error("database failed a proposal", tx_id=proposal.tx_id, reason=str(error))
-            response = _failure("this peer's database does not answer; try again, or ask another peer")
+            response = failure("this peer's database does not answer; try again, or ask another peer")
         except PeerError as error:
             _log.warning("proposal failed", chaincode=proposal.chaincode, tx_id=proposal.tx_id, reason=str(error))
-            response = _failure(str(error))
+            response = failure(str(error))
         finally:
             if not known.cancel() and not known.cancelled():
                 known.exception()  # heard here where nobody has waited for it
         return response
 
     def _check_creator(self, proposal: ParsedProposal) -> Identity:
-        """Return the creator, whose signature holds.
-
-        Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
-        """
+        """Return the creator, whose signature holds."""
         msps = self._channel.config.msps
-        try:
-            identity = msps.deserialize(proposal.creator)
-        except (IdentityError, WireError) as error:
-            raise ProposalRefusedError(
-                f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org unknown, "
-                "creator is malformed"
-            ) from error
-        try:
-            msps.identity(proposal.creator, self._now())
-            identity.verify(proposal.proposal_bytes, proposal.signature)
-        except (IdentityError, SignatureError) as error:
-            raise ProposalRefusedError(
-                f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org "
-                f"[{identity.msp_id}]"
-            ) from error
-        return identity
+        return verified_creator(proposal, msps.deserialize, lambda identity: msps.validate(identity, self._now()))
 
     def _check_acl(self, proposal: ParsedProposal, creator: Identity) -> None:
         """Require the channel's policy for proposals; system chaincodes ask for themselves."""
@@ -235,8 +214,6 @@ class Endorser:
             )
         if simulation.results.private:
             await self._channel.store_transient(proposal.tx_id, simulation.results.private)
-        if not proposal.channel_id:
-            return proposal_response_pb2.ProposalResponse(response=answer)
         signature = self._identity.sign(endorsement_message(payload, self._identity.creator))
         self._own.add(signature, payload)
         endorsement = proposal_response_pb2.Endorsement(endorser=self._identity.creator, signature=signature)
@@ -247,7 +224,7 @@ class Endorser:
     async def _simulate(self, proposal: ParsedProposal, creator: Identity) -> _Simulation:
         """Run the proposal until its reads fit one committed height."""
         if proposal.chaincode in (QSCC, CSCC):
-            answer = await self._queries.invoke(proposal.chaincode, proposal.args, creator)
+            answer = await self._queries.invoke(proposal.chaincode, proposal.args, proposal.creator)
             return _Simulation(answer, None, SYSTEM_VERSION, NOTHING, proposal_response_pb2.ChaincodeInterest())
         for _ in range(SIMULATIONS_MAX):
             simulator = self._channel.simulator(proposal.tx_id)
@@ -281,6 +258,7 @@ class _Call:
         self._proposal = proposal
         self._creator = creator
         self._channel = endorser._channel
+        self._runners: dict[str, tuple[str, ChaincodeRunner]] = {}
 
     async def version_of(self, chaincode: str) -> str:
         """Return the version of a chaincode's committed definition, which this organization must approve.
@@ -296,15 +274,14 @@ class _Call:
         definition = await self._channel.definition(chaincode, sequence) if sequence else None
         if definition is None:
             raise ChaincodeError(f"{advice}: chaincode {chaincode} not found")
-        if not self._endorser._lifecycle.approves(definition):
-            raise ChaincodeError(
-                f"{advice}: chaincode definition for '{chaincode}' at sequence {sequence} on channel "
-                f"'{self._channel.channel_id}' has not yet been approved by this org"
-            )
-        if not self._endorser.runs(chaincode):
-            raise ChaincodeError(
-                f"{advice}: chaincode definition for '{chaincode}' exists, but chaincode is not installed"
-            )
+        try:
+            code = await self._endorser.approvals.code_of(definition)
+            runner = self._endorser.runner_of(code)
+            if runner is None:
+                raise not_installed(chaincode)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"{advice}: {error}") from error
+        self._runners[chaincode] = (code, runner)
         if definition.init_required:
             await self._check_initialized(chaincode, definition.version)
         return definition.version
@@ -324,16 +301,17 @@ class _Call:
             config=self._channel.config,
             invoke=self._run_other,
         )
+        code, runner = self._runners[chaincode]
         invocation = Invocation(
             channel_id=self._proposal.channel_id,
             tx_id=self._proposal.tx_id,
             chaincode=chaincode,
+            code=code,
             args=args,
             signed_proposal=self._proposal.signed_proposal,
             is_init=self._proposal.is_init,
             decorations=self._proposal.decorations,
         )
-        runner = next(runner for runner in self._endorser._runners if runner.has(chaincode))
         try:
             return await runner.execute(invocation, state)
         except ChaincodeError as error:
@@ -342,16 +320,9 @@ class _Call:
             text = f"error in simulation: failed to execute transaction {self._proposal.tx_id}: {error}"
             raise ChaincodeError(text) from error
 
-    async def _run_lifecycle(self, args: Sequence[bytes]) -> SystemResponse:
-        config = self._channel.config
-        name = args[0].decode(errors="replace") if args else ""
-        try:
-            policy = config.policy(config.acl_path(f"{LIFECYCLE}/{name}"))
-            policy.evaluate_identities([self._creator])
-        except PolicyError as error:
-            text = f"Failed to authorize invocation due to failed ACL check: {error}"
-            return SystemResponse(SERVER_ERROR, text)
-        return await self._endorser._lifecycle.invoke(self._simulator, config.application_msp_ids, args)
+    async def _run_lifecycle(self, args: Sequence[bytes]) -> Response:
+        call = LifecycleCall(self._simulator, self._channel.config, self._proposal.creator)
+        return await self._endorser.lifecycle.invoke(call, args)
 
     async def _run_other(self, name: str, args: Sequence[bytes], channel: str) -> Response:
         """Run a chaincode that a chaincode calls; its event does not count, as in Fabric."""
@@ -383,6 +354,7 @@ class _Call:
             )
 
 
-def _failure(text: str) -> proposal_response_pb2.ProposalResponse:
+def failure(text: str) -> proposal_response_pb2.ProposalResponse:
+    """Return the answer to a proposal that could not be run."""
     answer = proposal_response_pb2.Response(status=SERVER_ERROR, message=text)
     return proposal_response_pb2.ProposalResponse(response=answer)

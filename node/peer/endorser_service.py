@@ -8,16 +8,17 @@ from __future__ import annotations
 from network import rpc
 from network.errors import RpcError
 from network.rpc import StatusCode
-from node.peer.endorser import Endorser, ProposalRefusedError
+from node.peer.proposals import Proposals
+from node.peer.system_chaincode import ProposalRefusedError
 
 SERVICE_NAME = "protos.Endorser"
 
 
 class EndorserService:
-    """The service of one endorser."""
+    """The service of one peer."""
 
-    def __init__(self, endorser: Endorser) -> None:
-        self._endorser = endorser
+    def __init__(self, proposals: Proposals) -> None:
+        self._proposals = proposals
 
     def register(self, server: rpc.Server) -> None:
         """Serve on ``server``."""
@@ -25,7 +26,7 @@ class EndorserService:
 
     async def _process_proposal(self, request: bytes, call: rpc.Call) -> bytes:
         try:
-            response = await self._endorser.process(request)
+            response = await self._proposals.process(request)
         except ProposalRefusedError as error:
             raise RpcError(StatusCode.UNKNOWN, str(error)) from error
         reply: bytes = response.SerializeToString()

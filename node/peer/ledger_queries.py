@@ -1,141 +1,190 @@
-"""The system chaincodes ``qscc`` and ``cscc``, as far as they read: blocks, transactions, configuration, channels.
+"""The system chaincodes ``qscc`` and ``cscc``: blocks, transactions, configuration, channels of this peer.
 
-Nothing is simulated and nothing recorded: their answers are endorsed without a read/write set, as in Fabric. Channels
-are joined by configuration here, so ``JoinChain`` and the like do not exist.
+Nothing is simulated and nothing recorded: their answers are endorsed without a read/write set, as in Fabric. They act
+on the channel their argument names, whatever channel the proposal is of. Joining from a snapshot does not exist here.
 
 Source: Fabric core/scc/qscc/query.go, core/scc/cscc/configure.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fabric_protos.common import common_pb2, configtx_pb2, ledger_pb2
 from fabric_protos.peer import query_pb2, transaction_pb2
 
 from network.block import parse_block
-from network.errors import PolicyError
-from network.identity import Identity
+from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
 from node.peer.errors import ChaincodeError
-from node.peer.lifecycle import SystemResponse
+from node.peer.system_chaincode import CSCC, FAILED, OK, QSCC, LocalMembers, SystemResponse
 
-QSCC = "qscc"
-CSCC = "cscc"
-
-FAILED = 500
 _BLOCK_NUMBER_MAX = 2**63 - 1
+_NEWEST = 2**64 - 1
+_DIGITS_MAX = 20
+
+Query = Callable[[Channel, bytes], Awaitable[bytes]]
+Join = Callable[[bytes], Awaitable[None]]
+"""Joins the channel of a genesis block; raises ChaincodeError, or what prevented it."""
 
 
 class LedgerQueries:
-    """The queries of one channel.
+    """The queries of one peer.
 
     Args:
-        channel: channel.
-        msp_id: this peer's organization, whose members may ask for its channels.
+        channels: channels this peer is on, by id.
+        members: this peer's own organization.
+        join: joins a channel.
     """
 
-    def __init__(self, channel: Channel, msp_id: str) -> None:
-        self._channel = channel
-        self._msp_id = msp_id
-        self._functions: dict[tuple[str, str], tuple[Callable[[bytes], Awaitable[bytes]], int]] = {
-            (QSCC, "GetChainInfo"): (self._chain_info, 2),
-            (QSCC, "GetBlockByNumber"): (self._block_by_number, 3),
-            (QSCC, "GetBlockByHash"): (self._block_by_hash, 3),
-            (QSCC, "GetTransactionByID"): (self._transaction, 3),
-            (QSCC, "GetBlockByTxID"): (self._block_by_tx_id, 3),
-            (CSCC, "GetConfigBlock"): (self._config_block, 2),
-            (CSCC, "GetChannelConfig"): (self._channel_config, 2),
+    def __init__(self, channels: Mapping[str, Channel], members: LocalMembers, join: Join) -> None:
+        self._channels = channels
+        self._members = members
+        self._join = join
+        self._queries: dict[str, dict[str, Query]] = {
+            QSCC: {
+                "GetChainInfo": _chain_info,
+                "GetBlockByNumber": _block_by_number,
+                "GetBlockByHash": _block_by_hash,
+                "GetTransactionByID": _transaction,
+                "GetBlockByTxID": _block_by_tx_id,
+            },
+            CSCC: {"GetConfigBlock": _config_block, "GetChannelConfig": _channel_config},
         }
 
-    async def invoke(self, chaincode: str, args: Sequence[bytes], creator: Identity) -> SystemResponse:
-        """Run one function; refusals are answers."""
+    async def invoke(self, chaincode: str, args: Sequence[bytes], creator: bytes) -> SystemResponse:
+        """Run one function; refusals are answers.
+
+        Args:
+            creator: who proposed, serialized.
+        """
         name = args[0].decode(errors="replace") if args else ""
-        if (chaincode, name) == (CSCC, "GetChannels"):
-            return self._channels(creator)
-        known = self._functions.get((chaincode, name))
-        if known is None:
-            return SystemResponse(FAILED, f"Requested function {name} not found.")
-        function, count = known
-        if len(args) < 2:
+        if len(args) < 2 and name != "GetChannels":
             return SystemResponse(FAILED, f"Incorrect number of arguments, {len(args)}")
-        if len(args) < count:
-            return SystemResponse(FAILED, f"missing 3rd argument for {name}")
-        channel_id = args[1].decode(errors="replace")
-        if channel_id != self._channel.channel_id:
-            return SystemResponse(FAILED, f"Invalid chain ID, {channel_id}")
-        config = self._channel.config
         try:
-            config.policy(config.acl_path(f"{chaincode}/{name}")).evaluate_identities([creator])
-        except PolicyError as error:
-            return SystemResponse(FAILED, f"access denied for [{name}][{channel_id}]: [{error}]")
-        try:
-            return SystemResponse(200, payload=await function(args[-1]))
+            if chaincode == CSCC and name == "GetChannels":
+                return SystemResponse(OK, payload=self._channel_ids(creator))
+            if chaincode == CSCC and name == "JoinChain":
+                return await self._join_chain(args[1], creator)
+            return SystemResponse(OK, payload=await self._query(chaincode, name, args, creator))
         except ChaincodeError as error:
             return SystemResponse(FAILED, str(error))
 
-    def _channels(self, creator: Identity) -> SystemResponse:
-        if creator.msp_id != self._msp_id:
-            return SystemResponse(FAILED, f"access denied for [GetChannels]: only members of {self._msp_id} may ask")
+    async def _query(self, chaincode: str, name: str, args: Sequence[bytes], creator: bytes) -> bytes:
+        query = self._queries[chaincode].get(name)
+        if chaincode == QSCC and name != "GetChainInfo" and len(args) < 3:
+            raise ChaincodeError(f"missing 3rd argument for {name}")
+        channel_id = args[1].decode(errors="replace")
+        if chaincode == CSCC and query is None:
+            raise ChaincodeError(f"Requested function {name} not found.")
+        if not channel_id and name == "GetChannelConfig":
+            raise ChaincodeError("empty channel name provided")
+        channel = self._channels.get(channel_id)
+        if channel is None and chaincode == QSCC:
+            raise ChaincodeError(f"Invalid chain ID, {channel_id}")
+        denied = f"access denied for [{name}][{channel_id}]: "
+        if channel is None:
+            raise ChaincodeError(f"{denied}Failed to get policy manager for channel [{channel_id}]")
+        try:
+            _authorize(channel, f"{chaincode}/{name}", creator)
+        except (IdentityError, PolicyError, WireError) as error:
+            raise ChaincodeError(denied + (f"[{error}]" if chaincode == QSCC else str(error))) from error
+        if query is None:
+            raise ChaincodeError(f"Requested function {name} not found.")
+        return await query(channel, args[2] if len(args) > 2 else b"")
+
+    def _channel_ids(self, creator: bytes) -> bytes:
+        try:
+            self._members.authorize("cscc/GetChannels", creator)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"access denied for [GetChannels]: {error}") from error
         response = query_pb2.ChannelQueryResponse()
-        response.channels.add(channel_id=self._channel.channel_id)
-        return SystemResponse(200, payload=response.SerializeToString())
-
-    async def _chain_info(self, _: bytes) -> bytes:
-        progress = self._channel.progress
-        newest = parse_block(await self._channel.block(progress.height - 1) or b"")
-        info = ledger_pb2.BlockchainInfo(
-            height=newest.header.number + 1,
-            currentBlockHash=progress.header_hash,
-            previousBlockHash=newest.header.previous_hash,
-        )
-        serialized: bytes = info.SerializeToString()
+        for channel_id in sorted(self._channels):
+            response.channels.add(channel_id=channel_id)
+        serialized: bytes = response.SerializeToString()
         return serialized
 
-    async def _block_by_number(self, argument: bytes) -> bytes:
-        text = argument.decode(errors="replace")
-        if not (text.isascii() and text.isdigit()):
-            raise ChaincodeError(f"Failed to parse block number with error {text!r} is no number")
-        number = int(text)
-        # The largest number a client can give stands for the newest block.
-        number = self._channel.progress.height - 1 if number == 2**64 - 1 else number
-        block = await self._channel.block(number) if number <= _BLOCK_NUMBER_MAX else None
-        if block is None:
-            raise ChaincodeError(f"Failed to get block number {number}, error no such block number [{number}] in index")
-        return block
+    async def _join_chain(self, genesis: bytes, creator: bytes) -> SystemResponse:
+        try:
+            self._members.authorize("cscc/JoinChain", creator)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"access denied for [JoinChain]: [{error}]") from error
+        try:
+            await self._join(genesis)
+        except WireError as error:
+            raise ChaincodeError(f"Failed to reconstruct the genesis block, {error}") from error
+        except NetworkError as error:
+            raise ChaincodeError(f'"JoinChain" failed: {error}') from error
+        return SystemResponse(OK)
 
-    async def _block_by_hash(self, argument: bytes) -> bytes:
-        block = await self._channel.reader.block_store(lambda store: store.block_by_header_hash(argument))
-        if block is None:
-            raise ChaincodeError(f"Failed to get block hash {argument.hex()}, error no such block hash in index")
-        return block
 
-    async def _transaction(self, argument: bytes) -> bytes:
-        record = await self._record(argument, "Failed to get transaction with id")
-        envelope = parse_block(await self._channel.block(record.block_number) or b"").data.data[record.tx_number]
-        processed = transaction_pb2.ProcessedTransaction(
-            transactionEnvelope=common_pb2.Envelope.FromString(envelope), validationCode=record.validation_code
-        )
-        serialized: bytes = processed.SerializeToString()
-        return serialized
+def _authorize(channel: Channel, resource: str, creator: bytes) -> None:
+    config = channel.config
+    config.policy(config.acl_path(resource)).evaluate_identities([config.msps.deserialize(creator)])
 
-    async def _block_by_tx_id(self, argument: bytes) -> bytes:
-        record = await self._record(argument, "Failed to get block for txID")
-        return await self._channel.block(record.block_number) or b""
 
-    async def _record(self, argument: bytes, text: str) -> TransactionRecord:
-        tx_id = argument.decode(errors="replace")
-        record = await self._channel.transaction(tx_id)
-        if record is None:
-            raise ChaincodeError(f"{text} {tx_id}, error no such transaction ID [{tx_id}] in index")
-        return record
+async def _chain_info(channel: Channel, _: bytes) -> bytes:
+    progress = channel.progress
+    newest = parse_block(await channel.block(progress.height - 1) or b"")
+    info = ledger_pb2.BlockchainInfo(
+        height=newest.header.number + 1,
+        currentBlockHash=progress.header_hash,
+        previousBlockHash=newest.header.previous_hash,
+    )
+    serialized: bytes = info.SerializeToString()
+    return serialized
 
-    async def _config_block(self, _: bytes) -> bytes:
-        height = self._channel.progress.height
-        return await self._channel.reader.block_store(lambda store: store.config_block(height - 1))
 
-    async def _channel_config(self, _: bytes) -> bytes:
-        envelope = configtx_pb2.ConfigEnvelope.FromString(self._channel.config.envelope)
-        config: bytes = envelope.config.SerializeToString()
-        return config
+async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
+    text = argument.decode(errors="replace")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise ChaincodeError(f"Failed to parse block number with error {text!r} is no number")
+    number = int(text)
+    # The largest number a client can give stands for the newest block.
+    number = channel.progress.height - 1 if number == _NEWEST else number
+    block = await channel.block(number) if number <= _BLOCK_NUMBER_MAX else None
+    if block is None:
+        raise ChaincodeError(f"Failed to get block number {number}, error no such block number [{number}] in index")
+    return block
+
+
+async def _block_by_hash(channel: Channel, argument: bytes) -> bytes:
+    block = await channel.reader.block_store(lambda store: store.block_by_header_hash(argument))
+    if block is None:
+        raise ChaincodeError(f"Failed to get block hash {argument.hex()}, error no such block hash in index")
+    return block
+
+
+async def _transaction(channel: Channel, argument: bytes) -> bytes:
+    record = await _record(channel, argument, "Failed to get transaction with id")
+    envelope = parse_block(await channel.block(record.block_number) or b"").data.data[record.tx_number]
+    processed = transaction_pb2.ProcessedTransaction(
+        transactionEnvelope=common_pb2.Envelope.FromString(envelope), validationCode=record.validation_code
+    )
+    serialized: bytes = processed.SerializeToString()
+    return serialized
+
+
+async def _block_by_tx_id(channel: Channel, argument: bytes) -> bytes:
+    record = await _record(channel, argument, "Failed to get block for txID")
+    return await channel.block(record.block_number) or b""
+
+
+async def _record(channel: Channel, argument: bytes, text: str) -> TransactionRecord:
+    tx_id = argument.decode(errors="replace")
+    record = await channel.transaction(tx_id)
+    if record is None:
+        raise ChaincodeError(f"{text} {tx_id}, error no such transaction ID [{tx_id}] in index")
+    return record
+
+
+async def _config_block(channel: Channel, _: bytes) -> bytes:
+    height = channel.progress.height
+    return await channel.reader.block_store(lambda store: store.config_block(height - 1))
+
+
+async def _channel_config(channel: Channel, _: bytes) -> bytes:
+    envelope = configtx_pb2.ConfigEnvelope.FromString(channel.config.envelope)
+    config: bytes = envelope.config.SerializeToString()
+    return config

@@ -1,6 +1,8 @@
-"""One organization's peer on one channel: builds the parts, starts and stops them in order, registers the services.
+"""One organization's peer: builds the parts, starts and stops them in order, registers the services.
 
-What other parts of the node need of the channel (height, hashes, state, blocks, transactions) is offered here too.
+A peer is on the channel of its settings, and on those an administrator joined (``peer channel join``); the others are
+kept in its database and opened again at each start. What the rest of the node needs of its own channel (height,
+hashes, state, blocks, transactions) is offered here too.
 """
 
 from __future__ import annotations
@@ -15,30 +17,39 @@ from datetime import UTC, datetime
 import structlog
 
 from network import rpc
+from network.block import parse_block
 from network.channel_config import ChannelConfig
 from network.errors import RpcError
 from network.identity import SigningIdentity
+from network.msp import Msp
 from network.rpc import StatusCode
 from node.peer.block_store import TransactionRecord
 from node.peer.chaincode_support import ChaincodeSupport, ExternalChaincode
 from node.peer.channel import Channel
-from node.peer.committer import CommittedBlock, Committer, CommitterSettings
+from node.peer.committer import CommittedBlock
 from node.peer.contract_runner import EXECUTE_TIMEOUT_S, ContractRunner
-from node.peer.deliver_client import DeliverClient
+from node.peer.database import fetch
+from node.peer.definition import Definition
 from node.peer.deliver_service import SERVICE_NAME as DELIVER_SERVICE
 from node.peer.deliver_service import DeliverService
 from node.peer.endorser import Endorser
 from node.peer.endorser_service import SERVICE_NAME as ENDORSER_SERVICE
 from node.peer.endorser_service import EndorserService
-from node.peer.errors import ChannelStoppedError
-from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, PeerEndpoint, RemotePeer
+from node.peer.errors import ChaincodeError, ChannelStoppedError
+from node.peer.gateway.endorsers import PeerEndpoint, RemotePeer
 from node.peer.gateway.gateway import Gateway
-from node.peer.gateway.orderers import OrdererEndpoint, Orderers
+from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.gateway.service import SERVICE_NAME as GATEWAY_SERVICE
 from node.peer.gateway.service import GatewayService
-from node.peer.lifecycle import Definition, Lifecycle
+from node.peer.installed import InstalledPackages
+from node.peer.ledger_queries import LedgerQueries
+from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
-from node.peer.reader import ChannelReader
+from node.peer.package import ChaincodePackage
+from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
+from node.peer.proposals import Proposals
+from node.peer.reader import DatabaseThread
+from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
@@ -55,10 +66,12 @@ class PeerSettings:
         channel_id: channel.
         genesis: serialized genesis block, given by the operator and trusted.
         identity: this peer's signing identity.
+        local_msp: serialized ``MSPConfig`` of this peer's own organization, for what concerns no channel.
         address: ``host:port`` under which others know this peer; it stands in error details.
         approved: chaincode definitions this organization approves.
         contracts: ``module:Class`` of the contracts that run in this process, by chaincode name.
         external_chaincodes: chaincodes that run in processes of their own.
+        chaincode_values: what ``{{.name}}`` in the ``connection.json`` of an installed package stands for.
         authorize_chaincode: refuses callers that may not register as a chaincode, by raising RpcError; None serves none
             that dial in.
         orderers: ordering service; empty takes the addresses in the channel's configuration.
@@ -71,10 +84,12 @@ class PeerSettings:
     channel_id: str
     genesis: bytes
     identity: SigningIdentity
+    local_msp: bytes
     address: str
     approved: Sequence[Definition] = ()
     contracts: Mapping[str, str] = field(default_factory=dict)
     external_chaincodes: Sequence[ExternalChaincode] = ()
+    chaincode_values: Mapping[str, str] = field(default_factory=dict)
     authorize_chaincode: Callable[[rpc.Call], None] | None = None
     orderers: Sequence[OrdererEndpoint] = ()
     other_peers: Sequence[PeerEndpoint] = ()
@@ -109,51 +124,72 @@ class Peer:
     ) -> None:
         self._settings = settings
         self._now = now
-        self._random_bytes = random_bytes
-        self._own = OwnEndorsements()
         self._runner = ContractRunner(settings.contracts, timeout_s=settings.execute_timeout_s)
         self._chaincodes = ChaincodeSupport(
             settings.external_chaincodes, settings.authorize_chaincode or _refuse, settings.execute_timeout_s
         )
-        self._committer = Committer(
-            CommitterSettings(
-                settings.database_url, settings.channel_id, settings.genesis, settings.identity.creator, self._own
-            ),
-            self._on_commit,
-            self._on_stop,
+        self._database = DatabaseThread("peer-packages", settings.database_url)
+        self._packages = InstalledPackages(self._database, settings.chaincode_values, self._run_package)
+        self._channels: dict[str, Channel] = {}
+        self._endorsers: dict[str, Endorser] = {}
+        self._gateways: dict[str, Gateway] = {}
+        self._joined: dict[str, PeerChannel] = {}
+        self._joining = asyncio.Lock()
+        members = LocalMembers(Msp.from_config(settings.local_msp), now)
+        queries = LedgerQueries(self._channels, members, self._join)
+        installs = InstallFunctions(self._packages, self._references)
+        self._parts = PeerParts(
+            database_url=settings.database_url,
+            identity=settings.identity,
+            address=settings.address,
+            client_tls=settings.client_tls,
+            others=[RemotePeer(endpoint, settings.client_tls) for endpoint in settings.other_peers],
+            members=members,
+            packages=self._packages,
+            installs=installs,
+            queries=queries,
+            runners=[self._runner, self._chaincodes],
+            own=OwnEndorsements(),
+            now=now,
+            random_bytes=random_bytes,
         )
-        self._listeners: list[Callable[[CommittedBlock], None]] = []
+        self._home = PeerChannel(
+            ChannelSettings(settings.channel_id, settings.genesis, settings.approved, settings.orderers), self._parts
+        )
+        self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
+        self._deliver_service = DeliverService(self._channels, now)
+        self._gateway_service = GatewayService(self._gateways)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
-        """Open the channel, serve it from here on, and begin to pull blocks.
+        """Open the channels, serve them from here on, and begin to pull blocks.
 
         Raises:
             StoreError: the database does not answer, or holds another chain.
-            ChannelLockedError: another process commits this channel to this database.
-            NetworkError: the genesis block or the configuration cannot be used.
+            ChannelLockedError: another process commits a channel to this database.
+            NetworkError: a genesis block or a configuration cannot be used.
         """
         async with AsyncExitStack() as starting:
-            tip, config, channel_no = await asyncio.to_thread(self._committer.open)
-            starting.push_async_callback(self._committer.stop)
-            self.channel = Channel(config, tip, channel_no, ChannelReader(self._settings.database_url, channel_no))
-            starting.push_async_callback(self.channel.stop)
-            await self.channel.start()
-            self._build_services(config)
+            self._database.start()
+            starting.push_async_callback(self._database.stop)
             starting.push_async_callback(self._runner.stop)
             self._runner.start()
             starting.push_async_callback(self._chaincodes.stop)
             self._chaincodes.start()
-            starting.push_async_callback(self._orderers.close)
-            starting.push_async_callback(self._peers.close)
-            self._committer.start()
-            starting.push_async_callback(self._deliver_client.stop)
-            self._deliver_client.start()
+            await self._packages.load()
+            for other in self._parts.others:
+                starting.push_async_callback(other.close)
+            starting.push_async_callback(self._stop_channels)
+            await self._open(self._home)
+            for channel_id, genesis in await self._database.run(
+                lambda connection: fetch(connection, "read_joined_channels", ())
+            ):
+                if channel_id not in self._joined:
+                    await self._open(PeerChannel(ChannelSettings(channel_id, bytes(genesis)), self._parts))
             self._running = starting.pop_all()
-        _log.info("peer started", channel=self.channel.channel_id, height=tip.height)
 
     async def stop(self) -> None:
-        """Stop pulling, finish the block being written, close everything; a second call does nothing."""
+        """Stop pulling, finish the blocks being written, close everything; a second call does nothing."""
         await self._running.aclose()
 
     def register(self, server: rpc.Server) -> None:
@@ -165,8 +201,18 @@ class Peer:
             self._chaincodes.register(server)
 
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
-        """Have ``listener`` called in the event loop after each block is durable."""
-        self._listeners.append(listener)
+        """Have ``listener`` called in the event loop after each block of the own channel is durable."""
+        self._home.on_commit(listener)
+
+    @property
+    def channel(self) -> Channel:
+        """The channel of the settings."""
+        return self._home.channel
+
+    @property
+    def endorser(self) -> Endorser:
+        """The endorser of that channel."""
+        return self._home.endorser
 
     @property
     def height(self) -> int:
@@ -213,45 +259,54 @@ class Peer:
         """Return where a transaction stands and its validation code, None when no committed block holds it."""
         return await self.channel.transaction(tx_id)
 
-    def _build_services(self, config: ChannelConfig) -> None:
-        settings = self._settings
-        endpoints = settings.orderers or [
-            OrdererEndpoint(address, msp_id)
-            for msp_id, addresses in config.orderer.addresses.items()
-            for address in addresses
-        ]
-        lifecycle = Lifecycle(settings.identity.msp_id, settings.approved)
-        self.endorser = Endorser(
-            self.channel,
-            settings.identity,
-            lifecycle=lifecycle,
-            runners=[self._runner, self._chaincodes],
-            own=self._own,
-            now=self._now,
-        )
-        local = LocalPeer(settings.address, settings.identity.msp_id, self.endorser)
-        others = [RemotePeer(endpoint, settings.client_tls) for endpoint in settings.other_peers]
-        self._peers = GatewayPeers(local, others)
-        self._orderers = Orderers(endpoints, settings.client_tls)
-        gateway = Gateway(self.channel, self.endorser, self._peers, self._orderers, self._now)
-        self._endorser_service = EndorserService(self.endorser)
-        self._deliver_service = DeliverService(self.channel, self._now)
-        self._gateway_service = GatewayService(gateway)
-        self._deliver_client = DeliverClient(
-            settings.channel_id,
-            settings.identity,
-            endpoints,
-            settings.client_tls,
-            next_block=self.channel.progress.height,
-            put=self._committer.put,
-            now=self._now,
-            random_bytes=self._random_bytes,
-        )
+    async def _open(self, joined: PeerChannel) -> None:
+        await joined.start()
+        channel_id = joined.channel.channel_id
+        self._joined[channel_id] = joined
+        self._channels[channel_id] = joined.channel
+        self._endorsers[channel_id] = joined.endorser
+        self._gateways[channel_id] = joined.gateway
 
-    def _on_commit(self, block: CommittedBlock) -> None:
-        self.channel.committed(block)
-        for listener in self._listeners:
-            listener(block)
+    async def _stop_channels(self) -> None:
+        for joined in reversed(self._joined.values()):
+            await joined.stop()
 
-    def _on_stop(self, error: ChannelStoppedError) -> None:
-        self.channel.stopped(error)
+    async def _join(self, genesis: bytes) -> None:
+        """Join the channel of a genesis block, for good.
+
+        Raises:
+            ChaincodeError: this peer is on it already, or the block is not the channel's first.
+            NetworkError: the block or its configuration cannot be used.
+            StoreError: the database does not answer, or holds another chain of that name.
+        """
+        block = parse_block(genesis)
+        channel_id = ChannelConfig.from_block(block).channel_id
+        async with self._joining:
+            if channel_id in self._joined:
+                raise ChaincodeError(
+                    f"cannot create ledger from genesis block: ledger [{channel_id}] already exists with state [ACTIVE]"
+                )
+            if block.header.number != 0:
+                raise ChaincodeError(
+                    f"block {block.header.number} of channel {channel_id!r} is not its genesis block: join with block 0"
+                )
+            joined = PeerChannel(ChannelSettings(channel_id, genesis), self._parts)
+            await self._open(joined)
+            parameters = (joined.channel_no, self._now())
+            await self._database.run(lambda connection: fetch(connection, "insert_joined_channel", parameters))
+        _log.info("channel joined", channel=channel_id)
+
+    def _run_package(self, package: ChaincodePackage) -> None:
+        """Have an installed package run by whatever runs its kind."""
+        if package.contract:
+            self._runner.add(package.package_id, package.contract)
+        else:
+            self._chaincodes.add(package.package_id, package.address, package.tls)
+
+    async def _references(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
+        """Return the chaincodes each installed package runs, by package id and channel."""
+        references: dict[str, dict[str, list[tuple[str, str]]]] = {}
+        for channel_id, joined in list(self._joined.items()):
+            for package_id, chaincodes in (await joined.approvals.packages_in_use()).items():
+                references.setdefault(package_id, {})[channel_id] = chaincodes
+        return references

@@ -30,7 +30,7 @@ from node.peer.block_writer import PrivateUpdate, PrivateWrite
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.database import Connection, fetch, index_text
 from node.peer.endorsement_policy import implicit_collection_owner
-from node.peer.lifecycle import field_key
+from node.peer.lifecycle_state import field_key
 from node.peer.validator import Validation
 from node.peer.world_state import WorldState
 

@@ -22,7 +22,7 @@ from network.errors import EndorseError, GatewayError, RpcError
 from network.rpc import StatusCode
 from node.access import Members
 from node.peer.chaincode_support import ExternalChaincode
-from node.peer.lifecycle import approved_definition
+from node.peer.definition import approved_definition
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, client_tls, host_tls, running_network, tls_roots

@@ -12,7 +12,6 @@ started for the test and removed afterwards.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -26,42 +25,20 @@ from typing import Any
 
 import pytest
 
+from tests.support.node_packages import installed_packages
+
 pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).parent / "node_gateway"
 REPOSITORY = Path(__file__).parents[2]
-NODE_MIN = (20, 9)
 MVCC_READ_CONFLICT, VALID = 11, 0
 UNKNOWN, FAILED_PRECONDITION, ABORTED = 2, 9, 10
 
 
 @pytest.fixture(scope="module")
 def node_modules() -> Path:
-    """A folder with the packages of package-lock.json, installed once for each content of that file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node or npm is not on the PATH: install Node 20.9 or later to run the official client")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(int(part) for part in version.removeprefix("v").split(".")[:2]) < NODE_MIN:
-        pytest.skip(f"node {version} is too old: the official client needs 20.9 or later")
-    if given := os.environ.get("DWAYBANK_NODE_MODULES"):
-        return Path(given)
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dwaybank" / f"node-gateway-{lock}"
-    if not (cache / "installed").exists():
-        install(cache)
-    return cache / "node_modules"
-
-
-def install(cache: Path) -> None:
-    """Run ``npm ci`` in ``cache``; skip the tests when the packages cannot be had."""
-    cache.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, cache / name)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"npm ci failed, so the official client is not here: {done.stderr.strip()[-300:]}")
-    (cache / "installed").touch()
+    """The official client, installed once for each content of package-lock.json."""
+    return installed_packages(HERE)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from fabric_protos.peer import proposal_response_pb2
 
 from network import rpc
 from network.client import GatewayClient
 from network.genesis import ChannelSpec, genesis_block
 from network.identity import SigningIdentity
+from network.msp_folder import read_msp_config
+from network.proposal import new_proposal, signed_proposal
 from node.orderer.orderer import Orderer
 from node.peer.database import migrate
+from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
-from node.peer.lifecycle import Definition, approved_definition
 from node.peer.peer import SERVICE_NAMES, Peer, PeerSettings
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, ORDERER, PARTNER, REGULATOR, Material
@@ -125,6 +129,16 @@ class PeerNetwork:
         await asyncio.gather(*(channel.close() for channel in self._clients))
 
 
+async def ask_peer(
+    channel: rpc.Channel, signer: SigningIdentity, chaincode: str, *args: bytes
+) -> proposal_response_pb2.ProposalResponse:
+    """Send a proposal that names no channel, as command lines do for what concerns a peer."""
+    _, proposal = new_proposal("", chaincode, args, signer.creator, secrets.token_bytes(24), utc_now())
+    request = signed_proposal(proposal, signer.sign(proposal))
+    reply = await channel.unary("/protos.Endorser/ProcessProposal", request, 20)
+    return proposal_response_pb2.ProposalResponse.FromString(reply)
+
+
 def host_tls(material: Material, msp_id: str) -> tuple[bytes, bytes]:
     """Return certificate and key of an organization's host."""
     kind = "orderer" if msp_id == ORDERER else "peer"
@@ -181,6 +195,7 @@ async def running_network(
                     channel_id=CHANNEL,
                     genesis=genesis,
                     identity=material.signer(msp_id, "peer"),
+                    local_msp=read_msp_config(material.org(msp_id).msp_folder, msp_id),
                     address=f"localhost:{ports[msp_id]}",
                     approved=definitions,
                     contracts={"pc": CONTRACT} if contracts is None else contracts,

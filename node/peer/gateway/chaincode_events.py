@@ -7,7 +7,7 @@ Source: Fabric internal/pkg/gateway/{chaincodeevents.go,event/}.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from fabric_protos.gateway import gateway_pb2
@@ -23,13 +23,14 @@ from node.peer.gateway.calls import parse_request
 from node.peer.gateway.gateway import Gateway
 
 
-async def chaincode_events(gateway: Gateway, request: bytes, call: Call) -> AsyncIterator[bytes]:
+async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> AsyncIterator[bytes]:
     """Serve ``/gateway.Gateway/ChaincodeEvents``."""
     signed = parse_request(gateway_pb2.SignedChaincodeEventsRequest, request)
     if not signed.request:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "a chaincode events request is required")
     message = parse_request(gateway_pb2.ChaincodeEventsRequest, signed.request)
-    if message.channel_id != gateway.channel.channel_id:
+    gateway = gateways.get(message.channel_id)
+    if gateway is None:
         raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
     gateway.check_access("gateway/ChaincodeEvents", SignedData(signed.request, message.identity, signed.signature))
     matches = _matcher(message.chaincode_id, message.after_transaction_id)

@@ -5,6 +5,8 @@ Source: Fabric internal/pkg/gateway/commitstatus.go, commit/finder.go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fabric_protos.gateway import gateway_pb2
 
 from network.errors import RpcError
@@ -16,7 +18,7 @@ from node.peer.gateway.calls import parse_request, within_deadline
 from node.peer.gateway.gateway import Gateway
 
 
-async def commit_status(gateway: Gateway, request: bytes, call: Call) -> bytes:
+async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/CommitStatus``."""
     signed = parse_request(gateway_pb2.SignedCommitStatusRequest, request)
     if not signed.request:
@@ -29,7 +31,8 @@ async def commit_status(gateway: Gateway, request: bytes, call: Call) -> bytes:
     ):
         if not value:
             raise RpcError(StatusCode.INVALID_ARGUMENT, text)
-    if message.channel_id != gateway.channel.channel_id:
+    gateway = gateways.get(message.channel_id)
+    if gateway is None:
         raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
     gateway.check_access("gateway/CommitStatus", SignedData(signed.request, message.identity, signed.signature))
     status = await within_deadline(call, _status(gateway, message.transaction_id), "context deadline exceeded")

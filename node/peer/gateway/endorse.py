@@ -12,7 +12,7 @@ Source: Fabric internal/pkg/gateway/{endorse,endorsement}.go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from fabric_protos.common import common_pb2
@@ -24,13 +24,13 @@ from network.errors import RpcError, WireError
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
-from node.peer.endorser import SYSTEM_CHAINCODES
+from node.peer.definition import Definition
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.plan import Requirement, requirement_of
 from node.peer.gateway.status import EndpointError, rpc_error
-from node.peer.lifecycle import Definition
+from node.peer.system_chaincode import SYSTEM_CHAINCODES
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +43,16 @@ RETRY_PAUSES_S = (0.02, 0.06, 0.18, 0.4)
 NO_COMBINATION = "no combination of peers can be derived which satisfy the endorsement policy"
 
 
-async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
+async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Endorse``."""
     message = parse_request(gateway_pb2.EndorseRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
     signed = message.proposed_transaction.SerializeToString()
     proposal = parse_gateway_proposal(signed)
+    gateway = gateways.get(proposal.channel_id)
+    if gateway is None:
+        raise _no_metadata(proposal.chaincode, proposal.channel_id)
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
     collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
     try:
@@ -59,6 +62,11 @@ async def endorse(gateway: Gateway, request: bytes, call: Call) -> bytes:
     envelope = common_pb2.Envelope(payload=payload)
     reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
     return reply
+
+
+def _no_metadata(chaincode: str, channel_id: str) -> RpcError:
+    text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
+    return RpcError(StatusCode.FAILED_PRECONDITION, text)
 
 
 async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence[str]) -> _Collection:
@@ -108,11 +116,9 @@ class _Collection:
     async def by_policy(self) -> None:
         """Collect what the policies need, beginning with the gateway's own organization."""
         channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
-        if channel_id != self._gateway.channel.channel_id or (
-            chaincode not in SYSTEM_CHAINCODES and await self._gateway.channel.committed_definition(chaincode) is None
-        ):
-            text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
-            raise RpcError(StatusCode.FAILED_PRECONDITION, text)
+        known = chaincode in SYSTEM_CHAINCODES or await self._gateway.channel.committed_definition(chaincode)
+        if not known:
+            raise _no_metadata(chaincode, channel_id)
         first = await self._first_endorsement()
         requirement = await self._requirement(first)
         planner = self._gateway.planner()
@@ -151,8 +157,7 @@ class _Collection:
         for name in {item.name for item in interest.chaincodes}:
             definition = await self._gateway.channel.committed_definition(name)
             if definition is None:
-                text = f"{NO_COMBINATION}: No metadata was found for chaincode {name} in channel "
-                raise RpcError(StatusCode.FAILED_PRECONDITION, text + self._proposal.channel_id)
+                raise _no_metadata(name, self._proposal.channel_id)
             definitions[name] = definition
         self._protect_transient(interest, definitions)
         return requirement_of(interest, definitions)

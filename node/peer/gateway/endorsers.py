@@ -18,8 +18,9 @@ from network import rpc
 from network.errors import RpcError
 from network.proposal import ParsedProposal
 from network.rpc import StatusCode
-from node.peer.endorser import Endorser, ProposalRefusedError
+from node.peer.endorser import Endorser
 from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error
+from node.peer.system_chaincode import ProposalRefusedError
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
 
@@ -76,10 +77,6 @@ class GatewayPeer(ABC):
         return EndpointError(self.address, self.msp_id, message)
 
     @abstractmethod
-    async def close(self) -> None:
-        """Drop the connection, if there is one."""
-
-    @abstractmethod
     async def _process(self, proposal: ParsedProposal) -> Answer:
         """Have the proposal endorsed, whatever comes of it."""
 
@@ -91,13 +88,10 @@ class LocalPeer(GatewayPeer):
         super().__init__(address, msp_id)
         self._endorser = endorser
 
-    async def close(self) -> None:
-        """There is no connection to drop."""
-
     async def _process(self, proposal: ParsedProposal) -> Answer:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
-                response = await self._endorser.process_parsed(proposal)
+                response = await self._endorser.process(proposal)
         except ProposalRefusedError as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
         except TimeoutError:
@@ -146,7 +140,3 @@ class GatewayPeers:
     def in_order(self) -> list[GatewayPeer]:
         """Return all peers: the own one, then the others, those that failed a moment ago last."""
         return sorted(self._all, key=lambda peer: peer.left_out)
-
-    async def close(self) -> None:
-        """Drop all connections."""
-        await asyncio.gather(*(peer.close() for peer in self._all))

@@ -5,6 +5,8 @@ Source: Fabric internal/pkg/gateway/evaluate.go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
@@ -21,33 +23,33 @@ UNPACK = "failed to unpack transaction proposal: "
 ALL_FAILED = "failed to evaluate transaction, see attached details for more info"
 
 
-async def evaluate(gateway: Gateway, request: bytes, call: Call) -> bytes:
+async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Evaluate``."""
     message = parse_request(gateway_pb2.EvaluateRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + "a signed proposal is required")
     proposal = parse_gateway_proposal(message.proposed_transaction.SerializeToString(), UNPACK)
-    peers = await _candidates(gateway, proposal, list(message.target_organizations))
+    peers = await _candidates(gateways.get(proposal.channel_id), proposal, list(message.target_organizations))
     answer = await within_deadline(call, _first_result(proposal, peers), "evaluate timeout expired")
     reply: bytes = gateway_pb2.EvaluateResponse(result=answer).SerializeToString()
     return reply
 
 
-async def _candidates(gateway: Gateway, proposal: ParsedProposal, msp_ids: list[str]) -> list[GatewayPeer]:
+async def _candidates(gateway: Gateway | None, proposal: ParsedProposal, msp_ids: list[str]) -> list[GatewayPeer]:
     """Return the peers to try, this one first.
 
     Raises:
         RpcError: FAILED_PRECONDITION when there is none.
     """
-    own = gateway.peers.local
     protect = bool(proposal.transient) and not msp_ids
-    wanted = [own.msp_id] if protect else msp_ids
-    peers = gateway.peers.of(wanted) if wanted else gateway.peers.in_order()
-    if proposal.channel_id != gateway.channel.channel_id:
-        peers = []
-    elif not await gateway.runs_here(proposal.chaincode):
-        defined = await gateway.channel.committed_definition(proposal.chaincode) is not None
-        peers = [peer for peer in peers if peer is not own] if defined else []
+    peers: list[GatewayPeer] = []
+    if gateway is not None:
+        own = gateway.peers.local
+        wanted = [own.msp_id] if protect else msp_ids
+        peers = gateway.peers.of(wanted) if wanted else gateway.peers.in_order()
+        if not await gateway.runs_here(proposal.chaincode):
+            defined = await gateway.channel.committed_definition(proposal.chaincode) is not None
+            peers = [peer for peer in peers if peer is not own] if defined else []
     if peers:
         return peers
     text = f"no peers available to evaluate chaincode {proposal.chaincode} in channel {proposal.channel_id}"

@@ -13,12 +13,12 @@ from network.errors import IdentityError, PolicyError, RpcError, WireError
 from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.channel import Channel
+from node.peer.definition import Definition
 from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.endorser import Endorser
 from node.peer.gateway.endorsers import GatewayPeers
 from node.peer.gateway.orderers import Orderers
 from node.peer.gateway.plan import Planner
-from node.peer.lifecycle import Definition
 
 
 class Gateway:

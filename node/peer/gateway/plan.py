@@ -23,8 +23,8 @@ from network.config_update import ROOT
 from network.errors import IdentityError, PolicyError
 from network.msp import MspManager
 from network.policy import Policy, PolicyTree
+from node.peer.definition import Definition
 from node.peer.endorsement_policy import EndorsementPolicies, implicit_collection_owner
-from node.peer.lifecycle import Definition
 
 T_Peer = TypeVar("T_Peer", bound="Endorsing")
 

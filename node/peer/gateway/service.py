@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from network import rpc
 from node.peer.gateway.chaincode_events import chaincode_events
@@ -16,10 +16,14 @@ SERVICE_NAME = "gateway.Gateway"
 
 
 class GatewayService:
-    """The service of one gateway."""
+    """The service of one peer.
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    Args:
+        gateways: the gateway of each channel, by channel id.
+    """
+
+    def __init__(self, gateways: Mapping[str, Gateway]) -> None:
+        self._gateways = gateways
 
     def register(self, server: rpc.Server) -> None:
         """Serve on ``server``."""
@@ -30,16 +34,16 @@ class GatewayService:
         server.server_stream(f"/{SERVICE_NAME}/ChaincodeEvents", self._chaincode_events)
 
     async def _evaluate(self, request: bytes, call: rpc.Call) -> bytes:
-        return await evaluate(self._gateway, request, call)
+        return await evaluate(self._gateways, request, call)
 
     async def _endorse(self, request: bytes, call: rpc.Call) -> bytes:
-        return await endorse(self._gateway, request, call)
+        return await endorse(self._gateways, request, call)
 
     async def _submit(self, request: bytes, call: rpc.Call) -> bytes:
-        return await submit(self._gateway, request, call)
+        return await submit(self._gateways, request, call)
 
     async def _commit_status(self, request: bytes, call: rpc.Call) -> bytes:
-        return await commit_status(self._gateway, request, call)
+        return await commit_status(self._gateways, request, call)
 
     def _chaincode_events(self, request: bytes, call: rpc.Call) -> AsyncIterator[bytes]:
-        return chaincode_events(self._gateway, request, call)
+        return chaincode_events(self._gateways, request, call)

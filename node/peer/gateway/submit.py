@@ -5,6 +5,8 @@ Source: Fabric internal/pkg/gateway/submit.go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fabric_protos.gateway import gateway_pb2
 
 from network.errors import RpcError
@@ -16,14 +18,15 @@ BYZANTINE = "BFT"
 """Consensus type of an ordering service that wants a quorum to hear of each transaction."""
 
 
-async def submit(gateway: Gateway, request: bytes, call: Call) -> bytes:
+async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Submit``."""
     message = parse_request(gateway_pb2.SubmitRequest, request)
     if not message.HasField("prepared_transaction"):
         raise RpcError(StatusCode.INVALID_ARGUMENT, "a prepared transaction is required")
     if not message.prepared_transaction.signature:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "prepared transaction must be signed")
-    if message.channel_id != gateway.channel.channel_id:
+    gateway = gateways.get(message.channel_id)
+    if gateway is None:
         raise RpcError(StatusCode.FAILED_PRECONDITION, f"channel '{message.channel_id}' not found")
     envelope = message.prepared_transaction.SerializeToString()
     settings = gateway.channel.config.orderer

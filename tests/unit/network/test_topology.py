@@ -13,7 +13,7 @@ from network.topology import default_consortium, load_consortium, save_consortiu
 
 def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
     consortium = default_consortium(20_000)
-    assert len(set(consortium.ports())) == 9
+    assert len(set(consortium.ports())) == 10
     save_consortium(consortium, tmp_path / "consortium.yaml")
     assert load_consortium(tmp_path / "consortium.yaml") == consortium
 

@@ -11,8 +11,8 @@ from fabric_protos.peer import collection_pb2, proposal_response_pb2
 from network.channel_config import ChannelConfig
 from network.genesis import ChannelSpec, genesis_block
 from network.policy import parse_signature_policy
+from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.plan import Planner, Requirement, requirement_of
-from node.peer.lifecycle import Definition, approved_definition
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
 
 

@@ -1,13 +1,14 @@
 """Simulations give the very bytes that Fabric's own peers endorsed.
 
 Method: before each captured block, its valid transactions are simulated here with their own arguments, on the state as
-it was; the test contract of the captured network is written again in a few lines. Approvals (which fill implicit
-collections) and private writes (whose values were never captured) are left out.
+it was; the test contract of the captured network is written again in a few lines. Private writes, whose values were
+never captured, are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
@@ -17,14 +18,20 @@ from network.rwset import StateKey, parse_rwset
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.errors import ChaincodeError
 from node.peer.history import KeyModification
-from node.peer.lifecycle import Lifecycle, SystemResponse, read_sequence
+from node.peer.installed import InstalledPackages
+from node.peer.lifecycle import Lifecycle, LifecycleCall
+from node.peer.lifecycle_local import InstallFunctions
+from node.peer.lifecycle_state import read_sequence
 from node.peer.progress import Progress
+from node.peer.reader import DatabaseThread
 from node.peer.state import MemoryState
+from node.peer.system_chaincode import LocalMembers
 from node.peer.tx_simulator import TxSimulator
 from node.peer.world_state import StateRange, StateValue
 from tests.support.captured import NETWORKS, Replay, captured, replayed
 
-LEFT_OUT = {b"ApproveChaincodeDefinitionForMyOrg", b"PutPrivate"}
+LEFT_OUT = {b"PutPrivate"}
+CAPTURED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 class Committed:
@@ -97,15 +104,27 @@ async def no_other(name: str, args: Sequence[bytes], channel: str) -> Response:
     raise ChaincodeError("the captured contract calls no other")
 
 
+async def simulate_lifecycle(replay: Replay, transaction: ParsedTransaction, simulator: TxSimulator) -> bytes:
+    """Run the lifecycle as the peer of the organization that proposed."""
+    msp_id = replay.config.msps.deserialize(transaction.creator).msp_id
+    members = LocalMembers(replay.config.msps.msps[msp_id], lambda: CAPTURED_AT)
+    packages = InstalledPackages(DatabaseThread("none", ""), {}, lambda package: None)
+    lifecycle = Lifecycle(msp_id, (), InstallFunctions(packages, no_references), members)
+    call = LifecycleCall(simulator, replay.config, transaction.creator)
+    answer = await lifecycle.invoke(call, arguments(transaction))
+    assert answer.status == 200, answer.message
+    return simulator.finish().public
+
+
+async def no_references() -> dict[str, dict[str, list[tuple[str, str]]]]:
+    return {}
+
+
 async def simulate(replay: Replay, transaction: ParsedTransaction) -> bytes:
     simulator = TxSimulator(transaction.tx_id, Committed(replay.state), Progress(1, b"", b""))
     args = arguments(transaction)
     if transaction.chaincode == "_lifecycle":
-        answer: SystemResponse = await Lifecycle("DwaybankMSP", ()).invoke(
-            simulator, replay.config.application_msp_ids, args
-        )
-        assert answer.status == 200, answer.message
-        return simulator.finish().public
+        return await simulate_lifecycle(replay, transaction, simulator)
     creator = replay.config.msps.deserialize(transaction.creator)
     state = ChaincodeState(simulator, transaction.chaincode, creator=creator, config=replay.config, invoke=no_other)
     metadata = [write for space in transaction.rwset.namespaces for write in space.metadata_writes]
@@ -130,4 +149,4 @@ async def test_every_captured_simulation_gives_the_same_bytes(network: str) -> N
             assert results == expected, (number, arguments(transaction)[:2])
             compared.add(arguments(transaction)[0])
         replay.take(block)
-    assert len(compared) == 12
+    assert len(compared) == 13

@@ -1,0 +1,184 @@
+"""Chaincode packages: what an administrator installs, and how this peer would run it.
+
+A package is a compressed archive of ``metadata.json`` (type and label) and ``code.tar.gz``. Two kinds run here:
+
+- ``ccaas`` and ``external``: the code holds ``connection.json``, where the chaincode listens; without an address the
+  chaincode dials this peer. ``{{.name}}`` in it stands for a value of the peer's own settings, so that one package
+  serves every member;
+- ``python``: the code holds ``contract.json``, which names a contract that is part of this peer's installation:
+  ``{"contract": "<module>:<class>"}``. Code from a package never runs in the peer's process.
+
+Nothing is built: Fabric's own types (golang, java, node) are refused.
+
+Source: Fabric core/chaincode/persistence/chaincode_package.go, core/container/externalbuilder/instance.go,
+ccaas_builder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from network import rpc
+from node.peer.errors import ChaincodeError
+
+SERVICE_TYPES = ("ccaas", "external")
+IN_PROCESS_TYPE = "python"
+
+UNPACKED_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes all files of one archive may have together: a small archive must not fill the memory."""
+
+FILES_MAX = 10_000
+"""Entries an archive may have, for the same reason."""
+
+_METADATA, _CODE = "metadata.json", "code.tar.gz"
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_VALUE = re.compile(r"\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodePackage:
+    """A package whose form is in order.
+
+    Args:
+        package_id: ``label:hash``.
+        label: a name for people.
+        kind: ``ccaas``, ``external`` or ``python``.
+        contract: ``module:Class`` of a contract of this installation; '' for a process of its own.
+        address: where that process listens; '' when it dials this peer.
+        tls: how it is dialled; None for a connection in the clear.
+    """
+
+    package_id: str
+    label: str
+    kind: str
+    contract: str = ""
+    address: str = ""
+    tls: rpc.ClientTls | None = None
+
+
+def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage:
+    """Read a package.
+
+    Args:
+        content: the archive, as installed.
+        values: what ``{{.name}}`` in ``connection.json`` stands for.
+    Raises:
+        ChaincodeError: it is no package, or none that this peer can run.
+    """
+    try:
+        label, kind, code = _read_outer(content)
+    except ChaincodeError as error:
+        raise ChaincodeError(f"could not parse as a chaincode install package: {error}") from error
+    package_id = f"{label}:{hashlib.sha256(content).hexdigest()}"
+    try:
+        if kind == IN_PROCESS_TYPE:
+            return ChaincodePackage(package_id, label, kind, contract=_contract(code))
+        if kind in SERVICE_TYPES:
+            return ChaincodePackage(package_id, label, kind, *_connection(code, values))
+    except ChaincodeError as error:
+        raise ChaincodeError(f"could not build chaincode: {error}") from error
+    raise ChaincodeError(
+        f"could not build chaincode: metadata.json names type {kind!r}, and this peer builds no code; use 'ccaas' for "
+        "a chaincode that runs as a service, 'python' for a contract of this installation"
+    )
+
+
+def _read_outer(content: bytes) -> tuple[str, str, bytes]:
+    files = _unpack(content)
+    if _CODE not in files:
+        raise ChaincodeError("did not find a code package inside the package")
+    if _METADATA not in files:
+        raise ChaincodeError(f"did not find any package metadata (missing {_METADATA})")
+    metadata = _json(files, _METADATA)
+    label, kind = metadata.get("label", ""), metadata.get("type", "")
+    if not isinstance(kind, str) or not isinstance(label, str) or _LABEL.fullmatch(label) is None:
+        raise ChaincodeError(
+            f"invalid label '{label}'. Label must be non-empty, can only consist of alphanumerics, symbols from "
+            "'.+-_', and can only begin with alphanumerics"
+        )
+    return label, kind.lower(), files[_CODE]
+
+
+def _contract(code: bytes) -> str:
+    contract = _json(_unpack(code), "contract.json").get("contract")
+    if not isinstance(contract, str) or not contract:
+        raise ChaincodeError("contract.json: contract: name a contract of this installation as '<module>:<class>'")
+    return contract
+
+
+def _connection(code: bytes, values: Mapping[str, str]) -> tuple[str, str, rpc.ClientTls | None]:
+    """Return what a package of a service adds: no contract, its address, its TLS."""
+    files = _unpack(code)
+    if "connection.json" not in files:
+        return "", "", None
+    text = _VALUE.sub(lambda found: _value(found.group(1), values), files["connection.json"].decode(errors="replace"))
+    connection = _json({"connection.json": text.encode()}, "connection.json")
+    address = connection.get("address", "")
+    if not isinstance(address, str) or not address:
+        raise ChaincodeError("connection.json: chaincode address not provided")
+    if not connection.get("tls_required"):
+        return "", address, None
+    root = _pem(connection, "root_cert", "tls root cert")
+    if not connection.get("client_auth_required"):
+        return "", address, rpc.ClientTls(root)
+    key, certificate = _pem(connection, "client_key", "tls key"), _pem(connection, "client_cert", "tls cert")
+    return "", address, rpc.ClientTls(root, certificate, key)
+
+
+def _value(name: str, values: Mapping[str, str]) -> str:
+    if name not in values:
+        raise ChaincodeError(
+            f"connection.json: {{{{.{name}}}}} stands for a value of this peer's settings that is not there; "
+            f"known are {sorted(values)}"
+        )
+    return values[name]
+
+
+def _pem(connection: Mapping[str, Any], field: str, name: str) -> bytes:
+    value = connection.get(field)
+    if not isinstance(value, str) or not value:
+        raise ChaincodeError(f"connection.json: {field}: chaincode {name} not provided")
+    return value.encode()
+
+
+def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    try:
+        content = json.loads(files[name])
+    except KeyError as error:
+        raise ChaincodeError(f"did not find {name} in the code package") from error
+    except ValueError as error:
+        raise ChaincodeError(f"could not unmarshal {name} as json: {error}") from error
+    if not isinstance(content, dict):
+        raise ChaincodeError(f"could not unmarshal {name} as json: it is no object")
+    return content
+
+
+def _unpack(content: bytes) -> dict[str, bytes]:
+    """Return the files of a compressed archive by their names."""
+    files: dict[str, bytes] = {}
+    left = UNPACKED_BYTES_MAX
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            for number, member in enumerate(archive):
+                if number >= FILES_MAX:
+                    raise ChaincodeError(f"the archive has more than {FILES_MAX} entries")
+                if member.isdir():
+                    continue
+                if not member.isreg():
+                    raise ChaincodeError(f"tar entry {member.name} is not a regular file, type {member.type!r}")
+                left -= member.size
+                reader = archive.extractfile(member)
+                if left < 0 or reader is None:
+                    raise ChaincodeError(f"the files of the archive have more than {UNPACKED_BYTES_MAX} bytes together")
+                files[member.name.removeprefix("./")] = reader.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ChaincodeError(f"error reading as gzip stream: {error}") from error
+    return files

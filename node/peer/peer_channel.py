@@ -1,0 +1,198 @@
+"""One channel that a peer is on: its committer, its state, its endorser, its gateway, and what pulls its blocks.
+
+A channel of the peer's settings uses the addresses and approvals that stand there. One that was joined by an
+administrator uses what its own configuration says: the ordering service's addresses and TLS authorities.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from network import rpc
+from network.channel_config import ChannelConfig
+from network.identity import SigningIdentity
+from node.peer.approvals import Approvals
+from node.peer.channel import Channel
+from node.peer.committer import CommittedBlock, Committer, CommitterSettings
+from node.peer.contract_runner import ChaincodeRunner
+from node.peer.definition import Definition
+from node.peer.deliver_client import DeliverClient
+from node.peer.endorser import Endorser
+from node.peer.errors import ChannelStoppedError
+from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
+from node.peer.gateway.gateway import Gateway
+from node.peer.gateway.orderers import OrdererEndpoint, Orderers
+from node.peer.installed import InstalledPackages
+from node.peer.ledger_queries import LedgerQueries
+from node.peer.lifecycle import Lifecycle
+from node.peer.lifecycle_local import InstallFunctions
+from node.peer.own_endorsements import OwnEndorsements
+from node.peer.reader import ChannelReader
+from node.peer.system_chaincode import LocalMembers
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerParts:
+    """What all channels of a peer share.
+
+    Args:
+        database_url: PostgreSQL of the organization.
+        identity: this peer's signing identity.
+        address: ``host:port`` under which others know this peer.
+        client_tls: how this peer dials others; None for none, in tests only.
+        others: the other organizations' peers.
+        members: this peer's own organization.
+        packages: what is installed.
+        installs: functions of the lifecycle that need no channel.
+        queries: system chaincodes that read the ledger.
+        runners: what runs chaincodes, asked in this order.
+        own: endorsements this peer made.
+        now: UTC clock.
+        random_bytes: for nonces.
+    """
+
+    database_url: str
+    identity: SigningIdentity
+    address: str
+    client_tls: rpc.ClientTls | None
+    others: Sequence[RemotePeer]
+    members: LocalMembers
+    packages: InstalledPackages
+    installs: InstallFunctions
+    queries: LedgerQueries
+    runners: Sequence[ChaincodeRunner]
+    own: OwnEndorsements
+    now: Callable[[], datetime]
+    random_bytes: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What is said about one channel.
+
+    Args:
+        channel_id: channel.
+        genesis: serialized genesis block, trusted.
+        approved: chaincode definitions this organization approves without a transaction.
+        orderers: ordering service; empty takes what the channel's configuration says.
+    """
+
+    channel_id: str
+    genesis: bytes
+    approved: Sequence[Definition] = ()
+    orderers: Sequence[OrdererEndpoint] = ()
+
+
+class PeerChannel:
+    """A channel while the peer is on it.
+
+    Args:
+        settings: the channel.
+        parts: the peer.
+    """
+
+    def __init__(self, settings: ChannelSettings, parts: PeerParts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._committer = Committer(
+            CommitterSettings(
+                parts.database_url, settings.channel_id, settings.genesis, parts.identity.creator, parts.own
+            ),
+            self._on_commit,
+            self._on_stop,
+        )
+        self._listeners: list[Callable[[CommittedBlock], None]] = []
+        self._running = AsyncExitStack()
+        self.channel_no = 0
+        """Number of the channel in its tables."""
+
+    async def start(self) -> None:
+        """Open the channel and begin to pull blocks.
+
+        Raises:
+            StoreError: the database does not answer, or holds another chain.
+            ChannelLockedError: another process commits this channel to this database.
+            NetworkError: the genesis block or the configuration cannot be used.
+        """
+        async with AsyncExitStack() as starting:
+            tip, config, self.channel_no = await asyncio.to_thread(self._committer.open)
+            starting.push_async_callback(self._committer.stop)
+            reader = ChannelReader(self._parts.database_url, self.channel_no)
+            self.channel = Channel(config, tip, self.channel_no, reader)
+            starting.push_async_callback(self.channel.stop)
+            await self.channel.start()
+            self._build(config)
+            starting.push_async_callback(self._orderers.close)
+            self._committer.start()
+            starting.push_async_callback(self._deliver_client.stop)
+            self._deliver_client.start()
+            self._running = starting.pop_all()
+        _log.info("channel open", channel=self.channel.channel_id, height=tip.height)
+
+    async def stop(self) -> None:
+        """Stop pulling, finish the block being written, close everything; a second call does nothing."""
+        await self._running.aclose()
+
+    def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
+        """Have ``listener`` called in the event loop after each block is durable."""
+        self._listeners.append(listener)
+
+    def _build(self, config: ChannelConfig) -> None:
+        parts, settings = self._parts, self._settings
+        msp_id = parts.identity.msp_id
+        lifecycle = Lifecycle(msp_id, settings.approved, parts.installs, parts.members)
+        self.approvals = Approvals(self.channel, msp_id, lifecycle, parts.packages)
+        self.endorser = Endorser(
+            self.channel,
+            parts.identity,
+            lifecycle=lifecycle,
+            approvals=self.approvals,
+            queries=parts.queries,
+            runners=parts.runners,
+            own=parts.own,
+            now=parts.now,
+        )
+        endpoints = settings.orderers or _configured_orderers(config)
+        tls = parts.client_tls if settings.orderers else _with_orderers_roots(parts.client_tls, config)
+        self._orderers = Orderers(endpoints, tls)
+        peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
+        self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        self._deliver_client = DeliverClient(
+            settings.channel_id,
+            parts.identity,
+            endpoints,
+            tls,
+            next_block=self.channel.progress.height,
+            put=self._committer.put,
+            now=parts.now,
+            random_bytes=parts.random_bytes,
+        )
+
+    def _on_commit(self, block: CommittedBlock) -> None:
+        self.channel.committed(block)
+        for listener in self._listeners:
+            listener(block)
+
+    def _on_stop(self, error: ChannelStoppedError) -> None:
+        self.channel.stopped(error)
+
+
+def _configured_orderers(config: ChannelConfig) -> list[OrdererEndpoint]:
+    addresses = config.orderer.addresses
+    return [OrdererEndpoint(address, msp_id) for msp_id in addresses for address in addresses[msp_id]]
+
+
+def _with_orderers_roots(tls: rpc.ClientTls | None, config: ChannelConfig) -> rpc.ClientTls | None:
+    """Return TLS that trusts the channel's ordering organizations too."""
+    if tls is None:
+        return None
+    roots = [pem for msp_id in config.orderer_msp_ids for pem in config.msps.msps[msp_id].tls_roots]
+    return replace(tls, roots_pem=b"\n".join([tls.roots_pem, *roots]))

@@ -1,0 +1,1 @@
+INSERT INTO channel.joined_channel (channel_no, joined_at) VALUES (%s, %s) ON CONFLICT DO NOTHING

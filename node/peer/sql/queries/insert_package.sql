@@ -1,0 +1,1 @@
+INSERT INTO channel.chaincode_package (package_id, content) VALUES (%s, %s) ON CONFLICT DO NOTHING

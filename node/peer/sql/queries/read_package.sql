@@ -1,0 +1,1 @@
+SELECT content FROM channel.chaincode_package WHERE package_id = %s

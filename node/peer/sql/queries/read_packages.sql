@@ -1,0 +1,1 @@
+SELECT package_id, content FROM channel.chaincode_package

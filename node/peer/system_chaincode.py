@@ -1,0 +1,119 @@
+"""What the chaincodes that are part of every peer share: their names, their answers, who of the own members may call.
+
+Source: Fabric core/scc, core/policy/policy.go (CheckPolicyNoChannel), core/aclmgmt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from network.channel_acl import LOCAL_ROLES
+from network.errors import IdentityError, SignatureError, WireError
+from network.identity import Identity
+from network.msp import Msp
+from network.policy_dsl import role_principal
+from network.proposal import ParsedProposal
+from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.errors import ChaincodeError, PeerError
+
+QSCC = "qscc"
+CSCC = "cscc"
+
+SYSTEM_CHAINCODES = (LIFECYCLE, QSCC, CSCC)
+"""Chaincodes that are part of every peer."""
+
+SYSTEM_VERSION = "syscc"
+"""Version that stands in transactions of system chaincodes."""
+
+OK = 200
+NOT_FOUND = 404
+FAILED = 500
+
+_POLICIES = {"admin": "Admins", "member": "Members"}
+"""Fabric's names for the roles of the own organization."""
+
+
+class ProposalRefusedError(PeerError):
+    """The proposal itself is unacceptable: nothing was run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResponse:
+    """What a system chaincode answers: a status as in HTTP, a text for people, a payload."""
+
+    status: int
+    message: str = ""
+    payload: bytes = b""
+
+
+class LocalMembers:
+    """The peer's own organization as its folder describes it, for what concerns the peer rather than a channel.
+
+    Args:
+        msp: the organization.
+        now: UTC clock, for the expiry of certificates.
+    """
+
+    def __init__(self, msp: Msp, now: Callable[[], datetime]) -> None:
+        self.msp_id = msp.msp_id
+        self._msp = msp
+        self._now = now
+
+    def creator(self, proposal: ParsedProposal) -> Identity:
+        """Return the creator of a proposal without a channel; it must be a member, and the signature must hold.
+
+        Raises:
+            ProposalRefusedError: it is not, or does not.
+        """
+        return verified_creator(proposal, self._msp.deserialize, self._validate)
+
+    def authorize(self, resource: str, creator: bytes) -> None:
+        """Require the role that guards a resource of the peer.
+
+        Raises:
+            ChaincodeError: the creator does not play it.
+        """
+        role = LOCAL_ROLES[resource]
+        policy = _POLICIES[role]
+        try:
+            identity = self._msp.deserialize(creator)
+            self._validate(identity)
+        except (IdentityError, WireError) as error:
+            raise ChaincodeError(
+                "Failed deserializing proposal creator during channelless check policy with policy "
+                f"[{policy}]: [{error}]"
+            ) from error
+        try:
+            self._msp.satisfies_principal(identity, role_principal(self.msp_id, role))
+        except IdentityError as error:
+            raise ChaincodeError(
+                "Failed verifying that proposal's creator satisfies local MSP principal during channelless check "
+                f"policy with policy [{policy}]: [{error}]"
+            ) from error
+
+    def _validate(self, identity: Identity) -> None:
+        self._msp.validate(identity, self._now())
+
+
+def verified_creator(
+    proposal: ParsedProposal, deserialize: Callable[[bytes], Identity], validate: Callable[[Identity], None]
+) -> Identity:
+    """Return a proposal's creator, known, valid and its signature holding.
+
+    Raises:
+        ProposalRefusedError: in Fabric's words, which tell no more than they must.
+    Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
+    """
+    denied = f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org"
+    try:
+        identity = deserialize(proposal.creator)
+    except (IdentityError, WireError) as error:
+        raise ProposalRefusedError(f"{denied} unknown, creator is malformed") from error
+    try:
+        validate(identity)
+        identity.verify(proposal.proposal_bytes, proposal.signature)
+    except (IdentityError, SignatureError) as error:
+        raise ProposalRefusedError(f"{denied} [{identity.msp_id}]") from error
+    return identity
