@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from network.rpc import ClientTls, ServerTls
 from node.errors import ConfigurationError
@@ -46,13 +46,31 @@ class TlsFiles(_Strict):
 
 
 class ChaincodeSettings(_Strict):
-    """A chaincode definition this organization approves."""
+    """A chaincode definition this organization approves, and what runs it here: a contract or a process of its own."""
 
     name: str
-    contract: str
+    contract: str = ""
+    """``module:Class`` of a contract that runs in the node's process."""
+    package_id: str = ""
+    """``label:hash`` by which a process of its own registers."""
+    connection_file: Path | None = None
+    """Fabric's ``connection.json``: where that process listens; without it the process dials ``chaincode_port``."""
     version: str
     sequence: int
     endorsement_policy: str
+    collections_file: Path | None = None
+    """Private data collections, in the JSON form that Fabric's ``--collections-config`` takes."""
+
+    @model_validator(mode="after")
+    def _runs_in_one_way(self) -> ChaincodeSettings:
+        if bool(self.contract) == bool(self.package_id):
+            raise ValueError(
+                f"chaincode {self.name!r}: name either a contract of the node's process or the package_id of a process "
+                "of its own"
+            )
+        if self.connection_file is not None and not self.package_id:
+            raise ValueError(f"chaincode {self.name!r}: connection_file goes with package_id only")
+        return self
 
 
 class Partner(_Strict):
@@ -100,7 +118,12 @@ class NodeConfig(_Strict):
     rules_file: Path
     commits_definitions: bool = False
     chaincode_values: dict[str, str] = {}
-    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
+    """What ``{{.name}}`` in a chaincode's ``connection.json`` stands for at this member."""
+    chaincode_host: str = "127.0.0.1"
+    chaincode_port: Port | None = None
+    """Where chaincodes register that dial in, of this organization only; by default nowhere."""
+    execute_timeout_s: float = Field(default=30, gt=0, le=86_400)
+    """Time limit of one chaincode invocation; long while a contract is looked at with a debugger."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
@@ -151,14 +174,14 @@ def read_file(path: Path) -> bytes:
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:
-    changes: dict[str, object] = {}
-    for name, value in settings:
-        if isinstance(value, Path):
-            changes[name] = folder / value
-        elif isinstance(value, TlsFiles):
-            changes[name] = TlsFiles(
-                certificate=folder / value.certificate,
-                key=folder / value.key,
-                roots={msp_id: [folder / path for path in paths] for msp_id, paths in value.roots.items()},
-            )
-    return settings.model_copy(update=changes)
+    return settings.model_copy(update={name: _absolute_value(value, folder) for name, value in settings})
+
+
+def _absolute_value(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, list):
+        return [_absolute_value(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {name: _absolute_value(item, folder) for name, item in value.items()}
+    return _absolute(value, folder) if isinstance(value, _Strict) else value

@@ -197,8 +197,10 @@ class Peer:
         self._endorser_service.register(server)
         self._deliver_service.register(server)
         self._gateway_service.register(server)
-        if self._settings.authorize_chaincode is not None:
-            self._chaincodes.register(server)
+
+    def register_chaincodes(self, server: rpc.Server) -> None:
+        """Let chaincodes that dial in register on ``server``."""
+        self._chaincodes.register(server)
 
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block of the own channel is durable."""
@@ -301,7 +303,7 @@ class Peer:
         if package.contract:
             self._runner.add(package.package_id, package.contract)
         else:
-            self._chaincodes.add(package.package_id, package.address, package.tls)
+            self._chaincodes.add(package.package_id, package.connection)
 
     async def _references(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
         """Return the chaincodes each installed package runs, by package id and channel."""

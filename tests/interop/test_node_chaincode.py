@@ -27,6 +27,7 @@ from network.client import CommittedTransaction
 from network.errors import CommitError, EndorseError, GatewayError
 from network.policy import parse_signature_policy
 from node.peer.chaincode_support import ExternalChaincode
+from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
@@ -72,10 +73,13 @@ async def network(
 ) -> AsyncIterator[PeerNetwork]:
     service = ChaincodeServer(load(TWIN), SERVICE, "127.0.0.1", 0)
     address = f"127.0.0.1:{await service.start()}"
-    node = ExternalChaincode("twin", NODE, f"127.0.0.1:{node_port}")
+    node = ExternalChaincode("twin", NODE, Connection(f"127.0.0.1:{node_port}"))
     by_member = {
         BANK: {"contracts": {"pc": CONTRACT}, "external_chaincodes": [node]},
-        PARTNER: {"contracts": {"pc": CONTRACT}, "external_chaincodes": [ExternalChaincode("twin", SERVICE, address)]},
+        PARTNER: {
+            "contracts": {"pc": CONTRACT},
+            "external_chaincodes": [ExternalChaincode("twin", SERVICE, Connection(address))],
+        },
         REGULATOR: {"contracts": {"pc": CONTRACT, "twin": TWIN}},
     }
     definitions = (
