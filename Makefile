@@ -5,9 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
+# One process for each core, four at most; WORKERS=0 runs the tests in one.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
+POSTGRES ?= /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-fast check format proto bench bench-ledger clean
+.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-ledger clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -25,10 +29,14 @@ status: $(RUNTIME) ## Show processes, heights and anchoring
 	@$(BIN)/dwaybank status
 
 test: $(DEVELOPMENT) ## Set up, run all tests this machine allows
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+	@if test -x $(POSTGRES)/postgres; then $(MAKE) --no-print-directory test-postgres; fi
+
+test-postgres: $(DEVELOPMENT) ## Run those that use a database on another one, POSTGRES=its bin folder
+	@DWAYBANK_TEST_POSTGRES=$(POSTGRES) $(PYTEST)
 
 test-fast: $(DEVELOPMENT) ## Run the tests that need no consortium
-	@$(BIN)/python -m pytest tests/unit tests/property
+	@$(PYTEST) tests/unit tests/property
 
 check: $(DEVELOPMENT) ## Format, lint, types, bindings: before each commit
 	@$(BIN)/ruff format --check .

@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 from nacl.signing import SigningKey
 
 from benchmarks.measure import cpu_s
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.balances import open_account
-from ledger.journal import AcceptedEntry, Decider, Decision, NewEntry, Outcome, ResultCode, transfer
+from ledger.decision import AcceptedEntries, Decider, Decisions
+from ledger.journal import NewEntry, Outcome, ResultCode, transfer
 from ledger.posting import Writer
 from ledger.prepared import Request
 from ledger.schema import migrate
@@ -40,20 +42,17 @@ REVIEWED_ABOVE = 1_000_000
 class PlainRules:
     """A random id, an outcome and a hash for each entry: the least a decision can be. Writes no records."""
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
-        drawn = os.urandom(48 * len(entries))
-        new, sha256 = tuple.__new__, hashlib.sha256
-        approved, reviewed = Outcome.AUTOMATED_APPROVAL, Outcome.REQUIRES_MANUAL_REVIEW
-        decisions = []
-        for entry, start in zip(entries, range(0, len(drawn), 48), strict=True):
-            own = drawn[start : start + 48]
-            outcome = reviewed if entry.postings[0].amount > REVIEWED_ABOVE else approved
-            decisions.append(new(Decision, (own[:16], outcome, sha256(own).digest(), None)))
-        return decisions
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
+        count, debits = len(entries), entries.debits
+        reviewed = np.zeros(count, np.bool_)
+        reviewed[debits.entry[debits.amount > REVIEWED_ABOVE]] = True
+        outcomes = np.where(reviewed, Outcome.REQUIRES_MANUAL_REVIEW, Outcome.AUTOMATED_APPROVAL)
+        drawn, sha256 = os.urandom(48 * count), hashlib.sha256
+        ids = b"".join([drawn[at : at + 16] for at in range(0, len(drawn), 48)])
+        leaves = b"".join([sha256(drawn[at : at + 48]).digest() for at in range(0, len(drawn), 48)])
+        return Decisions(ids, outcomes.astype(np.uint8).tobytes(), leaves)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
         return
 
 

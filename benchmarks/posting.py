@@ -31,7 +31,7 @@ from benchmarks.books import (
     timed_batches,
 )
 from benchmarks.measure import REPOSITORY, Result, latency_ms
-from ledger.journal import Decider
+from ledger.decision import Decider
 from node.books.books import Books
 
 TRANSFERS = 100_000

@@ -16,6 +16,7 @@ from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
 from gateway.logs import configure_logging
+from network.operations.log_levels import LogLevels, LogSpecError
 
 GRACE_S = 10
 """Time for requests under way when the gateway is asked to stop."""
@@ -35,12 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(parser.parse_args(arguments).config)
     except ConfigurationError as error:
         return _fail(error, 2)
-    configure_logging()
+    levels = configure_logging()
     try:
+        levels.set(config.log_spec)
         prepare_database(config)
-        server = _Server(_settings(config))
+        server = _Server(_settings(config, levels))
         asyncio.run(server.serve())
-    except ConfigurationError as error:
+    except (ConfigurationError, LogSpecError) as error:
         return _fail(error, 1)
     except SystemExit:
         return _fail(f"cannot listen on {config.listen.host}:{config.listen.port}: free the port or choose another", 1)
@@ -66,9 +68,9 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def _settings(config: GatewayConfig) -> uvicorn.Config:
+def _settings(config: GatewayConfig, levels: LogLevels) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(config),
+        create_app(config, levels=levels),
         host=config.listen.host,
         port=config.listen.port,
         log_level="warning",

@@ -28,10 +28,13 @@ from gateway.guard import Guard
 from gateway.migrate import migrate
 from gateway.node_client import NodeClient
 from gateway.openapi import describe_failures
+from gateway.operations import GatewayOperations, HttpMetrics
 from gateway.routes import accounts, auth, documentation, health, proofs, transfers
 from gateway.services import Services
 from gateway.store import Store
 from gateway.transfers import Transfers
+from network.operations.log_levels import LogLevels
+from network.operations.metrics import Metrics
 from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
@@ -42,12 +45,15 @@ CONNECTIONS = 5
 POOL_TIMEOUT_S = 5.0
 
 
-def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) -> FastAPI:
+def create_app(
+    config: GatewayConfig, *, now: Callable[[], datetime] = utc_now, levels: LogLevels | None = None
+) -> FastAPI:
     """Build the gateway.
 
     Args:
         config: where everything is.
         now: clock, for tests of what expires.
+        levels: log levels in force; None where they are nobody's to change.
     Returns:
         The ASGI application; its lifespan connects and disconnects.
     Raises:
@@ -55,6 +61,7 @@ def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) 
     """
     secret = read_secret(config.jwt_secret_file)
     tls = None if config.tls is None else _client_tls(config.tls)
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,9 +74,14 @@ def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) 
         )
         try:
             await to_thread.run_sync(migrate, engine)
-            app.state.services = _services(config, Store(engine), channel, passwords, secret, now)
+            services = app.state.services = _services(config, Store(engine), channel, passwords, secret, now)
+            operations = GatewayOperations(config, levels or LogLevels(), metrics, services.store, services.node, now)
+            await operations.start()
             log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
-            yield
+            try:
+                yield
+            finally:
+                await operations.stop()
         finally:
             passwords.close()
             await channel.close()
@@ -88,7 +100,7 @@ def create_app(config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) 
     describe_failures(app)
     for routes in (health, auth, accounts, transfers, proofs, documentation):
         app.include_router(routes.router)
-    app.add_middleware(Guard, body_bytes_max=BODY_BYTES_MAX)
+    app.add_middleware(Guard, body_bytes_max=BODY_BYTES_MAX, metrics=HttpMetrics(metrics))
     return app
 
 

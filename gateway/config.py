@@ -21,10 +21,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import ConfigurationError
+from network.operations.log_levels import DEFAULT_SPEC
 
 SECRET_BYTES_MIN = 32
 """Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
@@ -71,6 +72,29 @@ class Asset(_Part):
     scale: int = Field(ge=0, le=18)
 
 
+class OperationsTls(_Part):
+    """PEM files of an operations service; certificates of ``client_roots`` may read metrics and set log levels."""
+
+    certificate: Path
+    key: Path
+    client_roots: tuple[Path, ...] = Field(min_length=1)
+
+
+class Operations(_Part):
+    """Where health, metrics, log levels and version are served, apart from customers."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65_535)
+    tls: OperationsTls | None = None
+    """Needed on any address but loopback."""
+
+    @model_validator(mode="after")
+    def _clear_text_stays_here(self) -> Operations:
+        if self.tls is None and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(f"host {self.host} is not a loopback address: give tls, or listen on 127.0.0.1")
+        return self
+
+
 class PasswordCost(_Part):
     """Argon2id's cost; the default is the OWASP password storage recommendation for one lane."""
 
@@ -95,6 +119,9 @@ class GatewayConfig(BaseSettings):
     partners: tuple[Organization, ...] = ()
     assets: tuple[Asset, ...] = Field(min_length=1)
     password_cost: PasswordCost = PasswordCost()
+    operations: Operations | None = None
+    log_spec: str = DEFAULT_SPEC
+    """Levels by logger, as Fabric's logging specifications."""
 
     @classmethod
     def settings_customise_sources(
@@ -157,7 +184,17 @@ def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
     tls = config.tls
     if tls is not None:
         tls = Tls(certificate=folder / tls.certificate, key=folder / tls.key, roots=folder / tls.roots)
-    return config.model_copy(update={"tls": tls, "jwt_secret_file": folder / config.jwt_secret_file})
+    operations = config.operations
+    if operations is not None and operations.tls is not None:
+        files = operations.tls
+        absolute = OperationsTls(
+            certificate=folder / files.certificate,
+            key=folder / files.key,
+            client_roots=tuple(folder / path for path in files.client_roots),
+        )
+        operations = operations.model_copy(update={"tls": absolute})
+    changes = {"tls": tls, "jwt_secret_file": folder / config.jwt_secret_file, "operations": operations}
+    return config.model_copy(update=changes)
 
 
 def _first_fault(error: ValidationError) -> str:

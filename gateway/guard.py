@@ -6,9 +6,12 @@ one answer, whether its length was announced or not.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.operations import HttpMetrics
 from gateway.problems import Problem, problem_of, problem_response
 
 HEADERS = {
@@ -25,11 +28,13 @@ class Guard:
     Args:
         app: the application behind it.
         body_bytes_max: a larger body is answered with 413.
+        metrics: where requests are counted.
     """
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, body_bytes_max: int, metrics: HttpMetrics) -> None:
         self._app = app
         self._body_bytes_max = body_bytes_max
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -38,11 +43,14 @@ class Guard:
             return
 
         started = False
+        begun = perf_counter()
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                route = getattr(scope.get("route"), "path", "")
+                self._metrics.note(scope["method"], route, message["status"], perf_counter() - begun)
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value

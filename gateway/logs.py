@@ -10,20 +10,25 @@ import sys
 
 import structlog
 
+from network.operations.log_levels import LogLevels
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Set up structlog and the standard library's loggers for this process."""
+
+def configure_logging() -> LogLevels:
+    """Set up structlog and the standard library's loggers; return what decides on levels from here on."""
+    levels = LogLevels()
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     structlog.configure(
         processors=[
+            levels,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=levels.logger,
         cache_logger_on_first_use=True,
     )
+    return levels

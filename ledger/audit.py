@@ -4,7 +4,7 @@ Rules:
 - an entry is *covered* when a batch signed by the writer holds exactly the leaves that stand in the rows;
 - every row is told, whatever an administrator made of it: unreadable, numbered below 1 or far ahead, or one of several
   under a number;
-- findings name the entry or account and say what is wrong; sound books give none.
+- findings name the entry, refusal or account and say what is wrong; sound books give none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ledger.canonical import LEAF_BYTES
 from ledger.errors import DamagedRowError
 from ledger.queries import query
 from ledger.ranges import FINDINGS_MAX, Finding, prove_ranges
-from ledger.rows import SEQ_MAX, AccountNames, EntryRow, read_accounts, read_rows, recompute_leaf
+from ledger.refusal_chain import carried_heads
+from ledger.rows import SEQ_MAX, SEQ_MIN, AccountNames, EntryRow, read_accounts, read_rows, recompute_leaf
 from ledger.signed import Verify, covered_ranges, ranges_across
 
 __all__ = ["FINDINGS_MAX", "Finding", "RecomputedLeaf", "RowWalk", "recompute_leaves", "verify_books"]
@@ -70,7 +71,7 @@ class RowWalk:
             return []
         if self._covered is None:
             self._covered = ranges_across(connection, self._verify, self._next) if self._next > 1 else []
-        rows = self._read(connection)
+        rows = _with_refusals(connection, self._read(connection))
         accounts = read_accounts(connection, rows)
         groups = {seq: list(group) for seq, group in groupby(rows, key=lambda row: row.seq)}
         stored = {seq: bytes(group[0].leaf or b"") for seq, group in groups.items() if len(group) == 1}
@@ -110,6 +111,13 @@ class RowWalk:
         return [*below, RecomputedLeaf(0, NO_LEAF, False, False), *above]
 
 
+def _with_refusals(connection: psycopg.Connection[Any], rows: list[EntryRow]) -> list[EntryRow]:
+    """Let entries that bind refusals bind those that stand now, whatever their rows say."""
+    carriers = [row.seq for row in rows if row.refusals is not None and row.seq > SEQ_MIN]
+    heads = carried_heads(connection, carriers)
+    return [row if row.refusals is None else row._replace(refusals=heads.get(row.seq, b"")) for row in rows]
+
+
 def _recompute(seq: int, rows: list[EntryRow], accounts: Mapping[int, AccountNames], covered: bool) -> RecomputedLeaf:
     if len(rows) > 1:
         return RecomputedLeaf(seq, NO_LEAF, False, False)
@@ -129,16 +137,17 @@ def recompute_leaves(
         yield from page
 
 
-def verify_books(connection: psycopg.Connection[Any]) -> list[Finding]:
-    """Re-prove sequence, balance rule, running balances, chains, holds and account totals from the postings.
+def verify_books(connection: psycopg.Connection[Any], verify: Verify | None = None) -> list[Finding]:
+    """Re-prove sequence, balance rule, running balances, chains, holds, account totals and the chain of refusals.
 
-    Reads the books as they stand at one moment; signatures and leaves are ``ledger.verify``'s.
+    Reads the books as they stand at one moment; the entries' signatures and leaves are ``ledger.verify``'s.
 
     Args:
         connection: outside a transaction.
+        verify: whether a signature is the writer's; None leaves those of refusals unchecked.
     Returns:
         What is wrong, in the order of entries, then accounts; empty for sound books.
     """
     with connection.transaction():
         connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return prove_ranges(connection)
+        return prove_ranges(connection, verify)

@@ -5,38 +5,42 @@ Rules:
 - a repeated key is answered from what stands under it, in the books, in a batch under way or in this one;
 - linked requests are judged as a chain: one that fails takes all of it back.
 
-Numbers are given here; rows, leaves and decisions follow in ``ledger.encoding``, for accepted entries only.
+Numbers are given here; rows, leaves and decisions follow in ``ledger.encoding``, for accepted entries only, and the
+places of refusals in their chain in ``ledger.refusal``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
-from ledger.account import Side
+import numpy as np
+
 from ledger.event import HOLD_CAPTURED, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, hold_changed, monitor_fired
-from ledger.hold import HoldResult, NewHold
+from ledger.hold import HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode
 from ledger.monitors import crossed
 from ledger.prepared import (
     DatedPosting,
-    Judged,
-    PlainJudged,
     PreparedBatch,
     Standing,
     Surroundings,
-    accounts_of,
     hash_request,
     hold_of,
-    in_order,
     judged_entry,
+    signed,
 )
+from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
+from ledger.run import RUN_ENTRIES_MIN, Legs, legs_of
+from ledger.run_judge import is_regular, is_summable, judge_run
+from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
+from ledger.stripes import put_on_stripes
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
 _POSTED = ResultCode.POSTED
-_CREDIT = Side.CREDIT
 
 _NO_RESULT = EntryResult(_POSTED)
 """Stands in for answers not yet known."""
@@ -59,67 +63,77 @@ class BatchJudge:
         self._now = batch.posted_at
         self._repeats: list[tuple[int, int]] = []
         """Places of repeats of recent entries, and the entry's number: answered when those are encoded."""
+        self._refused: list[tuple[int, int, bool]] = []
+        """Places of refused requests, the entry after which each was judged, whether its chain failed with it."""
 
     def run(self) -> None:
         """Judge every request; entries still lack their rows afterwards."""
-        state, requests = self._state, self._batch.requests
+        requests = self._batch.requests
         self._batch.results = [_NO_RESULT] * len(requests)
-        state.begin_batch()
-        closed = state.closed_before is not None and state.closed_before > self._now
+        self._state.begin_batch()
+        plain = self._plain_ones()
         at = 0
         while at < len(requests):
-            request = requests[at]
-            if request.linked:
+            end = plain.index(False, at)
+            if requests[at].linked:
                 at = self._judge_chain(at)
-                continue
-            if type(request) is not NewEntry or not request.is_plain or closed or not self._take_plain(at, request):
+            elif end > at:
+                self._judge_run(at, end)
+                at = end
+            else:
                 self._judge(at, None)
-            at += 1
+                at += 1
 
-    def _take_plain(self, at: int, entry: NewEntry) -> bool:
-        """Let a plain entry stand if nothing about it is out of the ordinary; otherwise change nothing.
+    def _plain_ones(self) -> list[bool]:
+        """Return for each request whether it may be judged in a run, and false for the end."""
+        state, requests = self._state, self._batch.requests
+        closed = state.closed_before is not None and state.closed_before > self._now
+        if closed or state.undo is not None or len(requests) < RUN_ENTRIES_MIN:
+            return [False] * (len(requests) + 1)
+        return [*(request.is_plain for request in requests), False]
 
-        The same as ``rules.judge_entry`` for the common case, written out for speed.
-        """
-        state = self._state
-        first, second = entry.postings
-        swapped = first.side is _CREDIT
-        if swapped:
-            first, second = second, first
-        find = state.accounts.get
-        debit, credit = find(first.account), find(second.account)
-        amount = first.amount
-        key = entry.key.int
-        if (
-            debit is None or credit is None or second.amount != amount or first.side is second.side
-            or debit.asset_id != credit.asset_id or state.undo is not None
-            or key in self._recent or key in self._around.standing
-        ):  # fmt: skip
-            return False
-        debit_balance = debit.balance + amount * debit.sign
-        credit_balance = credit.balance - amount * credit.sign
-        if not (debit.lowest <= debit_balance <= debit.highest and credit.lowest <= credit_balance <= credit.highest):
-            return False
-        number = state.batch
-        if debit.batch != number:
-            state.touch(debit)
-        if credit.batch != number:
-            state.touch(credit)
-        seq = state.next_seq
-        self._batch.judged.append(
-            (
-                at, entry, debit, credit, amount, debit_balance, credit_balance, debit.last_seq, credit.last_seq,
-                swapped,
-            )
-        )  # fmt: skip
-        debit.balance, credit.balance = debit_balance, credit_balance
-        debit.last_seq = credit.last_seq = seq
-        debit.posting_count += 1
-        credit.posting_count += 1
-        self._recent[key] = seq
-        self._batch.keys.append(key)
-        state.next_seq = seq + 1
-        return True
+    def _judge_run(self, start: int, end: int) -> None:
+        """Judge plain entries by columns, and those that have anything out of the ordinary one by one."""
+        entries = cast(Sequence[NewEntry], self._batch.requests[start:end])
+        legs = legs_of(entries, self._state.rows)
+        regular = is_regular(legs, self._state.columns.views())
+        regular[self._repeated(legs.keys)] = False
+        first = 0
+        for stop in (*np.flatnonzero(~regular).tolist(), end - start):
+            if first < stop:
+                self._judge_regular(legs.part(first, stop), start + first)
+            if start + stop < end:
+                self._judge(start + stop, None)
+            first = stop + 1
+
+    def _judge_regular(self, legs: Legs, start: int) -> None:
+        if len(legs.entries) < RUN_ENTRIES_MIN or not is_summable(legs):
+            for at in range(start, start + len(legs.entries)):
+                self._judge(at, None)
+            return
+        judged, refused = judge_run(self._state, legs)
+        for before, (place, code) in enumerate(refused.items()):
+            self._refuse(start + place, code)
+            self._refused.append((start + place, judged.first_seq + place - before - 1, False))
+        places = range(start, start + len(legs.entries))
+        self._batch.places += [at for at in places if at - start not in refused] if refused else places
+        if judged.legs.entries:
+            self._batch.judged.append(judged)
+        self._batch.keys += judged.legs.keys
+        self._recent.update(zip(judged.legs.keys, range(judged.first_seq, self._state.next_seq), strict=True))
+
+    def _repeated(self, keys: Sequence[int]) -> list[int]:
+        """Return the places of keys that stand already, or occur before in the same run."""
+        standing = self._around.standing
+        if len({*keys}) == len(keys) and self._recent.keys().isdisjoint(keys) and standing.keys().isdisjoint(keys):
+            return []
+        met = {*self._recent, *standing}
+        repeated = []
+        for place, key in enumerate(keys):
+            if key in met:
+                repeated.append(place)
+            met.add(key)
+        return repeated
 
     def _judge_chain(self, start: int) -> int:
         """Judge the chain of linked requests that begins here; return the place after it.
@@ -131,7 +145,7 @@ class BatchJudge:
         while batch.requests[end].linked and end + 1 < len(batch.requests):
             end += 1
         outer, state.undo = state.undo, []
-        first_seq, judged, keys = state.next_seq, len(batch.judged), len(batch.keys)
+        first_seq, judged, posted = state.next_seq, len(batch.judged), len(batch.places)
         dated, events = len(batch.dated), len(batch.events)
         codes: list[ResultCode] = []
         for at in range(start, end + 1):
@@ -141,9 +155,12 @@ class BatchJudge:
         if len(set(codes)) > 1 or codes[-1] not in (_POSTED, ResultCode.EXISTS):
             state.take_back()
             state.next_seq = first_seq
-            for key in batch.keys[keys:]:
+            for key in batch.keys[posted:]:
                 del self._recent[key]
-            del batch.judged[judged:], batch.keys[keys:], batch.dated[dated:], batch.events[events:]
+            del batch.judged[judged:], batch.places[posted:], batch.keys[posted:]
+            del batch.dated[dated:], batch.events[events:]
+            if codes[-1] > ResultCode.EXISTS:
+                self._refused.append((start + len(codes) - 1, first_seq - 1, True))
             self._refuse_others(range(start, end + 1), codes)
         elif outer is not None:
             outer += state.undo
@@ -162,11 +179,11 @@ class BatchJudge:
         """Answer a request of a failed chain that is an exact repeat; nobody may do it again under a new key."""
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
+            accounts = accounts_of_entry(self._state, request)
             return self._repeat(at, request, accounts) is ResultCode.EXISTS
-        hold = self._state.holds.get(request.id)
+        hold = own_hold(self._state, request.id, request.scope)
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             stood = hold is not None and is_same_hold(hold, request, account)
         else:
             stood = hold is not None and hold.state == RELEASED
@@ -186,23 +203,35 @@ class BatchJudge:
         """Judge one request by the full rules and answer it, unless it is an accepted entry."""
         request = self._batch.requests[at]
         if isinstance(request, NewEntry):
-            return self._judge_entry(at, request, chain_seq)
-        known = self._state.holds.get(request.id)
+            code, done = self._judge_entry(at, request, chain_seq), False
+        else:
+            code, done = self._judge_hold(at, request)
+        if code > ResultCode.EXISTS and not done and chain_seq is None:
+            self._refused.append((at, self._state.next_seq - 1, False))
+        return code
+
+    def _judge_hold(self, at: int, request: NewHold | HoldRelease) -> tuple[ResultCode, bool]:
+        """Judge and answer a request about a hold; return its code, and whether anything was done.
+
+        A release that comes too late is told so, and gives the money back all the same.
+        """
+        known = own_hold(self._state, request.id, request.scope)
         account = known.account if known is not None else None
         if isinstance(request, NewHold):
-            account = self._state.accounts.get(request.account)
+            account = own_account(self._state, request.account, request.scope)
             before = account.money if account is not None else (0, 0)
             code = judge_hold(self._state, request, account, self._now)
         else:
             before = account.money if account is not None else (0, 0)
-            code = judge_release(self._state, request.id, self._now)
-        hold = self._state.holds.get(request.id)
-        if account is not None and hold is not None and account.money != before:
+            code = judge_release(self._state, known, self._now)
+        hold = own_hold(self._state, request.id, request.scope)
+        done = account is not None and account.money != before
+        if account is not None and hold is not None and done:
             self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
             if account.monitors:
                 self._watch({account: before})
         self._batch.results[at] = HoldResult(code, hold_of(hold) if hold is not None else None, MESSAGES[code])
-        return code
+        return code, done
 
     def _tell_hold(self, hold: HoldState, kind: str, amount: int) -> None:
         """Note what happened to a hold after the newest entry judged."""
@@ -223,7 +252,7 @@ class BatchJudge:
     def _judge_entry(self, at: int, entry: NewEntry, chain_seq: int | None) -> ResultCode:
         state, batch = self._state, self._batch
         key = entry.key.int
-        accounts = [state.accounts.get(posting.account) for posting in entry.postings]
+        accounts = accounts_of_entry(state, entry)
         repeated = self._repeat(at, entry, accounts)
         if repeated is not None:
             return repeated
@@ -236,13 +265,15 @@ class BatchJudge:
         if code is not _POSTED:
             return self._refuse(at, code)
         known = [account for account in accounts if account is not None]
-        if len(known) == 2 and entry.postings[0].side is Side.CREDIT:
-            known.reverse()
-        batch.judged.append(judged_entry(at, entry, known, before, chain_seq))
+        striped = put_on_stripes(state, entry, known) if any(account.stripes for account in known) else None
+        batch.judged.append(judged_entry(entry, known, before, chain_seq, striped))
+        batch.places.append(at)
         if effective_at != self._now:
+            moved = before if striped is None else {**before, **striped.before}
             batch.dated += [
                 DatedPosting(account.id, effective_at, seq, account.balance - balance)
-                for account, (balance, _) in before.items()
+                for account, (balance, _) in moved.items()
+                if not account.stripes
             ]
         if entry.hold_id is not None:
             hold = state.holds[entry.hold_id]
@@ -259,19 +290,22 @@ class BatchJudge:
         standing = self._around.standing.get(key)
         if recent_seq is None and standing is None:
             return None
-        asked = hash_request(entry, accounts)
         if recent_seq is not None:
-            judged = self._find_judged(recent_seq)
-            if asked != hash_request(judged[1], accounts_of(judged)):
+            batch = self._batch_of(recent_seq)
+            assert batch is not None
+            first = batch.entry(recent_seq)
+            if hash_request(entry, accounts) != hash_request(first, self._accounts_of(first)):
                 return self._refuse(at, ResultCode.EXISTS_WITH_DIFFERENT_BODY)
             self._repeats.append((at, recent_seq))
             return ResultCode.EXISTS
         assert standing is not None
-        return self._compare(at, asked, standing)
+        return self._compare(at, entry, accounts, standing)
 
-    def _compare(self, at: int, asked: bytes, standing: Standing) -> ResultCode:
-        """Answer a request whose key stands in the books."""
-        if not asked.startswith(standing.request_hash):
+    def _compare(
+        self, at: int, entry: NewEntry, accounts: Sequence[AccountState | None], standing: Standing
+    ) -> ResultCode:
+        """Answer an entry whose key stands in the books."""
+        if not standing.is_of(entry, accounts):
             return self._refuse(at, ResultCode.EXISTS_WITH_DIFFERENT_BODY)
         code = ResultCode.EXISTS
         self._batch.results[at] = EntryResult(code, standing.seq, standing.outcome, standing.leaf, MESSAGES[code])
@@ -283,25 +317,35 @@ class BatchJudge:
                 return batch
         return None
 
-    def _find_judged(self, seq: int) -> PlainJudged | Judged:
-        batch = self._batch_of(seq)
-        assert batch is not None
-        return batch.judged[seq - batch.first_seq]
+    def _accounts_of(self, entry: NewEntry) -> list[AccountState | None]:
+        return [self._state.accounts.get(posting.account) for posting in entry.postings]
 
     def _remember_original(self, seq: int) -> None:
         """Let an entry that is not in the books yet be reversed like any other."""
         batch = self._batch_of(seq)
         if batch is None:
             return
-        judged = batch.judged[seq - batch.first_seq]
+        entry = batch.entry(seq)
         remaining: dict[int, int] = {}
-        if isinstance(judged, Judged):
-            for posting, account in zip(in_order(judged.entry), judged.accounts, strict=True):
-                signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
-                remaining[account.id] = remaining.get(account.id, 0) + signed
-        else:
-            remaining = {judged[2].id: judged[4], judged[3].id: -judged[4]}
-        self._state.add_original(OriginalEntry(seq, judged[1].reverses is not None, remaining))
+        accounts = [account for account in self._accounts_of(entry) if account is not None]
+        for posting, account in zip(entry.postings, accounts, strict=True):
+            remaining[account.id] = remaining.get(account.id, 0) + signed(posting)
+        places = {(account.book, account.shared) for account in accounts}
+        self._state.add_original(OriginalEntry(seq, entry.reverses is not None, remaining, places))
+
+    def refusals(self) -> Iterator[Refused]:
+        """Yield the refusals that are kept, once every answer but those of repeats is known."""
+        for at, after_seq, chained in self._refused:
+            request, code = self._batch.requests[at], self._batch.results[at].code
+            if code not in RECORDED:
+                continue
+            if isinstance(request, NewEntry):
+                asked = hash_request(request, self._accounts_of(request))
+                kind, key, actor = Kind.ENTRY, request.key, request.actor
+            else:
+                kind = Kind.HOLD if isinstance(request, NewHold) else Kind.RELEASE
+                key, asked, actor = request.id, hold_request_hash(request), ""
+            yield Refused(after_seq, kind, key.bytes, code.text, chained, asked, actor)
 
     def refused(self) -> list[NewEntry]:
         """Return the entries that were refused, for whatever reason."""
@@ -322,8 +366,7 @@ class BatchJudge:
             found = standing.get(request.key.int)
             if found is None:
                 continue
-            accounts = [self._state.accounts.get(posting.account) for posting in request.postings]
-            code = self._compare(at, hash_request(request, accounts), found)
+            code = self._compare(at, request, accounts_of_entry(self._state, request), found)
             if code is not ResultCode.EXISTS and result.code is ResultCode.LINKED_FAILED:
                 self._batch.results[at] = result
 
@@ -331,7 +374,7 @@ class BatchJudge:
         """Answer repeats of recent entries, now that those of this batch are encoded."""
         for at, seq in self._repeats:
             batch = self._batch_of(seq)
-            assert batch is not None
-            first = batch.accepted[seq - batch.first_seq]
+            assert batch is not None and batch.accepted is not None
+            first = batch.accepted.at(seq - batch.first_seq)
             code = ResultCode.EXISTS
             self._batch.results[at] = EntryResult(code, seq, first.decision.outcome, first.leaf, MESSAGES[code])

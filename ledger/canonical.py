@@ -1,4 +1,4 @@
-"""The canonical form of an entry, versions 1 and 2, and the hashes made of it.
+"""The canonical form of an entry, versions 1 to 3, and the hashes made of it.
 
 Rules (docs/adr/0003-canonical-entry.md):
 - every field is its length as 2 big-endian bytes, then its bytes; the order below is fixed; nothing is optional, an
@@ -12,10 +12,11 @@ Fields: tag, version (1 byte), seq (8), key (16), posted_at (8, microseconds sin
 of postings (2); for each posting account, asset, scale (1), side (1: debit 1, credit 2), amount (16); settlement id,
 description commitment (32 or 0), decision id (16), decision outcome (1), decision leaf (32). Version 2 goes on with:
 actor, metadata commitment (32 or 0), reversed entry (8 or 0), captured hold (16 or 0), first entry of its chain of
-linked entries (8 or 0). New entries are of version 2; those of version 1 stay as they are.
+linked entries (8 or 0). Version 3 goes on with: head of the chain of refusals (32 or 0, ``ledger.refusal``). New
+entries are of version 3; those of earlier versions stay as they are.
 
 The leaf is the RFC 6962 leaf hash of ``salt ‖ canonical``, so that log verifiers made by others need no word of this.
-``fixtures/ledger/`` holds vectors for both versions.
+``fixtures/ledger/`` holds vectors for all versions.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ledger.errors import InvalidValueError
 from ledger.journal import Outcome
 
 DOMAIN_TAG = b"dwaybank.node/entry"
-VERSION = 2
+VERSION = 3
 """Version of new entries."""
 SALT_BYTES = 32
 LEAF_BYTES = 32
@@ -48,11 +49,11 @@ def field(value: bytes) -> bytes:
     return len(value).to_bytes(2, "big") + value
 
 
-PREFIXES = {version: field(DOMAIN_TAG) + field(bytes([version])) + b"\x00\x08" for version in (1, 2)}
+PREFIXES = {version: field(DOMAIN_TAG) + field(bytes([version])) + b"\x00\x08" for version in (1, 2, 3)}
 """What stands before the 8 bytes of ``seq``."""
 
-PLAIN_EXTENSION = bytes(10)
-"""The five fields of version 2 where all are absent."""
+PLAIN_EXTENSION = bytes(12)
+"""The fields that versions 2 and 3 added, where all are absent."""
 
 _HEAD = struct.Struct("!H16sHqHqHH")
 _POSTING = struct.Struct("!HBHqQ")
@@ -75,7 +76,7 @@ class CanonicalPosting:
 class CanonicalEntry:
     """An entry as the canonical form tells it; times in microseconds since 1970-01-01 UTC.
 
-    From ``version`` on: what version 2 added, and how its absence is told.
+    From ``version`` on: what versions 2 and 3 added, and how its absence is told.
     """
 
     seq: int
@@ -94,6 +95,7 @@ class CanonicalEntry:
     reverses: int | None = None
     hold_id: uuid.UUID | None = None
     chain_seq: int | None = None
+    refusals: bytes = b""
 
 
 def encode_account(reference: str, asset: str, scale: int) -> bytes:
@@ -163,9 +165,11 @@ def encode_entry(entry: CanonicalEntry) -> bytes:
         entry.outcome,
         entry.decision_leaf,
     )
-    if entry.version == 2:
+    if entry.version >= 2:
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body += encode_extension(entry.actor, entry.metadata_commitment, entry.reverses, hold, entry.chain_seq)
+    if entry.version >= 3:
+        body += field(entry.refusals)
     return PREFIXES[entry.version] + entry.seq.to_bytes(8, "big") + body
 
 
@@ -200,8 +204,8 @@ def decode_entry(data: bytes) -> CanonicalEntry:
     """
     reader = _Reader(data)
     tag, version = reader.take("tag"), reader.take("version")
-    if tag != DOMAIN_TAG or version not in (b"\x01", b"\x02"):
-        raise InvalidValueError("canonical entry, tag", data[:24], "is no entry of version 1 or 2")
+    if tag != DOMAIN_TAG or version not in (b"\x01", b"\x02", b"\x03"):
+        raise InvalidValueError("canonical entry, tag", data[:24], "is no entry of version 1, 2 or 3")
     seq, key = reader.number("seq", 8), uuid.UUID(bytes=reader.take("key", 16))
     posted_at_us, effective_at_us = reader.number("posted_at", 8), reader.number("effective_at", 8)
     count = reader.number("number of postings", 2)
@@ -219,10 +223,13 @@ def decode_entry(data: bytes) -> CanonicalEntry:
             outcome=Outcome(reader.number("decision outcome", 1)),
             decision_leaf=reader.take("decision leaf", LEAF_BYTES),
             version=version[0],
-            **(_take_extension(reader) if version == b"\x02" else {}),
+            **(_take_extension(reader) if version >= b"\x02" else {}),
+            refusals=reader.take("refusals") if version >= b"\x03" else b"",
         )
         if seq < 1 or any(posting.amount < 1 for posting in entry.postings):
             raise ValueError("has a number or an amount below 1")
+        if len(entry.refusals) not in (0, LEAF_BYTES):
+            raise ValueError("binds refusals by what is no head of their chain")
         if not reader.at_end() or encode_entry(entry) != data:
             raise ValueError("holds bytes that belong to no field")
     except (ValueError, OverflowError) as error:

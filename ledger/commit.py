@@ -1,37 +1,34 @@
 """Writes a prepared batch: one database transaction, few round trips, proved before it ends.
 
 Order: rows of entries by COPY, where they are many; then, sent together: few rows by INSERT, texts, dated postings,
-holds, events, the decider's records, the settlement of the batch and the commit. Any refusal undoes all of it.
+holds, events, kept refusals, the decider's records, the settlement of the batch and the commit. What the database does
+not take undoes all of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
+from ledger.canonical import batch_digest
 from ledger.copy_rows import (
     COPY_END,
     COPY_HEAD,
-    OTHER_COLUMNS,
-    PLAIN_COLUMNS,
+    INSERTED_ROWS_MAX,
     copy_statement,
     insert_statement,
     row_parameters,
 )
-from ledger.journal import Decider, microseconds
+from ledger.decision import Decider
+from ledger.journal import microseconds
 from ledger.outbox import record_events
+from ledger.partitions import rows_by_partition
 from ledger.prepared import PreparedBatch
-
-_COPY_PLAIN = copy_statement(PLAIN_COLUMNS)
-_COPY_OTHER = copy_statement(OTHER_COLUMNS)
-_INSERT_PLAIN = insert_statement(PLAIN_COLUMNS)
-_INSERT_OTHER = insert_statement(OTHER_COLUMNS)
-
-INSERTED_ROWS_MAX = 8
-"""Up to so many rows go in one by one, in the same round trip as everything else."""
+from ledger.refusal import signed_digest
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
@@ -42,32 +39,37 @@ def write_batch(
     epoch: int,
     batch: PreparedBatch,
     decider: Decider,
-    digest: bytes,
-    signature: bytes,
+    sign: Callable[[bytes], bytes],
 ) -> None:
     """Write a batch that changes anything.
 
     Args:
         connection: in autocommit mode.
-        digest: what the writer signed; empty where the batch has no entry.
+        sign: the writer's signature of a digest.
     Raises:
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
             connection was lost while it committed, that is unknown.
     """
+    digest = signature = b""
+    if batch.accepted is not None:
+        digest = batch_digest(batch.first_seq, batch.last_seq, batch.accepted.leaves)
+        signature = sign(digest)
     with connection.cursor(binary=True) as cursor:
-        few = len(batch.judged) <= INSERTED_ROWS_MAX
+        few = len(batch.places) <= INSERTED_ROWS_MAX
         try:
             if not few:
                 cursor.execute(b"BEGIN")
-                _copy(cursor, _COPY_PLAIN, batch.plain_rows)
-                _copy(cursor, _COPY_OTHER, batch.other_rows)
+                for columns, rows in batch.rows.items():
+                    _copy(cursor, batch, columns, rows)
             with connection.pipeline():
                 if few:
                     cursor.execute(b"BEGIN")
-                    _insert(cursor, _INSERT_PLAIN, PLAIN_COLUMNS, batch.plain_rows)
-                    _insert(cursor, _INSERT_OTHER, OTHER_COLUMNS, batch.other_rows)
+                    for columns, rows in batch.rows.items():
+                        _insert(cursor, batch, columns, rows)
                 _write_beside(cursor, epoch, batch)
-                if batch.accepted:
+                if batch.refusals:
+                    _record_refusals(cursor, epoch, batch, sign)
+                if batch.accepted is not None:
                     decider.in_commit(cursor, batch.accepted, batch.posted_at)
                 _settle(cursor, epoch, batch, digest, signature)
                 cursor.execute(b"COMMIT")
@@ -77,15 +79,17 @@ def write_batch(
             raise
 
 
-def _insert(cursor: psycopg.Cursor[Any], statement: bytes, columns: tuple[str, ...], rows: list[bytes]) -> None:
-    for row in rows:
-        cursor.execute(statement, row_parameters(row, columns), prepare=True)
+def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        statement = insert_statement(table, columns)
+        for row in own:
+            cursor.execute(statement, row_parameters(row, columns), prepare=True)
 
 
-def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: list[bytes]) -> None:
-    if rows:
-        with cursor.copy(statement) as copy:
-            copy.write(b"".join((COPY_HEAD, *rows, COPY_END)))
+def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        with cursor.copy(copy_statement(table, columns)) as copy:
+            copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 
 def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
@@ -111,8 +115,39 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
         cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
     if batch.holds:
         cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+    if batch.tenant_holds:
+        ids, tenants = zip(*batch.tenant_holds, strict=True)
+        placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
+        cursor.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
     if batch.events:
         record_events(cursor, epoch, batch.events, batch.posted_at)
+
+
+def _record_refusals(
+    cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, sign: Callable[[bytes], bytes]
+) -> None:
+    refused = [each.refused for each in batch.refusals]
+    last = batch.first_refusal + len(refused) - 1
+    cursor.execute(
+        b"SELECT ledger.record_refusals(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            epoch,
+            batch.posted_at,
+            batch.first_refusal,
+            batch.refusals_before if batch.first_refusal > 1 else None,
+            pack.pack_int8([each.after_seq for each in refused]),
+            pack.pack_int2([each.kind for each in refused]),
+            pack.pack_uuids([each.key for each in refused]),
+            pack.pack_texts([each.code for each in refused]),
+            pack.pack_int2([each.chained for each in refused]),
+            pack.pack_hashes([each.request_hash for each in refused]),
+            pack.pack_texts([each.actor for each in refused]),
+            pack.pack_hashes([each.salt for each in batch.refusals]),
+            pack.pack_hashes([each.head for each in batch.refusals]),
+            sign(signed_digest(batch.first_refusal, last, batch.refusals[-1].head)),
+        ),
+        prepare=True,
+    )
 
 
 def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
@@ -132,16 +167,13 @@ def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
 
 
 def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
-    changes = [pack.pack_int8(column) for column in zip(*batch.accounts, strict=True)] or [pack.pack_int8(())] * 9
-    accounts, balances_before, balances, held_before, held, terms, last_seqs, _, counts = changes
-    marks = [
-        (number, after, newest)
-        for number, *_, newest, before, after in batch.accounts
-        if before // MARK_POSTINGS != after // MARK_POSTINGS
-    ]
+    changes = batch.accounts
+    assert changes is not None
+    marked = changes.count_before // MARK_POSTINGS != changes.posting_count // MARK_POSTINGS
     columns = (
-        accounts, balances_before, balances, held_before, held, terms, last_seqs, counts,
-        *(pack.pack_int8([mark[column] for mark in marks]) for column in range(3)),
+        changes.id, changes.balance_before, changes.balance, changes.held_before, changes.held, changes.terms,
+        changes.last_seq, changes.posting_count, changes.id[marked], changes.posting_count[marked],
+        changes.last_seq[marked],
     )  # fmt: skip
     cursor.execute(
         b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -151,7 +183,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
             batch.closed_before,
             batch.first_seq,
             batch.last_seq,
-            *columns,
+            *map(pack.pack_int8, columns),
             digest,
             signature,
         ),

@@ -8,50 +8,110 @@ each field's length (-1 for null) and bytes; -1 at the end.
 
 from __future__ import annotations
 
-import struct
+import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ledger import pack
+from ledger.account import Side
+from ledger.journal import NewEntry
+
+INSERTED_ROWS_MAX = 8
+"""Up to so many rows of a batch go in one by one, in the same round trip as everything else."""
 
 COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_END = b"\xff\xff"
 
 _NULL = b"\xff\xff\xff\xff"
 
-PLAIN_COLUMNS = (
-    "seq", "posted_at", "effective_at", "debit_account", "credit_account", "amount", "debit_balance", "credit_balance",
-    "debit_previous", "credit_previous", "asset_id", "decision_outcome", "key", "request_hash", "decision_id",
-    "decision_leaf", "salt", "leaf",
-)  # fmt: skip
-"""Columns of an entry of two postings that has nothing else; all of fixed width."""
+_STAMPS = (
+    "seq",
+    "posted_at",
+    "effective_at",
+    "key",
+    "decision_id",
+    "decision_outcome",
+    "decision_leaf",
+    "salt",
+    "leaf",
+)
 
-_PLAIN_ROW = struct.Struct("!h" + "iq" * 10 + "ih" * 2 + "i16s" * 3 + "i32s" * 3)
-pack_plain_row = _PLAIN_ROW.pack
-"""Takes the number of fields, then length and value of each."""
+_TWO = (
+    "debit_account", "credit_account", "amount", "debit_balance", "credit_balance", "debit_previous", "credit_previous",
+    "asset_id",
+)  # fmt: skip
+
+TRANSFER_COLUMNS = (*_STAMPS, *_TWO)
+"""Columns of an entry of two postings that has nothing beside them, its debit named first; all of fixed width."""
+
+ASKED_COLUMNS = (*TRANSFER_COLUMNS, "request_hash")
+"""The same where what was asked does not follow from the rest."""
 
 POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "posting_balance", "posting_previous")
 """Arrays over the postings of an entry that has more than two."""
 
+ARRAY_COLUMNS = (*_STAMPS, "request_hash", *POSTING_COLUMNS)
+"""Columns of an entry of more than two postings that has nothing beside them."""
+
 BESIDE_COLUMNS = (
     "settlement_id", "description_commitment", "actor_id", "chain_seq", "reverses", "hold_id", "metadata_commitment",
+    "refusals",
 )  # fmt: skip
 """What an entry may have beside its postings."""
 
-OTHER_COLUMNS = (*PLAIN_COLUMNS, *POSTING_COLUMNS, *BESIDE_COLUMNS)
+OTHER_COLUMNS = (*ASKED_COLUMNS, *POSTING_COLUMNS, *BESIDE_COLUMNS)
 """Columns of any entry."""
 
-NO_ARRAYS = _NULL * len(POSTING_COLUMNS)
-"""``POSTING_COLUMNS`` of an entry of two postings."""
+
+def columns_of(entry: NewEntry) -> tuple[str, ...]:
+    """Return the columns that an entry needs."""
+    if not entry.is_plain:
+        return OTHER_COLUMNS
+    if len(entry.postings) > 2:
+        return ARRAY_COLUMNS
+    return TRANSFER_COLUMNS if entry.postings[0].side is Side.DEBIT else ASKED_COLUMNS
 
 
-def encode_row(values: Mapping[str, bytes]) -> bytes:
-    """Return a row of ``OTHER_COLUMNS`` from the binary form of each value; one that is absent is null."""
-    return len(OTHER_COLUMNS).to_bytes(2, "big") + encode_values(OTHER_COLUMNS, values)
+def fixed_rows(columns: Sequence[str], values: Mapping[str, npt.NDArray[Any]], of: int = 0) -> npt.NDArray[np.void]:
+    """Return rows of columns that have fixed widths and no nulls.
+
+    Args:
+        columns: their order.
+        values: each column.
+        of: how many fields the whole rows have, where more follow.
+    """
+    fields: list[tuple[str, str]] = [("count", ">u2")]
+    for name in columns:
+        fields += ((f"{name}_length", ">i4"), (name, _FIXED[name]))
+    rows = np.empty(len(values["seq"]), fields)
+    rows["count"] = of or len(columns)
+    for name in columns:
+        rows[f"{name}_length"] = np.dtype(_FIXED[name]).itemsize
+        rows[name] = values[name]
+    return rows
 
 
-def encode_values(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
-    """Return part of a row."""
-    parts: list[bytes] = []
+_FIXED = (
+    dict.fromkeys(ASKED_COLUMNS, ">i8")
+    | dict.fromkeys(("asset_id", "decision_outcome"), ">i2")
+    | dict.fromkeys(("key", "decision_id", "request_hash"), "V16")
+    | dict.fromkeys(("decision_leaf", "salt", "leaf"), "V32")
+)
+"""Binary form of each column that has one width."""
+
+
+def cut(rows: npt.NDArray[np.void]) -> list[bytes]:
+    """Return the bytes of each row."""
+    pieces: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
+    return pieces
+
+
+def encode_row(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
+    """Return a row of these columns from the binary form of each value; one that is absent is null."""
+    parts = [len(columns).to_bytes(2, "big")]
     for name in columns:
         value = values.get(name)
         parts += (_NULL,) if value is None else (len(value).to_bytes(4, "big"), value)
@@ -73,15 +133,18 @@ def int8(value: int) -> bytes:
     return value.to_bytes(8, "big", signed=True)
 
 
-def copy_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes rows of these columns."""
-    return f"COPY ledger.entry ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
+@functools.cache
+def copy_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes rows of these columns into a partition of the journal."""
+    return f"COPY ledger.{table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
 
 
-def insert_statement(columns: tuple[str, ...]) -> bytes:
-    """Return the statement that takes one row of these columns."""
+@functools.cache
+def insert_statement(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the statement that takes one row of these columns into a partition of the journal."""
     places = ", ".join(["%s"] * len(columns))
-    return b"INSERT INTO ledger.entry (%b) VALUES (%b)" % (", ".join(columns).encode(), places.encode())
+    parts = (table.encode(), ", ".join(columns).encode(), places.encode())
+    return b"INSERT INTO ledger.%b (%b) VALUES (%b)" % parts
 
 
 def row_parameters(row: bytes, columns: tuple[str, ...]) -> list[pack.Raw | None]:
@@ -103,7 +166,7 @@ _RAW_KINDS: dict[str, type[pack.Raw]] = (
     | dict.fromkeys(("asset_id", "decision_outcome"), pack.RawInt2)
     | dict.fromkeys(("key", "decision_id", "hold_id"), pack.RawUuid)
     | dict.fromkeys(
-        ("request_hash", "decision_leaf", "salt", "leaf", "description_commitment", "metadata_commitment"),
+        ("request_hash", "decision_leaf", "salt", "leaf", "description_commitment", "metadata_commitment", "refusals"),
         pack.RawBytes,
     )
     | dict.fromkeys(("posting_account", "posting_amount", "posting_balance", "posting_previous"), pack.RawInt8s)

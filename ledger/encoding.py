@@ -7,36 +7,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 
-from ledger.account import AccountFacts, Side
+import numpy as np
+
+from ledger.account import Side
 from ledger.canonical import (
-    PLAIN_EXTENSION,
     PREFIXES,
     SALT_BYTES,
     VERSION,
     description_commitment,
     encode_body,
     encode_extension,
+    field,
     metadata_commitment,
 )
-from ledger.copy_rows import (
-    BESIDE_COLUMNS,
-    NO_ARRAYS,
-    OTHER_COLUMNS,
-    PLAIN_COLUMNS,
-    encode_row,
-    encode_values,
-    int2,
-    int4,
-    int8,
-    pack_plain_row,
-)
+from ledger.copy_rows import INSERTED_ROWS_MAX, OTHER_COLUMNS, columns_of, encode_row, int2, int4, int8
+from ledger.decision import AcceptedEntries, Debits, Decider, Decision
 from ledger.journal import (
-    PLAIN_REQUEST_HEAD,
-    PLAIN_REQUEST_TAIL,
-    AcceptedEntry,
-    Decider,
-    Decision,
+    REQUEST_HASH_BYTES,
     EntryResult,
     NewEntry,
     Outcome,
@@ -45,97 +34,94 @@ from ledger.journal import (
     request_hash,
 )
 from ledger.pack import POSTGRES_EPOCH_US, pack_int2, pack_int8
-from ledger.prepared import Judged, PlainJudged, PreparedBatch, accounts_of, in_order
+from ledger.prepared import Judged, PreparedBatch, hash_request, judged_alone, legs_asked
+from ledger.run_encoding import Stamps, encode_run
+from ledger.run_judge import JudgedRun
+from ledger.state import State
 
-REQUEST_HASH_BYTES = 16
-"""So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
-
-_LEAF = b"\x00"
 _PREFIX = PREFIXES[VERSION]
-_KEY = b"\x00\x10"
-_TWO = b"\x00\x02\x00\x02"
-_NO_TEXTS = b"\x00\x00\x00\x00\x00\x10"
-_OUTCOMES = {outcome: b"\x00\x01" + bytes([outcome]) + b"\x00\x20" for outcome in Outcome}
+_OUTCOMES = (None, *Outcome)
 
 
 def encode_batch(
-    batch: PreparedBatch, decider: Decider, random_bytes: Callable[[int], bytes], actors: Mapping[str, int]
+    state: State,
+    batch: PreparedBatch,
+    decider: Decider,
+    random_bytes: Callable[[int], bytes],
+    actors: Mapping[str, int],
 ) -> None:
     """Fill in decisions, leaves, rows and answers of a judged batch.
 
     Args:
+        state: the copy of the books that it was judged on.
         decider: the compliance rules.
         random_bytes: source of salts.
         actors: numbers of actors, by name.
     """
-    if not batch.judged:
+    if not batch.places:
         return
-    entries = [judged[1] for judged in batch.judged]
-    facts = [_facts_of(judged) for judged in batch.judged]
-    decisions = decider.decide(entries, facts, batch.posted_at)
-    assert len(decisions) == len(entries)
-    drawn = random_bytes(SALT_BYTES * len(entries))
-    salts = [drawn[at : at + SALT_BYTES] for at in range(0, len(drawn), SALT_BYTES)]
-    posted_us = microseconds(batch.posted_at)
-    plain = _plain_encoder(posted_us)
+    accepted = batch.accepted = accepted_entries(state, batch)
+    decisions = accepted.decisions = decider.decide(accepted, batch.posted_at)
+    assert len(decisions.outcomes) == len(accepted)
+    posted_us, salts = microseconds(batch.posted_at), random_bytes(SALT_BYTES * len(accepted))
+    stamps = Stamps(posted_us, accepted.keys, decisions, salts)
+    apart = len(batch.partitions) > 1 or len(batch.places) <= INSERTED_ROWS_MAX
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
-    leaves, accepted, results = [], batch.accepted, batch.results
-    # What a named tuple's own constructor does, without its detour: there are two for each entry.
-    new = tuple.__new__
-    seq = batch.first_seq
-    for judged, decision, salt in zip(batch.judged, decisions, salts, strict=True):
-        if isinstance(judged, Judged):
-            leaf, row = other.encode(seq, judged, decision, salt)
-            batch.other_rows.append(row)
+    leaves: list[bytes] = []
+    for judged in batch.judged:
+        first = len(leaves)
+        if isinstance(judged, JudgedRun):
+            found, rows = encode_run(state, judged, stamps.part(first, first + len(judged.legs.entries)), apart=apart)
+            leaves += found
+            for columns, more in rows.items():
+                batch.rows.setdefault(columns, []).extend(more)
+            alone = [(first + place, judged_alone(state, judged, place)) for place in judged.heads]
         else:
-            leaf, row = plain(seq, judged, decision, salt)
-            batch.plain_rows.append(row)
-        leaves.append(leaf)
-        accepted.append(new(AcceptedEntry, (seq, judged[1], decision, leaf)))
-        results[judged[0]] = new(EntryResult, (ResultCode.POSTED, seq, decision[1], leaf, ""))
-        seq += 1
-    batch.leaves = b"".join(leaves)
+            leaves.append(b"")
+            alone = [(first, judged)]
+        for place, each in alone:
+            salt = salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]
+            leaves[place], columns, row = other.encode(batch.first_seq + place, each, decisions.at(place), salt)
+            batch.rows.setdefault(columns, []).append(row)
+    accepted.leaves = b"".join(leaves)
+    _answer(batch, decisions.outcomes, leaves)
 
 
-def _facts_of(judged: PlainJudged | Judged) -> Sequence[AccountFacts]:
-    """Return the facts of the accounts, in the order of the request."""
-    if isinstance(judged, Judged):
-        return [account.facts for account in accounts_of(judged)]
-    return (judged[3].facts, judged[2].facts) if judged[9] else (judged[2].facts, judged[3].facts)
+def _answer(batch: PreparedBatch, outcomes: bytes, leaves: Sequence[bytes]) -> None:
+    seqs = range(batch.first_seq, batch.last_seq + 1)
+    told = zip(repeat(ResultCode.POSTED), seqs, map(_OUTCOMES.__getitem__, outcomes), leaves, repeat(""))
+    # What a named tuple's own constructor does, without its detour: there is one for each entry.
+    for at, answer in zip(batch.places, map(tuple.__new__, repeat(EntryResult), told), strict=True):
+        batch.results[at] = answer
 
 
-def _plain_encoder(posted_us: int) -> Callable[[int, PlainJudged, Decision, bytes], tuple[bytes, bytes]]:
-    """Return the function that encodes plain entries of one time: leaf and row."""
-    time = int8(posted_us)
-    # A plain entry counts for the moment of its posting.
-    times = b"\x00\x08" + time + b"\x00\x08" + time + _TWO
-    row_us = posted_us - POSTGRES_EPOCH_US
-    sha256, columns = hashlib.sha256, len(PLAIN_COLUMNS)
-
-    def encode(seq: int, judged: PlainJudged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
-        _, entry, debit, credit, amount, debit_balance, credit_balance, debit_before, credit_before, swapped = judged
-        key = entry.key.int.to_bytes(16, "big")
-        tail = amount.to_bytes(8, "big")
-        debited, credited = debit.debit_head + tail, credit.credit_head + tail
-        decision_id, outcome, decision_leaf, _ = decision
-        leaf = sha256(
-            b"".join(
-                (
-                    _LEAF, salt, _PREFIX, seq.to_bytes(8, "big"), _KEY, key, times, debited, credited, _NO_TEXTS,
-                    decision_id, _OUTCOMES[outcome], decision_leaf, PLAIN_EXTENSION,
-                )
-            )
-        ).digest()  # fmt: skip
-        both = credited + debited if swapped else debited + credited
-        asked = sha256(PLAIN_REQUEST_HEAD + both + PLAIN_REQUEST_TAIL).digest()
-        row = pack_plain_row(
-            columns, 8, seq, 8, row_us, 8, row_us, 8, debit.id, 8, credit.id, 8, amount, 8, debit_balance, 8,
-            credit_balance, 8, debit_before, 8, credit_before, 2, debit.asset_id, 2, outcome, 16, key,
-            REQUEST_HASH_BYTES, asked, 16, decision_id, 32, decision_leaf, 32, salt, 32, leaf,
-        )  # fmt: skip
-        return leaf, row
-
-    return encode
+def accepted_entries(state: State, batch: PreparedBatch) -> AcceptedEntries:
+    """Return the accepted entries of a judged batch as the rules of the decision see them."""
+    entries: list[NewEntry] = []
+    places, assets, amounts = [], [], []
+    for judged in batch.judged:
+        if isinstance(judged, JudgedRun):
+            legs = judged.legs
+            debits = np.flatnonzero(legs.amount > 0)
+            places.append(len(entries) + legs.entry[debits])
+            assets.append(state.columns.views().asset_id[legs.row[debits]])
+            amounts.append(legs.amount[debits])
+            entries += legs.entries
+        else:
+            found = [
+                (len(entries), account.asset_id, posting.amount)
+                for posting, account in legs_asked(judged)
+                if posting.side is Side.DEBIT
+            ]
+            for column, values in zip((places, assets, amounts), zip(*found, strict=True), strict=True):
+                column.append(np.array(values))
+            entries.append(judged.entry)
+    numbers, which = np.unique(np.concatenate(assets), return_inverse=True)
+    known = [state.assets[number] for number in numbers.tolist()]
+    keys = b"".join([key.to_bytes(16, "big") for key in batch.keys])
+    return AcceptedEntries(
+        batch.first_seq, entries, keys, Debits(np.concatenate(places), which, np.concatenate(amounts), known)
+    )
 
 
 class _OtherEncoder:
@@ -149,22 +135,26 @@ class _OtherEncoder:
         self._random_bytes = random_bytes
         self._actors = actors
 
-    def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, bytes]:
-        """Return leaf and row."""
-        entry, key, postings = judged.entry, judged.entry.key.bytes, in_order(judged.entry)
+    def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, tuple[str, ...], bytes]:
+        """Return leaf, and columns and values of the row."""
+        entry, key, postings = judged.entry, judged.entry.key.bytes, judged.postings
         effective_us = microseconds(entry.effective_at) if entry.effective_at is not None else self._posted_us
         description, metadata = self._commit_texts(seq, entry)
         fields = [
             account.head_of(posting.side) + posting.amount.to_bytes(8, "big")
             for posting, account in zip(postings, judged.accounts, strict=True)
         ]
-        asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
+        if judged.asked:
+            asked = hash_request(entry, judged.asked)[:REQUEST_HASH_BYTES]
+        else:
+            asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
             decision.outcome, decision.leaf,
-        ) + encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq)  # fmt: skip
-        leaf = hashlib.sha256(_LEAF + salt + _PREFIX + int8(seq) + body).digest()
+        )  # fmt: skip
+        body += encode_extension(entry.actor, metadata, entry.reverses, hold, judged.chain_seq) + field(judged.refusals)
+        leaf = hashlib.sha256(b"\x00" + salt + _PREFIX + int8(seq) + body).digest()
         beside = {
             name: value
             for name, value in (
@@ -175,23 +165,15 @@ class _OtherEncoder:
                 ("actor_id", int4(self._actors[entry.actor]) if entry.actor else b""),
                 ("reverses", int8(entry.reverses) if entry.reverses is not None else b""),
                 ("chain_seq", int8(judged.chain_seq) if judged.chain_seq is not None else b""),
+                ("refusals", judged.refusals),
             )
             if value
         }
-        times = self._posted_us - POSTGRES_EPOCH_US, effective_us - POSTGRES_EPOCH_US
-        if len(postings) == 2:
-            (debit, credit), (balances, previous) = judged.accounts, (judged.balances, judged.previous)
-            row = pack_plain_row(
-                len(OTHER_COLUMNS), 8, seq, 8, times[0], 8, times[1], 8, debit.id, 8, credit.id, 8,
-                postings[0].amount, 8, balances[0], 8, balances[1], 8, previous[0], 8, previous[1], 2, debit.asset_id,
-                2, decision.outcome, 16, key, REQUEST_HASH_BYTES, asked, 16, decision.id, 32, decision.leaf, 32, salt,
-                32, leaf,
-            )  # fmt: skip
-            return leaf, row + NO_ARRAYS + encode_values(BESIDE_COLUMNS, beside)
+        posted_us, effective_us = self._posted_us - POSTGRES_EPOCH_US, effective_us - POSTGRES_EPOCH_US
         values = {
             "seq": int8(seq),
-            "posted_at": int8(times[0]),
-            "effective_at": int8(times[1]),
+            "posted_at": int8(posted_us),
+            "effective_at": int8(effective_us),
             "key": key,
             "request_hash": asked,
             "decision_id": decision.id,
@@ -200,7 +182,9 @@ class _OtherEncoder:
             "salt": salt,
             "leaf": leaf,
         }
-        return leaf, encode_row(values | _arrays(judged) | beside)
+        values |= (_two if len(postings) == 2 else _arrays)(judged)
+        columns = OTHER_COLUMNS if beside or judged.asked else columns_of(entry)
+        return leaf, columns, encode_row(columns, values | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
         """Return the commitments to description and metadata, empty for none, and keep their salts for the commit."""
@@ -216,9 +200,23 @@ class _OtherEncoder:
         return description, metadata
 
 
+def _two(judged: Judged) -> dict[str, bytes]:
+    (debit, credit), (balances, previous) = judged.accounts, (judged.balances, judged.previous)
+    return {
+        "debit_account": int8(debit.id),
+        "credit_account": int8(credit.id),
+        "amount": int8(judged.postings[0].amount),
+        "debit_balance": int8(balances[0]),
+        "credit_balance": int8(balances[1]),
+        "debit_previous": int8(previous[0]),
+        "credit_previous": int8(previous[1]),
+        "asset_id": int2(debit.asset_id),
+    }
+
+
 def _arrays(judged: Judged) -> dict[str, bytes]:
     accounts = judged.accounts
-    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.entry.postings]
+    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.postings]
     return {
         "posting_account": pack_int8([account.id for account in accounts]).data,
         "posting_asset": pack_int2([account.asset_id for account in accounts]).data,

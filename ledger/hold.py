@@ -12,11 +12,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
-from ledger.journal import ResultCode
+from ledger.journal import ResultCode, Scope
 from ledger.money import AMOUNT_MAX
 
 
@@ -30,6 +30,7 @@ class NewHold:
         amount: minor units.
         expires_at: from this moment on it can no longer be captured.
         linked: stands or falls together with the next request of the same call.
+        scope: the tenant that asks; None for the organization.
     """
 
     id: uuid.UUID
@@ -37,6 +38,8 @@ class NewHold:
     amount: int
     expires_at: datetime
     linked: bool = False
+    scope: Scope | None = None
+    is_plain: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -53,10 +56,13 @@ class HoldRelease:
     Args:
         id: the hold.
         linked: stands or falls together with the next request of the same call.
+        scope: the tenant that asks; None for the organization.
     """
 
     id: uuid.UUID
     linked: bool = False
+    scope: Scope | None = None
+    is_plain: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Rules:
 - one database transaction: all of the file becomes the books, or nothing does;
 - nothing in the file is believed: entries are proved range by range while they are read, as ``verify`` proves them,
-  with every leaf and every signature; then the file's sum and root; then texts, accounts, holds and head;
+  with every leaf and every signature; then the file's sum and root; then texts, head, refusals, accounts and holds;
 - whatever does not fit is refused with its line.
 
 Triggers that keep history rest in this transaction: rows that every new ledger has are replaced by the file's.
@@ -23,7 +23,7 @@ import psycopg
 from psycopg import sql
 
 from ledger.errors import ImportRefusedError
-from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, check_texts, next_bounds, read_standing
+from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, next_bounds, read_standing
 from ledger.schema import migrate
 from ledger.signed import Verify
 from ledger.transfer_file import ENTRY, FORMAT, OPTIONS, VERSION, Table, TreeRoot, list_tables, split_leaves
@@ -33,7 +33,7 @@ LINE_BYTES_MAX = 64 * 1024 * 1024
 """Longest line that is read; the largest row is an imported statement file."""
 
 _COPY_LINE = re.compile(r", line (\d+)")
-_STARTED = ("entry", "account", "hold", "actor", "batch", "event")
+_STARTED = ("entry", "account", "hold", "actor", "batch", "event", "refusal")
 """Tables that are empty in a ledger that nobody used."""
 
 _SEAL = {"lines", "sha256", "leaves", "root"}
@@ -170,11 +170,17 @@ class _Import:
         if table.name == ENTRY:
             self.first_entry_line = self.lines.number
         while table.name in self.line:
+            if table.name == ENTRY:
+                self._make_room()
             self._copy(table)
             if self.line.keys().isdisjoint(may_follow | _SEAL):
                 raise ImportRefusedError(self.lines.number, "it is neither a row that may stand here nor the seal")
             if table.name == ENTRY:
                 self._prove_entries()
+
+    def _make_room(self) -> None:
+        """Have partitions for the rows of the next copy, if they go on where those before end."""
+        self.connection.execute(b"SELECT ledger.make_partitions(%s)", (self.root.size + RANGE_ENTRIES,))
 
     def _copy(self, table: Table) -> None:
         """Store rows of a table, as many as a range has at most."""
@@ -235,12 +241,9 @@ class _Import:
             raise ImportRefusedError(number, "its root is not that of the entries above")
 
     def _prove_rest(self) -> None:
-        """Prove what stands beside the entries: texts, accounts, holds, head."""
+        """Prove what follows from all the entries, head, refusals, accounts and holds, and what stands beside none."""
         self._prove_entries()
-        bounds: Bounds | None = None
-        while (bounds := next_bounds(self.connection, bounds)) is not None:
-            self._refuse(list(check_texts(self.connection, bounds)))
-        self._refuse(read_standing(self.connection, self.carried).findings)
+        self._refuse(read_standing(self.connection, self.carried, self.verify).findings)
 
     def _refuse(self, findings: list[Finding]) -> None:
         if findings:

@@ -7,8 +7,8 @@ Rules:
 - its idempotency key names it for ever; ``request_hash`` tells a repeat from another entry under the same key;
 - what can never be right raises ``InvalidValueError`` here; what depends on the state of the books is a ``ResultCode``.
 
-The decision of the compliance rules comes from a ``Decider`` that the caller of the writer injects: the books store and
-bind it, and refuse an entry without one, but do not know the rules.
+The decision of the compliance rules (``Outcome``) comes from a ``decision.Decider`` that the caller of the writer
+injects: the books store and bind it, and refuse an entry without one, but do not know the rules.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import psycopg
-
-from ledger.account import AccountFacts, Side, check_actor, check_reference
+from ledger.account import Side, check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.money import AMOUNT_MAX
 
@@ -49,6 +47,9 @@ METADATA_NAME = re.compile(r"[A-Za-z0-9:_.\-]{1,64}")
 SEQ_MAX = 2**63 - 1
 """Highest number an entry could have."""
 
+REQUEST_HASH_BYTES = 16
+"""So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
+
 _REQUEST_TAG = b"dwaybank.node/request\x01"
 _NO_HOLD = bytes(16)
 
@@ -66,20 +67,21 @@ class ResultCode(enum.IntEnum):
     ACCOUNT_NOT_FOUND = 3
     ASSET_MISMATCH = 4
     UNBALANCED = 5
-    PERIOD_CLOSED = 6
-    ENTRY_NOT_FOUND = 7
-    EXCEEDS_ORIGINAL = 8
-    HOLD_NOT_FOUND = 9
-    HOLD_NOT_PLACED = 10
-    HOLD_EXPIRED = 11
-    HOLD_MISMATCH = 12
-    ACCOUNT_CLOSED = 13
-    ACCOUNT_FROZEN = 14
-    DEADLINE_PASSED = 15
-    BALANCE_OVERFLOW = 16
-    EXCEEDS_AVAILABLE = 17
-    EXCEEDS_CEILING = 18
-    LINKED_FAILED = 19
+    ACCOUNT_STRIPED = 6
+    PERIOD_CLOSED = 7
+    ENTRY_NOT_FOUND = 8
+    EXCEEDS_ORIGINAL = 9
+    HOLD_NOT_FOUND = 10
+    HOLD_NOT_PLACED = 11
+    HOLD_EXPIRED = 12
+    HOLD_MISMATCH = 13
+    ACCOUNT_CLOSED = 14
+    ACCOUNT_FROZEN = 15
+    DEADLINE_PASSED = 16
+    BALANCE_OVERFLOW = 17
+    EXCEEDS_AVAILABLE = 18
+    EXCEEDS_CEILING = 19
+    LINKED_FAILED = 20
 
     @property
     def text(self) -> str:
@@ -94,6 +96,7 @@ MESSAGES = {
     ResultCode.ACCOUNT_NOT_FOUND: "an account of this entry does not exist: open it first",
     ResultCode.ASSET_MISMATCH: "the two accounts do not count the same asset",
     ResultCode.UNBALANCED: "debits do not equal credits in every asset",
+    ResultCode.ACCOUNT_STRIPED: "no money of a striped account can be held: its stripes have no limit in common",
     ResultCode.PERIOD_CLOSED: "the entry counts for a period that is closed: give a later effective time",
     ResultCode.ENTRY_NOT_FOUND: "the entry to reverse does not exist, or is a reversal itself",
     ResultCode.EXCEEDS_ORIGINAL: "more would be reversed than remains of the entry",
@@ -143,6 +146,18 @@ class Posting:
             raise InvalidValueError("amount_minor", self.amount, f"give 1 to {AMOUNT_MAX}")
 
 
+class Scope(NamedTuple):
+    """On whose behalf a request is asked inside the organization (``ledger.scope``).
+
+    Args:
+        tenant: by number.
+        books: the tenant's, by number: the request keeps within them.
+    """
+
+    tenant: int
+    books: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """An entry to be posted.
@@ -159,6 +174,7 @@ class NewEntry:
         reverses: number of the entry that this one takes back, in whole or in part; None for none.
         actor: pseudonym of who asked; empty for none.
         metadata: pairs of name and value, each name once, in the order of names.
+        scope: the tenant that asks; None for the organization. No part of what is asked.
     """
 
     key: uuid.UUID
@@ -172,8 +188,9 @@ class NewEntry:
     reverses: int | None = None
     actor: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    scope: Scope | None = None
     is_plain: bool = field(init=False, compare=False, repr=False)
-    """Two postings and nothing but a key beside them: most entries, and the fast way through the books."""
+    """Postings and nothing but a key beside them: most entries, and the fast way through the books."""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.postings) <= POSTING_COUNT_MAX:
@@ -189,10 +206,11 @@ class NewEntry:
             or self.reverses is not None
             or self.actor
             or self.metadata
+            or self.scope is not None
         )
         if has_extras:
             self._check_extras()
-        object.__setattr__(self, "is_plain", not has_extras and len(self.postings) == 2)
+        object.__setattr__(self, "is_plain", not has_extras)
 
     def _check_extras(self) -> None:
         if self.effective_at is not None and self.effective_at.tzinfo is None:
@@ -259,10 +277,6 @@ def transfer(key: uuid.UUID, debit: str, credit: str, amount: int, **more: Any) 
 
 _REQUEST_HEAD = struct.Struct("!B16sqH")
 
-PLAIN_REQUEST_HEAD = _REQUEST_TAG + _REQUEST_HEAD.pack(0, _NO_HOLD, 0, 2)
-PLAIN_REQUEST_TAIL = b"\x00\x00"
-"""``request_hash`` of an entry with ``is_plain`` is the SHA-256 of its two postings' fields between these."""
-
 
 def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
     """Return the SHA-256 that tells a repeat of this entry from another body under the same key.
@@ -299,22 +313,6 @@ def microseconds(moment: datetime) -> int:
     return since.days * _DAY_MICROSECONDS + since.seconds * 1_000_000 + since.microseconds
 
 
-class Decision(NamedTuple):
-    """What the compliance rules decided about one entry, and the leaf that commits to the full record.
-
-    Args:
-        id: 16 random bytes that mean nothing elsewhere.
-        outcome: approved automatically, or to be reviewed by a person.
-        leaf: 32 bytes, the RFC 6962 leaf hash of the decision record.
-        record: whatever the rules want to see again in ``Decider.in_commit``.
-    """
-
-    id: bytes
-    outcome: Outcome
-    leaf: bytes
-    record: Any = None
-
-
 class EntryResult(NamedTuple):
     """Answer to one entry.
 
@@ -331,37 +329,3 @@ class EntryResult(NamedTuple):
     outcome: Outcome | None = None
     leaf: bytes = b""
     message: str = ""
-
-
-class AcceptedEntry(NamedTuple):
-    """An entry of the batch that is about to commit, as the hook of the same commit sees it.
-
-    Args:
-        seq: its number.
-        entry: what was asked.
-        decision: the decision stored with it.
-        leaf: its leaf hash.
-    """
-
-    seq: int
-    entry: NewEntry
-    decision: Decision
-    leaf: bytes
-
-
-class Decider(Protocol):
-    """The compliance rules, as the writer of the books calls them (in its own thread, never concurrently)."""
-
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> Sequence[Decision]:
-        """Return one decision for each entry, in order; ``accounts`` holds the facts of each entry's postings.
-
-        Entries that the books refuse afterwards leave no trace of their decision.
-        """
-
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
-        """Write the decision records of the accepted entries in the entries' own database transaction.
-
-        It may not commit or roll back; what it raises undoes the whole batch.
-        """

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
+from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
+from ledger.refusal import NO_REFUSALS, ChainEnd
 from ledger.state import AccountState, HoldState, OriginalEntry, State
 
 
@@ -58,8 +60,20 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before),) = self._rows("head_state", ())
-        return State(next_seq, closed_before)
+        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
+        return State(next_seq, closed_before, self._partitions(), refusals)
+
+    def make_room(self, state: State, count: int) -> None:
+        """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
+        last_seq = state.next_seq + count - 1
+        if state.partitions and state.partitions[-1].last_seq >= last_seq:
+            return
+        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
+        state.partitions = self._partitions()
+
+    def _partitions(self) -> list[Partition]:
+        return [Partition(*row) for row in self._rows("partitions", ())]
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool
@@ -70,7 +84,8 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        wanted, others = _unknown(state, entries)
+        others = [entry for entry in entries if not entry.is_plain]
+        wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}
         holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
@@ -89,41 +104,49 @@ class Lookup:
         if not unknown:
             return
         learnt: dict[int, str] = {}
-        for row in self._rows("account_states", (list(unknown),)):
-            number, reference, code, scale, asset_id, side, status, balance, held, *terms, last_seq, count = row
-            learnt[number] = reference
-            floor, overdraft, ceiling, terms_number = terms
-            state.accounts[reference] = AccountState(
-                AccountFacts(number, reference, Asset(code, scale), Side(side)),
-                asset_id,
-                status=status,
-                balance=balance,
-                held=held,
-                floor=floor,
-                overdraft=overdraft,
-                ceiling=ceiling,
-                terms=terms_number,
-                last_seq=last_seq,
-                posting_count=count,
-            )
+        striped: dict[int, list[AccountState]] = {}
+        for row in self._rows("account_states", (list(unknown), [])):
+            account = _remember_account(state.add_account, row)
+            learnt[account.id] = account.facts.reference
+            if row[-1]:
+                striped[account.id] = []
+        if striped:
+            self._learn_stripes(state, striped, learnt)
         for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
             account = state.accounts[learnt[number]]
             account.monitors = monitors
             account.bound()
 
+    def _learn_stripes(self, state: State, striped: dict[int, list[AccountState]], learnt: Mapping[int, str]) -> None:
+        """Give striped accounts their stripes, in the order of their numbers, and the sum of them."""
+        for whole, *row in self._rows("account_states", ([], list(striped))):
+            striped[whole].append(_remember_account(state.add_stripe, (whole, *row)))
+        for number, stripes in striped.items():
+            account = state.accounts[learnt[number]]
+            account.stripes = tuple(stripes)
+            account.balance = sum(stripe.balance for stripe in stripes)
+            account.bound()
+
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
         if not unknown:
             return
-        for seq, is_reversal, account_id, remaining in self._rows("originals", (list(unknown),)):
-            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}))
+        for seq, is_reversal, account_id, remaining, book, shared in self._rows("originals", (list(unknown),)):
+            original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}, set()))
             original.remaining[account_id] = int(remaining)
+            original.places.add((book, shared))
 
     def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
         """Return the entries of the books under the keys of these, by key."""
         rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
         return {
-            key.int: Standing(bytes(asked), seq, Outcome(outcome), bytes(leaf))
-            for key, asked, seq, outcome, leaf in rows
+            key.int: Standing(
+                bytes(asked) if asked is not None else None,
+                seq,
+                Outcome(outcome),
+                bytes(leaf),
+                [(debit, amount), (credit, -amount)] if asked is None else (),
+            )
+            for key, asked, seq, outcome, leaf, debit, credit, amount in rows
         }
 
     def _actor_numbers(self, names: set[str]) -> dict[str, int]:
@@ -136,24 +159,28 @@ class Lookup:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
 
 
-def _unknown(state: State, entries: Sequence[NewEntry]) -> tuple[set[str], list[NewEntry]]:
-    """Return the accounts that the copy lacks, and the entries that are not plain."""
-    known = state.accounts
-    unknown: set[str] = set()
-    others: list[NewEntry] = []
-    for entry in entries:
-        if entry.is_plain:
-            first, second = entry.postings
-            if first.account not in known or second.account not in known:
-                unknown |= {first.account, second.account}
-        else:
-            others.append(entry)
-            unknown |= {posting.account for posting in entry.postings}
-    return unknown, others
+def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:
+    _, number, reference, code, scale, asset_id, side, status, balance, held, *terms = row
+    floor, overdraft, ceiling, terms_number, last_seq, count, book, shared, _ = terms
+    return add(
+        AccountFacts(number, reference, Asset(code, scale), Side(side)),
+        asset_id,
+        status=status,
+        balance=balance,
+        held=held,
+        floor=floor,
+        overdraft=overdraft,
+        ceiling=ceiling,
+        terms=terms_number,
+        last_seq=last_seq,
+        posting_count=count,
+        book=book,
+        shared=shared,
+    )
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
-    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq = row
+    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq, tenant = row
     state.holds[number] = HoldState(
         number,
         state.accounts[reference],
@@ -164,4 +191,5 @@ def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
         expires_at=expires_at,
         ended_at=ended_at,
         entry_seq=entry_seq,
+        tenant=tenant,
     )

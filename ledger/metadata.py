@@ -210,6 +210,12 @@ def resolve(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[s
     return [found[name] if name in found else check_reference(name) for name in names]
 
 
+def find_alias(connection: psycopg.Connection[Any], alias: str) -> str:
+    """Return the reference that an alias stands for; empty where it stands for none."""
+    row = connection.execute(query("resolve_aliases"), ([check_alias(alias)],)).fetchone()
+    return "" if row is None else str(row[1])
+
+
 def search_accounts(
     connection: psycopg.Connection[Any],
     *,

@@ -18,22 +18,23 @@ MONITORS_MAX = 32
 """Most monitors of one account: each is judged at every posting of it."""
 
 
-def set_monitor(run: Run, monitor: Monitor, now: datetime) -> str:
+def set_monitor(run: Run, monitor: Monitor, now: datetime, tenant: int | None = None) -> str:
     """Watch from here on; returns the code that ``sql/functions/monitor_set.sql`` lists.
 
     Args:
         run: the writer's ``run``: calls a function of the books in line with the postings.
         monitor: what to watch.
         now: the writer's time.
+        tenant: who asks, by number; None for the organization. Only who set it, or the organization, may drop it.
     """
-    values = (monitor.id, monitor.account, monitor.field, monitor.operator, monitor.value, MONITORS_MAX, now)
+    values = (monitor.id, monitor.account, monitor.field, monitor.operator, monitor.value, MONITORS_MAX, now, tenant)
     (code,) = run(query("set_monitor"), values)
     return str(code)
 
 
-def drop_monitor(run: Run, monitor_id: uuid.UUID, now: datetime) -> str:
+def drop_monitor(run: Run, monitor_id: uuid.UUID, now: datetime, tenant: int | None = None) -> str:
     """Watch no longer; returns the code that ``sql/functions/monitor_set.sql`` lists."""
-    (code,) = run(query("drop_monitor"), (monitor_id, now))
+    (code,) = run(query("drop_monitor"), (monitor_id, now, tenant))
     return str(code)
 
 

@@ -10,10 +10,14 @@ import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import psycopg
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+
+from ledger.account_columns import Numbers
 
 _HEADER = struct.Struct("!iiIii")
 _NULL = b"\xff\xff\xff\xff"
@@ -90,14 +94,47 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: where PostgreSQL's timestamps begin."""
 
 
-def _integers(values: Sequence[int], code: str, size: int) -> bytes:
+def _integers(values: Sequence[int] | Numbers, code: str, size: int) -> bytes:
+    if isinstance(values, np.ndarray):
+        return _elements(values, f">i{size}").tobytes()
     count = len(values)
     flat = [size] * (2 * count)
     flat[1::2] = values
     return struct.pack("!" + f"i{code}" * count, *flat)
 
 
-def pack_int2(values: Sequence[int]) -> PackedInt2:
+def _elements(values: npt.NDArray[Any], form: str) -> npt.NDArray[np.void]:
+    elements = np.empty(len(values), [("length", ">i4"), ("value", form)])
+    elements["length"] = np.dtype(form).itemsize
+    elements["value"] = values
+    return elements
+
+
+class LegArrays:
+    """Arrays over stretches of one column, each as a field of a row: its length, then the array.
+
+    Args:
+        column: of whole numbers.
+        small: whether the arrays are ``smallint[]``; else ``bigint[]``.
+    """
+
+    def __init__(self, column: Numbers, small: bool) -> None:
+        self._kind = PackedInt2 if small else PackedInt8
+        elements = _elements(column, ">i2" if small else ">i8")
+        self._size, self._data = elements.itemsize, elements.tobytes()
+        self._heads: dict[int, bytes] = {}
+
+    def field(self, start: int, end: int) -> bytes:
+        """Return the field of the elements from ``start`` to before ``end``."""
+        count = end - start
+        head = self._heads.get(count)
+        if head is None:
+            empty = self._kind(b"", count).data
+            head = self._heads[count] = (len(empty) + count * self._size).to_bytes(4, "big") + empty
+        return head + self._data[start * self._size : end * self._size]
+
+
+def pack_int2(values: Sequence[int] | Numbers) -> PackedInt2:
     """Return ``smallint[]``."""
     return PackedInt2(_integers(values, "h", 2), len(values))
 
@@ -107,7 +144,7 @@ def pack_int4(values: Sequence[int]) -> PackedInt4:
     return PackedInt4(_integers(values, "i", 4), len(values))
 
 
-def pack_int8(values: Sequence[int]) -> PackedInt8:
+def pack_int8(values: Sequence[int] | Numbers) -> PackedInt8:
     """Return ``bigint[]``."""
     return PackedInt8(_integers(values, "q", 8), len(values))
 
@@ -117,19 +154,25 @@ def pack_times(values_us: Sequence[int]) -> PackedTime:
     return PackedTime(_integers([value - POSTGRES_EPOCH_US for value in values_us], "q", 8), len(values_us))
 
 
-def _same_length(values: Sequence[bytes], size: int) -> bytes:
+def _same_length(values: Sequence[bytes] | bytes, size: int) -> bytes:
+    if isinstance(values, bytes):
+        return _elements(np.frombuffer(values, f"V{size}"), f"V{size}").tobytes()
     length = size.to_bytes(4, "big")
     return length + length.join(values) if values else b""
 
 
-def pack_uuids(values: Sequence[bytes]) -> PackedUuid:
-    """Return ``uuid[]`` from 16-byte values."""
-    return PackedUuid(_same_length(values, 16), len(values))
+def pack_uuids(values: Sequence[bytes] | bytes) -> PackedUuid:
+    """Return ``uuid[]`` from 16-byte values, single or joined."""
+    return PackedUuid(_same_length(values, 16), _count(values, 16))
 
 
-def pack_hashes(values: Sequence[bytes]) -> PackedBytes:
-    """Return ``bytea[]`` from values of 32 bytes each."""
-    return PackedBytes(_same_length(values, 32), len(values))
+def pack_hashes(values: Sequence[bytes] | bytes) -> PackedBytes:
+    """Return ``bytea[]`` from values of 32 bytes each, single or joined."""
+    return PackedBytes(_same_length(values, 32), _count(values, 32))
+
+
+def _count(values: Sequence[bytes] | bytes, size: int) -> int:
+    return len(values) // size if isinstance(values, bytes) else len(values)
 
 
 def _any_length(values: Sequence[bytes | None]) -> bytes:

@@ -5,8 +5,8 @@ Rules:
 - a batch gives what its requests would give one after the other; a refused request never stops the others;
 - the rules decide on a copy of the books in memory, and the same commit proves the copy true (balances, held money,
   terms, sequence, epoch). At the first doubt the copy is dropped and read again: PostgreSQL is the only truth;
-- in the entries' own commit stand: postings, balances, leaves, the decision records of the injected rules, and the
-  writer's signature over the leaves; nothing is answered before that commit.
+- in the entries' own commit stand: postings, balances, leaves, the refusals that are kept, the decision records of the
+  injected rules, and the writer's signatures over leaves and refusals; nothing is answered before that commit.
 
 Left to others: collecting callers into batches (``node.books``), the rules of the decision (``Decider``).
 """
@@ -22,15 +22,17 @@ from typing import Any, NamedTuple
 import psycopg
 
 from ledger.batch import BatchJudge
-from ledger.canonical import batch_digest
 from ledger.commit import write_batch
 from ledger.connections import WriterConnections, translated
+from ledger.decision import Decider
 from ledger.encoding import encode_batch
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, StaleCopyError
 from ledger.hold import HoldRelease
-from ledger.journal import EPOCH, Decider, EntryResult, NewEntry, ResultCode
+from ledger.journal import EPOCH, EntryResult, NewEntry, ResultCode, microseconds
 from ledger.lookup import Lookup
-from ledger.prepared import PreparedBatch, Request, Result, Surroundings, note_changes
+from ledger.partitions import partitions_of
+from ledger.prepared import PreparedBatch, Request, Result, Surroundings, bind_refusals, note_changes
+from ledger.refusal import heads_to_bind, link
 from ledger.state import CLOSED, FROZEN, OPEN, State
 
 ACCOUNTS_REMEMBERED_MAX = 500_000
@@ -199,13 +201,18 @@ class Writer:
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
+            if not dry:
+                self._lookup.make_room(state, len(entries))
             judge = BatchJudge(state, batch, around)
             judge.run()
             if not look_up:
                 # A key that stands goes before every other refusal.
                 judge.answer_standing(self._lookup.standing(judge.refused()))
             note_changes(state, batch)
-            encode_batch(batch, self._decider, self._random_bytes, facts.actors)
+            if not dry:
+                self._keep_refusals(state, batch, judge)
+            batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
+            encode_batch(state, batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
             if dry:
                 self._take_back(state, batch)
@@ -218,6 +225,13 @@ class Writer:
             self.forget()
             raise
         return batch
+
+    def _keep_refusals(self, state: State, batch: PreparedBatch, judge: BatchJudge) -> None:
+        """Give the refusals their places in the chain, and let the entries that follow them carry its head."""
+        before, at_us = state.refusals, microseconds(batch.posted_at)
+        batch.first_refusal, batch.refusals_before = before.number + 1, before.head
+        batch.refusals, state.refusals = link(before, judge.refusals(), at_us, self._random_bytes)
+        bind_refusals(batch, heads_to_bind(before, batch.refusals))
 
     def _state_now(self) -> State:
         """Return the copy, read again where it was dropped or has grown too large."""
@@ -255,10 +269,8 @@ class Writer:
         if batch.generation != self._generation:
             raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
         try:
-            if batch.judged or batch.holds:
-                digest = batch_digest(batch.first_seq, batch.last_seq, batch.leaves) if batch.judged else b""
-                signature = self._sign(digest) if digest else b""
-                write_batch(self._connections.writing, self.epoch, batch, self._decider, digest, signature)
+            if batch.writes:
+                write_batch(self._connections.writing, self.epoch, batch, self._decider, self._sign)
             elif self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
                 # Nothing to write: but only the writer of the books may say so.
                 raise FencedError(self.epoch)

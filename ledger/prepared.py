@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
+
 from ledger.account import Side
+from ledger.account_columns import Numbers
 from ledger.canonical import encode_account, encode_posting
+from ledger.decision import AcceptedEntries
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
-from ledger.journal import AcceptedEntry, EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.journal import EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.partitions import Partition
+from ledger.refusal import FIRST_HEAD, Link
+from ledger.run_judge import JudgedRun
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
+from ledger.stripes import Striped
 
 Request = NewEntry | NewHold | HoldRelease
 Result = EntryResult | HoldResult
@@ -24,40 +32,52 @@ class Standing:
     """An entry of the books that stands under a key asked for again.
 
     Args:
-        request_hash: of the request that made it, whole or its first 16 bytes.
+        request_hash: of the request that made it, whole or its first 16 bytes; None where ``told`` says it all.
         seq: its number.
         outcome: its decision.
         leaf: its leaf hash.
+        told: of an entry of two postings and nothing beside them: accounts by number, and amounts, debit above zero.
     """
 
-    request_hash: bytes
+    request_hash: bytes | None
     seq: int
     outcome: Outcome
     leaf: bytes
+    told: Sequence[tuple[int, int]] = ()
 
-
-PlainJudged = tuple[int, NewEntry, AccountState, AccountState, int, int, int, int, int, bool]
-"""An accepted plain entry: place in the batch, entry, debited and credited account, amount, their balances after it,
-their entries before it, whether the request names the credit first. A bare tuple, because there are so many."""
+    def is_of(self, entry: NewEntry, accounts: Sequence[AccountState | None]) -> bool:
+        """Whether this entry was asked for; ``accounts`` as for ``hash_request``."""
+        if self.request_hash is not None:
+            return hash_request(entry, accounts).startswith(self.request_hash)
+        asked = [
+            (account.id if account is not None else 0, signed(posting))
+            for posting, account in zip(entry.postings, accounts, strict=True)
+        ]
+        return entry.is_plain and asked == self.told
 
 
 class Judged(NamedTuple):
-    """Any other accepted entry, as the rules left it.
+    """An accepted entry as the rules left it.
 
     Args:
-        at: its place in the batch.
-        accounts: the accounts of its postings, in order.
+        entry: what was asked.
+        postings: as the books keep them: those asked for, of two the debit first, divided over stripes.
+        accounts: theirs, in order.
         balances: each account's balance after its posting.
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
+        refusals: head of the chain of refusals that it binds; empty where none stands right before it.
+        asked: the accounts asked for, in the order of the request, where postings stand on stripes.
     """
 
-    at: int
     entry: NewEntry
+    postings: Sequence[Posting]
     accounts: Sequence[AccountState]
     balances: Sequence[int]
     previous: Sequence[int]
     chain_seq: int | None
+    refusals: bytes = b""
+    asked: Sequence[AccountState] = ()
 
 
 class DatedPosting(NamedTuple):
@@ -69,9 +89,25 @@ class DatedPosting(NamedTuple):
     change: int
 
 
-AccountChange = tuple[int, int, int, int, int, int, int, int, int]
-"""Of one account: id, balance before and after, held money before and after, terms, newest entry, number of postings
-before and after."""
+class AccountChanges(NamedTuple):
+    """How a batch leaves the accounts that it changes, by columns; ``*_before`` is how they stood.
+
+    Args:
+        id: number inside the database.
+        last_seq: newest entry that touched the account.
+        terms: how many times status or terms were changed.
+    """
+
+    id: Numbers
+    balance_before: Numbers
+    balance: Numbers
+    held_before: Numbers
+    held: Numbers
+    terms: Numbers
+    last_seq: Numbers
+    count_before: Numbers
+    posting_count: Numbers
+
 
 HoldRow = tuple[uuid.UUID, int, int, int, int, datetime, datetime, "datetime | None", "int | None", bool]
 """A hold after the batch: id, account, amount, captured, state, placed_at, expires_at, ended_at, newest entry that
@@ -88,16 +124,21 @@ class PreparedBatch:
         posted_at: time of the batch.
         first_seq: number of its first entry.
         closed_before: entries that count for an earlier time were refused.
+        partitions: of the journal, that take its entries.
         keys: idempotency keys that it makes stand.
-        judged: what the rules left of each accepted entry, in the order of their numbers.
+        places: place among the requests of each accepted entry, in the order of their numbers.
+        judged: what the judges left of them: runs, and entries that were judged alone, in the same order.
         results: one for each request, true once the batch is committed.
         accepted: its entries as the decider sees them.
-        plain_rows, other_rows: their rows in binary COPY form, without head and end.
-        leaves: their leaf hashes, joined.
+        rows: of its entries in binary COPY form, without head and end, by the columns they have.
+        tenant_holds: new holds that tenants placed: id, tenant.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
         events: what happened beside postings, in order.
+        refusals: those that are kept, in their places in the chain.
+        first_refusal: number of the first of them.
+        refusals_before: head of the chain before them.
         committed: whether the books have it.
     """
 
@@ -106,30 +147,45 @@ class PreparedBatch:
     posted_at: datetime
     first_seq: int
     closed_before: datetime | None = None
+    partitions: Sequence[Partition] = ()
     keys: list[int] = field(default_factory=list)
-    judged: list[PlainJudged | Judged] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    judged: list[JudgedRun | Judged] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
-    accepted: list[AcceptedEntry] = field(default_factory=list)
-    plain_rows: list[bytes] = field(default_factory=list)
-    other_rows: list[bytes] = field(default_factory=list)
-    leaves: bytes = b""
-    accounts: list[AccountChange] = field(default_factory=list)
+    accepted: AcceptedEntries | None = None
+    rows: dict[tuple[str, ...], list[bytes]] = field(default_factory=dict)
+    accounts: AccountChanges | None = None
     holds: list[HoldRow] = field(default_factory=list)
+    tenant_holds: list[tuple[uuid.UUID, int]] = field(default_factory=list)
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
+    refusals: Sequence[Link] = ()
+    first_refusal: int = 1
+    refusals_before: bytes = FIRST_HEAD
     committed: bool = False
 
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
         self.committed = True
-        self.plain_rows, self.other_rows, self.accounts = [], [], []
+        self.rows, self.judged, self.accounts, self.refusals = {}, [], None, ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.places or self.holds or self.refusals)
 
     @property
     def last_seq(self) -> int:
         """Number of its last entry; one less than the first where it has none."""
-        return self.first_seq + len(self.judged) - 1
+        return self.first_seq + len(self.places) - 1
+
+    def entry(self, seq: int) -> NewEntry:
+        """Return one of its accepted entries."""
+        request = self.requests[self.places[seq - self.first_seq]]
+        assert isinstance(request, NewEntry)
+        return request
 
 
 @dataclass(slots=True)
@@ -150,20 +206,54 @@ class Surroundings:
 
 
 def judged_entry(
-    at: int,
     entry: NewEntry,
     accounts: Sequence[AccountState],
     before: Mapping[AccountState, tuple[int, int]],
     chain_seq: int | None,
+    striped: Striped | None,
 ) -> Judged:
-    """Return an accepted entry with the running balance after each posting."""
+    """Return an accepted entry with the running balance after each posting.
+
+    Args:
+        accounts: of the postings asked for, in their order.
+        before: balance and newest entry of each account, from before.
+        striped: where the postings stand, where any of the accounts is striped.
+    """
+    asked: Sequence[AccountState] = ()
+    postings: Sequence[Posting] = entry.postings
+    if striped is not None:
+        asked, postings, accounts, before = accounts, striped.postings, striped.accounts, {**before, **striped.before}
+    if len(postings) == 2 and postings[0].side is Side.CREDIT:
+        postings, accounts = postings[::-1], accounts[::-1]
     running = {account: balance for account, (balance, _) in before.items()}
     balances = []
-    for posting, account in zip(in_order(entry), accounts, strict=True):
-        signed = posting.amount if posting.side is Side.DEBIT else -posting.amount
-        running[account] += signed * account.sign
+    for posting, account in zip(postings, accounts, strict=True):
+        running[account] += signed(posting) * account.sign
         balances.append(running[account])
-    return Judged(at, entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
+    previous = [before[account][1] for account in accounts]
+    return Judged(entry, postings, accounts, balances, previous, chain_seq, asked=asked)
+
+
+def signed(posting: Posting) -> int:
+    """Return the amount of a posting, debit above zero."""
+    return posting.amount if posting.side is Side.DEBIT else -posting.amount
+
+
+def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
+    """Return an entry of a run as the rules would have left it."""
+    legs = run.legs
+    own = slice(int(legs.starts[place]), int(legs.starts[place] + legs.counts[place]))
+    accounts = [state.listed[row - 1] for row in legs.row[own].tolist()]
+    head = run.heads.get(place, b"")
+    entry, figures = legs.entries[place], (run.balance[own].tolist(), run.previous[own].tolist())
+    return Judged(entry, in_order(entry), accounts, *figures, None, head)
+
+
+def legs_asked(judged: Judged) -> Iterable[tuple[Posting, AccountState]]:
+    """Return the postings asked for with their accounts, striped ones as such."""
+    if judged.asked:
+        return zip(judged.entry.postings, judged.asked, strict=True)
+    return zip(judged.postings, judged.accounts, strict=True)
 
 
 def in_order(entry: NewEntry) -> Sequence[Posting]:
@@ -172,13 +262,21 @@ def in_order(entry: NewEntry) -> Sequence[Posting]:
     return postings[::-1] if len(postings) == 2 and postings[0].side is Side.CREDIT else postings
 
 
-def accounts_of(judged: PlainJudged | Judged) -> Sequence[AccountState]:
-    """Return the accounts in the order of the request."""
-    if not isinstance(judged, Judged):
-        return (judged[3], judged[2]) if judged[9] else (judged[2], judged[3])
-    if len(judged.accounts) == 2 and judged.entry.postings[0].side is Side.CREDIT:
-        return judged.accounts[::-1]
-    return judged.accounts
+def bind_refusals(batch: PreparedBatch, heads: Mapping[int, bytes]) -> None:
+    """Let entries of the batch, by their numbers, carry heads of the chain of refusals; skip other numbers."""
+    wanted = {seq - batch.first_seq: head for seq, head in heads.items() if seq >= batch.first_seq}
+    first = 0
+    for number, judged in enumerate(batch.judged):
+        if not wanted:
+            break
+        end = first + (len(judged.legs.entries) if isinstance(judged, JudgedRun) else 1)
+        for place in [place for place in wanted if place < end]:
+            head = wanted.pop(place)
+            if isinstance(judged, JudgedRun):
+                judged.heads[place - first] = head
+            else:
+                batch.judged[number] = judged._replace(refusals=head)
+        first = end
 
 
 def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> bytes:
@@ -207,13 +305,8 @@ def hold_of(hold: HoldState) -> Hold:
 
 def note_changes(state: State, batch: PreparedBatch) -> None:
     """Write down, for the commit, how the batch left accounts and holds."""
-    batch.accounts = [
-        (
-            account.id, account.balance_before, account.balance, account.held_before, account.held, account.terms,
-            account.last_seq, account.count_before, account.posting_count,
-        )
-        for account in state.changed
-    ]  # fmt: skip
+    rows, views = np.array(state.changed, np.intp), state.columns.views()
+    batch.accounts = AccountChanges(*(getattr(views, name)[rows] for name in AccountChanges._fields))
     for hold in state.changed_holds:
         batch.holds.append(
             (
@@ -221,4 +314,6 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
                 hold.ended_at, hold.entry_seq, hold.new,
             )
         )  # fmt: skip
+        if hold.new and hold.tenant is not None:
+            batch.tenant_holds.append((hold.id, hold.tenant))
         hold.new = False

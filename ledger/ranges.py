@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,7 +20,9 @@ import psycopg
 
 from ledger.canonical import description_commitment, metadata_commitment
 from ledger.queries import query
+from ledger.refusal_chain import check_chain
 from ledger.rows import SEQ_MAX, SEQ_MIN
+from ledger.signed import Verify
 from ledger.state import PLACED
 
 RANGE_ENTRIES = 20_000
@@ -251,7 +254,7 @@ class Standing:
     """Accounts and head at the end.
 
     Args:
-        findings: those of the head and of rows without a number, then those of accounts and holds.
+        findings: those of the head and of rows without a number, of refusals, then those of accounts and holds.
         account_count: accounts read.
         totals: by asset id, the sums of debit and credit balances.
     """
@@ -261,10 +264,19 @@ class Standing:
     totals: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def read_standing(connection: psycopg.Connection[Any], carried: Carried) -> Standing:
-    """Compare head, accounts and holds with all the entries; the connection must see just those that were taken."""
+def read_standing(connection: psycopg.Connection[Any], carried: Carried, verify: Verify | None = None) -> Standing:
+    """Compare head, refusals, accounts and holds with all the entries.
+
+    Args:
+        connection: inside a transaction that sees just those that were taken.
+        verify: whether a signature is the writer's; None leaves those of refusals unchecked.
+    """
     standing = Standing()
     standing.findings = [Finding(0, *row) for row in connection.execute(query("verify_head"), (FINDINGS_MAX,))]
+    problems = chain(
+        check_chain(connection, verify), connection.execute(query("refusal_batches_unmet"), (FINDINGS_MAX,))
+    )
+    standing.findings += [Finding(0, *row) for row in islice(problems, FINDINGS_MAX)]
     after = SEQ_MIN
     while True:
         rows = connection.execute(query("verify_accounts"), {"after": after, "count": ACCOUNTS_READ}).fetchall()
@@ -284,7 +296,7 @@ def read_standing(connection: psycopg.Connection[Any], carried: Carried) -> Stan
 
 
 def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Finding]:
-    _, reference, _, _, balance, last_seq, posting_count, held, placed, terms_fit, within = row
+    _, reference, _, _, balance, last_seq, posting_count, held, placed, terms_fit, within, placed_fit = row
     subject = f"account {reference}"
     if balance != known.total:
         yield Finding(0, subject, f"has balance {balance}, its postings sum to {known.total}")
@@ -296,9 +308,11 @@ def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Findi
         yield Finding(0, subject, "its terms are not those that the history of its changes ends with")
     if not within:
         yield Finding(0, subject, "stands below its floor or above its ceiling")
+    if not placed_fit:
+        yield Finding(0, subject, "stands in another book than it was opened in")
 
 
-def prove_ranges(connection: psycopg.Connection[Any]) -> list[Finding]:
+def prove_ranges(connection: psycopg.Connection[Any], verify: Verify | None = None) -> list[Finding]:
     """Prove the books range after range on one connection, whose transaction sees them as they stand at one moment."""
     carried, found = Carried(), list[Finding]()
     bounds = next_bounds(connection, None)
@@ -306,4 +320,4 @@ def prove_ranges(connection: psycopg.Connection[Any]) -> list[Finding]:
         found += carried.take(read_range(connection, bounds))
         found += carried.settle_captures(connection, at_end=False)
         bounds = next_bounds(connection, bounds)
-    return (found + read_standing(connection, carried).findings)[:FINDINGS_MAX]
+    return (found + read_standing(connection, carried, verify).findings)[:FINDINGS_MAX]

@@ -49,6 +49,7 @@ class EntryRow(NamedTuple):
     reverses: int | None
     hold_id: UUID | None
     chain_seq: int | None
+    refusals: bytes | None
 
 
 class AccountNames(NamedTuple):
@@ -136,11 +137,15 @@ def _entry(row: EntryRow, accounts: Mapping[int, AccountNames]) -> CanonicalEntr
     if row.settlement_id == "" or row.decision_leaf is None or len(row.decision_leaf) != LEAF_BYTES:
         raise ValueError("a text or a hash has a length that no entry has")
     if any(
-        len(given) != LEAF_BYTES for given in (row.description_commitment, row.metadata_commitment) if given is not None
+        len(given) != LEAF_BYTES
+        for given in (row.description_commitment, row.metadata_commitment, row.refusals)
+        if given is not None
     ):
-        raise ValueError("the commitment to its description or metadata is not 32 bytes")
-    if row.form not in (1, 2) or row.actor is None:
+        raise ValueError("the commitment to its description, metadata or refusals is not 32 bytes")
+    if row.form not in (1, 2, 3) or row.actor is None:
         raise ValueError("its form is unknown, or its actor is nobody")
+    if row.form < 3 and row.refusals is not None:
+        raise ValueError("it binds refusals, which its form cannot")
     postings = [
         _posting(accounts, number, asset, amount)
         for number, asset, amount in zip(row.accounts, row.assets, row.amounts, strict=True)
@@ -162,6 +167,7 @@ def _entry(row: EntryRow, accounts: Mapping[int, AccountNames]) -> CanonicalEntr
         reverses=row.reverses,
         hold_id=row.hold_id,
         chain_seq=row.chain_seq,
+        refusals=bytes(row.refusals or b""),
     )
 
 

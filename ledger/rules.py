@@ -6,13 +6,12 @@ Rules:
 - judged is the state after the whole entry: an account stands on one side of an entry only, so its postings have one
   sum.
 
-Each ``judge_*`` decides and, where the answer is POSTED, does it. The common entry of two postings takes a short way
-(``batch.BatchJudge``); a property test holds the short way and these rules to the same answers.
+Each ``judge_*`` decides and, where the answer is POSTED, does it. Runs of entries that have nothing beside their
+postings are judged by columns (``run_judge``); a property test holds that way and these rules to the same answers.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,7 +19,19 @@ from ledger.account import Side
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, ResultCode
 from ledger.money import AMOUNT_MAX
-from ledger.state import CAPTURED, CLOSED, EXPIRED, FROZEN, PLACED, RELEASED, AccountState, HoldState, State
+from ledger.scope import own_hold, own_original
+from ledger.state import (
+    CAPTURED,
+    CLOSED,
+    EXPIRED,
+    FROZEN,
+    PLACED,
+    RELEASED,
+    AccountState,
+    HoldState,
+    OriginalEntry,
+    State,
+)
 
 _POSTED = ResultCode.POSTED
 
@@ -37,7 +48,7 @@ def judge_entry(
     """Judge an entry and, where nothing is wrong, let it stand as entry ``state.next_seq``.
 
     Args:
-        accounts: the accounts of its postings, in order; None for one that does not exist.
+        accounts: the accounts of its postings, in order; None for one that does not exist for it (``scope``).
         now: time of the batch.
         effective_at: when it counts for.
     """
@@ -51,13 +62,13 @@ def judge_entry(
         return ResultCode.PERIOD_CLOSED
     changes = _changes(entry, known)
     if entry.reverses is not None:
-        code = _reversal_code(state, entry.reverses, changes)
+        code = _reversal_code(own_original(state, entry.reverses, entry.scope), changes)
         if code is not _POSTED:
             return code
     hold: HoldState | None = None
     freed = 0
     if entry.hold_id is not None:
-        hold = state.holds.get(entry.hold_id)
+        hold = own_hold(state, entry.hold_id, entry.scope)
         code, freed = _capture_code(hold, changes, now, entry.hold_final)
         if code is not _POSTED:
             return code
@@ -89,9 +100,8 @@ def _changes(entry: NewEntry, accounts: Sequence[AccountState]) -> dict[AccountS
     return changes
 
 
-def _reversal_code(state: State, reverses: int, changes: dict[AccountState, int]) -> ResultCode:
+def _reversal_code(original: OriginalEntry | None, changes: dict[AccountState, int]) -> ResultCode:
     """Judge whether what is taken back was there to be taken: on the other side, and not more than remains."""
-    original = state.originals.get(reverses)
     if original is None or original.is_reversal:
         return ResultCode.ENTRY_NOT_FOUND
     for account, signed in changes.items():
@@ -121,18 +131,24 @@ def _accounts_code(changes: dict[AccountState, int], hold: HoldState | None, fre
     """Judge where the entry would leave its accounts; the code that goes first over all of them."""
     found = _POSTED
     for account, signed in changes.items():
-        code = _account_code(account, signed * account.sign, freed if hold and hold.account is account else 0)
+        freed_here = freed if hold is not None and hold.account is account else 0
+        code = balance_code(account, account.balance + signed * account.sign, freed_here)
         if code is not _POSTED and (found is _POSTED or code < found):
             found = code
     return found
 
 
-def _account_code(account: AccountState, change: int, freed: int) -> ResultCode:
+def balance_code(account: AccountState, balance: int, freed: int) -> ResultCode:
+    """Judge where an entry would leave an account.
+
+    Args:
+        balance: after the whole entry.
+        freed: held money that the entry ends.
+    """
     if account.status == CLOSED:
         return ResultCode.ACCOUNT_CLOSED
     if account.status == FROZEN:
         return ResultCode.ACCOUNT_FROZEN
-    balance = account.balance + change
     if abs(balance) > AMOUNT_MAX:
         return ResultCode.BALANCE_OVERFLOW
     if account.floor is not None and balance - account.held + freed < account.floor - account.overdraft:
@@ -184,6 +200,8 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
     if account is None:
         return ResultCode.ACCOUNT_NOT_FOUND
+    if account.stripes:
+        return ResultCode.ACCOUNT_STRIPED
     if account.status == CLOSED:
         return ResultCode.ACCOUNT_CLOSED
     if account.status == FROZEN:
@@ -210,19 +228,24 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
             ended_at=None,
             entry_seq=None,
             new=True,
+            tenant=wanted.scope.tenant if wanted.scope is not None else None,
         )
     )
     return _POSTED
 
 
 def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None) -> bool:
-    """Whether a hold that stands is the one asked for."""
-    return known.account is account and known.amount == wanted.amount and known.expires_at == wanted.expires_at
+    """Whether a hold that stands is the one asked for, by the same."""
+    return (
+        known.account is account
+        and known.amount == wanted.amount
+        and known.expires_at == wanted.expires_at
+        and known.tenant == (None if wanted.scope is None else wanted.scope.tenant)
+    )
 
 
-def judge_release(state: State, hold_id: uuid.UUID, now: datetime) -> ResultCode:
+def judge_release(state: State, hold: HoldState | None, now: datetime) -> ResultCode:
     """Judge a release; a hold past its deadline expires instead, which gives the money back all the same."""
-    hold = state.holds.get(hold_id)
     if hold is None:
         return ResultCode.HOLD_NOT_FOUND
     if hold.state == RELEASED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import psycopg
 
 from ledger.account import Side, check_actor, check_reference
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
-from ledger.journal import Posting
+from ledger.journal import Posting, Scope
 from ledger.queries import query
 from ledger.recurrence import MonthEnd, Occurrence, Recurrence, Unit
 from ledger.schedule import CatchUp, Run, Schedule, State, Status, Template, first_state, run_key
@@ -30,10 +30,15 @@ _NO_ID = uuid.UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class KeptSchedule:
-    """A schedule and where it stands."""
+    """A schedule and where it stands.
+
+    Args:
+        scope: the tenant that ordered it, told of those that are due; None for the organization's.
+    """
 
     schedule: Schedule
     state: State
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,15 @@ class ScheduleFinding:
 
 
 def create_schedule(
-    connection: psycopg.Connection[Any], schedule: Schedule, now: datetime
+    connection: psycopg.Connection[Any], schedule: Schedule, now: datetime, *, tenant: int | None = None
 ) -> tuple[KeptSchedule, bool]:
     """Keep an order, or find the same one kept already; return it and whether it is new.
 
+    Args:
+        tenant: who orders, by number; None for the organization. A tenant orders within his books.
     Raises:
         ConflictError: the id stands for another order.
+        NotFoundError: an account is not the tenant's, or does not exist.
     """
     first = first_state(schedule).occurrence
     assert first is not None
@@ -70,8 +78,11 @@ def create_schedule(
         first.number,
         first.due_at,
         run_key(schedule.id, first.due_at),
+        tenant,
     )
     code = _one(connection, query("schedule_create"), arguments)
+    if code == "account_not_found":
+        raise NotFoundError(f"an account of schedule {schedule.id} does not exist")
     if code == "exists_with_different_body":
         raise ConflictError(f"schedule {schedule.id} stands already with another order: use a new id")
     return find_schedule(connection, schedule.id), code == "created"
@@ -105,9 +116,10 @@ def due_schedules(
         The schedules, and the ids of those that this release cannot read: a zone that was dropped, a stricter rule.
     """
     found, unreadable = [], []
-    for row in connection.execute(query("schedules_due"), (now, _page(count_max))):
+    for *row, tenant, books in connection.execute(query("schedules_due"), (now, _page(count_max))):
         try:
-            found.append(_kept(row))
+            scope = None if tenant is None else Scope(tenant, frozenset(books))
+            found.append(replace(_kept(tuple(row)), scope=scope))
         except (InvalidValueError, KeyError, TypeError, ValueError):
             unreadable.append(row[0])
     return found, unreadable
@@ -154,7 +166,13 @@ def record_runs(
 
 
 def change_schedule(
-    connection: psycopg.Connection[Any], schedule_id: uuid.UUID, what: str, *, actor: str, now: datetime
+    connection: psycopg.Connection[Any],
+    schedule_id: uuid.UUID,
+    what: str,
+    *,
+    actor: str,
+    now: datetime,
+    tenant: int | None = None,
 ) -> bool:
     """Pause, resume, cancel or forget a schedule; return whether that changed anything.
 
@@ -166,20 +184,25 @@ def change_schedule(
         what: ``"pause"``, ``"resume"``, ``"cancel"``, or ``"forget"``: erase the description of one that has ended.
         actor: pseudonym of who asks.
         now: the time.
+        tenant: who asks, by number; None for the organization. A tenant changes what he ordered himself.
     Raises:
         NotFoundError: there is no such schedule.
-        ConflictError: it has ended; or, to forget it, it has not.
+        ConflictError: it has ended; or, to forget it, it has not; or another ordered it.
         InvalidValueError: another word, or a malformed actor.
     """
     if what not in ("pause", "resume", "cancel", "forget"):
         raise InvalidValueError("what", what, "give pause, resume, cancel or forget")
     check_actor(actor)
     if what == "forget":
-        code = _one(connection, b"SELECT ledger.schedule_forget(%s, %s, %s)", (schedule_id, actor, now))
+        statement = b"SELECT ledger.schedule_forget(%s, %s, %s, %s::smallint)"
+        code = _one(connection, statement, (schedule_id, actor, now, tenant))
     else:
-        code = _one(connection, b"SELECT ledger.schedule_change(%s, %s, %s, %s)", (schedule_id, what, actor, now))
+        statement = b"SELECT ledger.schedule_change(%s, %s, %s, %s, %s::smallint)"
+        code = _one(connection, statement, (schedule_id, what, actor, now, tenant))
     if code == "schedule_not_found":
         raise NotFoundError(f"schedule {schedule_id} does not exist")
+    if code == "schedule_of_another":
+        raise ConflictError(f"schedule {schedule_id} was ordered by the organization: ask it to change it")
     if code == "schedule_ended":
         raise ConflictError(f"schedule {schedule_id} has ended: make a new one")
     if code == "schedule_not_ended":

@@ -3,6 +3,7 @@
 Rules:
 - it decides only where the same commit proves it true (``sql/functions/settle_batch.sql``); at the first doubt it is
   thrown away and read again;
+- what changes about accounts stands in columns (``account_columns``), for one entry and for a thousand at once;
 - ``rules`` changes it, one request after the other; what a batch changed is listed with the values from before it;
 - while ``undo`` is a list, every change is recorded there first, so that linked entries and dry runs can be taken back.
 """
@@ -10,14 +11,18 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from ledger.account import AccountFacts, Side
+from ledger.account_columns import NEVER, NUMBER_OF, AccountColumns, Numbers
 from ledger.canonical import encode_account
-from ledger.money import AMOUNT_MAX
+from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
+from ledger.partitions import Partition
+from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
 """States of an account, as the database numbers them."""
@@ -27,68 +32,95 @@ PLACED, CAPTURED, RELEASED, EXPIRED = 1, 2, 3, 4
 
 HOLD_STATES = {PLACED: "placed", CAPTURED: "captured", RELEASED: "released", EXPIRED: "expired"}
 
-_NEVER = 1 << 63
-"""No balance comes near it: as a bound it sends every entry on the account to the full rules."""
+
+class _Figure(property):
+    """A figure of an account's row, by the name of its column: to its readers a whole number."""
+
+    def __init__(self, name: str) -> None:
+        number = NUMBER_OF[name]
+
+        def read(account: AccountState) -> int:
+            return account.columns[number][account.row]
+
+        def write(account: AccountState, value: int) -> None:
+            account.columns[number][account.row] = value
+
+        super().__init__(read, write)
+
+    if TYPE_CHECKING:
+
+        def __get__(self, account: Any, kind: type | None = None) -> int: ...  # type: ignore[override]
+
+        def __set__(self, account: Any, value: int) -> None: ...
 
 
 class AccountState:
-    """An account as it stands in the copy.
+    """An account as it stands in the copy; what changes is read from its row and written there.
 
     ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms,
-    held money and monitors (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its
-    amount.
+    held money, monitors and stripes (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up
+    to its amount. A striped account is the sum of its ``stripes``, and is never written itself.
     """
 
     __slots__ = (
-        "asset_id", "balance", "balance_before", "batch", "ceiling", "count_before", "credit_head", "debit_head",
-        "facts", "floor", "held", "held_before", "highest", "id", "last_seq", "lowest", "monitors", "overdraft",
-        "posting_count", "sign", "status", "terms",
+        "asset_id", "book", "ceiling", "columns", "credit_head", "debit_head", "facts", "floor", "id", "monitors",
+        "overdraft", "row", "shared", "sign", "status", "stripes",
     )  # fmt: skip
+
+    balance = _Figure("balance")
+    held = _Figure("held")
+    terms = _Figure("terms")
+    last_seq = _Figure("last_seq")
+    posting_count = _Figure("posting_count")
+    lowest = _Figure("lowest")
+    highest = _Figure("highest")
+    batch = _Figure("batch")
+    balance_before = _Figure("balance_before")
+    held_before = _Figure("held_before")
+    count_before = _Figure("count_before")
 
     def __init__(
         self,
+        columns: AccountColumns,
         facts: AccountFacts,
         asset_id: int,
         *,
         status: int,
-        balance: int,
-        held: int,
         floor: int | None,
         overdraft: int,
         ceiling: int | None,
-        terms: int,
-        last_seq: int,
-        posting_count: int,
+        book: int = 1,
+        shared: bool = False,
+        **figures: int,
     ) -> None:
         self.facts = facts
         self.id = facts.id
         self.asset_id = asset_id
         self.sign = 1 if facts.normal_side is Side.DEBIT else -1
+        self.columns = columns.figures
+        self.row = columns.add(id=facts.id, asset_id=asset_id, sign=self.sign, **figures)
         self.status = status
-        self.balance = balance
-        self.held = held
         self.floor = floor
         self.overdraft = overdraft
         self.ceiling = ceiling
-        self.terms = terms
-        self.last_seq = last_seq
-        self.posting_count = posting_count
+        self.book = book
+        self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
+        self.stripes: tuple[AccountState, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
         self.credit_head = fields + b"\x00\x01\x02\x00\x10" + bytes(8)
-        self.batch = 0
-        self.balance_before = self.held_before = self.count_before = 0
         self.bound()
 
     def bound(self) -> None:
         """Work out ``lowest`` and ``highest`` after status, terms, held money or monitors changed."""
-        if self.status != OPEN or self.monitors:
-            self.lowest, self.highest = _NEVER, -_NEVER
+        if self.status != OPEN or self.monitors or self.stripes:
+            self.lowest, self.highest = NEVER, -NEVER
             return
-        self.lowest = -AMOUNT_MAX
+        lowest = -AMOUNT_MAX
         if self.floor is not None:
-            self.lowest = max(self.lowest, self.floor - self.overdraft + self.held)
+            lowest = max(lowest, self.floor - self.overdraft + self.held)
+        self.lowest = lowest
         self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
 
     @property
@@ -102,11 +134,12 @@ class AccountState:
 
 
 class HoldState:
-    """A hold as it stands in the copy; ``account`` is whose money it reserves."""
+    """A hold as it stands in the copy; ``account`` is whose money it reserves, ``tenant`` who placed it, None for the
+    organization."""
 
     __slots__ = (
         "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
-        "state",
+        "state", "tenant",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +155,7 @@ class HoldState:
         ended_at: datetime | None,
         entry_seq: int | None,
         new: bool = False,
+        tenant: int | None = None,
     ) -> None:
         self.id = id
         self.account = account
@@ -133,6 +167,7 @@ class HoldState:
         self.ended_at = ended_at
         self.entry_seq = entry_seq
         self.new = new
+        self.tenant = tenant
         self.batch = 0
 
     @property
@@ -149,11 +184,13 @@ class OriginalEntry:
         seq: its number.
         is_reversal: a reversal cannot be reversed.
         remaining: for each account (by id) the signed amount (debit above zero) not yet taken back.
+        places: of each account its book, and whether it is shared.
     """
 
     seq: int
     is_reversal: bool
     remaining: dict[int, int]
+    places: set[tuple[int, bool]]
 
 
 @dataclass(slots=True)
@@ -163,24 +200,53 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        partitions: of the journal, those with room for entries, in order.
+        refusals: where the chain of refusals ends.
+        columns: what changes about accounts.
         accounts: by reference.
+        listed: the same and stripes of striped ones in the order of rows, which begin at 1.
+        rows: their rows, by reference.
+        assets: what they count, by number.
+        heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
         holds: by id.
         originals: entries that requests of this copy's life want to take back, by number.
         batch: number of the batch being judged, so that the first change of an account in it can be told.
-        changed: accounts that the batch changed, in the order of their first change.
+        changed: rows of accounts that the batch changed, in the order of their first change.
         changed_holds: likewise.
         undo: while a list, takes back what was done since, last first.
     """
 
     next_seq: int
     closed_before: datetime | None
+    partitions: Sequence[Partition] = ()
+    refusals: ChainEnd = NO_REFUSALS
+    columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
+    listed: list[AccountState] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    assets: dict[int, Asset] = field(default_factory=dict)
+    heads: list[bytes] = field(default_factory=list)
     holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)
     batch: int = 0
-    changed: list[AccountState] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     changed_holds: list[HoldState] = field(default_factory=list)
     undo: list[Callable[[], object]] | None = None
+
+    def add_account(self, facts: AccountFacts, asset_id: int, **more: Any) -> AccountState:
+        """Remember an account; ``more`` are its terms and figures, see ``AccountState``."""
+        account = self.add_stripe(facts, asset_id, **more)
+        self.accounts[facts.reference] = account
+        self.rows[facts.reference] = account.row
+        return account
+
+    def add_stripe(self, facts: AccountFacts, asset_id: int, **more: Any) -> AccountState:
+        """Remember an account that nobody may ask for by its name; see ``add_account``."""
+        account = AccountState(self.columns, facts, asset_id, **more)
+        self.listed.append(account)
+        self.assets[asset_id] = facts.asset
+        self.heads += (account.debit_head, account.credit_head)
+        return account
 
     def begin_batch(self) -> None:
         """Start counting changes anew."""
@@ -194,9 +260,21 @@ class State:
             account.batch = self.batch
             account.balance_before, account.held_before = account.balance, account.held
             account.count_before = account.posting_count
-            self.changed.append(account)
+            if not account.stripes:
+                self.changed.append(account.row)
         if self.undo is not None:
             self.undo.append(_restorer(account, ("balance", "held", "last_seq", "posting_count", "lowest", "highest")))
+
+    def touch_rows(self, rows: Numbers) -> None:
+        """Note how accounts stand, each named once, before a change that nobody takes back."""
+        assert self.undo is None
+        views = self.columns.views()
+        first = rows[views.batch[rows] != self.batch]
+        views.batch[first] = self.batch
+        views.balance_before[first] = views.balance[first]
+        views.held_before[first] = views.held[first]
+        views.count_before[first] = views.posting_count[first]
+        self.changed += first.tolist()
 
     def touch_hold(self, hold: HoldState) -> None:
         """Note how a hold stands, before a change."""

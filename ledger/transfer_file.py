@@ -29,6 +29,10 @@ VERSION = 1
 DIGESTS = {
     "leaf": "SHA-256(0x00 | salt | canonical form)",
     "batch": "Ed25519 over SHA-256(dwaybank.node/batch 0x01 | first_seq | last_seq | leaves)",
+    "refusals": (
+        "head = SHA-256(dwaybank.node/refusals 0x01 | head before | SHA-256(0x00 | salt | form)); Ed25519 over "
+        "SHA-256(dwaybank.node/refusals-signed 0x01 | first number | last number | head)"
+    ),
     "root": "RFC 6962 over the leaves in the order of seq",
     "sha256": "over all lines before the last, each with its line end",
 }

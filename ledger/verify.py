@@ -9,7 +9,7 @@ Rules:
   at one moment;
 - a checkpoint is believed only for the books it was made of: they must still hold the entry where it ends, unchanged,
   under the same or a later writer;
-- findings come in the order of entries; accounts, holds and head follow.
+- findings come in the order of entries; head, refusals, accounts and holds follow.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class Verification:
                 self._take(connection, verify_range(connection, bounds, self.verify))
                 self.progress(self._count, self._count)
             if not self._enough():
-                standing = read_standing(connection, self._carried)
+                standing = read_standing(connection, self._carried, self.verify)
                 self._findings += standing.findings
                 self._findings += self.log.finish(self._newest) if self.log is not None else []
         return VerifyReport(self._count, resumed_after, self._digest, standing, self._findings[:FINDINGS_MAX])

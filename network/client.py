@@ -1,26 +1,24 @@
 """An asyncio client of Fabric's Gateway service: invoke chaincode, follow events and blocks.
 
 It works with any peer that serves ``gateway.Gateway`` (Fabric 2.4 and later, and this project's node), and uses nothing
-of this project but ``network``.
+of this project but ``network``. `docs/client.md` shows all of it.
 
 Example:
-    channel = rpc.Channel("localhost:7051", rpc.ClientTls(roots_pem, certificate_pem, key_pem))
-    identity = SigningIdentity.from_msp_folder(Path("users/User1@bank.test/msp"), "BankMSP")
-    client = GatewayClient(channel, identity, "anchors")
-    balance = await client.evaluate("basic", "GetBalance", "alice")
-    committed = await client.submit("basic", "Transfer", "alice", "bob", "250")
-    print(committed.tx_id, committed.block_number, committed.result)
-    async for event in client.chaincode_events("basic", start_block=0):
-        print(event.block_number, event.name, event.payload)
-    await channel.close()
+    async with connect(Path("connection-profile.json")) as client:
+        balance = await client.evaluate("basic", "GetBalance", "alice")
+        committed = await client.submit("basic", "Transfer", "alice", "bob", "250")
+        print(committed.tx_id, committed.block_number, committed.result)
+        async for event in client.chaincode_events("basic", start_block=0):
+            print(event.block_number, event.name, event.payload)
 
 Rules
 - A failure tells its stage: ``EndorseError`` (nothing happened), ``SubmitError`` (the orderer refused it, or its
   answer is unknown), ``CommitStatusError`` (it may yet commit), ``CommitError`` (it committed as invalid). All carry
-  the transaction id, and ``error_details`` reads what single peers said.
+  the transaction id, and ``details`` what single peers said.
 - What the gateway hands back to sign is compared with what was proposed: it cannot have another transaction signed.
 - Keys may stay elsewhere: give an ``OfflineIdentity``, take ``message`` of each stage's object to the key, and pass the
   signature to the next stage.
+- Given several connections, a call goes on at another peer when one cannot be reached (``network.gateways``).
 
 Source: hyperledger/fabric-protos gateway/gateway.proto and peer/events.proto; fabric-gateway's documented behaviour.
 """
@@ -28,31 +26,31 @@ Source: hyperledger/fabric-protos gateway/gateway.proto and peer/events.proto; f
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
-from fabric_protos.peer import events_pb2, proposal_pb2, transaction_pb2
+from fabric_protos.peer import proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
 
 from network import rpc
+from network.checkpointer import Checkpoint, FileCheckpointer, InMemoryCheckpointer
+from network.client_events import SERVICE, EventClient, EventKind, EventRequest, stage_error
 from network.client_stages import (
     ChaincodeEvent,
     CommitStatus,
     CommittedTransaction,
-    ErrorDetail,
     OfflineIdentity,
     PreparedTransaction,
     Proposal,
     SubmittedTransaction,
     Timeouts,
-    error_details,
+    result_of,
     validation_code_name,
 )
-from network.envelope import NEWEST_BLOCK, Signer, parse_transaction, seek_envelope
+from network.envelope import Signer, parse_transaction
 from network.errors import (
     CommitError,
     CommitStatusError,
@@ -60,36 +58,41 @@ from network.errors import (
     GatewayError,
     RpcError,
     SubmitError,
+    WireError,
 )
+from network.explanation import Difference, ErrorDetail, ReadConflict, read_commit_status
 from network.proposal import NONCE_BYTES, new_proposal, parse_proposal, signed_proposal
 
 __all__ = [
     "ChaincodeEvent",
+    "Checkpoint",
     "CommitStatus",
     "CommittedTransaction",
+    "Difference",
     "ErrorDetail",
+    "EventKind",
+    "EventRequest",
+    "FileCheckpointer",
     "GatewayClient",
+    "InMemoryCheckpointer",
     "OfflineIdentity",
     "PreparedTransaction",
     "Proposal",
+    "ReadConflict",
     "SubmittedTransaction",
     "Timeouts",
-    "error_details",
     "validation_code_name",
 ]
-
-SERVICE = "/gateway.Gateway/"
-DELIVER = "/protos.Deliver/"
 
 StageError = TypeVar("StageError", bound=GatewayError)
 Clock = Callable[[], datetime]
 
 
-class GatewayClient:
-    """A client of one channel through one peer's gateway.
+class GatewayClient(EventClient):
+    """A client of one channel through one peer's gateway, or whichever of several can be reached.
 
     Args:
-        channel: connection to the peer; remains the caller's to close.
+        channel: connection to the peer, or to several in order of preference; they remain the caller's to close.
         identity: who signs; ``SigningIdentity``, ``OfflineIdentity``, or anything with ``creator`` and ``sign``.
         channel_id: Fabric channel.
         now: clock for the headers' timestamps.
@@ -99,7 +102,7 @@ class GatewayClient:
 
     def __init__(
         self,
-        channel: rpc.Channel,
+        channel: rpc.Channel | Sequence[rpc.Channel],
         identity: Signer,
         channel_id: str,
         now: Clock = lambda: datetime.now(UTC),
@@ -107,11 +110,7 @@ class GatewayClient:
         *,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self.channel_id = channel_id
-        self._channel = channel
-        self._identity = identity
-        self._now = now
-        self._random_bytes = random_bytes
+        super().__init__(channel, identity, channel_id, now, random_bytes)
         self._timeouts = timeouts or Timeouts()
 
     # --- transactions ------------------------------------------------------------------------------------------
@@ -236,8 +235,10 @@ class GatewayClient:
         request = gateway_pb2.SignedCommitStatusRequest(request=message, signature=signature)
         timeout_s = self._timeouts.commit_status_s
         reply = await self._call("CommitStatus", request, timeout_s, tx_id, CommitStatusError)
-        status = _parse(gateway_pb2.CommitStatusResponse, reply, tx_id, CommitStatusError)
-        return CommitStatus(tx_id, status.result, status.block_number)
+        try:
+            return CommitStatus(tx_id, *read_commit_status(reply))
+        except DecodeError as error:
+            raise CommitStatusError("the gateway's reply is not a CommitStatusResponse", tx_id) from error
 
     async def submit_async(
         self,
@@ -279,98 +280,8 @@ class GatewayClient:
         )
         status = await self.commit_status(submitted.tx_id)
         if status.code != transaction_pb2.VALID:
-            name = validation_code_name(status.code)
-            raise CommitError(
-                f"transaction {submitted.tx_id} was committed as {name} ({status.code}) in block {status.block_number}",
-                submitted.tx_id,
-                status.code,
-            )
+            raise _commit_error(status)
         return CommittedTransaction(submitted.tx_id, status.block_number, submitted.result)
-
-    # --- events and blocks -------------------------------------------------------------------------------------
-
-    async def chaincode_events(
-        self, chaincode: str, *, start_block: int | None = None, after_tx_id: str = ""
-    ) -> AsyncGenerator[ChaincodeEvent, None]:
-        """Yield the events of VALID transactions in block order, for ever.
-
-        Args:
-            chaincode: whose events.
-            start_block: first block; ``None`` for the next one to be committed.
-            after_tx_id: the last transaction already dealt with in ``start_block``, so that resuming from a
-                checkpoint neither repeats nor misses an event.
-        Raises:
-            GatewayError: the stream ended; resume from the last event dealt with.
-        """
-        request = gateway_pb2.ChaincodeEventsRequest(
-            channel_id=self.channel_id,
-            chaincode_id=chaincode,
-            identity=self._identity.creator,
-            after_transaction_id=after_tx_id,
-        )
-        if start_block is None:
-            request.start_position.next_commit.SetInParent()
-        else:
-            request.start_position.specified.number = start_block
-            request.start_position.specified.SetInParent()
-        message = request.SerializeToString()
-        signed = gateway_pb2.SignedChaincodeEventsRequest(request=message, signature=self._identity.sign(message))
-        try:
-            stream = self._channel.server_stream(f"{SERVICE}ChaincodeEvents", signed.SerializeToString(), None)
-            async with aclosing(stream) as replies:
-                async for reply in replies:
-                    for event in _events(reply):
-                        yield event
-        except RpcError as error:
-            raise _stage_error(GatewayError, error, "", "chaincode events") from error
-
-    async def blocks(
-        self, start: int | None = None, *, stop: int | None = None
-    ) -> AsyncGenerator[common_pb2.Block, None]:
-        """Yield blocks with their transactions' validation codes, from ``start`` (``None``: the newest) to ``stop``.
-
-        Raises:
-            GatewayError: the peer refused the request, or the stream broke.
-        """
-        async with aclosing(self._deliver("Deliver", start, stop)) as replies:
-            async for reply in replies:
-                yield reply.block
-
-    async def filtered_blocks(
-        self, start: int | None = None, *, stop: int | None = None
-    ) -> AsyncGenerator[events_pb2.FilteredBlock, None]:
-        """Yield blocks reduced to transaction ids, validation codes and event names; see ``blocks``.
-
-        Raises:
-            GatewayError: the peer refused the request, or the stream broke.
-        """
-        async with aclosing(self._deliver("DeliverFiltered", start, stop)) as replies:
-            async for reply in replies:
-                yield reply.filtered_block
-
-    async def _deliver(self, method: str, start: int | None, stop: int | None) -> AsyncGenerator[Any, None]:
-        envelope = seek_envelope(
-            self.channel_id,
-            self._identity,
-            nonce=self._random_bytes(NONCE_BYTES),
-            timestamp=self._now(),
-            start=start,
-            tls_cert_hash=self._channel.tls_certificate_hash,
-            stop=NEWEST_BLOCK if stop is None else stop,
-        )
-        requests = _once(envelope.SerializeToString())
-        try:
-            async with aclosing(self._channel.bidi(DELIVER + method, requests, None)) as replies:
-                async for reply in replies:
-                    response = _parse(events_pb2.DeliverResponse, reply, "", GatewayError)
-                    if response.WhichOneof("Type") != "status":
-                        yield response
-                    elif response.status == common_pb2.SUCCESS:
-                        return
-                    else:
-                        raise _deliver_refused(method, response.status)
-        except RpcError as error:
-            raise _stage_error(GatewayError, error, "", "blocks") from error
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -381,9 +292,9 @@ class GatewayClient:
 
     async def _call(self, method: str, request: Any, timeout_s: float, tx_id: str, stage: type[StageError]) -> bytes:
         try:
-            return await self._channel.unary(SERVICE + method, request.SerializeToString(), timeout_s)
+            return await self._gateways.unary(SERVICE + method, request.SerializeToString(), timeout_s)
         except RpcError as error:
-            raise _stage_error(stage, error, tx_id, method) from error
+            raise stage_error(stage, error, tx_id, method) from error
 
 
 def _check_prepared(prepared: common_pb2.Envelope, signed: proposal_pb2.SignedProposal, tx_id: str) -> bytes:
@@ -399,29 +310,17 @@ def _check_prepared(prepared: common_pb2.Envelope, signed: proposal_pb2.SignedPr
     if not same_header or transaction.chaincode_proposal_payload != proposal.payload_for_transaction:
         raise EndorseError("the gateway returned another transaction than the one proposed; do not trust it", tx_id)
     try:
-        return bytes(proposal_pb2.ChaincodeAction.FromString(transaction.action).response.payload)
-    except DecodeError as error:
+        return result_of(transaction.action)
+    except WireError as error:
         raise EndorseError("the gateway returned a transaction without a readable result", tx_id) from error
 
 
-def _stage_error(stage: type[StageError], error: RpcError, tx_id: str, what: str) -> StageError:
-    said = "; ".join(f"{d.msp_id} at {d.address}: {d.message}" for d in error_details(error))
-    text = f"{what} failed: {error.message}" + (f" ({said})" if said else "")
-    return stage(text, tx_id, error.code, error.details)
-
-
-def _deliver_refused(method: str, status: int) -> GatewayError:
-    code = {
-        common_pb2.BAD_REQUEST: rpc.StatusCode.INVALID_ARGUMENT,
-        common_pb2.FORBIDDEN: rpc.StatusCode.PERMISSION_DENIED,
-        common_pb2.NOT_FOUND: rpc.StatusCode.NOT_FOUND,
-        common_pb2.SERVICE_UNAVAILABLE: rpc.StatusCode.UNAVAILABLE,
-    }.get(status, rpc.StatusCode.UNKNOWN)
-    try:
-        name = common_pb2.Status.Name(status)
-    except ValueError:
-        name = "an unknown status"
-    return GatewayError(f"{method} failed: the peer answered {name} ({status})", "", code)
+def _commit_error(status: CommitStatus) -> CommitError:
+    name = validation_code_name(status.code)
+    text = f"transaction {status.tx_id} was committed as {name} ({status.code}) in block {status.block_number}"
+    if status.conflict is not None:
+        text += f": {status.conflict}"
+    return CommitError(text, status.tx_id, status.code, status.block_number, status.conflict)
 
 
 def _parse(kind: Any, data: bytes, tx_id: str, stage: type[StageError]) -> Any:
@@ -429,15 +328,3 @@ def _parse(kind: Any, data: bytes, tx_id: str, stage: type[StageError]) -> Any:
         return kind.FromString(data)
     except DecodeError as error:
         raise stage(f"the gateway's reply is not a {kind.DESCRIPTOR.name}", tx_id) from error
-
-
-def _events(reply: bytes) -> list[ChaincodeEvent]:
-    batch = _parse(gateway_pb2.ChaincodeEventsResponse, reply, "", GatewayError)
-    return [
-        ChaincodeEvent(batch.block_number, event.tx_id, event.chaincode_id, event.event_name, event.payload)
-        for event in batch.events
-    ]
-
-
-async def _once(request: bytes) -> AsyncIterator[bytes]:
-    yield request

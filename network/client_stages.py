@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fabric_protos.gateway import gateway_pb2
-from fabric_protos.peer import transaction_pb2
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
-from google.rpc import status_pb2
 
-from network.errors import GatewayError, IdentityError, RpcError
+from network.envelope import parse_transaction
+from network.errors import IdentityError, WireError
+from network.explanation import ReadConflict
 from network.identity import serialize_identity
+from network.proposal import parse_proposal, signed_proposal
 
 
 class OfflineIdentity:
@@ -55,6 +57,16 @@ class Proposal:
     tx_id: str
     message: bytes
 
+    @classmethod
+    def from_message(cls, message: bytes) -> Proposal:
+        """Return the proposal in bytes that came from another process.
+
+        Raises:
+            WireError: they are no proposal.
+        """
+        # A signature of anything: only the form is looked at.
+        return cls(parse_proposal(signed_proposal(message, b"unsigned")).tx_id, message)
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedTransaction:
@@ -70,6 +82,18 @@ class PreparedTransaction:
     result: bytes
     message: bytes
 
+    @classmethod
+    def from_message(cls, message: bytes) -> PreparedTransaction:
+        """Return the endorsed transaction in bytes that came from another process.
+
+        Raises:
+            WireError: they are no endorsed transaction.
+        """
+        transaction = parse_transaction(common_pb2.Envelope(payload=message).SerializeToString())
+        if transaction.flag:
+            raise WireError(f"these bytes are no endorsed transaction: {validation_code_name(transaction.flag)}")
+        return cls(transaction.tx_id, result_of(transaction.action), message)
+
 
 class SubmittedTransaction(NamedTuple):
     """A transaction the ordering service has accepted; its outcome is still open."""
@@ -84,6 +108,8 @@ class CommitStatus(NamedTuple):
     tx_id: str
     code: int
     block_number: int
+    conflict: ReadConflict | None = None
+    """The read that no longer held, where the peer asked explains it."""
 
 
 class CommittedTransaction(NamedTuple):
@@ -104,30 +130,21 @@ class ChaincodeEvent(NamedTuple):
     payload: bytes
 
 
-class ErrorDetail(NamedTuple):
-    """What one peer or orderer said."""
-
-    address: str
-    msp_id: str
-    message: str
-
-
-def error_details(error: GatewayError | RpcError) -> tuple[ErrorDetail, ...]:
-    """Return what single peers or orderers said of a failure; empty when the gateway added nothing."""
-    found = []
-    try:
-        for packed in status_pb2.Status.FromString(error.details).details:
-            detail = gateway_pb2.ErrorDetail()
-            if packed.Is(gateway_pb2.ErrorDetail.DESCRIPTOR) and packed.Unpack(detail):
-                found.append(ErrorDetail(detail.address, detail.msp_id, detail.message))
-    except DecodeError:
-        return ()
-    return tuple(found)
-
-
 def validation_code_name(code: int) -> str:
     """Return Fabric's name of a ``TxValidationCode``, e.g. ``MVCC_READ_CONFLICT``."""
     try:
         return str(transaction_pb2.TxValidationCode.Name(code))
     except ValueError:
         return f"code {code}"
+
+
+def result_of(action: bytes) -> bytes:
+    """Return what the contract answered, from an endorsed ``ChaincodeAction``.
+
+    Raises:
+        WireError: the bytes do not parse.
+    """
+    try:
+        return bytes(proposal_pb2.ChaincodeAction.FromString(action).response.payload)
+    except DecodeError as error:
+        raise WireError("ChaincodeAction: the bytes do not parse") from error

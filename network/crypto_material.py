@@ -161,6 +161,27 @@ def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime
     return target
 
 
+def add_tls_client(folder: Path, user: str, units: Iterable[str], not_before: datetime) -> Path:
+    """Write a TLS client certificate of an organization, for a program that signs nothing on the channel.
+
+    Args:
+        folder: the organization's, with ``tlsca``.
+        user: name before the ``@``.
+        units: organizational units of the certificate.
+        not_before: UTC time from which it is valid.
+    Returns:
+        the user's folder with ``tls``.
+    Raises:
+        ConfigError: the user exists, or the authority cannot be read.
+    """
+    name = f"{user}@{folder.name}"
+    target = folder / "users" / name
+    if target.exists():
+        raise ConfigError(f"{target} exists; choose another name")
+    _write_tls(target, name, tuple(units), (), Authority.load(folder / "tlsca"), not_before)
+    return target
+
+
 def new_key(curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
     """Return a fresh private key, on P-256 unless told otherwise."""
     return ec.generate_private_key(curve or ec.SECP256R1())
@@ -291,16 +312,31 @@ def _write_member(
 ) -> None:
     """Write a host's or user's ``msp`` and ``tls`` folders."""
     signing, tls = authorities
-    key, tls_key = new_key(), new_key()
+    key = new_key()
     identity = issue_certificate(signing, key.public_key(), name, not_before=not_before, organizational_units=units)
     _write_trust(folder / "msp", signing, tls)
     _write_certificate(folder / "msp" / "signcerts" / f"{name}-cert.pem", identity)
     _write_key(folder / "msp" / "keystore" / _KEY_FILE, key)
+    _write_tls(folder, name, (), sans, tls, not_before)
+
+
+def _write_tls(
+    folder: Path,
+    name: str,
+    units: tuple[str, ...],
+    sans: tuple[str, ...],
+    authority: Authority,
+    not_before: datetime,
+) -> None:
+    """Write a host's or user's ``tls`` folder."""
+    key = new_key()
     prefix = "server" if sans else "client"
-    certificate = issue_certificate(tls, tls_key.public_key(), name, not_before=not_before, tls_names=sans)
+    certificate = issue_certificate(
+        authority, key.public_key(), name, not_before=not_before, organizational_units=units, tls_names=sans
+    )
     _write_certificate(folder / "tls" / f"{prefix}.crt", certificate)
-    _write_key(folder / "tls" / f"{prefix}.key", tls_key)
-    _write_certificate(folder / "tls" / "ca.crt", tls.certificate)
+    _write_key(folder / "tls" / f"{prefix}.key", key)
+    _write_certificate(folder / "tls" / "ca.crt", authority.certificate)
 
 
 def _write_trust(msp: Path, signing: Authority, tls: Authority) -> None:

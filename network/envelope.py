@@ -59,6 +59,9 @@ _EMPTY_RWSET = TxRwset()
 NEWEST_BLOCK = 2**64 - 1
 """As ``stop`` of a seek: never stop."""
 
+NEXT_COMMIT = -1
+"""As ``start`` of a seek: the first block that is committed from now on."""
+
 
 class Signer(Protocol):
     """Who signs an envelope: :class:`network.identity.SigningIdentity`, in the shape this module needs."""
@@ -202,10 +205,36 @@ def signed_payload(
     tls_cert_hash: bytes = b"",
     tx_id: bool = False,
 ) -> common_pb2.Envelope:
-    """Return a signed envelope of any type around ``data``.
+    """Return a signed envelope of any type around ``data``; the arguments are those of :func:`payload_with_headers`."""
+    payload = payload_with_headers(
+        header_type,
+        channel_id,
+        data,
+        signer.creator,
+        nonce=nonce,
+        timestamp=timestamp,
+        tls_cert_hash=tls_cert_hash,
+        tx_id=tx_id,
+    )
+    return sign_envelope(payload, signer)
+
+
+def payload_with_headers(
+    header_type: int,
+    channel_id: str,
+    data: bytes,
+    creator: bytes,
+    *,
+    nonce: bytes,
+    timestamp: datetime,
+    tls_cert_hash: bytes = b"",
+    tx_id: bool = False,
+) -> bytes:
+    """Return the payload of an envelope of any type around ``data``: what its creator signs.
 
     Args:
         header_type: ``common.HeaderType``.
+        creator: serialized identity.
         nonce: fresh random bytes.
         timestamp: now, with a time zone; peers refuse a seek that is too old.
         tls_cert_hash: SHA-256 of the client's TLS certificate (DER), where mutual TLS binds the request to it.
@@ -216,13 +245,13 @@ def signed_payload(
         timestamp=timestamp_message(timestamp),
         channel_id=channel_id,
         tls_cert_hash=tls_cert_hash,
-        tx_id=compute_tx_id(nonce, signer.creator) if tx_id else "",
+        tx_id=compute_tx_id(nonce, creator) if tx_id else "",
     )
-    signature_header = common_pb2.SignatureHeader(creator=signer.creator, nonce=nonce)
+    signature_header = common_pb2.SignatureHeader(creator=creator, nonce=nonce)
     header = common_pb2.Header(
         channel_header=channel_header.SerializeToString(), signature_header=signature_header.SerializeToString()
     )
-    return sign_envelope(common_pb2.Payload(header=header, data=data).SerializeToString(), signer)
+    return bytes(common_pb2.Payload(header=header, data=data).SerializeToString())
 
 
 def seek_envelope(
@@ -236,10 +265,35 @@ def seek_envelope(
     tls_cert_hash: bytes = b"",
     fail_if_not_ready: bool = False,
 ) -> common_pb2.Envelope:
-    """Return the request that a Deliver service takes.
+    """Return the request that a Deliver service takes; the arguments are those of :func:`seek_payload`."""
+    payload = seek_payload(
+        channel_id,
+        signer.creator,
+        nonce=nonce,
+        timestamp=timestamp,
+        start=start,
+        stop=stop,
+        tls_cert_hash=tls_cert_hash,
+        fail_if_not_ready=fail_if_not_ready,
+    )
+    return sign_envelope(payload, signer)
+
+
+def seek_payload(
+    channel_id: str,
+    creator: bytes,
+    *,
+    nonce: bytes,
+    timestamp: datetime,
+    start: int | None = None,
+    stop: int = NEWEST_BLOCK,
+    tls_cert_hash: bytes = b"",
+    fail_if_not_ready: bool = False,
+) -> bytes:
+    """Return what is signed to ask a Deliver service for blocks.
 
     Args:
-        start: first block wanted; ``None`` for the newest.
+        start: first block wanted; ``None`` for the newest, ``NEXT_COMMIT`` for the one after it.
         stop: last block wanted; by default the stream goes on for ever.
         fail_if_not_ready: answer NOT_FOUND for a block that does not exist yet, rather than wait for it.
     Source: proto orderer/ab.proto, SeekInfo.
@@ -250,14 +304,16 @@ def seek_envelope(
     )
     if start is None:
         seek.start.newest.SetInParent()
+    elif start == NEXT_COMMIT:
+        seek.start.next_commit.SetInParent()
     else:
         seek.start.specified.number = start
         seek.start.specified.SetInParent()
-    return signed_payload(
+    return payload_with_headers(
         common_pb2.DELIVER_SEEK_INFO,
         channel_id,
         seek.SerializeToString(),
-        signer,
+        creator,
         nonce=nonce,
         timestamp=timestamp,
         tls_cert_hash=tls_cert_hash,

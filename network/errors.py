@@ -22,6 +22,11 @@ NetworkError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from network.explanation import ErrorDetail, ReadConflict
+
 
 class NetworkError(Exception):
     """Base of every error raised by ``network``."""
@@ -106,9 +111,16 @@ class RpcError(NetworkError):
 
 
 class GatewayError(NetworkError):
-    """A transaction failed at one stage of its way onto the channel."""
+    """A call of the gateway failed, or a transaction at one stage of its way onto the channel.
 
-    def __init__(self, message: str, transaction_id: str, code: int = 2, details: bytes = b"") -> None:
+    Args:
+        message: sentence with the stage, the gateway's text and what single peers said.
+        transaction_id: empty where no transaction is meant.
+        code: gRPC status code number.
+        details: what single peers or orderers said.
+    """
+
+    def __init__(self, message: str, transaction_id: str, code: int = 2, details: tuple[ErrorDetail, ...] = ()) -> None:
         super().__init__(message)
         self.transaction_id = transaction_id
         self.code = code
@@ -116,11 +128,11 @@ class GatewayError(NetworkError):
 
 
 class EndorseError(GatewayError):
-    """No sufficient set of endorsements could be collected."""
+    """No sufficient set of endorsements could be collected; nothing has happened."""
 
 
 class SubmitError(GatewayError):
-    """The ordering service did not accept the envelope."""
+    """The ordering service did not accept the envelope, or whether it did is unknown."""
 
 
 class CommitStatusError(GatewayError):
@@ -132,8 +144,19 @@ class CommitError(GatewayError):
 
     Args:
         validation_code: ``TxValidationCode`` number, never 0.
+        block_number: the block it stands in.
+        conflict: the read that no longer held, where the peer asked explains it.
     """
 
-    def __init__(self, message: str, transaction_id: str, validation_code: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        transaction_id: str,
+        validation_code: int,
+        block_number: int = 0,
+        conflict: ReadConflict | None = None,
+    ) -> None:
         super().__init__(message, transaction_id)
         self.validation_code = validation_code
+        self.block_number = block_number
+        self.conflict = conflict

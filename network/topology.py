@@ -36,6 +36,9 @@ class Orderer(_Strict):
     port: Port = BASE_PORT
     admin_port: Port | None = None
     """Port of the channel participation API (``osnadmin``), if it is served."""
+    operations_port: Port | None = None
+    external: bool = False
+    """Whether somebody else starts it, such as an orderer of Fabric's with the certificates made here."""
 
 
 class Organization(_Strict):
@@ -49,6 +52,9 @@ class Organization(_Strict):
     node_port: Port
     postgres_port: Port
     gateway_port: Port | None = None
+    operations_port: Port | None = None
+    """Of the node's operations service; none in homes made before there was one."""
+    gateway_operations_port: Port | None = None
 
     @property
     def node_host(self) -> str:
@@ -90,14 +96,12 @@ class Consortium(_Strict):
 
     def ports(self) -> list[int]:
         """Every TCP port the consortium listens on."""
-        ports = [self.orderer.port]
-        if self.orderer.admin_port is not None:
-            ports.append(self.orderer.admin_port)
+        orderer = self.orderer
+        ports = [] if orderer.external else [orderer.port, orderer.admin_port, orderer.operations_port]
         for organization in self.organizations:
-            ports += [organization.node_port, organization.postgres_port]
-            if organization.gateway_port is not None:
-                ports.append(organization.gateway_port)
-        return ports
+            ports += [organization.node_port, organization.postgres_port, organization.gateway_port]
+            ports += [organization.operations_port, organization.gateway_operations_port]
+        return [port for port in ports if port is not None]
 
     def organization(self, name: str) -> Organization:
         """Return the organization of this name.
@@ -129,12 +133,14 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
             node_port=base_port + 10 * number + 1,
             postgres_port=base_port + 10 * number + 2,
             gateway_port=base_port + 10 * number + 3 if role == "bank" else None,
+            operations_port=base_port + 10 * number + 4,
+            gateway_operations_port=base_port + 10 * number + 5 if role == "bank" else None,
         )
         for number, (name, display_name, role) in enumerate(members)
     )
     two_of_three = "OutOf(2, " + ", ".join(f"'{member.msp_id}.peer'" for member in organizations) + ")"
     return Consortium(
-        orderer=Orderer(port=base_port, admin_port=base_port + 9),
+        orderer=Orderer(port=base_port, admin_port=base_port + 8, operations_port=base_port + 9),
         organizations=organizations,
         chaincodes=(
             Chaincode(name="audit", contract="chaincode.audit:AuditContract", endorsement_policy=two_of_three),

@@ -1,22 +1,40 @@
-"""Who calls: the organization behind a mutual-TLS connection.
+"""Who calls: the organization behind a mutual-TLS connection, and the tenant inside the own one.
 
 Every member's TLS certificate authority is a client root of the node's one port, so any member may connect; which
 services it may use is decided here, from the authority that issued its client certificate. The channel's own services
 check signatures inside the messages as Fabric does and do not come here.
+
+A certificate of the own organization with the unit ``tenant:NAME`` speaks for that tenant and for nobody else: it is
+refused wherever tenants are not asked for by name (``own_tenant``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
 
 from network.errors import RpcError
 from network.rpc import Call
+from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
+
+
+class Caller(NamedTuple):
+    """Whom a client certificate speaks for.
+
+    Args:
+        msp_id: the organization whose authority issued it.
+        tenant: the tenant inside it; empty for the organization itself.
+    """
+
+    msp_id: str
+    tenant: str
 
 
 class Members:
@@ -32,30 +50,50 @@ class Members:
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
         ]
-        self._known: dict[bytes, str] = {}
+        self._known: dict[bytes, Caller] = {}
 
     def caller(self, call: Call) -> str:
         """Return the MSP id of the organization that calls.
 
         Raises:
-            RpcError: UNAUTHENTICATED when there is no client certificate or no member issued it.
+            RpcError: UNAUTHENTICATED when there is no client certificate or no member issued it; PERMISSION_DENIED for
+                a tenant's, which does not speak for its organization.
         """
-        pem = call.peer_certificate
-        if pem is None:
-            raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
-        if pem not in self._known:
-            self._known[pem] = self._issuer(x509.load_pem_x509_certificate(pem))
-        return self._known[pem]
+        caller = self._caller(call)
+        if caller.tenant:
+            raise RpcError(PERMISSION_DENIED, f"this method is not for tenants, the caller is tenant {caller.tenant}")
+        return caller.msp_id
 
     def require_own(self, call: Call) -> None:
-        """Let only this organization's own programs pass (gateway, command line, portal).
+        """Let only this organization's own programs pass (gateway, command line, portal), and none of a tenant's.
+
+        Raises:
+            RpcError: PERMISSION_DENIED for another member's or a tenant's certificate.
+        """
+        self._check_own(self.caller(call))
+
+    def own_tenant(self, call: Call) -> str:
+        """Return the tenant that calls, empty for this organization's own programs.
 
         Raises:
             RpcError: PERMISSION_DENIED for another member's certificate.
         """
-        caller = self.caller(call)
-        if caller != self.own_msp_id:
-            raise RpcError(PERMISSION_DENIED, f"this service answers {self.own_msp_id} only, the caller is {caller}")
+        caller = self._caller(call)
+        self._check_own(caller.msp_id)
+        return caller.tenant
+
+    def _check_own(self, msp_id: str) -> None:
+        if msp_id != self.own_msp_id:
+            raise RpcError(PERMISSION_DENIED, f"this service answers {self.own_msp_id} only, the caller is {msp_id}")
+
+    def _caller(self, call: Call) -> Caller:
+        pem = call.peer_certificate
+        if pem is None:
+            raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
+        if pem not in self._known:
+            certificate = x509.load_pem_x509_certificate(pem)
+            self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate))
+        return self._known[pem]
 
     def _issuer(self, certificate: x509.Certificate) -> str:
         for msp_id, authority in self._authorities:
@@ -65,3 +103,12 @@ class Members:
                 continue
             return msp_id
         raise RpcError(UNAUTHENTICATED, "client certificate was issued by no member's TLS authority")
+
+
+def _tenant_of(certificate: x509.Certificate) -> str:
+    """Return the tenant that a certificate names; empty where it names none."""
+    units = [str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+    try:
+        return tenant_of(units)
+    except ValueError as error:
+        raise RpcError(PERMISSION_DENIED, f"client certificate: {error}") from error

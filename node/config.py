@@ -5,13 +5,15 @@ Relative paths count from the file's own folder. Secrets are never in these file
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from network.operations.http_server import HttpTls
+from network.operations.log_levels import DEFAULT_SPEC
 from network.rpc import ClientTls, ServerTls
 from node.errors import ConfigurationError
 
@@ -45,31 +47,73 @@ class TlsFiles(_Strict):
         return b"".join(pem for pems in self.roots_by_msp().values() for pem in pems)
 
 
+class OperationsTls(_Strict):
+    """TLS of an operations service: its certificate, and whose certificates may read metrics and set log levels."""
+
+    certificate: Path
+    key: Path
+    client_roots: list[Path] = Field(min_length=1)
+
+
+class OperationsSettings(_Strict):
+    """Where a process serves health, metrics, log levels and version, over HTTP."""
+
+    host: str = "127.0.0.1"
+    port: Port
+    tls: OperationsTls | None = None
+    """Needed on any address but loopback: log levels could be set by anybody otherwise."""
+
+    @model_validator(mode="after")
+    def _clear_text_stays_here(self) -> OperationsSettings:
+        if self.tls is None and self.host != "localhost" and not _is_loopback(self.host):
+            raise ValueError(f"host {self.host} is not a loopback address: give tls, or listen on 127.0.0.1")
+        return self
+
+    def http_tls(self) -> HttpTls | None:
+        """Return the material for the server."""
+        if self.tls is None:
+            return None
+        return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
+
+
+class ChaincodeService(_Strict):
+    """A chaincode that runs in a process of its own: dialled at an address, or dialling ``chaincode_port``."""
+
+    package_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*:[0-9a-f]+$")
+    """``label:hash`` by which it registers."""
+    address: str | None = Field(default=None, pattern=r"^.+:\d+$")
+    """Where it listens."""
+    tls: bool = True
+    """Whether it is dialled with the node's own certificate, and proves itself by one of a member's TLS authority."""
+    connection_file: Path | None = None
+    """Fabric's ``connection.json``, in the place of ``address`` and ``tls``."""
+
+    @model_validator(mode="after")
+    def _listens_in_one_place(self) -> ChaincodeService:
+        if self.address is not None and self.connection_file is not None:
+            raise ValueError(f"service {self.package_id}: give address or connection_file, not both")
+        return self
+
+
 class ChaincodeSettings(_Strict):
-    """A chaincode definition this organization approves, and what runs it here: a contract or a process of its own."""
+    """A chaincode definition this organization approves, and what runs it: a contract of this process, or a service."""
 
     name: str
     contract: str = ""
     """``module:Class`` of a contract that runs in the node's process."""
-    package_id: str = ""
-    """``label:hash`` by which a process of its own registers."""
-    connection_file: Path | None = None
-    """Fabric's ``connection.json``: where that process listens; without it the process dials ``chaincode_port``."""
+    service: ChaincodeService | None = None
     version: str
     sequence: int
     endorsement_policy: str
     collections_file: Path | None = None
     """Private data collections, in the JSON form that Fabric's ``--collections-config`` takes."""
+    metadata_folder: Path | None = None
+    """Folder that holds ``META-INF`` as a chaincode package does, with indexes for rich queries."""
 
     @model_validator(mode="after")
     def _runs_in_one_way(self) -> ChaincodeSettings:
-        if bool(self.contract) == bool(self.package_id):
-            raise ValueError(
-                f"chaincode {self.name!r}: name either a contract of the node's process or the package_id of a process "
-                "of its own"
-            )
-        if self.connection_file is not None and not self.package_id:
-            raise ValueError(f"chaincode {self.name!r}: connection_file goes with package_id only")
+        if bool(self.contract) == (self.service is not None):
+            raise ValueError(f"chaincode {self.name}: give either contract or service")
         return self
 
 
@@ -92,6 +136,9 @@ class OrdererConfig(_Strict):
     """Where the channel participation API is served to the orderer's own organization; by default nowhere."""
     genesis_block: Path
     data_folder: Path
+    operations: OperationsSettings | None = None
+    log_spec: str = DEFAULT_SPEC
+    """Levels by logger, as Fabric's logging specifications."""
 
 
 class NodeConfig(_Strict):
@@ -130,6 +177,9 @@ class NodeConfig(_Strict):
     webhook_networks: list[IPv4Network | IPv6Network] = []
     """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)
+    operations: OperationsSettings | None = None
+    log_spec: str = DEFAULT_SPEC
+    """Levels by logger, as Fabric's logging specifications."""
 
 
 Settings = TypeVar("Settings", bound=_Strict)
@@ -171,6 +221,13 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:

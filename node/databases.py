@@ -10,6 +10,7 @@ that several organizations may share a server; a role of that name that this dat
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +26,7 @@ POSTGRES_VERSION_MIN = 150000
 
 APPLICATION = "dwaybank_application"
 READER = "dwaybank_reader"
+TENANT = "dwaybank_tenant"
 """Group roles without login: what the schemas grant their rights to. Made here because the owner may not make roles."""
 
 
@@ -44,11 +46,13 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
                 raise PostgresError(
                     f"PostgreSQL {connection.info.server_version // 10000} is too old: version 15 or newer is needed"
                 )
-            for group in (APPLICATION, READER):
+            for group in (APPLICATION, READER, TENANT):
                 _ensure_group(connection, group)
             for part in (OWNER, NODE, GATEWAY):
                 _ensure_role(connection, part, secrets_folder / f"{part}.url", administrator_url, database)
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), _role(database, NODE)))
+            # The node acts as a tenant where a tenant asks.
+            for group in (APPLICATION, TENANT):
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), _role(database, NODE)))
             _ensure_database(connection, database)
         with psycopg.connect(_with(administrator_url, dbname=database), autocommit=True) as connection:
             _restrict(connection, database)
@@ -84,7 +88,9 @@ def _ensure_role(
 
 def _ensure_group(connection: psycopg.Connection, group: str) -> None:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (group,)).fetchone() is None:
-        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
+        # Organizations that share a server start at the same moment: whoever is second finds it made.
+        with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
 
 
 def _ensure_database(connection: psycopg.Connection, database: str) -> None:

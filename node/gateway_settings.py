@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,7 +22,7 @@ def write_gateway_settings(home: Home, consortium: Consortium, own: Organization
     roots = home.organization(own) / "tls-roots.pem"
     roots.write_bytes(b"".join(file.read_bytes() for file in tls_roots(home, consortium)[own.msp_id]))
     client = home.user(own, "Gateway") / "tls"
-    settings = {
+    settings: dict[str, Any] = {
         "listen": {"host": "127.0.0.1", "port": own.gateway_port},
         "database_url": home.secret(own, "gateway.url").read_text(),
         "node": {"address": f"127.0.0.1:{own.node_port}"},
@@ -35,6 +36,8 @@ def write_gateway_settings(home: Home, consortium: Consortium, own: Organization
         ],
         "assets": list(ASSETS),
     }
+    if own.gateway_operations_port is not None:
+        settings["operations"] = {"port": own.gateway_operations_port}
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return path

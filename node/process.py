@@ -21,6 +21,8 @@ from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
+from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
+from network.operations.log_levels import LogLevels
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
@@ -41,12 +43,19 @@ from node.books.period_service import SERVICE as PERIOD_SERVICE
 from node.books.period_service import PeriodService
 from node.books.reconciliation_service import SERVICE as RECONCILIATION_SERVICE
 from node.books.reconciliation_service import ReconciliationService
-from node.chaincodes import contracts, definitions, external_chaincodes
+from node.books.tenant_service import SERVICE as TENANT_SERVICE
+from node.books.tenant_service import TenantService
+from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import NodeError
 from node.logs import configure_logging
+from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
+from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
+from node.operations.node_health import NodeHealth
+from node.operations.peer_metrics import PeerMetrics
+from node.operations.process_operations import ProcessOperations
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -74,24 +83,30 @@ def utc_now() -> datetime:
 class NodeProcess:
     """All of a node; a bank keeps books and settles, a regulator only watches and proves."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, levels: LogLevels) -> None:
+        levels.set(config.log_spec)
         self._config = config
+        self._operations = ProcessOperations(config.operations, levels, utc_now)
+        metrics = self._operations.metrics
         self._database_url = read_file(config.database_url_file).decode().strip()
         self._genesis = read_file(config.genesis_block)
         self._tls = config.tls.client()
         self._members = Members(config.msp_id, config.tls.roots_by_msp())
-        self._server = Server(config.host, config.port, config.tls.server())
-        self._peer = Peer(self._peer_settings(), now=utc_now)
-        self._books: Books | None = None
-        self._trail: AuditTrail | None = None
+        self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
+        self.peer = Peer(self._peer_settings(), now=utc_now, metrics=PeerMetrics(metrics))
+        self.books: Books | None = None
+        self.trail: AuditTrail | None = None
+        NodeHealth(self._operations.checks, self)
+        self._own_certificates = self._read_own_certificates()
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
         """Start all parts; the port opens when this node can serve."""
+        await self._start_part(self._operations)
         owner_url = read_file(self._config.owner_database_url_file).decode().strip()
         await asyncio.to_thread(prepare_schemas, owner_url)
-        await self._start_part(self._peer)
-        self._peer.register(self._server)
+        await self._start_part(self.peer)
+        self.peer.register(self._server)
         await self._serve_chaincodes()
         services = [*PEER_SERVICES, AUDIT_SERVICE]
         late: list[Service] = []
@@ -99,40 +114,45 @@ class NodeProcess:
         if self._config.role == "bank":
             compliance = Compliance(self._database_url, self._config.rules_file)
             await self._start_part(compliance)
-        trail = self._trail = self._audit_trail(compliance)
+        trail = self.trail = self._audit_trail(compliance)
+        TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
         if compliance is not None:
-            self._books = await self._start_books(compliance)
-            LedgerService(self._books, self._members, trail.entry_state).register(self._server)
-            PeriodService(self._books, self._members).register(self._server)
-            webhooks = self._webhooks(self._books)
-            EventService(self._books, webhooks, self._members).register(self._server)
-            services += self._offer_accounting(self._books)
-            late.append(self._schedule_worker(self._books))
-            partners = self._partner_area(self._books)
+            self.books = await self._start_books(compliance)
+            LedgerService(self.books, self._members, trail.entry_state).register(self._server)
+            PeriodService(self.books, self._members).register(self._server)
+            webhooks = self._webhooks(self.books)
+            BooksMetrics(self._operations.metrics, self.books)
+            WebhookMetrics(self._operations.metrics, webhooks)
+            EventService(self.books, webhooks, self._members).register(self._server)
+            services += self._offer_accounting(self.books)
+            late.append(self._schedule_worker(self.books))
+            partners = self._partner_area(self.books)
             partners.register(self._server)
             late += [partners, webhooks]
             services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
         if self._config.commits_definitions:
-            late.append(DefinitionCommitter(self._peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
+            late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
         self._server.enable_reflection(services)
         await self._server.start()
         self._running.push_async_callback(self._server.stop, STOP_GRACE_S)
         for part in late:
             await self._start_part(part)
+        await self._start_part(CertificateWatch(self._operations.metrics, self._certificates, utc_now))
+        self._operations.started()
 
     async def failed(self) -> None:
         """Return when a part has ended that this process cannot do without; raises why."""
         while True:
             await asyncio.sleep(WATCH_PAUSE_S)
-            if self._peer.stopped is not None:
-                raise self._peer.stopped
-            if self._trail is not None and (failure := self._trail.failure) is not None:
+            if self.peer.stopped is not None:
+                raise self.peer.stopped
+            if self.trail is not None and (failure := self.trail.failure) is not None:
                 log.error("audit trail failed", exc_info=failure)
                 raise NodeError("the audit trail failed: the node must start again") from failure
-            if self._books is not None and self._books.fenced:
+            if self.books is not None and self.books.fenced:
                 raise NodeError("another process took over this organization's books: only one node may write them")
 
     async def stop(self) -> None:
@@ -148,7 +168,7 @@ class NodeProcess:
         if self._config.chaincode_port is None:
             return
         server = Server(self._config.chaincode_host, self._config.chaincode_port, self._config.tls.server())
-        self._peer.register_chaincodes(server)
+        self.peer.register_chaincodes(server)
         self._running.push_async_callback(server.stop, 0)
         await server.start()
 
@@ -166,12 +186,13 @@ class NodeProcess:
         ScheduleService(books, self._members, now=utc_now).register(self._server)
         ChartService(books, self._members, now=utc_now).register(self._server)
         CurrencyService(books, self._members, now=utc_now).register(self._server)
+        TenantService(books, self._members, now=utc_now).register(self._server)
         # Where the command line finds it too; a node without it refuses mappings with keyed pseudonyms.
         key_file = self._config.writer_key_file.parent / "pseudonym.key"
         pseudonym_key = read_file(key_file) if key_file.exists() else None
         reconciliation = ReconciliationService(books, self._members, now=utc_now, pseudonym_key=pseudonym_key)
         reconciliation.register(self._server)
-        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, RECONCILIATION_SERVICE]
+        return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
         return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)
@@ -188,8 +209,9 @@ class NodeProcess:
             approved=definitions(config.chaincodes),
             chaincode_values=config.chaincode_values,
             contracts=contracts(config.chaincodes),
-            external_chaincodes=external_chaincodes(config),
-            authorize_chaincode=self._members.require_own,
+            indexes=indexes(config.chaincodes),
+            external_chaincodes=external_chaincodes(config, self._tls),
+            authorize_chaincode=self._members.require_own if config.chaincode_port is not None else None,
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[
                 PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id
@@ -206,6 +228,18 @@ class NodeProcess:
             self._config.channel,
             utc_now,
         )
+
+    def _read_own_certificates(self) -> list[Watched]:
+        config = self._config
+        return [
+            *certificates_in("peer", config.msp_folder),
+            *certificates_in("node", config.client_msp_folder),
+            *certificates_in("reviewer", config.reviewer_msp_folder),
+            *certificates_in("tls", config.tls.certificate),
+        ]
+
+    def _certificates(self) -> list[Watched]:
+        return [*self._own_certificates, *authorities_of(self.peer.config)]
 
     def _connect(self, address: str) -> Channel:
         channel = Channel(address, self._tls)
@@ -233,7 +267,7 @@ class NodeProcess:
                 for msp_id, address in config.peers.items()
                 if msp_id != config.msp_id
             },
-            records=OwnPeerRecords(self._peer),
+            records=OwnPeerRecords(self.peer),
             epochs=compliance.epochs if compliance is not None else None,
             decisions=compliance.decisions if compliance is not None else None,
             anchor_interval_s=config.anchor_interval_s,
@@ -260,17 +294,17 @@ class NodeProcess:
             identity=SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
             partners={partner.msp_id: Channel(partner.address, self._tls) for partner in config.partners},
             members=self._members,
-            msps=lambda: self._peer.config.msps,
+            msps=lambda: self.peer.config.msps,
             now=utc_now,
         )
 
 
 def run(config_file: Path) -> int:
     """Run a node until it is told to stop; return the exit status."""
-    configure_logging()
+    levels = configure_logging()
 
     async def main() -> None:
-        process = NodeProcess(load_settings(NodeConfig, config_file))
+        process = NodeProcess(load_settings(NodeConfig, config_file), levels)
         await run_until_stopped(process, process.failed)
 
     return run_process("node", main, (LedgerError,))

@@ -49,6 +49,7 @@ def _grant(connection: psycopg.Connection, schema: str, rights: str) -> None:
     for statement in (
         "GRANT USAGE ON SCHEMA {schema} TO {role}",
         "GRANT " + rights + " ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "REVOKE INSERT ON {schema}.migration FROM {role}",
         "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
     ):

@@ -188,10 +188,20 @@ def print_addresses(home: Home, consortium: Consortium) -> None:
         lines.append(
             f"  PostgreSQL               {'your own server' if own_server else f'127.0.0.1:{member.postgres_port}'}"
         )
+        operations = [port for port in (member.operations_port, member.gateway_operations_port) if port is not None]
+        if operations:
+            where = " ".join(f"http://127.0.0.1:{port}" for port in operations)
+            lines.append(f"  health, metrics (HTTP)   {where}")
         lines.append(f"  connection profile       {home.organization(member) / 'connection-profile.json'}")
     # Lines, not a table: addresses and paths must stay whole in a narrow terminal and in a file.
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
-    console.print(f"Orderer: 127.0.0.1:{consortium.orderer.port} · data, keys and logs: {home.root}")
+    watched = consortium.orderer.operations_port
+    metrics = f" (health, metrics: http://127.0.0.1:{watched})" if watched is not None else ""
+    console.print(
+        f"Orderer: 127.0.0.1:{consortium.orderer.port}{metrics} · data, keys and logs: {home.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
     first = consortium.organizations[0].name
     console.print(
         "Try next:\n"

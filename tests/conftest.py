@@ -1,32 +1,68 @@
-"""Fixtures every test may use: a real PostgreSQL server for the whole run, a fresh database for each test."""
+"""Fixtures every test may use: a real PostgreSQL server and a real consortium for the whole run, a fresh database for
+each test; and how tests are shared out where several processes run them.
+"""
 
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.postgres import PostgresCluster
+from tests.support.consortium import RunningConsortium, own_consortium
+from tests.support.server import named_binaries, running_cluster, server_version
+
+USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
+
+ONE_AFTER_ANOTHER = ("tests/faults/", "tests/interop/", "tests/scenarios/")
+"""What starts and kills many processes: never two of these at the same time, and all with the same consortium."""
 
 _numbers = itertools.count(1)
 
 
+def pytest_report_header() -> str | None:
+    """Say which PostgreSQL is tested where it is not the wheel's."""
+    binaries = named_binaries()
+    return None if binaries is None else f"PostgreSQL {server_version(binaries)} of {binaries}: tests with a database"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another PostgreSQL only the tests that use it have something new to say."""
+    if named_binaries() is None:
+        return
+    chosen = [item for item in items if USES_A_SERVER.intersection(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one process, in the order of their names, and all of ``ONE_AFTER_ANOTHER`` to one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "one after another" if nodeid.startswith(ONE_AFTER_ANOTHER) else str(super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL server from the wheel, without fsync: a test's data need not survive the machine."""
-    with tempfile.TemporaryDirectory(prefix="dwaybank-pg-") as folder:
-        Path(folder).chmod(0o755)
-        cluster = PostgresCluster(ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=False))
-        (Path(folder) / "org").mkdir(mode=0o755)
-        cluster.start()
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
+    """A PostgreSQL server without fsync: these tests' data need not survive the machine."""
+    with running_cluster(sync=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def durable_cluster() -> Iterator[PostgresCluster]:
+    """A server of one's own that writes through to the disk, for tests of what survives."""
+    with running_cluster(sync=True) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -36,3 +72,10 @@ def database_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
     yield postgres_cluster.create_database(name)
     with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def consortium() -> Iterator[RunningConsortium]:
+    """A running consortium, its databases on the disk and written through, that tests leave whole."""
+    with own_consortium() as running:
+        yield running

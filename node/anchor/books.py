@@ -83,9 +83,9 @@ class Books:
             return walk.page(connection)
 
     def verify(self) -> list[Finding]:
-        """Re-prove balances, holds and chains from the postings."""
+        """Re-prove balances, holds and chains from the postings, and the refusals."""
         with self._database.transaction() as connection:
-            return verify_books(connection)
+            return verify_books(connection, self._is_signed)
 
     def disclose(self, seq: int) -> Disclosure:
         """Return what proves one row, from its columns as they stand now.

@@ -10,8 +10,10 @@ they were anchored), and the anchored root (the mirror hashes to it, or nothing 
 
 A row that the engine signed and that is not anchored yet is no finding, unless it changed since.
 
-Beside the rows, an audit of the own organization tells what follows from them and no longer does (``balance``), and
-decisions that do not fit their entries (``decision``); one of another tells what its log served wrongly (``mirror``).
+Beside the rows, an audit of the own organization tells what follows from them and no longer does (``balance``),
+refusals that were changed, lost or put in (``refusal``), and decisions that do not fit their entries (``decision``);
+one of another tells what its log served wrongly (``mirror``). There, a refusal that was changed or lost shows as an
+entry that was ``changed``: the one that binds it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from network.merkle import TILE_WIDTH, ReadTile, TileWriter, split_hashes
 from node.anchor.errors import MirrorError
 
 CHANGED, MISSING, INSERTED = "changed", "missing", "inserted"
-BALANCE, DECISION, MIRROR = "balance", "decision", "mirror"
+BALANCE, REFUSAL, DECISION, MIRROR = "balance", "refusal", "decision", "mirror"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def describe_entry(canonical: bytes) -> Mapping[str, Any]:
         "decision_id": entry.decision_id.hex(),
         "decision": entry.outcome.text,
         "decision_leaf": entry.decision_leaf.hex(),
+        # Only where there are any: fields shown are compared, and most entries have none.
+        **({"refusals": entry.refusals.hex()} if entry.refusals else {}),
     }
 
 

@@ -30,6 +30,7 @@ from node.audit.books_audit import (
     BALANCE,
     DECISION,
     MIRROR,
+    REFUSAL,
     BookFinding,
     BooksAudit,
     anchored_leaves,
@@ -264,7 +265,11 @@ class AuditTrail:
         decisions = self._decisions.violations() if self._decisions is not None else []
         return [
             *(
-                BookFinding(BALANCE, found.seq, found.problem if found.seq else f"{found.subject} {found.problem}")
+                BookFinding(
+                    REFUSAL if found.subject.startswith("refusal") else BALANCE,
+                    found.seq,
+                    found.problem if found.seq else f"{found.subject} {found.problem}",
+                )
                 for found in balances
             ),
             *(BookFinding(DECISION, seq, explanation) for seq, explanation in decisions),

@@ -20,7 +20,7 @@ import psycopg
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ledger import audit, balances, balances_in_time, periods, statements
+from ledger import audit, balances, balances_in_time, periods, schema, statements, tenants
 from ledger.account import UNNAMED_ACTOR, Account, NewAccount, Side, Terms
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
@@ -41,7 +41,7 @@ SWEEP_PAUSE_S = 1.0
 """Time between two looks for expired holds."""
 
 SUMS_PAUSE_S = 5.0
-"""Time between two looks for dated postings to sum up."""
+"""Time between two looks for dated postings to sum up, and for room in the journal."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,6 +63,10 @@ class Books:
         self._now = now
         self.bell = Bell()
         """Rung after each commit of this process."""
+        self.tenant = ""
+        """Empty: these are the books of the whole organization (``tenant_books`` has those of a tenant)."""
+        self.number: int | None = None
+        """The tenant's number, if these were a tenant's."""
         self._collector = Collector(writer, self.bell.ring)
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="books-read")
@@ -211,36 +215,70 @@ class Books:
     async def _period(self, number: int) -> periods.Period:
         return (await self.read(periods.list_periods))[number - 1]
 
-    async def set_monitor(self, monitor: Monitor) -> bool:
+    async def set_monitor(self, monitor: Monitor, *, tenant: int | None = None) -> bool:
         """Watch from here on, in line with the postings; false when it is watched already.
 
+        Args:
+            monitor: what to watch.
+            tenant: who asks, by number; None for the organization.
         Raises:
             NotFoundError: no such account.
             ConflictError: the id stands for another condition, or the account has as many as it may.
         """
-        code = await self._collector.run(lambda writer: set_monitor(writer.run, monitor, writer.now()))
+        code = await self._collector.run(lambda writer: set_monitor(writer.run, monitor, writer.now(), tenant))
         if code == "account_not_found":
             raise NotFoundError(f"account {monitor.account} does not exist")
+        if code == "account_striped":
+            raise InvalidValueError("account", monitor.account, "is striped: nothing can be watched on it")
         if code == "exists_with_different_body":
             raise ConflictError(f"monitor {monitor.id} stands already with another condition")
         if code == "too_many_monitors":
             raise ConflictError(f"account {monitor.account} has {MONITORS_MAX} monitors: drop one first")
         return code == "created"
 
-    async def drop_monitor(self, monitor_id: uuid.UUID) -> bool:
+    async def drop_monitor(self, monitor_id: uuid.UUID, *, tenant: int | None = None) -> bool:
         """Watch no longer; false when it was dropped before.
 
+        Args:
+            monitor_id: the monitor.
+            tenant: who asks, by number; None for the organization. A tenant drops what he set himself.
         Raises:
             NotFoundError: no such monitor.
         """
-        code = await self._collector.run(lambda writer: drop_monitor(writer.run, monitor_id, writer.now()))
+        code = await self._collector.run(lambda writer: drop_monitor(writer.run, monitor_id, writer.now(), tenant))
         if code == "monitor_not_found":
             raise NotFoundError(f"monitor {monitor_id} does not exist")
         return code == "dropped"
 
+    async def share_account(self, reference: str, *, shared: bool, actor: str) -> bool:
+        """Let all tenants post to an account, or no longer; see ``tenants.share_account``."""
+        return await self._collector.run(
+            lambda writer: tenants.share_account(writer.run, reference, shared=shared, actor=actor, now=writer.now())
+        )
+
     async def verify(self) -> list[audit.Finding]:
         """Re-prove the books from their postings; empty when sound."""
         return await self.read(audit.verify_books)
+
+    def actor(self, given: str) -> str:
+        """Return whom the books name as the one who acts."""
+        return given
+
+    async def require_account(self, reference: str) -> None:
+        """Let pass: what is asked of all books finds out itself whether an account exists."""
+
+    async def require_own_alias(self, alias: str) -> None:
+        """Let pass: the organization may name its accounts as it likes."""
+
+    async def write(
+        self,
+        work: Callable[Concatenate[psycopg.Connection[Any], P], T],
+        /,
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run one of the functions of ``ledger`` that change what needs no place in the writer's line; as ``read``."""
+        return await self.read(work, *arguments, **named)
 
     async def read(
         self,
@@ -282,9 +320,10 @@ class Books:
                 _log.info("holds_expired", count=expired)
 
     async def _sum_up(self) -> None:
-        """Keep sums of dated postings and reports of closed periods up to date; both make up for what a stop left."""
+        """Keep partitions, sums of dated postings and reports of closed periods up to date, whatever a stop left."""
         while True:
             try:
+                await self.read(schema.keep_partition_ahead)
                 await self.read(balances_in_time.snapshot)
                 await self.read(periods.report_periods, now=self._now())
             except LedgerError as error:

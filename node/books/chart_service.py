@@ -21,7 +21,7 @@ from node.access import Members
 from node.books import wire
 from node.books.account_names import AccountNames
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 
 SERVICE = "dwaybank.ledger.v1.ChartService"
 
@@ -42,21 +42,21 @@ class ChartService:
         self._books = books
         self._members = members
         self._now = now
-        self._names = AccountNames(books, now=now)
+        self._names = AccountNames(now=now)
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
         handlers.offer("OpenBook", pb.OpenBookRequest, self._open_book)
         handlers.offer("OpenPortfolio", pb.OpenPortfolioRequest, self._open_portfolio)
         handlers.offer("OpenSegment", pb.OpenSegmentRequest, self._open_segment)
-        handlers.offer("ListBooks", pb.ListBooksRequest, self._list_books)
+        handlers.offer_to_tenants("ListBooks", pb.ListBooksRequest, self._list_books)
         handlers.offer("DefineChart", pb.DefineChartRequest, self._define_chart)
-        handlers.offer("GetChart", pb.GetChartRequest, self._get_chart)
-        handlers.offer("ListChartChanges", pb.ListChartChangesRequest, self._list_chart_changes)
-        handlers.offer("ListMisfits", pb.ListMisfitsRequest, self._list_misfits)
-        handlers.offer("PlaceAccount", pb.PlaceAccountRequest, self._place_account)
-        handlers.offer("GetCodeBalances", pb.GetCodeBalancesRequest, self._get_code_balances)
+        handlers.offer_to_tenants("GetChart", pb.GetChartRequest, self._get_chart)
+        handlers.offer_to_tenants("ListChartChanges", pb.ListChartChangesRequest, self._list_chart_changes)
+        handlers.offer_to_tenants("ListMisfits", pb.ListMisfitsRequest, self._list_misfits)
+        handlers.offer_to_tenants("PlaceAccount", pb.PlaceAccountRequest, self._place_account)
+        handlers.offer_to_tenants("GetCodeBalances", pb.GetCodeBalancesRequest, self._get_code_balances)
         self._names.offer(handlers)
 
     async def _open_book(self, request: pb.OpenBookRequest) -> Message:
@@ -75,8 +75,8 @@ class ChartService:
         created = await self._books.read(structure.open_segment, book, request.segment, actor=request.actor, now=now)
         return pb.OpenSegmentResponse(created=created)
 
-    async def _list_books(self, request: pb.ListBooksRequest) -> Message:
-        read = self._books.read
+    async def _list_books(self, request: pb.ListBooksRequest, books: CallerBooks) -> Message:
+        read = books.read
         return pb.ListBooksResponse(
             books=[
                 pb.Book(
@@ -98,13 +98,13 @@ class ChartService:
         )
         return pb.DefineChartResponse(chart=_chart_message(chart), version=chart.version)
 
-    async def _get_chart(self, request: pb.GetChartRequest) -> Message:
-        chart = await self._books.read(structure.find_chart, _book(request.book))
+    async def _get_chart(self, request: pb.GetChartRequest, books: CallerBooks) -> Message:
+        chart = await books.read(structure.find_chart, _book(request.book))
         return pb.GetChartResponse(chart=_chart_message(chart), version=chart.version)
 
-    async def _list_chart_changes(self, request: pb.ListChartChangesRequest) -> Message:
+    async def _list_chart_changes(self, request: pb.ListChartChangesRequest, books: CallerBooks) -> Message:
         size, after = request.page_size or PAGE_SIZE_DEFAULT, wire.number_of_token(request.page_token)
-        found = await self._books.read(structure.list_changes, _book(request.book), after=after, count_max=size)
+        found = await books.read(structure.list_changes, _book(request.book), after=after, count_max=size)
         changes = [
             pb.ChartChange(
                 number=change.number,
@@ -117,28 +117,29 @@ class ChartService:
         token = str(found[-1].number) if len(found) == size else ""
         return pb.ListChartChangesResponse(changes=changes, next_page_token=token)
 
-    async def _list_misfits(self, request: pb.ListMisfitsRequest) -> Message:
+    async def _list_misfits(self, request: pb.ListMisfitsRequest, books: CallerBooks) -> Message:
         size = request.page_size or PAGE_SIZE_DEFAULT
         after = check_reference(request.page_token, "page_token") if request.page_token else ""
-        found = await self._books.read(structure.list_misfits, _book(request.book), after=after, count_max=size)
+        found = await books.read(structure.list_misfits, _book(request.book), after=after, count_max=size)
         return pb.ListMisfitsResponse(
             misfits=[pb.Misfit(account=item.reference, rule=item.rule, code=item.code) for item in found],
             next_page_token=found[-1].reference if len(found) == size else "",
         )
 
-    async def _place_account(self, request: pb.PlaceAccountRequest) -> Message:
-        changed = await self._books.read(
+    async def _place_account(self, request: pb.PlaceAccountRequest, books: CallerBooks) -> Message:
+        await books.require_account(check_reference(request.account))
+        changed = await books.write(
             structure.place_account,
             request.account,
             portfolio=check_code(request.portfolio, "portfolio") if request.portfolio else "",
             segment=check_code(request.segment, "segment") if request.segment else "",
-            actor=request.actor,
+            actor=books.actor(request.actor),
             now=self._now(),
         )
         return pb.PlaceAccountResponse(changed=changed)
 
-    async def _get_code_balances(self, request: pb.GetCodeBalancesRequest) -> Message:
-        lines = await self._books.read(structure.code_balances, _book(request.book), depth=request.depth or 1)
+    async def _get_code_balances(self, request: pb.GetCodeBalancesRequest, books: CallerBooks) -> Message:
+        lines = await books.read(structure.code_balances, _book(request.book), depth=request.depth or 1)
         return pb.GetCodeBalancesResponse(
             balances=[
                 pb.CodeBalance(

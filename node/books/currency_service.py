@@ -55,7 +55,7 @@ class CurrencyService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
         handlers.offer("RegisterAsset", pb.RegisterAssetRequest, self._register_asset)
         handlers.offer("ListAssets", pb.ListAssetsRequest, self._list_assets)
         handlers.offer("RecordRate", pb.RecordRateRequest, self._record_rate)

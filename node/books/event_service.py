@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable
 from datetime import datetime
 from typing import TypeVar
@@ -25,7 +26,7 @@ from network.rpc import RpcError, Server, StatusCode
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 from node.books.outbox_stream import PAGE_POSITIONS, follow_outbox
 from node.webhooks.errors import WebhookError
 from node.webhooks.store import Webhook
@@ -35,6 +36,9 @@ SERVICE = "dwaybank.ledger.v1.EventService"
 
 FOLLOWERS_MAX = 64
 """Most streams at once: each reads a page after every commit."""
+
+FOLLOWERS_OF_TENANT_MAX = 8
+"""Most streams of one tenant."""
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 1000
@@ -57,48 +61,53 @@ class EventService:
         self._books = books
         self._webhooks = webhooks
         self._members = members
-        self._followers = 0
+        self._followers: Counter[str] = Counter()
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
-        handlers.offer_stream("FollowOutbox", pb.FollowOutboxRequest, self._follow_outbox)
-        handlers.offer("SetMonitor", pb.SetMonitorRequest, self._set_monitor)
-        handlers.offer("DropMonitor", pb.DropMonitorRequest, self._drop_monitor)
-        handlers.offer("ListMonitors", pb.ListMonitorsRequest, self._list_monitors)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
+        handlers.offer_stream_to_tenants("FollowOutbox", pb.FollowOutboxRequest, self._follow_outbox)
+        handlers.offer_to_tenants("SetMonitor", pb.SetMonitorRequest, self._set_monitor)
+        handlers.offer_to_tenants("DropMonitor", pb.DropMonitorRequest, self._drop_monitor)
+        handlers.offer_to_tenants("ListMonitors", pb.ListMonitorsRequest, self._list_monitors)
         handlers.offer("AddWebhook", pb.AddWebhookRequest, self._add_webhook)
         handlers.offer("RemoveWebhook", pb.RemoveWebhookRequest, self._remove_webhook)
         handlers.offer("ResumeWebhook", pb.ResumeWebhookRequest, self._resume_webhook)
         handlers.offer("ListWebhooks", pb.ListWebhooksRequest, self._list_webhooks)
 
-    async def _follow_outbox(self, request: pb.FollowOutboxRequest) -> AsyncGenerator[Message, None]:
+    async def _follow_outbox(
+        self, request: pb.FollowOutboxRequest, books: CallerBooks
+    ) -> AsyncGenerator[Message, None]:
         kinds, prefix = check_kinds(request.kinds), request.account_prefix
         if len(prefix) > PREFIX_LENGTH_MAX:
             raise InvalidValueError("account_prefix", prefix, f"give up to {PREFIX_LENGTH_MAX} characters")
         from_now = request.cursor == NOW
         after = await self._books.read(newest_position) if from_now else parse_cursor(request.cursor)
-        if self._followers >= FOLLOWERS_MAX:
-            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, f"{FOLLOWERS_MAX} readers follow already: ask again later")
+        self._check_followers(books.tenant)
 
         async def read(position: Position) -> OutboxPage:
-            return await self._books.read(
-                read_page, position, count_max=PAGE_POSITIONS, kinds=kinds, account_prefix=prefix
-            )
+            return await books.read(read_page, position, count_max=PAGE_POSITIONS, kinds=kinds, account_prefix=prefix)
 
-        self._followers += 1
+        self._followers[books.tenant] += 1
         try:
-            if from_now:
+            # Where the stream stands beside his own events tells a tenant how much others do.
+            if from_now and not books.tenant:
                 # Tells a reader who knows no cursor yet where the stream begins.
                 yield pb.FollowOutboxResponse(cursor=str(after))
             async for page in follow_outbox(read, self._books.bell, after):
                 for event in page.events:
                     yield _event(event)
-                if not page.events or page.events[-1].position != page.after:
+                if not books.tenant and (not page.events or page.events[-1].position != page.after):
                     yield pb.FollowOutboxResponse(cursor=str(page.after))
         finally:
-            self._followers -= 1
+            self._followers[books.tenant] -= 1
 
-    async def _set_monitor(self, request: pb.SetMonitorRequest) -> Message:
+    def _check_followers(self, tenant: str) -> None:
+        most = FOLLOWERS_OF_TENANT_MAX if tenant else FOLLOWERS_MAX
+        if self._followers[tenant] >= most or self._followers.total() >= FOLLOWERS_MAX:
+            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, f"{most} readers follow already: ask again later")
+
+    async def _set_monitor(self, request: pb.SetMonitorRequest, books: CallerBooks) -> Message:
         given = request.monitor
         monitor = Monitor(
             wire.uuid_of(given.monitor_id, "monitor_id"),
@@ -107,19 +116,19 @@ class EventService:
             parse_operator(given.operator),
             parse_balance_minor(given.value_minor, "value_minor"),
         )
-        return pb.SetMonitorResponse(created=await self._books.set_monitor(monitor))
+        return pb.SetMonitorResponse(created=await books.set_monitor(monitor))
 
-    async def _drop_monitor(self, request: pb.DropMonitorRequest) -> Message:
-        dropped = await self._books.drop_monitor(wire.uuid_of(request.monitor_id, "monitor_id"))
+    async def _drop_monitor(self, request: pb.DropMonitorRequest, books: CallerBooks) -> Message:
+        dropped = await books.drop_monitor(wire.uuid_of(request.monitor_id, "monitor_id"))
         return pb.DropMonitorResponse(dropped=dropped)
 
-    async def _list_monitors(self, request: pb.ListMonitorsRequest) -> Message:
+    async def _list_monitors(self, request: pb.ListMonitorsRequest, books: CallerBooks) -> Message:
         account = check_reference(request.account) if request.account else ""
         after = wire.uuid_of(request.page_token, "page_token") if request.page_token else uuid.UUID(int=0)
         size = request.page_size or PAGE_SIZE_DEFAULT
         if not 1 <= size <= PAGE_SIZE_MAX:
             raise InvalidValueError("page_size", size, f"give 1 to {PAGE_SIZE_MAX}")
-        found = await self._books.read(list_monitors, account=account, after=after, count_max=size)
+        found = await books.read(list_monitors, account=account, after=after, count_max=size)
         return pb.ListMonitorsResponse(
             monitors=[_monitor(monitor) for monitor in found],
             next_page_token=str(found[-1].id) if len(found) == size else "",

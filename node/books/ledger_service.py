@@ -20,12 +20,14 @@ from ledger.account import UNNAMED_ACTOR, check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
+from ledger.refusal_store import list_refusals
+from ledger.rows import SEQ_MAX
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 
 SERVICE = "dwaybank.ledger.v1.LedgerService"
 
@@ -61,36 +63,37 @@ class LedgerService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
-        handlers.offer("OpenAccount", pb.OpenAccountRequest, self._open_account)
-        handlers.offer("GetAccount", pb.GetAccountRequest, self._get_account)
-        handlers.offer("ListAccounts", pb.ListAccountsRequest, self._list_accounts)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
+        handlers.offer_to_tenants("OpenAccount", pb.OpenAccountRequest, self._open_account)
+        handlers.offer_to_tenants("GetAccount", pb.GetAccountRequest, self._get_account)
+        handlers.offer_to_tenants("ListAccounts", pb.ListAccountsRequest, self._list_accounts)
         handlers.offer("SetAccountTerms", pb.SetAccountTermsRequest, self._set_account_terms)
-        handlers.offer("PostEntries", pb.PostEntriesRequest, self._post_entries)
-        handlers.offer("GetEntry", pb.GetEntryRequest, self._get_entry)
-        handlers.offer("GetStatement", pb.GetStatementRequest, self._get_statement)
-        handlers.offer("PlaceHold", pb.PlaceHoldRequest, self._place_hold)
-        handlers.offer("CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
-        handlers.offer("ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
-        handlers.offer("ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
-        handlers.offer("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
+        handlers.offer_to_tenants("PostEntries", pb.PostEntriesRequest, self._post_entries)
+        handlers.offer_to_tenants("GetEntry", pb.GetEntryRequest, self._get_entry)
+        handlers.offer_to_tenants("GetStatement", pb.GetStatementRequest, self._get_statement)
+        handlers.offer_to_tenants("PlaceHold", pb.PlaceHoldRequest, self._place_hold)
+        handlers.offer_to_tenants("CaptureHold", pb.CaptureHoldRequest, self._capture_hold)
+        handlers.offer_to_tenants("ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
+        handlers.offer_to_tenants("ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
+        handlers.offer_to_tenants("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
+        handlers.offer("ListRefusals", pb.ListRefusalsRequest, self._list_refusals)
 
-    async def _open_account(self, request: pb.OpenAccountRequest) -> Message:
+    async def _open_account(self, request: pb.OpenAccountRequest, books: CallerBooks) -> Message:
         actor = request.actor or UNNAMED_ACTOR
-        account, created = await self._books.open_new_account(wire.new_account(request), actor)
+        account, created = await books.open_new_account(wire.new_account(request), actor)
         return pb.OpenAccountResponse(account=wire.account_message(account), created=created)
 
-    async def _get_account(self, request: pb.GetAccountRequest) -> Message:
+    async def _get_account(self, request: pb.GetAccountRequest, books: CallerBooks) -> Message:
         reference = check_reference(request.account)
-        account = await self._books.read(balances.find_account, reference)
+        account = await books.read(balances.find_account, reference)
         return pb.GetAccountResponse(account=wire.account_message(account))
 
-    async def _list_accounts(self, request: pb.ListAccountsRequest) -> Message:
+    async def _list_accounts(self, request: pb.ListAccountsRequest, books: CallerBooks) -> Message:
         for field in ("prefix", "page_token"):
             if getattr(request, field):
                 check_reference(getattr(request, field), field)
         size = request.page_size or PAGE_SIZE_DEFAULT
-        found = await self._books.read(
+        found = await books.read(
             balances.list_accounts, prefix=request.prefix, after=request.page_token, count_max=size
         )
         token = found[-1].facts.reference if len(found) == size else ""
@@ -106,14 +109,14 @@ class LedgerService:
         account = await self._books.read(balances.find_account, reference)
         return pb.SetAccountTermsResponse(account=wire.account_message(account), code=code)
 
-    async def _post_entries(self, request: pb.PostEntriesRequest) -> Message:
+    async def _post_entries(self, request: pb.PostEntriesRequest, books: CallerBooks) -> Message:
         if not 1 <= len(request.entries) <= ENTRIES_MAX:
             raise InvalidValueError("entries", len(request.entries), f"give 1 to {ENTRIES_MAX} entries")
         entries = [wire.new_entry(entry, f"entries[{i}]") for i, entry in enumerate(request.entries)]
-        results = await (self._books.dry_run(entries) if request.dry_run else self._books.post_batch(entries))
+        results = await (books.dry_run(entries) if request.dry_run else books.post_batch(entries))
         return pb.PostEntriesResponse(results=[wire.result_message(result) for result in results])
 
-    async def _get_entry(self, request: pb.GetEntryRequest) -> Message:
+    async def _get_entry(self, request: pb.GetEntryRequest, books: CallerBooks) -> Message:
         by: int | uuid.UUID
         if request.WhichOneof("by") == "idempotency_key":
             by = wire.uuid_of(request.idempotency_key, "idempotency_key")
@@ -121,11 +124,11 @@ class LedgerService:
             by = request.seq
         else:
             raise InvalidValueError("seq", request.seq, "give a number from 1, or an idempotency_key")
-        entry = await self._books.read(statements.find_entry, by)
+        entry = await books.read(statements.find_entry, by)
         return pb.GetEntryResponse(entry=wire.entry_message(entry, await self._entry_state(entry.seq)))
 
-    async def _get_statement(self, request: pb.GetStatementRequest) -> Message:
-        page = await self._books.read(
+    async def _get_statement(self, request: pb.GetStatementRequest, books: CallerBooks) -> Message:
+        page = await books.read(
             statements.statement_page,
             check_reference(request.account),
             from_seq=wire.number_of_token(request.page_token),
@@ -134,29 +137,29 @@ class LedgerService:
         lines = [wire.line_message(line) for line in page.lines]
         return pb.GetStatementResponse(lines=lines, next_page_token=str(page.next_seq) if page.next_seq else "")
 
-    async def _place_hold(self, request: pb.PlaceHoldRequest) -> Message:
-        result = await self._books.place_hold(wire.new_hold(request))
+    async def _place_hold(self, request: pb.PlaceHoldRequest, books: CallerBooks) -> Message:
+        result = await books.place_hold(wire.new_hold(request))
         return pb.PlaceHoldResponse(hold=wire.hold_message(result.hold), code=result.text, message=result.message)
 
-    async def _capture_hold(self, request: pb.CaptureHoldRequest) -> Message:
+    async def _capture_hold(self, request: pb.CaptureHoldRequest, books: CallerBooks) -> Message:
         hold_id = wire.uuid_of(request.hold_id, "hold_id")
         entry = wire.new_entry(request.entry, "entry")
         if entry.hold_id not in (None, hold_id):
             raise InvalidValueError("entry.hold_id", str(entry.hold_id), "leave it out, or give the hold to capture")
-        result = await self._books.post(replace(entry, hold_id=hold_id))
-        hold = await self._books.find_hold(hold_id)
+        result = await books.post(replace(entry, hold_id=hold_id))
+        hold = await books.find_hold(hold_id)
         return pb.CaptureHoldResponse(hold=wire.hold_message(hold), result=wire.result_message(result))
 
-    async def _release_hold(self, request: pb.ReleaseHoldRequest) -> Message:
-        result = await self._books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
+    async def _release_hold(self, request: pb.ReleaseHoldRequest, books: CallerBooks) -> Message:
+        result = await books.release_hold(wire.uuid_of(request.hold_id, "hold_id"))
         return pb.ReleaseHoldResponse(hold=wire.hold_message(result.hold), code=result.text, message=result.message)
 
-    async def _list_day_changes(self, request: pb.ListDayChangesRequest) -> Message:
+    async def _list_day_changes(self, request: pb.ListDayChangesRequest, books: CallerBooks) -> Message:
         if not 1 <= len(request.accounts) <= DAY_CHANGE_ACCOUNTS_MAX:
             reason = f"give 1 to {DAY_CHANGE_ACCOUNTS_MAX} references"
             raise InvalidValueError("accounts", len(request.accounts), reason)
         references = [check_reference(reference, "accounts") for reference in request.accounts]
-        found = await self._books.read(lambda connection: list(day_changes(connection, references)))
+        found = await books.read(lambda connection: list(day_changes(connection, references)))
         return pb.ListDayChangesResponse(
             changes=[
                 pb.DayChange(account=change.account, day=change.day.isoformat(), change_minor=str(change.change))
@@ -164,9 +167,21 @@ class LedgerService:
             ]
         )
 
-    async def _get_trial_balance(self, request: pb.GetTrialBalanceRequest) -> Message:
-        lines = await self._books.read(balances.trial_balance)
-        count = await self._books.read(balances.entry_count)
+    async def _list_refusals(self, request: pb.ListRefusalsRequest) -> Message:
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        found = await self._books.read(
+            list_refusals,
+            wire.refusal_filter(request),
+            before=wire.number_of_token(request.page_token) or SEQ_MAX,
+            count_max=size,
+        )
+        token = str(found[-1].number) if len(found) == size else ""
+        return pb.ListRefusalsResponse(refusals=[wire.refusal_message(each) for each in found], next_page_token=token)
+
+    async def _get_trial_balance(self, request: pb.GetTrialBalanceRequest, books: CallerBooks) -> Message:
+        lines = await books.read(balances.trial_balance)
+        # How many entries all have is no tenant's business.
+        count = 0 if books.tenant else await books.read(balances.entry_count)
         return pb.GetTrialBalanceResponse(
             lines=[
                 pb.TrialBalanceLine(

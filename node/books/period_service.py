@@ -21,7 +21,7 @@ from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 
 SERVICE = "dwaybank.ledger.v1.PeriodService"
 
@@ -45,16 +45,16 @@ class PeriodService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
-        handlers.offer("GetBalanceAt", pb.GetBalanceAtRequest, self._get_balance_at)
-        handlers.offer("GetTrialBalanceAt", pb.GetTrialBalanceAtRequest, self._get_trial_balance_at)
-        handlers.offer("GetStatementBetween", pb.GetStatementBetweenRequest, self._get_statement_between)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
+        handlers.offer_to_tenants("GetBalanceAt", pb.GetBalanceAtRequest, self._get_balance_at)
+        handlers.offer_to_tenants("GetTrialBalanceAt", pb.GetTrialBalanceAtRequest, self._get_trial_balance_at)
+        handlers.offer_to_tenants("GetStatementBetween", pb.GetStatementBetweenRequest, self._get_statement_between)
         handlers.offer("ClosePeriod", pb.ClosePeriodRequest, self._close_period)
         handlers.offer("ReopenPeriod", pb.ReopenPeriodRequest, self._reopen_period)
         handlers.offer("ListPeriods", pb.ListPeriodsRequest, self._list_periods)
 
-    async def _get_balance_at(self, request: pb.GetBalanceAtRequest) -> Message:
-        found = await self._books.read(
+    async def _get_balance_at(self, request: pb.GetBalanceAtRequest, books: CallerBooks) -> Message:
+        found = await books.read(
             balances_in_time.balance_at,
             check_reference(request.account),
             known_at=_optional(request, "known_at"),
@@ -67,8 +67,8 @@ class PeriodService:
             known_seq=found.known_seq,
         )
 
-    async def _get_trial_balance_at(self, request: pb.GetTrialBalanceAtRequest) -> Message:
-        lines = await self._books.read(
+    async def _get_trial_balance_at(self, request: pb.GetTrialBalanceAtRequest, books: CallerBooks) -> Message:
+        lines = await books.read(
             balances_in_time.trial_balance_at,
             known_at=_optional(request, "known_at"),
             effective_at=_optional(request, "effective_at"),
@@ -85,11 +85,11 @@ class PeriodService:
             ]
         )
 
-    async def _get_statement_between(self, request: pb.GetStatementBetweenRequest) -> Message:
+    async def _get_statement_between(self, request: pb.GetStatementBetweenRequest, books: CallerBooks) -> Message:
         account, size = check_reference(request.account), request.page_size or PAGE_SIZE_DEFAULT
         since, until = _optional(request, "since"), _optional(request, "until")
         if request.order == pb.STATEMENT_ORDER_EFFECT:
-            page = await self._books.read(
+            page = await books.read(
                 statements.effect_page,
                 account,
                 _place_of_token(request.page_token),
@@ -103,7 +103,7 @@ class PeriodService:
             if request.HasField("known_at"):
                 raise InvalidValueError("known_at", request.known_at.seconds, "give until in the order of posting")
             seq = wire.number_of_token(request.page_token)
-            found = await self._books.read(
+            found = await books.read(
                 statements.statement_page, account, from_seq=seq, entry_count_max=size, since=since, until=until
             )
             lines, token = found.lines, str(found.next_seq) if found.next_seq else ""

@@ -23,7 +23,7 @@ from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 from node.books.reconciliation_wire import (
     DECISIONS,
     decision_message,
@@ -67,15 +67,15 @@ class ReconciliationService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
         handlers.offer("ImportStatement", pb.ImportStatementRequest, self._import_statement)
         handlers.offer("Run", pb.RunRequest, self._run)
-        handlers.offer("ListExceptions", pb.ListExceptionsRequest, self._list_exceptions)
-        handlers.offer("ListMatches", pb.ListMatchesRequest, self._list_matches)
-        handlers.offer("ListDecisions", pb.ListDecisionsRequest, self._list_decisions)
+        handlers.offer_to_tenants("ListExceptions", pb.ListExceptionsRequest, self._list_exceptions)
+        handlers.offer_to_tenants("ListMatches", pb.ListMatchesRequest, self._list_matches)
+        handlers.offer_to_tenants("ListDecisions", pb.ListDecisionsRequest, self._list_decisions)
         handlers.offer("Decide", pb.DecideRequest, self._decide)
         handlers.offer("TakeApart", pb.TakeApartRequest, self._take_apart)
-        handlers.offer("GetStatus", pb.GetStatusRequest, self._get_status)
+        handlers.offer_to_tenants("GetStatus", pb.GetStatusRequest, self._get_status)
 
     async def _import_statement(self, request: pb.ImportStatementRequest) -> Message:
         if not request.file:
@@ -116,10 +116,10 @@ class ReconciliationService:
             cleared=done.cleared,
         )
 
-    async def _list_exceptions(self, request: pb.ListExceptionsRequest) -> Message:
+    async def _list_exceptions(self, request: pb.ListExceptionsRequest, books: CallerBooks) -> Message:
         size, after = request.page_size or PAGE_SIZE_DEFAULT, wire.number_of_token(request.page_token)
         states = [wire.member_of(ExceptionState, state, f"states[{i}]") for i, state in enumerate(request.states)]
-        found = await self._books.read(
+        found = await books.read(
             reconciliation.list_exceptions,
             account=_account(request.account),
             states=states or [ExceptionState.OPEN],
@@ -129,18 +129,18 @@ class ReconciliationService:
         token = str(found[-1].id) if len(found) == size else ""
         return pb.ListExceptionsResponse(exceptions=[exception_message(item) for item in found], next_page_token=token)
 
-    async def _list_matches(self, request: pb.ListMatchesRequest) -> Message:
+    async def _list_matches(self, request: pb.ListMatchesRequest, books: CallerBooks) -> Message:
         size, after = request.page_size or PAGE_SIZE_DEFAULT, wire.number_of_token(request.page_token)
-        found = await self._books.read(
+        found = await books.read(
             reconciliation.list_matches, account=_account(request.account), after=after, count_max=size
         )
         token = str(found[-1].id) if len(found) == size else ""
         return pb.ListMatchesResponse(matches=[match_message(item) for item in found], next_page_token=token)
 
-    async def _list_decisions(self, request: pb.ListDecisionsRequest) -> Message:
+    async def _list_decisions(self, request: pb.ListDecisionsRequest, books: CallerBooks) -> Message:
         if request.exception < 1:
             raise InvalidValueError("exception", request.exception, "numbers run from 1")
-        found = await self._books.read(reconciliation.decisions_of, request.exception)
+        found = await books.read(reconciliation.decisions_of, request.exception)
         return pb.ListDecisionsResponse(decisions=[decision_message(item) for item in found])
 
     async def _decide(self, request: pb.DecideRequest) -> Message:
@@ -166,10 +166,10 @@ class ReconciliationService:
         )
         return pb.TakeApartResponse()
 
-    async def _get_status(self, request: pb.GetStatusRequest) -> Message:
+    async def _get_status(self, request: pb.GetStatusRequest, books: CallerBooks) -> Message:
         size = request.page_size or PAGE_SIZE_DEFAULT
         after = check_reference(request.page_token, "page_token") if request.page_token else ""
-        found = await self._books.read(
+        found = await books.read(
             reconciliation.summarise, account=_account(request.account), after=after, count_max=size
         )
         token = found[-1].account if len(found) == size else ""

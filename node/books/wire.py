@@ -17,6 +17,7 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import EntryResult, NewEntry, Posting
 from ledger.money import parse_amount_minor, parse_balance_minor
 from ledger.posting import STATUS_NUMBERS, AccountTerms
+from ledger.refusal_store import KeptRefusal, RefusalFilter
 from ledger.statements import PostedEntry, StatementLine
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 
@@ -173,6 +174,7 @@ def new_account(message: pb.OpenAccountRequest) -> NewAccount:
         message.segment,
         message.alias,
         dict(message.metadata),
+        message.stripes,
     )
 
 
@@ -235,6 +237,7 @@ def account_message(account: Account) -> pb.Account:
         overdraft_minor=str(account.overdraft),
         ceiling_minor="" if account.ceiling is None else str(account.ceiling),
         entry_count=account.posting_count,
+        stripes=account.stripes,
         scale=account.facts.asset.scale,
     )
 
@@ -291,6 +294,32 @@ def line_message(line: StatementLine) -> pb.StatementLine:
         effective_at=stamp_of(line.effective_at),
         settlement_id=line.settlement_id,
         description=line.description,
+    )
+
+
+def refusal_filter(message: pb.ListRefusalsRequest) -> RefusalFilter:
+    """Return which refusals are asked for."""
+    return RefusalFilter(
+        uuid_of(message.key, "key") if message.key else None,
+        message.code or None,
+        time_of(message.refused_from, "refused_from") if message.HasField("refused_from") else None,
+        time_of(message.refused_to, "refused_to") if message.HasField("refused_to") else None,
+    )
+
+
+def refusal_message(refusal: KeptRefusal) -> pb.Refusal:
+    """Return a kept refusal as the service tells it."""
+    return pb.Refusal(
+        number=refusal.number,
+        after_seq=refusal.after_seq,
+        refused_at=stamp_of(refusal.at),
+        kind=refusal.kind.name.lower(),
+        key=str(refusal.key),
+        code=refusal.code,
+        chained=refusal.chained,
+        request_hash=refusal.request_hash,
+        actor=refusal.actor,
+        head=refusal.head,
     )
 
 

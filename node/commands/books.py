@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
+from node.commands.options import ADMIN, HomeOption, JsonOption, OrgOption, UserOption, find, only_admin, with_node
 from node.commands.own_books import ActorOption, actor_name, own_books
 from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
 
@@ -57,7 +57,9 @@ def open_account(
     portfolio: Annotated[str, typer.Option(help="Portfolio of the book.")] = "",
     segment: Annotated[str, typer.Option(help="Segment of the book.")] = "",
     alias: Annotated[str, typer.Option(help='Another name, "@" first.')] = "",
+    stripes: Annotated[int, typer.Option(help="Accounts underneath that share its postings, 2 to 64; 0 for none.")] = 0,
     actor: ActorOption = "",
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -78,6 +80,7 @@ def open_account(
         portfolio=portfolio,
         segment=segment,
         alias=alias,
+        stripes=stripes,
         actor=actor_name(actor),
     )
 
@@ -85,11 +88,12 @@ def open_account(
         reply = await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
         typer.echo(f"{reply.account.account}: {'opened' if reply.created else 'was open already'}")
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def list_accounts(
     prefix: Annotated[str, typer.Argument(help="Only references that begin with this.")] = "",
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -113,7 +117,7 @@ def list_accounts(
             if not token:
                 return
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def account_history(
@@ -159,6 +163,7 @@ def post(
     ] = None,
     actor: ActorOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -168,7 +173,7 @@ def post(
     from node.own_node import LEDGER, ledger_pb2
 
     async def run(node: OwnNode) -> None:
-        facts = await _account(node, debit)
+        facts = await _either_account(node, debit, credit)
         minor = str(parse_decimal(amount, facts.scale, "--amount"))
         # No effective time of its own: with one, the same command again would be another entry under the same key.
         entry = ledger_pb2.NewEntry(
@@ -194,7 +199,7 @@ def post(
         told = "would be " if dry_run and result.code == "posted" else ""
         typer.echo(f"{told}{result.code}: entry {result.seq}, {result.decision} (key {entry.idempotency_key})")
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:
@@ -257,6 +262,7 @@ def place_hold(
     amount: Annotated[str, typer.Argument(help="Amount in the asset's units, e.g. 12.50.")],
     until: Annotated[str, typer.Option(help="Day or time until which it may be captured.")],
     hold_id: Annotated[str, typer.Option("--id", help="UUID that names the hold; made up when absent.")] = "",
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -278,11 +284,12 @@ def place_hold(
             raise NodeError(f"hold refused: {reply.code}: {reply.message}")
         typer.echo(f"{reply.code}: hold {number} of {_money(minor, facts)} on {account}, {reply.hold.state}")
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def release_hold(
     hold_id: Annotated[str, typer.Argument(help="The hold's UUID.")],
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -297,13 +304,14 @@ def release_hold(
             raise NodeError(f"release refused: {reply.code}: {reply.message}")
         typer.echo(f"{reply.code}: hold {hold_id} on {reply.hold.account}, {reply.hold.state}")
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def balance(
     account: AccountArgument,
     at: AtOption = None,
     known_at: KnownAtOption = None,
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -312,6 +320,7 @@ def balance(
     from google.protobuf.json_format import MessageToDict
 
     if at is not None or known_at is not None:
+        only_admin(user, "a balance at a time")
         _balance_at(account, at, known_at, org, home, as_json)
         return
 
@@ -325,7 +334,7 @@ def balance(
             f"held {_money(facts.held_minor, facts)}, available {_money(facts.available_minor, facts)}"
         )
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def _balance_at(account: str, at: str | None, known_at: str | None, org: str, home: Path | None, as_json: bool) -> None:
@@ -358,12 +367,14 @@ def statement(
     since: Annotated[str | None, typer.Option("--from", help="First day shown, or a time.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Last day shown, or a time.")] = None,
     known_at: KnownAtOption = None,
+    user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List an account's postings with the balance after each, newest first."""
     if by is StatementOrder.EFFECTIVE or any(time is not None for time in (since, until, known_at)):
+        only_admin(user, "a statement of a time")
         _statement_between(account, limit, by, (since, until, known_at), org, home, as_json)
         return
     from google.protobuf.json_format import MessageToDict
@@ -392,7 +403,7 @@ def statement(
             if not token:
                 return
 
-    with_node(home, org, run)
+    with_node(home, org, run, user)
 
 
 def _statement_between(
@@ -452,6 +463,18 @@ def import_statement(
     typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.sentence())
     if report.refused:
         raise typer.Exit(1)
+
+
+async def _either_account(node: OwnNode, first: str, second: str) -> ledger_pb2.Account:
+    """Return one of two accounts: a tenant sees that of his own only, and they count the same asset."""
+    from network.rpc import RpcError, StatusCode
+
+    try:
+        return await _account(node, first)
+    except RpcError as error:
+        if error.code != StatusCode.NOT_FOUND:
+            raise
+        return await _account(node, second)
 
 
 async def _account(node: OwnNode, reference: str) -> ledger_pb2.Account:

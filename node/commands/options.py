@@ -23,7 +23,17 @@ HomeOption = Annotated[
     ),
 ]
 OrgOption = Annotated[str, typer.Option("--org", envvar="DWAYBANK_ORG", help="Organization whose node answers.")]
+UserOption = Annotated[
+    str,
+    typer.Option(
+        "--user", envvar="DWAYBANK_USER", help="Whose certificate to present, e.g. that of a tenant's program."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+ADMIN = "Admin"
+"""The user of every organization that the command line is unless told otherwise."""
 
 
 def home_path(home: Path | None) -> Path:
@@ -46,14 +56,28 @@ def find(home: Path | None, organization: str) -> tuple[Home, Consortium, Organi
     return opened, consortium, consortium.organization(organization)
 
 
-def with_node(home: Path | None, organization: str, run: Callable[[OwnNode], Awaitable[None]]) -> None:
-    """Connect to an organization's node as its administrator and do something there."""
+def only_admin(user: str, what: str) -> None:
+    """Let pass who reads the database itself.
+
+    Raises:
+        ConfigurationError: another user was named.
+    """
+    from node.errors import ConfigurationError
+
+    if user != ADMIN:
+        raise ConfigurationError(f"{what} is read from the database itself: leave --user {user} out")
+
+
+def with_node(
+    home: Path | None, organization: str, run: Callable[[OwnNode], Awaitable[None]], user: str = ADMIN
+) -> None:
+    """Connect to an organization's node as one of its users and do something there."""
     from node.own_node import OwnNode
 
     opened, consortium, member = find(home, organization)
 
     async def connected() -> None:
-        async with OwnNode(opened, consortium, member) as node:
+        async with OwnNode(opened, consortium, member, user) as node:
             await run(node)
 
     asyncio.run(connected())

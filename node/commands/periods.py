@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import ledger_files, ledger_verify
+from node.commands import ledger_files, ledger_refusals, ledger_verify, tenant
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 from node.commands.own_books import ActorOption, actor_name, own_books
 from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
@@ -22,13 +22,17 @@ REPORT_TIMEOUT_S = 600.0
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    group = typer.Typer(help="Trial balances and periods; proof, export and import of books.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Trial balances and periods; refusals; proof, export and import of books.", no_args_is_help=True
+    )
     group.command("trial-balance", help="Show the trial balance, now or at any time.")(trial_balance)
     group.command("periods", help="List closed periods with their figures.")(periods)
     group.command("close-period", help="Refuse entries that count for a time before a day.")(close_period)
     group.command("reopen-period", help="Open the period closed last again.")(reopen_period)
     ledger_verify.register(group)
+    ledger_refusals.register(group)
     ledger_files.register(group)
+    tenant.register(group)
     app.add_typer(group, name="ledger", rich_help_panel="Books")
 
 

@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import psycopg
 
-from ledger.account import AccountFacts, Side
 from ledger.canonical import field
-from ledger.journal import AcceptedEntry, Decision, NewEntry, Outcome, microseconds
+from ledger.copy_rows import cut
+from ledger.decision import AcceptedEntries, Debits, Decisions
+from ledger.journal import Outcome, microseconds
+from ledger.money import AMOUNT_MAX
 from node.compliance.rules import RuleSet
-from node.compliance.store import StoredDecision, insert_decisions
+from node.compliance.store import DecisionColumns, StoredDecision, insert_decisions
 
 DOMAIN_TAG = b"dwaybank.node/decision"
 VERSION = 1
@@ -35,15 +40,15 @@ _OUTCOME_FIELDS = {outcome: field(bytes([outcome])) for outcome in Outcome}
 
 
 class Record(NamedTuple):
-    """What the record of a decision holds beside it (``ledger.journal.Decision.record``).
+    """What the records of a batch hold beside its decisions (``ledger.decision.Decisions.record``).
 
     Args:
-        reporting_amount_minor: worth of the entry in the reporting currency; None where none could be had.
-        salt: 32 random bytes; destroying them makes the leaf say nothing.
+        worths: of each entry in minor units of the reporting currency; 0 where none could be had.
+        salts: 32 random bytes for each, joined; destroying one makes its leaf say nothing.
     """
 
-    reporting_amount_minor: int | None
-    salt: bytes
+    worths: npt.NDArray[np.int64]
+    salts: bytes
 
 
 def shared_fields(rules: RuleSet, decided_at_us: int) -> bytes:
@@ -73,30 +78,21 @@ def decision_leaf(salt: bytes, canonical: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + salt + canonical).digest()
 
 
-def decide(entry: NewEntry, accounts: Sequence[AccountFacts], rules: RuleSet, shared: bytes, drawn: bytes) -> Decision:
-    """Decide one entry.
-
-    Args:
-        entry: what is to be posted.
-        accounts: the facts of its postings' accounts, in their order.
-        rules: the rules that hold now.
-        shared: ``shared_fields`` of them.
-        drawn: 48 random bytes, for id and salt.
-    """
-    debits = [
-        (account.asset, posting.amount)
-        for posting, account in zip(entry.postings, accounts, strict=True)
-        if posting.side is Side.DEBIT
-    ]
-    amount = rules.reporting_amount(debits)
-    outcome = rules.judge(amount)
-    decision_id, salt = drawn[:ID_BYTES], drawn[ID_BYTES:]
-    canonical = encode_decision(decision_id, entry.key.bytes, outcome, shared, amount)
-    return Decision(decision_id, outcome, decision_leaf(salt, canonical), Record(amount, salt))
+def worths_of(rules: RuleSet, debits: Debits) -> npt.NDArray[np.int64]:
+    """Return the worth of each entry in minor units of the reporting currency; 0 where none could be had."""
+    starts = np.flatnonzero(np.diff(debits.entry, prepend=-1))
+    if all(map(rules.is_reporting, debits.assets)) and float(debits.amount.sum(dtype=np.float64)) <= AMOUNT_MAX / 2:
+        totals: npt.NDArray[np.int64] = np.add.reduceat(debits.amount, starts)
+        return totals
+    worths = []
+    for start, end in pairwise([*starts.tolist(), len(debits.entry)]):
+        listed = zip(debits.asset[start:end].tolist(), debits.amount[start:end].tolist(), strict=True)
+        worths.append(rules.reporting_amount([(debits.assets[asset], amount) for asset, amount in listed]) or 0)
+    return np.array(worths, np.int64)
 
 
 class ComplianceDecider:
-    """The rules as the writer of the books calls them (``ledger.journal.Decider``).
+    """The rules as the writer of the books calls them (``ledger.decision.Decider``).
 
     Args:
         rules: the rules that hold.
@@ -107,26 +103,52 @@ class ComplianceDecider:
         self.rules = rules
         self._random_bytes = random_bytes
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         """Return one decision for each entry, in order."""
-        drawn = self._random_bytes(_DRAWN_BYTES * len(entries))
+        count = len(entries)
+        drawn = np.frombuffer(self._random_bytes(_DRAWN_BYTES * count), np.uint8).reshape(count, _DRAWN_BYTES)
+        ids, salts = drawn[:, :ID_BYTES].tobytes(), drawn[:, ID_BYTES:].tobytes()
+        worths = worths_of(self.rules, entries.debits)
+        outcomes = self.rules.judge_all(worths)
         shared = shared_fields(self.rules, microseconds(now))
-        return [
-            decide(entry, facts, self.rules, shared, drawn[start : start + _DRAWN_BYTES])
-            for entry, facts, start in zip(entries, accounts, range(0, len(drawn), _DRAWN_BYTES), strict=True)
-        ]
+        leaves = b"".join(_leaves(entries.keys, ids, salts, outcomes, shared, worths))
+        return Decisions(ids, outcomes.tobytes(), leaves, Record(worths, salts))
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
         """Write the decision records in the entries' own database transaction."""
-        insert_decisions(cursor, self.rules, now, [_record(entry) for entry in accepted])
+        decisions = accepted.decisions
+        worths, salts = decisions.record
+        seqs = np.arange(accepted.first_seq, accepted.first_seq + len(accepted))
+        rows = DecisionColumns(seqs, decisions.ids, decisions.outcomes, worths, salts, decisions.leaves)
+        insert_decisions(cursor, self.rules, now, rows)
 
 
-def _record(entry: AcceptedEntry) -> tuple[int, bytes, int, int | None, bytes, bytes]:
-    decision = entry.decision
-    amount, salt = decision.record
-    return entry.seq, decision.id, decision.outcome, amount, salt, decision.leaf
+def _leaves(
+    keys: bytes,
+    ids: bytes,
+    salts: bytes,
+    outcomes: npt.NDArray[np.uint8],
+    shared: bytes,
+    worths: npt.NDArray[np.int64],
+) -> Iterator[bytes]:
+    """Yield the leaf of each record: ``decision_leaf`` of ``encode_decision``, laid out for all at once."""
+    form = np.dtype(
+        [
+            ("zero", "u1"), ("salt", f"V{SALT_BYTES}"), ("prefix", f"V{len(_PREFIX)}"), ("id", f"V{ID_BYTES}"),
+            ("key_length", ">u2"), ("key", "V16"), ("outcome_length", ">u2"), ("outcome", "u1"),
+            ("shared", f"V{len(shared)}"), ("worth_length", ">u2"), ("worth", ">i8"),
+        ]
+    )  # fmt: skip
+    records = np.zeros(len(outcomes), form)
+    for name, joined in (("salt", salts), ("id", ids), ("key", keys)):
+        records[name] = np.frombuffer(joined, form[name])
+    records["prefix"], records["shared"] = np.void(_PREFIX), np.void(shared)
+    records["key_length"], records["outcome_length"] = 16, 1
+    records["outcome"] = outcomes
+    records["worth_length"] = np.where(worths > 0, 8, 0)
+    records["worth"] = worths
+    for record, worth in zip(cut(records), worths.tolist(), strict=True):
+        yield hashlib.sha256(record if worth else record[:-8]).digest()
 
 
 def encode_stored(stored: StoredDecision, rules: RuleSet) -> bytes:

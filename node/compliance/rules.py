@@ -21,6 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
 from ledger.journal import Outcome
@@ -113,11 +115,21 @@ class RuleSet:
         total = whole if parts is None else whole - (-parts.numerator // parts.denominator)
         return total if total <= AMOUNT_MAX else None
 
+    def is_reporting(self, asset: Asset) -> bool:
+        """Whether amounts of this asset are their own worth."""
+        return asset.code == self.reporting_currency and asset.scale == self.reporting_scale
+
     def judge(self, reporting_amount_minor: int | None) -> Outcome:
         """Return the outcome for an entry of this worth."""
         if reporting_amount_minor is None or reporting_amount_minor > self.review_threshold_minor:
             return Outcome.REQUIRES_MANUAL_REVIEW
         return Outcome.AUTOMATED_APPROVAL
+
+    def judge_all(self, worths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return the numbers of the outcomes for entries of these worths; 0 is an entry without."""
+        reviewed = (worths == 0) | (worths > self.review_threshold_minor)
+        outcomes = np.where(reviewed, Outcome.REQUIRES_MANUAL_REVIEW, Outcome.AUTOMATED_APPROVAL)
+        return outcomes.astype(np.uint8)
 
 
 def load_rules(path: Path) -> RuleSet:

@@ -6,13 +6,15 @@ run them in threads. No row is ever changed or removed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -23,8 +25,21 @@ from node.compliance.rules import RuleSet
 
 _POOL_SIZE = 2
 
-DecisionRow = tuple[int, bytes, int, "int | None", bytes, bytes]
-"""seq, decision id, outcome, reporting amount, salt, leaf"""
+
+class DecisionColumns(NamedTuple):
+    """Records to be written, by columns; ids (16), outcomes (1), salts and leaves (32 bytes each) are joined.
+
+    Args:
+        seqs: numbers of the entries.
+        worths: in the reporting currency; 0 for none.
+    """
+
+    seqs: npt.NDArray[np.int64]
+    ids: bytes
+    outcomes: bytes
+    worths: npt.NDArray[np.int64]
+    salts: bytes
+    leaves: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +102,24 @@ def statement(name: str) -> bytes:
     return (files("node.compliance") / "sql" / "queries" / f"{name}.sql").read_bytes()
 
 
-def insert_decisions(
-    cursor: psycopg.Cursor[Any], rules: RuleSet, decided_at: datetime, rows: Sequence[DecisionRow]
-) -> None:
+def insert_decisions(cursor: psycopg.Cursor[Any], rules: RuleSet, decided_at: datetime, rows: DecisionColumns) -> None:
     """Write decision records, and their rules where new, with one statement inside the caller's transaction.
 
     Args:
         cursor: of the posting commit.
         rules: the rules that decided all of them.
         decided_at: time of the decisions.
-        rows: see :data:`DecisionRow`, in order of seq.
+        rows: in the order of their entries.
     """
     pack.register(cursor.connection)
-    seqs, ids, outcomes, amounts, salts, leaves = zip(*rows, strict=True)
     columns = (
-        pack.pack_int8(seqs),
-        pack.pack_uuids(ids),
-        pack.pack_int2(outcomes),
+        pack.pack_int8(rows.seqs),
+        pack.pack_uuids(rows.ids),
+        pack.pack_int2(np.frombuffer(rows.outcomes, np.uint8)),
         # The function reads 0, which is no entry's worth, as null.
-        pack.pack_int8([amount or 0 for amount in amounts]),
-        pack.pack_hashes(salts),
-        pack.pack_hashes(leaves),
+        pack.pack_int8(rows.worths),
+        pack.pack_hashes(rows.salts),
+        pack.pack_hashes(rows.leaves),
     )
     cursor.execute(statement("record_decisions"), (rules.hash, rules.text, decided_at, *columns), prepare=True)
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from time import perf_counter
 
 import structlog
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 
 from network import rpc
+from node.operations.orderer_metrics import CONFIG_UPDATE, TRANSACTION, BroadcastMetrics
 from node.orderer.chain import Chain, Outcome
 from node.orderer.errors import EnvelopeRefusedError
 from node.orderer.msg_processor import check_message, parse_message
@@ -41,11 +43,13 @@ class BroadcastService:
     Args:
         chains: by channel id.
         now: current time, UTC.
+        metrics: where envelopes are counted.
     """
 
-    def __init__(self, chains: Mapping[str, Chain], now: Callable[[], datetime]) -> None:
+    def __init__(self, chains: Mapping[str, Chain], now: Callable[[], datetime], metrics: BroadcastMetrics) -> None:
         self._chains = chains
         self._now = now
+        self._metrics = metrics
 
     def register(self, server: rpc.Server) -> None:
         """Serve on ``server``."""
@@ -73,8 +77,11 @@ class BroadcastService:
         await answers.put(None)
 
     def _order(self, envelope: bytes, peer: str) -> asyncio.Future[Outcome]:
+        begun = perf_counter()
+        channel_id, kind = "", "unknown"
         try:
             message = parse_message(envelope)
+            channel_id, kind = message.channel_id, CONFIG_UPDATE if message.is_config_update else TRANSACTION
             chain = self._chains.get(message.channel_id)
             if chain is None:
                 raise EnvelopeRefusedError(common_pb2.BAD_REQUEST, "channel does not exist")
@@ -83,8 +90,18 @@ class BroadcastService:
             log.warning("orderer.envelope_refused", peer=peer, status=refusal.status, reason=refusal.info)
             refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             refused.set_result(refusal)
+            self._metrics.refused(channel_id, kind, refusal.status, perf_counter() - begun)
             return refused
-        return chain.order(message)
+        checked = perf_counter()
+        self._metrics.checked(channel_id, kind, checked - begun)
+        outcome = chain.order(message)
+        outcome.add_done_callback(lambda done: self._ended(channel_id, kind, done, perf_counter() - checked))
+        return outcome
+
+    def _ended(self, channel_id: str, kind: str, done: asyncio.Future[Outcome], seconds: float) -> None:
+        # Cancelled where the caller went away; what became of the envelope is not told to anybody then.
+        if not done.cancelled():
+            self._metrics.ended(channel_id, kind, done.result(), seconds)
 
 
 def _reply(outcome: Outcome) -> bytes:

@@ -83,6 +83,11 @@ class Chain:
         """Number of durable blocks."""
         return self._store.height
 
+    @property
+    def takes_envelopes(self) -> bool:
+        """Whether envelopes are queued: the writer has not failed, and nobody stops the chain."""
+        return self._closed is None
+
     async def ended(self) -> None:
         """Return when no more blocks are cut here: the chain was stopped, or its writer failed."""
         assert self._task is not None, "start() comes first"

@@ -30,7 +30,9 @@ from network.block import data_hash, header_hash, holds_config, parse_block
 from network.channel_config import ChannelConfig
 from network.envelope import Signer
 from network.errors import NetworkError, WireError
+from network.operations.metrics import Metrics
 from network.rpc import certificate_hash
+from node.operations.orderer_metrics import BroadcastMetrics, ChainMetrics
 from node.orderer.block_store import BlockStore
 from node.orderer.broadcast_service import BroadcastService
 from node.orderer.chain import Chain
@@ -66,6 +68,7 @@ class Orderer:
         identity: signs blocks.
         now: current time, UTC.
         tls_certificate: PEM certificate it serves with, by which channels name their consenters; None joins no channel.
+        metrics: where envelopes are counted; None where nobody reads it.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Orderer:
         identity: Signer,
         now: Callable[[], datetime],
         tls_certificate: bytes | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._directory = directory
         self._genesis_blocks = genesis_blocks
@@ -86,7 +90,9 @@ class Orderer:
         self._changing = asyncio.Lock()
         self._failed = asyncio.Event()
         self._watches: set[asyncio.Task[None]] = set()
-        self._broadcast = BroadcastService(self._chains, now)
+        metrics = metrics or Metrics()
+        self._broadcast = BroadcastService(self._chains, now, BroadcastMetrics(metrics))
+        ChainMetrics(metrics, self._chains)
         self._deliver = DeliverService(self._chains, now)
 
     @property

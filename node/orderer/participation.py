@@ -18,24 +18,22 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-
 from network.block import last_config_number, parse_block
+from network.operations.http_server import Request, Response
 from node.orderer.chain import Chain
 from node.orderer.errors import ChannelExistsError, ChannelMissingError, JoinBlockError, OrdererError
 from node.orderer.orderer import Orderer
 
 BASE = "/participation/v1/channels"
-BODY_BYTES_MAX = 1024 * 1024
-"""Bytes of a request's body (orderer.yaml, ChannelParticipation.MaxRequestBodySize)."""
+REQUEST_BYTES_MAX = 1024 * 1024
+"""Bytes of a request (orderer.yaml, ChannelParticipation.MaxRequestBodySize)."""
 
 PART = "config-block"
 
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
-_NO_STORE = {"Cache-Control": "no-store"}
+_ACCEPTED = ("application/json", "application/*", "*/*")
 
-Handler = Callable[[Request], Awaitable[Response]]
+Answer = Callable[..., Awaitable[Response]]
 
 
 class _RefusedError(Exception):
@@ -43,51 +41,59 @@ class _RefusedError(Exception):
 
     def __init__(self, status: int, text: str, allow: str = "") -> None:
         super().__init__(text)
-        self.response = JSONResponse({"error": text}, status, headers={"Allow": allow} if allow else None)
+        self.response = _json(status, {"error": text}, {"Allow": allow} if allow else {})
 
 
-def participation_app(orderer: Orderer) -> FastAPI:
-    """Return the application that serves the API."""
-    api = _Api(orderer)
-    app = FastAPI(openapi_url=None)
-    one = BASE + "/{channel_id}"
-    routes: list[tuple[str, str, Handler]] = [
-        ("GET", BASE, api.all),
-        ("POST", BASE, api.join),
-        ("GET", one, api.one),
-        ("DELETE", one, api.remove),
-        ("GET", one + "/blocks/{block_id}", api.block),
-    ]
-    for method, path, handler in routes:
-        app.add_route(path, _answering(handler), methods=[method])
-    app.add_exception_handler(405, _not_allowed)
-    return app
+class Participation:
+    """The API of one orderer."""
 
-
-class _Api:
     def __init__(self, orderer: Orderer) -> None:
         self._orderer = orderer
+        self._routes: list[tuple[re.Pattern[str], dict[str, Answer]]] = [
+            (re.compile(BASE), {"GET": self._all, "POST": self._join}),
+            (re.compile(BASE + "/([^/]+)"), {"GET": self._one, "DELETE": self._remove}),
+            (re.compile(BASE + "/([^/]+)/blocks/([^/]+)"), {"GET": self._block}),
+        ]
 
-    async def all(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """Answer a request of an administrator."""
+        accepted = request.headers.get("accept", "*/*")
+        if not any(kind in accepted for kind in _ACCEPTED):
+            return _json(406, {"error": "response Content-Type is application/json only"})
+        try:
+            return await self._route(request)
+        except _RefusedError as refused:
+            return refused.response
+
+    async def _route(self, request: Request) -> Response:
+        for pattern, methods in self._routes:
+            found = pattern.fullmatch(request.path)
+            if found is not None:
+                answer = methods.get(request.method)
+                if answer is None:
+                    raise _RefusedError(405, f"invalid request method: {request.method}", ", ".join(methods))
+                return await answer(request, *found.groups())
+        raise _RefusedError(404, f"nothing is served at {request.path[:200]}")
+
+    async def _all(self, request: Request) -> Response:
         channels = [{"name": name, "url": f"{BASE}/{name}"} for name in sorted(self._orderer.chains)]
-        return JSONResponse({"systemChannel": None, "channels": channels or None}, headers=_NO_STORE)
+        return _json(200, {"systemChannel": None, "channels": channels or None})
 
-    async def one(self, request: Request) -> Response:
-        return JSONResponse(_info(self._chain(request)), headers=_NO_STORE)
+    async def _one(self, request: Request, channel_id: str) -> Response:
+        return _json(200, _info(self._chain(channel_id)))
 
-    async def block(self, request: Request) -> Response:
-        chain = self._chain(request)
-        number = await _number_of(chain, request.path_params["block_id"])
+    async def _block(self, request: Request, channel_id: str, block_id: str) -> Response:
+        chain = self._chain(channel_id)
+        number = await _number_of(chain, block_id)
         if not 0 <= number < chain.height:
             raise _RefusedError(404, f"block {number} does not exist: the channel has {chain.height} blocks")
-        content = await chain.block(number)
-        return Response(content, media_type="application/octet-stream", headers=_NO_STORE)
+        return Response(200, await chain.block(number), "application/octet-stream")
 
-    async def join(self, request: Request) -> Response:
-        content_type = request.headers.get("Content-Type", "")
+    async def _join(self, request: Request) -> Response:
+        content_type = request.headers.get("content-type", "")
         if not content_type.startswith("multipart/form-data"):
             raise _RefusedError(400, f"unsupported Content-Type: [{content_type}]")
-        genesis = _only_part(await _body(request), _boundary(content_type))
+        genesis = _only_part(request.body, _boundary(content_type))
         try:
             chain = await self._orderer.join(genesis)
         except ChannelExistsError as error:
@@ -97,42 +103,26 @@ class _Api:
         except OrdererError as error:
             raise _RefusedError(400, f"cannot join: {error}") from error
         info = _info(chain)
-        return JSONResponse(info, 201, headers={"Location": str(info["url"])})
+        return _json(201, info, {"Location": str(info["url"])})
 
-    async def remove(self, request: Request) -> Response:
+    async def _remove(self, request: Request, channel_id: str) -> Response:
         try:
-            await self._orderer.remove(_channel_id(request))
+            await self._orderer.remove(_checked(channel_id))
         except ChannelMissingError as error:
             raise _RefusedError(404, f"cannot remove: {error}") from error
         except OrdererError as error:
             raise _RefusedError(400, f"cannot remove: {error}") from error
-        return Response(status_code=204)
+        return Response(204)
 
-    def _chain(self, request: Request) -> Chain:
-        chain = self._orderer.chains.get(_channel_id(request))
+    def _chain(self, channel_id: str) -> Chain:
+        chain = self._orderer.chains.get(_checked(channel_id))
         if chain is None:
             raise _RefusedError(404, str(ChannelMissingError()))
         return chain
 
 
-def _answering(handler: Handler) -> Handler:
-    """Return a handler that answers refusals, and serves only who takes JSON."""
-
-    async def answer(request: Request) -> Response:
-        accepted = request.headers.get("Accept", "*/*")
-        if not any(kind in accepted for kind in ("application/json", "application/*", "*/*")):
-            return JSONResponse({"error": "response Content-Type is application/json only"}, 406)
-        try:
-            return await handler(request)
-        except _RefusedError as refused:
-            return refused.response
-
-    return answer
-
-
-async def _not_allowed(request: Request, error: Exception) -> Response:
-    text = f"invalid request method: {request.method}"
-    return JSONResponse({"error": text}, 405, headers=getattr(error, "headers", None))
+def _json(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(status, json.dumps(content).encode(), headers=headers or {})
 
 
 def _info(chain: Chain) -> dict[str, Any]:
@@ -145,8 +135,7 @@ def _info(chain: Chain) -> dict[str, Any]:
     }
 
 
-def _channel_id(request: Request) -> str:
-    channel_id = str(request.path_params["channel_id"])
+def _checked(channel_id: str) -> str:
     if _CHANNEL_ID.fullmatch(channel_id) is None:
         raise _RefusedError(
             400,
@@ -167,16 +156,6 @@ async def _number_of(chain: Chain, block_id: str) -> int:
     if not (block_id.isascii() and block_id.isdigit() and len(block_id) < 20):
         raise _RefusedError(400, f"invalid block ID: '{block_id[:40]}' not equal <newest|oldest|config|(number)>")
     return int(block_id)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body, as far as it is not too large."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise _RefusedError(400, "cannot read form from request body: http: request body too large")
-    return body
 
 
 def _boundary(content_type: str) -> bytes:

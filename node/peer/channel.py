@@ -19,6 +19,7 @@ from node.peer.cached_states import CachedStates
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.commit_notifier import CommitNotifier
 from node.peer.committer import CommittedBlock
+from node.peer.conflicts import Conflicts
 from node.peer.definition import Definition
 from node.peer.errors import ChannelStoppedError, StaleReadError
 from node.peer.lifecycle_state import read_whole_definition
@@ -58,6 +59,8 @@ class Channel:
         """How far the channel is committed."""
         self.notifier = CommitNotifier()
         """Those who wait for transactions."""
+        self.conflicts = Conflicts(reader, channel_no)
+        """Why transactions lost their races."""
         self.has_key_metadata = True
         """Whether any key of the state has metadata; False spares looking for key-level policies."""
         self._channel_no = channel_no
@@ -97,8 +100,9 @@ class Channel:
             (transaction.tx_id, flag)
             for transaction, flag in zip(validation.transactions, validation.flags, strict=True)
         ]
+        self.conflicts.note(block)
         self.notifier.notify(block.number, outcomes)
-        _log_refusals(block)
+        self._log_refusals(block)
 
     def stopped(self, error: ChannelStoppedError) -> None:
         """Take note that nothing more is committed."""
@@ -190,15 +194,16 @@ class Channel:
         stop = min(first + REPLAY_BLOCKS, self.progress.height)
         return [content for _, content in await self.reader.block_store(lambda store: store.blocks(first, stop))]
 
-
-def _log_refusals(block: CommittedBlock) -> None:
-    for position, reason in block.validation.reasons.items():
-        transaction: ParsedTransaction = block.validation.transactions[position]
-        _log.info(
-            "transaction is invalid",
-            block=block.number,
-            position=position,
-            tx_id=transaction.tx_id[:64],
-            code=block.validation.flags[position],
-            reason=reason,
-        )
+    def _log_refusals(self, block: CommittedBlock) -> None:
+        for position, reason in block.validation.reasons.items():
+            transaction: ParsedTransaction = block.validation.transactions[position]
+            winner = self.conflicts.winner_in_block(transaction.tx_id)
+            _log.info(
+                "transaction is invalid",
+                block=block.number,
+                position=position,
+                tx_id=transaction.tx_id[:64],
+                code=block.validation.flags[position],
+                reason=reason,
+                **({"winner": winner[:64]} if winner else {}),
+            )

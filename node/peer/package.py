@@ -27,6 +27,7 @@ from typing import Any
 from node.peer.connection_file import NAME as CONNECTION
 from node.peer.connection_file import Connection, parse_connection
 from node.peer.errors import ChaincodeError
+from node.peer.state_indexes import StateIndex, parse_indexes
 
 SERVICE_TYPES = ("ccaas", "external")
 IN_PROCESS_TYPE = "python"
@@ -51,6 +52,7 @@ class ChaincodePackage:
         kind: ``ccaas``, ``external`` or ``python``.
         contract: ``module:Class`` of a contract of this installation; '' for a process of its own.
         connection: where that process listens; None when it dials this peer.
+        indexes: for rich queries, which its code declares.
     """
 
     package_id: str
@@ -58,6 +60,7 @@ class ChaincodePackage:
     kind: str
     contract: str = ""
     connection: Connection | None = None
+    indexes: tuple[StateIndex, ...] = ()
 
 
 def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage:
@@ -76,9 +79,12 @@ def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage
     package_id = f"{label}:{hashlib.sha256(content).hexdigest()}"
     try:
         if kind == IN_PROCESS_TYPE:
-            return ChaincodePackage(package_id, label, kind, contract=_contract(code))
+            files = _unpack(code)
+            return ChaincodePackage(package_id, label, kind, contract=_contract(files), indexes=parse_indexes(files))
         if kind in SERVICE_TYPES:
-            return ChaincodePackage(package_id, label, kind, connection=_connection(code, values))
+            files = _unpack(code)
+            connection = parse_connection(files[CONNECTION], values) if CONNECTION in files else None
+            return ChaincodePackage(package_id, label, kind, connection=connection, indexes=parse_indexes(files))
     except ChaincodeError as error:
         raise ChaincodeError(f"could not build chaincode: {error}") from error
     raise ChaincodeError(
@@ -103,16 +109,11 @@ def _read_outer(content: bytes) -> tuple[str, str, bytes]:
     return label, kind.lower(), files[_CODE]
 
 
-def _contract(code: bytes) -> str:
-    contract = _json(_unpack(code), "contract.json").get("contract")
+def _contract(files: Mapping[str, bytes]) -> str:
+    contract = _json(files, "contract.json").get("contract")
     if not isinstance(contract, str) or not contract:
         raise ChaincodeError("contract.json: contract: name a contract of this installation as '<module>:<class>'")
     return contract
-
-
-def _connection(code: bytes, values: Mapping[str, str]) -> Connection | None:
-    files = _unpack(code)
-    return parse_connection(files[CONNECTION], values) if CONNECTION in files else None
 
 
 def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -15,15 +15,17 @@ Source: Fabric internal/ccmetadata/validators.go, core/ledger/cceventmgmt.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
-from node.peer.database import fetch, index_text
+from node.peer.database import Connection, fetch, index_text
 from node.peer.errors import ChaincodeError, PeerError, StateError
 from node.peer.reader import DatabaseThread
 from node.peer.selector import Path, parse_field
@@ -53,13 +55,16 @@ class StateIndex:
     fields: tuple[Path, ...]
 
 
+Wanted = Callable[[], Awaitable[Mapping[str, Sequence[StateIndex]]]]
+
+
 def parse_indexes(files: Mapping[str, bytes]) -> tuple[StateIndex, ...]:
     """Return the indexes that the files of a package declare.
 
     Raises:
         ChaincodeError: naming the file and what is wrong with it.
     """
-    indexes = {}
+    indexes: dict[StateIndex, None] = {}
     for name, content in sorted(files.items()):
         if not name.startswith("META-INF/statedb/"):
             continue
@@ -69,30 +74,63 @@ def parse_indexes(files: Mapping[str, bytes]) -> tuple[StateIndex, ...]:
         try:
             index = StateIndex(private.group(1) if private is not None else "", _fields(content))
         except (ChaincodeError, StateError) as error:
-            raise ChaincodeError(
-                f"Index metadata file [{name}] is not a valid index definition: {error}"
-            ) from error
+            raise ChaincodeError(f"Index metadata file [{name}] is not a valid index definition: {error}") from error
         indexes[index] = None
     if len(indexes) > INDEXES_MAX:
         raise ChaincodeError(f"the package declares {len(indexes)} indexes, more than {INDEXES_MAX}")
     return tuple(indexes)
 
 
-async def declare_indexes(
-    thread: DatabaseThread, channel_no: int, chaincode: str, indexes: Iterable[StateIndex]
-) -> None:
-    """Make the indexes of a chaincode that are not there yet."""
-    for index in indexes:
-        parameters = (channel_no, index_text(chaincode), index_text(index.collection), json.dumps(index.fields))
-        try:
-            rows = await thread.run(
-                lambda connection, parameters=parameters: fetch(connection, "declare_document_index", parameters)
-            )
-        except PeerError as error:
-            _log.error("index not made", chaincode=chaincode, fields=index.fields, reason=str(error))
-        else:
-            if rows[0][0]:
-                _log.info("index made", chaincode=chaincode, collection=index.collection, fields=index.fields)
+class ChannelIndexes:
+    """Makes the indexes that a channel's chaincodes declare, whenever there may be new ones.
+
+    Args:
+        thread: makes them; nothing that is waited for runs there.
+        channel_no: number of the channel in its tables.
+        wanted: gives the indexes by chaincode.
+    """
+
+    def __init__(self, thread: DatabaseThread, channel_no: int, wanted: Wanted) -> None:
+        self._thread = thread
+        self._channel_no = channel_no
+        self._wanted = wanted
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look again: a definition was committed or a package installed."""
+        self._awake.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            try:
+                for chaincode, indexes in (await self._wanted()).items():
+                    for index in indexes:
+                        await self._make(chaincode, index)
+            except PeerError as error:
+                _log.error("indexes not made", reason=str(error))
+
+    async def _make(self, chaincode: str, index: StateIndex) -> None:
+        columns = (self._channel_no, index_text(chaincode), index_text(index.collection), json.dumps(index.fields))
+        if await self._thread.run(partial(_declare, columns)):
+            _log.info("index made", chaincode=chaincode, collection=index.collection, fields=index.fields)
+
+
+def _declare(parameters: tuple[object, ...], connection: Connection) -> bool:
+    return bool(fetch(connection, "declare_document_index", parameters)[0][0])
 
 
 def _fields(content: bytes) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
-from node.books.handlers import Handlers
+from node.books.handlers import CallerBooks, Handlers
 from node.schedules.schedule_wire import run_message, schedule_message, schedule_of, state_message
 
 SERVICE = "dwaybank.ledger.v1.ScheduleService"
@@ -57,29 +58,30 @@ class ScheduleService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        handlers = Handlers(server, SERVICE, self._members)
-        handlers.offer("CreateSchedule", pb.CreateScheduleRequest, self._create_schedule)
-        handlers.offer("GetSchedule", pb.GetScheduleRequest, self._get_schedule)
-        handlers.offer("ListSchedules", pb.ListSchedulesRequest, self._list_schedules)
-        handlers.offer("ListRuns", pb.ListRunsRequest, self._list_runs)
-        handlers.offer("ChangeSchedule", pb.ChangeScheduleRequest, self._change_schedule)
+        handlers = Handlers(server, SERVICE, self._members, self._books)
+        handlers.offer_to_tenants("CreateSchedule", pb.CreateScheduleRequest, self._create_schedule)
+        handlers.offer_to_tenants("GetSchedule", pb.GetScheduleRequest, self._get_schedule)
+        handlers.offer_to_tenants("ListSchedules", pb.ListSchedulesRequest, self._list_schedules)
+        handlers.offer_to_tenants("ListRuns", pb.ListRunsRequest, self._list_runs)
+        handlers.offer_to_tenants("ChangeSchedule", pb.ChangeScheduleRequest, self._change_schedule)
 
-    async def _create_schedule(self, request: pb.CreateScheduleRequest) -> Message:
+    async def _create_schedule(self, request: pb.CreateScheduleRequest, books: CallerBooks) -> Message:
         order = schedule_of(request.schedule, "schedule")
-        kept, created = await self._books.read(schedule_store.create_schedule, order, self._now())
+        order = replace(order, actor=books.actor(order.actor))
+        kept, created = await books.write(schedule_store.create_schedule, order, self._now(), tenant=books.number)
         return pb.CreateScheduleResponse(
             schedule=schedule_message(kept.schedule), state=state_message(kept.state), created=created
         )
 
-    async def _get_schedule(self, request: pb.GetScheduleRequest) -> Message:
+    async def _get_schedule(self, request: pb.GetScheduleRequest, books: CallerBooks) -> Message:
         schedule_id = wire.uuid_of(request.schedule_id, "schedule_id")
-        kept = await self._books.read(schedule_store.find_schedule, schedule_id)
+        kept = await books.read(schedule_store.find_schedule, schedule_id)
         return pb.GetScheduleResponse(schedule=schedule_message(kept.schedule), state=state_message(kept.state))
 
-    async def _list_schedules(self, request: pb.ListSchedulesRequest) -> Message:
+    async def _list_schedules(self, request: pb.ListSchedulesRequest, books: CallerBooks) -> Message:
         size = request.page_size or PAGE_SIZE_DEFAULT
         after = wire.uuid_of(request.page_token, "page_token") if request.page_token else uuid.UUID(int=0)
-        found = await self._books.read(schedule_store.list_schedules, after=after, count_max=size)
+        found = await books.read(schedule_store.list_schedules, after=after, count_max=size)
         listed = [
             pb.ListedSchedule(schedule=schedule_message(kept.schedule), state=state_message(kept.state))
             for kept in found
@@ -87,26 +89,28 @@ class ScheduleService:
         token = str(found[-1].schedule.id) if len(found) == size else ""
         return pb.ListSchedulesResponse(schedules=listed, next_page_token=token)
 
-    async def _list_runs(self, request: pb.ListRunsRequest) -> Message:
+    async def _list_runs(self, request: pb.ListRunsRequest, books: CallerBooks) -> Message:
         size, schedule_id = request.page_size or PAGE_SIZE_DEFAULT, wire.uuid_of(request.schedule_id, "schedule_id")
         named: dict[str, Any] = {"after": _place_of(request.page_token)} if request.page_token else {}
-        await self._books.read(schedule_store.find_schedule, schedule_id)
-        found = await self._books.read(schedule_store.list_runs, schedule_id, count_max=size, **named)
+        await books.read(schedule_store.find_schedule, schedule_id)
+        found = await books.read(schedule_store.list_runs, schedule_id, count_max=size, **named)
         token = f"{microseconds(found[-1].due_at)}.{found[-1].attempt}" if len(found) == size else ""
         return pb.ListRunsResponse(runs=[run_message(run) for run in found], next_page_token=token)
 
-    async def _change_schedule(self, request: pb.ChangeScheduleRequest) -> Message:
+    async def _change_schedule(self, request: pb.ChangeScheduleRequest, books: CallerBooks) -> Message:
         schedule_id = wire.uuid_of(request.schedule_id, "schedule_id")
         if request.change not in CHANGES:
             raise InvalidValueError("change", request.change, "give pause, resume, cancel or forget")
-        changed = await self._books.read(
+        await books.read(schedule_store.find_schedule, schedule_id)
+        changed = await books.write(
             schedule_store.change_schedule,
             schedule_id,
             CHANGES[request.change],
-            actor=request.actor,
+            actor=books.actor(request.actor),
             now=self._now(),
+            tenant=books.number,
         )
-        kept = await self._books.read(schedule_store.find_schedule, schedule_id)
+        kept = await books.read(schedule_store.find_schedule, schedule_id)
         return pb.ChangeScheduleResponse(state=state_message(kept.state), changed=changed)
 
 

@@ -6,6 +6,7 @@ Rules:
 - only the node that holds the writer's epoch can post, and only it can record (``ledger.schedule_record``);
 - a schedule handles its occurrences one after the other; what is due afterwards is looked at in the next round, and the
   next round follows at once while there is anything to do;
+- an entry that a tenant ordered keeps within the books that he has when it is posted;
 - a schedule that this release cannot read is paused and named in the log; it stops no other.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -113,7 +115,8 @@ class ScheduleWorker:
             done.append((schedule, *skipped(schedule, state, now)))
             return
         try:
-            posting.append((kept, entry_of(schedule, state.occurrence.due_at)))
+            entry = entry_of(schedule, state.occurrence.due_at)
+            posting.append((kept, replace(entry, scope=kept.scope)))
         except InvalidValueError:
             done.append((schedule, *invalid(schedule, state, now)))
 

@@ -107,6 +107,14 @@ class Webhooks:
         await self._worker.stop()
         await asyncio.to_thread(self._store.close)
 
+    async def progress(self) -> tuple[Position, list[Webhook]]:
+        """Return the newest position of the outbox, and every endpoint with its own.
+
+        Raises:
+            WebhookStoreError: the database does not answer.
+        """
+        return await asyncio.to_thread(lambda: (self._store.newest(), self._store.all()))
+
     async def add(
         self,
         webhook_id: uuid.UUID,

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -21,7 +20,7 @@ from ledger.balances import find_account, open_account
 from ledger.journal import ResultCode, transfer
 from ledger.schema import migrate
 from node.books.books import Books
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, key, new_writer, verify
 from tests.support.shared_data import REPOSITORY
 
@@ -45,23 +44,8 @@ while True:
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresCluster]:
-    folder = tmp_path_factory.mktemp("pg")
-    for part in (folder, *folder.parents):
-        if part.is_relative_to(tmp_path_factory.getbasetemp().parent):
-            part.chmod(0o755)
-    (folder / "org").mkdir(mode=0o755)
-    server = PostgresCluster(ClusterSettings(folder / "org" / "postgres", free_port(), sync=True))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def url(cluster: PostgresCluster) -> str:
-    made = cluster.create_database("books")
+def url(durable_cluster: PostgresCluster) -> str:
+    made = durable_cluster.create_database("books")
     with psycopg.connect(made, autocommit=True) as connection:
         migrate(connection)
         open_account(connection, "cash", "EUR", Side.DEBIT, floor=None, now=START)

@@ -9,6 +9,7 @@ the books prove themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,7 +24,7 @@ from tests.support.books import Clock, new_writer, verify
 from tests.support.cutting_proxy import TO_CLIENT, TO_SERVER, CuttingProxy
 from tests.support.database_stage import DatabaseStage, EmptyLedgers, answer_of
 from tests.support.ledger_model import Account, Answer, Entry, LedgerModel, Place, Release, Request
-from tests.support.ledger_stage import real_request
+from tests.support.ledger_stage import real_key, real_request
 
 ACCOUNTS = {
     "cash": Account("EUR", "debit", floor=None),
@@ -67,7 +68,10 @@ class Truth:
             self.model.open_account(name, account)
         self.model.post(requests_of(FUNDING), START)
         self.first = self.model.post(REQUESTS, START)
+        first = len(self.model.refusals)
         self.second = self.model.post(REQUESTS, START)
+        refused = [(real_key(kept.request), kept.code) for kept in self.model.refusals]
+        self.refused = refused[:first], refused[first:]
 
 
 TRUTH = Truth()
@@ -101,27 +105,39 @@ def post_through(proxy: CuttingProxy, direction: str | None, count: int, *, torn
         writer.close()
 
 
-def check(url: str, answers: list[Answer] | None) -> None:
-    """A successor posts the same again; then the books must be those of the model."""
+def check(url: str, answers: list[Answer] | None, *, stood: int = 0) -> None:
+    """A successor posts the same again; then the books must be those of the model.
+
+    Args:
+        stood: how often the batch stood, first or again, before that which gave these answers.
+    """
     with DatabaseStage(url) as successor:
         again = successor.post(REQUESTS)
         if answers is None:
             assert again in (TRUTH.first, TRUTH.second)
         else:
             assert (answers, again) == (TRUTH.first, TRUTH.second)
-    check_books(url)
+    check_books(url, stood + 1 + (again == TRUTH.second))
 
 
-def check_books(url: str) -> None:
+def check_books(url: str, stood: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         rows = connection.execute("SELECT reference, balance, held FROM ledger.account").fetchall()
         assert {row[0]: row[1:] for row in rows} == {
             name: (TRUTH.model.balance(name), TRUTH.model.held(name)) for name in ACCOUNTS
         }
-        assert verify_books(connection) == []
+        assert verify_books(connection, verify) == []
+        check_refusals(connection, stood)
         leaves = list(recompute_leaves(connection, verify))
         assert [leaf.seq for leaf in leaves] == list(range(1, len(TRUTH.model.entries) + 1))
         assert all(leaf.covered and leaf.unchanged for leaf in leaves)
+
+
+def check_refusals(connection: psycopg.Connection[Any], stood: int) -> None:
+    """Each time the batch stood, first or again, its refusals were kept once."""
+    kept = connection.execute("SELECT key, code FROM ledger.refusal ORDER BY number").fetchall()
+    first, second = TRUTH.refused
+    assert kept == first + second * (stood - 1)
 
 
 def count_messages(ledgers: EmptyLedgers) -> dict[str, int]:
@@ -171,4 +187,4 @@ async def test_engine_mends_a_connection_cut_at_any_message(empty_ledgers: Empty
             finally:
                 await books.stop()
             assert answers in (TRUTH.first, TRUTH.second)
-            check(url, TRUTH.first)
+            check(url, TRUTH.first, stood=int(answers == TRUTH.second))

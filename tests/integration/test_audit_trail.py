@@ -18,6 +18,8 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ledger.hold import HoldRelease
+from ledger.refusal_store import list_refusals
 from network.bundle import verify_bundle
 from network.errors import GatewayError, ProofError, RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
@@ -26,6 +28,7 @@ from node.anchor.errors import LogError
 from node.audit.entry_fields import describe_entry
 from node.audit.member_node import SERVICE
 from node.postgres import PostgresCluster
+from tests.support.books import key
 from tests.support.consortium_in_memory import (
     BANK,
     PARTNER,
@@ -108,6 +111,19 @@ async def test_every_entry_of_many_batches_is_proved(world: World) -> None:
             world.bank_handlers, BANK, "GetProof", pb.GetProofRequest(seq=seq), pb.GetProofResponse
         )
         assert verify_bundle(reply.bundle, world.consortium.genesis_hash, describe=describe_entry).seq == seq
+
+
+async def test_bundle_binds_what_was_refused_before_its_entry(world: World) -> None:
+    world.writer.post([HoldRelease(key(7)), HoldRelease(key(8))])
+    seqs = post(world.writer, 100, 250)
+    await world.settle()
+    fields = []
+    for seq in seqs:
+        bundle = await world.bank.own_proofs().build(seq)
+        fields.append(verify_bundle(bundle, world.consortium.genesis_hash, describe=describe_entry).fields)
+    with psycopg.connect(world.bank_url) as connection:
+        newest, _ = list_refusals(connection)
+    assert [told.get("refusals") for told in fields if told is not None] == [newest.head.hex(), None]
 
 
 async def test_proof_asked_for_too_early_or_of_nothing_is_refused(world: World) -> None:
@@ -501,8 +517,8 @@ async def test_neither_leaves_nor_accounts_nor_amounts_ever_reach_the_channel(wo
         assert forbidden not in everything
     with psycopg.connect(world.bank_url) as connection:
         rows = connection.execute("SELECT leaf, salt, decision_leaf, key FROM ledger.entry").fetchall()
-    for leaf, salt, decision_leaf, key in rows:
-        for secret in (bytes(leaf), bytes(salt), bytes(decision_leaf), key.bytes):
+    for leaf, salt, decision_leaf, entry_key in rows:
+        for secret in (bytes(leaf), bytes(salt), bytes(decision_leaf), entry_key.bytes):
             for form in (secret, secret.hex().encode(), base64.b64encode(secret)):
                 assert form not in everything
 

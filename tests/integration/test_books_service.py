@@ -33,6 +33,10 @@ class OneOwner:
         if call.peer_certificate != b"own":
             raise RpcError(StatusCode.PERMISSION_DENIED, "this service answers its own organization only")
 
+    def own_tenant(self, call: Call) -> str:
+        self.require_own(call)
+        return ""
+
 
 class Handlers:
     """Collects what a service offers, as a server would."""

@@ -119,7 +119,7 @@ def test_header_names_form_head_and_rules(lines: list[bytes]) -> None:
     header = json.loads(lines[0])
     assert (header["format"], header["version"], header["organization"]) == ("dwaybank-ledger", 1, "DwaybankMSP")
     assert header["head"]["next_seq"] == LAST + 1
-    assert set(header["digests"]) == {"leaf", "batch", "root", "sha256"}
+    assert set(header["digests"]) == {"leaf", "batch", "refusals", "root", "sha256"}
     assert {"entry", "batch", "account", "hold", "description", "webhook", "fx_rate"} <= set(header["tables"])
 
 
@@ -138,8 +138,11 @@ CHANGED = {
     "held money": ("account", 1, "held", "1", "holds 1, its placed holds sum to 430"),
     "captured money": ("hold", 0, "captured", "9", "holds 430, its placed holds sum to"),
     "head": ("head", 0, "next_seq", "99", "says the next entry is 99"),
+    "refusal": ("refusal", 0, "code", "account_closed", "does not give the leaf"),
+    "refusal that no entry binds yet": ("refusal", 4, "code", "account_closed", "does not give the head of the chain"),
+    "signature of refusals": ("refusal_batch", 1, "signature", "\\x" + "00" * 64, "not what the posting engine signed"),
 }
-LINES = {"description": 63, "signature": 31}
+LINES = {"description": 63, "signature": 31, "refusal": 31}
 """Entries that these changes show at; others show where they are, or at no line."""
 
 

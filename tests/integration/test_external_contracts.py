@@ -40,9 +40,9 @@ def change_settings(running: RunningConsortium, member: Organization, *, ports: 
     for chaincode in settings["chaincodes"]:
         name = chaincode["name"]
         chaincode.pop("contract")
-        chaincode["package_id"] = package_id(name)
+        chaincode["service"] = {"package_id": package_id(name)}
         if name in ports:
-            chaincode["connection_file"] = f"{name}.connection.json"
+            chaincode["service"]["connection_file"] = f"{name}.connection.json"
             (folder / f"{name}.connection.json").write_text(json.dumps(connection(running, member, ports[name])))
     settings["chaincode_port"] = listen
     (folder / "node.yaml").write_text(yaml.safe_dump(settings))

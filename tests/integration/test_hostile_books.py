@@ -15,31 +15,14 @@ import pytest
 
 from ledger import audit as module
 from ledger.audit import NO_LEAF, recompute_leaves
+from ledger.hold import HoldRelease
 from ledger.journal import transfer
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer, verify
 from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
+from tests.support.journal import NO_RULES, ROOM_FOR_ANY
 from tests.support.trails import World, post, running_world
-
-FREE = """
-DO $$
-DECLARE
-    v_name text;
-BEGIN
-    -- The primary key first: it would not let go of its column's not-null constraint.
-    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.entry'::regclass
-        ORDER BY contype <> 'p', conname LOOP
-        EXECUTE format('ALTER TABLE ledger.entry DROP CONSTRAINT %I CASCADE', v_name);
-    END LOOP;
-    FOR v_name IN SELECT attname FROM pg_attribute
-        WHERE attrelid = 'ledger.entry'::regclass AND attnum > 0 AND attnotnull LOOP
-        EXECUTE format('ALTER TABLE ledger.entry ALTER COLUMN %I DROP NOT NULL', v_name);
-    END LOOP;
-    DROP INDEX ledger.entry_by_settlement;
-END
-$$
-"""
 
 COPY = (
     "INSERT INTO ledger.entry SELECT (jsonb_populate_record(entry, jsonb_build_object('seq', ({seq})::bigint, 'key', "
@@ -52,7 +35,7 @@ LISTED = (
     "posting_balance = ARRAY[debit_balance, credit_balance], "
     "posting_previous = ARRAY[debit_previous, credit_previous], debit_account = NULL, credit_account = NULL, "
     "asset_id = NULL, amount = NULL, debit_balance = NULL, credit_balance = NULL, debit_previous = NULL, "
-    "credit_previous = NULL WHERE seq = {seq}"
+    "credit_previous = NULL, request_hash = substring(leaf FOR 16) WHERE seq = {seq}"
 )
 """The same entry in the form that entries of more postings have: no change that an audit could mind."""
 
@@ -139,7 +122,7 @@ async def world(material: Material, database_url: str, regulator_url: str) -> As
 
 
 def tamper(url: str, *statements: str) -> None:
-    """Do what a superuser can: no trigger, and no constraint where ``FREE`` comes first."""
+    """Do what a superuser can: no trigger, and no constraint where ``NO_RULES`` comes first."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         for statement in statements:
@@ -166,7 +149,9 @@ async def test_every_value_no_entry_can_have_is_named_with_its_row_and_no_other(
     tamper(world.bank_url, *(LISTED.format(seq=seq) for seq in listed))
     assert await audit(world, BANK) == []
     changes = list(enumerate([*LIST_CHANGES.values(), *CHANGES.values()], 5))
-    tamper(world.bank_url, FREE, *(f"UPDATE ledger.entry SET {change} WHERE seq = {seq}" for seq, change in changes))
+    tamper(
+        world.bank_url, NO_RULES, *(f"UPDATE ledger.entry SET {change} WHERE seq = {seq}" for seq, change in changes)
+    )
     assert await audit(world) == [("changed", seq) for seq, _ in changes]
     own = await audit(world, BANK)
     assert own[: len(changes)] == [("changed", seq) for seq, _ in changes]
@@ -176,7 +161,7 @@ async def test_rows_at_numbers_far_ahead_and_below_1_are_named(world: World) -> 
     post(world.writer, 1, 2, 3)
     await world.settle()
     numbers = [-(2**63), -7, 0, 4, 4 * 10**18, 2**63 - 1]
-    tamper(world.bank_url, FREE, *(COPY.format(seq=seq) for seq in numbers))
+    tamper(world.bank_url, NO_RULES, *(COPY.format(seq=seq) for seq in numbers))
     assert await audit(world) == [("inserted", seq) for seq in numbers]
     assert (await audit(world, BANK))[:6] == [("inserted", seq) for seq in numbers]
 
@@ -184,7 +169,7 @@ async def test_rows_at_numbers_far_ahead_and_below_1_are_named(world: World) -> 
 async def test_row_far_ahead_stops_sealing_and_is_the_one_that_is_named(world: World) -> None:
     post(world.writer, 1, 2, 3)
     await world.settle()
-    tamper(world.bank_url, COPY.format(seq=4 * 10**18))
+    tamper(world.bank_url, ROOM_FOR_ANY, COPY.format(seq=4 * 10**18))
     assert await world.bank.anchorer.anchor() is False
     assert "entry 4000000000000000000 stands in the books" in world.bank.anchorer.stalled
 
@@ -193,7 +178,7 @@ async def test_number_that_stands_twice_is_named_once(world: World) -> None:
     post(world.writer, *range(1, 10))
     await world.settle()
     twice = "INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 4"
-    tamper(world.bank_url, FREE, twice, twice)
+    tamper(world.bank_url, NO_RULES, twice, twice)
     assert await audit(world) == [("changed", 4)]
     assert (await audit(world, BANK))[0] == ("changed", 4)
 
@@ -201,7 +186,7 @@ async def test_number_that_stands_twice_is_named_once(world: World) -> None:
 async def test_rows_without_a_number_are_named(world: World) -> None:
     post(world.writer, *range(1, 10))
     await world.settle()
-    tamper(world.bank_url, FREE, COPY.format(seq="NULL"))
+    tamper(world.bank_url, NO_RULES, COPY.format(seq="NULL"))
     assert await audit(world) == [("inserted", 0)]
 
 
@@ -233,7 +218,7 @@ async def test_time_at_infinity_keeps_nothing_from_being_registered_and_anchored
     await world.settle()
     tamper(
         world.bank_url,
-        FREE,
+        NO_RULES,
         "UPDATE ledger.entry SET posted_at = 'infinity' WHERE seq = 2",
         "UPDATE log.anchor_time SET committed_at = 'infinity'",
     )
@@ -276,6 +261,86 @@ async def test_changed_amount_is_no_finding_about_every_later_entry(world: World
         ("balance", 0, "account cash"),
         ("balance", 0, "account alice"),
     ]
+
+
+REFUSAL_CHANGES = (
+    "at = 'infinity'",
+    "at = NULL",
+    "after_seq = 9223372036854775807",
+    "after_seq = NULL",
+    "kind = 32767",
+    "kind = NULL",
+    "key = NULL",
+    "code = repeat('x', 1000000)",
+    "code = 'Überzogen'",
+    "code = NULL",
+    "chained = NOT chained",
+    "chained = NULL",
+    "request_hash = request_hash || '\\x00'",
+    "request_hash = NULL",
+    "actor_id = 77",
+    "salt = salt || '\\x00'",
+    "salt = NULL",
+    "head = ''",
+    "head = convert_to(repeat('x', 1000000), 'UTF8')",
+    "head = NULL",
+    "number = -number",
+)
+NO_RULES_OF_REFUSALS = """
+DO $$
+DECLARE
+    v_name text;
+BEGIN
+    FOR v_name IN SELECT conname FROM pg_constraint WHERE conrelid = 'ledger.refusal'::regclass
+        ORDER BY contype <> 'p', conname LOOP
+        EXECUTE format('ALTER TABLE ledger.refusal DROP CONSTRAINT %I', v_name);
+    END LOOP;
+    FOR v_name IN SELECT attname FROM pg_attribute
+        WHERE attrelid = 'ledger.refusal'::regclass AND attnum > 0 AND attnotnull LOOP
+        EXECUTE format('ALTER TABLE ledger.refusal ALTER COLUMN %I DROP NOT NULL', v_name);
+    END LOOP;
+    DROP INDEX ledger.refusal_by_code;
+END
+$$
+"""
+
+
+async def test_refusal_of_any_value_is_told_to_the_bank_and_its_entry_to_the_regulator(world: World) -> None:
+    refused = range(1, len(REFUSAL_CHANGES) + 1)
+    for number in refused:
+        world.writer.post([HoldRelease(key(1000 + number))])
+        post(world.writer, number)
+    await world.settle()
+    assert await audit(world) == await audit(world, BANK) == []
+    changes = enumerate(REFUSAL_CHANGES, 1)
+    tamper(
+        world.bank_url,
+        NO_RULES_OF_REFUSALS,
+        *(f"UPDATE ledger.refusal SET {change} WHERE number = {number}" for number, change in changes),
+    )
+    named = {seq for kind, seq in await audit(world) if kind == "changed"}
+    # A head is the beginning of the next link: the entry after that is named as well or instead.
+    heads = {number for number, change in enumerate(REFUSAL_CHANGES, 1) if change.startswith("head")}
+    assert named >= set(refused) - heads and named >= {number + 1 for number in heads}
+    told = [found.explanation for found in await findings(world, BANK) if found.kind == "refusal"]
+    for number in (-len(REFUSAL_CHANGES), *refused[:-1]):
+        assert any(text.startswith(f"refusal {number} ") for text in told), (number, told)
+
+
+async def test_refusal_taken_out_or_put_in_is_told_by_an_audit(world: World) -> None:
+    for number in (1, 2):
+        world.writer.post([HoldRelease(key(1000 + number))])
+        post(world.writer, number)
+    await world.settle()
+    tamper(world.bank_url, "DELETE FROM ledger.refusal WHERE number = 1")
+    assert await audit(world) == [("changed", 1), ("changed", 2)]
+    assert ("refusal", 0) in await audit(world, BANK)
+    put_in = (
+        "INSERT INTO ledger.refusal SELECT (jsonb_populate_record(refusal, '{\"number\": 3}')).* FROM ledger.refusal"
+    )
+    tamper(world.bank_url, put_in)
+    told = [found.explanation for found in await findings(world, BANK)]
+    assert "refusal 3 its row does not give the head of the chain that stands with it" in told
 
 
 async def test_deleted_entry_is_named_missing_once_and_its_follower_points_to_nothing(world: World) -> None:
@@ -323,7 +388,7 @@ def test_number_that_fills_whole_pages_ends_and_is_told_once(
 
         for number in range(1, 8):
             writer.post([transfer(key(number), "cash", "alice", number, effective_at=START)])
-        tamper(database_url, FREE, *[COPY.format(seq=3)] * 23)
+        tamper(database_url, NO_RULES, *[COPY.format(seq=3)] * 23)
         for first in (-(2**63), 1, 3):
             found = list(recompute_leaves(connection, verify, from_seq=first))
             assert [leaf.seq for leaf in found] == list(range(max(first, 1), 8))

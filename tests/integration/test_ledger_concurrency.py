@@ -217,8 +217,11 @@ async def test_callers_of_a_replaced_engine_are_told_and_nothing_is_done_twice(w
     successor = Books(world.url, new_writer(world.url, world.clock), now=world.clock)
     entries = [transfer(uuid.UUID(int=1 << 40 | number), "cash", CUSTOMERS[number % 8], 1) for number in range(400)]
     told: dict[int, int] = {}
+    some_told, replaced = asyncio.Event(), asyncio.Event()
 
     async def post(number: int) -> None:
+        if number >= 300:
+            await replaced.wait()
         await asyncio.sleep(number * 0.0005)
         try:
             (result,) = await world.books.post_batch([entries[number]])
@@ -226,10 +229,12 @@ async def test_callers_of_a_replaced_engine_are_told_and_nothing_is_done_twice(w
             return
         assert result.code is ResultCode.POSTED and result.seq is not None
         told[number] = result.seq
+        some_told.set()
 
     async def replace() -> None:
-        await asyncio.sleep(0.1)
+        await some_told.wait()
         await successor.start()
+        replaced.set()
 
     await asyncio.gather(replace(), *(post(number) for number in range(len(entries))))
     try:

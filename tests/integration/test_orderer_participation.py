@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,11 +16,11 @@ import pytest
 
 from network import rpc
 from network.block import parse_block
+from network.errors import NetworkError
 from network.genesis import RaftConsenter
-from node.errors import NodeError
-from node.http_server import HttpServer
+from network.operations.http_server import HttpServer, HttpTls
 from node.orderer.orderer import Orderer
-from node.orderer.participation import BASE, BODY_BYTES_MAX, participation_app
+from node.orderer.participation import BASE, REQUEST_BYTES_MAX, Participation
 from tests.support.config_updates import batch_size_update
 from tests.support.ordering import BANK, CHANNEL, ORDERER, Material, broadcast, make_material, running, utc_now
 
@@ -67,12 +67,18 @@ def new_orderer(material: Material, folder: Path) -> Orderer:
     return Orderer(folder / "orderer", [genesis], material.node(ORDERER), utc_now, tls.certificate_pem)
 
 
+def admin_server(material: Material, orderer: Orderer, port: int) -> HttpServer:
+    """Return the API as the orderer's process serves it."""
+    tls = material.host(ORDERER) / "tls"
+    own_only = HttpTls(tls / "server.crt", tls / "server.key", (tls / "ca.crt",), client_required=True)
+    answer = Participation(orderer).answer
+    return HttpServer("127.0.0.1", port, own_only, answer, request_bytes_max=REQUEST_BYTES_MAX)
+
+
 @pytest.fixture
 async def admin(material: Material, tmp_path: Path) -> AsyncIterator[Admin]:
     orderer = new_orderer(material, tmp_path)
-    own = (material.host(ORDERER) / "tls" / "ca.crt").read_bytes()
-    tls = replace(material.server_tls(ORDERER), client_roots_pem=own)
-    server = HttpServer(participation_app(orderer), "127.0.0.1", 0, tls)
+    server = admin_server(material, orderer, 0)
     async with running(orderer) as channel:
         port = await server.start()
         base = f"https://127.0.0.1:{port}"
@@ -182,11 +188,11 @@ async def test_request_that_cannot_be_served_says_why(admin: Admin) -> None:
         (await client.post(BASE, content=b"x"), 400, "unsupported Content-Type"),
         (await client.post(BASE, files={"other": ("x", b"x")}), 400, "does not contains part key: config-block"),
         (await client.post(BASE, files={"config-block": ("x", b"x"), "b": ("y", b"y")}), 400, "too many parts"),
-        (await admin.join(bytes(BODY_BYTES_MAX)), 400, "request body too large"),
     ]
     for boundary, text in (("", "boundary is empty"), ("; boundary=b", "NextPart: EOF")):
         headers = {"Content-Type": f"multipart/form-data{boundary}"}
         cases.append((await client.post(BASE, content=b"--b\r\n", headers=headers), 400, text))
+    assert (await admin.join(bytes(REQUEST_BYTES_MAX))).status_code == 413
     for answer, status, text in cases:
         assert (answer.status_code, text in answer.json()["error"]) == (status, True), (answer.text, text)
 
@@ -200,6 +206,5 @@ async def test_only_the_orderers_own_organization_gets_in(admin: Admin, msp_id: 
 
 
 async def test_port_in_use_is_named(admin: Admin) -> None:
-    tls = admin.material.server_tls(ORDERER)
-    with pytest.raises(NodeError, match=f"cannot listen on 127.0.0.1:{admin.port}"):
-        await HttpServer(participation_app(admin.orderer), "127.0.0.1", admin.port, tls).start()
+    with pytest.raises(NetworkError, match=f"cannot listen on 127.0.0.1:{admin.port}"):
+        await admin_server(admin.material, admin.orderer, admin.port).start()

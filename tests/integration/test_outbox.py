@@ -291,8 +291,8 @@ def test_event_carries_a_payload_or_a_hold_with_its_amounts(bench: Bench, event:
 def test_columns_of_unequal_length_are_refused(bench: Bench) -> None:
     with pytest.raises(psycopg.Error, match="differ in length"):
         bench.connection.execute(
-            b"SELECT ledger.record_events(%s, now(), '{0}', '{1}', '{a.b}', '{1}', '{null}', '{0}', '{0,0}', '{{}}')",
-            (bench.writer.epoch,),
+            b"SELECT ledger.record_events(%s, now(), '{0}', '{1}', '{a.b}', '{1}', '{null}', '{0}', '{0,0}', %s)",
+            (bench.writer.epoch, ["{}"]),
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fabric_protos.peer import collection_pb2, proposal_response_pb2, query_pb2
+from fabric_protos.peer import proposal_response_pb2, query_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from chaincode.in_process import load
@@ -19,12 +19,12 @@ from chaincode.shim.server import ChaincodeServer
 from network.client import GatewayClient
 from network.errors import EndorseError, GatewayError, RpcError
 from network.genesis import ChannelSpec, genesis_block
-from network.policy import parse_signature_policy
 from node.peer.definition import Definition, approved_definition
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
 from tests.support.packages import package, package_id, python_package, service_package
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, running_network
+from tests.support.private_collections import collection_package
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -148,8 +148,9 @@ async def test_function_of_the_peer_that_fails_says_why(
         (python_package("x", "no.such:Contract"), "'no.such:Contract' names no contract"),
         (python_package("x", "json:JSONDecoder"), "is not a subclass of chaincode.contract.Contract"),
         (package("x", "golang", {}), "this peer builds no code"),
+        (package("x", "external", {}), "this peer takes no chaincodes that dial in"),
     ],
-    ids=["no module", "no contract", "no type"],
+    ids=["no module", "no contract", "no type", "no address"],
 )
 async def test_package_that_cannot_run_is_not_installed(network: PeerNetwork, content: bytes, text: str) -> None:
     answer = await install(network, BANK, content)
@@ -299,7 +300,7 @@ async def test_chaincode_as_a_service_is_dialled_once_it_is_invoked(network: Pee
         ({"policy": "OR('ElsewhereMSP.member')"}, "collection member 'ElsewhereMSP' is not part of the channel"),
         ({"policy": "AND('DwaybankMSP.member', 'PartnerMSP.member')"}, "is not an OR concatenation, NOutOf 2"),
         ({"policy": ""}, "collection member policy is not set for collection 'c'"),
-        ({"twice": True}, "collection-name: c -- found duplicate in collection configuration"),
+        ({"times": 2}, "collection-name: c -- found duplicate in collection configuration"),
     ],
 )
 async def test_collection_that_cannot_be_kept_is_refused(
@@ -328,17 +329,9 @@ async def test_collection_may_not_go_nor_change_how_long_it_lives(network: PeerN
     )
 
 
-def collections(policy: str = "OR('DwaybankMSP.member')", *, twice: bool = False, **changes: Any) -> bytes:
-    """Return one collection, or the same one twice."""
-    found = collection_pb2.CollectionConfigPackage()
-    for _ in range(2 if twice else 1):
-        static = found.config.add().static_collection_config
-        static.name, static.maximum_peer_count = "c", 1
-        if policy:
-            static.member_orgs_policy.signature_policy.CopyFrom(parse_signature_policy(policy))
-        for field, value in changes.items():
-            setattr(static, field, value)
-    return bytes(found.SerializeToString())
+def collections(policy: str = "OR('DwaybankMSP.member')", *, name: str = "c", times: int = 1, **changes: Any) -> bytes:
+    """Return one collection as it may be approved, but for the changes."""
+    return collection_package(name, policy, times=times, **({"maximum_peer_count": 1} | changes))
 
 
 async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,37 +20,30 @@ import pytest_asyncio
 from fabric_protos.common import ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import collection_pb2, events_pb2, query_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, query_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
 from network.block import header_hash, parse_block, transactions_filter
-from network.client import error_details
+from network.client import CommittedTransaction
 from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, seek_envelope
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
+from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
 from network.proposal import signed_proposal
 from network.rpc import StatusCode
+from node.peer.conflicts import Conflicts
 from node.peer.definition import approved_definition
 from node.peer.endorser import SIMULATIONS_MAX
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, client_tls, running_network
+from tests.support.private_collections import collection_package
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def collections() -> bytes:
-    """Return a collection of the bank and its partner."""
-    package = collection_pb2.CollectionConfigPackage()
-    static = package.config.add().static_collection_config
-    static.name = "bilateral"
-    static.member_orgs_policy.signature_policy.CopyFrom(
-        parse_signature_policy("OR('DwaybankMSP.member', 'PartnerMSP.member')")
-    )
-    static.member_only_read = True
-    static.required_peer_count = 0
-    return bytes(package.SerializeToString())
+BILATERAL = "OR('DwaybankMSP.member', 'PartnerMSP.member')"
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +55,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 async def network(
     material: Material, postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PeerNetwork]:
+    collections = collection_package("bilateral", BILATERAL, member_only_read=True)
     definitions = (
-        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections()),
+        replace(approved_definition("pc", "1.0", 1, POLICY), collections=collections),
         approved_definition("any", "1.0", 1, "OR('DwaybankMSP.peer', 'PartnerMSP.peer')"),
         approved_definition("all", "1.0", 1, "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"),
         approved_definition("default", "1.0", 1),
@@ -176,6 +171,110 @@ async def test_phantom_in_a_range_is_refused_at_commit(network: PeerNetwork) -> 
     assert (await client.commit_status(prepared.tx_id)).code == 12
 
 
+async def lost_race(network: PeerNetwork, tx_id: str) -> ReadConflict:
+    """Return the conflict by which a transaction lost, as every peer tells it alike."""
+    told = {(await network.client(msp_id).commit_status(tx_id)).conflict for msp_id in MEMBERS}
+    (conflict,) = told
+    assert conflict is not None
+    return conflict
+
+
+async def test_lost_race_names_key_versions_and_the_transaction_that_won(network: PeerNetwork) -> None:
+    client = network.client()
+    first = await client.submit("pc", "Put", "race", "0")
+    late = [await client.endorse("pc", "Update", "race", str(number)) for number in range(2)]
+    winner = await client.submit("pc", "Update", "race", "w")
+    await network.wait_for_height(winner.block_number + 1)
+    for prepared in late:
+        await client.submit_prepared(prepared)
+        conflict = await lost_race(network, prepared.tx_id)
+        assert (conflict.namespace, conflict.collection, conflict.key) == ("pc", "", "race")
+        assert conflict.read is not None
+        assert conflict.found is not None
+        assert (conflict.read.block, conflict.found.block) == (first.block_number, winner.block_number)
+        assert conflict.winner_tx_id == winner.tx_id
+
+
+async def test_race_within_a_block_names_the_winner_in_the_log(
+    network: PeerNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "node.peer.channel._log", SimpleNamespace(info=lambda text, **fields: logged.append(fields), warning=print)
+    )
+    client = network.client()
+    # Pairs over many keys, ordered at once: some pair stands in one block, its first transaction valid.
+    prepared = [await client.endorse("pc", "Update", f"close{number // 2}", "1") for number in range(40)]
+    await asyncio.gather(*(client.submit_prepared(item) for item in prepared))
+    statuses = [await client.commit_status(item.tx_id) for item in prepared]
+    won = {status.tx_id: status.block_number for status in statuses if status.code == 0}
+    assert len(won) == 20
+    in_block = {item["tx_id"]: item["winner"] for item in logged if "winner" in item}
+    for status in statuses:
+        if status.code == 0:
+            continue
+        assert status.conflict is not None
+        winner = status.conflict.winner_tx_id
+        same_block = won[winner] == status.block_number
+        assert in_block.get(status.tx_id) == (winner if same_block else None)
+    assert in_block, "no pair met in one block"
+
+
+async def test_error_of_a_lost_race_names_who_won(network: PeerNetwork) -> None:
+    client = network.client()
+    outcomes = await asyncio.gather(
+        *(client.submit("pc", "Update", "crowd", str(number)) for number in range(8)), return_exceptions=True
+    )
+    lost = [item for item in outcomes if isinstance(item, CommitError)]
+    won = {item.tx_id for item in outcomes if isinstance(item, CommittedTransaction)}
+    assert lost, "none of eight updates at once lost: they did not meet"
+    for error in lost:
+        assert error.conflict is not None
+        assert error.conflict.key == "crowd"
+        assert error.conflict.winner_tx_id in won
+        assert error.conflict.winner_tx_id in str(error)
+        assert error.block_number > 0
+
+
+async def test_race_against_a_deletion_names_who_deleted(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("pc", "Put", "goes", "0")
+    late = await client.endorse("pc", "Update", "goes", "1")
+    deleted = await client.submit("pc", "Delete", "goes")
+    await client.submit_prepared(late)
+    conflict = await lost_race(network, late.tx_id)
+    assert (conflict.key, conflict.found, conflict.winner_tx_id) == ("goes", None, deleted.tx_id)
+
+
+async def test_race_that_is_no_longer_remembered_is_worked_out_from_the_history(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("pc", "Put", "old", "0")
+    late = await client.endorse("pc", "Update", "old", "1")
+    winner = await client.submit("pc", "Update", "old", "w")
+    await client.submit_prepared(late)
+    remembered = await lost_race(network, late.tx_id)
+    for msp_id in MEMBERS:
+        network.peer(msp_id).channel.conflicts = Conflicts(network.peer(msp_id).channel.reader, 1)
+    await client.submit("pc", "Update", "old", "later")
+    assert await lost_race(network, late.tx_id) == remembered
+    assert remembered.winner_tx_id == winner.tx_id
+
+
+async def test_phantom_names_the_key_that_appeared_and_who_wrote_it(network: PeerNetwork) -> None:
+    client = network.client()
+    await client.submit("pc", "PutMany", "pf", "3")
+    prepared = await client.endorse("pc", "CountRange", "pf", "pg")
+    winner = await client.submit("pc", "Put", "pf9", "new")
+    await client.submit_prepared(prepared)
+    conflict = await lost_race(network, prepared.tx_id)
+    assert (conflict.key, conflict.range_end, conflict.read, conflict.winner_tx_id) == ("pf9", "pg", None, winner.tx_id)
+
+
+async def test_valid_transaction_has_no_conflict(network: PeerNetwork) -> None:
+    committed = await network.client().submit("pc", "Put", "calm", "1")
+    assert (await network.client().commit_status(committed.tx_id)).conflict is None
+
+
 async def test_chaincode_calls_chaincode_in_one_transaction(network: PeerNetwork) -> None:
     client = network.client()
     await client.submit("any", "Put", "seen", "by-any")
@@ -195,10 +294,9 @@ async def test_call_of_another_chaincode_needs_that_ones_policy_too(network: Pee
 
 def details(error: GatewayError, network: PeerNetwork) -> set[tuple[str, str]]:
     """Return organization and text of each detail, after checking that its address is that peer's."""
-    found = error_details(error)
-    for item in found:
+    for item in error.details:
         assert item.address == network.members[item.msp_id].settings.address
-    return {(item.msp_id, item.message) for item in found}
+    return {(item.msp_id, item.message) for item in error.details}
 
 
 async def test_evaluation_the_chaincode_refuses_is_unknown_with_its_text(network: PeerNetwork) -> None:
@@ -238,6 +336,11 @@ async def test_peers_that_answer_differently_are_named(network: PeerNetwork) -> 
     assert "failed to collect enough transaction endorsements, see attached details for more info" in str(failure.value)
     text = "ProposalResponsePayloads do not match"
     assert details(failure.value, network) == {(PARTNER, text), (REGULATOR, text)}
+    for detail in failure.value.details:
+        (difference,) = detail.differences
+        assert difference[:4] == ("write", "pc", "", "differ")
+        assert int(difference.first) != int(difference.other)
+    assert "write of 'differ' in pc" in str(failure.value)
 
 
 async def test_wrong_signature_is_refused_with_creators_organization(network: PeerNetwork, material: Material) -> None:
@@ -347,7 +450,7 @@ async def test_new_events_arrive_as_they_commit(network: PeerNetwork) -> None:
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0.2)
         sent = await client.submit("pc", "Emit", "live", "now")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await waiting).tx_id == sent.tx_id
 
 

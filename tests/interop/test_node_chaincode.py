@@ -19,13 +19,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from fabric_protos.peer import collection_pb2
 
 from chaincode.in_process import load
 from chaincode.shim.server import ChaincodeServer
 from network.client import CommittedTransaction
 from network.errors import CommitError, EndorseError, GatewayError
-from network.policy import parse_signature_policy
 from node.peer.chaincode_support import ExternalChaincode
 from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
@@ -33,6 +31,7 @@ from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
 from tests.support.node_packages import installed_packages
 from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, running_network
+from tests.support.private_collections import collection_package
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 
@@ -83,7 +82,7 @@ async def network(
         REGULATOR: {"contracts": {"pc": CONTRACT, "twin": TWIN}},
     }
     definitions = (
-        replace(approved_definition("twin", "1.0", 1, ALL), collections=collections()),
+        replace(approved_definition("twin", "1.0", 1, ALL), collections=collection_package("shared", MEMBERS_POLICY)),
         approved_definition("pc", "1.0", 1, ALL),
     )
     folder = tmp_path_factory.mktemp("network")
@@ -92,15 +91,6 @@ async def network(
     ) as network:
         yield network
     await service.stop(0)
-
-
-def collections() -> bytes:
-    """Return one collection of all members."""
-    package = collection_pb2.CollectionConfigPackage()
-    static = package.config.add().static_collection_config
-    static.name, static.maximum_peer_count = "shared", 1
-    static.member_orgs_policy.signature_policy.CopyFrom(parse_signature_policy(MEMBERS_POLICY))
-    return bytes(package.SerializeToString())
 
 
 async def submit(

@@ -33,10 +33,18 @@ JUDGES = (
     "tests/unit/ledger/test_batch.py",
     "tests/property/test_ledger_semantics.py",
 )
+SCOPE, REFUSAL = "tests/unit/ledger/test_scope.py", "tests/unit/ledger/test_refusal.py"
+RUNS = "tests/property/test_runs.py"
 TESTS = {
-    "ledger/rules.py": JUDGES,
-    "ledger/state.py": JUDGES,
-    "ledger/batch.py": JUDGES,
+    "ledger/rules.py": (*JUDGES, SCOPE, REFUSAL),
+    "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES, RUNS),
+    "ledger/batch.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
+    "ledger/run_judge.py": (RUNS, *JUDGES),
+    "ledger/scope.py": (SCOPE,),
+    "ledger/refusal.py": (REFUSAL, RUNS),
+    "ledger/hold.py": ("tests/unit/ledger/test_hold.py", *JUDGES),
+    "ledger/monitors.py": ("tests/unit/ledger/test_monitors.py", "tests/property/test_monitor_properties.py"),
+    "ledger/money.py": ("tests/unit/ledger/test_money.py",),
     "ledger/portions.py": ("tests/unit/ledger/test_portions.py",),
 }
 """The tests that are asked, for each module: those that need no database."""
@@ -77,13 +85,19 @@ class Mutant:
 def mutants_of(module: str) -> Iterator[Mutant]:
     """Yield every mutant of a module, in the order of its lines."""
     tree = ast.parse((REPOSITORY / module).read_text(encoding="utf-8"))
-    count = sum(1 for _ in ast.walk(tree))
-    for index in range(count):
-        node = _node(tree, index)
+    decoration = {inner for node in ast.walk(tree) for outer in _decorators(node) for inner in ast.walk(outer)}
+    for index, node in enumerate(ast.walk(tree)):
+        if node in decoration:
+            continue
         for number, mistake in enumerate(_mistakes(node)):
             changed = copy.deepcopy(tree)
             _make(_node(changed, index), number)
             yield Mutant(f"{module}:{getattr(node, 'lineno', 0)}", mistake, ast.fix_missing_locations(changed))
+
+
+def _decorators(node: ast.AST) -> list[ast.expr]:
+    """Whether a class is frozen or has slots is no rule: a mistake there changes no answer."""
+    return getattr(node, "decorator_list", [])
 
 
 def _node(tree: ast.AST, index: int) -> ast.AST:
@@ -180,7 +194,8 @@ def _test(module: str, tree: ast.Module) -> int:
     sys.meta_path.insert(0, OneModule(module.removesuffix(".py").replace("/", "."), tree))
     settings.register_profile("mutation", derandomize=True, database=None, phases=(Phase.generate,), deadline=None)
     settings.load_profile("mutation")
-    options = ["-x", "-q", "--runxfail", "--assert=plain", "-p", "no:cacheprovider", "-k", SELECTED]
+    # No fixtures of all tests: they load the whole node, and the judges need no server.
+    options = ["-x", "-q", "--noconftest", "--runxfail", "--assert=plain", "-p", "no:cacheprovider", "-k", SELECTED]
     return int(pytest.main([*options, *TESTS[module]]))
 
 
@@ -194,6 +209,7 @@ def main() -> None:
     sys.path.insert(0, str(REPOSITORY))
     import hypothesis.stateful  # noqa: F401 - loaded once, before the forks
     import nacl.signing  # noqa: F401
+    import numpy  # noqa: F401
     import psycopg.types.json  # noqa: F401
     import pytest  # noqa: F401
 

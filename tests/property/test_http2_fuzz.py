@@ -197,7 +197,7 @@ async def finish(connection: Connection, transport: MemoryTransport, start: int)
     connection.flush()
     assert_whole_frames(bytes(transport.written[start:]))
     connection.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await connection.closed.wait()
     assert connection.held_bytes == 0
     assert not connection.streams
@@ -231,7 +231,7 @@ async def _serve_traffic(sent: bytes, pieces: list[int]) -> None:
     connection.connection_made(transport)
     await feed(connection, sent, pieces)
     await finish(connection, transport, 0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await server.running.ended(5)
     assert len(server.running) == 0
 
@@ -251,7 +251,7 @@ async def _answer_traffic(sent: bytes, pieces: list[int]) -> None:
         outcomes.append(asyncio.create_task(_outcome(call, streaming)))
     await feed(connection, sent, pieces)
     await finish(connection, transport, len(PREFACE))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         for outcome in outcomes:
             await outcome
 

@@ -1,4 +1,4 @@
-"""The one consortium that all journeys share."""
+"""Customers of the one consortium that all journeys share."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from network.topology import Organization
-from tests.support.consortium import RunningConsortium, shared_consortium
 from tests.support.customer import Customer
-
-
-@pytest.fixture(scope="session")
-def consortium(request: pytest.FixtureRequest) -> RunningConsortium:
-    """The running consortium of this session."""
-    return shared_consortium(request.config)
 
 
 @pytest.fixture

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
 
-from ledger.account import Account, AccountFacts, Side
+from ledger.account import Account, Side
+from ledger.decision import AcceptedEntries, Decisions
 from ledger.errors import BooksUnavailableError
 from ledger.hold import HoldResult, NewHold
-from ledger.journal import AcceptedEntry, Decision, EntryResult, NewEntry, Outcome, Posting
+from ledger.journal import EntryResult, NewEntry, Outcome, Posting
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from network.errors import RpcError
@@ -60,12 +61,11 @@ class Clock:
 class _ApproveAll:
     """Decides as a bank without rules would: every entry is approved, under a random id."""
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
-        return [Decision(os.urandom(16), Outcome.AUTOMATED_APPROVAL, os.urandom(32)) for _ in entries]
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
+        approved = bytes([Outcome.AUTOMATED_APPROVAL]) * len(entries)
+        return Decisions(os.urandom(16 * len(entries)), approved, os.urandom(32 * len(entries)))
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
         return
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +13,10 @@ import psycopg
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey
 
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.balances import open_account
-from ledger.journal import AcceptedEntry, Decision, NewEntry, Outcome
+from ledger.decision import AcceptedEntries, AcceptedEntry, Decision, Decisions
+from ledger.journal import Outcome
 from ledger.posting import Writer
 from ledger.schema import migrate
 
@@ -58,19 +59,16 @@ class PlainRules:
     def __init__(self) -> None:
         self.recorded: list[AcceptedEntry] = []
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
-        assert len(entries) == len(accounts)
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         decisions = []
-        for entry in entries:
+        for entry in entries.entries:
             large = any(posting.amount > 1_000_000 for posting in entry.postings)
             outcome = Outcome.REQUIRES_MANUAL_REVIEW if large else Outcome.AUTOMATED_APPROVAL
             leaf = hashlib.sha256(entry.key.bytes).digest()
             decisions.append(Decision(leaf[:16], outcome, leaf))
-        return decisions
+        return Decisions.of(decisions)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
         self.recorded.extend(accepted)
 
 

@@ -1,6 +1,7 @@
-"""Makes the vectors of the canonical form from docs/adr/0003-canonical-entry.md alone: shares no code with ``ledger``.
+"""Makes the vectors of the canonical forms from docs/adr/0003, 0015 and 0018 alone: shares no code with ``ledger``.
 
-Run ``python tests/support/canonical_vectors.py`` to rebuild ``fixtures/ledger/canonical-v1.json`` and ``-v2.json``.
+Run ``python tests/support/canonical_vectors.py`` to rebuild ``fixtures/ledger/canonical-v1.json`` to ``-v3.json`` and
+``refusals-v1.json``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "ledger"
-FILES = {version: FOLDER / f"canonical-v{version}.json" for version in (1, 2)}
+FILES = {version: FOLDER / f"canonical-v{version}.json" for version in (1, 2, 3)}
+REFUSALS_FILE = FOLDER / "refusals-v1.json"
 
 ENTRIES: list[dict[str, Any]] = [
     {
@@ -55,6 +57,40 @@ EXTENSIONS: list[dict[str, Any]] = [
     },
 ]
 """What version 2 adds to the two entries."""
+
+REFUSALS: list[dict[str, Any]] = [
+    {
+        "what": "an entry, nobody named",
+        "after_seq": 0,
+        "at_us": 1772442000000000,
+        "kind": 1,
+        "key": "0190b6a0-5e7f-7c11-8000-3b1f6f0c2a77",
+        "code": "exceeds_available",
+        "chained": False,
+        "actor": "",
+    },
+    {
+        "what": "a hold, in a chain",
+        "after_seq": 1,
+        "at_us": 1772442000000001,
+        "kind": 2,
+        "key": "0190b6a0-5e7f-7c11-8000-3b1f6f0c2a99",
+        "code": "account_frozen",
+        "chained": True,
+        "actor": "",
+    },
+    {
+        "what": "an entry with an actor, before 1970",
+        "after_seq": 2**40,
+        "at_us": -1,
+        "kind": 1,
+        "key": "ffffffff-ffff-ffff-ffff-fffffffffffe",
+        "code": "period_closed",
+        "chained": False,
+        "actor": "gateway:7",
+    },
+]
+"""Refusals one after the other."""
 
 
 def field(value: bytes) -> bytes:
@@ -109,7 +145,7 @@ def vector(version: int, index: int, entry: dict[str, Any], added: dict[str, Any
     commitment = hashlib.sha256(b"dwaybank.node/description\x01" + description_salt + text).digest() if text else b""
     form = canonical(version, entry, commitment, decision_id, decision_leaf)
     more: dict[str, Any] = {}
-    if version == 2:
+    if version >= 2:
         pairs = ",".join(f'"{name}":"{value}"' for name, value in sorted(added["metadata"].items()))
         object_text = ("{" + pairs + "}").encode()
         metadata = (
@@ -120,6 +156,11 @@ def vector(version: int, index: int, entry: dict[str, Any], added: dict[str, Any
             "metadata_salt": metadata_salt.hex() if pairs else "",
             "metadata_commitment": metadata.hex(),
         }
+    if version >= 3:
+        # Only the second entry binds refusals.
+        head = bytes([0xE0 + index]) * 32 if index == 2 else b""
+        form += field(head)
+        more |= {"refusals": head.hex()}
     return (
         entry
         | {
@@ -142,7 +183,42 @@ def vectors(version: int) -> dict[str, Any]:
     return {"entries": entries, "batch_digest": hashlib.sha256(head + leaves).hexdigest()}
 
 
+def refusal_form(number_of_refusal: int, refusal: dict[str, Any], request_hash: bytes) -> bytes:
+    return b"".join(
+        (
+            field(b"dwaybank.node/refusal"),
+            number(1, 1),
+            number(number_of_refusal, 8),
+            number(refusal["after_seq"], 8),
+            number(refusal["at_us"], 8),
+            number(refusal["kind"], 1),
+            field(bytes.fromhex(refusal["key"].replace("-", ""))),
+            field(refusal["code"].encode()),
+            number(int(refusal["chained"]), 1),
+            field(request_hash),
+            field(refusal["actor"].encode()),
+        )
+    )
+
+
+def refusal_vectors() -> dict[str, Any]:
+    head = bytes(32)
+    told = []
+    for index, refusal in enumerate(REFUSALS, 1):
+        salt, request_hash = bytes([index]) * 32, bytes([0xA0 + index]) * 32
+        form = refusal_form(index, refusal, request_hash)
+        leaf = hashlib.sha256(b"\x00" + salt + form).digest()
+        head = hashlib.sha256(b"dwaybank.node/refusals\x01" + head + leaf).digest()
+        given = refusal | {"number": index, "salt": salt.hex(), "request_hash": request_hash.hex()}
+        told.append(given | {"form": form.hex(), "leaf": leaf.hex(), "head": head.hex()})
+    numbers = (1).to_bytes(8, "big") + len(told).to_bytes(8, "big")
+    signed = hashlib.sha256(b"dwaybank.node/refusals-signed\x01" + numbers + head).hexdigest()
+    return {"refusals": told, "signed_digest": signed}
+
+
 if __name__ == "__main__":
+    text_of_refusals = json.dumps(refusal_vectors(), indent=1) + "\n"
+    REFUSALS_FILE.write_text(text_of_refusals, encoding="utf-8")
     for number_of_version, file in FILES.items():
         text_of_file = json.dumps(vectors(number_of_version), indent=1, ensure_ascii=False) + "\n"
         file.write_text(text_of_file, encoding="utf-8")

@@ -18,10 +18,11 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.pem = self._issue(self._name, self._key, ca=True).public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str) -> tuple[bytes, bytes]:
-        """Return certificate and key, PEM, for loopback."""
+    def issue(self, name: str, *units: str) -> tuple[bytes, bytes]:
+        """Return certificate and key, PEM, for loopback; with organizational units."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        named = [x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
+        subject = x509.Name([*named, x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         certificate = self._issue(subject, key, ca=False)
         pkcs8, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         pem = serialization.Encoding.PEM

@@ -1,4 +1,4 @@
-"""A whole consortium as real processes, started once for a test session and ended with it whatever happens.
+"""A whole consortium as real processes, ended with the test run whatever happens.
 
 The supervisor is our child and ends with us (a signal at the parent's death, from the kernel), its processes end with
 it, so that even a killed test run leaves nothing behind.
@@ -46,7 +46,6 @@ STOP_TIMEOUT_S = 60.0
 DEBIT, CREDIT = ledger_pb2.SIDE_DEBIT, ledger_pb2.SIDE_CREDIT
 
 _PR_SET_PDEATHSIG = 1
-_shared: list[RunningConsortium] = []
 
 
 class RunningConsortium:
@@ -55,11 +54,15 @@ class RunningConsortium:
     Args:
         root: its data directory; made by the supervisor where absent.
         base_port: first of its ports.
+        database_urls: PostgreSQL servers of organizations' own, by organization.
     """
 
-    def __init__(self, root: Path, base_port: int) -> None:
+    def __init__(self, root: Path, base_port: int, database_urls: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.base_port = base_port
+        self._own_servers = [
+            f"--database-url={organization}={url}" for organization, url in (database_urls or {}).items()
+        ]
         self._supervisor: subprocess.Popen[bytes] | None = None
         self.home: Home
         self.consortium: Consortium
@@ -70,7 +73,14 @@ class RunningConsortium:
         output = (self.root.parent / "supervisor.output").open("ab")
         with output:
             self._supervisor = subprocess.Popen(
-                [*DWAYBANK, "up", "--home", self.root, "--base-port", str(self.base_port), "--foreground"],
+                [
+                    *DWAYBANK,
+                    "up",
+                    "--foreground",
+                    f"--home={self.root}",
+                    f"--base-port={self.base_port}",
+                    *self._own_servers,
+                ],
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -310,22 +320,11 @@ def dwaybank(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=180)
 
 
-def shared_consortium(config: pytest.Config) -> RunningConsortium:
-    """Return the session's one consortium, started at the first call and ended with the session."""
-    if not _shared:
-        folder = home_folder()
-        running = RunningConsortium(folder / "home", free_base_port())
-        config.add_cleanup(lambda: _end(running, folder))
-        running.start()
-        _shared.append(running)
-    return _shared[0]
-
-
 @contextlib.contextmanager
-def own_consortium() -> Iterator[RunningConsortium]:
-    """Give a consortium of one's own, for tests that break it."""
+def own_consortium(database_urls: Mapping[str, str] | None = None) -> Iterator[RunningConsortium]:
+    """Give a consortium that ends with the block."""
     folder = home_folder()
-    running = RunningConsortium(folder / "home", free_base_port())
+    running = RunningConsortium(folder / "home", free_base_port(), database_urls)
     try:
         running.start()
         yield running

@@ -102,7 +102,7 @@ async def connected_peer(contract: Contract, state: CommittedState) -> AsyncIter
     peer = StreamPeer(state, features)
     reader = asyncio.create_task(peer.read(channel.bidi(CONNECT, peer.outgoing(), None)))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await peer.ready.wait()
         yield peer
     finally:

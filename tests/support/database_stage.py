@@ -21,7 +21,7 @@ from ledger.posting import AccountTerms, Writer
 from ledger.schema import migrate
 from node.postgres import PostgresCluster
 from tests.support.accounting_table import START
-from tests.support.books import Clock, new_writer
+from tests.support.books import Clock, new_writer, verify
 from tests.support.ledger_model import Account, Answer, Request
 from tests.support.ledger_stage import real_request
 
@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 _TABLES = b"""
     SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'p') AND nspname = 'ledger' ORDER BY 1
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = 'ledger' ORDER BY 1
 """
 _ANY = "SELECT EXISTS (SELECT FROM {})"
 
@@ -44,7 +44,7 @@ class EmptyLedgers:
         with psycopg.connect(self.url, autocommit=True) as connection:
             migrate(connection)
             tables = [row[0] for row in connection.execute(_TABLES)]
-            # What stands in a new ledger, such as assets, stays; the head is set back.
+            # What stands in a new ledger, such as assets, stays; the head is set back, partitions are made anew.
             empty = [
                 table for table in tables if connection.execute(_ANY.format(table).encode()).fetchone() == (False,)
             ]
@@ -54,11 +54,16 @@ class EmptyLedgers:
         self._head = head
 
     @contextmanager
-    def fresh(self) -> Iterator[str]:
-        """Yield the URL of an empty ledger; no other may be in use."""
+    def fresh(self, partition_entries: int = 1_000_000) -> Iterator[str]:
+        """Yield the URL of an empty ledger; no other may be in use.
+
+        Args:
+            partition_entries: entries in each partition of the journal.
+        """
         with psycopg.connect(self.url) as connection:
             # With this setting triggers are silent, those that keep history as well: a test's right, nobody else's.
             connection.execute(self._emptying.encode())
+            divide_journal(connection, partition_entries)
             connection.execute("DELETE FROM ledger.head")
             connection.execute("INSERT INTO ledger.head SELECT (%s::ledger.head).*", self._head)
         yield self.url
@@ -67,6 +72,15 @@ class EmptyLedgers:
         """Drop it."""
         with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)".encode())
+
+
+def divide_journal(connection: psycopg.Connection[Any], partition_entries: int) -> None:
+    """Give an empty journal partitions of so many entries; triggers must be silent."""
+    for (table,) in connection.execute("SELECT table_name FROM ledger.partition").fetchall():
+        connection.execute(f"DROP TABLE ledger.{table}".encode())
+    connection.execute("DELETE FROM ledger.partition")
+    connection.execute("UPDATE ledger.partition_size SET entries = %s", (partition_entries,))
+    connection.execute("SELECT ledger.make_partitions(1)")
 
 
 class DatabaseStage:
@@ -92,7 +106,7 @@ class DatabaseStage:
 
     def open_account(self, name: str, account: Account) -> None:
         terms = Terms(account.floor, account.overdraft, account.ceiling)
-        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms)
+        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms, stripes=account.stripes)
         open_new_account(self.connection, new, now=self.clock())
 
     def post(self, requests: Sequence[Request]) -> list[Answer]:
@@ -143,7 +157,7 @@ class DatabaseStage:
         return account.balance, account.held
 
     def findings(self) -> list[Finding]:
-        return verify_books(self.connection)
+        return verify_books(self.connection, verify)
 
 
 def answer_of(result: Any) -> Answer:

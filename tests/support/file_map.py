@@ -12,7 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = {
-    "network": "what all members agree on; pure but for `crypto_material`, `client` and `rpc/`",
+    "network": "what all members agree on; pure but for `crypto_material`, `client`, `operations/` and `rpc/`",
     "ledger": "the books",
     "chaincode": "the rules that members endorse",
     "node": "the running processes",

@@ -86,6 +86,11 @@ def key_of(number: int) -> uuid.UUID:
     return uuid.UUID(int=number)
 
 
+def real_key(request: Request) -> uuid.UUID:
+    """The key of an entry, or the id of the hold that is placed or released."""
+    return key_of(request.key if isinstance(request, Entry) else request.hold)
+
+
 def real_request(request: Request) -> Real:
     """Return a request of the model as the books take it."""
     if isinstance(request, Place):

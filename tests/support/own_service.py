@@ -83,9 +83,9 @@ class Port:
             await channel.close()
         await self._server.stop(0)
 
-    def client(self, service: str, msp_id: str = "OwnMSP") -> ServiceClient:
-        """Return a client with a certificate of a member."""
-        certificate, key = self._authorities[msp_id].issue("client")
+    def client(self, service: str, msp_id: str = "OwnMSP", *units: str) -> ServiceClient:
+        """Return a client with a certificate of a member, with organizational units."""
+        certificate, key = self._authorities[msp_id].issue("client", *units)
         tls = ClientTls(self._authorities["OwnMSP"].pem, certificate, key)
         self._channels.append(Channel(f"127.0.0.1:{self._number}", tls))
         return ServiceClient(self._channels[-1], service)

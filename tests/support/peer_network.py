@@ -104,9 +104,9 @@ class PeerNetwork:
         """Return a member's peer."""
         return self.members[msp_id].peer
 
-    def channel(self, msp_id: str = BANK) -> rpc.Channel:
-        """Return a new connection to a member's peer, as a client of that member."""
-        channel = rpc.Channel(f"localhost:{self.members[msp_id].port}", client_tls(self.material, msp_id))
+    def channel(self, msp_id: str = BANK, client: str = "") -> rpc.Channel:
+        """Return a new connection to a member's peer, as a client of that member or of another."""
+        channel = rpc.Channel(f"localhost:{self.members[msp_id].port}", client_tls(self.material, client or msp_id))
         self._clients.append(channel)
         return channel
 

@@ -13,6 +13,7 @@ from ledger.account import Side
 from ledger.canonical import batch_digest
 from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting, transfer
+from ledger.money import AMOUNT_MAX
 from ledger.posting import AccountTerms
 from ledger.rows import read_accounts, read_rows, recompute_leaf
 from node.postgres import PostgresCluster
@@ -24,6 +25,8 @@ ACCOUNTS = (
 HOLD, OTHER_HOLD, FREED_HOLD = key(9001), key(9002), key(9003)
 LAST = 75
 """Number of the newest entry; account cash has its mark at the one three before it."""
+REFUSALS = 5
+"""Number of the newest refusal: one before entry 31, three in two batches before entry 70, one after all entries."""
 
 _names = itertools.count(1)
 
@@ -39,6 +42,8 @@ def fill(url: str) -> None:
         for number in range(1, 61):
             clock.move(seconds=1)
             writer.post([transfer(key(number), "cash", "alice" if number % 3 else "bob", 100 + number)])
+            if number == 30:
+                writer.post([transfer(key(9100), "alice", "bob", AMOUNT_MAX)])
         clock.move(seconds=1)
         three = (Posting("alice", Side.DEBIT, 700), Posting("bob", Side.CREDIT, 650), Posting("fees", Side.CREDIT, 50))
         two_assets = (
@@ -61,12 +66,15 @@ def fill(url: str) -> None:
             [transfer(key(69), "alice", "bob", 60, hold_id=OTHER_HOLD, hold_final=True), HoldRelease(FREED_HOLD)]
         )
         clock.move(seconds=1)
-        writer.post([transfer(key(70), "alice", "bob", 30, hold_id=HOLD)])
+        unknown = transfer(key(9101), "alice", "bob", 1, hold_id=key(9999), actor="clerk-7")
+        writer.post([unknown, transfer(key(9102), "bob", "alice", 9, reverses=64, linked=True), HoldRelease(HOLD)])
+        writer.post([HoldRelease(OTHER_HOLD), transfer(key(70), "alice", "bob", 30, hold_id=HOLD)])
         terms = AccountTerms(status="open", floor=-1000, overdraft=0, ceiling=10**9)
         assert writer.set_account_terms("bob", terms, "clerk-7") == "changed"
         for number in range(71, LAST + 1):
             (last,) = writer.post([transfer(key(number), "cash", "alice", 1)])
         assert last.seq == LAST
+        writer.post([NewHold(HOLD, "alice", 501, deadline)])
 
 
 AGE = """
@@ -75,7 +83,7 @@ AGE = """
         posting_balance = ARRAY[debit_balance, credit_balance],
         posting_previous = ARRAY[debit_previous, credit_previous], debit_account = NULL, credit_account = NULL,
         asset_id = NULL, amount = NULL, debit_balance = NULL, credit_balance = NULL, debit_previous = NULL,
-        credit_previous = NULL, form = 1, request_hash = sha256(request_hash)
+        credit_previous = NULL, form = 1, request_hash = sha256(leaf)
     WHERE seq <= %s
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ledger.account import AccountFacts, Side
@@ -29,11 +29,18 @@ class RulesStage:
         self._recent: dict[int, int] = {}
         self._batches: list[PreparedBatch] = []
         self._closes: list[datetime] = []
+        self._numbers = 0
 
     def open_account(self, name: str, account: Account) -> None:
-        number = len(self.state.accounts) + 1
-        facts = AccountFacts(number, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
-        self.state.accounts[name] = AccountState(
+        opened = self._opened(name, account, self.state.add_account)
+        parts = [f"{name}#{number:02}" for number in range(1, account.stripes + 1)]
+        opened.stripes = tuple(self._opened(part, account, self.state.add_stripe) for part in parts)
+        opened.bound()
+
+    def _opened(self, name: str, account: Account, add: Callable[..., AccountState]) -> AccountState:
+        self._numbers += 1
+        facts = AccountFacts(self._numbers, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
+        return add(
             facts,
             ASSETS[account.asset],
             status=STATUS[account.status],
@@ -72,7 +79,7 @@ class RulesStage:
         return batch
 
     def _answers(self, requests: Sequence[Request], batch: PreparedBatch) -> list[Answer]:
-        posted = {judged[0]: batch.first_seq + number for number, judged in enumerate(batch.judged)}
+        posted = {at: batch.first_seq + number for number, at in enumerate(batch.places)}
         answers = []
         for at, (request, result) in enumerate(zip(requests, batch.results, strict=True)):
             seq = posted.get(at) if isinstance(request, Entry) else None
@@ -100,13 +107,18 @@ class RulesStage:
             return "unchanged"
         if after["status"] == CLOSED and (account.balance != 0 or account.held != 0):
             return "account_not_empty"
+        if account.stripes and (after["floor"] not in (0, None) or after["overdraft"] or after["ceiling"] is not None):
+            return "account_striped"
+        if after["floor"] is not None and any(stripe.balance < after["floor"] for stripe in account.stripes):
+            return "below_floor"
         if after["floor"] is not None and account.balance - account.held < after["floor"] - after["overdraft"]:
             return "below_floor"
         if after["ceiling"] is not None and account.balance > after["ceiling"]:
             return "above_ceiling"
-        for key, value in after.items():
-            setattr(account, key, value)
-        account.bound()
+        for each in (account, *account.stripes):
+            for key, value in after.items():
+                setattr(each, key, value)
+            each.bound()
         return "changed"
 
     def close_period(self, before: datetime) -> str:

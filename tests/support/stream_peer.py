@@ -94,7 +94,7 @@ class StreamPeer:
             )
         )
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 return await future
         finally:
             del self._running[tx_id]

@@ -172,6 +172,11 @@ TAMPERINGS = {
         "account bob: its terms are not those that the history of its changes ends with",
         "account bob: its terms are not those that the history of its changes ends with",
     ),
+    "account moved to another book": (
+        "UPDATE ledger.account SET book_id = 2 WHERE reference = 'bob'",
+        "account bob: stands in another book than it was opened in",
+        "account bob: stands in another book than it was opened in",
+    ),
     "hold's captured money changed": (
         "UPDATE ledger.hold SET captured = 10 WHERE id = '00000000-0000-0000-0000-000000002329'",
         "account alice: holds 430, its placed holds sum to 490",
@@ -336,13 +341,13 @@ TAMPERINGS = {
     ),
     "row without a number": (
         "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry ALTER seq DROP NOT"
-        " NULL; UPDATE ledger.entry SET seq = NULL WHERE seq = 5",
+        " NULL; ALTER TABLE ledger.entry_1 ALTER seq DROP NOT NULL; UPDATE ledger.entry SET seq = NULL WHERE seq = 5",
         "entry 5: is missing: entry 6 follows entry 4",
         "account alice: does not name its newest entry or its number of postings",
     ),
     "number that stands twice": (
-        "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry DROP CONSTRAINT "
-        "entry_key_key; INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 5",
+        "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE; ALTER TABLE ledger.entry_1 DROP CONSTRAINT "
+        "entry_1_key_key; INSERT INTO ledger.entry SELECT * FROM ledger.entry WHERE seq = 5",
         "entry 5: its row does not give the leaf that stands with it",
         "entry 5: stands twice, or below number 1",
     ),
@@ -356,6 +361,111 @@ TAMPERINGS = {
         "UPDATE ledger.account SET normal_side = 1 WHERE reference = 'fees'",
         "entry 61: posting 3 leaves balance 50, its postings sum to -50",
         "account fees: has balance 50, its postings sum to -50",
+    ),
+    "refusal changed": (
+        "UPDATE ledger.refusal SET code = 'account_closed' WHERE number = 2",
+        "entry 70: its row does not give the leaf that stands with it",
+        "refusal 2: its row does not give the head of the chain that stands with it",
+    ),
+    "refusal changed and its head with it": (
+        "UPDATE ledger.refusal SET code = 'account_closed', head = sha256('x') WHERE number = 2",
+        "entry 70: its row does not give the leaf that stands with it",
+        "refusal 3: its row does not give the head of the chain that stands with it",
+    ),
+    "refusal that no entry binds yet changed": (
+        "UPDATE ledger.refusal SET key = gen_random_uuid() WHERE number = 5",
+        "refusal 5: its row does not give the head of the chain that stands with it",
+        "refusal 5: its row does not give the head of the chain that stands with it",
+    ),
+    "head of the last refusal changed": (
+        "UPDATE ledger.refusal SET head = sha256('x') WHERE number = 5",
+        "refusal 5: its row does not give the head of the chain that stands with it",
+        "refusals 5 to 5: are not what the posting engine signed",
+    ),
+    "refusal deleted": (
+        "DELETE FROM ledger.refusal WHERE number = 2",
+        "entry 70: its row does not give the leaf that stands with it",
+        "refusal 2: is missing: refusal 3 follows refusal 1",
+    ),
+    "refusal deleted at the end of its batch": (
+        "DELETE FROM ledger.refusal WHERE number = 3",
+        "entry 70: its row does not give the leaf that stands with it",
+        "refusals 2 to 3: are signed for, but the last of them does not stand",
+    ),
+    "all that one entry binds deleted": (
+        "DELETE FROM ledger.refusal WHERE number = 1; DELETE FROM ledger.refusal_batch WHERE first_number = 1",
+        "entry 31: its row does not give the leaf that stands with it",
+        "refusal 1: is missing: refusal 2 follows refusal 0",
+    ),
+    "last refusal deleted": (
+        "DELETE FROM ledger.refusal WHERE number = 5",
+        "refusals 5 to 5: are signed for, but the last of them does not stand",
+        "refusals 5 to 5: are signed for, but the last of them does not stand",
+    ),
+    "refusal made up": (
+        "INSERT INTO ledger.refusal SELECT (jsonb_populate_record(refusal, '{\"number\": 6}')).* FROM ledger.refusal "
+        "WHERE number = 5",
+        "refusal 6: its row does not give the head of the chain that stands with it",
+        "refusal 6: no batch that the posting engine signed holds it",
+    ),
+    "refusal made up with a signature": (
+        "INSERT INTO ledger.refusal SELECT (jsonb_populate_record(refusal, '{\"number\": 6}')).* FROM ledger.refusal "
+        "WHERE number = 5; INSERT INTO ledger.refusal_batch SELECT 6, 6, epoch, signature FROM ledger.refusal_batch "
+        "WHERE first_number = 5",
+        "refusal 6: its row does not give the head of the chain that stands with it",
+        "refusals 6 to 6: are not what the posting engine signed",
+    ),
+    "refusal moved to another entry": (
+        "UPDATE ledger.refusal SET after_seq = 40 WHERE number = 1",
+        "entry 31: its row does not give the leaf that stands with it",
+        "refusal 1: is not bound by entry 41, the first after it",
+    ),
+    "refusal moved to another time": (
+        "UPDATE ledger.refusal SET at = at + interval '1 day' WHERE number = 1",
+        "entry 31: its row does not give the leaf that stands with it",
+        "refusal 2: was judged before the refusal that it follows",
+    ),
+    "refusal at no time": (
+        "UPDATE ledger.refusal SET at = 'infinity' WHERE number = 5",
+        "refusal 5: its row does not give the head of the chain that stands with it",
+        "refusal 5: its row does not give the head of the chain that stands with it",
+    ),
+    "refusal renumbered": (
+        "UPDATE ledger.refusal SET number = 15 WHERE number = 5",
+        "refusal 5: is missing: refusal 15 follows refusal 4",
+        "refusal 5: no batch that the posting engine signed holds it",
+    ),
+    "refusal without a number": (
+        "ALTER TABLE ledger.refusal DROP CONSTRAINT refusal_pkey; ALTER TABLE ledger.refusal ALTER number DROP NOT "
+        "NULL; UPDATE ledger.refusal SET number = NULL WHERE number = 5",
+        "refusals 5 to 5: are signed for, but the last of them does not stand",
+        "refusal of key 00000000-0000-0000-0000-000000002329: has no number",
+    ),
+    "refusal that stands twice": (
+        "ALTER TABLE ledger.refusal DROP CONSTRAINT refusal_pkey; INSERT INTO ledger.refusal SELECT * FROM "
+        "ledger.refusal WHERE number = 5",
+        "refusal 5: stands twice, or below number 1",
+        "refusal 5: stands twice, or below number 1",
+    ),
+    "refusals no longer bound": (
+        "UPDATE ledger.entry SET refusals = NULL WHERE seq = 31",
+        "entry 31: its row does not give the leaf that stands with it",
+        "refusal 1: is not bound by entry 31, the first after it",
+    ),
+    "refusals bound by an entry that follows none": (
+        "UPDATE ledger.entry SET refusals = sha256('x') WHERE seq = 33",
+        "entry 33: its row does not give the leaf that stands with it",
+        "entry 33: its row does not give the leaf that stands with it",
+    ),
+    "signature of refusals changed": (
+        "UPDATE ledger.refusal_batch SET signature = decode(repeat('00', 64), 'hex') WHERE first_number = 2",
+        "refusals 2 to 3: are not what the posting engine signed",
+        "refusals 2 to 3: are not what the posting engine signed",
+    ),
+    "signature of refusals deleted": (
+        "DELETE FROM ledger.refusal_batch WHERE first_number = 2",
+        "refusals 4 to 4: do not follow those signed before, up to 1",
+        "refusals 4 to 4: do not follow those signed before, up to 1",
     ),
     "account deleted": (
         "DELETE FROM ledger.account WHERE reference = 'fees'",

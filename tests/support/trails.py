@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +16,10 @@ import psycopg
 from google.protobuf.message import Message
 from nacl.signing import SigningKey
 
-from ledger.account import AccountFacts, Side
+from ledger.account import Side
 from ledger.balances import open_account
-from ledger.journal import AcceptedEntry, Decision, NewEntry, Outcome, transfer
+from ledger.decision import AcceptedEntries, Decision, Decisions
+from ledger.journal import Outcome, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from network.merkle import leaf_hash, root
@@ -41,19 +42,17 @@ class RecordedDecisions:
         self.records: dict[bytes, bytes] = {}
         self.entries: list[tuple[bytes, Outcome, bytes]] = []
 
-    def decide(
-        self, entries: Sequence[NewEntry], accounts: Sequence[Sequence[AccountFacts]], now: datetime
-    ) -> list[Decision]:
+    def decide(self, entries: AcceptedEntries, now: datetime) -> Decisions:
         decisions = []
-        for entry in entries:
+        for entry in entries.entries:
             manual = entry.postings[0].amount % 1000 == 0
             outcome = Outcome.REQUIRES_MANUAL_REVIEW if manual else Outcome.AUTOMATED_APPROVAL
             number, record = os.urandom(16), os.urandom(32) + outcome.text.encode()
             self.records[number] = record
             decisions.append(Decision(number, outcome, leaf_hash(record)))
-        return decisions
+        return Decisions.of(decisions)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: Sequence[AcceptedEntry], now: datetime) -> None:
+    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
         self.entries += [(item.decision.id, item.decision.outcome, item.decision.leaf) for item in accepted]
 
     def decision_record(self, seq: int) -> bytes | None:

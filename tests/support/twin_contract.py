@@ -22,6 +22,11 @@ class TwinContract(Contract):
     async def get(self, stub: ChaincodeStub, key: str) -> str:
         return (await stub.get_state(key)).decode()
 
+    async def bump(self, stub: ChaincodeStub, key: str) -> str:
+        count = int(await stub.get_state(key) or b"0") + 1
+        await stub.put_state(key, str(count).encode())
+        return str(count)
+
     async def delete(self, stub: ChaincodeStub, key: str) -> str:
         await stub.del_state(key)
         return ""

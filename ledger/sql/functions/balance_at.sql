@@ -1,4 +1,4 @@
--- The account's balance from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
+-- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
 --
 -- p_effective_seq is the newest entry posted at p_effective_at or before (ledger.seq_at). A posting that is not dated
 -- counts for the time of its posting: such ones count up to entry least(p_known_seq, p_effective_seq). The chain's
@@ -15,6 +15,12 @@ DECLARE
     v_block bigint;
     v_total numeric;
 BEGIN
+    IF EXISTS (SELECT FROM ledger.account WHERE id = p_account_id AND stripes > 0) THEN
+        RETURN (
+            SELECT sum(ledger.balance_at(stripe.id, p_known_seq, p_effective_seq, p_effective_at))
+            FROM ledger.account AS stripe WHERE stripe.stripe_of = p_account_id
+        );
+    END IF;
     SELECT CASE p_account_id
         WHEN debit_account THEN debit_balance
         WHEN credit_account THEN credit_balance
@@ -61,5 +67,31 @@ BEGIN
         SELECT coalesce(sum(change), 0) FROM ledger.dated_posting
         WHERE account_id = p_account_id AND seq > v_block AND seq <= p_known_seq AND effective_at <= p_effective_at
     );
+END
+$$;
+
+-- The same for callers outside the books: of an account that the caller sees, and null for any other.
+CREATE OR REPLACE FUNCTION ledger.balance_seen(p_account_id bigint, p_known_seq bigint, p_effective_at timestamptz)
+RETURNS numeric
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF ledger.sees_account(p_account_id) THEN
+        RETURN ledger.balance_at(p_account_id, p_known_seq, ledger.seq_at(p_effective_at), p_effective_at);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- The newest entry posted at p_known_at or before, for questions about an account. To a tenant the account's own newest
+-- one, which gives the same answers and says nothing about other accounts.
+CREATE OR REPLACE FUNCTION ledger.known_seq(p_account_id bigint, p_known_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF ledger.sees_all() THEN
+        RETURN ledger.seq_at(p_known_at);
+    ELSIF ledger.sees_account(p_account_id) THEN
+        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at));
+    END IF;
+    RETURN 0;
 END
 $$;

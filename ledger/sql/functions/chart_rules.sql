@@ -55,10 +55,7 @@ CREATE OR REPLACE FUNCTION ledger.chart_forbids_negative(p_account ledger.accoun
 LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
     SELECT NOT coalesce((ledger.chart_rule_of(book.id, p_account.reference)).negative, true)
     FROM ledger.book
-    WHERE book.enforced
-        AND book.id = coalesce(
-            (SELECT place.book_id FROM ledger.account_place AS place WHERE place.account_id = p_account.id), 1::smallint
-        )
+    WHERE book.enforced AND book.id = p_account.book_id
 $$;
 
 -- Writes one change of a book's structure into its history. The caller holds the book's lock.

@@ -69,7 +69,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'account_not_found';
     END IF;
-    INSERT INTO ledger.account_place (account_id, book_id) VALUES (v_account_id, 1) ON CONFLICT DO NOTHING;
+    INSERT INTO ledger.account_place (account_id, book_id) SELECT id, book_id FROM ledger.account WHERE id = v_account_id
+    ON CONFLICT DO NOTHING;
     SELECT * INTO STRICT v_place FROM ledger.account_place WHERE account_id = v_account_id FOR NO KEY UPDATE;
     IF p_portfolio <> '' THEN
         SELECT id INTO v_portfolio_id FROM ledger.portfolio WHERE book_id = v_place.book_id AND code = p_portfolio;

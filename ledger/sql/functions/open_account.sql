@@ -51,8 +51,8 @@ BEGIN
         rule := coalesce(v_rule.pattern, '');
         RETURN;
     END IF;
-    INSERT INTO ledger.account (reference, asset_id, normal_side, floor, overdraft, ceiling, opened_at)
-    VALUES (p_reference, v_asset, p_normal_side, p_floor, p_overdraft, p_ceiling, p_now)
+    INSERT INTO ledger.account (reference, asset_id, normal_side, floor, overdraft, ceiling, opened_at, book_id)
+    VALUES (p_reference, v_asset, p_normal_side, p_floor, p_overdraft, p_ceiling, p_now, v_book.id)
     ON CONFLICT (reference) DO NOTHING
     RETURNING id INTO v_account_id;
     IF NOT FOUND THEN

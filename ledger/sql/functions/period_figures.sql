@@ -33,7 +33,7 @@ BEGIN
     ), line AS (
         SELECT balance.asset, balance.debit, balance.credit, coalesce(turnover.debit, 0) AS debit_turnover,
             coalesce(turnover.credit, 0) AS credit_turnover
-        FROM ledger.trial_balance_at(v_period.last_seq, v_end) AS balance
+        FROM ledger.trial_balance_at(v_period.last_seq, v_end, NULL) AS balance
         JOIN ledger.asset ON asset.code = balance.asset
         LEFT JOIN turnover ON turnover.asset_id = asset.id
         WHERE balance.debit <> 0 OR balance.credit <> 0 OR turnover.asset_id IS NOT NULL

@@ -12,9 +12,9 @@ BEGIN
     SELECT sum(known.difference) INTO difference
     FROM ledger.reconciliation_exception AS known WHERE known.id = ANY (p_exceptions);
     IF p_rule = 'written_off' THEN
-        SELECT sum(CASE WHEN posting.side = account.normal_side THEN posting.amount ELSE -posting.amount END)
+        SELECT sum(posting.amount * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END)
         INTO v_correction
-        FROM ledger.posting_view AS posting
+        FROM ledger.signed_posting AS posting
         JOIN ledger.account ON account.id = posting.account_id
         WHERE posting.seq = p_entry_seq AND posting.account_id = p_account;
     END IF;
@@ -24,7 +24,7 @@ BEGIN
         WHEN difference <> 0 THEN 'sums_differ'
         WHEN p_rule = 'written_off' AND EXISTS (
             SELECT FROM ledger.match_posting AS taken
-            JOIN ledger.posting_view AS posting ON posting.seq = taken.seq AND posting.number = taken.number
+            JOIN ledger.signed_posting AS posting ON posting.seq = taken.seq AND posting.number = taken.number
             WHERE taken.seq = p_entry_seq AND taken.live AND posting.account_id = p_account
         ) THEN 'posting_matched'
         ELSE 'decided'
@@ -46,7 +46,7 @@ BEGIN
     WHERE known.id = ANY (p_exceptions)
     UNION
     SELECT reconcile_bind.match_id, posting.seq, posting.number
-    FROM ledger.posting_view AS posting
+    FROM ledger.signed_posting AS posting
     WHERE p_rule = 'written_off' AND posting.seq = p_entry_seq AND posting.account_id = p_account;
 END
 $$;

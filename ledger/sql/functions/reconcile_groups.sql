@@ -12,10 +12,10 @@ BEGIN
         CROSS JOIN LATERAL unnest(given.record_id) AS wanted (id)
         JOIN ledger.external_record AS record ON record.id = wanted.id AND record.account_id = given.account_id
         UNION ALL
-        SELECT given.number, CASE WHEN posting.side = account.normal_side THEN -posting.amount ELSE posting.amount END
+        SELECT given.number, posting.amount * CASE account.normal_side WHEN 1 THEN -1 ELSE 1 END
         FROM given
         CROSS JOIN LATERAL unnest(given.posting_seq, given.posting_number) AS wanted (seq, number)
-        JOIN ledger.posting_view AS posting
+        JOIN ledger.signed_posting AS posting
             ON posting.seq = wanted.seq AND posting.number = wanted.number AND posting.account_id = given.account_id
         JOIN ledger.account ON account.id = given.account_id
     ), total AS (

@@ -1,7 +1,9 @@
--- Pauses, resumes or cancels a schedule ('pause', 'resume', 'cancel'). code: 'changed', 'unchanged',
--- 'schedule_not_found', 'schedule_ended'. Cancelling, also once more, records an
--- occurrence that was posted by a node that died before it could record it.
-CREATE OR REPLACE FUNCTION ledger.schedule_change(p_id uuid, p_what text, p_actor text, p_now timestamptz) RETURNS text
+-- Pauses, resumes or cancels a schedule ('pause', 'resume', 'cancel'); a tenant those that he ordered himself. code:
+-- 'changed', 'unchanged', 'schedule_not_found', 'schedule_of_another', 'schedule_ended'. Cancelling, also once more,
+-- records an occurrence that was posted by a node that died before it could record it.
+CREATE OR REPLACE FUNCTION ledger.schedule_change(
+    p_id uuid, p_what text, p_actor text, p_now timestamptz, p_tenant_id smallint
+) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
     v_schedule ledger.schedule;
@@ -10,6 +12,8 @@ BEGIN
     SELECT * INTO v_schedule FROM ledger.schedule WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN
         RETURN 'schedule_not_found';
+    ELSIF p_tenant_id IS NOT NULL AND v_schedule.tenant_id IS DISTINCT FROM p_tenant_id THEN
+        RETURN 'schedule_of_another';
     END IF;
     IF p_what = 'cancel' THEN
         INSERT INTO ledger.schedule_run (schedule_id, due_at, attempt, number, key, code, seq, at)

@@ -5,6 +5,7 @@
 --
 -- Two sources are merged: the account's dated postings through their index, and the others, which stand in the order of
 -- effect already, through the chain. Where a long run of the chain is dated, the walk leaps over it.
+-- Empty for an account that the caller does not see.
 CREATE OR REPLACE FUNCTION ledger.statement_by_effect(
     p_account_id bigint, p_known_seq bigint, p_effective_at timestamptz, p_seq bigint, p_entry_count integer,
     p_since timestamptz
@@ -30,6 +31,9 @@ DECLARE
     v_step record;
     v_run record;
 BEGIN
+    IF NOT ledger.sees_account(p_account_id) THEN
+        RETURN;
+    END IF;
     SELECT CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END INTO STRICT v_sign
     FROM ledger.account WHERE account.id = p_account_id;
     -- Of the postings made at the very moment of the place, those with higher numbers come after it.

@@ -2,6 +2,7 @@
 -- newest posted at p_until or before) to the first posted before p_since.
 -- Follows the chain of postings: each row is found through the primary key, however long the history is.
 -- next_seq is where the next page begins; 0 at the end. It is an entry's number: postings made meanwhile move nothing.
+-- Empty for an account that the caller does not see.
 CREATE OR REPLACE FUNCTION ledger.statement_page(
     p_account_id bigint, p_from_seq bigint, p_entry_count integer, p_since timestamptz, p_until timestamptz
 )
@@ -28,7 +29,7 @@ AS $$
                     (SELECT account.last_seq FROM ledger.account WHERE account.id = p_account_id)
                 ELSE ledger.chain_at(p_account_id, ledger.seq_at(p_until))
             END
-            AND entry.posted_at >= p_since AND step.previous IS NOT NULL
+            AND entry.posted_at >= p_since AND step.previous IS NOT NULL AND ledger.sees_account(p_account_id)
         UNION ALL
         SELECT chain.number + 1, entry.seq, CASE p_account_id
                 WHEN entry.debit_account THEN entry.debit_previous

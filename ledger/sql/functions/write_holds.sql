@@ -35,6 +35,17 @@ BEGIN
 END
 $$;
 
+-- Writes down which tenant placed holds of this database transaction.
+CREATE OR REPLACE FUNCTION ledger.note_tenant_holds(p_epoch bigint, p_id uuid[], p_tenant_id smallint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+DECLARE
+    v_head ledger.head := ledger.lock_head(p_epoch);
+BEGIN
+    INSERT INTO ledger.tenant_hold (hold_id, tenant_id)
+    SELECT given.id, given.tenant_id FROM unnest(p_id, p_tenant_id) AS given (id, tenant_id);
+END
+$$;
+
 -- Holds whose deadline has passed, the oldest first.
 CREATE OR REPLACE FUNCTION ledger.due_holds(p_now timestamptz, p_count_max integer) RETURNS SETOF uuid
 LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$

@@ -1,1 +1,1 @@
-SELECT ledger.balance_at(%(account)s, %(known_seq)s, ledger.seq_at(%(effective_at)s), %(effective_at)s)
+SELECT ledger.balance_seen(%(account)s, %(known_seq)s, %(effective_at)s)

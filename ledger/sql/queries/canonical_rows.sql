@@ -24,7 +24,8 @@ SELECT entry.seq, entry.key,
     substring(entry.description_commitment FOR 33), entry.decision_id, entry.decision_outcome,
     substring(entry.decision_leaf FOR 33), substring(entry.salt FOR 33), substring(entry.leaf FOR 33), entry.form,
     CASE WHEN entry.actor_id IS NULL THEN '' ELSE left(actor.name, 65) END,
-    substring(entry.metadata_commitment FOR 33), entry.reverses, entry.hold_id, entry.chain_seq
+    substring(entry.metadata_commitment FOR 33), entry.reverses, entry.hold_id, entry.chain_seq,
+    substring(entry.refusals FOR 33)
 FROM ledger.entry
 LEFT JOIN ledger.actor ON actor.id = entry.actor_id
 WHERE entry.seq BETWEEN %s AND %s

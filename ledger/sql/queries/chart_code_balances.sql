@@ -2,10 +2,9 @@ SELECT array_to_string(code.parts[1:node.depth], ':') AS node, asset.code,
     coalesce(sum(side.debit_balance) FILTER (WHERE side.debit_balance > 0), 0),
     coalesce(sum(-side.debit_balance) FILTER (WHERE side.debit_balance < 0), 0),
     count(*)
-FROM ledger.account
+FROM ledger.whole_account AS account
 JOIN ledger.asset ON asset.id = account.asset_id
-LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
-JOIN ledger.book ON book.id = coalesce(place.book_id, 1::smallint)
+JOIN ledger.book ON book.id = account.book_id
 CROSS JOIN LATERAL (SELECT string_to_array(account.reference, ':') AS parts) AS code
 CROSS JOIN LATERAL generate_series(1, least(%s, cardinality(code.parts))) AS node (depth)
 CROSS JOIN LATERAL (

@@ -2,10 +2,10 @@ SELECT coalesce(portfolio.code, ''), coalesce(segment.code, ''), asset.code,
     coalesce(sum(side.debit_balance) FILTER (WHERE side.debit_balance > 0), 0),
     coalesce(sum(-side.debit_balance) FILTER (WHERE side.debit_balance < 0), 0),
     count(*)
-FROM ledger.account
+FROM ledger.whole_account AS account
 JOIN ledger.asset ON asset.id = account.asset_id
 LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
-JOIN ledger.book ON book.id = coalesce(place.book_id, 1::smallint)
+JOIN ledger.book ON book.id = account.book_id
 LEFT JOIN ledger.portfolio ON portfolio.id = place.portfolio_id
 LEFT JOIN ledger.segment ON segment.id = place.segment_id
 CROSS JOIN LATERAL (

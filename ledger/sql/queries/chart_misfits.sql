@@ -1,8 +1,7 @@
 SELECT account.reference, coalesce((decides.rule).pattern, ''), refusal.code
 FROM ledger.account
 JOIN ledger.asset ON asset.id = account.asset_id
-LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
-JOIN ledger.book ON book.id = coalesce(place.book_id, 1::smallint)
+JOIN ledger.book ON book.id = account.book_id
 -- OFFSET 0: the rule is looked for once, not wherever it is named.
 CROSS JOIN LATERAL (SELECT ledger.chart_rule_of(book.id, account.reference) AS rule OFFSET 0) AS decides
 CROSS JOIN LATERAL (
@@ -10,6 +9,6 @@ CROSS JOIN LATERAL (
         decides.rule, asset.code, account.normal_side, account.floor, account.overdraft
     ) AS code OFFSET 0
 ) AS refusal
-WHERE book.code = %s AND account.reference > %s AND refusal.code IS NOT NULL
+WHERE book.code = %s AND account.reference > %s AND account.stripe_of IS NULL AND refusal.code IS NOT NULL
 ORDER BY account.reference
 LIMIT %s

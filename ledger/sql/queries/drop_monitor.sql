@@ -1,1 +1,1 @@
-SELECT ledger.drop_monitor(%s, %s, %s)
+SELECT ledger.drop_monitor(%s, %s, %s, %s::smallint)

@@ -1,6 +1,6 @@
 -- What remains of entries after earlier reversals of them: both have the opposite sign. The planner knows nothing of the
 -- array, so each number enters by index.
-SELECT asked.seq, original.reverses IS NOT NULL, posting.account_id, sum(posting.amount)
+SELECT asked.seq, original.reverses IS NOT NULL, whole.id, sum(posting.amount), whole.book_id, whole.shared
 FROM unnest(%s::bigint[]) AS asked (seq)
 JOIN ledger.entry AS original ON original.seq = asked.seq
 CROSS JOIN LATERAL (
@@ -13,4 +13,7 @@ CROSS JOIN LATERAL (
     JOIN ledger.signed_posting AS signed ON signed.seq = reversal.seq
     WHERE reversal.reverses = asked.seq
 ) AS posting
-GROUP BY asked.seq, original.reverses, posting.account_id
+JOIN ledger.account ON account.id = posting.account_id
+-- Of a striped account each reversal may touch other stripes than the original did.
+JOIN ledger.account AS whole ON whole.id = coalesce(account.stripe_of, account.id)
+GROUP BY asked.seq, original.reverses, whole.id

@@ -4,13 +4,14 @@ WITH begin AS (
     FROM ledger.external_statement WHERE account_id = ANY (%(accounts)s) GROUP BY account_id
 )
 SELECT posting.account_id, posting.seq, posting.number,
-    CASE WHEN posting.side = account.normal_side THEN posting.amount ELSE -posting.amount END AS change,
+    posting.amount * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END AS change,
     (posting.effective_at AT TIME ZONE 'UTC')::date AS day,
-    coalesce(entry.settlement_id, ''), entry.key::text, coalesce(entry.description, '')
-FROM ledger.posting_view AS posting
+    coalesce(entry.settlement_id, ''), entry.key::text, coalesce(description.description, '')
+FROM ledger.signed_posting AS posting
 JOIN begin ON begin.account_id = posting.account_id
 JOIN ledger.account ON account.id = posting.account_id
-JOIN ledger.entry_view AS entry ON entry.seq = posting.seq
+JOIN ledger.entry ON entry.seq = posting.seq
+LEFT JOIN ledger.description ON description.seq = posting.seq
 WHERE posting.effective_at >= begin.day::timestamp AT TIME ZONE 'UTC'
     AND NOT EXISTS (
         SELECT FROM ledger.match_posting AS matched

@@ -1,1 +1,1 @@
-SELECT ledger.schedule_create(%s, %s::jsonb, %s, %s, %s, %s, %s)
+SELECT ledger.schedule_create(%s, %s::jsonb, %s, %s, %s, %s, %s, %s::smallint)

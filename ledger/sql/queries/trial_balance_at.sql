@@ -1,1 +1,1 @@
-SELECT asset, debit, credit, account_count FROM ledger.trial_balance_at(ledger.seq_at(%s), %s)
+SELECT asset, debit, credit, account_count FROM ledger.trial_balance_seen(%s, %s)

@@ -3,13 +3,17 @@
 -- At most p_count positions are looked at, whatever the filters leave of them: each page is bounded work, by primary key
 -- only. The last position looked at is always in the answer, with a null kind where it did not pass the filters, so that
 -- a reader goes on behind it. No kinds, or an empty prefix, let everything pass. With a prefix, an entry shows only its
--- postings on accounts of that prefix: the other side is none of the reader's business.
+-- postings on accounts of that prefix: the other side is none of the reader's business. A tenant is told of his accounts
+-- only, and of an entry that touches others' only that it touched his.
 -- In PL/pgSQL because it reads a view, and functions are made before views.
 CREATE OR REPLACE FUNCTION ledger.outbox_page(
     p_seq bigint, p_number integer, p_count integer, p_kinds text[], p_prefix text
 ) RETURNS TABLE (seq bigint, number integer, kind text, account text, at timestamptz, payload jsonb)
-LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    v_all boolean := ledger.sees_all();
+    v_books smallint[] := CASE WHEN NOT v_all THEN ledger.tenant_books() END;
 BEGIN
     RETURN QUERY
     WITH looked_at AS MATERIALIZED (
@@ -45,6 +49,7 @@ BEGIN
             END AS payload,
             CASE
                 WHEN cardinality(p_kinds) > 0 AND looked_at.kind <> ALL (p_kinds) THEN NULL
+                WHEN NOT v_all AND looked_at.number > 0 AND NOT coalesce(account.book_id = ANY (v_books), false) THEN NULL
                 WHEN p_prefix <> '' AND looked_at.number > 0
                     AND NOT coalesce(starts_with(account.reference, p_prefix), false) THEN NULL
                 WHEN looked_at.number = 0 AND body.payload IS NULL THEN NULL
@@ -55,10 +60,10 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT jsonb_strip_nulls(jsonb_build_object(
                 'entry_seq', entry.seq::text,
-                'key', entry.key,
+                'key', CASE WHEN whole.shown THEN entry.key END,
                 'effective_at', to_char(entry.effective_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                 'settlement_id', entry.settlement_id,
-                'leaf', encode(entry.leaf, 'hex'),
+                'leaf', CASE WHEN whole.shown THEN encode(entry.leaf, 'hex') END,
                 'postings', posted.postings
             )) AS payload
             FROM ledger.entry
@@ -73,6 +78,9 @@ BEGIN
                 FROM ledger.posting_view AS posting
                 WHERE posting.seq = entry.seq AND starts_with(posting.account, p_prefix)
             ) AS posted
+            CROSS JOIN LATERAL (
+                SELECT v_all OR ledger.sees_entry(entry.seq) AS shown
+            ) AS whole
             WHERE entry.seq = looked_at.seq AND looked_at.number = 0 AND posted.postings IS NOT NULL
         ) AS body ON true
     )

@@ -17,11 +17,13 @@ CROSS JOIN LATERAL (
     ) WITH ORDINALITY AS listed (account_id, asset_id, amount, balance, previous_seq, number)
 ) AS posting (number, account_id, asset_id, amount, balance, previous_seq);
 
--- One row for each posting, with its side and a positive amount.
-CREATE OR REPLACE VIEW ledger.posting_view AS
+-- One row for each posting, with its side and a positive amount. To a tenant his own legs, of whatever entry. A barrier:
+-- nothing a reader adds to his query is asked of rows that are not his.
+CREATE OR REPLACE VIEW ledger.posting_view WITH (security_barrier = true) AS
 SELECT posting.seq, posting.number, account.id AS account_id, account.reference AS account, asset.code AS asset,
     CASE WHEN posting.amount > 0 THEN 1 ELSE 2 END AS side, abs(posting.amount) AS amount,
     posting.balance AS balance_after, posting.posted_at, posting.effective_at, posting.previous_seq
 FROM ledger.signed_posting AS posting
 JOIN ledger.account ON account.id = posting.account_id
-JOIN ledger.asset ON asset.id = posting.asset_id;
+JOIN ledger.asset ON asset.id = posting.asset_id
+WHERE (SELECT ledger.sees_all()) OR account.book_id = ANY ((SELECT ledger.tenant_books())::smallint[]);

@@ -8,10 +8,12 @@ WITH told AS (
     FROM ledger.metadata
     WHERE pairs @> '{"fx": "exchange"}' OR pairs @> '{"fx": "revaluation"}'
 ), leg AS (
-    SELECT posting.seq, posting.asset, count(*) AS legs, min(posting.amount) AS least, max(posting.amount) AS amount
-    FROM ledger.posting_view AS posting
+    SELECT posting.seq, asset.code AS asset, count(*) AS legs, min(abs(posting.amount)) AS least,
+        max(abs(posting.amount)) AS amount
+    FROM ledger.signed_posting AS posting
+    JOIN ledger.asset ON asset.id = posting.asset_id
     WHERE posting.seq IN (SELECT told.seq FROM told)
-    GROUP BY posting.seq, posting.asset
+    GROUP BY posting.seq, asset.code
 ), entry AS (
     SELECT told.*, base.code AS base, quote.code AS quote,
         (SELECT array_agg(leg.asset ORDER BY leg.asset) FROM leg WHERE leg.seq = told.seq) AS assets,

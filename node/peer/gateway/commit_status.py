@@ -1,5 +1,7 @@
 """``CommitStatus``: what became of a transaction; waits until it is committed.
 
+Of a transaction that lost a race the reply tells more than Fabric's: the key, both versions, and who came first.
+
 Source: Fabric internal/pkg/gateway/commitstatus.go, commit/finder.go.
 """
 
@@ -7,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import structlog
 from fabric_protos.gateway import gateway_pb2
 
 from network.errors import RpcError
+from network.explanation import ReadConflict, commit_status_reply
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
 from node.peer.commit_notifier import CommitStatus
-from node.peer.errors import ChannelStoppedError
+from node.peer.errors import ChannelStoppedError, StoreError
 from node.peer.gateway.calls import parse_request, within_deadline
 from node.peer.gateway.gateway import Gateway
+
+_log = structlog.get_logger(__name__)
 
 
 async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
@@ -36,9 +42,17 @@ async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: C
         raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
     gateway.check_access("gateway/CommitStatus", SignedData(signed.request, message.identity, signed.signature))
     status = await within_deadline(call, _status(gateway, message.transaction_id), "context deadline exceeded")
-    response = gateway_pb2.CommitStatusResponse(result=status.validation_code, block_number=status.block_number)
-    reply: bytes = response.SerializeToString()
-    return reply
+    conflict = await _conflict(gateway, message.transaction_id, status.validation_code)
+    return commit_status_reply(status.validation_code, status.block_number, conflict)
+
+
+async def _conflict(gateway: Gateway, tx_id: str, code: int) -> ReadConflict | None:
+    """Return what a lost race was about; the outcome itself is told even when the explanation cannot be read."""
+    try:
+        return await gateway.channel.conflicts.explain(tx_id, code)
+    except StoreError as error:
+        _log.warning("a conflict cannot be explained", tx_id=tx_id, reason=str(error))
+        return None
 
 
 async def _status(gateway: Gateway, tx_id: str) -> CommitStatus:

@@ -3,7 +3,7 @@
 Rules:
 - the gateway's own peer goes first; its answer tells which policies count, and so which others are asked, all at once;
 - the client may name the organizations instead and answers for the policy itself;
-- all answers must be equal byte for byte, or the peer that differs is named;
+- all answers must be equal byte for byte, or the peer that differs is named, and the client told in what;
 - transient data goes to no organization that may not see the collections it was written to.
 
 Source: Fabric internal/pkg/gateway/{endorse,endorsement}.go.
@@ -19,8 +19,10 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_response_pb2
 
+from network.endorsement_difference import differences
 from network.envelope import Endorsement, prepared_transaction
 from network.errors import RpcError, WireError
+from network.explanation import ErrorDetail, places
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
@@ -29,7 +31,7 @@ from node.peer.gateway.calls import parse_gateway_proposal, parse_request, withi
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.plan import Requirement, requirement_of
-from node.peer.gateway.status import EndpointError, rpc_error
+from node.peer.gateway.status import rpc_error
 from node.peer.system_chaincode import SYSTEM_CHAINCODES
 
 _log = structlog.get_logger(__name__)
@@ -97,7 +99,7 @@ class _Collection:
         self._proposal = proposal
         self._endorsed: list[GatewayPeer] = []
         self._asked: set[str] = set()
-        self._errors: list[EndpointError] = []
+        self._errors: list[ErrorDetail] = []
         self.payload = b""
         self.endorsements: list[Endorsement] = []
         self.heights_may_differ = False
@@ -194,24 +196,31 @@ class _Collection:
         """Ask one peer and keep its endorsement; None, and a detail for the client, where there is none to keep."""
         self._asked.add(peer.address)
         answer = await peer.ask(self._proposal)
-        problem = answer.verdict.message
+        problem = peer.error(answer.verdict.message)
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             problem = self._keep(peer, answer.response)
         elif self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
             # One peer's chaincode agreed and this one's refuses: it may not have seen a block yet that the other has.
             self.heights_may_differ = True
-        if problem:
-            _log.warning("endorsement failed", address=peer.address, msp_id=peer.msp_id, reason=problem)
-            self._errors.append(peer.error(problem))
+        if problem.message:
+            _log.warning(
+                "endorsement failed",
+                address=peer.address,
+                msp_id=peer.msp_id,
+                reason=problem.message,
+                **({"differs": places(problem.differences)} if problem.differences else {}),
+            )
+            self._errors.append(problem)
             return None
         return answer
 
-    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> str:
-        """Keep an endorsement and return '', or say why it is worthless."""
+    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> ErrorDetail:
+        """Keep an endorsement and return an empty detail, or say why it is worthless."""
         if self.endorsements and response.payload != self.payload:
             self.heights_may_differ = True
-            return MISMATCH
+            found = differences(self.payload, response.payload)
+            return ErrorDetail(peer.address, peer.msp_id, MISMATCH, found)
         self.payload = response.payload
         self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
         self._endorsed.append(peer)
-        return ""
+        return peer.error("")

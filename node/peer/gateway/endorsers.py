@@ -16,10 +16,11 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.errors import RpcError
+from network.explanation import ErrorDetail
 from network.proposal import ParsedProposal
 from network.rpc import StatusCode
 from node.peer.endorser import Endorser
-from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error
+from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error
 from node.peer.system_chaincode import ProposalRefusedError
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
@@ -72,9 +73,9 @@ class GatewayPeer(ABC):
             self._left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
 
-    def error(self, message: str) -> EndpointError:
+    def error(self, message: str) -> ErrorDetail:
         """Return a detail about this peer."""
-        return EndpointError(self.address, self.msp_id, message)
+        return ErrorDetail(self.address, self.msp_id, message)
 
     @abstractmethod
     async def _process(self, proposal: ParsedProposal) -> Answer:

@@ -12,12 +12,13 @@ from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import RpcError
+from network.explanation import ErrorDetail
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import GatewayPeer
 from node.peer.gateway.gateway import Gateway
-from node.peer.gateway.status import EndpointError, rpc_error
+from node.peer.gateway.status import rpc_error
 
 UNPACK = "failed to unpack transaction proposal: "
 ALL_FAILED = "failed to evaluate transaction, see attached details for more info"
@@ -62,7 +63,7 @@ async def _candidates(gateway: Gateway | None, proposal: ParsedProposal, msp_ids
 
 
 async def _first_result(proposal: ParsedProposal, peers: list[GatewayPeer]) -> proposal_response_pb2.Response:
-    errors: list[EndpointError] = []
+    errors: list[ErrorDetail] = []
     code = StatusCode.ABORTED
     for peer in peers:
         answer = await peer.ask(proposal)

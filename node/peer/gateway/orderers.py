@@ -20,8 +20,9 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.errors import RpcError
+from network.explanation import ErrorDetail
 from network.rpc import StatusCode
-from node.peer.gateway.status import EndpointError, go_text, rpc_error
+from node.peer.gateway.status import go_text, rpc_error
 
 BROADCAST = "/orderer.AtomicBroadcast/Broadcast"
 
@@ -150,7 +151,7 @@ class Orderers:
         """
         faulty = (cluster_size - 1) // 3
         quorum = (cluster_size + faulty + 2) // 2
-        errors: list[EndpointError] = []
+        errors: list[ErrorDetail] = []
         accepted = 0
         for answer in asyncio.as_completed([self._one_of_many(item, envelope) for item in self._connections]):
             problem = await answer
@@ -163,7 +164,7 @@ class Orderers:
         text = "insufficient number of orderers could successfully process transaction to satisfy quorum requirement"
         raise rpc_error(StatusCode.UNAVAILABLE, text, errors)
 
-    async def _one_of_many(self, connection: OrdererConnection, envelope: bytes) -> EndpointError | None:
+    async def _one_of_many(self, connection: OrdererConnection, envelope: bytes) -> ErrorDetail | None:
         try:
             response = await connection.broadcast(envelope)
         except RpcError as error:
@@ -187,5 +188,5 @@ def _refusal(response: ab_pb2.BroadcastResponse) -> str:
     return f"received unsuccessful response from orderer: status={name}, info={response.info}"
 
 
-def _detail(connection: OrdererConnection, message: str) -> EndpointError:
-    return EndpointError(connection.endpoint.address, connection.endpoint.msp_id, message)
+def _detail(connection: OrdererConnection, message: str) -> ErrorDetail:
+    return ErrorDetail(connection.endpoint.address, connection.endpoint.msp_id, message)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_response_pb2
-from google.rpc import status_pb2
 
 from network.errors import RpcError
+from network.explanation import ErrorDetail, error_status
 from network.rpc import StatusCode
 
 STREAM_TERMINATED = "chaincode stream terminated"
@@ -39,15 +38,6 @@ _CODE_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointError:
-    """What one peer or orderer answered instead of success."""
-
-    address: str
-    msp_id: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """How the gateway takes a peer's answer.
 
@@ -64,15 +54,9 @@ class Verdict:
     remove: bool = False
 
 
-def rpc_error(code: StatusCode, message: str, errors: Sequence[EndpointError] = ()) -> RpcError:
+def rpc_error(code: StatusCode, message: str, errors: Sequence[ErrorDetail] = ()) -> RpcError:
     """Return an error with one detail for each endpoint, as Fabric's clients read them."""
-    if not errors:
-        return RpcError(code, message)
-    status = status_pb2.Status(code=code, message=message)
-    for error in errors:
-        detail = gateway_pb2.ErrorDetail(address=error.address, msp_id=error.msp_id, message=error.message)
-        status.details.add().Pack(detail)
-    return RpcError(code, message, status.SerializeToString())
+    return RpcError(code, message, error_status(code, message, errors) if errors else b"")
 
 
 def judge_response(response: proposal_response_pb2.ProposalResponse) -> Verdict:

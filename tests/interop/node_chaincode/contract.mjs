@@ -23,6 +23,11 @@ const functions = {
   async Get(stub, key) {
     return text(await stub.getState(key));
   },
+  async Bump(stub, key) {
+    const count = Number(text(await stub.getState(key)) || '0') + 1;
+    await stub.putState(key, bytes(String(count)));
+    return String(count);
+  },
   async Delete(stub, key) {
     await stub.deleteState(key);
     return '';

@@ -142,7 +142,7 @@ async def connected(
     peer = StreamPeer(state, features)
     reader = asyncio.create_task(peer.read(channel.bidi(CONNECT, peer.outgoing(), None)))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await peer.ready.wait()
         yield peer
     finally:
@@ -274,10 +274,10 @@ async def test_stub_when_used_after_completed_then_refused_and_peer_hears_nothin
 
 
 async def test_request_when_peer_stays_silent_then_transaction_ends_by_itself() -> None:
-    async with connected(CommittedState(), request_timeout_s=0.1) as peer:
+    async with connected(CommittedState(), request_timeout_s=0.5) as peer:
         peer.silent_types.add(Message.GET_STATE)
         outcome = await call(peer, b"Get", b"k")
-        assert (outcome.status, outcome.message) == (500, "state_error: the peer did not answer within 0.1 s")
+        assert (outcome.status, outcome.message) == (500, "state_error: the peer did not answer within 0.5 s")
         assert (await call(peer, b"Put", b"k", b"v", tx_id="next")).status == 200
 
 
@@ -458,7 +458,7 @@ async def test_tls_when_peer_has_a_certificate_of_the_roots_then_let_in_and_othe
     peer = StreamPeer(CommittedState({("", "k"): b"value"}))
     reader = asyncio.create_task(peer.read(channel.bidi(CONNECT, peer.outgoing(), None)))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await peer.ready.wait()
         assert (await call(peer, b"Get", b"k")).payload == b"value"
         for certificate, key in ((None, None), (pem(stranger), key_pem(stranger_key))):
@@ -485,7 +485,7 @@ async def test_tls_when_chaincode_dials_then_both_sides_are_checked() -> None:
     channel = Channel(address, ClientTls(pem(root), pem(own_certificate), key_pem(own_key)))
     serving = asyncio.create_task(serve_once(Probe(), "probe:1", channel))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await peers.connected.wait()
             await peers.peers[0].ready.wait()
         assert (await call(peers.peers[0], b"Get", b"k")).payload == b"value"

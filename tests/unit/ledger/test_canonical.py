@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ from ledger.journal import Outcome
 from tests.support.canonical_vectors import FILES, vectors
 
 ALL_STORED = {version: json.loads(file.read_text(encoding="utf-8")) for version, file in FILES.items()}
-STORED = ALL_STORED[2]
+STORED = ALL_STORED[3]
 CASES = [(version, vector) for version, stored in ALL_STORED.items() for vector in stored["entries"]]
 
 
-def entry_of(vector: dict[str, Any], version: int = 2) -> CanonicalEntry:
+def entry_of(vector: dict[str, Any], version: int = 3) -> CanonicalEntry:
     return CanonicalEntry(
         seq=vector["seq"],
         key=uuid.UUID(vector["key"]),
@@ -52,6 +53,7 @@ def entry_of(vector: dict[str, Any], version: int = 2) -> CanonicalEntry:
         reverses=vector.get("reverses") or None,
         hold_id=uuid.UUID(vector["hold_id"]) if vector.get("hold_id") else None,
         chain_seq=vector.get("chain_seq") or None,
+        refusals=bytes.fromhex(vector.get("refusals", "")),
     )
 
 
@@ -109,6 +111,7 @@ entries = st.builds(
     reverses=st.none() | st.integers(1, 2**62),
     hold_id=st.none() | st.uuids(),
     chain_seq=st.none() | st.integers(1, 2**62),
+    refusals=st.sampled_from([b"", bytes(32), bytes(range(32))]),
 )
 
 
@@ -148,6 +151,16 @@ def test_shortened_or_lengthened_form_is_refused(cut: int) -> None:
 
 def test_another_version_or_tag_is_refused() -> None:
     form = bytearray.fromhex(STORED["entries"][0]["canonical"])
-    form[23] = 3
-    with pytest.raises(InvalidValueError, match="no entry of version 1 or 2"):
+    form[23] = 4
+    with pytest.raises(InvalidValueError, match="no entry of version 1, 2 or 3"):
         decode_entry(bytes(form))
+
+
+def test_earlier_version_cannot_bind_refusals_and_none_binds_half_a_head() -> None:
+    first = entry_of(STORED["entries"][0])
+    earlier = encode_entry(replace(first, version=2))
+    assert encode_entry(replace(first, version=2, refusals=bytes(32))) == earlier
+    with pytest.raises(InvalidValueError, match="belong to no field"):
+        decode_entry(earlier + bytes(2))
+    with pytest.raises(InvalidValueError, match="no head of their chain"):
+        decode_entry(encode_entry(replace(first, refusals=bytes(16))))

@@ -81,6 +81,22 @@ def test_decimal_becomes_minor_units(text: str, scale: int, point: str, minor: i
 
 
 @pytest.mark.parametrize(
+    ("minor", "scale", "text"),
+    [
+        (0, 2, "0.00"),
+        (0, 0, "0"),
+        (1, 2, "0.01"),
+        (-1, 2, "-0.01"),
+        (-1, 0, "-1"),
+        (1250, 2, "12.50"),
+        (7, 18, "0." + "7".rjust(18, "0")),
+    ],
+)
+def test_minor_units_are_written_as_people_do(minor: int, scale: int, text: str) -> None:
+    assert format_decimal(minor, scale) == text
+
+
+@pytest.mark.parametrize(
     "text", ["", ".", "1.", ".5", "1.2.3", "1,5", "1.001", "+1", "1e5", "NaN", "inf", "1 000", "9" * 19]
 )
 def test_malformed_decimal_is_refused(text: str) -> None:

@@ -94,6 +94,22 @@ def test_field_unknown_is_refused(name: str) -> None:
         parse_field(name)
 
 
+def test_numbers_of_fields_and_operators_are_those_that_stand_in_databases() -> None:
+    assert {field.name: field.value for field in Field} == {"BALANCE": 1, "AVAILABLE": 2, "HELD": 3}
+    symbols = {operator.symbol: operator.value for operator in Operator}
+    assert symbols == {">=": 1, "<=": 2, ">": 3, "<": 4, "=": 5}
+
+
+def test_monitor_of_a_malformed_account_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="account"):
+        Monitor(uuid.UUID(int=1), "two words", Field.BALANCE, Operator.ABOVE, 0)
+
+
+@pytest.mark.parametrize("value", [AMOUNT_MAX, -AMOUNT_MAX])
+def test_value_may_be_the_largest_balance_either_way(value: int) -> None:
+    assert monitor("balance", "=", value).value == value
+
+
 @pytest.mark.parametrize("value", [AMOUNT_MAX + 1, -AMOUNT_MAX - 1])
 def test_value_beyond_any_balance_is_refused(value: int) -> None:
     with pytest.raises(InvalidValueError, match="value_minor"):

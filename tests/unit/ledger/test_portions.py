@@ -40,6 +40,7 @@ TABLE: list[tuple[int, Plan, Plan, str]] = [
         shares(("10%", "fee"), (REST, "shop")),
         "D A 25 D B 75 C fee 10 C shop 90",
     ),
+    (20, in_order(at_most(10, at_most(5, "A")), "B"), "shop", "D A 5 D B 15 C shop 20"),
     (900, "cash", in_order(at_most(300, "rent"), at_most(200, "food"), KEPT), "D cash 500 C rent 300 C food 200"),
     (100, shares(("1/4", KEPT), (REST, "A")), "shop", "D A 75 C shop 75"),
     (100, shares(("50%", "A"), ("50%", "B")), shares(("1/2", KEPT), (REST, "shop")), "D A 25 D B 25 C shop 50"),
@@ -79,6 +80,19 @@ def test_share_that_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError) as refused:
         parse_share(text, "shares[3]")
     assert refused.value.field == "shares[3]"
+
+
+def test_first_account_that_stands_on_both_sides_is_named() -> None:
+    debit, credit = in_order(at_most(5, "a"), at_most(5, "b"), "c"), in_order(at_most(1, "b"), "a")
+    with pytest.raises(InvalidValueError) as refused:
+        split(90, debit=debit, credit=credit)
+    assert (refused.value.field, refused.value.value) == ("account", "a")
+
+
+def test_fraction_that_is_no_share_is_refused_by_its_place() -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        shares(("1/2", "a"), (Fraction(3, 2), "b"))
+    assert refused.value.field == "shares[1]"
 
 
 def test_shares_are_exact() -> None:

@@ -8,131 +8,45 @@ real peer is tested in tests/integration, the official client in tests/interop.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
-from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import chaincode_event_pb2, events_pb2, proposal_response_pb2
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
 from network import rpc
 from network.client import (
     ErrorDetail,
+    EventKind,
     GatewayClient,
+    InMemoryCheckpointer,
     OfflineIdentity,
+    PreparedTransaction,
+    Proposal,
     SubmittedTransaction,
     Timeouts,
-    error_details,
     validation_code_name,
 )
-from network.envelope import Endorsement, prepared_transaction
-from network.errors import CommitError, CommitStatusError, EndorseError, GatewayError, IdentityError, SubmitError
+from network.errors import (
+    CommitError,
+    CommitStatusError,
+    EndorseError,
+    GatewayError,
+    IdentityError,
+    SubmitError,
+    WireError,
+)
 from network.identity import SigningIdentity, parse_identity
-from network.proposal import ParsedProposal, parse_proposal, proposal_response_payload
+from network.proposal import ParsedProposal, parse_proposal
 from tests.support.certificates import Authority
+from tests.support.fake_gateway import FakeGateway, serving
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CHANNEL = "anchors"
-
-
-class FakeGateway:
-    """Endorses whatever is proposed, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.proposals: list[ParsedProposal] = []
-        self.submitted: list[common_pb2.Envelope] = []
-        self.status_requests: list[gateway_pb2.CommitStatusRequest] = []
-        self.event_requests: list[gateway_pb2.ChaincodeEventsRequest] = []
-        self.seeks: list[ab_pb2.SeekInfo] = []
-        self.refusal: rpc.RpcError | None = None
-        self.code = 0
-        self.swap: Callable[[ParsedProposal], ParsedProposal] = lambda proposal: proposal
-        self.deliver_status = common_pb2.SUCCESS
-        self.hang = False
-
-    def register(self, server: rpc.Server) -> None:
-        server.unary("/gateway.Gateway/Evaluate", self.evaluate)
-        server.unary("/gateway.Gateway/Endorse", self.endorse)
-        server.unary("/gateway.Gateway/Submit", self.submit)
-        server.unary("/gateway.Gateway/CommitStatus", self.commit_status)
-        server.server_stream("/gateway.Gateway/ChaincodeEvents", self.events)
-        server.bidi("/protos.Deliver/Deliver", self.deliver)
-        server.bidi("/protos.Deliver/DeliverFiltered", self.deliver)
-
-    async def evaluate(self, request: bytes, call: rpc.Call) -> bytes:
-        if self.hang:
-            await asyncio.Event().wait()
-        message = gateway_pb2.EvaluateRequest.FromString(request)
-        self._receive(message.proposed_transaction, message.transaction_id)
-        reply = gateway_pb2.EvaluateResponse()
-        reply.result.payload = b"|".join(self.proposals[-1].args)
-        return bytes(reply.SerializeToString())
-
-    async def endorse(self, request: bytes, call: rpc.Call) -> bytes:
-        message = gateway_pb2.EndorseRequest.FromString(request)
-        self._receive(message.proposed_transaction, message.transaction_id)
-        proposal = self.swap(self.proposals[-1])
-        response = proposal_response_pb2.Response(status=200, payload=b"result")
-        payload = proposal_response_payload(proposal.proposal_hash, b"", b"", response, proposal.chaincode, "1.0")
-        prepared = prepared_transaction(proposal, payload, [Endorsement(b"endorser", b"signature")])
-        reply = gateway_pb2.EndorseResponse(prepared_transaction=common_pb2.Envelope(payload=prepared))
-        return bytes(reply.SerializeToString())
-
-    async def submit(self, request: bytes, call: rpc.Call) -> bytes:
-        self._refuse("Submit")
-        self.submitted.append(gateway_pb2.SubmitRequest.FromString(request).prepared_transaction)
-        return b""
-
-    async def commit_status(self, request: bytes, call: rpc.Call) -> bytes:
-        self._refuse("CommitStatus")
-        signed = gateway_pb2.SignedCommitStatusRequest.FromString(request)
-        asked = gateway_pb2.CommitStatusRequest.FromString(signed.request)
-        parse_identity(asked.identity).verify(signed.request, signed.signature)
-        self.status_requests.append(asked)
-        return bytes(gateway_pb2.CommitStatusResponse(result=self.code, block_number=7).SerializeToString())
-
-    async def events(self, request: bytes, call: rpc.Call) -> AsyncIterator[bytes]:
-        signed = gateway_pb2.SignedChaincodeEventsRequest.FromString(request)
-        asked = gateway_pb2.ChaincodeEventsRequest.FromString(signed.request)
-        parse_identity(asked.identity).verify(signed.request, signed.signature)
-        self.event_requests.append(asked)
-        for block in (3, 5):
-            event = chaincode_event_pb2.ChaincodeEvent(
-                chaincode_id="basic", tx_id=f"tx{block}", event_name="Paid", payload=b"p"
-            )
-            yield gateway_pb2.ChaincodeEventsResponse(events=[event], block_number=block).SerializeToString()
-        raise rpc.RpcError(14, "peer stops")
-
-    async def deliver(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
-        envelope = common_pb2.Envelope.FromString(await anext(requests))
-        payload = common_pb2.Payload.FromString(envelope.payload)
-        signer = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
-        parse_identity(signer.creator).verify(envelope.payload, envelope.signature)
-        self.seeks.append(ab_pb2.SeekInfo.FromString(payload.data))
-        if self.deliver_status == common_pb2.SUCCESS:
-            block = common_pb2.Block(header=common_pb2.BlockHeader(number=4))
-            filtered = events_pb2.FilteredBlock(channel_id=CHANNEL, number=4)
-            if call.method.endswith("Filtered"):
-                yield events_pb2.DeliverResponse(filtered_block=filtered).SerializeToString()
-            else:
-                yield events_pb2.DeliverResponse(block=block).SerializeToString()
-        yield events_pb2.DeliverResponse(status=self.deliver_status).SerializeToString()
-
-    def _receive(self, signed: object, tx_id: str) -> None:
-        proposal = parse_proposal(signed.SerializeToString())  # type: ignore[attr-defined]
-        assert proposal.tx_id == tx_id
-        parse_identity(proposal.creator).verify(proposal.proposal_bytes, proposal.signature)
-        self.proposals.append(proposal)
-        self._refuse("Endorse")
-
-    def _refuse(self, stage: str) -> None:
-        if self.refusal is not None and self.refusal.message.startswith(stage):
-            raise self.refusal
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +61,8 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture
 async def channel(gateway: FakeGateway) -> AsyncIterator[rpc.Channel]:
-    server = rpc.Server("127.0.0.1", 0, None)
-    gateway.register(server)
-    connection = rpc.Channel(f"127.0.0.1:{await server.start()}", None)
-    yield connection
-    await connection.close()
-    await server.stop(0)
+    async with serving(gateway) as (connection, _):
+        yield connection
 
 
 @pytest.fixture
@@ -202,7 +112,7 @@ async def test_failure_names_its_stage_its_transaction_and_what_each_peer_said(
         await client.submit("basic", "Pay")
     assert caught.value.transaction_id == gateway.proposals[0].tx_id
     assert caught.value.code == 10
-    assert error_details(caught.value) == (ErrorDetail("peer:7051", "PartnerMSP", "not allowed"),)
+    assert caught.value.details == (ErrorDetail("peer:7051", "PartnerMSP", "not allowed"),)
 
 
 async def test_invalid_transaction_is_a_commit_error_with_its_code(client: GatewayClient, gateway: FakeGateway) -> None:
@@ -253,11 +163,48 @@ async def test_offline_key_signs_each_stage_and_the_client_never_holds_it(
     assert await client.evaluate_proposal(proposal, vault.sign(proposal.message)) == b"Pay"
     with pytest.raises(IdentityError, match="offline"):
         await client.evaluate("basic", "Get")
+    with pytest.raises(IdentityError, match="offline"):
+        await anext(client.chaincode_events("basic"))
+    with pytest.raises(IdentityError, match="offline"):
+        await anext(client.blocks(0))
 
 
-async def test_events_resume_after_the_checkpoint_given_and_a_broken_stream_is_an_error(
+async def test_requests_for_events_can_be_signed_elsewhere(channel: rpc.Channel, gateway: FakeGateway) -> None:
+    certificate, key = Authority("bank").issue("user")
+    vault = SigningIdentity.from_pem("BankMSP", certificate, key)
+    client = GatewayClient(channel, OfflineIdentity("BankMSP", certificate), CHANNEL, lambda: NOW)
+    request = client.chaincode_events_request("basic", start_block=3, after_tx_id="tx2")
+    async with aclosing(client.signed_events(request, vault.sign(request.message))) as events:
+        assert (await anext(events)).tx_id == "tx3"
+    assert gateway.event_requests[0].after_transaction_id == "tx2"
+    for kind in (EventKind.BLOCKS, EventKind.FILTERED_BLOCKS, EventKind.BLOCKS_WITH_PRIVATE_DATA):
+        request = client.blocks_request(kind, 1, stop=2)
+        items = [item async for item in client.signed_events(request, vault.sign(request.message))]
+        assert len(items) == 2
+        assert type(items[0]).__name__ in {"Block", "FilteredBlock", "BlockAndPrivateData"}
+
+
+async def test_stages_can_go_on_in_another_process(channel: rpc.Channel, gateway: FakeGateway) -> None:
+    identity = SigningIdentity.from_pem("BankMSP", *Authority("bank").issue("user"))
+    first, second = (GatewayClient(channel, identity, CHANNEL, lambda: NOW) for _ in range(2))
+    proposal = first.propose("basic", "Pay")
+    assert Proposal.from_message(proposal.message) == proposal
+    prepared = await second.endorse_proposal(Proposal.from_message(proposal.message))
+    assert PreparedTransaction.from_message(prepared.message) == prepared
+    await first.submit_prepared(PreparedTransaction.from_message(prepared.message))
+    assert len(gateway.submitted) == 1
+    for damaged in (b"", b"\xff", prepared.message):
+        with pytest.raises(WireError):
+            Proposal.from_message(damaged)
+    for damaged in (b"", b"\xff", proposal.message):
+        with pytest.raises(WireError):
+            PreparedTransaction.from_message(damaged)
+
+
+async def test_events_resume_after_the_place_given_and_a_broken_stream_is_an_error(
     client: GatewayClient, gateway: FakeGateway
 ) -> None:
+    gateway.refusal = rpc.RpcError(14, "Stream: peer stops")
     seen = []
     with pytest.raises(GatewayError, match="peer stops"):
         async for event in client.chaincode_events("basic", start_block=3, after_tx_id="tx2"):
@@ -270,13 +217,42 @@ async def test_events_resume_after_the_checkpoint_given_and_a_broken_stream_is_a
     assert gateway.event_requests[1].start_position.WhichOneof("Type") == "next_commit"
 
 
-async def test_blocks_and_filtered_blocks_come_from_deliver_by_a_signed_seek(
+async def test_checkpoint_decides_where_events_begin(client: GatewayClient, gateway: FakeGateway) -> None:
+    checkpoint = InMemoryCheckpointer()
+    async with aclosing(client.chaincode_events("basic", start_block=2, checkpoint=checkpoint)) as events:
+        checkpoint.checkpoint_chaincode_event(await anext(events))
+    assert gateway.event_requests[0].start_position.specified.number == 2
+    async with aclosing(client.chaincode_events("basic", start_block=2, checkpoint=checkpoint)) as events:
+        assert (await anext(events)).tx_id == "tx5"
+    asked = gateway.event_requests[1]
+    assert (asked.start_position.specified.number, asked.after_transaction_id) == (3, "tx3")
+
+
+async def test_checkpoint_decides_where_blocks_begin(client: GatewayClient, gateway: FakeGateway) -> None:
+    checkpoint = InMemoryCheckpointer()
+    streams = (client.blocks, client.filtered_blocks, client.blocks_with_private_data)
+    for number, stream in enumerate(streams):
+        async with aclosing(stream(0, checkpoint=checkpoint)) as blocks:
+            await anext(blocks)
+        assert gateway.seeks[-1].start.specified.number == number
+        checkpoint.checkpoint_block(number)
+
+
+async def test_blocks_of_each_kind_come_from_deliver_by_a_signed_seek(
     client: GatewayClient, gateway: FakeGateway
 ) -> None:
-    assert [block.header.number async for block in client.blocks(4, stop=4)] == [4]
-    assert [block.number async for block in client.filtered_blocks(4)] == [4]
-    assert gateway.seeks[0].start.specified.number == gateway.seeks[0].stop.specified.number == 4
-    assert gateway.seeks[1].stop.specified.number == 2**64 - 1
+    assert [block.header.number async for block in client.blocks(3, stop=4)] == [3, 4]
+    assert [block.number async for block in client.filtered_blocks(4, stop=4)] == [4]
+    async with aclosing(client.blocks_with_private_data(2)) as found:
+        (block,) = [await anext(found)]
+    assert (block.block.header.number, list(block.private_data_map)) == (2, [0])
+    assert gateway.seeks[0].start.specified.number == 3
+    assert gateway.seeks[0].stop.specified.number == 4
+    assert gateway.seeks[2].stop.specified.number == 2**64 - 1
+    gateway.refusal = rpc.RpcError(14, "Stream: nothing new")
+    with pytest.raises(GatewayError, match="nothing new"):
+        await anext(client.blocks())
+    assert gateway.seeks[3].start.WhichOneof("Type") == "next_commit"
 
 
 async def test_deliver_refused_is_an_error_with_the_matching_code(client: GatewayClient, gateway: FakeGateway) -> None:
@@ -284,11 +260,6 @@ async def test_deliver_refused_is_an_error_with_the_matching_code(client: Gatewa
     with pytest.raises(GatewayError, match=r"FORBIDDEN \(403\)") as caught:
         [_ async for _ in client.blocks(0)]
     assert caught.value.code == rpc.StatusCode.PERMISSION_DENIED
-
-
-async def test_details_that_do_not_parse_are_none() -> None:
-    assert error_details(rpc.RpcError(2, "x", b"\xff\xff")) == ()
-    assert error_details(rpc.RpcError(2, "x")) == ()
 
 
 def test_unknown_validation_code_still_has_a_name() -> None:

@@ -104,7 +104,7 @@ async def peer(served: Served) -> AsyncIterator[RawPeer]:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until a condition of the server holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110 - the server has no events for its insides
             await asyncio.sleep(0.01)
 

@@ -13,7 +13,7 @@ from network.topology import default_consortium, load_consortium, save_consortiu
 
 def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
     consortium = default_consortium(20_000)
-    assert len(set(consortium.ports())) == 10
+    assert len(set(consortium.ports())) == len(consortium.ports()) == 16
     save_consortium(consortium, tmp_path / "consortium.yaml")
     assert load_consortium(tmp_path / "consortium.yaml") == consortium
 
@@ -60,3 +60,9 @@ def test_consortium_file_that_is_something_else_is_refused(tmp_path: Path, text:
 def test_unknown_organization_is_answered_with_those_that_exist() -> None:
     with pytest.raises(ConfigError, match="it has dwaybank, partner, regulator"):
         default_consortium().organization("nobody")
+
+
+def test_orderer_that_somebody_else_starts_listens_on_no_port_of_ours() -> None:
+    consortium = default_consortium(20_000)
+    external = consortium.model_copy(update={"orderer": consortium.orderer.model_copy(update={"external": True})})
+    assert set(consortium.ports()) - set(external.ports()) == {20_000, 20_008, 20_009}

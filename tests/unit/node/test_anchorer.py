@@ -151,7 +151,7 @@ class World:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not condition():  # noqa: ASYNC110 - the condition is no event of this loop
                 await asyncio.sleep(0.005)
 

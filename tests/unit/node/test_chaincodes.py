@@ -26,6 +26,7 @@ from node.peer.connection_file import Connection
 DEFINED = {"version": "1.0", "sequence": 1, "endorsement_policy": "OR('DwaybankMSP.peer')"}
 COLLECTION = {"name": "shared", "policy": "OR('DwaybankMSP.member', 'PartnerMSP.member')"}
 PACKAGE = "assets_1.0:0011"
+OWN_TLS = ClientTls(b"OWN")
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +74,23 @@ def test_each_chaincode_runs_where_the_settings_say(settings: Settings) -> None:
     )
     config = settings.load(
         {"name": "inside", "contract": "chaincode.audit:AuditContract"},
-        {"name": "dialled", "package_id": PACKAGE, "connection_file": connection},
-        {"name": "dialling", "package_id": "other:1"},
+        {"name": "dialled", "service": {"package_id": PACKAGE, "connection_file": connection}},
+        {"name": "by_address", "service": {"package_id": "third:1", "address": "h:1"}},
+        {"name": "in_clear", "service": {"package_id": "fourth:1", "address": "h:2", "tls": False}},
+        {"name": "dialling", "service": {"package_id": "other:1"}},
         chaincode_values={"host": "cc"},
         chaincode_port=7052,
     )
     assert contracts(config.chaincodes) == {"inside": "chaincode.audit:AuditContract"}
     tls = ClientTls(b"R", b"C", b"K")
-    assert external_chaincodes(config) == [
+    assert external_chaincodes(config, OWN_TLS) == [
         ExternalChaincode("dialled", PACKAGE, Connection("cc:9999", tls, "cc.example", 10.0)),
+        ExternalChaincode("by_address", "third:1", Connection("h:1", OWN_TLS)),
+        ExternalChaincode("in_clear", "fourth:1", Connection("h:2")),
         ExternalChaincode("dialling", "other:1"),
     ]
-    assert [item.name for item in definitions(config.chaincodes)] == ["inside", "dialled", "dialling"]
+    names = [item.name for item in definitions(config.chaincodes)]
+    assert names == ["inside", "dialled", "by_address", "in_clear", "dialling"]
 
 
 def test_collections_are_those_of_fabrics_command(settings: Settings) -> None:
@@ -112,34 +118,19 @@ def test_collections_are_those_of_fabrics_command(settings: Settings) -> None:
     assert by_channel.endorsement_policy.channel_config_policy_reference == "/Channel/Writers"
 
 
-@pytest.mark.parametrize(
-    ("chaincode", "text"),
-    [
-        ({}, "name either a contract of the node's process or the package_id"),
-        ({"contract": "a:B", "package_id": PACKAGE}, "name either a contract"),
-        ({"contract": "a:B", "connection_file": "c.json"}, "connection_file goes with package_id only"),
-    ],
-)
-def test_chaincode_that_runs_in_no_or_two_ways_is_refused(
-    settings: Settings, chaincode: dict[str, str], text: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=f"node.yaml: chaincodes.0: .*{text}"):
-        settings.load({"name": "cc"} | chaincode)
-
-
 def test_chaincode_that_dials_needs_a_port(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="chaincode 'cc' is to dial this peer, which has no port for it"):
-        external_chaincodes(settings.load({"name": "cc", "package_id": PACKAGE}))
+        external_chaincodes(settings.load({"name": "cc", "service": {"package_id": PACKAGE}}), OWN_TLS)
 
 
 def test_connection_file_that_cannot_be_used_is_named(settings: Settings) -> None:
     name = settings.write("connection.json", {"address": ""})
-    config = settings.load({"name": "cc", "package_id": PACKAGE, "connection_file": name})
+    config = settings.load({"name": "cc", "service": {"package_id": PACKAGE, "connection_file": name}})
     with pytest.raises(ConfigurationError, match=r"chaincode 'cc': .*connection.json: .*address not provided"):
-        external_chaincodes(config)
-    missing = settings.load({"name": "cc", "package_id": PACKAGE, "connection_file": "nowhere.json"})
+        external_chaincodes(config, OWN_TLS)
+    missing = settings.load({"name": "cc", "service": {"package_id": PACKAGE, "connection_file": "nowhere.json"}})
     with pytest.raises(ConfigurationError, match=r"nowhere.json cannot be read"):
-        external_chaincodes(missing)
+        external_chaincodes(missing, OWN_TLS)
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ledger.account import AccountFacts, Side
+from ledger.batch import BatchJudge
+from ledger.decision import AcceptedEntries, Debits
+from ledger.encoding import accepted_entries
 from ledger.journal import NewEntry, Outcome, Posting, transfer
 from ledger.money import Asset
+from ledger.prepared import PreparedBatch, Surroundings
+from ledger.state import State
 from network import merkle
-from node.compliance.decisions import ComplianceDecider, decision_leaf, encode_decision, shared_fields
-from node.compliance.rules import parse_rules
+from node.compliance.decisions import ComplianceDecider, decision_leaf, encode_decision, shared_fields, worths_of
+from node.compliance.rules import Rate, parse_rules
 
 RULES = parse_rules(
     {"reporting_currency": "EUR", "reporting_scale": 2, "review_threshold_minor": 1_000_000, "rates": {}}
 )
+RATED = replace(RULES, rates={"XAU": Rate(scale=4, numerator=3, denominator=7)})
 EUR = Asset("EUR", 2)
 CASH = AccountFacts(1, "cash", EUR, Side.DEBIT)
 ALICE = AccountFacts(2, "alice", EUR, Side.CREDIT)
@@ -84,20 +95,54 @@ def test_decider_when_given_a_batch_then_one_decision_each_with_fresh_id_and_sal
             ),
         ),
     ]
-    facts = [[ALICE, BOB], [ALICE, BOB], [GOLD, GOLD], [CASH, ALICE, BOB]]
-    decisions = ComplianceDecider(RULES, random_bytes).decide(entries, facts, NOW)
+    worths = [1_000_000, 1_000_001, 0, 1_000_001]
+    decisions = ComplianceDecider(RULES, random_bytes).decide(accepted(entries), NOW)
     assert drawn == [4 * 48]
-    assert [decision.outcome for decision in decisions] == [
+    assert [Outcome(number) for number in decisions.outcomes] == [
         Outcome.AUTOMATED_APPROVAL,
         Outcome.REQUIRES_MANUAL_REVIEW,
         Outcome.REQUIRES_MANUAL_REVIEW,
         Outcome.REQUIRES_MANUAL_REVIEW,
     ]
-    recorded = [decision.record for decision in decisions]
-    assert [record.reporting_amount_minor for record in recorded] == [1_000_000, 1_000_001, None, 1_000_001]
-    assert len({decision.id for decision in decisions} | {record.salt[:16] for record in recorded}) == 8
-    first = decisions[0]
-    canonical = encode_decision(
-        first.id, entries[0].key.bytes, Outcome(1), shared_fields(RULES, 1_772_366_400_000_001), 1_000_000
+    record = decisions.record
+    assert record.worths.tolist() == worths
+    salts = [record.salts[at : at + 32] for at in range(0, 4 * 32, 32)]
+    assert len({decisions.at(n).id for n in range(4)} | {salt[:16] for salt in salts}) == 8
+    shared = shared_fields(RULES, 1_772_366_400_000_001)
+    for n, entry in enumerate(entries):
+        decision = decisions.at(n)
+        canonical = encode_decision(decision.id, entry.key.bytes, decision.outcome, shared, worths[n] or None)
+        assert decision.leaf == decision_leaf(salts[n], canonical)
+
+
+ACCOUNTS = {"alice": ALICE, "bob": BOB, "cash": CASH, "gold": GOLD, "gold2": GOLD}
+
+
+def accepted(entries: list[NewEntry]) -> AcceptedEntries:
+    """The entries as the books hand them to the rules."""
+    state = State(1, None)
+    for name, facts in ACCOUNTS.items():
+        asset_id = 1 if facts.asset == ALICE.asset else 2
+        state.add_account(replace(facts, reference=name), asset_id, status=1, floor=None, overdraft=0, ceiling=None)
+    batch = PreparedBatch(0, entries, NOW, 1)
+    BatchJudge(state, batch, Surroundings({}, {}, (), {})).run()
+    return accepted_entries(state, batch)
+
+
+assets = st.sampled_from(["alice", "bob", "cash", "gold"])
+debits = st.lists(st.tuples(assets, st.integers(1, 2**62 - 1)), min_size=1, max_size=4)
+
+
+@given(st.lists(debits, min_size=1, max_size=6))
+def test_worths_of_a_batch_are_those_of_its_entries(drawn: list[list[tuple[str, int]]]) -> None:
+    assets = [ALICE.asset, GOLD.asset]
+    flat = [(n, ACCOUNTS[name], amount) for n, own in enumerate(drawn) for name, amount in own]
+    columns = Debits(
+        np.array([n for n, _, _ in flat]),
+        np.array([assets.index(facts.asset) for _, facts, _ in flat]),
+        np.array([amount for _, _, amount in flat]),
+        assets,
     )
-    assert first.leaf == decision_leaf(first.record.salt, canonical)
+    one_by_one = [RATED.reporting_amount([(ACCOUNTS[name].asset, amount) for name, amount in own]) for own in drawn]
+    assert worths_of(RATED, columns).tolist() == [worth or 0 for worth in one_by_one]
+    assert [Outcome(n) for n in RATED.judge_all(worths_of(RATED, columns))] == [RATED.judge(w) for w in one_by_one]

@@ -57,9 +57,10 @@ def invocation(*args: str) -> Invocation:
     return Invocation("anchors", "tx", "pc", "pc", [arg.encode() for arg in args], b"", False, {})
 
 
-@pytest.fixture
-async def runner() -> AsyncIterator[ContractRunner]:
-    runner = ContractRunner({"pc": CONTRACT}, timeout_s=0.5, hold_limit_s=0.3)
+@pytest.fixture(params=[20])
+async def runner(request: pytest.FixtureRequest) -> AsyncIterator[ContractRunner]:
+    """A runner whose contracts have so many seconds."""
+    runner = ContractRunner({"pc": CONTRACT}, timeout_s=request.param, hold_limit_s=0.3)
     runner.start()
     yield runner
     await runner.stop()
@@ -97,12 +98,17 @@ async def test_state_refusal_reaches_the_contract_as_failure(runner: ContractRun
     assert response.status == 500
 
 
+hasty = pytest.mark.parametrize("runner", [1], indirect=True)
+
+
+@hasty
 async def test_hanging_contract_ends_after_its_time(runner: ContractRunner) -> None:
     with pytest.raises(ChaincodeError, match="timeout expired while executing transaction"):
         await run(runner, "Sleep", "30")
     assert (await run(runner, "Get", "k"))[0].payload == b"value of k"
 
 
+@hasty
 async def test_computing_contract_does_not_hold_the_loop_and_its_thread_is_replaced(runner: ContractRunner) -> None:
     turns = 0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from fabric_protos.peer import proposal_response_pb2
 
-from network.client import ErrorDetail, error_details
 from network.errors import RpcError
+from network.explanation import ErrorDetail, error_details_of
 from network.rpc import StatusCode
-from node.peer.gateway.status import EndpointError, Verdict, judge_response, judge_rpc_error, rpc_error
+from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error, rpc_error
 
 
 def answer(status: int, message: str = "", payload: bytes = b"") -> proposal_response_pb2.ProposalResponse:
@@ -53,8 +53,8 @@ def test_error_carries_a_detail_for_each_endpoint() -> None:
     error = rpc_error(
         StatusCode.ABORTED,
         "failed",
-        [EndpointError("a:1", "AMSP", "one"), EndpointError("b:2", "BMSP", "two")],
+        [ErrorDetail("a:1", "AMSP", "one"), ErrorDetail("b:2", "BMSP", "two")],
     )
     assert (error.code, error.message) == (StatusCode.ABORTED, "failed")
-    assert error_details(error) == (ErrorDetail("a:1", "AMSP", "one"), ErrorDetail("b:2", "BMSP", "two"))
+    assert error_details_of(error.details) == (ErrorDetail("a:1", "AMSP", "one"), ErrorDetail("b:2", "BMSP", "two"))
     assert rpc_error(StatusCode.ABORTED, "failed").details == b""

@@ -1,0 +1,78 @@
+"""What changes about accounts while batches are judged, by columns: an array for each figure, a row for each account.
+
+Rules:
+- there is one truth: ``state.AccountState`` reads and writes single figures of its row, ``AccountColumns.views`` shows
+  the same memory as numpy arrays, so that a whole run of entries is judged at once (``run_judge``);
+- a view must be let go before the next account is added: an array cannot grow while it is looked at;
+- row 0 is no account; its bounds allow nothing, so whoever looks up an unknown reference meets a row all the same.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+
+NEVER = 2**63 - 1
+"""No balance comes near it: as a bound it sends every entry on the account to the full rules."""
+
+
+class Views(NamedTuple):
+    """The columns as arrays.
+
+    Args:
+        id: number of the account inside the database.
+        asset_id: of what it counts.
+        sign: 1 where debits make the balance grow, -1 where credits do.
+        balance: minor units, on the normal side.
+        held: minor units reserved by placed holds.
+        terms: how many times status or terms were changed.
+        last_seq: newest entry that touched it.
+        posting_count: postings it has seen.
+        lowest, highest: bounds of the balance after an entry that is plainly allowed; see ``AccountState.bound``.
+        batch: number of the batch that changed it last.
+        balance_before, held_before, count_before: as they stood before that batch.
+    """
+
+    id: Numbers
+    asset_id: Numbers
+    sign: Numbers
+    balance: Numbers
+    held: Numbers
+    terms: Numbers
+    last_seq: Numbers
+    posting_count: Numbers
+    lowest: Numbers
+    highest: Numbers
+    batch: Numbers
+    balance_before: Numbers
+    held_before: Numbers
+    count_before: Numbers
+
+
+NUMBER_OF = {name: number for number, name in enumerate(Views._fields)}
+"""Place of a column among ``AccountColumns.figures``, by name."""
+
+
+class AccountColumns:
+    """Figures of accounts, a column each, in the order of ``Views``."""
+
+    __slots__ = ("figures",)
+
+    def __init__(self) -> None:
+        self.figures: tuple[array[int], ...] = tuple(array("q") for _ in Views._fields)
+        self.add(lowest=NEVER, highest=-NEVER)
+
+    def add(self, **figures: int) -> int:
+        """Add an account and return its row; figures not named are 0."""
+        for name, column in zip(Views._fields, self.figures, strict=True):
+            column.append(figures.get(name, 0))
+        return len(self.figures[0]) - 1
+
+    def views(self) -> Views:
+        """Return the columns as arrays over the same memory."""
+        return Views(*(np.frombuffer(column, np.int64) for column in self.figures))

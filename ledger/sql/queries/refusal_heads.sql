@@ -1,0 +1,1 @@
+SELECT number, substring(head FOR 33) FROM ledger.refusal WHERE number = ANY (%s)

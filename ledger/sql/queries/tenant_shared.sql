@@ -1,0 +1,1 @@
+SELECT reference FROM ledger.account WHERE shared AND reference > %s ORDER BY reference LIMIT %s

@@ -1,0 +1,1 @@
+"""What the processes of an organization count, watch and tell of their health; served by ``network.operations``."""

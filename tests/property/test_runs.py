@@ -1,0 +1,176 @@
+"""Runs judged by columns give what the rules give one by one: answers, numbers, balances, rows, leaves, all of it.
+
+Method: hypothesis draws batches, mostly of plain entries, on accounts with every kind of term; one copy of the books
+judges them with runs from the first entry on, the other with none. No database.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.account import AccountFacts, Side
+from ledger.account_columns import AccountColumns
+from ledger.batch import BatchJudge
+from ledger.encoding import encode_batch
+from ledger.hold import HoldRelease, NewHold
+from ledger.journal import NewEntry, Posting
+from ledger.money import AMOUNT_MAX, Asset
+from ledger.monitors import Field, Monitor, Operator
+from ledger.partitions import Partition
+from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
+from ledger.refusal import heads_to_bind, link
+from ledger.run_judge import JudgedRun
+from ledger.state import CLOSED, FROZEN, OPEN, State
+from tests.support.books import START, PlainRules, key
+
+NAMES = ("a", "b", "c", "d", "low", "high", "usd", "usd2", "frozen", "closed", "watched", "huge", "unknown")
+REGULAR = NAMES[:6]
+
+
+def new_state() -> State:
+    """Accounts of every kind; the second partition of the journal begins early."""
+    state = State(1, None, [Partition(1, 7, "one"), Partition(8, 10**6, "two")])
+    for number, name in enumerate(NAMES[:-1], 101):
+        code = "USD" if name.startswith("usd") else "EUR"
+        facts = AccountFacts(number, name, Asset(code, 2), Side.DEBIT if number % 2 else Side.CREDIT)
+        account = state.add_account(
+            facts,
+            1 if code == "EUR" else 2,
+            status={"frozen": FROZEN, "closed": CLOSED}.get(name, OPEN),
+            floor={"low": -5, "c": 0}.get(name),
+            overdraft=3 if name == "c" else 0,
+            ceiling=20 if name == "high" else None,
+            balance=AMOUNT_MAX - 100 if name == "huge" else 0,
+            last_seq=0,
+        )
+        if name == "watched":
+            account.monitors = (Monitor(uuid.UUID(int=1), name, Field.BALANCE, Operator.AT_LEAST, 3),)
+            account.bound()
+    return state
+
+
+amounts = st.one_of(st.integers(1, 9), st.integers(1, 9), st.sampled_from([50, AMOUNT_MAX - 100, AMOUNT_MAX]))
+
+
+@st.composite
+def entries(draw: Any, names: tuple[str, ...] = NAMES) -> NewEntry:
+    """An entry of two postings or more, balanced or not, the credit first or the debit."""
+    number = key(draw(st.integers(1, 40)))
+    debits = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
+    credits = draw(st.lists(st.sampled_from([name for name in names if name not in debits]), min_size=1, max_size=3))
+    rest = amount = draw(amounts)
+    postings = []
+    if len(credits) == 1:
+        debits = debits[:1] if amount < 3 else debits
+        each = [amount // len(debits)] * len(debits)
+        each[0] += amount - sum(each)
+        postings = [Posting(name, Side.DEBIT, part) for name, part in zip(debits, each, strict=True)]
+        postings.append(Posting(credits[0], Side.CREDIT, amount))
+    else:
+        postings = [Posting(debits[0], Side.DEBIT, amount)]
+        for name in credits:
+            part = min(rest, draw(st.integers(1, 5)))
+            if part:
+                postings.append(Posting(name, Side.CREDIT, part))
+            rest -= part
+    if draw(st.booleans()):
+        postings.reverse()
+    more = draw(st.sampled_from([{}] * 9 + [{"settlement_id": "s"}, {"linked": True}]))
+    return NewEntry(number, tuple(postings), **more)
+
+
+holds = st.builds(
+    lambda number, name, amount: NewHold(key(1000 + number), name, amount, START + timedelta(1)),
+    st.integers(1, 3), st.sampled_from(REGULAR), st.integers(1, 9),
+)  # fmt: skip
+releases = st.builds(lambda number: HoldRelease(key(1000 + number)), st.integers(1, 3))
+requests = st.one_of(*[entries(REGULAR)] * 6, *[entries()] * 2, holds, releases)
+batches = st.lists(requests, min_size=1, max_size=30).filter(lambda batch: not batch[-1].linked)
+
+
+@contextmanager
+def runs_from(count: int) -> Iterator[None]:
+    with patch("ledger.batch.RUN_ENTRIES_MIN", count):
+        yield
+
+
+class Books:
+    """A copy of the books that takes what is posted for committed."""
+
+    def __init__(self, runs_from: int) -> None:
+        self.state = new_state()
+        self._runs_from = runs_from
+        self._recent: dict[int, int] = {}
+        self._batches: list[PreparedBatch] = []
+        self.run_count = 0
+
+    def post(self, asked: list[Request]) -> PreparedBatch:
+        batch = PreparedBatch(0, asked, START, self.state.next_seq)
+        judge = BatchJudge(self.state, batch, Surroundings({}, self._recent, tuple(self._batches), {}))
+        with runs_from(self._runs_from):
+            judge.run()
+        self.run_count += sum(isinstance(judged, JudgedRun) for judged in batch.judged)
+        note_changes(self.state, batch)
+        before = self.state.refusals
+        batch.refusals, self.state.refusals = link(before, judge.refusals(), 7, _counted_bytes)
+        bind_refusals(batch, heads_to_bind(before, batch.refusals))
+        # Rows one by one, as for a border between partitions, so that they can be compared.
+        batch.partitions = self.state.partitions
+        encode_batch(self.state, batch, PlainRules(), _counted_bytes, {})
+        judge.answer_repeats()
+        self._batches.append(batch)
+        return batch
+
+    def figures(self) -> list[list[int]]:
+        return [column.tolist() for column in self.state.columns.figures]
+
+
+def _counted_bytes(count: int) -> bytes:
+    return bytes(n % 251 for n in range(count))
+
+
+def told(batch: PreparedBatch) -> tuple[Any, ...]:
+    """All that a batch would write and answer."""
+    assert all(rows == sorted(rows) for rows in batch.rows.values()), "a row begins with its number"
+    accounts = [column.tolist() for column in batch.accounts or ()]
+    changes = sorted(zip(*accounts, strict=True))
+    leaves = batch.accepted.leaves if batch.accepted is not None else b""
+    beside = batch.holds, batch.events, batch.dated, batch.refusals
+    return batch.results, batch.places, batch.keys, batch.rows, leaves, changes, beside
+
+
+@settings(max_examples=400, deadline=None)
+@given(asked=st.lists(batches, min_size=1, max_size=3))
+def test_runs_give_what_the_rules_give(asked: list[list[Request]]) -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    for batch in asked:
+        assert told(by_columns.post(batch)) == told(one_by_one.post(batch))
+        assert by_columns.figures() == one_by_one.figures()
+    assert one_by_one.run_count == 0
+
+
+def test_the_comparison_meets_runs() -> None:
+    books = Books(1)
+    books.post([NewEntry(key(n), (Posting("a", Side.DEBIT, n), Posting("b", Side.CREDIT, n))) for n in (1, 2)])
+    assert books.run_count == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(asked=st.lists(batches, min_size=1, max_size=2), shortest=st.integers(2, 6))
+def test_where_runs_begin_makes_no_difference(asked: list[list[Request]], shortest: int) -> None:
+    some, others = Books(shortest), Books(1)
+    for batch in asked:
+        assert told(some.post(batch)) == told(others.post(batch))
+
+
+def test_row_0_is_no_account() -> None:
+    views = AccountColumns().views()
+    assert views.lowest[0] > AMOUNT_MAX and views.highest[0] < -AMOUNT_MAX

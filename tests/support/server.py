@@ -1,0 +1,87 @@
+"""The PostgreSQL that tests run on: the wheel's, or the one whose ``bin`` folder ``DWAYBANK_TEST_POSTGRES`` names.
+
+With another server named, only the tests that use a database run, all of them (``tests/conftest.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node.postgres import ClusterSettings, PostgresCluster, free_port
+
+VARIABLE = "DWAYBANK_TEST_POSTGRES"
+EXAMPLE = "/usr/lib/postgresql/15/bin"
+HOW_TO_ENABLE = (
+    f"no other PostgreSQL was named: set {VARIABLE} to the bin folder of version 15, 16 or 17 and every test that uses "
+    f"a database runs on it (Debian: apt-get install postgresql-15, then {EXAMPLE})"
+)
+
+ENGLISH = ("--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8")
+"""A server of somebody's own mostly orders text as a language does, the wheel's by code points: both must do."""
+
+PREFIX = "dwaybank-pg-"
+MEMORY = Path("/dev/shm")
+MEMORY_FREE_BYTES_MIN = 6 * 2**30
+"""Twice what a test's server may come to: its write-ahead log alone may take 2 GiB."""
+
+
+def named_binaries() -> Path | None:
+    """Return the ``bin`` folder that was named, or nothing; end the run where it holds no server."""
+    folder = os.environ.get(VARIABLE, "")
+    if not folder:
+        return None
+    if not os.access(Path(folder) / "postgres", os.X_OK):
+        raise pytest.UsageError(f"{VARIABLE}={folder}: no PostgreSQL server there; name a bin folder such as {EXAMPLE}")
+    return Path(folder)
+
+
+def server_version(binaries: Path) -> str:
+    """Return what the server says of itself, such as ``15.18``."""
+    said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\d+\.\d+", said)
+    assert found is not None, said
+    return found.group()
+
+
+@contextlib.contextmanager
+def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
+    """Give a server of one's own in a new folder that its account may enter, and end it afterwards.
+
+    Args:
+        sync: whether it lies on the disk and writes through to it, always where a test is about what survives; else it
+            lies in memory where there is room, because a new database is 300 new files, and a disk is slow in those.
+    """
+    prefix = f"{PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=None if sync else _memory_folder()) as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "org").mkdir(mode=0o755)
+        settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync)
+        if binaries := named_binaries():
+            settings = replace(settings, binaries=binaries, locale=ENGLISH)
+        cluster = PostgresCluster(settings)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+def _memory_folder() -> Path | None:
+    for left in MEMORY.glob(f"{PREFIX}[0-9]*-*"):
+        # A run that was killed cannot tidy up, and what it left takes memory.
+        process = left.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdigit() and not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_FREE_BYTES_MIN:
+        return None
+    return MEMORY
