@@ -29,7 +29,7 @@ FIELDS_MAX = 100
 """Fields in ``fields`` or ``sort``."""
 
 NO_BOOKMARK = "nil"
-"""The bookmark CouchDB gives where there is nothing more."""
+"""The bookmark CouchDB gives where there was nothing at all."""
 
 _MEANT = ("selector", "sort", "fields", "bookmark")
 _OVERRULED = ("limit", "skip")

@@ -60,7 +60,8 @@ class RichScan(Scan):
         """Take the first results."""
         await super().open()
         if self._page_size:
-            self.bookmark = self._after.bookmark() if self._taken and self._after is not None else NO_BOOKMARK
+            # An empty page gives back the bookmark it was asked with, so that asking again finds the end again.
+            self.bookmark = self._after.bookmark() if self._after is not None else NO_BOOKMARK
 
     async def aclose(self) -> None:
         """Give no more results; a second call does nothing."""

@@ -104,7 +104,7 @@ CREATE FUNCTION channel.declare_document_index(
     channel_number smallint, of_namespace text, of_collection text, of_fields jsonb
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog
+SET search_path = channel, pg_temp
 AS $$
 DECLARE
     name constant text := 'document_' || md5(jsonb_build_array(channel_number, of_namespace, of_collection, of_fields)::text);
