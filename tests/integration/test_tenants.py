@@ -295,7 +295,7 @@ def test_the_row_of_an_entry_shows_where_all_of_it_is_his(url: str, connection: 
     assert seen == own and keys[key(CLEARED[ACME])] not in seen and keys[key(SPANNING)] not in seen
 
 
-ACCOUNTS_OF_ACME = {"acme:alice", "acme:bob", "acme:cash", "acme:taro", "acme:yen"}
+ACCOUNTS_OF_ACME = {"acme:alice", "acme:bob", "acme:cash", "acme:taro#01", "acme:taro#02", "acme:yen"}
 
 
 def _accounts_of_entries(connection: Connection) -> dict[int, set[str]]:
