@@ -128,6 +128,7 @@ def test_what_happens_to_holds_is_told_with_amounts_after_the_newest_entry() -> 
         state=state,
     )
     assert codes(batch) == ["posted", "posted", "exists", "posted", "posted", "posted"]
+    assert [row[-1] for row in batch.holds] == [True, True]
     assert [(e.after_seq, e.kind, e.account_id, e.hold_id, e.amount, e.remaining) for e in batch.events] == [
         (0, "hold.placed", 11, hold, 50, 50),
         (2, "hold.captured", 11, hold, 20, 30),
