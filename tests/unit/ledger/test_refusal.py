@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -130,9 +130,10 @@ def test_hash_of_a_request_covers_all_that_was_asked_but_its_id(other: NewHold |
     assert hold_request_hash(HOLD) != hold_request_hash(other)
 
 
-def test_hash_of_a_request_is_over_widths_that_stand_in_the_proof_format() -> None:
-    text = b"dwaybank.node/hold-request\x01" + struct.pack(">H5sQq?", 5, b"alice", 5, microseconds(START), False)
-    assert hold_request_hash(HOLD) == hashlib.sha256(text).digest()
+@pytest.mark.parametrize("until", [START, datetime(1969, 7, 20, tzinfo=UTC)])
+def test_hash_of_a_request_is_over_fields_of_fixed_width(until: datetime) -> None:
+    text = b"dwaybank.node/hold-request\x01" + struct.pack(">H5sQq?", 5, b"alice", 5, microseconds(until), False)
+    assert hold_request_hash(NewHold(HOLD.id, "alice", 5, until)) == hashlib.sha256(text).digest()
     assert (
         hold_request_hash(HoldRelease(HOLD.id, linked=True))
         == hashlib.sha256(b"dwaybank.node/release-request\x01\x01").digest()
