@@ -183,7 +183,8 @@ class _OtherEncoder:
             "leaf": leaf,
         }
         values |= (_two if len(postings) == 2 else _arrays)(judged)
-        columns = OTHER_COLUMNS if beside or judged.asked else columns_of(entry)
+        is_divided = len(postings) != len(entry.postings)
+        columns = OTHER_COLUMNS if beside or is_divided else columns_of(entry)
         return leaf, columns, encode_row(columns, values | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:

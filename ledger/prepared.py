@@ -246,7 +246,10 @@ def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
     accounts = [state.listed[row - 1] for row in legs.row[own].tolist()]
     head = run.heads.get(place, b"")
     entry, figures = legs.entries[place], (run.balance[own].tolist(), run.previous[own].tolist())
-    return Judged(entry, in_order(entry), accounts, *figures, None, head)
+    asked = [state.accounts[posting.account] for posting in entry.postings]
+    if not any(account.stripes for account in asked):
+        asked = []
+    return Judged(entry, in_order(entry), accounts, *figures, None, head, asked)
 
 
 def legs_asked(judged: Judged) -> Iterable[tuple[Posting, AccountState]]:
