@@ -279,7 +279,13 @@ def empty_ledgers(postgres_cluster: PostgresCluster, request: pytest.FixtureRequ
     ledgers.close()
 
 
-def test_books_and_model_agree_on_everything(empty_ledgers: EmptyLedgers) -> None:
+@pytest.mark.parametrize("by_columns", [False, True], ids=["as batches come", "by columns, rows sent ahead"])
+def test_books_and_model_agree_on_everything(
+    empty_ledgers: EmptyLedgers, by_columns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_columns:  # what only large batches meet otherwise
+        monkeypatch.setattr("ledger.batch.RUN_ENTRIES_MIN", 1)
+        monkeypatch.setattr("ledger.prepared.INSERTED_ROWS_MAX", 0)
     LedgerMachine.ledgers = empty_ledgers
     run_state_machine_as_test(
         LedgerMachine,
