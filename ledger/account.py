@@ -29,6 +29,12 @@ UNNAMED_ACTOR = "unnamed"
 PAIR_COUNT_MAX = 64
 """Most pairs of one account's metadata."""
 
+STRIPES_MIN, STRIPES_MAX = 2, 64
+"""How many stripes a striped account has."""
+
+STRIPED_LENGTH_MAX = 61
+"""Longest reference of a striped account: its stripes are called by it, "#" and two digits."""
+
 VALUE_LENGTH_MAX = 256
 """Longest value of a pair, in characters."""
 
@@ -77,6 +83,7 @@ class Account:
         overdraft: how far below the floor the available balance may go.
         ceiling: highest balance allowed; None for no ceiling.
         terms: how many times status or terms were changed.
+        stripes: how many accounts underneath hold its money; 0 for an account of its own.
     """
 
     facts: AccountFacts
@@ -88,6 +95,7 @@ class Account:
     overdraft: int = 0
     ceiling: int | None = None
     terms: int = 0
+    stripes: int = 0
 
     @property
     def available(self) -> int:
@@ -119,6 +127,11 @@ class Terms:
                 raise InvalidValueError(name, value, f"give {lowest} to {AMOUNT_MAX}")
 
     @property
+    def may_be_striped(self) -> bool:
+        """Whether what all stripes keep is what their sum keeps."""
+        return self.floor in (0, None) and not self.overdraft and self.ceiling is None
+
+    @property
     def may_be_negative(self) -> bool:
         """Whether an account with these terms may fall below zero."""
         return self.floor is None or self.floor < self.overdraft
@@ -138,6 +151,8 @@ class NewAccount:
         segment: code of a segment of the book; empty for none.
         alias: another name, ``@`` first; empty for none.
         metadata: pairs of texts; no personal data.
+        stripes: accounts underneath that share its postings; 0 for none. A striped account has a floor of 0 or none, no
+            overdraft and no ceiling.
     """
 
     reference: str
@@ -149,9 +164,12 @@ class NewAccount:
     segment: str = ""
     alias: str = ""
     metadata: Mapping[str, str] = dataclass_field(default_factory=dict)
+    stripes: int = 0
 
     def __post_init__(self) -> None:
         check_reference(self.reference)
+        if self.stripes:
+            _check_stripes(self)
         if "\x00" in self.asset:  # text no database can hold, which the driver would report as a failure of its own
             raise InvalidValueError("asset", self.asset, "is not registered")
         if (self.normal_side is None) != (self.terms is None):
@@ -171,6 +189,17 @@ class NewAccount:
         if self.alias:
             check_alias(self.alias)
         check_metadata(self.metadata)
+
+
+def _check_stripes(new: NewAccount) -> None:
+    if not STRIPES_MIN <= new.stripes <= STRIPES_MAX:
+        raise InvalidValueError("stripes", new.stripes, f"give {STRIPES_MIN} to {STRIPES_MAX}, or 0 for none")
+    if len(new.reference) > STRIPED_LENGTH_MAX:
+        raise InvalidValueError(
+            "account", new.reference, f"give at most {STRIPED_LENGTH_MAX} characters: it has stripes"
+        )
+    if new.terms is not None and not new.terms.may_be_striped:
+        raise InvalidValueError("stripes", new.stripes, "needs a floor of 0 or none, no overdraft and no ceiling")
 
 
 def check_reference(reference: str, field: str = "account") -> str:

@@ -71,7 +71,14 @@ def open_new_account(
         *(new.book, new.portfolio, new.segment, new.alias, Json(dict(new.metadata)), check_actor(actor), now),
     )
     try:
-        row = connection.execute(query("open_account"), arguments).fetchone()
+        with connection.transaction():
+            row = connection.execute(query("open_account"), arguments).fetchone()
+            if new.stripes and row is not None and row[0] == "created":
+                connection.execute(b"SELECT ledger.stripe_account(%s, %s::smallint)", (new.reference, new.stripes))
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name != "account_striped_terms":
+            raise
+        raise InvalidValueError("stripes", new.stripes, "the terms of its chart let no account be striped") from error
     except psycopg.Error as error:
         if error.sqlstate != _SQLSTATE_ALIAS_TAKEN:
             raise
@@ -85,9 +92,12 @@ def open_new_account(
         raise ChartRefusedError(new.reference, new.book, rule, reason)
     if code == "alias_taken":
         raise ConflictError(f"alias {new.alias!r} stands for another account")
-    if code == "exists_with_different_body":
-        raise ConflictError(f"account {new.reference!r} stands open with another asset, side, terms, place or names")
-    return find_account(connection, new.reference), code == "created"
+    account = find_account(connection, new.reference)
+    if code == "exists_with_different_body" or account.stripes != new.stripes:
+        raise ConflictError(
+            f"account {new.reference!r} stands open with another asset, side, terms, place, names or stripes"
+        )
+    return account, code == "created"
 
 
 def find_account(connection: psycopg.Connection[Any], reference: str) -> Account:

@@ -16,7 +16,6 @@ from typing import cast
 
 import numpy as np
 
-from ledger.account import Side
 from ledger.event import HOLD_CAPTURED, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, hold_changed, monitor_fired
 from ledger.hold import HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode
@@ -37,6 +36,7 @@ from ledger.run import RUN_ENTRIES_MIN, Legs, legs_of
 from ledger.run_judge import is_regular, is_summable, judge_run
 from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
+from ledger.stripes import put_on_stripes
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
@@ -265,14 +265,15 @@ class BatchJudge:
         if code is not _POSTED:
             return self._refuse(at, code)
         known = [account for account in accounts if account is not None]
-        if len(known) == 2 and entry.postings[0].side is Side.CREDIT:
-            known.reverse()
-        batch.judged.append(judged_entry(entry, known, before, chain_seq))
+        striped = put_on_stripes(state, entry, known) if any(account.stripes for account in known) else None
+        batch.judged.append(judged_entry(entry, known, before, chain_seq, striped))
         batch.places.append(at)
         if effective_at != self._now:
+            moved = before if striped is None else {**before, **striped.before}
             batch.dated += [
                 DatedPosting(account.id, effective_at, seq, account.balance - balance)
-                for account, (balance, _) in before.items()
+                for account, (balance, _) in moved.items()
+                if not account.stripes
             ]
         if entry.hold_id is not None:
             hold = state.holds[entry.hold_id]

@@ -97,14 +97,15 @@ def write_batch(
 
 
 def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
-    for part, own in rows_by_partition(rows, batch.partitions):
+    for table, own in rows_by_partition(rows, batch.partitions):
+        statement = insert_statement(table, columns)
         for row in own:
-            cursor.execute(insert_statement(part.table_name, columns), row_parameters(row, columns), prepare=True)
+            cursor.execute(statement, row_parameters(row, columns), prepare=True)
 
 
 def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
-    for part, own in rows_by_partition(rows, batch.partitions):
-        with cursor.copy(copy_statement(part.table_name, columns)) as copy:
+    for table, own in rows_by_partition(rows, batch.partitions):
+        with cursor.copy(copy_statement(table, columns)) as copy:
             copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 

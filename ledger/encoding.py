@@ -34,7 +34,7 @@ from ledger.journal import (
     request_hash,
 )
 from ledger.pack import POSTGRES_EPOCH_US, pack_int2, pack_int8
-from ledger.prepared import Judged, PreparedBatch, in_order, judged_alone
+from ledger.prepared import Judged, PreparedBatch, hash_request, judged_alone, legs_asked
 from ledger.run_encoding import Stamps, encode_run
 from ledger.run_judge import JudgedRun
 from ledger.state import State
@@ -110,7 +110,7 @@ def accepted_entries(state: State, batch: PreparedBatch) -> AcceptedEntries:
         else:
             found = [
                 (len(entries), account.asset_id, posting.amount)
-                for posting, account in zip(in_order(judged.entry), judged.accounts, strict=True)
+                for posting, account in legs_asked(judged)
                 if posting.side is Side.DEBIT
             ]
             for column, values in zip((places, assets, amounts), zip(*found, strict=True), strict=True):
@@ -137,14 +137,17 @@ class _OtherEncoder:
 
     def encode(self, seq: int, judged: Judged, decision: Decision, salt: bytes) -> tuple[bytes, tuple[str, ...], bytes]:
         """Return leaf, and columns and values of the row."""
-        entry, key, postings = judged.entry, judged.entry.key.bytes, in_order(judged.entry)
+        entry, key, postings = judged.entry, judged.entry.key.bytes, judged.postings
         effective_us = microseconds(entry.effective_at) if entry.effective_at is not None else self._posted_us
         description, metadata = self._commit_texts(seq, entry)
         fields = [
             account.head_of(posting.side) + posting.amount.to_bytes(8, "big")
             for posting, account in zip(postings, judged.accounts, strict=True)
         ]
-        asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
+        if judged.asked:
+            asked = hash_request(entry, judged.asked)[:REQUEST_HASH_BYTES]
+        else:
+            asked = request_hash(entry, fields if postings is entry.postings else fields[::-1])[:REQUEST_HASH_BYTES]
         hold = entry.hold_id.bytes if entry.hold_id is not None else b""
         body = encode_body(
             key, self._posted_us, effective_us, fields, entry.settlement_id, description, decision.id,
@@ -180,7 +183,7 @@ class _OtherEncoder:
             "leaf": leaf,
         }
         values |= (_two if len(postings) == 2 else _arrays)(judged)
-        columns = OTHER_COLUMNS if beside else columns_of(entry)
+        columns = OTHER_COLUMNS if beside or judged.asked else columns_of(entry)
         return leaf, columns, encode_row(columns, values | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
@@ -202,7 +205,7 @@ def _two(judged: Judged) -> dict[str, bytes]:
     return {
         "debit_account": int8(debit.id),
         "credit_account": int8(credit.id),
-        "amount": int8(judged.entry.postings[0].amount),
+        "amount": int8(judged.postings[0].amount),
         "debit_balance": int8(balances[0]),
         "credit_balance": int8(balances[1]),
         "debit_previous": int8(previous[0]),
@@ -213,7 +216,7 @@ def _two(judged: Judged) -> dict[str, bytes]:
 
 def _arrays(judged: Judged) -> dict[str, bytes]:
     accounts = judged.accounts
-    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.entry.postings]
+    signed = [posting.amount if posting.side is Side.DEBIT else -posting.amount for posting in judged.postings]
     return {
         "posting_account": pack_int8([account.id for account in accounts]).data,
         "posting_asset": pack_int2([account.asset_id for account in accounts]).data,

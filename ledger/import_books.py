@@ -23,8 +23,7 @@ import psycopg
 from psycopg import sql
 
 from ledger.errors import ImportRefusedError
-from ledger.partitions import PARTITION_ENTRIES
-from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, check_texts, next_bounds, read_standing
+from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, next_bounds, read_standing
 from ledger.schema import migrate
 from ledger.signed import Verify
 from ledger.transfer_file import ENTRY, FORMAT, OPTIONS, VERSION, Table, TreeRoot, list_tables, split_leaves
@@ -181,8 +180,7 @@ class _Import:
 
     def _make_room(self) -> None:
         """Have partitions for the rows of the next copy, if they go on where those before end."""
-        last_seq = self.root.size + RANGE_ENTRIES
-        self.connection.execute(b"SELECT ledger.make_partitions(%s, %s)", (last_seq, PARTITION_ENTRIES))
+        self.connection.execute(b"SELECT ledger.make_partitions(%s)", (self.root.size + RANGE_ENTRIES,))
 
     def _copy(self, table: Table) -> None:
         """Store rows of a table, as many as a range has at most."""
@@ -243,11 +241,8 @@ class _Import:
             raise ImportRefusedError(number, "its root is not that of the entries above")
 
     def _prove_rest(self) -> None:
-        """Prove what stands beside the entries: texts, head, refusals, accounts, holds."""
+        """Prove what follows from all the entries, head, refusals, accounts and holds, and what stands beside none."""
         self._prove_entries()
-        bounds: Bounds | None = None
-        while (bounds := next_bounds(self.connection, bounds)) is not None:
-            self._refuse(list(check_texts(self.connection, bounds)))
         self._refuse(read_standing(self.connection, self.carried, self.verify).findings)
 
     def _refuse(self, findings: list[Finding]) -> None:

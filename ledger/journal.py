@@ -67,20 +67,21 @@ class ResultCode(enum.IntEnum):
     ACCOUNT_NOT_FOUND = 3
     ASSET_MISMATCH = 4
     UNBALANCED = 5
-    PERIOD_CLOSED = 6
-    ENTRY_NOT_FOUND = 7
-    EXCEEDS_ORIGINAL = 8
-    HOLD_NOT_FOUND = 9
-    HOLD_NOT_PLACED = 10
-    HOLD_EXPIRED = 11
-    HOLD_MISMATCH = 12
-    ACCOUNT_CLOSED = 13
-    ACCOUNT_FROZEN = 14
-    DEADLINE_PASSED = 15
-    BALANCE_OVERFLOW = 16
-    EXCEEDS_AVAILABLE = 17
-    EXCEEDS_CEILING = 18
-    LINKED_FAILED = 19
+    ACCOUNT_STRIPED = 6
+    PERIOD_CLOSED = 7
+    ENTRY_NOT_FOUND = 8
+    EXCEEDS_ORIGINAL = 9
+    HOLD_NOT_FOUND = 10
+    HOLD_NOT_PLACED = 11
+    HOLD_EXPIRED = 12
+    HOLD_MISMATCH = 13
+    ACCOUNT_CLOSED = 14
+    ACCOUNT_FROZEN = 15
+    DEADLINE_PASSED = 16
+    BALANCE_OVERFLOW = 17
+    EXCEEDS_AVAILABLE = 18
+    EXCEEDS_CEILING = 19
+    LINKED_FAILED = 20
 
     @property
     def text(self) -> str:
@@ -95,6 +96,7 @@ MESSAGES = {
     ResultCode.ACCOUNT_NOT_FOUND: "an account of this entry does not exist: open it first",
     ResultCode.ASSET_MISMATCH: "the two accounts do not count the same asset",
     ResultCode.UNBALANCED: "debits do not equal credits in every asset",
+    ResultCode.ACCOUNT_STRIPED: "no money of a striped account can be held: its stripes have no limit in common",
     ResultCode.PERIOD_CLOSED: "the entry counts for a period that is closed: give a later effective time",
     ResultCode.ENTRY_NOT_FOUND: "the entry to reverse does not exist, or is a reversal itself",
     ResultCode.EXCEEDS_ORIGINAL: "more would be reversed than remains of the entry",

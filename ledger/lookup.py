@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,11 @@ from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
-from ledger.partitions import Partition, Partitions
+from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.refusal import NO_REFUSALS, ChainEnd
-from ledger.state import HoldState, OriginalEntry, State
+from ledger.state import AccountState, HoldState, OriginalEntry, State
 
 
 def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold | None:
@@ -64,17 +64,16 @@ class Lookup:
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
         return State(next_seq, closed_before, self._partitions(), refusals)
 
-    def add_partition(self, state: State, epoch: int, last_seq: int, entries: int) -> None:
-        """Make partitions of the journal until they reach to entry ``last_seq``.
-
-        Args:
-            entries: how many each new one takes.
-        """
-        self._connections.looking.execute(b"SELECT ledger.add_partition(%s, %s, %s)", (epoch, last_seq, entries))
+    def make_room(self, state: State, count: int) -> None:
+        """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
+        last_seq = state.next_seq + count - 1
+        if state.partitions and state.partitions[-1].last_seq >= last_seq:
+            return
+        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
         state.partitions = self._partitions()
 
-    def _partitions(self) -> Partitions:
-        return Partitions([Partition(*row) for row in self._rows("partitions", ())])
+    def _partitions(self) -> list[Partition]:
+        return [Partition(*row) for row in self._rows("partitions", ())]
 
     def learn(
         self, state: State, requests: Sequence[Request], entries: Sequence[NewEntry], *, with_keys: bool
@@ -105,43 +104,27 @@ class Lookup:
         if not unknown:
             return
         learnt: dict[int, str] = {}
-        for row in self._rows("account_states", (list(unknown),)):
-            (
-                number,
-                reference,
-                code,
-                scale,
-                asset_id,
-                side,
-                status,
-                balance,
-                held,
-                *terms,
-                last_seq,
-                count,
-                book,
-                shared,
-            ) = row
-            learnt[number] = reference
-            floor, overdraft, ceiling, terms_number = terms
-            state.add_account(
-                AccountFacts(number, reference, Asset(code, scale), Side(side)),
-                asset_id,
-                status=status,
-                balance=balance,
-                held=held,
-                floor=floor,
-                overdraft=overdraft,
-                ceiling=ceiling,
-                terms=terms_number,
-                last_seq=last_seq,
-                posting_count=count,
-                book=book,
-                shared=shared,
-            )
+        striped: dict[int, list[AccountState]] = {}
+        for row in self._rows("account_states", (list(unknown), [])):
+            account = _remember_account(state.add_account, row)
+            learnt[account.id] = account.facts.reference
+            if row[-1]:
+                striped[account.id] = []
+        if striped:
+            self._learn_stripes(state, striped, learnt)
         for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
             account = state.accounts[learnt[number]]
             account.monitors = monitors
+            account.bound()
+
+    def _learn_stripes(self, state: State, striped: dict[int, list[AccountState]], learnt: Mapping[int, str]) -> None:
+        """Give striped accounts their stripes, in the order of their numbers, and the sum of them."""
+        for whole, *row in self._rows("account_states", ([], list(striped))):
+            striped[whole].append(_remember_account(state.add_stripe, (whole, *row)))
+        for number, stripes in striped.items():
+            account = state.accounts[learnt[number]]
+            account.stripes = tuple(stripes)
+            account.balance = sum(stripe.balance for stripe in stripes)
             account.bound()
 
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
@@ -174,6 +157,26 @@ class Lookup:
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:
+    _, number, reference, code, scale, asset_id, side, status, balance, held, *terms = row
+    floor, overdraft, ceiling, terms_number, last_seq, count, book, shared, _ = terms
+    return add(
+        AccountFacts(number, reference, Asset(code, scale), Side(side)),
+        asset_id,
+        status=status,
+        balance=balance,
+        held=held,
+        floor=floor,
+        overdraft=overdraft,
+        ceiling=ceiling,
+        terms=terms_number,
+        last_seq=last_seq,
+        posting_count=count,
+        book=book,
+        shared=shared,
+    )
 
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:

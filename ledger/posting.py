@@ -31,7 +31,7 @@ from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError,
 from ledger.hold import HoldRelease
 from ledger.journal import EPOCH, EntryResult, NewEntry, ResultCode, microseconds
 from ledger.lookup import Lookup
-from ledger.partitions import PARTITION_ENTRIES
+from ledger.partitions import partitions_of
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.state import CLOSED, FROZEN, OPEN, State
@@ -83,7 +83,6 @@ class Writer:
         now: the clock, UTC.
         random_bytes: source of salts.
         role: database role to act as; None keeps the connection's own.
-        partition_entries: how many entries a new partition of the journal takes.
     """
 
     def __init__(
@@ -95,9 +94,7 @@ class Writer:
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes] = os.urandom,
         role: str | None = None,
-        partition_entries: int = PARTITION_ENTRIES,
     ) -> None:
-        self._partition_entries = partition_entries
         self._connections = WriterConnections(url, role)
         self._sign = sign
         self._decider = decider
@@ -225,7 +222,8 @@ class Writer:
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
-            self._make_room(state, len(entries))
+            if not dry:
+                self._lookup.make_room(state, len(entries))
             judge = BatchJudge(state, batch, around)
             judge.run()
             if not look_up:
@@ -234,7 +232,7 @@ class Writer:
             note_changes(state, batch)
             if not dry:
                 self._keep_refusals(state, batch, judge)
-            batch.partitions = state.partitions.of(batch.first_seq, batch.last_seq)
+            batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
             encode_batch(state, batch, self._decider, self._random_bytes, facts.actors)
             judge.answer_repeats()
             if dry:
@@ -268,13 +266,6 @@ class Writer:
             self._recent, self._batches = {}, []
             state = self._state = self._lookup.new_state()
         return state
-
-    def _make_room(self, state: State, count: int) -> None:
-        """See to it that the journal has a partition for every entry of a batch, and soon for those after it."""
-        last_seq = state.next_seq + count
-        while state.partitions.wants_more(last_seq):
-            reached = max(last_seq, state.partitions.last_seq + 1)
-            self._lookup.add_partition(state, self.epoch, reached, self._partition_entries)
 
     def _wants_lookup(self, count: int) -> bool:
         if count <= LOOKUP_ENTRIES_MAX:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from ledger.partitions import Partition
 from ledger.refusal import FIRST_HEAD, Link
 from ledger.run_judge import JudgedRun
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
+from ledger.stripes import Striped
 
 Request = NewEntry | NewHold | HoldRelease
 Result = EntryResult | HoldResult
@@ -62,19 +63,23 @@ class Judged(NamedTuple):
 
     Args:
         entry: what was asked.
-        accounts: the accounts of its postings, in order; of two postings the debit stands first.
+        postings: as the books keep them: those asked for, of two the debit first, divided over stripes.
+        accounts: theirs, in order.
         balances: each account's balance after its posting.
         previous: each account's entry before this one.
         chain_seq: first entry of its chain of linked entries; None outside one.
         refusals: head of the chain of refusals that it binds; empty where none stands right before it.
+        asked: the accounts asked for, in the order of the request, where postings stand on stripes.
     """
 
     entry: NewEntry
+    postings: Sequence[Posting]
     accounts: Sequence[AccountState]
     balances: Sequence[int]
     previous: Sequence[int]
     chain_seq: int | None
     refusals: bytes = b""
+    asked: Sequence[AccountState] = ()
 
 
 class DatedPosting(NamedTuple):
@@ -214,14 +219,28 @@ def judged_entry(
     accounts: Sequence[AccountState],
     before: Mapping[AccountState, tuple[int, int]],
     chain_seq: int | None,
+    striped: Striped | None,
 ) -> Judged:
-    """Return an accepted entry with the running balance after each posting."""
+    """Return an accepted entry with the running balance after each posting.
+
+    Args:
+        accounts: of the postings asked for, in their order.
+        before: balance and newest entry of each account, from before.
+        striped: where the postings stand, where any of the accounts is striped.
+    """
+    asked: Sequence[AccountState] = ()
+    postings: Sequence[Posting] = entry.postings
+    if striped is not None:
+        asked, postings, accounts, before = accounts, striped.postings, striped.accounts, {**before, **striped.before}
+    if len(postings) == 2 and postings[0].side is Side.CREDIT:
+        postings, accounts = postings[::-1], accounts[::-1]
     running = {account: balance for account, (balance, _) in before.items()}
     balances = []
-    for posting, account in zip(in_order(entry), accounts, strict=True):
+    for posting, account in zip(postings, accounts, strict=True):
         running[account] += signed(posting) * account.sign
         balances.append(running[account])
-    return Judged(entry, accounts, balances, [before[account][1] for account in accounts], chain_seq)
+    previous = [before[account][1] for account in accounts]
+    return Judged(entry, postings, accounts, balances, previous, chain_seq, asked=asked)
 
 
 def signed(posting: Posting) -> int:
@@ -235,7 +254,15 @@ def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
     own = slice(int(legs.starts[place]), int(legs.starts[place] + legs.counts[place]))
     accounts = [state.listed[row - 1] for row in legs.row[own].tolist()]
     head = run.heads.get(place, b"")
-    return Judged(legs.entries[place], accounts, run.balance[own].tolist(), run.previous[own].tolist(), None, head)
+    entry, figures = legs.entries[place], (run.balance[own].tolist(), run.previous[own].tolist())
+    return Judged(entry, in_order(entry), accounts, *figures, None, head)
+
+
+def legs_asked(judged: Judged) -> Iterable[tuple[Posting, AccountState]]:
+    """Return the postings asked for with their accounts, striped ones as such."""
+    if judged.asked:
+        return zip(judged.entry.postings, judged.asked, strict=True)
+    return zip(judged.postings, judged.accounts, strict=True)
 
 
 def in_order(entry: NewEntry) -> Sequence[Posting]:

@@ -296,7 +296,7 @@ def read_standing(connection: psycopg.Connection[Any], carried: Carried, verify:
 
 
 def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Finding]:
-    _, reference, _, _, balance, last_seq, posting_count, held, placed, terms_fit, within = row
+    _, reference, _, _, balance, last_seq, posting_count, held, placed, terms_fit, within, placed_fit = row
     subject = f"account {reference}"
     if balance != known.total:
         yield Finding(0, subject, f"has balance {balance}, its postings sum to {known.total}")
@@ -308,6 +308,8 @@ def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Findi
         yield Finding(0, subject, "its terms are not those that the history of its changes ends with")
     if not within:
         yield Finding(0, subject, "stands below its floor or above its ceiling")
+    if not placed_fit:
+        yield Finding(0, subject, "stands in another book than it was opened in")
 
 
 def prove_ranges(connection: psycopg.Connection[Any], verify: Verify | None = None) -> list[Finding]:

@@ -31,6 +31,7 @@ RECORDED = frozenset(ResultCode) - {
     ResultCode.ACCOUNT_NOT_FOUND,
     ResultCode.ASSET_MISMATCH,
     ResultCode.UNBALANCED,
+    ResultCode.ACCOUNT_STRIPED,
     ResultCode.LINKED_FAILED,
 }
 """Codes of refusals that are kept."""

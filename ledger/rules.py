@@ -200,6 +200,8 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
     if account is None:
         return ResultCode.ACCOUNT_NOT_FOUND
+    if account.stripes:
+        return ResultCode.ACCOUNT_STRIPED
     if account.status == CLOSED:
         return ResultCode.ACCOUNT_CLOSED
     if account.status == FROZEN:

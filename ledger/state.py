@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from ledger.account_columns import NEVER, NUMBER_OF, AccountColumns, Numbers
 from ledger.canonical import encode_account
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
-from ledger.partitions import Partitions
+from ledger.partitions import Partition
 from ledger.refusal import NO_REFUSALS, ChainEnd
 
 OPEN, FROZEN, CLOSED = 1, 2, 3
@@ -58,13 +58,13 @@ class AccountState:
     """An account as it stands in the copy; what changes is read from its row and written there.
 
     ``lowest`` and ``highest`` bound the balance after an entry that is plainly allowed; they follow from status, terms,
-    held money and monitors (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up to its
-    amount.
+    held money, monitors and stripes (``bound``). ``debit_head`` and ``credit_head`` are a posting's canonical fields up
+    to its amount. A striped account is the sum of its ``stripes``, and is never written itself.
     """
 
     __slots__ = (
         "asset_id", "book", "ceiling", "columns", "credit_head", "debit_head", "facts", "floor", "id", "monitors",
-        "overdraft", "row", "shared", "sign", "status",
+        "overdraft", "row", "shared", "sign", "status", "stripes",
     )  # fmt: skip
 
     balance = _Figure("balance")
@@ -106,6 +106,7 @@ class AccountState:
         self.book = book
         self.shared = shared
         self.monitors: tuple[Monitor, ...] = ()
+        self.stripes: tuple[AccountState, ...] = ()
         fields = encode_account(facts.reference, facts.asset.code, facts.asset.scale)
         self.debit_head = fields + b"\x00\x01\x01\x00\x10" + bytes(8)
         self.credit_head = fields + b"\x00\x01\x02\x00\x10" + bytes(8)
@@ -113,7 +114,7 @@ class AccountState:
 
     def bound(self) -> None:
         """Work out ``lowest`` and ``highest`` after status, terms, held money or monitors changed."""
-        if self.status != OPEN or self.monitors:
+        if self.status != OPEN or self.monitors or self.stripes:
             self.lowest, self.highest = NEVER, -NEVER
             return
         lowest = -AMOUNT_MAX
@@ -199,11 +200,11 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
-        partitions: of the journal.
+        partitions: of the journal, those with room for entries, in order.
         refusals: where the chain of refusals ends.
         columns: what changes about accounts.
         accounts: by reference.
-        listed: the same in the order of rows, which begin at 1.
+        listed: the same and stripes of striped ones in the order of rows, which begin at 1.
         rows: their rows, by reference.
         assets: what they count, by number.
         heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
@@ -217,7 +218,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
-    partitions: Partitions = field(default_factory=Partitions)
+    partitions: Sequence[Partition] = ()
     refusals: ChainEnd = NO_REFUSALS
     columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
@@ -234,9 +235,14 @@ class State:
 
     def add_account(self, facts: AccountFacts, asset_id: int, **more: Any) -> AccountState:
         """Remember an account; ``more`` are its terms and figures, see ``AccountState``."""
-        account = AccountState(self.columns, facts, asset_id, **more)
+        account = self.add_stripe(facts, asset_id, **more)
         self.accounts[facts.reference] = account
         self.rows[facts.reference] = account.row
+        return account
+
+    def add_stripe(self, facts: AccountFacts, asset_id: int, **more: Any) -> AccountState:
+        """Remember an account that nobody may ask for by its name; see ``add_account``."""
+        account = AccountState(self.columns, facts, asset_id, **more)
         self.listed.append(account)
         self.assets[asset_id] = facts.asset
         self.heads += (account.debit_head, account.credit_head)
@@ -254,7 +260,8 @@ class State:
             account.batch = self.batch
             account.balance_before, account.held_before = account.balance, account.held
             account.count_before = account.posting_count
-            self.changed.append(account.row)
+            if not account.stripes:
+                self.changed.append(account.row)
         if self.undo is not None:
             self.undo.append(_restorer(account, ("balance", "held", "last_seq", "posting_count", "lowest", "highest")))
 

@@ -118,7 +118,7 @@ def statement_page(
     bounds = lower_bound("since", since), upper_bound("until", until)
     account = find_account(connection, reference)
     arguments = (account.facts.id, from_seq, entry_count_max, *bounds)
-    rows = connection.execute(query("statement_page"), arguments).fetchall()
+    rows = connection.execute(query("striped_page" if account.stripes else "statement_page"), arguments).fetchall()
     return StatementPage(tuple(_line(row[:-1]) for row in rows), rows[-1][-1] if rows else 0)
 
 
@@ -177,6 +177,8 @@ def effect_page(
     _check_page(entry_count_max)
     lower = lower_bound("since", since)
     account = find_account(connection, reference)
+    if account.stripes:
+        raise InvalidValueError("account", reference, "is striped: its statement is in the order of posting only")
     if place is None:
         known_seq = known_seq_of(connection, account.facts.id, upper_bound("known_at", known_at))
         place = EffectPlace(known_seq, until)

@@ -21,7 +21,7 @@ from google.rpc import status_pb2
 from network.pb.dwaybank.peer.v1 import explanations_pb2
 from network.rwset import Version
 
-DETAILS_BYTES_MAX = 5 * 1024
+DETAILS_BYTES_MAX = 3 * 1024
 """Differences that would make an error's details longer are counted and left out: clients limit what they read."""
 
 _DETAIL_TYPE = "type.googleapis.com/" + gateway_pb2.ErrorDetail.DESCRIPTOR.full_name

@@ -4,7 +4,8 @@ Rules
 - Calls go to the first peer of the list; one that cannot be reached is asked last for a while, longer each time.
 - A call that found a peer unavailable is made at the next one, within the same deadline. That is safe at every stage: a
   proposal is not ordered, and a transaction counts once however often it is ordered.
-- A peer that let a deadline pass is asked last from then on, but the call itself has failed: its time is up.
+- A peer that let a deadline pass is asked last from then on, unless it was waiting for a commit; the call itself has
+  failed: its time is up.
 - A stream that breaks goes on at the next peer; it fails when all have failed one after another and given nothing.
 """
 
@@ -15,11 +16,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
+import structlog
+
 from network import rpc
 from network.errors import NetworkError, RpcError
 from network.rpc import StatusCode
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 LEFT_OUT_S = 2.0
 """How long a peer that failed is asked last, the first time."""
@@ -57,9 +62,14 @@ class Gateways:
         now = self._clock()
         return sorted(self.channels, key=lambda channel: self._left_out.get(channel, (0.0, 0.0))[0] > now)
 
-    async def unary(self, path: str, request: bytes, timeout_s: float) -> bytes:
+    async def unary(self, path: str, request: bytes, timeout_s: float, *, waits: bool = False) -> bytes:
         """Make a call at the first peer that answers.
 
+        Args:
+            path: of the method.
+            request: serialized.
+            timeout_s: for all peers together.
+            waits: whether the peer waits for something else, so that a deadline that passes says nothing about it.
         Raises:
             RpcError: of the peer that answered last.
         """
@@ -69,8 +79,8 @@ class Gateways:
             try:
                 reply = await channel.unary(path, request, max(0.0, deadline - self._clock()))
             except RpcError as error:
-                if error.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
-                    self._leave_out(channel)
+                if error.code == StatusCode.UNAVAILABLE or (error.code == StatusCode.DEADLINE_EXCEEDED and not waits):
+                    self._leave_out(channel, error)
                 if error.code != StatusCode.UNAVAILABLE:
                     raise
                 failures.append((channel, error))
@@ -99,16 +109,18 @@ class Gateways:
             except RpcError as error:
                 if error.code not in _STREAM_ENDED:
                     raise
-                self._leave_out(channel)
+                self._leave_out(channel, error)
                 failures.append((channel, error))
             else:
                 return
             if len(failures) == len(self.channels):
                 raise _none_answered(failures)
 
-    def _leave_out(self, channel: rpc.Channel) -> None:
+    def _leave_out(self, channel: rpc.Channel, error: RpcError) -> None:
         _, pause_s = self._left_out.get(channel, (0.0, LEFT_OUT_S / 2))
         pause_s = min(2 * pause_s, LEFT_OUT_MAX_S)
+        if len(self.channels) > 1:
+            _log.warning("peer left out for a while", address=channel.address, seconds=pause_s, reason=error.message)
         self._left_out[channel] = self._clock() + pause_s, pause_s
 
 

@@ -37,6 +37,8 @@ class Orderer(_Strict):
     admin_port: Port | None = None
     """Port of the channel participation API (``osnadmin``), if it is served."""
     operations_port: Port | None = None
+    external: bool = False
+    """Whether somebody else starts it, such as an orderer of Fabric's with the certificates made here."""
 
 
 class Organization(_Strict):
@@ -94,7 +96,8 @@ class Consortium(_Strict):
 
     def ports(self) -> list[int]:
         """Every TCP port the consortium listens on."""
-        ports: list[int | None] = [self.orderer.port, self.orderer.admin_port, self.orderer.operations_port]
+        orderer = self.orderer
+        ports = [] if orderer.external else [orderer.port, orderer.admin_port, orderer.operations_port]
         for organization in self.organizations:
             ports += [organization.node_port, organization.postgres_port, organization.gateway_port]
             ports += [organization.operations_port, organization.gateway_operations_port]

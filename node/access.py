@@ -19,12 +19,10 @@ from cryptography.x509.oid import NameOID
 
 from network.errors import RpcError
 from network.rpc import Call
+from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
-
-TENANT_UNIT = "tenant:"
-"""What the organizational unit of a client certificate begins with that names a tenant."""
 
 
 class Caller(NamedTuple):
@@ -110,11 +108,7 @@ class Members:
 def _tenant_of(certificate: x509.Certificate) -> str:
     """Return the tenant that a certificate names; empty where it names none."""
     units = [str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
-    # Whatever looks like it: a slip of the pen must not turn a tenant into the whole organization.
-    named = [unit for unit in units if unit.strip().casefold().startswith("tenant")]
-    if not named:
-        return ""
-    tenant = named[0].removeprefix(TENANT_UNIT)
-    if len(named) > 1 or tenant in ("", named[0]):
-        raise RpcError(PERMISSION_DENIED, f"client certificate: name one tenant by a unit {TENANT_UNIT}NAME, or none")
-    return tenant
+    try:
+        return tenant_of(units)
+    except ValueError as error:
+        raise RpcError(PERMISSION_DENIED, f"client certificate: {error}") from error

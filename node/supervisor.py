@@ -56,7 +56,11 @@ class Supervisor:
         self._consortium = consortium
         self._status = status
         self._clusters: dict[str, ManagedCluster] = {}
-        self._orderer = self._process("orderer", consortium.orderer.port, "orderer", home.orderer / "orderer.yaml")
+        self._orderers = (
+            []
+            if consortium.orderer.external
+            else [self._process("orderer", consortium.orderer.port, "orderer", home.orderer / "orderer.yaml")]
+        )
         self._nodes = [
             self._process(f"{member.name}-node", member.node_port, "node", home.organization(member) / "node.yaml")
             for member in consortium.organizations
@@ -77,9 +81,11 @@ class Supervisor:
         """
         self._refuse_taken_ports()
         self._status.update(step="starting database servers and orderer")
-        await self._orderer.start()
+        for orderer in self._orderers:
+            await orderer.start()
         await asyncio.gather(*(self._start_database(member) for member in self._consortium.organizations))
-        await self._orderer.wait_until_ready()
+        for orderer in self._orderers:
+            await orderer.wait_until_ready()
         for step, processes in (("starting nodes", self._nodes), ("starting gateways", self._gateways)):
             self._status.update(step=step)
             for process in processes:
@@ -102,7 +108,7 @@ class Supervisor:
         self._status.update(state="stopping")
         await stop_all(self._gateways)
         await stop_all(self._nodes)
-        await self._orderer.stop()
+        await stop_all(self._orderers)
         await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))
         self._status.update(state="stopped", processes=[])
 
@@ -110,7 +116,7 @@ class Supervisor:
         """Name, pid, port and restarts of each process."""
         rows: list[dict[str, object]] = [
             {"name": process.spec.name, "pid": process.pid, "port": process.spec.port, "restarts": process.restarts}
-            for process in (self._orderer, *self._nodes, *self._gateways)
+            for process in (*self._orderers, *self._nodes, *self._gateways)
         ]
         for member in self._consortium.organizations:
             cluster = self._clusters.get(member.name)

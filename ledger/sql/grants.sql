@@ -31,13 +31,15 @@ GRANT SELECT ON
     ledger.metadata, ledger.metadata_change, ledger.monitor, ledger.portfolio, ledger.reconciliation_decision,
     ledger.reconciliation_exception, ledger.reconciliation_match, ledger.schedule, ledger.schedule_change,
     ledger.schedule_run, ledger.segment,
-    ledger.account_view, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance
+    ledger.account_view, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance,
+    ledger.whole_account
 TO dwaybank_tenant;
 GRANT EXECUTE ON FUNCTION
     ledger.sees_all(), ledger.tenant_books(), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),
     ledger.balance_seen(bigint, bigint, timestamptz), ledger.known_seq(bigint, timestamptz),
     ledger.trial_balance_seen(timestamptz, timestamptz),
     ledger.statement_page(bigint, bigint, integer, timestamptz, timestamptz),
+    ledger.striped_page(bigint, bigint, integer, timestamptz, timestamptz),
     ledger.statement_by_effect(bigint, bigint, timestamptz, bigint, integer, timestamptz),
     ledger.outbox_page(bigint, integer, integer, text[], text),
     ledger.chart_document(smallint), ledger.chart_rule_of(smallint, text),

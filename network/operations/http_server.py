@@ -5,7 +5,8 @@ Rules
   off or answered 400 or 413.
 - A page open in somebody's browser must not reach it: a request that names an ``Origin`` is refused; so is, on a
   loopback address, one for a host whose name is no loopback's.
-- With TLS a client may present a certificate, or must; whether a path asks for one is the caller's to say.
+- With TLS a client may present a certificate, or must; whether a path asks for one is the caller's to say. A tenant's
+  certificate does not speak for the organization whose authority issued it: it is refused everywhere.
 
 Source: RFC 9110, RFC 9112.
 """
@@ -18,12 +19,15 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import httptools
 import structlog
 
 from network.errors import NetworkError
+from network.tenant_unit import looks_like_tenant
 
 REQUEST_BYTES_MAX = 16 * 1024
 REQUEST_TIMEOUT_S = 5.0
@@ -169,14 +173,16 @@ class HttpServer:
             await _close(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        has_certificate = bool(writer.get_extra_info("peercert"))
+        certificate = writer.get_extra_info("peercert")
         parsed = _Parsed()
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             response = await _read(reader, parsed, self._request_bytes_max)
         if response is None:
             response = parsed.refusal(loopback_only=_is_loopback(self._host))
+        if response is None and _is_tenants(certificate):
+            response = Response(403)
         if response is None:
-            request = Request(parsed.method, parsed.path, bytes(parsed.body), has_certificate, parsed.headers)
+            request = Request(parsed.method, parsed.path, bytes(parsed.body), bool(certificate), parsed.headers)
             try:
                 response = await self._handler(request)
             except Exception:  # noqa: BLE001 - the root of a request: the caller hears no more than that
@@ -184,6 +190,12 @@ class HttpServer:
                 response = Response(500)
         writer.write(_encoded(response, with_body=parsed.method != "HEAD"))
         await writer.drain()
+
+
+def _is_tenants(certificate: Any) -> bool:
+    """Whether a client certificate, as the TLS library tells it, speaks for a tenant and not for its organization."""
+    named = chain.from_iterable((certificate or {}).get("subject", ()))
+    return any(name == "organizationalUnitName" and looks_like_tenant(value) for name, value in named)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ import psycopg
 import structlog
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ledger import audit, balances, balances_in_time, periods, statements, tenants
+from ledger import audit, balances, balances_in_time, periods, schema, statements, tenants
 from ledger.account import UNNAMED_ACTOR, Account, NewAccount, Side, Terms
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError, LedgerError, NotFoundError
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
@@ -41,7 +41,7 @@ SWEEP_PAUSE_S = 1.0
 """Time between two looks for expired holds."""
 
 SUMS_PAUSE_S = 5.0
-"""Time between two looks for dated postings to sum up."""
+"""Time between two looks for dated postings to sum up, and for room in the journal."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -228,6 +228,8 @@ class Books:
         code = await self._collector.run(lambda writer: set_monitor(writer.run, monitor, writer.now(), tenant))
         if code == "account_not_found":
             raise NotFoundError(f"account {monitor.account} does not exist")
+        if code == "account_striped":
+            raise InvalidValueError("account", monitor.account, "is striped: nothing can be watched on it")
         if code == "exists_with_different_body":
             raise ConflictError(f"monitor {monitor.id} stands already with another condition")
         if code == "too_many_monitors":
@@ -318,9 +320,10 @@ class Books:
                 _log.info("holds_expired", count=expired)
 
     async def _sum_up(self) -> None:
-        """Keep sums of dated postings and reports of closed periods up to date; both make up for what a stop left."""
+        """Keep partitions, sums of dated postings and reports of closed periods up to date, whatever a stop left."""
         while True:
             try:
+                await self.read(schema.keep_partition_ahead)
                 await self.read(balances_in_time.snapshot)
                 await self.read(periods.report_periods, now=self._now())
             except LedgerError as error:

@@ -174,6 +174,7 @@ def new_account(message: pb.OpenAccountRequest) -> NewAccount:
         message.segment,
         message.alias,
         dict(message.metadata),
+        message.stripes,
     )
 
 
@@ -236,6 +237,7 @@ def account_message(account: Account) -> pb.Account:
         overdraft_minor=str(account.overdraft),
         ceiling_minor="" if account.ceiling is None else str(account.ceiling),
         entry_count=account.posting_count,
+        stripes=account.stripes,
         scale=account.facts.asset.scale,
     )
 

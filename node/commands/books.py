@@ -57,6 +57,7 @@ def open_account(
     portfolio: Annotated[str, typer.Option(help="Portfolio of the book.")] = "",
     segment: Annotated[str, typer.Option(help="Segment of the book.")] = "",
     alias: Annotated[str, typer.Option(help='Another name, "@" first.')] = "",
+    stripes: Annotated[int, typer.Option(help="Accounts underneath that share its postings, 2 to 64; 0 for none.")] = 0,
     actor: ActorOption = "",
     user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
@@ -79,6 +80,7 @@ def open_account(
         portfolio=portfolio,
         segment=segment,
         alias=alias,
+        stripes=stripes,
         actor=actor_name(actor),
     )
 

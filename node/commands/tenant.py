@@ -144,7 +144,7 @@ def certificate(
     """Make a TLS client certificate with which a program is this tenant, by the data directory's own authority."""
     from ledger.tenants import check_tenant
     from network.crypto_material import add_tls_client
-    from node.access import TENANT_UNIT
+    from network.tenant_unit import TENANT_UNIT
 
     opened, _, member = find(home, org)
     units = (f"{TENANT_UNIT}{check_tenant(tenant)}",)

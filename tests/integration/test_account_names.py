@@ -266,4 +266,4 @@ def test_what_is_indexed_of_accounts_never_changes(connection: Connection) -> No
         "SELECT DISTINCT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)"
         " WHERE indrelid = 'ledger.account'::regclass"
     ).fetchall()
-    assert {name for (name,) in rows} == {"id", "reference", "book_id"}
+    assert {name for (name,) in rows} == {"id", "reference", "book_id", "stripe_of"}

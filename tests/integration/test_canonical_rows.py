@@ -106,8 +106,12 @@ def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(databas
     row = row.replace("nullif(%(chain_seq)s, 0), nullif(decode(%(refusals)s, 'hex'), '')", "nullif(%(chain_seq)s, 0)")
     with psycopg.connect(database_url, autocommit=True) as connection:
         apply_migrations(connection, "ledger", tmp_path)
-        connection.execute((SQL_FOLDER / "functions" / "add_partition.sql").read_bytes())
-        connection.execute("SELECT ledger.make_partitions(1, 1000)")
+        connection.execute(
+            "CREATE TABLE ledger.entry_1 (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
+            "ALTER TABLE ledger.entry_1 ADD PRIMARY KEY (seq), ADD UNIQUE (key);"
+            "ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_1 FOR VALUES FROM (1) TO (1001);"
+            "INSERT INTO ledger.partition (first_seq, last_seq, table_name) VALUES (1, 1000, 'entry_1')"
+        )
         connection.execute("SET session_replication_role = replica")
         for reference, asset, side in (line.split()[:3] for line in ACCOUNTS.splitlines()):
             connection.execute(

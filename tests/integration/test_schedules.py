@@ -315,7 +315,7 @@ async def test_death_after_a_cancel_is_named_by_the_audit_and_recorded_by_cancel
         "CREATE FUNCTION cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" PERFORM ledger.schedule_change('{RENT.id}', 'cancel', 'ann', now(), NULL); RETURN NULL; END $$".encode()
     )
-    connection.execute("CREATE TRIGGER cancels BEFORE INSERT ON ledger.entry EXECUTE FUNCTION cancel()")
+    connection.execute("CREATE TRIGGER cancels BEFORE INSERT ON ledger.entry_1 EXECUTE FUNCTION cancel()")
     die(database_url, "before recording")
     (finding,) = audit_schedules(connection)
     assert (finding.due_at, finding.problem) == (

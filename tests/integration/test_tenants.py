@@ -6,6 +6,7 @@ that a table, view or function that comes later is judged too; real logins try t
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ledger import tenants
 from ledger.audit import verify_books
 from ledger.balances import find_account, list_accounts, trial_balance
 from ledger.balances_in_time import balance_at, trial_balance_at
@@ -30,7 +32,7 @@ from ledger.statements import effect_page, find_entry, statement_page
 from ledger.structure import code_balances, list_books, open_book
 from ledger.tenants import bind_login, create_tenant, give_book, list_changes, list_tenants, seen_by
 from node.postgres import PostgresCluster
-from tests.support.books import key
+from tests.support.books import START, key
 from tests.support.tenancy import (
     ACME,
     BOLT,
@@ -51,7 +53,8 @@ REFERENCE_DATA = {"ledger.asset"}
 
 FUNCTIONS = {
     "balance_seen", "chart_document", "chart_refusal", "chart_rule_of", "known_seq", "outbox_page", "sees_all",
-    "sees_entry", "sees_schedule", "statement_by_effect", "statement_page", "tenant_books", "trial_balance_seen",
+    "sees_entry", "sees_schedule", "statement_by_effect", "statement_page", "striped_page", "tenant_books",
+    "trial_balance_seen",
 }  # fmt: skip
 """What a tenant may call; each is tried below with what is not his."""
 
@@ -197,6 +200,7 @@ def test_functions_tell_a_tenant_nothing_of_others(url: str, connection: Connect
         "balance_seen": ("(%s, 100000, 'infinity')", accounts["bolt:alice"], accounts["acme:alice"], None),
         "known_seq": ("(%s, 'infinity')", accounts["bolt:alice"], accounts["acme:alice"], 0),
         "statement_page": ("(%s, 0, 9, '-infinity', 'infinity')", accounts["bolt:alice"], accounts["acme:alice"], ()),
+        "striped_page": ("(%s, 0, 9, '-infinity', 'infinity')", accounts["bolt:taro"], accounts["acme:taro"], ()),
         "statement_by_effect": (
             "(%s, 100000, 'infinity', 9999, 9, '-infinity')", accounts["bolt:alice"], accounts["acme:alice"], (),
         ),
@@ -262,7 +266,9 @@ def test_statements_and_balances_are_what_the_organization_sees(url: str, connec
 
 
 def test_questions_about_an_account_tell_its_own_newest_entry(url: str, connection: Connection) -> None:
-    (last,) = connection.execute("SELECT last_seq FROM ledger.account WHERE reference = 'acme:taro'").fetchone() or (0,)
+    (last,) = connection.execute(
+        "SELECT max(last_seq) FROM ledger.account WHERE reference ~ '^acme:taro'"
+    ).fetchone() or (0,)
     with acting_for(url, ACME) as acting:
         assert balance_at(acting, "acme:taro").known_seq == last
     assert balance_at(connection, "acme:taro").known_seq > last
@@ -279,6 +285,24 @@ def test_an_entry_shows_whole_where_it_touches_no_other_tenant(url: str, connect
         for other in (key(2000), key(CLEARED[BOLT]), key(SPANNING), key(424242)):
             with pytest.raises(NotFoundError, match=f"^entry {other} does not exist$"):
                 find_entry(acting, other)
+
+
+def test_the_row_of_an_entry_shows_where_all_of_it_is_his(url: str, connection: Connection) -> None:
+    keys = dict(connection.execute("SELECT key, seq FROM ledger.entry").fetchall())
+    with acting_for(url, ACME) as acting:
+        seen = {number for (number,) in acting.execute("SELECT seq FROM ledger.entry")}
+        touched = _accounts_of_entries(connection).items()
+        own = {number for number, names in touched if all(name.startswith("acme:") for name in names)}
+    assert seen == own and keys[key(CLEARED[ACME])] not in seen and keys[key(SPANNING)] not in seen
+
+
+def _accounts_of_entries(connection: Connection) -> dict[int, set[str]]:
+    return {
+        number: set(accounts)
+        for number, accounts in connection.execute(
+            "SELECT seq, array_agg(account) FROM ledger.posting_view GROUP BY seq"
+        )
+    }
 
 
 def test_an_entry_between_tenants_shows_each_his_own_leg(url: str) -> None:
@@ -431,7 +455,18 @@ def test_a_login_reads_with_functions_and_copies_out(url: str) -> None:
         assert len(lines) == 5
         with reports.cursor().copy("COPY ledger.account TO STDOUT") as copy:
             rows = b"".join(bytes(part) for part in copy).decode()
-        assert rows.count("\n") == 5 and BOLT not in rows
+        assert rows.count("\n") == 5 + 2 and BOLT not in rows  # two are stripes of another
+
+
+def test_the_example_of_the_module_holds(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        names = vars(tenants) | {
+            "connection": connection, "now": START, "open_book": open_book, "list_accounts": list_accounts,
+        }  # fmt: skip
+        (example,) = doctest.DocTestFinder(recurse=False).find(tenants, globs=names)
+        assert len(example.examples) == 4
+        assert doctest.DocTestRunner().run(example).failed == 0
 
 
 # The organization's decisions -----------------------------------------------------------------------------------------

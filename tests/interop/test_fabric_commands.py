@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -25,6 +26,7 @@ from fabric_protos.common import common_pb2
 from network.block import header_hash, parse_block
 from node.home import open_home
 from node.postgres import free_port
+from tests.support.config_by_tools import ConfigTool
 from tests.support.fabric_programs import FabricTools, Outcome
 from tests.support.fabric_tools import ConsortiumTools
 from tests.support.packages import package, package_id, python_package, service_package
@@ -353,6 +355,48 @@ def test_contract_of_the_installation_runs_from_a_package(
     assert "AnchorCheckpoint" in found.output, found.errors
     refused = consortium.peer("regulator", *query)
     assert "has not yet been approved by this org" in refused.errors
+
+
+def test_configuration_made_by_configtxlator_is_judged_and_applied(
+    consortium: ConsortiumTools, joined: Steps, tmp_path: Path
+) -> None:
+    run, tool = consortium, ConfigTool(consortium.tools, tmp_path)
+
+    def fetched(*options: str) -> Path:
+        target = tmp_path / "config.block"
+        assert run.peer("partner", "channel", "fetch", "config", str(target), "-c", CHANNEL, *options).status == 0
+        return target
+
+    def smaller_blocks(root: dict[str, Any]) -> None:
+        root["groups"]["Orderer"]["values"]["BatchSize"]["value"]["max_message_count"] = 7
+
+    def another_rule(root: dict[str, Any]) -> None:
+        policy = root["groups"]["Application"]["policies"]["Endorsement"]["policy"]
+        policy["value"]["rule"] = "ANY"
+
+    ordering = run.ordering("dwaybank")
+    update = str(tool.update(CHANNEL, fetched(*ordering), smaller_blocks))
+    refused = run.peer("dwaybank", "channel", "update", "-f", update, "-c", CHANNEL, *ordering)
+    assert "error applying config update to existing channel 'second'" in refused.errors
+    assert run.peer_as_orderer("channel", "update", "-f", update, "-c", CHANNEL, *ordering).status == 0
+    # Each signature is put into the file; the last one comes with the update itself.
+    update = str(tool.update(CHANNEL, fetched(*ordering), another_rule))
+    refused = run.peer("dwaybank", "channel", "update", "-f", update, "-c", CHANNEL, *ordering)
+    assert "error applying config update to existing channel 'second'" in refused.errors
+    assert run.peer("partner", "channel", "signconfigtx", "-f", update).status == 0
+    accepted = run.peer("dwaybank", "channel", "update", "-f", update, "-c", CHANNEL, *ordering)
+    assert accepted.status == 0, accepted.errors
+    from_orderer = tool.config_of(fetched(*ordering))
+    found = _until(
+        lambda: run.peer("partner", "channel", "fetch", "config", str(tmp_path / "of_peer"), "-c", CHANNEL),
+        lambda _: tool.config_of(tmp_path / "of_peer") == from_orderer,
+    )
+    assert found.status == 0
+    applied = tool.config_of(tmp_path / "of_peer")
+    assert applied["sequence"] == "2"
+    groups = applied["channel_group"]["groups"]
+    assert groups["Orderer"]["values"]["BatchSize"]["value"]["max_message_count"] == 7
+    assert groups["Application"]["policies"]["Endorsement"]["policy"]["value"]["rule"] == "ANY"
 
 
 def test_removed_channel_is_ordered_no_more(consortium: ConsortiumTools, folder: Path) -> None:

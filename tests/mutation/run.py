@@ -33,11 +33,15 @@ JUDGES = (
     "tests/unit/ledger/test_batch.py",
     "tests/property/test_ledger_semantics.py",
 )
+SCOPE, REFUSAL = "tests/unit/ledger/test_scope.py", "tests/unit/ledger/test_refusal.py"
+RUNS = "tests/property/test_runs.py"
 TESTS = {
-    "ledger/rules.py": JUDGES,
-    "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES),
-    "ledger/batch.py": JUDGES,
-    "ledger/scope.py": ("tests/unit/ledger/test_scope.py",),
+    "ledger/rules.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
+    "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES, RUNS),
+    "ledger/batch.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
+    "ledger/run_judge.py": (RUNS, *JUDGES),
+    "ledger/scope.py": (SCOPE,),
+    "ledger/refusal.py": (REFUSAL, RUNS),
     "ledger/hold.py": ("tests/unit/ledger/test_hold.py", *JUDGES),
     "ledger/monitors.py": ("tests/unit/ledger/test_monitors.py", "tests/property/test_monitor_properties.py"),
     "ledger/money.py": ("tests/unit/ledger/test_money.py",),
@@ -205,6 +209,7 @@ def main() -> None:
     sys.path.insert(0, str(REPOSITORY))
     import hypothesis.stateful  # noqa: F401 - loaded once, before the forks
     import nacl.signing  # noqa: F401
+    import numpy  # noqa: F401
     import psycopg.types.json  # noqa: F401
     import pytest  # noqa: F401
 

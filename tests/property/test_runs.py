@@ -24,7 +24,7 @@ from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Field, Monitor, Operator
-from ledger.partitions import Partition, Partitions
+from ledger.partitions import Partition
 from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
@@ -37,7 +37,7 @@ REGULAR = NAMES[:6]
 
 def new_state() -> State:
     """Accounts of every kind; the second partition of the journal begins early."""
-    state = State(1, None, Partitions([Partition(1, 7, "one"), Partition(8, 10**6, "two")]))
+    state = State(1, None, [Partition(1, 7, "one"), Partition(8, 10**6, "two")])
     for number, name in enumerate(NAMES[:-1], 101):
         code = "USD" if name.startswith("usd") else "EUR"
         facts = AccountFacts(number, name, Asset(code, 2), Side.DEBIT if number % 2 else Side.CREDIT)
@@ -123,7 +123,7 @@ class Books:
         batch.refusals, self.state.refusals = link(before, judge.refusals(), 7, _counted_bytes)
         bind_refusals(batch, heads_to_bind(before, batch.refusals))
         # Rows one by one, as for a border between partitions, so that they can be compared.
-        batch.partitions = self.state.partitions.known
+        batch.partitions = self.state.partitions
         encode_batch(self.state, batch, PlainRules(), _counted_bytes, {})
         judge.answer_repeats()
         self._batches.append(batch)

@@ -212,6 +212,17 @@ async def test_clerk_holds_captures_takes_back_and_freezes_on_the_command_line(c
     assert "below_floor" in await asyncio.to_thread(run, *terms, "--floor", "9.01")
     changed = await asyncio.to_thread(run, *terms, "--status", "frozen", "--floor", "0", "--overdraft", "5.00")
     assert f"changed: {payer} is frozen, floor 0.00 EUR, overdraft 5.00 EUR, ceiling none" in changed
+    fees, vault = f"fees-{uuid.uuid4().hex[:8]}", f"vault-{uuid.uuid4().hex[:8]}"
+    assert "opened" in await asyncio.to_thread(run, "account", "open", fees, "--stripes", "8")
+    own = ("account", "open", vault, "--normal-side", "debit", "--floor-minor", "", "--stripes", "2")
+    assert "opened" in await asyncio.to_thread(run, *own)
+    for cents in (1, 2, 3):
+        amount = ("--amount", f"0.0{cents}")
+        assert "posted" in await asyncio.to_thread(run, "post", "--debit", vault, "--credit", fees, *amount)
+    assert "balance 0.06 EUR" in await asyncio.to_thread(run, "balance", fees)
+    assert (await asyncio.to_thread(run, "account", "list", fees)).count(fees) == 1
+    balances = [line.split()[-2] for line in (await asyncio.to_thread(run, "statement", fees)).splitlines()]
+    assert balances == ["0.06", "0.03", "0.01"]
     key = str(uuid.uuid4())
     assert "account_frozen" in await asyncio.to_thread(run, *pay, "--amount", "1.00", "--key", key)
     told = await asyncio.to_thread(run, "ledger", "refusals", "--code", "account_frozen", "--key", key)

@@ -461,4 +461,34 @@ alice EUR credit
 | reopen                                                        | reopened         |      |       |
 | 5: Dr cash 10, Cr alice 10; effective 2026-02-28              | posted           |   21 |    21 |
 | reopen                                                        | period_not_found |      |       |
+
+### A striped account is any other but for holds: what its stripes have together can be spent
+cash EUR debit, no floor
+busy EUR credit, 3 stripes
+alice EUR credit
+
+| request                                      | code              | cash | busy | alice |
+|----------------------------------------------|-------------------|------|------|-------|
+| 1: Dr cash 10, Cr busy 10                    | posted            |   10 |   10 |     0 |
+| 2: Dr cash 20, Cr busy 20                    | posted            |   30 |   30 |       |
+| 3: Dr cash 30, Cr busy 30                    | posted            |   60 |   60 |       |
+| 4: Dr busy 61, Cr alice 61                   | exceeds_available |      |      |       |
+| 4: Dr busy 55, Cr alice 55                   | posted            |      |    5 |    55 |
+| 4: Dr busy 55, Cr alice 55                   | exists            |      |      |       |
+| 4: Dr busy 54, Cr alice 54                   | exists_with_different_body | | |          |
+| H1: hold 1 of busy until 60s                 | account_striped   |      |      |       |
+| 5: Dr alice 50, Cr busy 50; reverses #4      | posted            |      |   55 |     5 |
+| 6: Dr alice 5, Dr busy 55, Cr cash 60; linked | posted           |    0 |    0 |     0 |
+| 7: Dr cash 9, Cr busy 4, Cr busy 5           | posted            |    9 |    9 |       |
+| busy: floor -5                               | account_striped   |      |      |       |
+| busy: overdraft 5                            | account_striped   |      |      |       |
+| busy: ceiling 900                            | account_striped   |      |      |       |
+| busy: closed                                 | account_not_empty |      |      |       |
+| busy: frozen                                 | changed           |      |      |       |
+| 8: Dr cash 1, Cr busy 1                      | account_frozen    |      |      |       |
+| busy: open                                   | changed           |      |      |       |
+| busy: no floor                               | changed           |      |      |       |
+| 8: Dr busy 99, Cr cash 99                    | posted            |  -90 |  -90 |       |
+| 9: Dr cash 91, Cr busy 91                    | posted            |    1 |    1 |       |
+| busy: floor 0                                | below_floor       |      |      |       |
 """

@@ -17,7 +17,7 @@ A row that is linked is sent in one call with the row after it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tests.support.ledger_model import AMOUNT_MAX, Account, Entry, Leg, Place, Release, Request
@@ -103,11 +103,14 @@ def _case(text: str) -> Case:
 
 
 def _account(line: str) -> tuple[str, Account]:
-    """``alice EUR credit, floor -50, overdraft 10, ceiling 900``; without a floor: ``no floor``."""
+    """``alice EUR credit, floor -50, overdraft 10, ceiling 900``; also ``no floor``, ``3 stripes``."""
     head, *terms = line.split(", ")
     name, asset, side = head.split()
     account = Account(asset, side)
     for term in terms:
+        if term.endswith(" stripes"):
+            account = replace(account, stripes=int(term.removesuffix(" stripes")))
+            continue
         command = read_command(f"{name}: {term}")
         assert isinstance(command, SetTerms)
         account = Account(**(vars(account) | command.terms))

@@ -29,33 +29,22 @@ _numbers = itertools.count(1)
 
 _TABLES = b"""
     SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'p') AND nspname = 'ledger' ORDER BY 1
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = 'ledger' ORDER BY 1
 """
 _ANY = "SELECT EXISTS (SELECT FROM {})"
 
 
 class EmptyLedgers:
-    """One migrated database, emptied again for each use: far cheaper than a new one each time.
+    """One migrated database, emptied again for each use: far cheaper than a new one each time."""
 
-    Args:
-        partition_entries: divides the journal into a hundred partitions of so many entries, and one after them.
-    """
-
-    def __init__(self, cluster: PostgresCluster, partition_entries: int = 0) -> None:
+    def __init__(self, cluster: PostgresCluster) -> None:
         self._cluster = cluster
         self._name = f"ledger_{next(_numbers)}"
         self.url = cluster.create_database(self._name)
         with psycopg.connect(self.url, autocommit=True) as connection:
             migrate(connection)
-            if partition_entries:
-                connection.execute("SET session_replication_role = replica")
-                connection.execute("DROP TABLE ledger.entry_1; DELETE FROM ledger.partition")
-                connection.execute(
-                    "SELECT ledger.make_partitions(%s, %s)", (100 * partition_entries, partition_entries)
-                )
-                migrate(connection)
             tables = [row[0] for row in connection.execute(_TABLES)]
-            # What stands in a new ledger, such as assets, stays; the head is set back.
+            # What stands in a new ledger, such as assets, stays; the head is set back, partitions are made anew.
             empty = [
                 table for table in tables if connection.execute(_ANY.format(table).encode()).fetchone() == (False,)
             ]
@@ -65,12 +54,16 @@ class EmptyLedgers:
         self._head = head
 
     @contextmanager
-    def fresh(self) -> Iterator[str]:
-        """Yield the URL of an empty ledger; no other may be in use."""
+    def fresh(self, partition_entries: int = 1_000_000) -> Iterator[str]:
+        """Yield the URL of an empty ledger; no other may be in use.
+
+        Args:
+            partition_entries: entries in each partition of the journal.
+        """
         with psycopg.connect(self.url) as connection:
             # With this setting triggers are silent, those that keep history as well: a test's right, nobody else's.
             connection.execute(self._emptying.encode())
-            connection.execute("UPDATE ledger.partition SET greatest_key = NULL")
+            divide_journal(connection, partition_entries)
             connection.execute("DELETE FROM ledger.head")
             connection.execute("INSERT INTO ledger.head SELECT (%s::ledger.head).*", self._head)
         yield self.url
@@ -79,6 +72,15 @@ class EmptyLedgers:
         """Drop it."""
         with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)".encode())
+
+
+def divide_journal(connection: psycopg.Connection[Any], partition_entries: int) -> None:
+    """Give an empty journal partitions of so many entries; triggers must be silent."""
+    for (table,) in connection.execute("SELECT table_name FROM ledger.partition").fetchall():
+        connection.execute(f"DROP TABLE ledger.{table}".encode())
+    connection.execute("DELETE FROM ledger.partition")
+    connection.execute("UPDATE ledger.partition_size SET entries = %s", (partition_entries,))
+    connection.execute("SELECT ledger.make_partitions(1)")
 
 
 class DatabaseStage:
@@ -104,7 +106,7 @@ class DatabaseStage:
 
     def open_account(self, name: str, account: Account) -> None:
         terms = Terms(account.floor, account.overdraft, account.ceiling)
-        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms)
+        new = NewAccount(name, account.asset, Side[account.normal_side.upper()], terms, stripes=account.stripes)
         open_new_account(self.connection, new, now=self.clock())
 
     def post(self, requests: Sequence[Request]) -> list[Answer]:

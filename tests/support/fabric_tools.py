@@ -31,6 +31,19 @@ class ConsortiumTools:
             tls=self._client_tls(member),
         )
 
+    def peer_as_orderer(self, *arguments: str) -> Outcome:
+        """Run ``peer`` as the orderer organization's administrator, for what goes to the orderer only."""
+        orderer = self.consortium.orderer
+        admin = self.home.orderer_crypto(self.consortium) / "users" / f"Admin@{orderer.domain}"
+        return self.tools.peer(
+            arguments,
+            port=orderer.port,
+            msp_id=orderer.msp_id,
+            user=admin,
+            roots=self.orderer_roots(),
+            tls=admin / "tls",
+        )
+
     def osnadmin(self, *arguments: str) -> Outcome:
         """Run ``osnadmin`` as the orderer organization's administrator."""
         crypto = self.home.orderer_crypto(self.consortium)

@@ -19,6 +19,7 @@ CODES = (
     "account_not_found",
     "asset_mismatch",
     "unbalanced",
+    "account_striped",
     "period_closed",
     "entry_not_found",
     "exceeds_original",
@@ -39,7 +40,7 @@ CODES = (
 STANDS = ("posted", "exists")
 """Codes after which what was asked stands in the books."""
 
-NO_FACTS = (*STANDS, "account_not_found", "asset_mismatch", "unbalanced", "linked_failed")
+NO_FACTS = (*STANDS, "account_not_found", "asset_mismatch", "unbalanced", "account_striped", "linked_failed")
 """Codes that say nothing about the state of the books; refusals with any other are kept."""
 
 
@@ -115,6 +116,7 @@ class Account:
     overdraft: int = 0
     ceiling: int | None = None
     status: str = "open"
+    stripes: int = 0
 
     @property
     def available_least(self) -> int | None:
@@ -127,6 +129,8 @@ class Posted:
     body: Entry
     posted_at: datetime
     chain_seq: int | None
+    on_stripes: dict[str, list[int]]
+    """For each striped account what the entry does to each of its stripes, on its normal side."""
 
     @property
     def effective_at(self) -> datetime:
@@ -236,8 +240,33 @@ class LedgerModel:
         seq = len(self.entries) + 1
         if entry.hold is not None:
             self.holds[entry.hold] = self._captured(self.holds[entry.hold], entry)
-        self.entries.append(Posted(seq, entry, now, chain_seq))
+        on_stripes = {
+            leg.account: self._divided(entry, leg.account) for leg in entry.legs if self.accounts[leg.account].stripes
+        }
+        self.entries.append(Posted(seq, entry, now, chain_seq, on_stripes))
         return Answer("posted", seq)
+
+    def _divided(self, entry: Entry, name: str) -> list[int]:
+        """From the stripe that the key chooses on, each bears what it can of each posting."""
+        account, before = self.accounts[name], self.stripes(name)
+        changes = [0] * account.stripes
+        lowest = -AMOUNT_MAX if account.floor is None else account.floor
+        for leg in entry.legs:
+            left = leg.amount if leg.account == name else 0
+            for step in range(account.stripes):
+                at = (entry.key + step) % account.stripes
+                balance = before[at] + changes[at]
+                grows = leg.side == account.normal_side
+                part = min(left, AMOUNT_MAX - balance if grows else balance - lowest)
+                changes[at] += part if grows else -part
+                left -= part
+        return changes
+
+    def stripes(self, name: str) -> list[int]:
+        """The balances of a striped account's stripes."""
+        count = self.accounts[name].stripes
+        parts = [posted.on_stripes.get(name, [0] * count) for posted in self.entries]
+        return [sum(part[at] for part in parts) for at in range(count)]
 
     def _captured(self, hold: Hold, entry: Entry) -> Hold:
         captured = hold.captured - self.change(entry, hold.body.account)
@@ -329,6 +358,8 @@ class LedgerModel:
         account = self.accounts.get(place.account)
         if account is None:
             return Answer("account_not_found")
+        if account.stripes:
+            return Answer("account_striped")
         if account.status != "open":
             return Answer(f"account_{account.status}")
         if place.deadline <= now:
@@ -376,6 +407,10 @@ class LedgerModel:
             return "unchanged"
         if wanted.status == "closed" and (self.balance(name) != 0 or self.held(name) != 0):
             return "account_not_empty"
+        if wanted.stripes and (wanted.floor not in (0, None) or wanted.overdraft or wanted.ceiling is not None):
+            return "account_striped"
+        if wanted.stripes and wanted.floor is not None and min(self.stripes(name)) < wanted.floor:
+            return "below_floor"
         if wanted.available_least is not None and self.available(name) < wanted.available_least:
             return "below_floor"
         if wanted.ceiling is not None and self.balance(name) > wanted.ceiling:

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -63,6 +64,7 @@ class FabricNetwork:
     orderers: list[int]
     peers: dict[str, int]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    operations_ports: dict[int, int] = field(default_factory=dict)
 
     def organization(self, msp_id: str) -> Path:
         """Return the folder of an organization's certificates."""
@@ -144,6 +146,20 @@ class FabricNetwork:
         process.kill()
         process.wait(20)
 
+    def leader(self) -> int:
+        """Return the number of the orderer that leads the Raft cluster."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for number, port in self.operations_ports.items():
+                if f"orderer{number}" in self.processes and self._leads(port):
+                    return number
+            time.sleep(0.2)
+        raise AssertionError("no orderer leads")
+
+    def _leads(self, operations_port: int) -> bool:
+        with urllib.request.urlopen(f"http://{HOST}:{operations_port}/metrics", timeout=5) as page:
+            return f'consensus_etcdraft_is_leader{{channel="{self.channel_id}"}} 1' in page.read().decode()
+
     def start_peer(self, msp_id: str, port: int, *, mutual_tls: bool = False) -> None:
         """Start a Go peer of a member.
 
@@ -181,8 +197,10 @@ class FabricNetwork:
         self.start(f"peer-{msp_id}", [str(self.tools.programs / "peer"), "node", "start"], settings)
         wait_for_port(port)
 
-    def _start_orderer(self, number: int, admin_port: int) -> None:
-        host = self.organization(ORDERER) / "orderers" / f"node{number}.{DOMAINS[ORDERER]}"
+    def start_orderer(self, number: int, admin_port: int, host_name: str) -> None:
+        """Start an orderer and have it take the channel up."""
+        self.operations_ports[number] = free_port()
+        host = self.organization(ORDERER) / "orderers" / f"{host_name}.{DOMAINS[ORDERER]}"
         data = self.folder / f"orderer{number}"
         certificate, key, roots = (str(host / "tls" / name) for name in ("server.crt", "server.key", "ca.crt"))
         settings = {
@@ -202,7 +220,8 @@ class FabricNetwork:
             "ORDERER_ADMIN_TLS_CERTIFICATE": certificate,
             "ORDERER_ADMIN_TLS_PRIVATEKEY": key,
             "ORDERER_ADMIN_TLS_CLIENTROOTCAS": f"[{roots}]",
-            "ORDERER_OPERATIONS_LISTENADDRESS": f"{HOST}:0",
+            "ORDERER_OPERATIONS_LISTENADDRESS": f"{HOST}:{self.operations_ports[number]}",
+            "ORDERER_METRICS_PROVIDER": "prometheus",
             "ORDERER_FILELEDGER_LOCATION": str(data),
             "ORDERER_CONSENSUS_WALDIR": str(data / "wal"),
             "ORDERER_CONSENSUS_SNAPDIR": str(data / "snap"),
@@ -238,7 +257,7 @@ def fabric_network(
     network = FabricNetwork(tools, folder, material, channel_id, genesis, ports, {})
     try:
         for number in range(orderers):
-            network._start_orderer(number, free_port())
+            network.start_orderer(number, free_port(), f"node{number}")
         for msp_id, port in anchors.items():
             network.start_peer(msp_id, port)
             network.succeed(network.peer(msp_id, "channel", "join", "-b", str(genesis)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ledger.account import AccountFacts, Side
@@ -11,7 +11,7 @@ from ledger.hold import HoldRelease
 from ledger.journal import ResultCode
 from ledger.money import Asset
 from ledger.prepared import PreparedBatch, Surroundings
-from ledger.state import CLOSED, FROZEN, OPEN, PLACED, State
+from ledger.state import CLOSED, FROZEN, OPEN, PLACED, AccountState, State
 from tests.support.accounting_table import START
 from tests.support.ledger_model import Account, Answer, Entry, Request
 from tests.support.ledger_stage import Real, real_request
@@ -29,11 +29,18 @@ class RulesStage:
         self._recent: dict[int, int] = {}
         self._batches: list[PreparedBatch] = []
         self._closes: list[datetime] = []
+        self._numbers = 0
 
     def open_account(self, name: str, account: Account) -> None:
-        number = len(self.state.accounts) + 1
-        facts = AccountFacts(number, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
-        self.state.add_account(
+        opened = self._opened(name, account, self.state.add_account)
+        parts = [f"{name}#{number:02}" for number in range(1, account.stripes + 1)]
+        opened.stripes = tuple(self._opened(part, account, self.state.add_stripe) for part in parts)
+        opened.bound()
+
+    def _opened(self, name: str, account: Account, add: Callable[..., AccountState]) -> AccountState:
+        self._numbers += 1
+        facts = AccountFacts(self._numbers, name, Asset(account.asset, 2), Side[account.normal_side.upper()])
+        return add(
             facts,
             ASSETS[account.asset],
             status=STATUS[account.status],
@@ -100,13 +107,18 @@ class RulesStage:
             return "unchanged"
         if after["status"] == CLOSED and (account.balance != 0 or account.held != 0):
             return "account_not_empty"
+        if account.stripes and (after["floor"] not in (0, None) or after["overdraft"] or after["ceiling"] is not None):
+            return "account_striped"
+        if after["floor"] is not None and any(stripe.balance < after["floor"] for stripe in account.stripes):
+            return "below_floor"
         if after["floor"] is not None and account.balance - account.held < after["floor"] - after["overdraft"]:
             return "below_floor"
         if after["ceiling"] is not None and account.balance > after["ceiling"]:
             return "above_ceiling"
-        for key, value in after.items():
-            setattr(account, key, value)
-        account.bound()
+        for each in (account, *account.stripes):
+            for key, value in after.items():
+                setattr(each, key, value)
+            each.bound()
         return "changed"
 
     def close_period(self, before: datetime) -> str:

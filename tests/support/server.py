@@ -29,6 +29,7 @@ HOW_TO_ENABLE = (
 ENGLISH = ("--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8")
 """A server of somebody's own mostly orders text as a language does, the wheel's by code points: both must do."""
 
+PREFIX = "dwaybank-pg-"
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 6 * 2**30
 """Twice what a test's server may come to: its write-ahead log alone may take 2 GiB."""
@@ -60,7 +61,8 @@ def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
         sync: whether it lies on the disk and writes through to it, always where a test is about what survives; else it
             lies in memory where there is room, because a new database is 300 new files, and a disk is slow in those.
     """
-    with tempfile.TemporaryDirectory(prefix="dwaybank-pg-", dir=None if sync else _memory_folder()) as folder:
+    prefix = f"{PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=None if sync else _memory_folder()) as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "org").mkdir(mode=0o755)
         settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync)
@@ -75,6 +77,11 @@ def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
 
 
 def _memory_folder() -> Path | None:
+    for left in MEMORY.glob(f"{PREFIX}[0-9]*-*"):
+        # A run that was killed cannot tidy up, and what it left takes memory.
+        process = left.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdigit() and not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
     if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_FREE_BYTES_MIN:
         return None
     return MEMORY

@@ -172,6 +172,11 @@ TAMPERINGS = {
         "account bob: its terms are not those that the history of its changes ends with",
         "account bob: its terms are not those that the history of its changes ends with",
     ),
+    "account moved to another book": (
+        "UPDATE ledger.account SET book_id = 2 WHERE reference = 'bob'",
+        "account bob: stands in another book than it was opened in",
+        "account bob: stands in another book than it was opened in",
+    ),
     "hold's captured money changed": (
         "UPDATE ledger.hold SET captured = 10 WHERE id = '00000000-0000-0000-0000-000000002329'",
         "account alice: holds 430, its placed holds sum to 490",

@@ -102,7 +102,8 @@ def _open_accounts(connection: Connection, tenant: str) -> None:
         ("taro", "JPY", Side.CREDIT),
         ("yen", "JPY", Side.DEBIT),
     ):
-        new = NewAccount(f"{tenant}:{name}", asset, side, Terms(), book=book, metadata={"owner": f"{tenant}-{name}"})
+        more: dict[str, Any] = {"book": book, "metadata": {"owner": f"{tenant}-{name}"}}
+        new = NewAccount(f"{tenant}:{name}", asset, side, Terms(), stripes=2 if name == "taro" else 0, **more)
         open_new_account(connection, new, now=START, actor=f"{tenant}:clerk")
     set_metadata(connection, f"{tenant}:alice", {"owner": f"{tenant}-other"}, **by)
     set_alias(connection, f"@{tenant}:main", f"{tenant}:alice", **by)

@@ -1,4 +1,4 @@
--- The account's balance from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
+-- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
 --
 -- p_effective_seq is the newest entry posted at p_effective_at or before (ledger.seq_at). A posting that is not dated
 -- counts for the time of its posting: such ones count up to entry least(p_known_seq, p_effective_seq). The chain's
@@ -15,6 +15,12 @@ DECLARE
     v_block bigint;
     v_total numeric;
 BEGIN
+    IF EXISTS (SELECT FROM ledger.account WHERE id = p_account_id AND stripes > 0) THEN
+        RETURN (
+            SELECT sum(ledger.balance_at(stripe.id, p_known_seq, p_effective_seq, p_effective_at))
+            FROM ledger.account AS stripe WHERE stripe.stripe_of = p_account_id
+        );
+    END IF;
     SELECT CASE p_account_id
         WHEN debit_account THEN debit_balance
         WHEN credit_account THEN credit_balance

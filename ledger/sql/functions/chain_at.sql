@@ -1,4 +1,4 @@
--- The account's newest entry up to number p_seq; 0 for none.
+-- The account's newest entry up to number p_seq, over its stripes where it has some; 0 for none.
 --
 -- Enters the account's chain at the first mark after p_seq and follows it back: at most 64 entries, as a mark is written
 -- at every 64th posting. A commit writes one mark however many of its postings are on the account: where that may be
@@ -12,8 +12,15 @@ DECLARE
     v_seq bigint;
     v_number bigint;
     v_first bigint;
+    v_stripes smallint;
 BEGIN
-    SELECT last_seq INTO v_seq FROM ledger.account WHERE id = p_account_id;
+    SELECT last_seq, stripes INTO v_seq, v_stripes FROM ledger.account WHERE id = p_account_id;
+    IF v_stripes > 0 THEN
+        RETURN (
+            SELECT max(ledger.chain_at(stripe.id, p_seq)) FROM ledger.account AS stripe
+            WHERE stripe.stripe_of = p_account_id
+        );
+    END IF;
     IF v_seq IS NULL OR v_seq <= p_seq THEN
         RETURN coalesce(v_seq, 0);
     END IF;

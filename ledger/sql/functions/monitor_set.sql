@@ -1,5 +1,5 @@
 -- Watches a condition on an account from here on. The id is permanent. code: 'created', 'exists',
--- 'exists_with_different_body', 'account_not_found', 'too_many_monitors', in this precedence.
+-- 'exists_with_different_body', 'account_not_found', 'account_striped', 'too_many_monitors', in this precedence.
 CREATE OR REPLACE FUNCTION ledger.set_monitor(
     p_epoch bigint, p_id uuid, p_reference text, p_field smallint, p_operator smallint, p_value bigint,
     p_count_max integer, p_now timestamptz, p_tenant_id smallint
@@ -20,6 +20,8 @@ BEGIN
         END;
     ELSIF v_account_id IS NULL THEN
         RETURN 'account_not_found';
+    ELSIF EXISTS (SELECT FROM ledger.account WHERE id = v_account_id AND stripes > 0) THEN
+        RETURN 'account_striped';
     ELSIF (SELECT count(*) FROM ledger.monitor WHERE account_id = v_account_id AND dropped_at IS NULL) >= p_count_max THEN
         RETURN 'too_many_monitors';
     END IF;

@@ -9,7 +9,8 @@ LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
         number int, account text, asset text, reference text, first_day date, last_day date, opening bigint,
         closing bigint, record_count int
     )
-    LEFT JOIN ledger.account ON account.reference = given.account
+    -- A striped account has no postings of its own to be matched.
+    LEFT JOIN ledger.account ON account.reference = given.account AND account.stripes = 0
     LEFT JOIN ledger.asset ON asset.id = account.asset_id
     LEFT JOIN ledger.external_statement AS known
         ON known.account_id = account.id AND known.reference = given.reference

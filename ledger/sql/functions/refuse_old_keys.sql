@@ -1,38 +1,47 @@
--- Refuses entries p_first_seq .. p_last_seq of this database transaction where a key of theirs stands in a partition
--- before their own: each partition keeps only its own keys apart. Keys in the order of time are greater than all before
--- them, so that one comparison for each tells that there is nothing to look for.
-CREATE OR REPLACE FUNCTION ledger.refuse_old_keys(p_first_seq bigint, p_last_seq bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-AS $$
+-- Each partition keeps only its own keys apart. That a key stands in no older one is proved when its entry is settled; the
+-- greatest key of what is older tells for most that there is nothing to look for: keys in the order of time (UUIDv7) are
+-- greater than all before them.
+
+-- The greatest key of all partitions that end before entry p_last_seq; null where there are none.
+CREATE OR REPLACE FUNCTION ledger.greatest_old_key(p_last_seq bigint) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
     v_part record;
-    v_greatest uuid;
     v_key uuid;
 BEGIN
     FOR v_part IN
-        SELECT table_name, first_seq FROM ledger.partition WHERE greatest_key IS NULL AND last_seq <= p_last_seq
+        SELECT first_seq, table_name FROM ledger.partition WHERE last_seq < p_last_seq AND greatest_key IS NULL
     LOOP
-        -- The entries have just gone past it.
-        EXECUTE format('SELECT key FROM ledger.%I ORDER BY key DESC LIMIT 1', v_part.table_name) INTO v_greatest;
-        UPDATE ledger.partition SET greatest_key = v_greatest WHERE first_seq = v_part.first_seq;
+        -- The entries have just gone past it: nothing is added to it any more.
+        EXECUTE format('SELECT key FROM ledger.%I ORDER BY key DESC LIMIT 1', v_part.table_name) INTO v_key;
+        UPDATE ledger.partition SET greatest_key = v_key WHERE first_seq = v_part.first_seq;
     END LOOP;
-    SELECT greatest_key INTO v_greatest
-    FROM ledger.partition WHERE last_seq < p_last_seq ORDER BY greatest_key DESC LIMIT 1;
-    IF NOT EXISTS (SELECT FROM ledger.entry WHERE seq BETWEEN p_first_seq AND p_last_seq AND key <= v_greatest) THEN
-        RETURN;
-    END IF;
+    RETURN (
+        SELECT greatest_key FROM ledger.partition
+        WHERE last_seq < p_last_seq ORDER BY greatest_key DESC NULLS LAST LIMIT 1
+    );
+END
+$$;
+
+-- Refuses entries p_first_seq .. p_last_seq of this database transaction if a key of theirs stands before their partition.
+CREATE OR REPLACE FUNCTION ledger.refuse_old_keys(p_first_seq bigint, p_last_seq bigint, p_greatest uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_part record;
+    v_key uuid;
+BEGIN
     FOR v_part IN
-        SELECT table_name, greatest(p_first_seq, last_seq + 1) AS first_seq, greatest_key
-        FROM ledger.partition WHERE last_seq < p_last_seq
+        SELECT first_seq, last_seq FROM ledger.partition WHERE first_seq <= p_last_seq AND last_seq >= p_first_seq
     LOOP
-        EXECUTE format(
-            'SELECT key FROM ledger.entry
-            WHERE seq BETWEEN $1 AND $2 AND key <= $3
-                AND EXISTS (SELECT FROM ledger.%I AS old WHERE old.key = entry.key)
-            LIMIT 1', v_part.table_name
-        ) INTO v_key USING v_part.first_seq, p_last_seq, v_part.greatest_key;
-        IF v_key IS NOT NULL THEN
+        SELECT new.key INTO v_key
+        FROM ledger.entry AS new
+        WHERE new.seq BETWEEN greatest(p_first_seq, v_part.first_seq) AND least(p_last_seq, v_part.last_seq)
+            AND new.key <= p_greatest
+            AND EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = new.key AND old.seq < v_part.first_seq)
+        LIMIT 1;
+        IF FOUND THEN
             RAISE EXCEPTION 'key % stands in the books already', v_key USING ERRCODE = 'unique_violation';
         END IF;
     END LOOP;

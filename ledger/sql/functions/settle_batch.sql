@@ -1,9 +1,9 @@
 -- Ends the writer's database transaction: proves that its copy of the books was true, and makes the outcome the books.
 --
 -- The caller has appended entries p_first_seq .. p_last_seq (none where p_last_seq is p_first_seq - 1). Under the head's
--- lock: no period may have been closed unknown to the caller; the entries must continue the sequence without a gap; every
--- account changed must still stand as the caller knew it (balance, held money, terms, and open where its balance moves).
--- Then accounts, marks, batch and head are written. Nothing of it can be half done.
+-- lock: no period may have been closed unknown to the caller; the entries must continue the sequence without a gap; their
+-- keys must be new; every account changed must still stand as the caller knew it (balance, held money, terms, and open
+-- where its balance moves). Then accounts, marks, batch and head are written. Nothing of it can be half done.
 CREATE OR REPLACE FUNCTION ledger.settle_batch(
     p_epoch bigint,
     p_posted_at timestamptz,
@@ -30,7 +30,9 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
 DECLARE
     v_head ledger.head := ledger.lock_head(p_epoch);
+    v_greatest uuid := ledger.greatest_old_key(p_last_seq);
     v_count bigint;
+    v_old bigint;
 BEGIN
     IF v_head.next_seq <> p_first_seq OR p_posted_at < v_head.posted_at THEN
         RAISE EXCEPTION 'the writer stands at entry %, the books at %', p_first_seq, v_head.next_seq
@@ -39,14 +41,15 @@ BEGIN
     IF v_head.closed_before > coalesce(p_closed_before, '-infinity') THEN
         RAISE EXCEPTION 'a period was closed that the writer does not know of' USING ERRCODE = 'DW004';
     END IF;
-    SELECT count(*) INTO v_count FROM ledger.entry WHERE seq >= p_first_seq;
+    SELECT count(*), count(*) FILTER (WHERE key <= v_greatest) INTO v_count, v_old
+    FROM ledger.entry WHERE seq >= p_first_seq;
     IF v_count <> p_last_seq - p_first_seq + 1
         OR v_count > 0 AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = p_last_seq) THEN
         RAISE EXCEPTION 'entries % to % do not continue the sequence: % stand', p_first_seq, p_last_seq, v_count
             USING ERRCODE = 'DW003';
     END IF;
-    IF EXISTS (SELECT FROM ledger.partition WHERE last_seq < p_last_seq) THEN
-        PERFORM ledger.refuse_old_keys(p_first_seq, p_last_seq);
+    IF v_old > 0 THEN
+        PERFORM ledger.refuse_old_keys(p_first_seq, p_last_seq, v_greatest);
     END IF;
 
     UPDATE ledger.account
@@ -58,7 +61,9 @@ BEGIN
             unnest(p_last_of) AS last_seq, unnest(p_posting_count) AS posting_count
     ) AS given
     WHERE account.id = given.id AND account.balance = given.balance_old AND account.held = given.held_old
-        AND account.terms = given.terms AND (account.status = 1 OR given.balance = given.balance_old);
+        AND account.terms = given.terms AND (account.status = 1 OR given.balance = given.balance_old)
+        -- A striped account's own row never moves.
+        AND account.stripes = 0;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_count <> cardinality(p_account) THEN
         RAISE EXCEPTION '% of % accounts do not stand as the writer knew them', cardinality(p_account) - v_count,

@@ -56,7 +56,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
     v_head ledger.head := ledger.lock_head(p_epoch);
 BEGIN
-    UPDATE ledger.account SET shared = p_shared WHERE reference = p_reference AND shared <> p_shared;
+    UPDATE ledger.account SET shared = p_shared
+    WHERE shared <> p_shared AND coalesce(stripe_of, id) = (
+        SELECT id FROM ledger.account WHERE reference = p_reference AND stripe_of IS NULL
+    );
     IF NOT FOUND THEN
         RETURN CASE
             WHEN EXISTS (SELECT FROM ledger.account WHERE reference = p_reference) THEN 'unchanged'

@@ -11,7 +11,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
         SELECT account.asset_id,
             ledger.balance_at(account.id, p_known_seq, place.effective_seq, p_effective_at)
                 * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END AS debit_balance
-        FROM ledger.account
+        FROM ledger.whole_account AS account
         CROSS JOIN place
         WHERE p_books IS NULL OR account.book_id = ANY (p_books)
     )

@@ -1,6 +1,6 @@
 -- Why: an organization keeps books for others, its branches, brands or clients, and each of them must see its own and
 -- nothing else. A tenant is a set of books; who may see what is decided here, in the database, by row-level security, and
--- not by whoever asks (docs/adr/0019-tenants.md).
+-- not by whoever asks (docs/adr/0020-tenants.md).
 --
 -- Two means, both closed unless opened: a table that a tenant may read has row-level security and says which rows are
 -- his; a table that he need not read he has no right on. The list of rights is in grants.sql.

@@ -2,7 +2,7 @@ SELECT array_to_string(code.parts[1:node.depth], ':') AS node, asset.code,
     coalesce(sum(side.debit_balance) FILTER (WHERE side.debit_balance > 0), 0),
     coalesce(sum(-side.debit_balance) FILTER (WHERE side.debit_balance < 0), 0),
     count(*)
-FROM ledger.account
+FROM ledger.whole_account AS account
 JOIN ledger.asset ON asset.id = account.asset_id
 JOIN ledger.book ON book.id = account.book_id
 CROSS JOIN LATERAL (SELECT string_to_array(account.reference, ':') AS parts) AS code

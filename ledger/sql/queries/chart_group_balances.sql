@@ -2,7 +2,7 @@ SELECT coalesce(portfolio.code, ''), coalesce(segment.code, ''), asset.code,
     coalesce(sum(side.debit_balance) FILTER (WHERE side.debit_balance > 0), 0),
     coalesce(sum(-side.debit_balance) FILTER (WHERE side.debit_balance < 0), 0),
     count(*)
-FROM ledger.account
+FROM ledger.whole_account AS account
 JOIN ledger.asset ON asset.id = account.asset_id
 LEFT JOIN ledger.account_place AS place ON place.account_id = account.id
 JOIN ledger.book ON book.id = account.book_id

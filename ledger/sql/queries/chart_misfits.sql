@@ -9,6 +9,6 @@ CROSS JOIN LATERAL (
         decides.rule, asset.code, account.normal_side, account.floor, account.overdraft
     ) AS code OFFSET 0
 ) AS refusal
-WHERE book.code = %s AND account.reference > %s AND refusal.code IS NOT NULL
+WHERE book.code = %s AND account.reference > %s AND account.stripe_of IS NULL AND refusal.code IS NOT NULL
 ORDER BY account.reference
 LIMIT %s

@@ -1,6 +1,6 @@
 -- The tables of the books: columns that are stored as given, the primary key as it sorts rows (alike whatever the
 -- collation of the database), tables they refer to, and columns that number themselves. "arrival" is empty outside a
--- commit; "migration", "partition" and "entry_form" belong to the database and not to the books.
+-- commit; "migration", "partition", "partition_size" and "entry_form" belong to the database and not to the books.
 SELECT class.relname,
     ARRAY(
         SELECT attname::text FROM pg_attribute
@@ -28,5 +28,5 @@ SELECT class.relname,
     )
 FROM pg_class AS class
 WHERE class.relnamespace = 'ledger'::regnamespace AND class.relkind IN ('r', 'p') AND NOT class.relispartition
-    AND class.relname NOT IN ('arrival', 'migration', 'entry_form', 'partition')
+    AND class.relname NOT IN ('arrival', 'migration', 'entry_form', 'partition', 'partition_size')
 ORDER BY class.relname

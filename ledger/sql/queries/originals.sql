@@ -1,6 +1,6 @@
 -- What remains of entries after earlier reversals of them: both have the opposite sign. The planner knows nothing of the
 -- array, so each number enters by index.
-SELECT asked.seq, original.reverses IS NOT NULL, posting.account_id, sum(posting.amount), account.book_id, account.shared
+SELECT asked.seq, original.reverses IS NOT NULL, whole.id, sum(posting.amount), whole.book_id, whole.shared
 FROM unnest(%s::bigint[]) AS asked (seq)
 JOIN ledger.entry AS original ON original.seq = asked.seq
 CROSS JOIN LATERAL (
@@ -14,4 +14,6 @@ CROSS JOIN LATERAL (
     WHERE reversal.reverses = asked.seq
 ) AS posting
 JOIN ledger.account ON account.id = posting.account_id
-GROUP BY asked.seq, original.reverses, posting.account_id, account.book_id, account.shared
+-- Of a striped account each reversal may touch other stripes than the original did.
+JOIN ledger.account AS whole ON whole.id = coalesce(account.stripe_of, account.id)
+GROUP BY asked.seq, original.reverses, whole.id

@@ -1,1 +1,4 @@
-SELECT first_seq, last_seq, table_name FROM ledger.partition ORDER BY first_seq
+SELECT first_seq, last_seq, table_name
+FROM ledger.partition
+WHERE last_seq >= (SELECT next_seq FROM ledger.head)
+ORDER BY first_seq

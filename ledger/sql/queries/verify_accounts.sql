@@ -9,8 +9,10 @@ SELECT account.id, left(account.reference, 65), account.asset_id, account.normal
             WHERE change.account_id = account.id AND change.number = account.terms
         )),
     (account.floor IS NULL OR account.balance - account.held >= account.floor - account.overdraft)
-        AND (account.ceiling IS NULL OR account.balance <= account.ceiling)
+        AND (account.ceiling IS NULL OR account.balance <= account.ceiling),
+    account.book_id IS NOT DISTINCT FROM coalesce(place.book_id, 1::smallint)
 FROM (SELECT * FROM ledger.account WHERE id > %(after)s ORDER BY id LIMIT %(count)s) AS account
+LEFT JOIN ledger.account_place AS place ON place.account_id = coalesce(account.stripe_of, account.id)
 LEFT JOIN LATERAL (
     SELECT sum(amount - captured) AS held FROM ledger.hold WHERE hold.account_id = account.id AND state = 1
 ) AS placed ON true

@@ -39,22 +39,26 @@ WITH entry AS (
     FROM entry
     WINDOW own AS (ORDER BY seq)
 ), reversal AS (
-    SELECT entry.seq, entry.reverses, taken.account_id, taken.amount, taken.so_far,
-        sum(original.amount::numeric) AS original
+    -- By whole accounts: the original and what takes it back may stand on different stripes of one.
+    SELECT entry.seq, entry.reverses, taken.account_id, taken.amount, taken.so_far, original.amount AS original
     FROM entry
     CROSS JOIN LATERAL (
-        SELECT posting.account_id, sum(posting.amount::numeric) AS so_far,
+        SELECT coalesce(account.stripe_of, posting.account_id) AS account_id, sum(posting.amount::numeric) AS so_far,
             sum(posting.amount::numeric) FILTER (WHERE posting.seq = entry.seq) AS amount
         FROM ledger.entry AS other
         JOIN ledger.signed_posting AS posting ON posting.seq = other.seq
+        LEFT JOIN ledger.account ON account.id = posting.account_id
         WHERE other.reverses = entry.reverses AND other.seq <= entry.seq
-        GROUP BY posting.account_id
+        GROUP BY 1
     ) AS taken
-    LEFT JOIN ledger.signed_posting AS original
-        ON original.seq = entry.reverses AND original.account_id = taken.account_id AND original.reverses IS NULL
-        AND original.seq < entry.seq
+    CROSS JOIN LATERAL (
+        SELECT sum(posting.amount::numeric) AS amount
+        FROM ledger.signed_posting AS posting
+        LEFT JOIN ledger.account ON account.id = posting.account_id
+        WHERE posting.seq = entry.reverses AND posting.reverses IS NULL AND posting.seq < entry.seq
+            AND coalesce(account.stripe_of, posting.account_id) = taken.account_id
+    ) AS original
     WHERE entry.reverses IS NOT NULL AND taken.amount IS NOT NULL
-    GROUP BY entry.seq, entry.reverses, taken.account_id, taken.amount, taken.so_far
 ), dated AS (
     SELECT account_id, seq, posted_at, effective_at, change FROM of_account WHERE effective_at <> posted_at
 ), batch AS (

@@ -4,6 +4,7 @@ of the books is made in memory."""
 from __future__ import annotations
 
 import hashlib
+import uuid
 from datetime import datetime, timedelta
 
 from ledger.account import AccountFacts, Side
@@ -11,16 +12,19 @@ from ledger.batch import BatchJudge
 from ledger.canonical import CanonicalEntry, CanonicalPosting, decode_entry, encode_entry, leaf_hash
 from ledger.decision import AcceptedEntries, Decisions
 from ledger.encoding import encode_batch
+from ledger.event import monitor_fired
+from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting, ResultCode, microseconds, transfer
 from ledger.money import Asset
-from ledger.partitions import Partition, Partitions
-from ledger.prepared import Judged, PreparedBatch, Request, Surroundings, note_changes
+from ledger.monitors import Field, Monitor, Operator
+from ledger.partitions import Partition, partitions_of
+from ledger.prepared import DatedPosting, Judged, PreparedBatch, Request, Surroundings, note_changes
 from ledger.state import State
 from tests.support.books import START, PlainRules, key
 
 
 def new_state() -> State:
-    state = State(1, None, Partitions([Partition(1, 40, "one"), Partition(41, 1000, "two")]))
+    state = State(1, None, [Partition(1, 40, "one"), Partition(41, 1000, "two")])
     table = (("a", "EUR", None), ("b", "EUR", None), ("c", "USD", None), ("poor", "EUR", 0))
     for number, (name, code, floor) in enumerate(table, 11):
         facts = AccountFacts(number, name, Asset(code, 2), Side.CREDIT)
@@ -28,13 +32,15 @@ def new_state() -> State:
     return state
 
 
-def judge(*requests: Request, state: State | None = None, rules: PlainRules | None = None) -> PreparedBatch:
+def judge(
+    *requests: Request, state: State | None = None, rules: PlainRules | None = None, now: datetime = START
+) -> PreparedBatch:
     state = state or new_state()
-    batch = PreparedBatch(0, requests, START, state.next_seq)
+    batch = PreparedBatch(0, requests, now, state.next_seq)
     judge = BatchJudge(state, batch, Surroundings({}, {}, (), {"gateway": 7}))
     judge.run()
     note_changes(state, batch)
-    batch.partitions = state.partitions.of(batch.first_seq, batch.last_seq)
+    batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
     encode_batch(state, batch, rules or PlainRules(), lambda count: b"s" * count, {"gateway": 7})
     judge.answer_repeats()
     return batch
@@ -106,6 +112,72 @@ def test_chain_falls_as_a_whole_and_leaves_no_trace() -> None:
 def test_linked_entries_know_the_first_of_their_chain() -> None:
     batch = judge(transfer(key(1), "a", "b", 5, linked=True), transfer(key(2), "b", "a", 5))
     assert [judged.chain_seq for judged in batch.judged if isinstance(judged, Judged)] == [1, 1]
+
+
+def test_what_happens_to_holds_is_told_with_amounts_after_the_newest_entry() -> None:
+    hold, deadline = uuid.UUID(int=77), START + timedelta(hours=1)
+    capture = {"hold_id": hold, "hold_final": False}
+    state = new_state()
+    batch = judge(
+        NewHold(hold, "a", 50, deadline),
+        transfer(key(1), "b", "a", 500),
+        NewHold(hold, "a", 50, deadline),
+        transfer(key(2), "a", "b", 20, **capture),
+        HoldRelease(hold),
+        NewHold(uuid.UUID(int=78), "a", 9, deadline),
+        state=state,
+    )
+    assert codes(batch) == ["posted", "posted", "exists", "posted", "posted", "posted"]
+    assert [(e.after_seq, e.kind, e.account_id, e.hold_id, e.amount, e.remaining) for e in batch.events] == [
+        (0, "hold.placed", 11, hold, 50, 50),
+        (2, "hold.captured", 11, hold, 20, 30),
+        (2, "hold.released", 11, hold, 30, 0),
+        (2, "hold.placed", 11, uuid.UUID(int=78), 9, 9),
+    ]
+
+
+def test_sweep_tells_what_an_expired_hold_gave_back() -> None:
+    state = new_state()
+    hold = uuid.UUID(int=77)
+    judge(NewHold(hold, "a", 50, START + timedelta(hours=1)), state=state)
+    batch = judge(HoldRelease(hold), state=state, now=START + timedelta(hours=1))
+    assert codes(batch) == ["hold_expired"]
+    assert [(e.after_seq, e.kind, e.amount, e.remaining) for e in batch.events] == [(0, "hold.expired", 50, 0)]
+
+
+def test_monitor_fires_after_the_entry_or_hold_that_crossed_it() -> None:
+    state = new_state()
+    high = Monitor(uuid.UUID(int=1), "a", Field.BALANCE, Operator.AT_LEAST, 100)
+    held = Monitor(uuid.UUID(int=2), "a", Field.HELD, Operator.ABOVE, 0)
+    state.accounts["a"].monitors = (high, held)
+    state.accounts["a"].bound()
+    batch = judge(
+        transfer(key(1), "b", "a", 99),
+        transfer(key(2), "b", "a", 1),
+        transfer(key(3), "b", "a", 7),
+        NewHold(uuid.UUID(int=77), "a", 5, START + timedelta(hours=1)),
+        state=state,
+    )
+    assert codes(batch) == ["posted"] * 4
+    fired = [(e.after_seq, e.account_id, e.payload) for e in batch.events if e.kind == "monitor.fired"]
+    assert fired == [
+        (2, 11, monitor_fired(high, 11, 2, (99, 0), (100, 0)).payload),
+        (3, 11, monitor_fired(held, 11, 3, (107, 0), (107, 5)).payload),
+    ]
+
+
+def test_chain_taken_back_tells_nothing() -> None:
+    hold = NewHold(uuid.UUID(int=77), "a", 50, START + timedelta(hours=1), linked=True)
+    earlier = transfer(key(2), "a", "b", 3, effective_at=START - timedelta(days=1), linked=True)
+    batch = judge(hold, earlier, transfer(key(3), "poor", "a", 5))
+    assert codes(batch) == ["linked_failed", "linked_failed", "exceeds_available"]
+    assert (batch.events, batch.dated, batch.judged, batch.holds) == ([], [], [], [])
+
+
+def test_entry_of_another_day_is_told_for_every_account_of_it() -> None:
+    moment = START - timedelta(days=1)
+    batch = judge(transfer(key(1), "a", "b", 3), transfer(key(2), "a", "b", 5, effective_at=moment))
+    assert batch.dated == [DatedPosting(11, moment, 2, -5), DatedPosting(12, moment, 2, 5)]
 
 
 def test_leaf_is_the_hash_of_the_canonical_form() -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
+
+import numpy as np
 
 from ledger import state as states
 from ledger.account import AccountFacts, Side
 from ledger.money import Asset
-from ledger.state import OPEN, PLACED, AccountState, HoldState, OriginalEntry, State
+from ledger.state import OPEN, PLACED, HoldState, OriginalEntry, State
 from tests.support.books import START
 
 
 def new_state() -> State:
-    account = AccountState(
-        AccountFacts(1, "alice", Asset("EUR", 2), Side.CREDIT), 1, status=OPEN, balance=500, held=0, floor=0,
-        overdraft=0, ceiling=None, terms=0, last_seq=4, posting_count=2,
-    )  # fmt: skip
-    return State(next_seq=5, closed_before=None, accounts={"alice": account})
+    state = State(next_seq=5, closed_before=None)
+    for number, name in enumerate(("alice", "bob"), 1):
+        facts = AccountFacts(number, name, Asset("EUR", 2), Side.CREDIT)
+        terms: dict[str, Any] = {"status": OPEN, "floor": 0, "overdraft": 0, "ceiling": None}
+        state.add_account(facts, 1, **terms, balance=500, held=0, last_seq=4, posting_count=2)
+    return state
 
 
 def new_hold(state: State) -> HoldState:
@@ -73,7 +77,7 @@ def test_account_is_told_once_in_a_batch_with_what_stood_before_it() -> None:
         account.balance -= 20
         account.posting_count += 1
         state.touch(account)
-        assert state.changed == [account]
+        assert state.changed == [account.row]
         assert (account.balance_before, account.count_before) == (before, account.posting_count - 1)
 
 
@@ -91,3 +95,14 @@ def test_hold_is_told_once_in_a_batch_and_taken_back() -> None:
         state.take_back()
         assert (hold.captured, hold.state, hold.ended_at, hold.entry_seq) == (captured, PLACED, None, None)
         hold.captured = 10
+
+
+def test_accounts_of_a_run_are_told_once_and_together_with_those_touched_alone() -> None:
+    state = new_state()
+    alice, bob = state.accounts["alice"], state.accounts["bob"]
+    state.begin_batch()
+    state.touch(bob)
+    bob.balance = 480
+    state.touch_rows(np.array([alice.row, bob.row]))
+    assert state.changed == [bob.row, alice.row]
+    assert (bob.balance_before, alice.balance_before, alice.held_before, alice.count_before) == (500, 500, 0, 2)

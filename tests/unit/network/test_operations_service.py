@@ -210,9 +210,9 @@ async def test_taken_port_is_said_in_one_sentence(world: World) -> None:
 async def test_with_tls_metrics_and_levels_want_a_certificate_and_health_does_not(tmp_path: Path) -> None:
     own, clients, strangers = Authority("own"), Authority("clients"), Authority("strangers")
 
-    def files(authority: Authority, name: str) -> tuple[Path, Path]:
+    def files(authority: Authority, name: str, *units: str) -> tuple[Path, Path]:
         paths = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
-        for path, content in zip(paths, authority.issue(name), strict=True):
+        for path, content in zip(paths, authority.issue(name, *units), strict=True):
             path.write_bytes(content)
         return paths
 
@@ -237,6 +237,9 @@ async def test_with_tls_metrics_and_levels_want_a_certificate_and_health_does_no
             401,
         ]
         assert [await ask(path, operator) for path in ("/healthz", "/metrics", "/logspec")] == [200, 200, 200]
+        for unit in ("tenant:acme", "Tenant acme"):
+            tenant = files(clients, "tenant", "operations", unit)
+            assert [await ask(path, tenant) for path in ("/healthz", "/metrics", "/logspec")] == [403, 403, 403]
         with pytest.raises(httpx.TransportError):
             await ask("/healthz", files(strangers, "stranger"))
         with pytest.raises(httpx.TransportError):

@@ -60,3 +60,9 @@ def test_consortium_file_that_is_something_else_is_refused(tmp_path: Path, text:
 def test_unknown_organization_is_answered_with_those_that_exist() -> None:
     with pytest.raises(ConfigError, match="it has dwaybank, partner, regulator"):
         default_consortium().organization("nobody")
+
+
+def test_orderer_that_somebody_else_starts_listens_on_no_port_of_ours() -> None:
+    consortium = default_consortium(20_000)
+    external = consortium.model_copy(update={"orderer": consortium.orderer.model_copy(update={"external": True})})
+    assert set(consortium.ports()) - set(external.ports()) == {20_000, 20_008, 20_009}

@@ -17,7 +17,7 @@ SIDE_DEBIT: Side
 SIDE_CREDIT: Side
 
 class Account(_message.Message):
-    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count", "scale", "overdraft_minor", "ceiling_minor")
+    __slots__ = ("account", "asset", "normal_side", "balance_minor", "held_minor", "available_minor", "floor_minor", "status", "entry_count", "scale", "overdraft_minor", "ceiling_minor", "stripes")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ASSET_FIELD_NUMBER: _ClassVar[int]
     NORMAL_SIDE_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class Account(_message.Message):
     SCALE_FIELD_NUMBER: _ClassVar[int]
     OVERDRAFT_MINOR_FIELD_NUMBER: _ClassVar[int]
     CEILING_MINOR_FIELD_NUMBER: _ClassVar[int]
+    STRIPES_FIELD_NUMBER: _ClassVar[int]
     account: str
     asset: str
     normal_side: Side
@@ -42,7 +43,8 @@ class Account(_message.Message):
     scale: int
     overdraft_minor: str
     ceiling_minor: str
-    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ..., scale: _Optional[int] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ...) -> None: ...
+    stripes: int
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., balance_minor: _Optional[str] = ..., held_minor: _Optional[str] = ..., available_minor: _Optional[str] = ..., floor_minor: _Optional[str] = ..., status: _Optional[str] = ..., entry_count: _Optional[int] = ..., scale: _Optional[int] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ..., stripes: _Optional[int] = ...) -> None: ...
 
 class SetAccountTermsRequest(_message.Message):
     __slots__ = ("account", "status", "floor_minor", "overdraft_minor", "ceiling_minor", "actor")
@@ -69,7 +71,7 @@ class SetAccountTermsResponse(_message.Message):
     def __init__(self, account: _Optional[_Union[Account, _Mapping]] = ..., code: _Optional[str] = ...) -> None: ...
 
 class OpenAccountRequest(_message.Message):
-    __slots__ = ("account", "asset", "normal_side", "floor_minor", "overdraft_minor", "ceiling_minor", "book", "portfolio", "segment", "alias", "metadata", "by_chart", "actor")
+    __slots__ = ("account", "asset", "normal_side", "floor_minor", "overdraft_minor", "ceiling_minor", "book", "portfolio", "segment", "alias", "metadata", "by_chart", "actor", "stripes")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +92,7 @@ class OpenAccountRequest(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     BY_CHART_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
+    STRIPES_FIELD_NUMBER: _ClassVar[int]
     account: str
     asset: str
     normal_side: Side
@@ -103,7 +106,8 @@ class OpenAccountRequest(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     by_chart: bool
     actor: str
-    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., floor_minor: _Optional[str] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ..., book: _Optional[str] = ..., portfolio: _Optional[str] = ..., segment: _Optional[str] = ..., alias: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., by_chart: bool = ..., actor: _Optional[str] = ...) -> None: ...
+    stripes: int
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., normal_side: _Optional[_Union[Side, str]] = ..., floor_minor: _Optional[str] = ..., overdraft_minor: _Optional[str] = ..., ceiling_minor: _Optional[str] = ..., book: _Optional[str] = ..., portfolio: _Optional[str] = ..., segment: _Optional[str] = ..., alias: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., by_chart: bool = ..., actor: _Optional[str] = ..., stripes: _Optional[int] = ...) -> None: ...
 
 class OpenAccountResponse(_message.Message):
     __slots__ = ("account", "created")
