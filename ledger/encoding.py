@@ -22,7 +22,7 @@ from ledger.canonical import (
     field,
     metadata_commitment,
 )
-from ledger.copy_rows import INSERTED_ROWS_MAX, OTHER_COLUMNS, columns_of, encode_row, int2, int4, int8
+from ledger.copy_rows import OTHER_COLUMNS, columns_of, encode_row, int2, int4, int8
 from ledger.decision import AcceptedEntries, Debits, Decider, Decision
 from ledger.journal import (
     REQUEST_HASH_BYTES,
@@ -65,7 +65,7 @@ def encode_batch(
     assert len(decisions.outcomes) == len(accepted)
     posted_us, salts = microseconds(batch.posted_at), random_bytes(SALT_BYTES * len(accepted))
     stamps = Stamps(posted_us, accepted.keys, decisions, salts)
-    apart = len(batch.partitions) > 1 or len(batch.places) <= INSERTED_ROWS_MAX
+    apart = len(batch.partitions) > 1 or batch.few
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
     leaves: list[bytes] = []
     for judged in batch.judged:

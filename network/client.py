@@ -292,7 +292,8 @@ class GatewayClient(EventClient):
 
     async def _call(self, method: str, request: Any, timeout_s: float, tx_id: str, stage: type[StageError]) -> bytes:
         try:
-            return await self._gateways.unary(SERVICE + method, request.SerializeToString(), timeout_s)
+            waits = stage is CommitStatusError
+            return await self._gateways.unary(SERVICE + method, request.SerializeToString(), timeout_s, waits=waits)
         except RpcError as error:
             raise stage_error(stage, error, tx_id, method) from error
 

@@ -4,7 +4,8 @@ Rules
 - Calls go to the first peer of the list; one that cannot be reached is asked last for a while, longer each time.
 - A call that found a peer unavailable is made at the next one, within the same deadline. That is safe at every stage: a
   proposal is not ordered, and a transaction counts once however often it is ordered.
-- A peer that let a deadline pass is asked last from then on, but the call itself has failed: its time is up.
+- A peer that let a deadline pass is asked last from then on, unless it was waiting for a commit; the call itself has
+  failed: its time is up.
 - A stream that breaks goes on at the next peer; it fails when all have failed one after another and given nothing.
 """
 
@@ -61,9 +62,14 @@ class Gateways:
         now = self._clock()
         return sorted(self.channels, key=lambda channel: self._left_out.get(channel, (0.0, 0.0))[0] > now)
 
-    async def unary(self, path: str, request: bytes, timeout_s: float) -> bytes:
+    async def unary(self, path: str, request: bytes, timeout_s: float, *, waits: bool = False) -> bytes:
         """Make a call at the first peer that answers.
 
+        Args:
+            path: of the method.
+            request: serialized.
+            timeout_s: for all peers together.
+            waits: whether the peer waits for something else, so that a deadline that passes says nothing about it.
         Raises:
             RpcError: of the peer that answered last.
         """
@@ -73,7 +79,7 @@ class Gateways:
             try:
                 reply = await channel.unary(path, request, max(0.0, deadline - self._clock()))
             except RpcError as error:
-                if error.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
+                if error.code == StatusCode.UNAVAILABLE or (error.code == StatusCode.DEADLINE_EXCEEDED and not waits):
                     self._leave_out(channel, error)
                 if error.code != StatusCode.UNAVAILABLE:
                     raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -77,13 +77,22 @@ class OperationsSettings(_Strict):
 
 
 class ChaincodeService(_Strict):
-    """A chaincode that runs in a process of its own and listens."""
+    """A chaincode that runs in a process of its own: dialled at an address, or dialling ``chaincode_port``."""
 
     package_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*:[0-9a-f]+$")
     """``label:hash`` by which it registers."""
-    address: str = Field(pattern=r"^.+:\d+$")
+    address: str | None = Field(default=None, pattern=r"^.+:\d+$")
+    """Where it listens."""
     tls: bool = True
     """Whether it is dialled with the node's own certificate, and proves itself by one of a member's TLS authority."""
+    connection_file: Path | None = None
+    """Fabric's ``connection.json``, in the place of ``address`` and ``tls``."""
+
+    @model_validator(mode="after")
+    def _listens_in_one_place(self) -> ChaincodeService:
+        if self.address is not None and self.connection_file is not None:
+            raise ValueError(f"service {self.package_id}: give address or connection_file, not both")
+        return self
 
 
 class ChaincodeSettings(_Strict):
@@ -91,10 +100,15 @@ class ChaincodeSettings(_Strict):
 
     name: str
     contract: str = ""
+    """``module:Class`` of a contract that runs in the node's process."""
     service: ChaincodeService | None = None
     version: str
     sequence: int
     endorsement_policy: str
+    collections_file: Path | None = None
+    """Private data collections, in the JSON form that Fabric's ``--collections-config`` takes."""
+    metadata_folder: Path | None = None
+    """Folder that holds ``META-INF`` as a chaincode package does, with indexes for rich queries."""
 
     @model_validator(mode="after")
     def _runs_in_one_way(self) -> ChaincodeSettings:
@@ -151,7 +165,12 @@ class NodeConfig(_Strict):
     rules_file: Path
     commits_definitions: bool = False
     chaincode_values: dict[str, str] = {}
-    """What ``{{.name}}`` in the ``connection.json`` of an installed chaincode package stands for at this member."""
+    """What ``{{.name}}`` in a chaincode's ``connection.json`` stands for at this member."""
+    chaincode_host: str = "127.0.0.1"
+    chaincode_port: Port | None = None
+    """Where chaincodes register that dial in, of this organization only; by default nowhere."""
+    execute_timeout_s: float = Field(default=30, gt=0, le=86_400)
+    """Time limit of one chaincode invocation; long while a contract is looked at with a debugger."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
@@ -212,21 +231,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _absolute(settings: Settings, folder: Path) -> Settings:
-    changes: dict[str, object] = {}
-    for name, value in settings:
-        if isinstance(value, Path):
-            changes[name] = folder / value
-        elif isinstance(value, TlsFiles):
-            changes[name] = TlsFiles(
-                certificate=folder / value.certificate,
-                key=folder / value.key,
-                roots={msp_id: [folder / path for path in paths] for msp_id, paths in value.roots.items()},
-            )
-        elif isinstance(value, OperationsSettings) and value.tls is not None:
-            tls = OperationsTls(
-                certificate=folder / value.tls.certificate,
-                key=folder / value.tls.key,
-                client_roots=[folder / path for path in value.tls.client_roots],
-            )
-            changes[name] = value.model_copy(update={"tls": tls})
-    return settings.model_copy(update=changes)
+    return settings.model_copy(update={name: _absolute_value(value, folder) for name, value in settings})
+
+
+def _absolute_value(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, list):
+        return [_absolute_value(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {name: _absolute_value(item, folder) for name, item in value.items()}
+    return _absolute(value, folder) if isinstance(value, _Strict) else value

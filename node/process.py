@@ -23,7 +23,7 @@ from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
-from network.rpc import Channel
+from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
 from node.audit.indexer import OwnPeerRecords
@@ -45,6 +45,7 @@ from node.books.reconciliation_service import SERVICE as RECONCILIATION_SERVICE
 from node.books.reconciliation_service import ReconciliationService
 from node.books.tenant_service import SERVICE as TENANT_SERVICE
 from node.books.tenant_service import TenantService
+from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, read_file
 from node.definitions import DefinitionCommitter
@@ -57,8 +58,6 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
-from node.peer.chaincode_support import ExternalChaincode
-from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
@@ -108,6 +107,7 @@ class NodeProcess:
         await asyncio.to_thread(prepare_schemas, owner_url)
         await self._start_part(self.peer)
         self.peer.register(self._server)
+        await self._serve_chaincodes()
         services = [*PEER_SERVICES, AUDIT_SERVICE]
         late: list[Service] = []
         compliance = None
@@ -133,7 +133,7 @@ class NodeProcess:
             late += [partners, webhooks]
             services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
         if self._config.commits_definitions:
-            late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), self._definitions()))
+            late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
         self._server.enable_reflection(services)
         await self._server.start()
@@ -162,6 +162,15 @@ class NodeProcess:
     async def _start_part(self, part: Service) -> None:
         self._running.push_async_callback(part.stop)
         await part.start()
+
+    async def _serve_chaincodes(self) -> None:
+        """Let chaincodes that dial in register, at a port of their own as on Fabric's peers."""
+        if self._config.chaincode_port is None:
+            return
+        server = Server(self._config.chaincode_host, self._config.chaincode_port, self._config.tls.server())
+        self.peer.register_chaincodes(server)
+        self._running.push_async_callback(server.stop, 0)
+        await server.start()
 
     async def _start_books(self, compliance: Compliance) -> Books:
         key = SigningKey(read_file(self._config.writer_key_file))
@@ -197,31 +206,19 @@ class NodeProcess:
             identity=SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id),
             local_msp=read_msp_config(config.msp_folder, config.msp_id),
             address=config.peers[config.msp_id],
-            approved=self._definitions(),
+            approved=definitions(config.chaincodes),
             chaincode_values=config.chaincode_values,
-            contracts={chaincode.name: chaincode.contract for chaincode in config.chaincodes if chaincode.contract},
-            external_chaincodes=[
-                ExternalChaincode(
-                    chaincode.name,
-                    chaincode.service.package_id,
-                    chaincode.service.address,
-                    self._tls if chaincode.service.tls else None,
-                )
-                for chaincode in config.chaincodes
-                if chaincode.service is not None
-            ],
+            contracts=contracts(config.chaincodes),
+            indexes=indexes(config.chaincodes),
+            external_chaincodes=external_chaincodes(config, self._tls),
+            authorize_chaincode=self._members.require_own if config.chaincode_port is not None else None,
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[
                 PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id
             ],
             client_tls=self._tls,
+            execute_timeout_s=config.execute_timeout_s,
         )
-
-    def _definitions(self) -> list[Definition]:
-        return [
-            approved_definition(chaincode.name, chaincode.version, chaincode.sequence, chaincode.endorsement_policy)
-            for chaincode in self._config.chaincodes
-        ]
 
     def _own_peer(self, user: str) -> GatewayClient:
         folder = self._config.reviewer_msp_folder if user == "Reviewer" else self._config.client_msp_folder

@@ -31,7 +31,8 @@ GRANT SELECT ON
     ledger.metadata, ledger.metadata_change, ledger.monitor, ledger.portfolio, ledger.reconciliation_decision,
     ledger.reconciliation_exception, ledger.reconciliation_match, ledger.schedule, ledger.schedule_change,
     ledger.schedule_run, ledger.segment,
-    ledger.account_view, ledger.whole_account, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance
+    ledger.account_view, ledger.chart_account_view, ledger.entry_view, ledger.posting_view, ledger.trial_balance,
+    ledger.whole_account
 TO dwaybank_tenant;
 GRANT EXECUTE ON FUNCTION
     ledger.sees_all(), ledger.tenant_books(), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),

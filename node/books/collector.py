@@ -172,10 +172,13 @@ class Collector:
 
     async def _something_waits(self, committing: asyncio.Task[None] | None) -> None:
         """Return when there is work, and enough of it: while a batch commits, the next one may grow."""
-        while not self._waiting:
-            self._arrived.clear()
-            await self._arrived.wait()
-        if committing is not None and self._waiting_entries < BATCH_ENTRIES_MAX // 2:
+        while True:
+            while not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if committing is None or committing.done() or self._waiting_entries >= BATCH_ENTRIES_MAX // 2:
+                return
+            # Looked at again afterwards: a commit that was fenced has answered all who waited.
             await asyncio.wait((committing,))
 
     def _take_posts(self) -> list[_Post]:

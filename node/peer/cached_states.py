@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from network.rwset import StateKey
 from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.documents import DocumentPage, DocumentRequest
 from node.peer.history import KeyModification
 from node.peer.progress import Progress
 from node.peer.tx_simulator import Reader
@@ -64,3 +65,7 @@ class CachedStates:
     async def history(self, namespace: str, key: str) -> list[KeyModification]:
         """Return the writes to a public key, newest first."""
         return await self._reader.history(namespace, key)
+
+    async def documents(self, request: DocumentRequest) -> DocumentPage:
+        """Return one page of a rich query."""
+        return await self._reader.documents(request)

@@ -21,6 +21,7 @@ from node.peer.errors import StateError
 from node.peer.history import KeyModification
 from node.peer.lifecycle_state import read_whole_definition
 from node.peer.range_scan import RangeScan
+from node.peer.rich_scan import RichScan
 from node.peer.tx_simulator import TxSimulator
 
 
@@ -124,6 +125,15 @@ class ChaincodeState:
         if page_size or bookmark:
             return await self._simulator.range_page(self._namespace, start, end, page_size, bookmark)
         return await self._simulator.range(self._namespace, start, end)
+
+    async def query_result(self, collection: str, query: str, page_size: int, bookmark: str) -> RichScan:
+        """Open a rich query; page size 0 and bookmark '' mean no pages, which private data does not have."""
+        if collection:
+            await self._check(collection, "read")
+            return await self._simulator.private_rich_query(self._namespace, collection, query)
+        if page_size or bookmark:
+            return await self._simulator.rich_page(self._namespace, query, page_size, bookmark)
+        return await self._simulator.rich_query(self._namespace, query)
 
     async def history(self, key: str) -> Sequence[KeyModification]:
         """Return the committed writes to a key, newest first."""

@@ -32,7 +32,7 @@ from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.contract_runner import Event, Invocation
 from node.peer.errors import ChaincodeError, PeerError
 from node.peer.history import KeyModification
-from node.peer.range_scan import BATCH_ROWS, RangeScan
+from node.peer.range_scan import BATCH_ROWS, Scan
 
 _log = structlog.get_logger(__name__)
 
@@ -52,9 +52,9 @@ class StreamProtocolError(ChaincodeError):
 
 @dataclass(slots=True)
 class _Query:
-    """An open query of a transaction: a range, or a key's history read whole."""
+    """An open query of a transaction: a range or documents, or a key's history read whole."""
 
-    scan: RangeScan | None = None
+    scan: Scan | None = None
     changes: list[KeyModification] = field(default_factory=list)
 
 
@@ -261,7 +261,7 @@ class ChaincodeStream:
         scan = await transaction.state.range_query(
             request.collection, request.startKey, request.endKey, page.pageSize, page.bookmark
         )
-        paged = bool(page.pageSize or page.bookmark)
+        paged = bool(page.pageSize or page.bookmark) and not request.collection
         return await self._next_page(transaction, str(next(self._query_ids)), _Query(scan=scan), paged=paged)
 
     async def _history(self, payload: bytes, transaction: _Transaction) -> bytes:
@@ -270,7 +270,11 @@ class ChaincodeStream:
         return await self._next_page(transaction, str(next(self._query_ids)), _Query(changes=changes))
 
     async def _rich_query(self, payload: bytes, transaction: _Transaction) -> bytes:
-        raise ChaincodeError("ExecuteQuery not supported for leveldb")
+        request = chaincode_shim_pb2.GetQueryResult.FromString(payload)
+        page = chaincode_shim_pb2.QueryMetadata.FromString(request.metadata)
+        scan = await transaction.state.query_result(request.collection, request.query, page.pageSize, page.bookmark)
+        paged = bool(page.pageSize or page.bookmark) and not request.collection
+        return await self._next_page(transaction, str(next(self._query_ids)), _Query(scan=scan), paged=paged)
 
     async def _query_next(self, payload: bytes, transaction: _Transaction) -> bytes:
         query_id = chaincode_shim_pb2.QueryStateNext.FromString(payload).id

@@ -25,6 +25,7 @@ from network.errors import RpcError
 from network.rpc import StatusCode
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.chaincode_stream import ChaincodeStream, StreamProtocolError
+from node.peer.connection_file import Connection
 from node.peer.contract_runner import EXECUTE_TIMEOUT_S, Event, Invocation
 from node.peer.errors import ChaincodeError
 
@@ -33,8 +34,8 @@ _log = structlog.get_logger(__name__)
 SERVICE_NAME = "protos.ChaincodeSupport"
 CONNECT = "/protos.Chaincode/Connect"
 
-CONNECT_TIMEOUT_S = 3.0
-"""How long an invocation waits for a chaincode that is not connected."""
+REGISTER_TIMEOUT_S = 3.0
+"""How long an invocation waits for a chaincode that dials in and is not connected; others have their own time."""
 
 PAUSE_FIRST_S = 0.2
 PAUSE_MAX_S = 5.0
@@ -47,14 +48,12 @@ class ExternalChaincode:
     Args:
         name: on the channel; of an installed package, its package id.
         package_id: ``label:hash`` by which it registers.
-        address: ``host:port`` where it listens; '' when it dials this peer.
-        tls: how it is dialled; None for a connection in the clear, on one machine only.
+        connection: where it listens; None when it dials this peer.
     """
 
     name: str
     package_id: str
-    address: str = ""
-    tls: rpc.ClientTls | None = None
+    connection: Connection | None = None
 
 
 class ChaincodeSupport:
@@ -98,9 +97,9 @@ class ChaincodeSupport:
         """Serve chaincodes that dial in on ``server``."""
         server.bidi(f"/{SERVICE_NAME}/Register", self._serve)
 
-    def add(self, package_id: str, address: str, tls: rpc.ClientTls | None) -> None:
+    def add(self, package_id: str, connection: Connection | None) -> None:
         """Take in an installed package: it is dialled when it is first invoked, or dials itself."""
-        self._installed[package_id] = ExternalChaincode(package_id, package_id, address, tls)
+        self._installed[package_id] = ExternalChaincode(package_id, package_id, connection)
 
     def has(self, code: str) -> bool:
         """Say whether the settings name a chaincode, or a package is installed."""
@@ -111,20 +110,22 @@ class ChaincodeSupport:
         chaincode = self._chaincodes.get(invocation.code) or self._installed[invocation.code]
         if chaincode.package_id not in self._streams:
             self._dial(chaincode)
-        stream = await self._stream(chaincode.package_id)
+        stream = await self._stream(chaincode)
         return await stream.execute(invocation, state, self._timeout_s)
 
     def _dial(self, chaincode: ExternalChaincode) -> None:
         """Dial a chaincode that listens, now."""
-        if not chaincode.address:
+        if chaincode.connection is None:
             return
-        self._wanted.setdefault(chaincode.package_id, asyncio.Event()).set()
-        if chaincode.package_id not in self._dialling:
-            self._dialling[chaincode.package_id] = asyncio.create_task(self._keep_dialling(chaincode))
+        package_id = chaincode.package_id
+        self._wanted.setdefault(package_id, asyncio.Event()).set()
+        if package_id not in self._dialling:
+            self._dialling[package_id] = asyncio.create_task(self._keep_dialling(package_id, chaincode.connection))
 
-    async def _stream(self, package_id: str) -> ChaincodeStream:
+    async def _stream(self, chaincode: ExternalChaincode) -> ChaincodeStream:
+        package_id, connection = chaincode.package_id, chaincode.connection
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(connection.dial_timeout_s if connection is not None else REGISTER_TIMEOUT_S):
                 while package_id not in self._streams:
                     connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                     self._waiting.append(connected)
@@ -153,13 +154,13 @@ class ChaincodeSupport:
             await asyncio.gather(reading, return_exceptions=True)
             self._drop(stream)
 
-    async def _keep_dialling(self, chaincode: ExternalChaincode) -> None:
+    async def _keep_dialling(self, package_id: str, connection: Connection) -> None:
         """Keep a stream to a chaincode that listens."""
         pause_s = PAUSE_FIRST_S
-        wanted = self._wanted[chaincode.package_id]
+        wanted = self._wanted[package_id]
         while True:
             wanted.clear()
-            channel = rpc.Channel(chaincode.address, chaincode.tls)
+            channel = rpc.Channel(connection.address, connection.tls, server_name=connection.server_name)
             stream = ChaincodeStream(self._accept)
             try:
                 await stream.read(channel.bidi(CONNECT, stream.outgoing(), None))
@@ -170,7 +171,7 @@ class ChaincodeSupport:
                 served = self._drop(stream)
                 await channel.close()
             pause_s = PAUSE_FIRST_S if served else min(2 * pause_s, PAUSE_MAX_S)
-            _log.warning("chaincode not connected", chaincode=chaincode.name, reason=reason, next_try_s=pause_s)
+            _log.warning("chaincode not connected", package_id=package_id, reason=reason, next_try_s=pause_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(wanted.wait(), pause_s)
 

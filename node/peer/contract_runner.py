@@ -25,7 +25,7 @@ from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.errors import ChaincodeError
 from node.peer.history import KeyModification
 from node.peer.loop_bridge import LoopBridge
-from node.peer.range_scan import RangeScan
+from node.peer.range_scan import Scan
 
 _log = structlog.get_logger(__name__)
 
@@ -296,6 +296,10 @@ class _StateBridge:
         scan = await self._call(self._state.range_query(collection, start, end, page_size, bookmark))
         return _ScanBridge(scan, self._home)
 
+    async def query_result(self, collection: str, query: str, page_size: int, bookmark: str) -> _ScanBridge:
+        scan = await self._call(self._state.query_result(collection, query, page_size, bookmark))
+        return _ScanBridge(scan, self._home)
+
     async def history(self, key: str) -> Sequence[KeyModification]:
         return await self._call(self._state.history(key))
 
@@ -307,9 +311,9 @@ class _StateBridge:
 
 
 class _ScanBridge:
-    """A range query for use from the contracts' thread."""
+    """An open query for use from the contracts' thread."""
 
-    def __init__(self, scan: RangeScan, home: LoopBridge) -> None:
+    def __init__(self, scan: Scan, home: LoopBridge) -> None:
         self._scan = scan
         self._home = home
         self.fetched_records_count = scan.fetched_records_count

@@ -38,14 +38,14 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
-def connect(url: str) -> Connection:
-    """Open a connection in autocommit with the settings that the channel's statements need.
+def connect(url: str, options: str = _OPTIONS, prepare_threshold: int | None = 0) -> Connection:
+    """Open a connection in autocommit, with the settings that the channel's statements need unless others are given.
 
     Raises:
         StoreError: the server does not answer or refuses.
     """
     try:
-        connection = psycopg.connect(url, autocommit=True, options=_OPTIONS, prepare_threshold=0)
+        connection = psycopg.connect(url, autocommit=True, options=options, prepare_threshold=prepare_threshold)
     except psycopg.Error as error:
         raise StoreError(f"the channel's database does not answer: {error}") from error
     connection.adapters.register_dumper(int, Int8BinaryDumper)

@@ -35,6 +35,11 @@ class InstalledPackages:
         self._run = run
         self._packages: dict[str, ChaincodePackage] = {}
         self._by_hash: dict[bytes, str] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_install(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called after each package that is installed."""
+        self._listeners.append(listener)
 
     async def load(self) -> None:
         """Read what was installed before; what cannot be run any more is left out and logged."""
@@ -64,6 +69,8 @@ class InstalledPackages:
         await self._thread.run(lambda connection: fetch(connection, "insert_package", (package.package_id, content)))
         self._keep(package)
         _log.info("chaincode installed", package_id=package.package_id, kind=package.kind)
+        for listener in self._listeners:
+            listener()
         return package
 
     def all(self) -> list[ChaincodePackage]:

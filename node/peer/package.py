@@ -2,16 +2,14 @@
 
 A package is a compressed archive of ``metadata.json`` (type and label) and ``code.tar.gz``. Two kinds run here:
 
-- ``ccaas`` and ``external``: the code holds ``connection.json``, where the chaincode listens; without an address the
-  chaincode dials this peer. ``{{.name}}`` in it stands for a value of the peer's own settings, so that one package
-  serves every member;
+- ``ccaas`` and ``external``: the code holds ``connection.json``, where the chaincode listens; without that file the
+  chaincode dials this peer;
 - ``python``: the code holds ``contract.json``, which names a contract that is part of this peer's installation:
   ``{"contract": "<module>:<class>"}``. Code from a package never runs in the peer's process.
 
 Nothing is built: Fabric's own types (golang, java, node) are refused.
 
-Source: Fabric core/chaincode/persistence/chaincode_package.go, core/container/externalbuilder/instance.go,
-ccaas_builder.
+Source: Fabric core/chaincode/persistence/chaincode_package.go, core/container/externalbuilder/instance.go.
 """
 
 from __future__ import annotations
@@ -26,8 +24,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from network import rpc
+from node.peer.connection_file import NAME as CONNECTION
+from node.peer.connection_file import Connection, parse_connection
 from node.peer.errors import ChaincodeError
+from node.peer.state_indexes import StateIndex, parse_indexes
 
 SERVICE_TYPES = ("ccaas", "external")
 IN_PROCESS_TYPE = "python"
@@ -40,7 +40,6 @@ FILES_MAX = 10_000
 
 _METADATA, _CODE = "metadata.json", "code.tar.gz"
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_VALUE = re.compile(r"\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +51,16 @@ class ChaincodePackage:
         label: a name for people.
         kind: ``ccaas``, ``external`` or ``python``.
         contract: ``module:Class`` of a contract of this installation; '' for a process of its own.
-        address: where that process listens; '' when it dials this peer.
-        tls: how it is dialled; None for a connection in the clear.
+        connection: where that process listens; None when it dials this peer.
+        indexes: for rich queries, which its code declares.
     """
 
     package_id: str
     label: str
     kind: str
     contract: str = ""
-    address: str = ""
-    tls: rpc.ClientTls | None = None
+    connection: Connection | None = None
+    indexes: tuple[StateIndex, ...] = ()
 
 
 def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage:
@@ -80,9 +79,12 @@ def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage
     package_id = f"{label}:{hashlib.sha256(content).hexdigest()}"
     try:
         if kind == IN_PROCESS_TYPE:
-            return ChaincodePackage(package_id, label, kind, contract=_contract(code))
+            files = _unpack(code)
+            return ChaincodePackage(package_id, label, kind, contract=_contract(files), indexes=parse_indexes(files))
         if kind in SERVICE_TYPES:
-            return ChaincodePackage(package_id, label, kind, *_connection(code, values))
+            files = _unpack(code)
+            connection = parse_connection(files[CONNECTION], values) if CONNECTION in files else None
+            return ChaincodePackage(package_id, label, kind, connection=connection, indexes=parse_indexes(files))
     except ChaincodeError as error:
         raise ChaincodeError(f"could not build chaincode: {error}") from error
     raise ChaincodeError(
@@ -107,46 +109,11 @@ def _read_outer(content: bytes) -> tuple[str, str, bytes]:
     return label, kind.lower(), files[_CODE]
 
 
-def _contract(code: bytes) -> str:
-    contract = _json(_unpack(code), "contract.json").get("contract")
+def _contract(files: Mapping[str, bytes]) -> str:
+    contract = _json(files, "contract.json").get("contract")
     if not isinstance(contract, str) or not contract:
         raise ChaincodeError("contract.json: contract: name a contract of this installation as '<module>:<class>'")
     return contract
-
-
-def _connection(code: bytes, values: Mapping[str, str]) -> tuple[str, str, rpc.ClientTls | None]:
-    """Return what a package of a service adds: no contract, its address, its TLS."""
-    files = _unpack(code)
-    if "connection.json" not in files:
-        return "", "", None
-    text = _VALUE.sub(lambda found: _value(found.group(1), values), files["connection.json"].decode(errors="replace"))
-    connection = _json({"connection.json": text.encode()}, "connection.json")
-    address = connection.get("address", "")
-    if not isinstance(address, str) or not address:
-        raise ChaincodeError("connection.json: chaincode address not provided")
-    if not connection.get("tls_required"):
-        return "", address, None
-    root = _pem(connection, "root_cert", "tls root cert")
-    if not connection.get("client_auth_required"):
-        return "", address, rpc.ClientTls(root)
-    key, certificate = _pem(connection, "client_key", "tls key"), _pem(connection, "client_cert", "tls cert")
-    return "", address, rpc.ClientTls(root, certificate, key)
-
-
-def _value(name: str, values: Mapping[str, str]) -> str:
-    if name not in values:
-        raise ChaincodeError(
-            f"connection.json: {{{{.{name}}}}} stands for a value of this peer's settings that is not there; "
-            f"known are {sorted(values)}"
-        )
-    return values[name]
-
-
-def _pem(connection: Mapping[str, Any], field: str, name: str) -> bytes:
-    value = connection.get(field)
-    if not isinstance(value, str) or not value:
-        raise ChaincodeError(f"connection.json: {field}: chaincode {name} not provided")
-    return value.encode()
 
 
 def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -51,6 +51,7 @@ from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
+from node.peer.state_indexes import StateIndex
 from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class PeerSettings:
         approved: chaincode definitions this organization approves.
         contracts: ``module:Class`` of the contracts that run in this process, by chaincode name.
         external_chaincodes: chaincodes that run in processes of their own.
+        indexes: for rich queries, of the chaincodes that the settings name.
         chaincode_values: what ``{{.name}}`` in the ``connection.json`` of an installed package stands for.
         authorize_chaincode: refuses callers that may not register as a chaincode, by raising RpcError; None serves none
             that dial in.
@@ -91,6 +93,7 @@ class PeerSettings:
     approved: Sequence[Definition] = ()
     contracts: Mapping[str, str] = field(default_factory=dict)
     external_chaincodes: Sequence[ExternalChaincode] = ()
+    indexes: Mapping[str, Sequence[StateIndex]] = field(default_factory=dict)
     chaincode_values: Mapping[str, str] = field(default_factory=dict)
     authorize_chaincode: Callable[[rpc.Call], None] | None = None
     orderers: Sequence[OrdererEndpoint] = ()
@@ -150,6 +153,7 @@ class Peer:
             others=[RemotePeer(endpoint, settings.client_tls) for endpoint in settings.other_peers],
             members=members,
             packages=self._packages,
+            housekeeping=self._database,
             installs=installs,
             queries=queries,
             runners=[self._runner, self._chaincodes],
@@ -158,9 +162,10 @@ class Peer:
             now=now,
             random_bytes=random_bytes,
         )
-        self._home = PeerChannel(
-            ChannelSettings(settings.channel_id, settings.genesis, settings.approved, settings.orderers), self._parts
+        home = ChannelSettings(
+            settings.channel_id, settings.genesis, settings.approved, settings.orderers, settings.indexes
         )
+        self._home = PeerChannel(home, self._parts)
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
@@ -202,8 +207,10 @@ class Peer:
         self._endorser_service.register(server)
         self._deliver_service.register(server)
         self._gateway_service.register(server)
-        if self._settings.authorize_chaincode is not None:
-            self._chaincodes.register(server)
+
+    def register_chaincodes(self, server: rpc.Server) -> None:
+        """Let chaincodes that dial in register on ``server``."""
+        self._chaincodes.register(server)
 
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block of the own channel is durable."""
@@ -314,10 +321,10 @@ class Peer:
         """Have an installed package run by whatever runs its kind."""
         if package.contract:
             self._runner.add(package.package_id, package.contract)
-        elif not package.address and self._settings.authorize_chaincode is None:
+        elif package.connection is None and self._settings.authorize_chaincode is None:
             raise ChaincodeError("did not find connection.json, and this peer takes no chaincodes that dial in")
         else:
-            self._chaincodes.add(package.package_id, package.address, package.tls)
+            self._chaincodes.add(package.package_id, package.connection)
 
     async def _references(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
         """Return the chaincodes each installed package runs, by package id and channel."""

@@ -7,9 +7,9 @@ administrator uses what its own configuration says: the ordering service's addre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,7 @@ from network.channel_config import ChannelConfig
 from network.identity import SigningIdentity
 from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.approvals import Approvals
+from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
@@ -33,7 +34,8 @@ from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle
 from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
-from node.peer.reader import ChannelReader
+from node.peer.reader import ChannelReader, DatabaseThread
+from node.peer.state_indexes import ChannelIndexes, StateIndex
 from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +53,7 @@ class PeerParts:
         others: the other organizations' peers.
         members: this peer's own organization.
         packages: what is installed.
+        housekeeping: database thread for what nobody waits for.
         installs: functions of the lifecycle that need no channel.
         queries: system chaincodes that read the ledger.
         runners: what runs chaincodes, asked in this order.
@@ -67,6 +70,7 @@ class PeerParts:
     others: Sequence[RemotePeer]
     members: LocalMembers
     packages: InstalledPackages
+    housekeeping: DatabaseThread
     installs: InstallFunctions
     queries: LedgerQueries
     runners: Sequence[ChaincodeRunner]
@@ -85,12 +89,14 @@ class ChannelSettings:
         genesis: serialized genesis block, trusted.
         approved: chaincode definitions this organization approves without a transaction.
         orderers: ordering service; empty takes what the channel's configuration says.
+        indexes: of the chaincodes that the settings name.
     """
 
     channel_id: str
     genesis: bytes
     approved: Sequence[Definition] = ()
     orderers: Sequence[OrdererEndpoint] = ()
+    indexes: Mapping[str, Sequence[StateIndex]] = field(default_factory=dict)
 
 
 class PeerChannel:
@@ -136,6 +142,9 @@ class PeerChannel:
             self._committer.start()
             starting.push_async_callback(self._deliver_client.stop)
             self._deliver_client.start()
+            starting.push_async_callback(self._indexes.stop)
+            self._indexes.start()
+            self._parts.packages.on_install(self._indexes.wake)
             self._running = starting.pop_all()
         _log.info("channel open", channel=self.channel.channel_id, height=tip.height)
 
@@ -167,6 +176,7 @@ class PeerChannel:
         endpoints = settings.orderers or _configured_orderers(config)
         tls = parts.client_tls if settings.orderers else _with_orderers_roots(parts.client_tls, config)
         self._orderers = Orderers(endpoints, tls)
+        self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
         self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
         self._deliver_client = DeliverClient(
@@ -183,8 +193,20 @@ class PeerChannel:
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
+        if any(key.namespace == LIFECYCLE for key in block.changed):
+            self._indexes.wake()
         for listener in self._listeners:
             listener(block)
+
+    async def _wanted_indexes(self) -> Mapping[str, Sequence[StateIndex]]:
+        """Return the indexes of this channel's chaincodes, by chaincode."""
+        in_use = await self.approvals.packages_in_use()
+        packaged = {
+            name: self._parts.packages.package(package_id).indexes
+            for package_id, chaincodes in in_use.items()
+            for name, _ in chaincodes
+        }
+        return {**self._settings.indexes, **packaged}
 
     def _on_stop(self, error: ChannelStoppedError) -> None:
         self.channel.stopped(error)

@@ -21,6 +21,7 @@ import structlog
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, TransactionRecord
 from node.peer.database import Connection, connect, fetch
+from node.peer.documents import OPTIONS, DocumentPage, DocumentRequest, find_documents
 from node.peer.errors import PeerError, StoreError
 from node.peer.history import KeyModification, key_history
 from node.peer.world_state import StateRange, StateValue, WorldState
@@ -67,11 +68,12 @@ class _Job:
 
 
 class DatabaseThread:
-    """One connection and the thread that alone uses it."""
+    """One connection and the thread that alone uses it; ``options`` of the connection where they are not the usual."""
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, options: str | None = None) -> None:
         self._name = name
         self._url = url
+        self._options = options
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
@@ -114,7 +116,8 @@ class DatabaseThread:
                 _log.warning("database connection lost, opening another", thread=self._name)
             else:
                 return connection
-        connection = connect(self._url)
+        # Other settings are for statements of the moment, which are not worth preparing.
+        connection = connect(self._url) if self._options is None else connect(self._url, self._options, None)
         job.perform(connection)
         return connection
 
@@ -175,19 +178,22 @@ class ChannelReader:
         self._channel_no = channel_no
         self._states_thread = DatabaseThread("peer-states", url)
         self._blocks_thread = DatabaseThread("peer-blocks", url)
+        self._documents_thread = DatabaseThread("peer-documents", url, OPTIONS)
         self._states = Gatherer(self._states_thread, self._ask_states)
         self._private = Gatherer(self._states_thread, self._ask_private)
         self._tx_ids = Gatherer(self._states_thread, self._ask_tx_ids)
 
     def start(self) -> None:
-        """Open the connections: one for states, one for blocks, so that replay never delays a simulation."""
+        """Start the threads: for states, for blocks, for documents; no replay or query then delays a simulation."""
         self._states_thread.start()
         self._blocks_thread.start()
+        self._documents_thread.start()
 
     async def stop(self) -> None:
         """Close the connections."""
         await self._states_thread.stop()
         await self._blocks_thread.stop()
+        await self._documents_thread.stop()
 
     async def state(self, key: StateKey) -> StateAnswer:
         """Return what stands under a key of the world state."""
@@ -213,6 +219,12 @@ class ChannelReader:
             lambda connection: WorldState(connection, self._channel_no).private_range(
                 namespace, collection, start, end, limit
             )
+        )
+
+    async def documents(self, request: DocumentRequest) -> DocumentPage:
+        """Return one page of a rich query."""
+        return await self._documents_thread.run(
+            lambda connection: find_documents(connection, self._channel_no, request)
         )
 
     async def history(self, namespace: str, key: str) -> list[KeyModification]:

@@ -5,7 +5,7 @@ Rules, Fabric's unless said:
 - a simulation sees one committed height. Ours takes no lock: when blocks commit meanwhile and touched nothing it has
   read, it goes on at the new height; otherwise it is stale, and who runs it starts anew. A hung contract so never
   holds up a commit;
-- a range query is recorded (``range_scan``);
+- a range query is recorded (``range_scan``); of a rich query the documents it gave are (``rich_scan``);
 - a query over private values, or one with pages, forbids writes in the same transaction;
 - the first use of a collection reads the chaincode's whole definition, which so stands in the read set.
 
@@ -20,10 +20,13 @@ from typing import Protocol
 
 from network.rwset import StateKey, Version, key_hash, parse_metadata
 from network.rwset_builder import RwsetBuilder, SimulationResults
+from node.peer.documents import Document, DocumentPage, DocumentRequest
 from node.peer.errors import StaleReadError, StateError
 from node.peer.history import KeyModification
 from node.peer.progress import Progress
 from node.peer.range_scan import RangeScan
+from node.peer.rich_query import parse_query
+from node.peer.rich_scan import RichScan
 from node.peer.world_state import StateRange, StateValue
 
 
@@ -37,6 +40,7 @@ class Reader(Protocol):
         self, namespace: str, collection: str, start: bytes, end: bytes, limit: int
     ) -> StateRange: ...
     async def history(self, namespace: str, key: str) -> list[KeyModification]: ...
+    async def documents(self, request: DocumentRequest) -> DocumentPage: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,23 @@ class TxSimulator:
         self._private_query = True
         return await self._open(RangeScan(self, namespace, collection, start=start, end=end))
 
+    async def rich_query(self, namespace: str, query: str) -> RichScan:
+        """Open a rich query over public documents."""
+        return await self._open_documents(RichScan(self, namespace, "", parse_query(query)))
+
+    async def rich_page(self, namespace: str, query: str, page_size: int, bookmark: str) -> RichScan:
+        """Open a rich query of at most ``page_size`` results, after ``bookmark`` where one is given."""
+        self._refuse_after_write("Paginated queries are supported only in a read-only transaction")
+        self._paged_query = True
+        scan = RichScan(self, namespace, "", parse_query(query), page_size=page_size, bookmark=bookmark)
+        return await self._open_documents(scan)
+
+    async def private_rich_query(self, namespace: str, collection: str, query: str) -> RichScan:
+        """Open a rich query over private documents; the transaction can write nothing then."""
+        self._refuse_after_write("Queries on pvt data is supported only in a read-only transaction")
+        self._private_query = True
+        return await self._open_documents(RichScan(self, namespace, collection, parse_query(query)))
+
     async def history(self, namespace: str, key: str) -> list[KeyModification]:
         """Return the committed writes to a key, newest first; nothing is recorded for validation."""
         self._require_open()
@@ -205,6 +226,29 @@ class TxSimulator:
         await self._settle(page.height, scanned=Scanned(scan.namespace, "", start, read_to))
         return page
 
+    async def fetch_documents(self, request: DocumentRequest) -> DocumentPage:
+        """Read documents for a rich query and check that they fit what was read before."""
+        self._require_open()
+        page = await self._reader.documents(request)
+        if request.collection:
+            whole = Scanned(request.namespace, request.collection, b"", b"")
+            await self._settle(page.height, scanned=whole)
+        else:
+            await self._settle(page.height, *(StateKey(request.namespace, "", item.key) for item in page.documents))
+        return page
+
+    def record_document(self, namespace: str, collection: str, document: Document) -> None:
+        """Take note that a rich query gave a document."""
+        self._require_open()
+        if not collection:
+            self._read.setdefault(StateKey(namespace, "", document.key), document.state)
+            self._builder.add_read(namespace, document.key.decode(), document.state.version)
+
+    async def _open_documents(self, scan: RichScan) -> RichScan:
+        self._require_open()
+        await scan.open()
+        return scan
+
     async def _open(self, scan: RangeScan) -> RangeScan:
         self._require_open()
         self._scans.append(scan)
@@ -233,7 +277,7 @@ class TxSimulator:
             self._read[key] = value
         return self._read[key]
 
-    async def _settle(self, height: int, key: StateKey | None = None, scanned: Scanned | None = None) -> None:
+    async def _settle(self, height: int, *keys: StateKey, scanned: Scanned | None = None) -> None:
         """Fit an answer that belongs to ``height`` into the simulation, or find the simulation stale."""
         await self._progress.wait_for_height(height)
         if self._height is None:
@@ -242,7 +286,7 @@ class TxSimulator:
             self._require_unchanged(self._height, height, self._read, self._scanned)
             self._height = height
         elif height < self._height:
-            self._require_unchanged(height, self._height, (key,) if key else (), (scanned,) if scanned else ())
+            self._require_unchanged(height, self._height, keys, (scanned,) if scanned else ())
         if scanned is not None:
             self._scanned.append(scanned)
 

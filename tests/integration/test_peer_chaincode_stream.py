@@ -22,6 +22,7 @@ from network.errors import EndorseError, GatewayError, RpcError
 from network.rpc import StatusCode
 from node.access import Members
 from node.peer.chaincode_support import ExternalChaincode
+from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, Material, make_material
@@ -30,6 +31,7 @@ from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, client_tl
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PACKAGE = "pc_1.0:0123456789abcdef"
+EXECUTE_TIMEOUT_S = 3.0
 ALL = "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"
 
 
@@ -76,12 +78,14 @@ async def started(
         msp_id: [next(material.root.glob(f"*/{material.org(msp_id).msp_folder.parent.name}/tlsca/*.pem")).read_bytes()]
         for msp_id in MEMBERS
     }
-    service = ExternalChaincode("pc", PACKAGE, f"localhost:{processes.port}", client_tls(material, PARTNER))
+    connection = Connection(f"localhost:{processes.port}", client_tls(material, PARTNER))
+    service = ExternalChaincode("pc", PACKAGE, connection)
     by_member = {
         PARTNER: {"contracts": {}, "external_chaincodes": [service]},
         REGULATOR: {
             "contracts": {},
             "external_chaincodes": [ExternalChaincode("pc", PACKAGE)],
+            "execute_timeout_s": EXECUTE_TIMEOUT_S,
             "authorize_chaincode": Members(REGULATOR, roots).require_own,
         },
     }
@@ -130,6 +134,31 @@ async def test_calls_at_the_same_time_do_not_disturb_one_another(started: tuple[
     client = started[0].client()
     committed = await asyncio.gather(*(client.submit("pc", "Put", f"p{n}", str(n)) for n in range(30)))
     assert [item.result for item in committed] == [str(n).encode() for n in range(30)]
+
+
+async def test_hung_calls_stop_neither_commits_nor_other_calls_and_end_in_time(
+    started: tuple[PeerNetwork, Processes],
+) -> None:
+    network, _ = started
+    regulator = network.client(REGULATOR)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    hung = [
+        asyncio.ensure_future(regulator.evaluate("pc", "Sleep", "60", target_organizations=[REGULATOR]))
+        for _ in range(20)
+    ]
+    await asyncio.sleep(0.2)
+    for number in range(3):
+        # Each needs the regulator's endorsement, over the very stream on which the other calls hang, and its commit.
+        committed = await network.client().submit("pc", "Put", "while hung", str(number))
+        await network.wait_for_height(committed.block_number + 1)
+    assert await regulator.evaluate("pc", "Get", "while hung", target_organizations=[REGULATOR]) == b"2"
+    assert not any(call.done() for call in hung)
+    assert loop.time() - begun < EXECUTE_TIMEOUT_S
+    failures = await asyncio.gather(*hung, return_exceptions=True)
+    assert all("timeout expired while executing transaction" in str(failure) for failure in failures), failures
+    assert loop.time() - begun < 2 * EXECUTE_TIMEOUT_S
+    assert await regulator.evaluate("pc", "Get", "while hung", target_organizations=[REGULATOR]) == b"2"
 
 
 async def test_service_that_stops_fails_at_once_and_serves_again_when_back(

@@ -5,10 +5,13 @@ Method: three organizations over mutual TLS and PostgreSQL, whose settings appro
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 from fabric_protos.peer import proposal_response_pb2, query_pb2
@@ -369,3 +372,41 @@ async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:
     assert PACKAGE_ID in {item.package_id for item in found}
     await network.wait_for_height(committed.block_number + 1)
     assert await network.client(REGULATOR).evaluate("stays", "Get", "k") == b"w"
+
+
+async def test_indexes_of_a_package_are_made_once_the_chaincode_is_defined(network: PeerNetwork) -> None:
+    metadata = "META-INF/statedb/couchdb"
+    code = {
+        "contract.json": json.dumps({"contract": CONTRACT}).encode(),
+        f"{metadata}/indexes/owner.json": b'{"index": {"fields": ["owner", {"size": "desc"}]}, "type": "json"}',
+        f"{metadata}/collections/shared/indexes/size.json": b'{"index": {"fields": ["size"]}, "name": "size"}',
+    }
+    content = package("indexed_1", "python", code)
+    url = network.members[BANK].settings.database_url
+    for msp_id in MEMBERS:
+        assert (await install(network, msp_id, content)).status == 200
+    with psycopg.connect(url, autocommit=True) as database:
+        assert indexes(database) == []
+        collections = collection_package("shared", "OR('DwaybankMSP.member')", maximum_peer_count=1)
+        definition = replace(approved_definition("indexed", "1.0", 1, POLICY), collections=collections)
+        await define(network, definition, package_id("indexed_1", content))
+        for _ in range(200):
+            if len(indexes(database)) == 2:
+                break
+            await asyncio.sleep(0.05)
+        public, private = indexes(database)
+    assert "channel.state " in public
+    assert "'{owner}'::text[]" in public
+    assert "'{size}'::text[]" in public
+    assert "namespace = 'indexed'" in public
+    assert "channel.private_state " in private
+    assert "collection = 'shared'" in private
+
+
+def indexes(database: psycopg.Connection) -> list[str]:
+    """Return the definitions of the indexes that packages declared."""
+    rows = database.execute(
+        "SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'document\\_%' AND schemaname = 'channel'"
+    )
+    found = [row[0] for row in rows if "document_index_" not in row[0]]
+    return sorted(found, key=lambda text: "private_state" in text)

@@ -3,14 +3,20 @@
 Aim: a Node contract runs on our peer as on Fabric's. Method: one organization's peer runs the contract in
 ``node_chaincode/contract.mjs`` (``fabric-shim`` 2.5.8), another the twin in a process of its own, the third the twin in
 its own process; the policy wants all three endorsements, which must be equal byte for byte, so each call compares the
-shims with one another.
+shims with one another. A fourth copy, of Node too, dials the regulator's peer.
 
 To run it: Node 20.9 or later with npm on the PATH; see ``tests/support/node_packages.py``.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import contextlib
 import hashlib
+import json
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -23,13 +29,16 @@ import pytest_asyncio
 from chaincode.in_process import load
 from chaincode.shim.server import ChaincodeServer
 from network.client import CommittedTransaction
+from network.envelope import MVCC_READ_CONFLICT
 from network.errors import CommitError, EndorseError, GatewayError
+from node.access import Members
 from node.peer.chaincode_support import ExternalChaincode
+from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
 from tests.support.node_packages import installed_packages
-from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, running_network
+from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, host_tls, running_network, tls_roots
 from tests.support.private_collections import collection_package
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
@@ -37,7 +46,13 @@ pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 HERE = Path(__file__).parent / "node_chaincode"
 TWIN = "tests.support.twin_contract:TwinContract"
 ALL = "AND('DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"
-NODE, SERVICE = "node_1.0:0011", "python_1.0:2233"
+NODE, SERVICE, DIALLED = "node_1.0:0011", "python_1.0:2233", "node_1.0:4455"
+DOCUMENTS = {
+    "car1": {"kind": "car", "owner": "anna", "size": 1},
+    "car2": {"kind": "car", "owner": "berta", "size": 10},
+    "car3": {"kind": "car", "owner": "anna", "size": 2.5, "tags": ["old", "red"]},
+    "boat1": {"kind": "boat", "owner": "anna", "size": 30, "at": {"port": "Kiel"}},
+}
 MEMBERS_POLICY = "OR('DwaybankMSP.member', 'PartnerMSP.member', 'RegulatorMSP.member')"
 
 
@@ -47,22 +62,56 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 @pytest.fixture(scope="module")
-def node_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The Node contract, listening."""
+def contract_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder from which Node runs the contract."""
     folder = tmp_path_factory.mktemp("contract")
     # Module resolution starts from the script's own folder, so the script goes beside the packages' link.
     (folder / "node_modules").symlink_to(installed_packages(HERE))
     shutil.copy(HERE / "contract.mjs", folder / "contract.mjs")
-    port = free_port()
-    command = ["node", "contract.mjs", NODE, f"127.0.0.1:{port}"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    return folder
+
+
+@contextlib.contextmanager
+def node_contract(folder: Path, *arguments: str, **environment: str) -> Iterator[None]:
+    """Run the contract with Node, until it listens or dials."""
+    command = ["node", "contract.mjs", *arguments]
+    variables = os.environ | environment
+    with subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             while "listening" not in (line := process.stdout.readline()):
                 assert line, f"the contract ended with status {process.wait()}"
-            yield port
+            yield
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def node_port(contract_folder: Path) -> Iterator[int]:
+    """The Node contract, listening."""
+    port = free_port()
+    with node_contract(contract_folder, NODE, f"127.0.0.1:{port}"):
+        yield port
+
+
+@pytest.fixture(scope="module")
+def dialling(network: PeerNetwork, contract_folder: Path, material: Material) -> Iterator[None]:
+    """The Node contract, dialling the regulator's peer with a certificate of that organization."""
+    certificate, key = host_tls(material, REGULATOR)
+    (contract_folder / "roots.pem").write_bytes(tls_roots(material))
+    # This shim wants its own certificate and key as base64 of their PEM files.
+    (contract_folder / "tls.crt").write_bytes(base64.b64encode(certificate))
+    (contract_folder / "tls.key").write_bytes(base64.b64encode(key))
+    address = f"localhost:{network.members[REGULATOR].port}"
+    with node_contract(
+        contract_folder,
+        *("--peer.address", address, "--chaincode-id-name", DIALLED),
+        CORE_PEER_TLS_ENABLED="true",
+        CORE_PEER_TLS_ROOTCERT_FILE="roots.pem",
+        CORE_TLS_CLIENT_CERT_PATH="tls.crt",
+        CORE_TLS_CLIENT_KEY_PATH="tls.key",
+    ):
+        yield
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -71,15 +120,23 @@ async def network(
 ) -> AsyncIterator[PeerNetwork]:
     service = ChaincodeServer(load(TWIN), SERVICE, "127.0.0.1", 0)
     address = f"127.0.0.1:{await service.start()}"
-    node = ExternalChaincode("twin", NODE, f"127.0.0.1:{node_port}")
+    node = ExternalChaincode("twin", NODE, Connection(f"127.0.0.1:{node_port}"))
     by_member = {
         BANK: {"contracts": {"pc": CONTRACT}, "external_chaincodes": [node]},
-        PARTNER: {"contracts": {"pc": CONTRACT}, "external_chaincodes": [ExternalChaincode("twin", SERVICE, address)]},
-        REGULATOR: {"contracts": {"pc": CONTRACT, "twin": TWIN}},
+        PARTNER: {
+            "contracts": {"pc": CONTRACT},
+            "external_chaincodes": [ExternalChaincode("twin", SERVICE, Connection(address))],
+        },
+        REGULATOR: {
+            "contracts": {"pc": CONTRACT, "twin": TWIN},
+            "external_chaincodes": [ExternalChaincode("dialled", DIALLED)],
+            "authorize_chaincode": Members(REGULATOR, own_roots(material)).require_own,
+        },
     }
     definitions = (
         replace(approved_definition("twin", "1.0", 1, ALL), collections=collection_package("shared", MEMBERS_POLICY)),
         approved_definition("pc", "1.0", 1, ALL),
+        approved_definition("dialled", "1.0", 1, "OR('RegulatorMSP.peer')"),
     )
     folder = tmp_path_factory.mktemp("network")
     async with running_network(
@@ -87,6 +144,12 @@ async def network(
     ) as network:
         yield network
     await service.stop(0)
+
+
+def own_roots(material: Material) -> dict[str, list[bytes]]:
+    """Return the regulator's TLS authority, by which its peer knows its own chaincodes."""
+    folder = material.org(REGULATOR).msp_folder / "tlscacerts"
+    return {REGULATOR: [path.read_bytes() for path in folder.glob("*.pem")]}
 
 
 async def submit(
@@ -129,6 +192,86 @@ async def test_pages_go_on_from_their_bookmark(network: PeerNetwork) -> None:
     assert (first, count) == ("p0000=x,p0001=x,p0002=x", "3")
     rest, count, _ = (await each(network, "Page", "p", "q", "3", bookmark)).split("|")
     assert (rest, count) == ("p0003=x,p0004=x", "2")
+
+
+async def put_documents(network: PeerNetwork) -> None:
+    for key, document in DOCUMENTS.items():
+        await submit(network, "Put", key, json.dumps(document, sort_keys=True, separators=(",", ":")))
+
+
+def keys_of(text: str) -> list[str]:
+    return [part.partition("=")[0] for part in re.split(r",(?=\w+=)", text) if part]
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ({"selector": {"owner": "anna"}}, ["boat1", "car1", "car3"]),
+        ({"selector": {"kind": "car", "size": {"$gt": 1, "$lt": 10}}}, ["car3"]),
+        ({"selector": {"$or": [{"tags": {"$in": ["red"]}}, {"at.port": "Kiel"}]}}, ["boat1", "car3"]),
+        ({"selector": {"owner": {"$regex": "^b"}}, "fields": ["owner"]}, ["car2"]),
+        ({"selector": {"kind": "car"}, "sort": [{"size": "desc"}]}, ["car2", "car3", "car1"]),
+        # A limit is the page's, never the query's, as on Fabric's peers.
+        ({"selector": {"kind": "car"}, "limit": 1, "skip": 1, "use_index": "any"}, ["car1", "car2", "car3"]),
+        ({"selector": {"kind": "plane"}}, []),
+    ],
+)
+async def test_rich_queries_find_the_same_and_record_it_alike(
+    network: PeerNetwork, query: dict[str, object], keys: list[str]
+) -> None:
+    await put_documents(network)
+    found = (await submit(network, "Query", json.dumps(query))).result.decode()
+    assert keys_of(found) == keys
+    if query.get("fields"):
+        assert found == 'car2={"owner":"berta"}'
+
+
+async def test_rich_query_pages_and_bookmarks_are_the_same(network: PeerNetwork) -> None:
+    await put_documents(network)
+    query = json.dumps({"selector": {"size": {"$gt": 0}}, "sort": [{"size": "asc"}]})
+    found, bookmark = [], ""
+    for _ in range(4):
+        page, count, bookmark = (await each(network, "QueryPage", query, "2", bookmark)).split("|")
+        found += keys_of(page)
+        assert count == str(len(keys_of(page)))
+    assert found == ["car1", "car3", "car2", "boat1"]
+    nothing = json.dumps({"selector": {"size": {"$gt": 1000}}})
+    assert await each(network, "QueryPage", nothing, "2", "") == "|0|nil"
+
+
+async def test_document_that_a_rich_query_gave_may_not_change_before_the_commit(network: PeerNetwork) -> None:
+    await put_documents(network)
+    client = network.client()
+    prepared = await client.endorse("twin", "Query", json.dumps({"selector": {"owner": "berta"}}))
+    await submit(network, "Put", "car2", '{"owner":"carla"}')
+    await client.submit_prepared(prepared)
+    assert (await client.commit_status(prepared.tx_id)).code == MVCC_READ_CONFLICT
+
+
+async def test_rich_queries_over_private_data(network: PeerNetwork) -> None:
+    for key, owner in (("d1", "anna"), ("d2", "berta")):
+        value = json.dumps({"owner": owner}).encode()
+        await submit(network, "PutPrivate", "shared", key, transient={"value": value})
+    query = json.dumps({"selector": {"owner": "berta"}})
+    assert keys_of(await each(network, "QueryPrivate", "shared", query)) == ["d2"]
+    with pytest.raises(GatewayError, match="selector: operator"):
+        await each(network, "Query", json.dumps({"selector": {"a": {"$where": "x"}}}))
+
+
+@pytest.mark.usefixtures("dialling")
+async def test_node_contract_that_dials_its_peer_works_as_the_service_does(network: PeerNetwork) -> None:
+    client = network.client(REGULATOR)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert (await client.submit("dialled", "Put", "k", '{"a":1}')).result == b'{"a":1}'
+                break
+            except EndorseError:
+                await asyncio.sleep(0.2)
+    assert (await client.submit("dialled", "PutMany", "m", "250")).result == b"250"
+    assert len((await client.submit("dialled", "Range", "m", "n")).result.split(b",")) == 250
+    assert (await client.submit("dialled", "Query", '{"selector":{"a":1}}')).result == b'k={"a":1}'
+    assert (await client.evaluate("dialled", "History", "k")).endswith(b'{"a":1}:false')
 
 
 async def test_composite_keys_are_found_by_their_first_parts(network: PeerNetwork) -> None:

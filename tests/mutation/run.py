@@ -36,7 +36,7 @@ JUDGES = (
 SCOPE, REFUSAL = "tests/unit/ledger/test_scope.py", "tests/unit/ledger/test_refusal.py"
 RUNS = "tests/property/test_runs.py"
 TESTS = {
-    "ledger/rules.py": (*JUDGES, SCOPE, REFUSAL),
+    "ledger/rules.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
     "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES, RUNS),
     "ledger/batch.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
     "ledger/run_judge.py": (RUNS, *JUDGES),

@@ -56,6 +56,7 @@ class Member:
         await self.peer.start()
         self.server = rpc.Server("127.0.0.1", self.port, self.tls)
         self.peer.register(self.server)
+        self.peer.register_chaincodes(self.server)
         self.server.enable_reflection(SERVICE_NAMES)
         await self.server.start()
 

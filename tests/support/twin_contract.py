@@ -48,6 +48,22 @@ class TwinContract(Contract):
             found = ",".join([f"{key}={value.decode()}" async for key, value in rows])
         return f"{found}|{page.fetched_records_count}|{page.bookmark}"
 
+    async def query(self, stub: ChaincodeStub, query: str) -> str:
+        async with await stub.get_query_result(query) as rows:
+            found = ",".join([f"{key}={value.decode()}" async for key, value in rows])
+        await stub.put_state("query", found.encode())
+        return found
+
+    async def query_page(self, stub: ChaincodeStub, query: str, size: int, bookmark: str) -> str:
+        rows, page = await stub.get_query_result_with_pagination(query, size, bookmark)
+        async with rows:
+            found = ",".join([f"{key}={value.decode()}" async for key, value in rows])
+        return f"{found}|{page.fetched_records_count}|{page.bookmark}"
+
+    async def query_private(self, stub: ChaincodeStub, collection: str, query: str) -> str:
+        async with await stub.get_private_data_query_result(collection, query) as rows:
+            return ",".join([f"{key}={value.decode()}" async for key, value in rows])
+
     async def put_composite(self, stub: ChaincodeStub, kind: str, one: str, two: str, value: str) -> str:
         await stub.put_state(stub.create_composite_key(kind, [one, two]), value.encode())
         return ""

@@ -1,6 +1,7 @@
 // The twin of tests/support/twin_contract.py, written with Fabric's official shim for Node: both must be endorsed alike.
 //
-// Usage: node contract.mjs <package id> <host:port>
+// Usage: node contract.mjs <package id> <host:port>                                        it listens
+//        node contract.mjs --peer.address <host:port> --chaincode-id-name <package id>    it dials its peer
 
 import shim from 'fabric-shim';
 
@@ -47,6 +48,19 @@ const functions = {
     const page = await stub.getStateByRangeWithPagination(start, end, Number(size), bookmark);
     const found = await rowsOf(page.iterator);
     return `${found}|${page.metadata.fetchedRecordsCount}|${page.metadata.bookmark}`;
+  },
+  async Query(stub, query) {
+    const found = await rows(stub.getQueryResult(query));
+    await stub.putState('query', bytes(found));
+    return found;
+  },
+  async QueryPage(stub, query, size, bookmark) {
+    const page = await stub.getQueryResultWithPagination(query, Number(size), bookmark);
+    const found = await rowsOf(page.iterator);
+    return `${found}|${page.metadata.fetchedRecordsCount}|${page.metadata.bookmark}`;
+  },
+  async QueryPrivate(stub, collection, query) {
+    return rows(stub.getPrivateDataQueryResult(collection, query));
   },
   async PutComposite(stub, kind, one, two, value) {
     await stub.putState(stub.createCompositeKey(kind, [one, two]), bytes(value));
@@ -146,5 +160,9 @@ const chaincode = {
 };
 
 const [, , ccid, address] = process.argv;
-await shim.server(chaincode, { ccid, address }).start();
+if (ccid.startsWith('--')) {
+  shim.start(chaincode);
+} else {
+  await shim.server(chaincode, { ccid, address }).start();
+}
 console.log('listening');

@@ -130,6 +130,7 @@ def test_amount_beyond_the_books_is_refused_with_the_asset_by_name(minor: int, s
 
 def test_asset_of_18_digits_holds_four_units_and_a_half() -> None:
     ether = Asset("ETH", 18)
+    assert ether.scale == SCALE_MAX
     assert parse_money("4.611686018427387903", ether) == AMOUNT_MAX
     for text in ("4.611686018427387904", "5", "-5"):
         with pytest.raises(InvalidValueError, match=r"at most 4\.611686018427387903 ETH"):

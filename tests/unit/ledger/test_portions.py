@@ -121,6 +121,7 @@ def test_shares_that_do_not_make_the_whole_are_refused(pairs: list[tuple[object,
 
 def test_plan_too_deep_or_of_foreign_parts_is_refused() -> None:
     plan: Plan = "a"
+    assert DEPTH_MAX == 16
     for _ in range(DEPTH_MAX):
         plan = at_most(AMOUNT_MAX, plan)
     assert len(split(AMOUNT_MAX, debit=plan, credit="b")) == 2

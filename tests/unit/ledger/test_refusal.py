@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 import uuid
 from datetime import timedelta
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.canonical import leaf_hash
 from ledger.hold import HoldRelease, NewHold
-from ledger.journal import ResultCode
+from ledger.journal import ResultCode, microseconds
 from ledger.refusal import (
     FIRST_HEAD,
     NO_REFUSALS,
@@ -126,3 +128,20 @@ HOLD = NewHold(uuid.UUID(int=1), "alice", 5, START)
 def test_hash_of_a_request_covers_all_that_was_asked_but_its_id(other: NewHold | HoldRelease) -> None:
     assert hold_request_hash(HOLD) == hold_request_hash(NewHold(uuid.UUID(int=2), "alice", 5, START))
     assert hold_request_hash(HOLD) != hold_request_hash(other)
+
+
+def test_hash_of_a_request_is_over_widths_that_stand_in_the_proof_format() -> None:
+    text = b"dwaybank.node/hold-request\x01" + struct.pack(">H5sQq?", 5, b"alice", 5, microseconds(START), False)
+    assert hold_request_hash(HOLD) == hashlib.sha256(text).digest()
+    assert (
+        hold_request_hash(HoldRelease(HOLD.id, linked=True))
+        == hashlib.sha256(b"dwaybank.node/release-request\x01\x01").digest()
+    )
+
+
+def test_numbers_of_kinds_are_those_that_stand_in_databases_and_proofs() -> None:
+    assert {kind.name: kind.value for kind in Kind} == {"ENTRY": 1, "HOLD": 2, "RELEASE": 3}
+
+
+def test_chain_without_a_refusal_ends_before_the_first_entry_there_can_be() -> None:
+    assert all(seq < 1 for seq in heads_to_bind(NO_REFUSALS, []))

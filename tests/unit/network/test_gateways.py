@@ -14,7 +14,7 @@ import pytest
 
 from network import rpc
 from network.client import GatewayClient, Timeouts
-from network.errors import EndorseError, GatewayError, NetworkError
+from network.errors import CommitStatusError, EndorseError, GatewayError, NetworkError
 from network.gateways import LEFT_OUT_MAX_S, LEFT_OUT_S, Gateways
 from network.identity import SigningIdentity
 from network.rpc import StatusCode
@@ -95,6 +95,16 @@ async def test_peer_that_hangs_fails_its_call_in_time_and_is_asked_last_from_the
     assert 0.4 < loop.time() - begun < 1.5
     assert await pair.client.evaluate("basic", "Get") == b"Get"
     assert len(pair.second.proposals) == 1
+
+
+async def test_commit_that_does_not_come_in_time_is_not_held_against_the_peer(pair: Pair) -> None:
+    pair.first.refusal = rpc.RpcError(StatusCode.DEADLINE_EXCEEDED, "CommitStatus: context deadline exceeded")
+    with pytest.raises(CommitStatusError) as caught:
+        await pair.client.commit_status("0" * 64)
+    assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
+    pair.first.refusal = None
+    assert await pair.client.evaluate("basic", "Get") == b"Get"
+    assert (len(pair.first.proposals), len(pair.second.proposals)) == (1, 0)
 
 
 async def test_deadline_spans_all_peers_asked(pair: Pair) -> None:

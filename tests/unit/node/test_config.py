@@ -27,6 +27,7 @@ def test_contract_or_service_runs_a_chaincode() -> None:
         ({"contract": "a:B", "service": SERVICE}, "chaincode cc: give either contract or service"),
         ({"service": SERVICE | {"package_id": "no-hash"}}, "package_id"),
         ({"service": SERVICE | {"address": "no-port"}}, "address"),
+        ({"service": SERVICE | {"connection_file": "c.json"}}, "give address or connection_file, not both"),
     ],
 )
 def test_chaincode_that_runs_in_no_way_or_two_is_refused(ways: dict[str, Any], text: str) -> None:

@@ -8,6 +8,8 @@ import tarfile
 
 import pytest
 
+from network.rpc import ClientTls
+from node.peer.connection_file import Connection
 from node.peer.errors import ChaincodeError
 from node.peer.package import FILES_MAX, ChaincodePackage, parse_package
 from tests.support.packages import archive, package, package_id, python_package, service_package
@@ -25,21 +27,19 @@ def test_contract_of_this_installation() -> None:
 
 def test_service_in_the_clear_takes_the_peers_own_values() -> None:
     found = parse_package(service_package("cc", address="{{.host}}:{{ .port }}"), {"host": "h", "port": "9001"})
-    assert (found.address, found.tls, found.contract) == ("h:9001", None, "")
+    assert (found.connection, found.contract) == (Connection("h:9001"), "")
 
 
 def test_service_over_tls_with_and_without_a_certificate_of_the_peer() -> None:
-    plain = parse_package(service_package("cc", **CONNECTION), {}).tls
-    assert plain is not None
-    assert (plain.roots_pem, plain.certificate_pem) == (b"ROOT", None)
+    plain = parse_package(service_package("cc", **CONNECTION), {}).connection
+    assert plain == Connection("host:9999", ClientTls(b"ROOT"))
     both = {"client_auth_required": True, "client_key": "KEY", "client_cert": "CERT"}
-    mutual = parse_package(service_package("cc", **CONNECTION, **both), {}).tls
-    assert mutual is not None
-    assert (mutual.certificate_pem, mutual.key_pem) == (b"CERT", b"KEY")
+    mutual = parse_package(service_package("cc", **CONNECTION, **both), {}).connection
+    assert mutual == Connection("host:9999", ClientTls(b"ROOT", b"CERT", b"KEY"))
 
 
 def test_external_chaincode_without_an_address_dials_the_peer() -> None:
-    assert parse_package(package("cc", "external", {"notes.txt": b""}), {}).address == ""
+    assert parse_package(package("cc", "external", {"notes.txt": b""}), {}).connection is None
 
 
 def odd_entry() -> bytes:

@@ -1,0 +1,1 @@
+SELECT channel.declare_document_index(%s::smallint, %s, %s, %s::jsonb)
