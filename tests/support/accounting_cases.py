@@ -491,4 +491,35 @@ alice EUR credit
 | 8: Dr busy 99, Cr cash 99                    | posted            |  -90 |  -90 |       |
 | 9: Dr cash 91, Cr busy 91                    | posted            |    1 |    1 |       |
 | busy: floor 0                                | below_floor       |      |      |       |
+
+### The smallest amount is an amount
+cash EUR debit, no floor
+alice EUR credit
+bob EUR credit
+
+| request                               | code             | cash |    alice | bob |
+|---------------------------------------|------------------|------|----------|-----|
+| 1: Dr cash 1, Cr alice 1              | posted           |    1 |        1 |   0 |
+| 2: Dr bob 1, Cr cash 1; reverses #1   | exceeds_original |      |          |     |
+| 2: Dr alice 1, Cr bob 1; reverses #1  | exceeds_original |      |          |     |
+| H1: hold 1 of alice until 60s         | posted           |      | 1 held 1 |     |
+| 2: Dr alice 1, Cr bob 1; captures H1  | posted           |      |        0 |   1 |
+| 3: Dr bob 1, Cr alice 1; reverses #2  | posted           |      |        1 |   0 |
+| 4: Dr alice 1, Cr cash 1; reverses #1 | posted           |    0 |        0 |     |
+
+### Money is held on a debit account too, and into an overdraft line
+till EUR debit
+alice EUR credit, overdraft 50
+bob EUR credit
+
+| request                                | code              |      till |     alice | bob |
+|----------------------------------------|-------------------|-----------|-----------|-----|
+| 1: Dr till 10, Cr bob 10               | posted            |        10 |         0 |  10 |
+| H1: hold 4 of till until 60s           | posted            | 10 held 4 |           |     |
+| 2: Dr bob 1, Cr alice 1; captures H1   | hold_mismatch     |           |           |     |
+| 2: Dr bob 4, Cr till 4; captures H1    | posted            |         6 |           |   6 |
+| H2: hold 51 of alice until 60s         | exceeds_available |           |           |     |
+| H2: hold 50 of alice until 60s         | posted            |           | 0 held 50 |     |
+| 3: Dr alice 1, Cr bob 1                | exceeds_available |           |           |     |
+| 3: Dr alice 50, Cr bob 50; captures H2 | posted            |           |       -50 |  56 |
 """

@@ -19,6 +19,7 @@ from ledger.money import Asset
 from ledger.monitors import Field, Monitor, Operator
 from ledger.partitions import Partition, partitions_of
 from ledger.prepared import DatedPosting, Judged, PreparedBatch, Request, Surroundings, note_changes
+from ledger.run import RUN_ENTRIES_MIN
 from ledger.state import State
 from tests.support.books import START, PlainRules, key
 
@@ -128,12 +129,27 @@ def test_what_happens_to_holds_is_told_with_amounts_after_the_newest_entry() -> 
         state=state,
     )
     assert codes(batch) == ["posted", "posted", "exists", "posted", "posted", "posted"]
+    assert [row[-1] for row in batch.holds] == [True, True]
     assert [(e.after_seq, e.kind, e.account_id, e.hold_id, e.amount, e.remaining) for e in batch.events] == [
         (0, "hold.placed", 11, hold, 50, 50),
         (2, "hold.captured", 11, hold, 20, 30),
         (2, "hold.released", 11, hold, 30, 0),
         (2, "hold.placed", 11, uuid.UUID(int=78), 9, 9),
     ]
+
+
+def test_held_money_is_out_of_reach_of_a_run() -> None:
+    state, hold = new_state(), uuid.UUID(int=77)
+    judge(transfer(key(1), "b", "poor", 30), NewHold(hold, "poor", 8, START + timedelta(hours=1)), state=state)
+
+    def spend_one_each(first: int) -> list[str]:
+        return codes(judge(*(transfer(key(first + n), "poor", "a", 1) for n in range(RUN_ENTRIES_MIN)), state=state))
+
+    assert spend_one_each(100) + spend_one_each(200) == ["posted"] * 22 + ["exceeds_available"] * (
+        2 * RUN_ENTRIES_MIN - 22
+    )
+    judge(HoldRelease(hold), state=state)
+    assert spend_one_each(300) == ["posted"] * 8 + ["exceeds_available"] * (RUN_ENTRIES_MIN - 8)
 
 
 def test_sweep_tells_what_an_expired_hold_gave_back() -> None:
