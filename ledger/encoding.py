@@ -116,8 +116,9 @@ def accepted_entries(state: State, batch: PreparedBatch) -> AcceptedEntries:
             for column, values in zip((places, assets, amounts), zip(*found, strict=True), strict=True):
                 column.append(np.array(values))
             entries.append(judged.entry)
-    numbers, which = np.unique(np.concatenate(assets), return_inverse=True)
-    known = [state.assets[number] for number in numbers.tolist()]
+    own = np.concatenate(assets)
+    numbers = sorted(set(own.tolist()))
+    which, known = np.searchsorted(numbers, own), [state.assets[number] for number in numbers]
     keys = b"".join([key.to_bytes(16, "big") for key in batch.keys])
     return AcceptedEntries(
         batch.first_seq, entries, keys, Debits(np.concatenate(places), which, np.concatenate(amounts), known)
