@@ -3,6 +3,7 @@
 Rules:
 - durable and read-committed whatever the server's defaults say: each statement must see what the writer before it
   committed, and an answer may only follow a commit that is on disk;
+- every statement is planned once: a plan made anew for each batch costs more than it could save;
 - waiting for a lock ends: a writer that was stopped while it held the head must not silence its successor for ever.
 """
 
@@ -29,7 +30,7 @@ LOCK_TIMEOUT_S = 10
 
 _SESSION = (
     f"SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on;"
-    f" SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET timezone = 'UTC'"
+    f" SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan"
 ).encode()
 
 
