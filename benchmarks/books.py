@@ -21,8 +21,8 @@ import psycopg
 from nacl.signing import SigningKey
 
 from benchmarks.measure import cpu_s
-from ledger.account import Side
-from ledger.balances import open_account
+from ledger.account import NewAccount, Side, Terms
+from ledger.balances import open_account, open_new_account
 from ledger.decision import AcceptedEntries, Decider, Decisions
 from ledger.journal import NewEntry, Outcome, ResultCode, transfer
 from ledger.posting import Writer
@@ -35,6 +35,7 @@ from node.service import settle_interpreter
 ACCOUNTS = 10_000
 BATCH = 4_000
 SEED = 20261122
+STRIPED = "bench:striped"
 REVIEWED_ABOVE = 1_000_000
 """Minor units."""
 
@@ -74,8 +75,8 @@ class Load:
     """Transfers between accounts, the same for the same seed.
 
     Args:
-        distribution: which accounts it meets: ``uniform``, ``zipf`` (exponent 1), ``hot`` (all debit one account) or
-            ``part hot`` (every fourth debits that one).
+        distribution: which accounts it meets: ``uniform``, ``zipf`` (exponent 1), ``hot`` (all debit one account),
+            ``part hot`` (every fourth debits that one) or ``striped`` (all debit one account of eight stripes).
         keys: ``time-ordered`` or ``random`` idempotency keys.
     """
 
@@ -100,7 +101,8 @@ class Load:
         made = []
         for debit, credit in zip(sides[::2], sides[1::2], strict=True):
             other = credit if credit != debit else (credit + 1) % ACCOUNTS
-            made.append(transfer(self.key(), account_name(debit), account_name(other), draw.randrange(1, 2000)))
+            debited = STRIPED if self._distribution == "striped" else account_name(debit)
+            made.append(transfer(self.key(), debited, account_name(other), draw.randrange(1, 2000)))
         return made
 
     def key(self) -> uuid.UUID:
@@ -134,6 +136,7 @@ def prepare(url: str) -> None:
             for number in range(ACCOUNTS):
                 floor = -(10**12) if number % 2 else None
                 open_account(connection, account_name(number), "EUR", Side.CREDIT, floor=floor, now=now())
+            open_new_account(connection, NewAccount(STRIPED, "EUR", Side.CREDIT, Terms(), stripes=8), now=now())
         connection.execute("VACUUM ANALYZE ledger.account")
 
 

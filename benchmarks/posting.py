@@ -59,7 +59,14 @@ class Case:
     keys: str = "time-ordered"
 
 
-CASES = (Case("uniform"), Case("zipf"), Case("hot"), Case("uniform", keys="random"), Case("uniform", rules="node"))
+CASES = (
+    Case("uniform"),
+    Case("zipf"),
+    Case("hot"),
+    Case("striped"),
+    Case("uniform", keys="random"),
+    Case("uniform", rules="node"),
+)
 
 
 def rules_of(name: str, url: str) -> Decider:

@@ -36,7 +36,7 @@ from ledger.run import RUN_ENTRIES_MIN, Legs, legs_of
 from ledger.run_judge import is_regular, is_summable, judge_run
 from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
-from ledger.stripes import put_on_stripes
+from ledger.stripes import choose_stripes, put_on_stripes, sum_up
 
 _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPIRED}
 
@@ -96,6 +96,7 @@ class BatchJudge:
         """Judge plain entries by columns, and those that have anything out of the ordinary one by one."""
         entries = cast(Sequence[NewEntry], self._batch.requests[start:end])
         legs = legs_of(entries, self._state.rows)
+        choose_stripes(self._state, legs)
         regular = is_regular(legs, self._state.columns.views())
         regular[self._repeated(legs.keys)] = False
         first = 0
@@ -258,6 +259,7 @@ class BatchJudge:
             return repeated
         if entry.reverses is not None and entry.reverses not in state.originals:
             self._remember_original(entry.reverses)
+        sum_up(accounts)
         before = {account: (account.balance, account.last_seq) for account in accounts if account is not None}
         watched = {account: account.money for account in before if account.monitors}
         seq, effective_at = state.next_seq, entry.effective_at or self._now

@@ -18,7 +18,6 @@ from ledger.canonical import batch_digest
 from ledger.copy_rows import (
     COPY_END,
     COPY_HEAD,
-    INSERTED_ROWS_MAX,
     copy_statement,
     insert_statement,
     row_parameters,
@@ -34,6 +33,28 @@ MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
 
 
+def send_rows(connection: psycopg.Connection[Any], batch: PreparedBatch) -> None:
+    """Begin a batch's database transaction and send its rows; ``write_batch`` goes on.
+
+    Raises:
+        psycopg.Error: nothing of it stands.
+    """
+    try:
+        with connection.cursor(binary=True) as cursor:
+            cursor.execute(b"BEGIN")
+            for columns, rows in batch.rows.items():
+                _copy(cursor, batch, columns, rows)
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def roll_back(connection: psycopg.Connection[Any]) -> None:
+    """Undo what stands in a connection's transaction, if the connection stands."""
+    if not connection.closed:
+        connection.rollback()
+
+
 def write_batch(
     connection: psycopg.Connection[Any],
     epoch: int,
@@ -44,7 +65,7 @@ def write_batch(
     """Write a batch that changes anything.
 
     Args:
-        connection: in autocommit mode.
+        connection: in autocommit mode; the batch's own where its rows were sent ahead.
         sign: the writer's signature of a digest.
     Raises:
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
@@ -55,14 +76,11 @@ def write_batch(
         digest = batch_digest(batch.first_seq, batch.last_seq, batch.accepted.leaves)
         signature = sign(digest)
     with connection.cursor(binary=True) as cursor:
-        few = len(batch.places) <= INSERTED_ROWS_MAX
         try:
-            if not few:
-                cursor.execute(b"BEGIN")
-                for columns, rows in batch.rows.items():
-                    _copy(cursor, batch, columns, rows)
+            if not batch.few and batch.connection is None:
+                send_rows(connection, batch)
             with connection.pipeline():
-                if few:
+                if batch.few:
                     cursor.execute(b"BEGIN")
                     for columns, rows in batch.rows.items():
                         _insert(cursor, batch, columns, rows)
@@ -74,8 +92,7 @@ def write_batch(
                 _settle(cursor, epoch, batch, digest, signature)
                 cursor.execute(b"COMMIT")
         except BaseException:
-            if not connection.closed:
-                connection.rollback()
+            roll_back(connection)
             raise
 
 

@@ -1,13 +1,16 @@
-"""The writer's two connections to the database, and the one place where its errors become ours.
+"""The writer's three connections to the database, and the one place where its errors become ours.
 
 Rules:
 - durable and read-committed whatever the server's defaults say: each statement must see what the writer before it
   committed, and an answer may only follow a commit that is on disk;
+- every statement is planned once: a plan made anew for each batch costs more than it could save;
 - waiting for a lock ends: a writer that was stopped while it held the head must not silence its successor for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -27,12 +30,12 @@ LOCK_TIMEOUT_S = 10
 
 _SESSION = (
     f"SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on;"
-    f" SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET timezone = 'UTC'"
+    f" SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan"
 ).encode()
 
 
 class WriterConnections:
-    """One connection for writing, one for looking accounts up beside it.
+    """Two connections for writing, so that rows of a batch travel while the one before commits, and one for looking up.
 
     Args:
         url: connection URL.
@@ -42,8 +45,8 @@ class WriterConnections:
     def __init__(self, url: str, role: str | None) -> None:
         self._url = url
         self._role = role
-        self._writing: psycopg.Connection[Any] | None = None
-        self._looking: psycopg.Connection[Any] | None = None
+        self._all: list[psycopg.Connection[Any]] = []
+        self._free: list[psycopg.Connection[Any]] = []
 
     def open(self) -> None:
         """Connect.
@@ -53,38 +56,56 @@ class WriterConnections:
         """
         self.close()
         try:
-            # One after the other, so that the first is closed when the second fails.
-            self._writing = self._connect()
-            self._looking = self._connect()
+            # One after the other, so that the first are closed when another fails.
+            for _ in range(3):
+                self._all.append(self._connect())
         except psycopg.Error as error:
             self.close()
             raise translated(error, 0) from error
+        self._free.extend(self._all[1:])
 
     def close(self) -> None:
-        """Close both; may be called at any time."""
-        for connection in (self._writing, self._looking):
-            if connection is not None:
-                connection.close()
-        self._writing = self._looking = None
+        """Close all; may be called at any time."""
+        self._free.clear()
+        for connection in self._all:
+            connection.close()
+        self._all = []
 
     @property
     def standing(self) -> bool:
-        """Whether both connections stand, as far as is known."""
-        return not any(connection is None or connection.closed for connection in (self._writing, self._looking))
+        """Whether all connections stand, as far as is known."""
+        return bool(self._all) and not any(connection.closed for connection in self._all)
 
-    @property
-    def writing(self) -> psycopg.Connection[Any]:
-        """The connection for writing.
+    def take(self) -> psycopg.Connection[Any] | None:
+        """Take a connection for writing, None where none is free; ``give_back`` it."""
+        return self._free.pop() if self._free else None
+
+    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+        """Let others write on a connection; one of before the last ``open`` is forgotten."""
+        if any(connection is own for own in self._all[1:]):
+            self._free.append(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[psycopg.Connection[Any]]:
+        """Take a connection for writing for a while.
 
         Raises:
-            BooksUnavailableError: not open.
+            BooksUnavailableError: not open, or more is under way than there are connections.
         """
-        return _opened(self._writing)
+        connection = self.take()
+        if connection is None:
+            raise BooksUnavailableError("the books are not open, or busy")
+        try:
+            yield connection
+        finally:
+            self.give_back(connection)
 
     @property
     def looking(self) -> psycopg.Connection[Any]:
-        """The connection for look-ups; another thread may use it while the writing one is busy."""
-        return _opened(self._looking)
+        """The connection for look-ups; another thread may use it while others are busy."""
+        if not self._all:
+            raise BooksUnavailableError("the books are not open")
+        return self._all[0]
 
     def _connect(self) -> psycopg.Connection[Any]:
         connection: psycopg.Connection[Any] = psycopg.connect(self._url, autocommit=True)
@@ -97,12 +118,6 @@ class WriterConnections:
             connection.close()
             raise
         return connection
-
-
-def _opened(connection: psycopg.Connection[Any] | None) -> psycopg.Connection[Any]:
-    if connection is None:
-        raise BooksUnavailableError("the books are not open")
-    return connection
 
 
 def translated(error: psycopg.Error, epoch: int) -> LedgerError:

@@ -9,7 +9,8 @@ each field's length (-1 for null) and bytes; -1 at the end.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,24 +28,17 @@ COPY_END = b"\xff\xff"
 
 _NULL = b"\xff\xff\xff\xff"
 
-_STAMPS = (
-    "seq",
-    "posted_at",
-    "effective_at",
-    "key",
-    "decision_id",
-    "decision_outcome",
-    "decision_leaf",
-    "salt",
-    "leaf",
-)
+STAMP_COLUMNS = (
+    "seq", "posted_at", "effective_at", "key", "decision_id", "decision_outcome", "decision_leaf", "salt", "leaf",
+)  # fmt: skip
+"""What every entry has."""
 
 _TWO = (
     "debit_account", "credit_account", "amount", "debit_balance", "credit_balance", "debit_previous", "credit_previous",
     "asset_id",
 )  # fmt: skip
 
-TRANSFER_COLUMNS = (*_STAMPS, *_TWO)
+TRANSFER_COLUMNS = (*STAMP_COLUMNS, *_TWO)
 """Columns of an entry of two postings that has nothing beside them, its debit named first; all of fixed width."""
 
 ASKED_COLUMNS = (*TRANSFER_COLUMNS, "request_hash")
@@ -53,7 +47,10 @@ ASKED_COLUMNS = (*TRANSFER_COLUMNS, "request_hash")
 POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "posting_balance", "posting_previous")
 """Arrays over the postings of an entry that has more than two."""
 
-ARRAY_COLUMNS = (*_STAMPS, "request_hash", *POSTING_COLUMNS)
+CAPTURE_COLUMNS = (*ASKED_COLUMNS, "hold_id")
+"""Columns of an entry of two postings that captures a hold and has nothing else."""
+
+ARRAY_COLUMNS = (*STAMP_COLUMNS, "request_hash", *POSTING_COLUMNS)
 """Columns of an entry of more than two postings that has nothing beside them."""
 
 BESIDE_COLUMNS = (
@@ -111,7 +108,34 @@ def cut(rows: npt.NDArray[np.void]) -> list[bytes]:
 
 def encode_row(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
     """Return a row of these columns from the binary form of each value; one that is absent is null."""
-    parts = [len(columns).to_bytes(2, "big")]
+    return len(columns).to_bytes(2, "big") + _encode_values(columns, values)
+
+
+def encode_transfer(columns: tuple[str, ...], first: Sequence[int | bytes], others: Mapping[str, bytes]) -> bytes:
+    """Return a row of an entry of two postings.
+
+    Args:
+        columns: those of ``TRANSFER_COLUMNS`` or ``ASKED_COLUMNS``, and more.
+        first: values of the first columns, of fixed widths.
+        others: binary form of the others; one that is absent is null.
+    """
+    pack_fields, sizes = _fixed_fields(columns[: len(first)])
+    fields: list[int | bytes] = [len(columns)]
+    for size, value in zip(sizes, first, strict=True):
+        fields += (size, value)
+    return pack_fields(*fields) + _encode_values(columns[len(first) :], others)
+
+
+@functools.cache
+def _fixed_fields(columns: tuple[str, ...]) -> tuple[Callable[..., bytes], tuple[int, ...]]:
+    """Return what packs the number of a row's fields and these columns, and the sizes of these."""
+    codes = {">i8": "q", ">i2": "h", "V16": "16s", "V32": "32s"}
+    form = "!h" + "".join("i" + codes[_FIXED[name]] for name in columns)
+    return struct.Struct(form).pack, tuple(np.dtype(_FIXED[name]).itemsize for name in columns)
+
+
+def _encode_values(columns: Sequence[str], values: Mapping[str, bytes]) -> bytes:
+    parts: list[bytes] = []
     for name in columns:
         value = values.get(name)
         parts += (_NULL,) if value is None else (len(value).to_bytes(4, "big"), value)

@@ -22,7 +22,18 @@ from ledger.canonical import (
     field,
     metadata_commitment,
 )
-from ledger.copy_rows import INSERTED_ROWS_MAX, OTHER_COLUMNS, columns_of, encode_row, int2, int4, int8
+from ledger.copy_rows import (
+    CAPTURE_COLUMNS,
+    OTHER_COLUMNS,
+    STAMP_COLUMNS,
+    TRANSFER_COLUMNS,
+    columns_of,
+    encode_row,
+    encode_transfer,
+    int2,
+    int4,
+    int8,
+)
 from ledger.decision import AcceptedEntries, Debits, Decider, Decision
 from ledger.journal import (
     REQUEST_HASH_BYTES,
@@ -65,7 +76,7 @@ def encode_batch(
     assert len(decisions.outcomes) == len(accepted)
     posted_us, salts = microseconds(batch.posted_at), random_bytes(SALT_BYTES * len(accepted))
     stamps = Stamps(posted_us, accepted.keys, decisions, salts)
-    apart = len(batch.partitions) > 1 or len(batch.places) <= INSERTED_ROWS_MAX
+    apart = len(batch.partitions) > 1 or batch.few
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
     leaves: list[bytes] = []
     for judged in batch.judged:
@@ -116,8 +127,9 @@ def accepted_entries(state: State, batch: PreparedBatch) -> AcceptedEntries:
             for column, values in zip((places, assets, amounts), zip(*found, strict=True), strict=True):
                 column.append(np.array(values))
             entries.append(judged.entry)
-    numbers, which = np.unique(np.concatenate(assets), return_inverse=True)
-    known = [state.assets[number] for number in numbers.tolist()]
+    own = np.concatenate(assets)
+    numbers = sorted(set(own.tolist()))
+    which, known = np.searchsorted(numbers, own), [state.assets[number] for number in numbers]
     keys = b"".join([key.to_bytes(16, "big") for key in batch.keys])
     return AcceptedEntries(
         batch.first_seq, entries, keys, Debits(np.concatenate(places), which, np.concatenate(amounts), known)
@@ -170,21 +182,19 @@ class _OtherEncoder:
             if value
         }
         posted_us, effective_us = self._posted_us - POSTGRES_EPOCH_US, effective_us - POSTGRES_EPOCH_US
-        values = {
-            "seq": int8(seq),
-            "posted_at": int8(posted_us),
-            "effective_at": int8(effective_us),
-            "key": key,
-            "request_hash": asked,
-            "decision_id": decision.id,
-            "decision_outcome": int2(decision.outcome),
-            "decision_leaf": decision.leaf,
-            "salt": salt,
-            "leaf": leaf,
-        }
-        values |= (_two if len(postings) == 2 else _arrays)(judged)
-        columns = OTHER_COLUMNS if beside or judged.asked else columns_of(entry)
-        return leaf, columns, encode_row(columns, values | beside)
+        columns = columns_of(entry)
+        is_divided = len(postings) != len(entry.postings)
+        if beside or is_divided:
+            columns = CAPTURE_COLUMNS if len(postings) == 2 and beside.keys() == {"hold_id"} else OTHER_COLUMNS
+        stamps: tuple[int | bytes, ...] = (
+            seq, posted_us, effective_us, key, decision.id, decision.outcome, decision.leaf, salt, leaf,
+        )  # fmt: skip
+        if len(postings) == 2:
+            told = () if columns is TRANSFER_COLUMNS else (asked,)
+            return leaf, columns, encode_transfer(columns, (*stamps, *_two(judged), *told), beside)
+        values = dict(zip(STAMP_COLUMNS, map(_binary, stamps), strict=True)) | {"request_hash": asked}
+        values["decision_outcome"] = int2(decision.outcome)
+        return leaf, columns, encode_row(columns, values | _arrays(judged) | beside)
 
     def _commit_texts(self, seq: int, entry: NewEntry) -> tuple[bytes, bytes]:
         """Return the commitments to description and metadata, empty for none, and keep their salts for the commit."""
@@ -200,18 +210,14 @@ class _OtherEncoder:
         return description, metadata
 
 
-def _two(judged: Judged) -> dict[str, bytes]:
-    (debit, credit), (balances, previous) = judged.accounts, (judged.balances, judged.previous)
-    return {
-        "debit_account": int8(debit.id),
-        "credit_account": int8(credit.id),
-        "amount": int8(judged.postings[0].amount),
-        "debit_balance": int8(balances[0]),
-        "credit_balance": int8(balances[1]),
-        "debit_previous": int8(previous[0]),
-        "credit_previous": int8(previous[1]),
-        "asset_id": int2(debit.asset_id),
-    }
+def _binary(value: int | bytes) -> bytes:
+    return value if isinstance(value, bytes) else int8(value)
+
+
+def _two(judged: Judged) -> tuple[int, ...]:
+    """Return what the columns of two postings hold, in their order."""
+    debit, credit = judged.accounts
+    return debit.id, credit.id, judged.postings[0].amount, *judged.balances, *judged.previous, debit.asset_id
 
 
 def _arrays(judged: Judged) -> dict[str, bytes]:

@@ -118,14 +118,11 @@ class Lookup:
             account.bound()
 
     def _learn_stripes(self, state: State, striped: dict[int, list[AccountState]], learnt: Mapping[int, str]) -> None:
-        """Give striped accounts their stripes, in the order of their numbers, and the sum of them."""
+        """Give striped accounts their stripes, in the order of their numbers."""
         for whole, *row in self._rows("account_states", ([], list(striped))):
             striped[whole].append(_remember_account(state.add_stripe, (whole, *row)))
         for number, stripes in striped.items():
-            account = state.accounts[learnt[number]]
-            account.stripes = tuple(stripes)
-            account.balance = sum(stripe.balance for stripe in stripes)
-            account.bound()
+            state.stripe(state.accounts[learnt[number]], stripes)
 
     def _learn_originals(self, state: State, unknown: set[int]) -> None:
         if not unknown:

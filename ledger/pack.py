@@ -94,9 +94,15 @@ POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: where PostgreSQL's timestamps begin."""
 
 
+SMALL = 16
+"""So few values are packed faster one by one than as an array."""
+
+
 def _integers(values: Sequence[int] | Numbers, code: str, size: int) -> bytes:
     if isinstance(values, np.ndarray):
-        return _elements(values, f">i{size}").tobytes()
+        if len(values) > SMALL:
+            return _elements(values, f">i{size}").tobytes()
+        values = values.tolist()
     count = len(values)
     flat = [size] * (2 * count)
     flat[1::2] = values

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg
 
 from ledger.batch import BatchJudge
-from ledger.commit import write_batch
+from ledger.commit import roll_back, send_rows, write_batch
 from ledger.connections import WriterConnections, translated
 from ledger.decision import Decider
 from ledger.encoding import encode_batch
@@ -105,6 +106,7 @@ class Writer:
         self._generation = 0
         self._recent: dict[int, int] = {}
         self._batches: list[PreparedBatch] = []
+        self._sent: list[PreparedBatch] = []
         self._lookups_left = 0
         self._last_posted_at = EPOCH
         self.epoch = 0
@@ -116,6 +118,7 @@ class Writer:
         Raises:
             BooksUnavailableError: the database cannot be reached.
         """
+        self._sent = []
         self._connections.open()
         row = self._one(b"SELECT epoch, nullif(posted_at, '-infinity') FROM ledger.take_over()")
         self.epoch = row[0]
@@ -133,6 +136,7 @@ class Writer:
             FencedError: another writer took over meanwhile.
             BooksUnavailableError: the database cannot be reached.
         """
+        self._sent = []
         self._connections.open()
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
@@ -140,7 +144,7 @@ class Writer:
 
     @property
     def connected(self) -> bool:
-        """Whether both connections stand, as far as is known."""
+        """Whether all connections stand, as far as is known."""
         return self._connections.standing
 
     def ensure_connected(self) -> None:
@@ -182,7 +186,24 @@ class Writer:
         ``forget``, because the copy of the books counts it in.
         """
         with self._judging:
-            return self._judge(requests, dry=False)
+            batch = self._judge(requests, dry=False)
+            if not batch.few and any(not before.committed for before in self._batches[:-1]):
+                self._send_ahead(batch)
+            return batch
+
+    def _send_ahead(self, batch: PreparedBatch) -> None:
+        """Send the rows while the batch before commits; both cores of a small machine have work then."""
+        connection = self._connections.take()
+        if connection is None:
+            return
+        with self._doubting(connection):
+            try:
+                send_rows(connection, batch)
+            except BaseException:
+                self._connections.give_back(connection)
+                raise
+        batch.connection = connection
+        self._sent.append(batch)
 
     def forget(self) -> None:
         """Drop the copy of the books; batches prepared on it are void."""
@@ -267,13 +288,42 @@ class Writer:
                 is dropped, ``post`` with the same requests will know.
         """
         if batch.generation != self._generation:
+            self._take_back_void()
             raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
-        try:
+        with self._connection_for(batch) as connection, self._doubting(connection):
             if batch.writes:
-                write_batch(self._connections.writing, self.epoch, batch, self._decider, self._sign)
-            elif self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
+                write_batch(connection, self.epoch, batch, self._decider, self._sign)
+            elif connection.execute(b"SELECT epoch FROM ledger.head").fetchall() != [(self.epoch,)]:
                 # Nothing to write: but only the writer of the books may say so.
                 raise FencedError(self.epoch)
+        batch.let_go()
+        return batch.results
+
+    @contextmanager
+    def _connection_for(self, batch: PreparedBatch) -> Iterator[psycopg.Connection[Any]]:
+        """Yield the connection that the rows were sent on, or a free one."""
+        if batch.connection is None:
+            self._take_back_void()
+            with self._connections.writing() as connection:
+                yield connection
+            return
+        self._sent.remove(batch)
+        try:
+            yield batch.connection
+        finally:
+            self._connections.give_back(batch.connection)
+
+    def _take_back_void(self) -> None:
+        """Undo what was sent ahead for batches that nobody may commit any more."""
+        for batch in [batch for batch in self._sent if batch.generation != self._generation]:
+            with self._connection_for(batch) as connection, self._doubting(connection):
+                roll_back(connection)
+
+    @contextmanager
+    def _doubting(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """Drop the copy of the books whatever goes wrong, and tell it as an error of ours."""
+        try:
+            yield
         except psycopg.errors.UniqueViolation as error:
             self.forget()
             self._lookups_left = LOOKUPS_AFTER_REPEAT
@@ -284,11 +334,9 @@ class Writer:
         except Exception as error:
             self.forget()
             # The rules may wrap what the database said; a lost connection stays a lost connection.
-            if self._connections.writing.closed:
+            if connection.closed:
                 raise BooksUnavailableError("the connection to the database was lost") from error
             raise
-        batch.let_go()
-        return batch.results
 
     def expire_holds(self, count_max: int = 1000) -> int:
         """Give back the money of holds whose deadline has passed; returns how many. Nothing may be under way."""
@@ -327,6 +375,7 @@ class Writer:
 
     def _all(self, statement: bytes, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._connections.writing.execute(statement, arguments).fetchall()
+            with self._connections.writing() as connection:
+                return connection.execute(statement, arguments).fetchall()
         except psycopg.Error as error:
             raise translated(error, self.epoch) from error

@@ -6,13 +6,15 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import psycopg
 
 from ledger.account import Side
 from ledger.account_columns import Numbers
 from ledger.canonical import encode_account, encode_posting
+from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.decision import AcceptedEntries
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
@@ -139,6 +141,7 @@ class PreparedBatch:
         refusals: those that are kept, in their places in the chain.
         first_refusal: number of the first of them.
         refusals_before: head of the chain before them.
+        connection: on which its rows were sent ahead; None where they were not.
         committed: whether the books have it.
     """
 
@@ -164,12 +167,18 @@ class PreparedBatch:
     refusals: Sequence[Link] = ()
     first_refusal: int = 1
     refusals_before: bytes = FIRST_HEAD
+    connection: psycopg.Connection[Any] | None = None
     committed: bool = False
 
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
-        self.committed = True
+        self.committed, self.connection = True, None
         self.rows, self.judged, self.accounts, self.refusals = {}, [], None, ()
+
+    @property
+    def few(self) -> bool:
+        """Whether its rows go in one by one."""
+        return len(self.places) <= INSERTED_ROWS_MAX
 
     @property
     def writes(self) -> bool:
@@ -246,7 +255,10 @@ def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
     accounts = [state.listed[row - 1] for row in legs.row[own].tolist()]
     head = run.heads.get(place, b"")
     entry, figures = legs.entries[place], (run.balance[own].tolist(), run.previous[own].tolist())
-    return Judged(entry, in_order(entry), accounts, *figures, None, head)
+    asked = [state.accounts[posting.account] for posting in entry.postings]
+    if not any(account.stripes for account in asked):
+        asked = []
+    return Judged(entry, in_order(entry), accounts, *figures, None, head, asked)
 
 
 def legs_asked(judged: Judged) -> Iterable[tuple[Posting, AccountState]]:
@@ -306,6 +318,8 @@ def hold_of(hold: HoldState) -> Hold:
 def note_changes(state: State, batch: PreparedBatch) -> None:
     """Write down, for the commit, how the batch left accounts and holds."""
     rows, views = np.array(state.changed, np.intp), state.columns.views()
+    # In the order of their numbers they lie side by side in the database.
+    rows = rows[np.argsort(views.id[rows])]
     batch.accounts = AccountChanges(*(getattr(views, name)[rows] for name in AccountChanges._fields))
     for hold in state.changed_holds:
         batch.holds.append(

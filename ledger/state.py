@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -205,6 +205,7 @@ class State:
         columns: what changes about accounts.
         accounts: by reference.
         listed: the same and stripes of striped ones in the order of rows, which begin at 1.
+        striped: those of them that have stripes.
         rows: their rows, by reference.
         assets: what they count, by number.
         heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
@@ -223,6 +224,7 @@ class State:
     columns: AccountColumns = field(default_factory=AccountColumns)
     accounts: dict[str, AccountState] = field(default_factory=dict)
     listed: list[AccountState] = field(default_factory=list)
+    striped: list[AccountState] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     assets: dict[int, Asset] = field(default_factory=dict)
     heads: list[bytes] = field(default_factory=list)
@@ -247,6 +249,12 @@ class State:
         self.assets[asset_id] = facts.asset
         self.heads += (account.debit_head, account.credit_head)
         return account
+
+    def stripe(self, account: AccountState, stripes: Iterable[AccountState]) -> None:
+        """Give an account its stripes."""
+        account.stripes = tuple(stripes)
+        account.bound()
+        self.striped.append(account)
 
     def begin_batch(self) -> None:
         """Start counting changes anew."""

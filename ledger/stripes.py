@@ -10,12 +10,15 @@ Rules (docs/adr/0024-stripes.md):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from ledger.account import Side
 from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX
+from ledger.run import Legs
 from ledger.state import AccountState, State
 
 
@@ -60,6 +63,36 @@ def put_on_stripes(state: State, entry: NewEntry, accounts: Sequence[AccountStat
                 left -= part
         assert not left, "the whole could bear it"
     return Striped(postings, posted_on, before)
+
+
+def choose_stripes(state: State, legs: Legs) -> None:
+    """Let legs of a run stand on the stripe that their entry's key chooses, where it can bear all that comes.
+
+    The others keep the row of the striped account, which sends their entries to the rules, one by one: those that take
+    from stripes with a floor, and all of an account that could leave the range of a balance. So do entries that keep a
+    hash of what was asked, not of what was posted: those of more than two postings, or with the credit first.
+    """
+    for account in state.striped:
+        own = np.flatnonzero(legs.row == account.row)
+        if not len(own):
+            continue
+        sum_up((account,))
+        amounts, entries = legs.amount[own], legs.entry[own]
+        furthest = max(abs(account.balance), *(abs(stripe.balance) for stripe in account.stripes))
+        if float(np.abs(amounts).sum(dtype=np.float64)) >= float(AMOUNT_MAX - furthest):
+            continue
+        borne = (legs.counts[entries] == 2) & ~legs.credit_first[entries]
+        if account.floor is not None:
+            borne &= amounts * account.sign > 0
+        rows = [stripe.row for stripe in account.stripes]
+        legs.row[own[borne]] = [rows[legs.keys[entry] % len(rows)] for entry in entries[borne].tolist()]
+
+
+def sum_up(accounts: Iterable[AccountState | None]) -> None:
+    """Let striped accounts have the balance that their stripes have."""
+    for account in accounts:
+        if account is not None and account.stripes:
+            account.balance = sum(stripe.balance for stripe in account.stripes)
 
 
 def _room(stripe: AccountState, sign: int) -> int:

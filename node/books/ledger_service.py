@@ -112,9 +112,9 @@ class LedgerService:
     async def _post_entries(self, request: pb.PostEntriesRequest, books: CallerBooks) -> Message:
         if not 1 <= len(request.entries) <= ENTRIES_MAX:
             raise InvalidValueError("entries", len(request.entries), f"give 1 to {ENTRIES_MAX} entries")
-        entries = [wire.new_entry(entry, f"entries[{i}]") for i, entry in enumerate(request.entries)]
+        entries = wire.new_entries(request.entries)
         results = await (books.dry_run(entries) if request.dry_run else books.post_batch(entries))
-        return pb.PostEntriesResponse(results=[wire.result_message(result) for result in results])
+        return wire.post_response(results)
 
     async def _get_entry(self, request: pb.GetEntryRequest, books: CallerBooks) -> Message:
         by: int | uuid.UUID

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.account import MAIN_BOOK, Account, NewAccount, Side, Terms, check_reference
 from ledger.errors import InvalidValueError
 from ledger.hold import Hold, NewHold
-from ledger.journal import EntryResult, NewEntry, Posting
+from ledger.journal import EntryResult, NewEntry, Outcome, Posting, ResultCode
 from ledger.money import parse_amount_minor, parse_balance_minor
 from ledger.posting import STATUS_NUMBERS, AccountTerms
 from ledger.refusal_store import KeptRefusal, RefusalFilter
@@ -23,6 +25,11 @@ from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 
 _SIDES: dict[int, Side] = {pb.SIDE_DEBIT: Side.DEBIT, pb.SIDE_CREDIT: Side.CREDIT}
 _PB_SIDES = {Side.DEBIT: pb.SIDE_DEBIT, Side.CREDIT: pb.SIDE_CREDIT}
+
+_KEY = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+REFERENCES_REMEMBERED = 16_384
+"""Well-formed references that are not looked at again."""
 
 YEAR_MIN, YEAR_MAX = 1900, 2200
 """Effective times outside these years are typing errors."""
@@ -94,6 +101,44 @@ def stamp_of(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
+
+
+def new_entries(messages: Sequence[pb.NewEntry]) -> list[NewEntry]:
+    """Return the entries to be posted; errors name their fields below ``entries[n]``."""
+    return [
+        _plain_transfer(message) or new_entry(message, f"entries[{place}]") for place, message in enumerate(messages)
+    ]
+
+
+def _plain_transfer(message: pb.NewEntry) -> NewEntry | None:
+    """Return the entry if it is of two postings, has nothing beside them and nothing is wrong with it.
+
+    The same as ``new_entry`` for the common case, which is nearly all there is to do for a call of many.
+    """
+    key, postings = message.idempotency_key, message.postings
+    if (
+        len(postings) != 2 or not _KEY.fullmatch(key) or message.settlement_id or message.description
+        or message.hold_id or message.hold_final or message.linked or message.reverses or message.actor
+        or message.metadata or message.HasField("effective_at")
+    ):  # fmt: skip
+        return None
+    first, second = postings
+    amount = first.amount_minor
+    if second.amount_minor != amount:
+        return None
+    try:
+        number = parse_amount_minor(amount, "amount_minor")
+        one = Posting(_reference(first.account), _SIDES[first.side], number)
+        other = Posting(_reference(second.account), _SIDES[second.side], number)
+        return NewEntry(uuid.UUID(int=int(key.replace("-", ""), 16)), (one, other))
+    except (InvalidValueError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=REFERENCES_REMEMBERED)
+def _reference(text: str) -> str:
+    """Return a well-formed reference, always the same object for the same text."""
+    return check_reference(text)
 
 
 def new_entry(message: pb.NewEntry, path: str) -> NewEntry:
@@ -242,14 +287,22 @@ def account_message(account: Account) -> pb.Account:
     )
 
 
+def post_response(results: Iterable[EntryResult]) -> pb.PostEntriesResponse:
+    """Return the answers to the entries of a call."""
+    response = pb.PostEntriesResponse()
+    add = response.results.add
+    for code, seq, outcome, _, message in results:
+        add(code=_CODE_TEXTS[code], message=message, seq=seq or 0, decision=_OUTCOME_TEXTS[outcome])
+    return response
+
+
+_CODE_TEXTS = {code: code.text for code in ResultCode}
+_OUTCOME_TEXTS = {None: ""} | {outcome: outcome.text for outcome in Outcome}
+
+
 def result_message(result: EntryResult) -> pb.EntryResult:
     """Return the answer to one entry."""
-    return pb.EntryResult(
-        code=result.code.text,
-        message=result.message,
-        seq=result.seq or 0,
-        decision=result.outcome.text if result.outcome is not None else "",
-    )
+    return post_response((result,)).results[0]
 
 
 def entry_message(entry: PostedEntry, state: str) -> pb.Entry:

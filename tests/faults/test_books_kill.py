@@ -118,7 +118,7 @@ async def test_killed_database_backend_loses_and_doubles_nothing(url: str) -> No
     async def kill() -> None:
         for _ in range(BACKEND_KILLS):
             await asyncio.sleep(0.3)
-            pid = books._writer._connections.writing.info.backend_pid
+            pid = books._writer._connections._all[-1].info.backend_pid
             # SIGKILL of one backend makes PostgreSQL drop all and recover from its log.
             os.kill(pid, signal.SIGKILL)
             recovered.clear()

@@ -584,10 +584,9 @@ def test_server_defaults_cannot_weaken_the_writer(bench: Bench) -> None:
     writer = new_writer(bench.url)
     writer.open()
     try:
-        with writer._connections.writing.transaction():
+        with writer._connections.writing() as connection, connection.transaction():
             for setting, wanted in (("synchronous_commit", "on"), ("transaction_isolation", "read committed")):
-                row = writer._connections.writing.execute(f"SHOW {setting}".encode()).fetchone()
-                assert row == (wanted,)
+                assert connection.execute(f"SHOW {setting}".encode()).fetchone() == (wanted,)
     finally:
         writer.close()
 

@@ -134,6 +134,24 @@ def test_repeats_are_told_by_what_was_asked_not_by_where_it_stands(bench: Bench)
         assert bench.post(transfer(key(5), "cash", "busy", 42)) == ["exists_with_different_body"]
 
 
+def test_many_at_once_stand_on_the_stripes_of_their_keys_and_are_known_again(bench: Bench) -> None:
+    many = [transfer(key(number), "cash", "busy", number) for number in range(1, 81)]
+    few = [transfer(key(900 + number), "busy", "alice", 800 + number) for number in range(3)]
+    assert bench.post(*many[:50], *few, *many[50:]) == ["posted"] * 50 + [
+        "posted", "exceeds_available", "exceeds_available",
+    ] + ["posted"] * 30  # fmt: skip
+    assert bench.busy().balance == sum(range(1, 81)) - 800 == sum(bench.stripes())
+    told = bench.connection.execute("SELECT count(*) FROM ledger.entry WHERE request_hash IS NULL").fetchone()
+    # All in columns but the divided one, and the one that binds what was refused before it.
+    assert told == (79,)
+    for forgotten in (False, True):
+        if forgotten:
+            bench.writer.forget()
+        assert set(bench.post(*many)) == {"exists"}
+    other = [transfer(entry.key, "cash", "busy", 1 + number) for number, entry in enumerate(many[10:40])]
+    assert set(bench.post(*other)) == {"exists_with_different_body"}
+
+
 def test_a_stripe_is_nobodys_to_name(bench: Bench) -> None:
     assert bench.post(NewEntry(key(1), (Posting("cash", Side.DEBIT, 1), Posting("busy#01", Side.CREDIT, 1)))) == [
         "account_not_found"

@@ -22,14 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ledger.audit import recompute_leaves
 from ledger.balances import trial_balance
 from ledger.balances_in_time import balance_at
-from ledger.errors import BooksUnavailableError, FencedError
+from ledger.errors import BooksUnavailableError, FencedError, StaleCopyError
 from ledger.prepared import PreparedBatch
 from ledger.statements import statement_page
 from node.postgres import PostgresCluster
 from tests.support.books import new_writer, verify
 from tests.support.database_stage import DatabaseStage, EmptyLedgers, answer_of
 from tests.support.ledger_commands import ACCOUNTS, NAMES, Idea, Planner, after_days, batches, names, terms
-from tests.support.ledger_model import Request
+from tests.support.ledger_model import Request, chains_of
 from tests.support.ledger_stage import ModelStage, key_of, real_key, real_request
 
 RUNS = 50
@@ -40,6 +40,8 @@ FAILURES = (
     "die_before_the_answer",
     "lose_the_server_before_the_commit",
     "lose_the_server_between_batches",
+    "lose_the_server_while_rows_are_ahead",
+    "forget_the_copy_while_rows_are_ahead",
     "reconnect",
     "be_taken_over",
 )
@@ -146,6 +148,30 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.books.writer.commit(batch)
         self.books.writer.reconnect()
         self._post(requests)
+
+    def lose_the_server_while_rows_are_ahead(self, requests: list[Request]) -> None:
+        batches = self._prepare_both_halves(requests)
+        self._terminate_backends()
+        for batch in batches:
+            if batch.writes:
+                with pytest.raises((BooksUnavailableError, StaleCopyError)):
+                    self.books.writer.commit(batch)
+        self.books.writer.reconnect()
+        self._post(requests)
+
+    def forget_the_copy_while_rows_are_ahead(self, requests: list[Request]) -> None:
+        """Whoever prepared batches may forget the copy: they are void, and their rows with them."""
+        batches = self._prepare_both_halves(requests)
+        self.books.writer.forget()
+        for batch in batches:
+            with pytest.raises(StaleCopyError):
+                self.books.writer.commit(batch)
+        self._post(requests)
+
+    def _prepare_both_halves(self, requests: list[Request]) -> list[PreparedBatch]:
+        chains = chains_of(requests)
+        halves = chains[: len(chains) // 2], chains[len(chains) // 2 :]
+        return [self._prepare([request for chain in half for request in chain]) for half in halves if half]
 
     def lose_the_server_between_batches(self, requests: list[Request]) -> None:
         self._terminate_backends()
@@ -313,7 +339,13 @@ SETTINGS = settings(
 )
 
 
-def test_books_and_model_agree_on_everything(empty_ledgers: EmptyLedgers) -> None:
+@pytest.mark.parametrize("by_columns", [False, True], ids=["as batches come", "by columns, rows sent ahead"])
+def test_books_and_model_agree_on_everything(
+    empty_ledgers: EmptyLedgers, by_columns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_columns:  # what only large batches meet otherwise
+        monkeypatch.setattr("ledger.batch.RUN_ENTRIES_MIN", 1)
+        monkeypatch.setattr("ledger.prepared.INSERTED_ROWS_MAX", 0)
     LedgerMachine.ledgers = empty_ledgers
     run_state_machine_as_test(LedgerMachine, settings=SETTINGS)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -28,11 +29,29 @@ from ledger.partitions import Partition
 from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
-from ledger.state import CLOSED, FROZEN, OPEN, State
+from ledger.state import CLOSED, FROZEN, OPEN, AccountState, State
 from tests.support.books import START, PlainRules, key
 
-NAMES = ("a", "b", "c", "d", "low", "high", "usd", "usd2", "frozen", "closed", "watched", "huge", "unknown")
-REGULAR = NAMES[:6]
+NAMES = (
+    "a",
+    "b",
+    "c",
+    "d",
+    "low",
+    "high",
+    "wide",
+    "deep",
+    "usd",
+    "usd2",
+    "frozen",
+    "closed",
+    "watched",
+    "huge",
+    "unknown",
+)
+REGULAR = NAMES[:8]
+STRIPES = {"wide": 3, "deep": 2}
+"""Of accounts with and without a floor."""
 
 
 def new_state() -> State:
@@ -45,16 +64,23 @@ def new_state() -> State:
             facts,
             1 if code == "EUR" else 2,
             status={"frozen": FROZEN, "closed": CLOSED}.get(name, OPEN),
-            floor={"low": -5, "c": 0}.get(name),
+            floor={"low": -5, "c": 0, "wide": 0}.get(name),
             overdraft=3 if name == "c" else 0,
             ceiling=20 if name == "high" else None,
             balance=AMOUNT_MAX - 100 if name == "huge" else 0,
             last_seq=0,
         )
+        if name in STRIPES:
+            state.stripe(account, [_stripe(state, account, at) for at in range(STRIPES[name])])
         if name == "watched":
             account.monitors = (Monitor(uuid.UUID(int=1), name, Field.BALANCE, Operator.AT_LEAST, 3),)
             account.bound()
     return state
+
+
+def _stripe(state: State, account: AccountState, number: int) -> AccountState:
+    facts = replace(account.facts, id=10 * account.id + number, reference=f"{account.facts.reference}#{number + 1:02}")
+    return state.add_stripe(facts, 1, status=OPEN, floor=account.floor, overdraft=0, ceiling=None, balance=0)
 
 
 amounts = st.one_of(st.integers(1, 9), st.integers(1, 9), st.sampled_from([50, AMOUNT_MAX - 100, AMOUNT_MAX]))
@@ -129,8 +155,10 @@ class Books:
         self._batches.append(batch)
         return batch
 
-    def figures(self) -> list[list[int]]:
-        return [column.tolist() for column in self.state.columns.figures]
+    def figures(self) -> list[tuple[int, ...]]:
+        """Of all accounts but striped ones, whose own rows mean nothing."""
+        rows = [account.row for account in self.state.listed if not account.stripes]
+        return [tuple(column[row] for column in self.state.columns.figures) for row in rows]
 
 
 def _counted_bytes(count: int) -> bytes:

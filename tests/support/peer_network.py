@@ -16,6 +16,7 @@ from fabric_protos.peer import proposal_response_pb2
 
 from network import rpc
 from network.client import GatewayClient
+from network.errors import GatewayError
 from network.genesis import ChannelSpec, genesis_block
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
@@ -125,9 +126,27 @@ class PeerNetwork:
         async with asyncio.timeout(20):
             await asyncio.gather(*(member.peer.wait_for_height(height) for member in self.members.values()))
 
+    async def until_connected(self, chaincode: str, *call: str) -> None:
+        """Evaluate a call on every peer until a chaincode in another process answers there."""
+        async with asyncio.timeout(30):
+            for msp_id in self.members:
+                client = self.client(msp_id)
+                while True:
+                    if await _answers(client, chaincode, *call, target_organizations=[msp_id]):
+                        break
+                    await asyncio.sleep(0.1)
+
     async def close(self) -> None:
         """Drop the clients' connections."""
         await asyncio.gather(*(channel.close() for channel in self._clients))
+
+
+async def _answers(client: GatewayClient, *call: str, **options: Any) -> bool:
+    try:
+        await client.evaluate(*call, **options)
+    except GatewayError:
+        return False
+    return True
 
 
 async def ask_peer(

@@ -34,8 +34,8 @@ class RulesStage:
     def open_account(self, name: str, account: Account) -> None:
         opened = self._opened(name, account, self.state.add_account)
         parts = [f"{name}#{number:02}" for number in range(1, account.stripes + 1)]
-        opened.stripes = tuple(self._opened(part, account, self.state.add_stripe) for part in parts)
-        opened.bound()
+        if parts:
+            self.state.stripe(opened, [self._opened(part, account, self.state.add_stripe) for part in parts])
 
     def _opened(self, name: str, account: Account, add: Callable[..., AccountState]) -> AccountState:
         self._numbers += 1

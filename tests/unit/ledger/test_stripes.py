@@ -30,8 +30,7 @@ def striped(balances: list[int], side: Side = Side.CREDIT, floor: int | None = 0
     state.begin_batch()
     whole = opened(state, "busy", side, sum(balances), floor)
     stripes = enumerate(balances, 1)
-    whole.stripes = tuple(opened(state, f"busy#{at:02}", side, balance, floor) for at, balance in stripes)
-    whole.bound()
+    state.stripe(whole, [opened(state, f"busy#{at:02}", side, balance, floor) for at, balance in stripes])
     return state, whole
 
 
