@@ -69,18 +69,19 @@ class ResultCode(enum.IntEnum):
     UNBALANCED = 5
     PERIOD_CLOSED = 6
     ENTRY_NOT_FOUND = 7
-    EXCEEDS_ORIGINAL = 8
-    HOLD_NOT_FOUND = 9
-    HOLD_NOT_PLACED = 10
-    HOLD_EXPIRED = 11
-    HOLD_MISMATCH = 12
-    ACCOUNT_CLOSED = 13
-    ACCOUNT_FROZEN = 14
-    DEADLINE_PASSED = 15
-    BALANCE_OVERFLOW = 16
-    EXCEEDS_AVAILABLE = 17
-    EXCEEDS_CEILING = 18
-    LINKED_FAILED = 19
+    ENTRY_ARCHIVED = 8
+    EXCEEDS_ORIGINAL = 9
+    HOLD_NOT_FOUND = 10
+    HOLD_NOT_PLACED = 11
+    HOLD_EXPIRED = 12
+    HOLD_MISMATCH = 13
+    ACCOUNT_CLOSED = 14
+    ACCOUNT_FROZEN = 15
+    DEADLINE_PASSED = 16
+    BALANCE_OVERFLOW = 17
+    EXCEEDS_AVAILABLE = 18
+    EXCEEDS_CEILING = 19
+    LINKED_FAILED = 20
 
     @property
     def text(self) -> str:
@@ -97,6 +98,7 @@ MESSAGES = {
     ResultCode.UNBALANCED: "debits do not equal credits in every asset",
     ResultCode.PERIOD_CLOSED: "the entry counts for a period that is closed: give a later effective time",
     ResultCode.ENTRY_NOT_FOUND: "the entry to reverse does not exist, or is a reversal itself",
+    ResultCode.ENTRY_ARCHIVED: "the entry to reverse is archived: post a new entry that undoes it",
     ResultCode.EXCEEDS_ORIGINAL: "more would be reversed than remains of the entry",
     ResultCode.HOLD_NOT_FOUND: "the hold does not exist",
     ResultCode.HOLD_NOT_PLACED: "the hold was captured or released before",

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from ledger.account import AccountFacts, Side
+from ledger.archived import archived_seq
 from ledger.connections import WriterConnections
 from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
@@ -150,6 +151,8 @@ class Lookup:
             original = state.originals.setdefault(seq, OriginalEntry(seq, is_reversal, {}, set()))
             original.remaining[account_id] = int(remaining)
             original.places.add((book, shared))
+        if not unknown.issubset(state.originals):
+            state.archived_seq = archived_seq(self._connections.looking)
 
     def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
         """Return the entries of the books under the keys of these, by key."""

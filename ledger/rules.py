@@ -62,7 +62,10 @@ def judge_entry(
         return ResultCode.PERIOD_CLOSED
     changes = _changes(entry, known)
     if entry.reverses is not None:
-        code = _reversal_code(own_original(state, entry.reverses, entry.scope), changes)
+        original = own_original(state, entry.reverses, entry.scope)
+        if original is None and entry.reverses <= state.archived_seq:
+            return ResultCode.ENTRY_ARCHIVED
+        code = _reversal_code(original, changes)
         if code is not _POSTED:
             return code
     hold: HoldState | None = None

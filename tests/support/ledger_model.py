@@ -21,6 +21,7 @@ CODES = (
     "unbalanced",
     "period_closed",
     "entry_not_found",
+    "entry_archived",
     "exceeds_original",
     "hold_not_found",
     "hold_not_placed",

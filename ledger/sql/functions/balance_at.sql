@@ -11,6 +11,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SE
 AS $$
 DECLARE
     v_seq bigint := least(p_known_seq, p_effective_seq);
+    v_newest bigint := ledger.chain_at(p_account_id, v_seq);
     v_balance numeric;
     v_block bigint;
     v_total numeric;
@@ -24,7 +25,12 @@ BEGIN
             WHERE posting.account_id = p_account_id
             ORDER BY posting.number DESC LIMIT 1
         )
-    END INTO v_balance FROM ledger.entry WHERE seq = ledger.chain_at(p_account_id, v_seq);
+    END INTO v_balance FROM ledger.entry WHERE seq = v_newest;
+    IF NOT FOUND AND v_newest > 0 THEN
+        -- Archived: the account has not moved between it and the border.
+        SELECT balance INTO STRICT v_balance FROM ledger.account_opening
+        WHERE account_id = p_account_id AND last_seq = v_newest;
+    END IF;
     v_balance := coalesce(v_balance, 0);
     IF NOT EXISTS (SELECT FROM ledger.dated_posting WHERE account_id = p_account_id AND seq <= p_known_seq) THEN
         RETURN v_balance;

@@ -53,7 +53,8 @@ WITH entry AS (
     LEFT JOIN ledger.signed_posting AS original
         ON original.seq = entry.reverses AND original.account_id = taken.account_id AND original.reverses IS NULL
         AND original.seq < entry.seq
-    WHERE entry.reverses IS NOT NULL AND taken.amount IS NOT NULL
+    -- What archived entries were made of is known from their file only.
+    WHERE entry.reverses > (SELECT ledger.archived_seq()) AND taken.amount IS NOT NULL
     GROUP BY entry.seq, entry.reverses, taken.account_id, taken.amount, taken.so_far
 ), dated AS (
     SELECT account_id, seq, posted_at, effective_at, change FROM of_account WHERE effective_at <> posted_at
@@ -71,6 +72,7 @@ FROM numbered
 WHERE seq > previous + 1
 UNION ALL
 SELECT 1, seq, 0, NULL, NULL, NULL, NULL, 'entry ' || seq || E'\tstands twice, or below number 1'
+    || CASE WHEN seq BETWEEN 1 AND (SELECT ledger.archived_seq()) THEN ', or among archived ones' ELSE '' END
 FROM numbered
 WHERE seq <= previous
 UNION ALL
@@ -98,7 +100,7 @@ GROUP BY seq, reverses
 UNION ALL
 SELECT 2, seq, 0, NULL, NULL, NULL, NULL, 'entry ' || seq || E'\tis no part of the chain of entry ' || chain_seq
 FROM entry
-WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND NOT EXISTS (
+WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND seq <> (SELECT ledger.archived_seq()) + 1 AND NOT EXISTS (
         SELECT FROM ledger.entry AS before WHERE before.seq = entry.seq - 1 AND before.chain_seq = entry.chain_seq
     )
 UNION ALL
@@ -119,7 +121,8 @@ WHERE first_seq >= %(first)s AND first_seq <> coalesce(before, 0)::numeric + 1
 UNION ALL
 SELECT 3, first_seq, 0, NULL, NULL, NULL, NULL, 'batch ' || first_seq || E'\tcovers entries that do not stand'
 FROM batch
-WHERE first_seq >= %(first)s AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = batch.last_seq)
+WHERE first_seq >= %(first)s AND last_seq > (SELECT ledger.archived_seq())
+    AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = batch.last_seq)
 UNION ALL
 SELECT 4, seq, number, account_id, balance, total, NULL, NULL
 FROM running
