@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +108,7 @@ def prove_archive(
     verify: Verify,
     carried: Carried | None = None,
     progress: Callable[[int, int], None] = lambda done, whole: None,
+    take_leaf: Callable[[int, bytes], None] = lambda seq, leaf: None,
 ) -> ProvedArchive:
     """Prove a file.
 
@@ -115,11 +116,12 @@ def prove_archive(
         verify: whether a signature is the posting engine's.
         carried: what the files before it left; moves on to its end. None for a file alone.
         progress: called with entries proved and entries to prove.
+        take_leaf: called with number and recomputed leaf of each entry.
     Raises:
         ArchiveRefusedError: something does not fit; names the line.
         OSError: the file cannot be read.
     """
-    return _Proof(ArchiveLines(path), verify, carried or Carried(), carried is None, progress).run()
+    return _Proof(ArchiveLines(path), verify, carried, progress, take_leaf).run()
 
 
 def disclose_from(path: Path, seq: int) -> Disclosure:
@@ -242,14 +244,15 @@ class _Proof:
         self,
         lines: ArchiveLines,
         verify: Verify,
-        carried: Carried,
-        alone: bool,
+        carried: Carried | None,
         progress: Callable[[int, int], None],
+        take_leaf: Callable[[int, bytes], None],
     ) -> None:
         self._lines = lines
-        self._carried = carried
-        self._alone = alone
+        self._carried = carried if carried is not None else Carried()
+        self._alone = carried is None
         self._progress = progress
+        self._take_leaf = take_leaf
         self._names = _Names()
         self._batches = _Batches(lines, verify)
         self._opening: dict[int, AccountSum] = {}
@@ -334,6 +337,7 @@ class _Proof:
         if carried.posted_us is not None and row.posted_at_us < carried.posted_us:
             raise lines.refused(f"entry {row.seq}: was posted before the entry that it follows")
         self._batches.take(row.seq, leaf)
+        self._take_leaf(row.seq, leaf)
         changes = self._postings(row, values)
         self._links(row, changes)
         self._check_texts(row)
@@ -475,22 +479,6 @@ class _Proof:
         """An opening is told of what the entries touch, and of nothing else."""
         if not self._touched.issuperset(self._opening) or not self._captured.issuperset(self._opening_holds):
             raise self._lines.refused("it tells where an account or hold stood that none of its entries touches")
-
-
-def prove_in_order(
-    paths: Sequence[Path], verify: Verify, progress: Callable[[int, int], None] = lambda done, whole: None
-) -> Iterator[tuple[ProvedArchive, Carried]]:
-    """Prove files, each going on where the one before it ended; yields each with what it leaves.
-
-    Args:
-        paths: from the first archive on, or any single file.
-    Raises:
-        ArchiveRefusedError, OSError: as ``prove_archive``.
-    """
-    carried = Carried()
-    for path in paths:
-        proved = prove_archive(path, verify, carried, progress)
-        yield proved, carried
 
 
 def first_of(path: Path) -> int:

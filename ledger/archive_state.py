@@ -15,6 +15,8 @@ from ledger.queries import query
 from ledger.ranges import Finding
 from ledger.signed import Verify
 
+LEAVES_READ = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -72,6 +74,13 @@ def _digest(connection: psycopg.Connection[Any], names: tuple[str, ...], bounds:
                 for data in copy:
                     digest.update(data)
     return digest.digest()
+
+
+def kept_leaves(connection: psycopg.Connection[Any], last_seq: int) -> Iterator[list[bytes]]:
+    """Yield the leaves kept of entries up to one, in order, some at a time."""
+    for first in range(1, last_seq + 1, LEAVES_READ):
+        rows = connection.execute(query("kept_leaves"), (first, min(first + LEAVES_READ - 1, last_seq)))
+        yield [bytes(leaf) for _, leaf in rows]
 
 
 def check_archives(

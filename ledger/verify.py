@@ -22,10 +22,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 
+from ledger.archive_check import check_files
 from ledger.archive_state import Archive, check_archives, standing_archives
 from ledger.audit import KeptWalk, RecomputedLeaf, RowWalk
 from ledger.canonical import LEAF_BYTES
@@ -75,7 +77,8 @@ class VerifyReport:
         resumed_after: the entry after which this run began; 0 for all.
         digest: SHA-256 over digest before, first number and leaves of each range; to compare two runs alike.
         findings: in order.
-        archives: those that hold the entries before; proved is what they left, not what is in their files.
+        archives: those that hold the entries before.
+        proved_files: SHA-256 of the files of the archive that were proved; of other archives only what they left.
     """
 
     entry_count: int
@@ -84,6 +87,7 @@ class VerifyReport:
     standing: Standing
     findings: list[Finding]
     archives: list[Archive]
+    proved_files: frozenset[bytes]
 
 
 class LeafLog(Protocol):
@@ -106,6 +110,7 @@ class Verification:
         workers: processes that read; 1 reads in this one.
         checkpoint: where to keep how far the run is; None for nowhere.
         log: what the leaves are compared with; None for nothing.
+        archive_files: files of the archive, proved too, and held against the books.
         progress: called with entries done and entries to do.
     """
 
@@ -115,6 +120,7 @@ class Verification:
     range_entries: int = RANGE_ENTRIES
     checkpoint: CheckpointFile | None = None
     log: LeafLog | None = None
+    archive_files: Sequence[Path] = ()
     progress: Callable[[int, int], None] = lambda done, whole: None
     _carried: Carried = field(default_factory=Carried)
     _findings: list[Finding] = field(default_factory=list)
@@ -124,6 +130,7 @@ class Verification:
     _digest: bytes = bytes(32)
     _taking: bool = False
     _archives: list[Archive] = field(default_factory=list)
+    _proved_files: list[bytes] = field(default_factory=list)
 
     def run(self) -> VerifyReport:
         """Prove everything; an interrupted run keeps what it had in the checkpoint.
@@ -131,6 +138,7 @@ class Verification:
         Raises:
             CheckpointError: the checkpoint is of other books.
             ConflictError: entries were archived or restored meanwhile.
+            ArchiveRefusedError: a file of the archive does not prove.
             psycopg.Error: the database cannot be read.
         """
         with _connect(self.url) as connection:
@@ -162,6 +170,9 @@ class Verification:
         """Prove what archives left, and take it up where they end."""
         self._carried = Carried.at_border(connection)
         self._findings += check_archives(connection, self._archives, self.verify)
+        for proved, found in check_files(connection, self._archives, self.archive_files, self.verify, self.progress):
+            self._proved_files.append(proved.file_sha256)
+            self._findings += found
         walk = KeptWalk(self.verify)
         while page := walk.page(connection):
             found, runs = _judge(page)
@@ -246,7 +257,8 @@ class Verification:
                 self._findings += standing.findings
                 self._findings += self.log.finish(self._newest) if self.log is not None else []
         findings = self._findings[:FINDINGS_MAX]
-        return VerifyReport(self._count, resumed_after, self._digest, standing, findings, self._archives)
+        proved = frozenset(self._proved_files)
+        return VerifyReport(self._count, resumed_after, self._digest, standing, findings, self._archives, proved)
 
     def _keep(self, connection: psycopg.Connection[Any], *, now: bool = False) -> None:
         # A range that was interrupted while it was taken is taken in part: the last checkpoint stands then.

@@ -58,6 +58,15 @@ WITH entry AS (
     GROUP BY entry.seq, entry.reverses, taken.account_id, taken.amount, taken.so_far
 ), dated AS (
     SELECT account_id, seq, posted_at, effective_at, change FROM of_account WHERE effective_at <> posted_at
+), older AS (
+    SELECT part.first_seq, known.greatest_key
+    FROM ledger.partition AS part
+    CROSS JOIN LATERAL (
+        SELECT greatest_key FROM ledger.partition WHERE last_seq < part.first_seq
+        UNION ALL
+        SELECT greatest_key FROM ledger.archive WHERE restored_at IS NULL
+        ORDER BY greatest_key DESC NULLS LAST LIMIT 1
+    ) AS known
 ), batch AS (
     SELECT first_seq, last_seq, lag(last_seq) OVER (ORDER BY first_seq) AS before
     FROM (
@@ -103,6 +112,14 @@ FROM entry
 WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND seq <> (SELECT ledger.archived_seq()) + 1 AND NOT EXISTS (
         SELECT FROM ledger.entry AS before WHERE before.seq = entry.seq - 1 AND before.chain_seq = entry.chain_seq
     )
+UNION ALL
+-- Within a partition an index keeps keys apart. Keys in the order of time are greater than all of the partitions before.
+SELECT 2, entry.seq, 0, NULL, NULL, NULL, NULL, 'entry ' || entry.seq || E'\tits key stands under an earlier entry, too'
+FROM entry
+JOIN ledger.partition AS part ON entry.seq BETWEEN part.first_seq AND part.last_seq
+JOIN older ON older.first_seq = part.first_seq AND entry.key <= older.greatest_key
+WHERE EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = entry.key AND old.seq < part.first_seq)
+    OR EXISTS (SELECT FROM ledger.past_key AS old WHERE old.key = entry.key)
 UNION ALL
 SELECT 3, coalesce(dated.seq, written.seq), 0, NULL, NULL, NULL, NULL,
     'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings of account '
