@@ -17,7 +17,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +38,8 @@ from ledger.transfer_file import ENTRY, OPTIONS, Table, encode_line, list_tables
 CHUNK_ENTRIES = 10_000
 """Texts, batches and entries stand in the file so many numbers at a time."""
 
-LOCK_S, LOCK_TRIES = 1, 60
-"""The journal is locked for a moment only, and nobody waits longer than this for one who waits for it."""
+LOCK_MS, LOCK_TRIES = 300, 200
+"""The journal is locked for a moment only, and nobody waits longer than this behind one who waits for it."""
 
 _LOCK = 0xA2C417E5
 
@@ -125,8 +125,8 @@ class Archivist:
     now: Callable[[], datetime]
     progress: Progress = lambda done, whole: None
 
-    def archive(self, folder: Path, *, before: datetime, proved_seq: int) -> list[Archive]:
-        """Archive every partition that may go, oldest first; return what was archived.
+    def archive(self, folder: Path, *, before: datetime, proved_seq: int) -> Iterator[Archive]:
+        """Archive every partition that may go, oldest first; yield each once it is done.
 
         Args:
             folder: where the files go, one for each partition.
@@ -140,17 +140,18 @@ class Archivist:
         """
         if before.tzinfo is None:
             raise InvalidValueError("before", before, "give a time with its zone")
-        made: list[Archive] = []
+        made = False
         with _connect(self.url) as connection:
             while True:
                 part = connection.execute(query("archive_next")).fetchone()
                 obstacles = _obstacles(connection, part, before, proved_seq)
                 if obstacles and made:
-                    return made
+                    return
                 if obstacles or part is None:
                     subject = "the journal" if part is None else f"entries {part[0]} to {part[1]}"
                     raise ArchiveRefusedError(subject, "; ".join(obstacles) or "there are no entries")
-                made.append(self._archive(connection, folder, part, before))
+                yield self._archive(connection, folder, part, before)
+                made = True
 
     def _archive(
         self, connection: psycopg.Connection[Any], folder: Path, part: tuple[Any, ...], before: datetime
@@ -263,7 +264,11 @@ def _connect(url: str) -> Iterator[psycopg.Connection[Any]]:
         row = connection.execute(b"SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
         if row != (True,):
             raise ArchiveRefusedError("the journal", "somebody else archives or restores: wait until that is done")
-        yield connection
+        try:
+            yield connection
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute(b"SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
 def _obstacles(
@@ -432,27 +437,28 @@ def _insert(connection: psycopg.Connection[Any], archive: Archive) -> None:
 
 
 def _lock_journal(connection: psycopg.Connection[Any]) -> None:
-    """Lock head, list of partitions and journal, in that order, until the transaction ends.
+    """Lock journal, list of partitions and head until the transaction ends.
 
-    In short tries: whoever waits for a lock on the journal lets all others wait behind him.
+    In short tries: whoever waits for a lock on the journal lets all others wait behind him. Once he has it, he waits for
+    nothing more, because others take these locks in another order.
 
     Raises:
         ArchiveRefusedError: somebody reads the journal all the time.
     """
     statements = (
-        b"SELECT FROM ledger.head FOR UPDATE",
-        b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE",
         b"LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE",
+        b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT",
+        b"SELECT FROM ledger.head FOR UPDATE NOWAIT",
     )
     for _ in range(LOCK_TRIES):
         try:
             with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = '{LOCK_S}s'".encode())
+                connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}".encode())
                 for statement in statements:
                     connection.execute(statement)
             return
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            time.sleep(LOCK_S)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(LOCK_MS / 1000)
     raise ArchiveRefusedError("the journal", "it is read without a pause: try again when long reports are done")
 
 

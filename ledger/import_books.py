@@ -191,6 +191,15 @@ class _Import:
         self.carried = Carried.at_border(self.connection)
         for leaves in kept_leaves(self.connection, self.archived):
             self.root.append(leaves)
+        if self.archived:
+            self._begin_partitions()
+
+    def _begin_partitions(self) -> None:
+        """Let the empty journal begin after the border, so that archived entries can come back before it."""
+        self.connection.execute(b"ALTER TABLE ledger.partition DISABLE TRIGGER USER")
+        for (name,) in self.connection.execute(b"DELETE FROM ledger.partition RETURNING table_name").fetchall():
+            self.connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("ledger", name)))
+        self.connection.execute(b"ALTER TABLE ledger.partition ENABLE TRIGGER USER")
 
     def _make_room(self) -> None:
         """Have partitions for the rows of the next copy, if they go on where those before end."""

@@ -76,9 +76,8 @@ def archive(
     assert moment is not None
     with plain_errors(member), progress_bar("entries") as progress:
         archivist = _archivist(opened, member, actor, progress)
-        made = archivist.archive(folder, before=moment, proved_seq=_proved_seq(opened, member))
-    for each in made:
-        _print(each, "archived")
+        for each in archivist.archive(folder, before=moment, proved_seq=_proved_seq(opened, member)):
+            _print(each, "archived")
     typer.echo("keep the files as secret as the books, and more than once: they hold what the database no longer has")
 
 

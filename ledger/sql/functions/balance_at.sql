@@ -76,7 +76,9 @@ RETURNS numeric
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.balance_at(p_account_id, p_known_seq, ledger.seq_at(p_effective_at), p_effective_at);
+        RETURN ledger.balance_at(
+            p_account_id, p_known_seq, ledger.seq_at(p_effective_at, p_account_id), p_effective_at
+        );
     END IF;
     RETURN NULL;
 END
@@ -88,9 +90,9 @@ CREATE OR REPLACE FUNCTION ledger.known_seq(p_account_id bigint, p_known_at time
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_all() THEN
-        RETURN ledger.seq_at(p_known_at);
+        RETURN ledger.seq_at(p_known_at, p_account_id);
     ELSIF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at));
+        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at, p_account_id));
     END IF;
     RETURN 0;
 END

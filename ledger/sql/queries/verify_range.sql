@@ -125,8 +125,10 @@ SELECT 3, coalesce(dated.seq, written.seq), 0, NULL, NULL, NULL, NULL,
     'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings of account '
         || coalesce(account.reference, account_id::text, 'null') || ' as it was posted'
 FROM dated
-FULL JOIN (SELECT * FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s) AS written
-    USING (account_id, seq)
+FULL JOIN (
+    SELECT * FROM ledger.dated_posting
+    WHERE seq BETWEEN %(first)s AND %(last)s AND seq > (SELECT ledger.archived_seq())
+) AS written USING (account_id, seq)
 LEFT JOIN ledger.account ON account.id = account_id
 WHERE (dated.effective_at, dated.posted_at, dated.change)
     IS DISTINCT FROM (written.effective_at, written.posted_at, written.change)
