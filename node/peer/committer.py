@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Full, Queue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from fabric_protos.common import common_pb2
@@ -31,6 +31,7 @@ from network.rwset import StateKey
 from node.peer.block_store import Tip
 from node.peer.block_writer import ValidatedBlock
 from node.peer.channel_tables import ChannelTables
+from node.peer.database import Connection
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.validator import (
@@ -122,7 +123,7 @@ class Committer:
         self._on_commit = on_commit
         self._on_stop = on_stop
         self._received: Queue[common_pb2.Block | None] = Queue()
-        self._checked: Queue[_CheckedBlock | None] = Queue(CHECKED_AHEAD_MAX)
+        self._checked: Queue[_CheckedBlock | _Job | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
         self._threads = [
@@ -174,6 +175,19 @@ class Committer:
         """Hand over the next block from the orderer; waits while too many are on the way."""
         await self._room.acquire()
         self._received.put(block)
+
+    async def between_blocks(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` with the committing connection between two blocks, and return what it returns.
+
+        Raises:
+            ChannelStoppedError: no more blocks are committed.
+            PeerError: the work's own.
+        """
+        job = _Job(work, self._loop)
+        if not await asyncio.to_thread(self._put_checked, job):
+            raise ChannelStoppedError(f"channel {self._settings.channel_id} is no longer committed")
+        result: T = await job.future
+        return result
 
     async def stop(self) -> None:
         """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
@@ -241,18 +255,22 @@ class Committer:
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
 
-    def _put_checked(self, item: _CheckedBlock | None) -> None:
-        """Hand over to the second thread, unless that one has ended and no longer takes anything."""
+    def _put_checked(self, item: _CheckedBlock | _Job | None) -> bool:
+        """Hand over to the second thread; False when that one has ended and no longer takes anything."""
         while self._threads[1].is_alive():
             try:
                 self._checked.put(item, timeout=0.2)
             except Full:
                 continue
-            return
+            return True
+        return False
 
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
         while (item := self._checked.get()) is not None:
+            if isinstance(item, _Job):
+                item.perform(self._tables.connection)
+                continue
             committed = self._commit(item)
             self._loop.call_soon_threadsafe(self._tell, committed)
             if item.done is not None:
@@ -287,7 +305,10 @@ class Committer:
         if validation.commit_hash:
             set_commit_hash(block, validation.commit_hash)
         peer = config.msps.deserialize(self._settings.peer_creator)
-        private = self._with_database(lambda again: self._tables.private_data().collect(validation, config, peer))
+        number = block.header.number
+        private = self._with_database(
+            lambda again: self._tables.private_data().collect(number, validation, config, peer)
+        )
         validated = ValidatedBlock(
             block=block,
             header_hash=header_hash(block.header),
@@ -319,6 +340,27 @@ class Committer:
     def _tell(self, committed: CommittedBlock) -> None:
         self._room.release()
         self._on_commit(committed)
+
+
+class _Job:
+    """Work between two blocks, and who waits for it in the event loop."""
+
+    def __init__(self, work: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._work = work
+        self._loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+    def perform(self, connection: Connection) -> None:
+        """Do the work and hand over its result, or the refusal it ended with."""
+        try:
+            result = self._work(connection)
+        except PeerError as error:
+            self._settle(self.future.set_exception, error)
+        else:
+            self._settle(self.future.set_result, result)
+
+    def _settle(self, settle: Callable[[Any], None], outcome: Any) -> None:
+        self._loop.call_soon_threadsafe(lambda: None if self.future.done() else settle(outcome))
 
 
 @dataclass(frozen=True, slots=True)
