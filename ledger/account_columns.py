@@ -76,3 +76,8 @@ class AccountColumns:
     def views(self) -> Views:
         """Return the columns as arrays over the same memory."""
         return Views(*(np.frombuffer(column, np.int64) for column in self.figures))
+
+
+def exact_total(amounts: Numbers) -> int:
+    """Return the sum of amounts, none below 0 and fewer than 2^31 of them, exactly: in 64 bits it could overflow."""
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFF_FFFF).sum())

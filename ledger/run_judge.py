@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ledger.account_columns import NEVER, Numbers, Views
+from ledger.account_columns import NEVER, Numbers, Views, exact_total
 from ledger.journal import ResultCode
 from ledger.rules import balance_code
 from ledger.run import Flags, Legs
 from ledger.state import State
 
-TOTAL_MAX = 2.0**61
+TOTAL_MAX = 2**61
 """Amounts of a run that add up to more could leave the range of 64 bits on the way, so they are judged one by one."""
 
 _LEG_BITS = 24
@@ -58,7 +58,7 @@ def is_regular(legs: Legs, views: Views) -> Flags:
 
 def is_summable(legs: Legs) -> bool:
     """Whether no sum of these amounts can leave the range of 64 bits."""
-    return float(np.abs(legs.amount).sum(dtype=np.float64)) < TOTAL_MAX
+    return exact_total(np.abs(legs.amount)) < TOTAL_MAX
 
 
 def judge_run(state: State, legs: Legs) -> tuple[JudgedRun, dict[int, ResultCode]]:

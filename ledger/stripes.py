@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ledger.account import Side
+from ledger.account_columns import exact_total
 from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX
 from ledger.run import Legs
@@ -79,7 +80,7 @@ def choose_stripes(state: State, legs: Legs) -> None:
         sum_up((account,))
         amounts, entries = legs.amount[own], legs.entry[own]
         furthest = max(abs(account.balance), *(abs(stripe.balance) for stripe in account.stripes))
-        if float(np.abs(amounts).sum(dtype=np.float64)) >= float(AMOUNT_MAX - furthest):
+        if exact_total(np.abs(amounts)) >= AMOUNT_MAX - furthest:
             continue
         borne = (legs.counts[entries] == 2) & ~legs.credit_first[entries]
         if account.floor is not None:

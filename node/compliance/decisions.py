@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
+from ledger.account_columns import exact_total
 from ledger.canonical import field
 from ledger.copy_rows import cut
 from ledger.decision import AcceptedEntries, Debits, Decisions
@@ -81,7 +82,7 @@ def decision_leaf(salt: bytes, canonical: bytes) -> bytes:
 def worths_of(rules: RuleSet, debits: Debits) -> npt.NDArray[np.int64]:
     """Return the worth of each entry in minor units of the reporting currency; 0 where none could be had."""
     starts = np.flatnonzero(np.diff(debits.entry, prepend=-1))
-    if all(map(rules.is_reporting, debits.assets)) and float(debits.amount.sum(dtype=np.float64)) <= AMOUNT_MAX / 2:
+    if all(map(rules.is_reporting, debits.assets)) and exact_total(debits.amount) <= AMOUNT_MAX // 2:
         totals: npt.NDArray[np.int64] = np.add.reduceat(debits.amount, starts)
         return totals
     worths = []
