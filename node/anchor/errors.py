@@ -3,6 +3,7 @@
 NodeError
 └── AnchorError
     ├── SealError        a row of the books that may not enter the log; names the row
+    ├── InArchiveError   an entry that stands in a file of the archive; says which
     ├── LogError         stored tiles or checkpoints that do not fit together
     └── MirrorError      another member's log that does not match what it anchored
 """
@@ -18,6 +19,10 @@ class AnchorError(NodeError):
 
 class SealError(AnchorError):
     """A row of the books may not enter the log."""
+
+
+class InArchiveError(AnchorError):
+    """An entry stands in a file of the archive, not in the books."""
 
 
 class LogError(AnchorError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
@@ -38,6 +38,14 @@ class DecisionSource(Protocol):
 
     def decision_record(self, seq: int) -> bytes | None:
         """Return the leaf data (salt and record) of an entry's decision; None where it is not known."""
+        ...
+
+    def decision_leaves(self, from_seq: int, to_seq: int) -> Sequence[bytes]:
+        """Return the leaves of the decisions of a range of entries, in order."""
+        ...
+
+    def seqs_of_flagged(self, decision_ids: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Return the numbers of the entries behind flagged decisions, as far as they are the own books'."""
         ...
 
     def violations(self) -> Sequence[tuple[int, str]]:
@@ -84,16 +92,18 @@ class ProofBuilder:
         """
         return await asyncio.to_thread(self._state, seq)
 
-    async def build(self, seq: int, wait_s: float = 0.0) -> bytes:
+    async def build(self, seq: int, wait_s: float = 0.0, archived: Disclosure | None = None) -> bytes:
         """Return the bundle of an entry.
 
         Args:
             wait_s: how long to wait for the entry to become attested; an entry that is anchored by then gets its
                 bundle without witnesses.
+            archived: of an archived entry, what its file tells; the log says whether that is true.
         Raises:
             UnknownEntryError: there is no such entry.
             NotYetError: it is not anchored yet.
             SealError: its row no longer reads as it was posted.
+            InArchiveError: it is archived, and what its file tells was not given.
             GatewayError: the own peer does not give its blocks.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
@@ -102,7 +112,7 @@ class ProofBuilder:
             if left <= 0:
                 break
             await self._indexer.wait(min(left, 0.25))
-        disclosure = await asyncio.to_thread(self._books.disclose, seq)
+        disclosure = archived if archived is not None else await asyncio.to_thread(self._books.disclose, seq)
         content = await asyncio.to_thread(self._content, disclosure)
         blocks = {number: await self._block(number) for number in sorted(content.blocks)}
         return build_bundle(replace(content, blocks=blocks))
@@ -181,7 +191,7 @@ class ProofBuilder:
         epoch = self._index.epoch_covering(self._msp_id, disclosure.seq)
         if record is None or epoch is None or epoch.from_seq is None or epoch.to_seq is None:
             return None
-        leaves = self._books.decision_leaves(epoch.from_seq, epoch.to_seq)
+        leaves = self._decisions.decision_leaves(epoch.from_seq, epoch.to_seq)
         proof = inclusion_proof(leaves, disclosure.seq - epoch.from_seq)
         return DecisionEvidence(record, int(json.loads(epoch.body)["epoch"]), tuple(proof), _place(epoch))
 

@@ -22,6 +22,7 @@ CODES = (
     "account_striped",
     "period_closed",
     "entry_not_found",
+    "entry_archived",
     "exceeds_original",
     "hold_not_found",
     "hold_not_placed",

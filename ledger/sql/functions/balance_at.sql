@@ -1,4 +1,5 @@
--- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
+-- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and
+-- count for p_effective_at or before.
 --
 -- p_effective_seq is the newest entry posted at p_effective_at or before (ledger.seq_at). A posting that is not dated
 -- counts for the time of its posting: such ones count up to entry least(p_known_seq, p_effective_seq). The chain's
@@ -11,6 +12,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SE
 AS $$
 DECLARE
     v_seq bigint := least(p_known_seq, p_effective_seq);
+    v_newest bigint;
     v_balance numeric;
     v_block bigint;
     v_total numeric;
@@ -21,6 +23,7 @@ BEGIN
             FROM ledger.account AS stripe WHERE stripe.stripe_of = p_account_id
         );
     END IF;
+    v_newest := ledger.chain_at(p_account_id, v_seq);
     SELECT CASE p_account_id
         WHEN debit_account THEN debit_balance
         WHEN credit_account THEN credit_balance
@@ -30,7 +33,12 @@ BEGIN
             WHERE posting.account_id = p_account_id
             ORDER BY posting.number DESC LIMIT 1
         )
-    END INTO v_balance FROM ledger.entry WHERE seq = ledger.chain_at(p_account_id, v_seq);
+    END INTO v_balance FROM ledger.entry WHERE seq = v_newest;
+    IF NOT FOUND AND v_newest > 0 THEN
+        -- Archived: the account has not moved between it and the border.
+        SELECT balance INTO STRICT v_balance FROM ledger.account_opening
+        WHERE account_id = p_account_id AND last_seq = v_newest;
+    END IF;
     v_balance := coalesce(v_balance, 0);
     IF NOT EXISTS (SELECT FROM ledger.dated_posting WHERE account_id = p_account_id AND seq <= p_known_seq) THEN
         RETURN v_balance;
@@ -76,7 +84,9 @@ RETURNS numeric
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.balance_at(p_account_id, p_known_seq, ledger.seq_at(p_effective_at), p_effective_at);
+        RETURN ledger.balance_at(
+            p_account_id, p_known_seq, ledger.seq_at(p_effective_at, p_account_id), p_effective_at
+        );
     END IF;
     RETURN NULL;
 END
@@ -88,9 +98,9 @@ CREATE OR REPLACE FUNCTION ledger.known_seq(p_account_id bigint, p_known_at time
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_all() THEN
-        RETURN ledger.seq_at(p_known_at);
+        RETURN ledger.seq_at(p_known_at, p_account_id);
     ELSIF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at));
+        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at, p_account_id));
     END IF;
     RETURN 0;
 END

@@ -1,0 +1,508 @@
+"""Moves old entries out of the books into a file that keeps every proof, and back.
+
+Rules (docs/archive.md):
+- only whole partitions go, the oldest first, and only where nothing can concern them any more: they are full, closed,
+  anchored, reported; no placed hold was captured by them, no webhook waits for them;
+- the file is written, read back and proved before anything is changed; then one database transaction keeps their keys,
+  leaves and where accounts stood, lets the partition go, and records the archive under the posting engine's signature.
+  So whoever is killed leaves everything or nothing; a file may stand that no archive names, and may be written again;
+- what is restored was proved again, and is the newest archive: the books never have a gap.
+
+Left to others: what is anchored (the node knows), the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psycopg
+from psycopg import sql
+
+from ledger.archive_file import FORMAT, VERSION, ArchiveLines
+from ledger.archive_proof import ProvedArchive, prove_archive
+from ledger.archive_record import ArchiveRecord
+from ledger.archive_state import Archive, keys_digest, list_archives, standing_archives, state_digest
+from ledger.errors import ArchiveRefusedError, InvalidValueError
+from ledger.queries import query
+from ledger.signed import Verify
+from ledger.transfer_file import ENTRY, OPTIONS, Table, encode_line, list_tables
+
+CHUNK_ENTRIES = 10_000
+"""Texts, batches and entries stand in the file so many numbers at a time."""
+
+LOCK_MS, LOCK_TRIES = 300, 200
+"""The journal is locked for a moment only, and nobody waits longer than this behind one who waits for it."""
+
+_LOCK = 0xA2C417E5
+
+_COLUMNS = {
+    "asset": ("id", "code", "scale"),
+    "account": ("id", "reference", "asset_id", "normal_side", "stripe_of"),
+    "actor": ("id", "name"),
+    "hold": ("id", "account_id"),
+    "account_opening": ("account_id", "balance", "last_seq", "posting_count"),
+    "hold_opening": ("hold_id", "captured", "entry_seq"),
+    "leaf": ("seq", "leaf"),
+    "batch": ("first_seq", "last_seq", "digest", "signature"),
+    "description": ("seq", "salt", "description"),
+    "metadata": ("seq", "salt", "pairs"),
+}
+"""Tables of the file beside ``entry``, in their order; each is read by the query ``archive_<name>``."""
+
+_BEFORE = tuple(_COLUMNS)[:7]
+_KEPT = ("past_key", "account_opening", "hold_opening", "partition")
+"""Tables whose triggers keep history, and rest while an archive is made or restored."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPart:
+    """A part of the journal.
+
+    Args:
+        state: ``"archived"``; ``"full"``, ``"open"`` for new entries, or made ``"ahead"`` of them.
+        size: bytes of the file, or of the table with its indexes.
+        name: of the file or the table.
+        sha256: of the file; None for a table.
+        until: no entry of an archived part was posted later or counts for a later time; of any other, when its newest
+            entry was posted; None where it has none.
+    """
+
+    first_seq: int
+    last_seq: int
+    state: str
+    size: int
+    name: str
+    sha256: bytes | None
+    until: datetime | None
+
+
+def list_parts(connection: psycopg.Connection[Any]) -> list[JournalPart]:
+    """Return all parts of the journal, oldest first."""
+    rows = connection.execute(query("partitions_listed"))
+    return [JournalPart(*row) for row in rows]
+
+
+def set_partition_entries(connection: psycopg.Connection[Any], entries: int) -> None:
+    """Say how many numbers each partition takes that is made from now on.
+
+    Raises:
+        InvalidValueError: none, or more than a journal can have.
+    """
+    if not 0 < entries < 2**62:
+        raise InvalidValueError("entries", entries, "give 1 or more")
+    connection.execute(b"UPDATE ledger.partition_size SET entries = %s", (entries,))
+
+
+@dataclass(frozen=True, slots=True)
+class Archivist:
+    """Who archives entries of the books of a database.
+
+    Args:
+        url: of the database; the role that owns the books.
+        organization: whose books these are; stands in the file.
+        sign: the posting engine's Ed25519 signature of a digest.
+        verify: whether a signature is the posting engine's.
+        actor: who does it, a pseudonym.
+        now: the clock, UTC.
+        progress: called with entries done and entries to do, while they are written and while they are proved.
+    """
+
+    url: str
+    organization: str
+    sign: Callable[[bytes], bytes]
+    verify: Verify
+    actor: str
+    now: Callable[[], datetime]
+    progress: Progress = lambda done, whole: None
+
+    def archive(self, folder: Path, *, before: datetime, proved_seq: int) -> Iterator[Archive]:
+        """Archive every partition that may go, oldest first; yield each once it is done.
+
+        Args:
+            folder: where the files go, one for each partition.
+            before: only entries that were posted before this time and count for an earlier one.
+            proved_seq: the newest entry that is anchored, and whose decision is.
+        Raises:
+            ArchiveRefusedError: none may go; says why of the oldest. Or a file that was written does not prove.
+            InvalidValueError: the time has no zone.
+            OSError: a file cannot be written.
+            psycopg.Error: the database cannot be used.
+        """
+        if before.tzinfo is None:
+            raise InvalidValueError("before", before, "give a time with its zone")
+        made = False
+        with _connect(self.url) as connection:
+            while True:
+                part = connection.execute(query("archive_next")).fetchone()
+                obstacles = _obstacles(connection, part, before, proved_seq)
+                if obstacles and made:
+                    return
+                if obstacles or part is None:
+                    subject = "the journal" if part is None else f"entries {part[0]} to {part[1]}"
+                    raise ArchiveRefusedError(subject, "; ".join(obstacles) or "there are no entries")
+                yield self._archive(connection, folder, part, before)
+                made = True
+
+    def _archive(
+        self, connection: psycopg.Connection[Any], folder: Path, part: tuple[Any, ...], before: datetime
+    ) -> Archive:
+        first, last, _ = part
+        number = max((archive.record.number for archive in list_archives(connection)), default=0) + 1
+        path = folder / f"{self.organization}-{first}-{last}.jsonl"
+        beside = path.with_name(f"{path.name}.new")
+        with connection.transaction():
+            # What is read does not change any more, but for texts that are erased: their number is compared below.
+            connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            _Writer(connection, beside, self.progress).write(self.organization, number, first, last)
+        proved = prove_archive(beside, self.verify, progress=self.progress)
+        beside.replace(path)
+        _sync_folder(folder)
+        with connection.transaction():
+            return self._let_go(connection, part, path, proved, before)
+
+    def _let_go(
+        self,
+        connection: psycopg.Connection[Any],
+        part: tuple[Any, ...],
+        path: Path,
+        proved: ProvedArchive,
+        before: datetime,
+    ) -> Archive:
+        """Keep what must stay, record the archive, and drop the partition."""
+        first, last, table = part
+        bounds = {"first": first, "last": last}
+        connection.execute(query("archive_keep_keys"), bounds)
+        keys = keys_digest(connection, first, last)
+        if keys != proved.keys_sha256:
+            raise ArchiveRefusedError(f"entries {first} to {last}", "the file does not hold what stands in the books")
+        for name, count in proved.texts.items():
+            statement = sql.SQL("DELETE FROM ledger.{} WHERE seq BETWEEN %(first)s AND %(last)s")
+            deleted = connection.execute(statement.format(sql.Identifier(name)), bounds).rowcount
+            if deleted != count:
+                raise ArchiveRefusedError(f"entries {first} to {last}", "texts were erased meanwhile: archive again")
+        with _resting(connection, _KEPT[:3]):
+            _keep_state(connection, proved)
+        record = ArchiveRecord(
+            proved.number, first, last, proved.latest_us, proved.posted_us, proved.greatest_key, path.name,
+            proved.file_bytes, proved.file_sha256, keys, state_digest(connection),
+        )  # fmt: skip
+        archive = Archive(record, self.sign(record.digest()), self.now(), self.actor, None)
+        _insert(connection, archive)
+        _lock_journal(connection)
+        # What was true before may not be any more; from here on nobody posts, closes or opens a period.
+        obstacles = _obstacles(connection, part, before, last)
+        if _reversed(connection, bounds) != proved.reversed:
+            obstacles.append("entries of it were taken back meanwhile: archive again")
+        if obstacles:
+            raise ArchiveRefusedError(f"entries {first} to {last}", "; ".join(obstacles))
+        _drop_partition(connection, table)
+        return archive
+
+    def restore(self, path: Path) -> Archive:
+        """Put the newest archive's entries back from its file; return it as it stood.
+
+        Raises:
+            ArchiveRefusedError: the file does not prove, or is not that of the newest archive.
+            OSError: it cannot be read.
+            psycopg.Error: the database cannot be used.
+        """
+        with _connect(self.url) as connection:
+            standing = standing_archives(connection)
+            if not standing:
+                raise ArchiveRefusedError("the journal", "nothing is archived")
+            archive = standing[-1]
+            proved = prove_archive(path, self.verify, progress=self.progress)
+            if proved.file_sha256 != archive.record.file_sha256:
+                raise ArchiveRefusedError(
+                    f"file {path}",
+                    f"only the newest archive is restored, {archive.record.file_name} with SHA-256 "
+                    f"{archive.record.file_sha256.hex()}; this is {proved.file_sha256.hex()}",
+                )
+            state = standing[-2].record.state_sha256 if len(standing) > 1 else hashlib.sha256().digest()
+            with connection.transaction():
+                self._put_back(connection, archive, proved, state)
+        return archive
+
+    def _put_back(
+        self, connection: psycopg.Connection[Any], archive: Archive, proved: ProvedArchive, state: bytes
+    ) -> None:
+        first, last = proved.first_seq, proved.last_seq
+        table = f"entry_{first}"
+        connection.execute(
+            sql.SQL("CREATE TABLE ledger.{} (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
+                sql.Identifier(table)
+            )
+        )
+        _copy_back(connection, proved.path, table)
+        with _resting(connection, _KEPT[:3]):
+            connection.execute(b"DELETE FROM ledger.past_key WHERE seq BETWEEN %s AND %s", (first, last))
+            _restore_state(connection, proved)
+        if state_digest(connection) != state:
+            raise ArchiveRefusedError(f"file {proved.path}", "the books do not stand as it leaves them: verify them")
+        connection.execute(
+            b"UPDATE ledger.archive SET restored_at = %s WHERE number = %s", (self.now(), archive.record.number)
+        )
+        _lock_journal(connection)
+        connection.execute(b"SELECT ledger.join_partition(%s, %s, %s)", (table, first, last))
+        connection.execute(
+            b"UPDATE ledger.partition SET greatest_key = %s WHERE first_seq = %s", (proved.greatest_key, first)
+        )
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Yield a connection; nobody else archives or restores meanwhile."""
+    with psycopg.connect(url, autocommit=True, options=OPTIONS) as connection:
+        row = connection.execute(b"SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        if row != (True,):
+            raise ArchiveRefusedError("the journal", "somebody else archives or restores: wait until that is done")
+        try:
+            yield connection
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute(b"SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def _obstacles(
+    connection: psycopg.Connection[Any], part: tuple[Any, ...] | None, before: datetime, proved_seq: int
+) -> list[str]:
+    """Return why a partition may not go; empty where it may, or where there is none."""
+    if part is None:
+        return []
+    given = {"first": part[0], "last": part[1], "before": before, "proved": proved_seq}
+    return [row[0] for row in connection.execute(query("archive_obstacles"), given)]
+
+
+def _reversed(connection: psycopg.Connection[Any], bounds: Mapping[str, int]) -> frozenset[int]:
+    """Return entries that others take back."""
+    return frozenset(row[0] for row in connection.execute(query("archive_reversed"), bounds))
+
+
+class _Writer:
+    """Writes a file that only its owner may read."""
+
+    def __init__(self, connection: psycopg.Connection[Any], path: Path, progress: Progress) -> None:
+        self._connection = connection
+        self._path = path
+        self._progress = progress
+        self._sum = hashlib.sha256()
+        self._lines = 0
+        self._counts: dict[str, int] = {}
+
+    def write(self, organization: str, number: int, first: int, last: int) -> None:
+        """Write entries ``first`` to ``last`` with all that proves them, onto the disk."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            self._file: BinaryIO = file
+            self._write(organization, number, {"first": first, "last": last})
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write(self, organization: str, number: int, bounds: Mapping[str, int]) -> None:
+        connection = self._connection
+        entry = next(table for table in list_tables(connection) if table.name == ENTRY)
+        connection.execute(query("archive_touched"), bounds)
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "organization": organization,
+            "number": number,
+            "first_seq": bounds["first"],
+            "last_seq": bounds["last"],
+            "reversed": sorted(_reversed(connection, bounds)),
+            "tables": {**_COLUMNS, ENTRY: entry.columns},
+        }
+        self._line(header)
+        for name in _BEFORE:
+            self._rows(name, query(f"archive_{name}"), bounds)
+        for first in range(bounds["first"], bounds["last"] + 1, CHUNK_ENTRIES):
+            last = min(first + CHUNK_ENTRIES - 1, bounds["last"])
+            self._chunk(entry, {"first": first, "last": last}, under_way=first == bounds["first"])
+            self._progress(last - bounds["first"] + 1, bounds["last"] - bounds["first"] + 1)
+        told = {name: self._counts.get(name, 0) for name in ("description", "metadata")}
+        seal = {"lines": self._lines, "sha256": self._sum.hexdigest(), "entries": self._counts.get(ENTRY, 0), **told}
+        self._line(seal)
+
+    def _chunk(self, entry: Table, bounds: Mapping[str, int], *, under_way: bool) -> None:
+        """Write some entries; each batch comes before the first entry that it begins with here."""
+        for name in ("description", "metadata"):
+            self._rows(name, query(f"archive_{name}"), bounds)
+        batches = self._read(query("archive_batch"), {**bounds, "under_way": under_way})
+        columns = ", ".join(entry.columns).encode()
+        statement = b"SELECT %b FROM ledger.entry WHERE seq BETWEEN %%(first)s AND %%(last)s ORDER BY seq" % columns
+        rows = self._read(statement, bounds)
+        place = entry.columns.index("seq")
+        waiting = list(batches)
+        for row in rows:
+            while waiting and int(waiting[0][0] or "") <= int(row[place] or ""):
+                self._row("batch", waiting.pop(0))
+            self._row(ENTRY, row)
+
+    def _rows(self, name: str, statement: bytes, bounds: Mapping[str, Any]) -> None:
+        for row in self._read(statement, bounds):
+            self._row(name, row)
+
+    def _read(self, statement: bytes, bounds: Mapping[str, Any]) -> Iterator[tuple[str | None, ...]]:
+        with self._connection.cursor() as cursor, cursor.copy(b"COPY (" + statement + b") TO STDOUT", bounds) as copy:
+            yield from copy.rows()
+
+    def _row(self, name: str, row: Sequence[str | None]) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+        self._line({name: row})
+
+    def _line(self, told: Mapping[str, Any]) -> None:
+        line = encode_line(dict(told))
+        self._sum.update(line)
+        self._file.write(line)
+        self._lines += 1
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new name in a folder survive the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _resting(connection: psycopg.Connection[Any], tables: Sequence[str]) -> Iterator[None]:
+    """Let the triggers of tables that keep history rest, in this transaction only."""
+    for verb in (sql.SQL("DISABLE"), sql.SQL("ENABLE")):
+        for table in tables:
+            connection.execute(sql.SQL("ALTER TABLE ledger.{} {} TRIGGER USER").format(sql.Identifier(table), verb))
+        if verb == sql.SQL("DISABLE"):
+            yield
+
+
+def _keep_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:
+    """Move accounts and holds on to where the archived entries leave them."""
+    rows = [(account, known.total, known.seq, known.posting_count) for account, known in sorted(proved.closing.items())]
+    _replace(connection, "account_opening", "account_id", _COLUMNS["account_opening"], rows)
+    held = connection.execute(
+        b"SELECT id, captured, entry_seq, state <> 1 FROM ledger.hold WHERE id = ANY (%s)", (list(proved.captured),)
+    ).fetchall()
+    going_on = []
+    for hold, captured, entry_seq, ended in held:
+        known = proved.captured[hold]
+        if entry_seq is not None and entry_seq > proved.last_seq:
+            going_on.append((hold, known.total, known.seq))
+        elif not ended or (captured, entry_seq) != known:
+            raise ArchiveRefusedError(f"hold {hold}", "its captures are not those of its entries: verify the books")
+    connection.execute(b"DELETE FROM ledger.hold_opening WHERE hold_id = ANY (%s)", (list(proved.captured),))
+    _replace(connection, "hold_opening", "hold_id", _COLUMNS["hold_opening"], going_on)
+
+
+def _restore_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:
+    """Put accounts and holds back to where they stood before the archived entries."""
+    connection.execute(b"DELETE FROM ledger.account_opening WHERE account_id = ANY (%s)", (list(proved.closing),))
+    rows = [(account, known.total, known.seq, known.posting_count) for account, known in proved.opening.items()]
+    _replace(connection, "account_opening", "account_id", _COLUMNS["account_opening"], rows)
+    connection.execute(b"DELETE FROM ledger.hold_opening WHERE hold_id = ANY (%s)", (list(proved.captured),))
+    holds = [(hold, *known) for hold, known in proved.opening_holds.items()]
+    _replace(connection, "hold_opening", "hold_id", _COLUMNS["hold_opening"], holds)
+
+
+def _replace(
+    connection: psycopg.Connection[Any], table: str, key: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Store rows, in the place of those with the same keys."""
+    if not rows:
+        return
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    given = {"table": sql.Identifier("ledger", table), "columns": names, "key": sql.Identifier(key)}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE TEMPORARY TABLE replacing (LIKE {table}) ON COMMIT DROP").format(**given))
+        with cursor.copy(sql.SQL("COPY replacing ({columns}) FROM STDIN").format(**given)) as copy:
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(
+            sql.SQL("DELETE FROM {table} USING replacing WHERE replacing.{key} = {table}.{key}").format(**given)
+        )
+        cursor.execute(
+            sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM replacing ORDER BY {key}").format(**given)
+        )
+        cursor.execute(b"DROP TABLE replacing")
+
+
+def _insert(connection: psycopg.Connection[Any], archive: Archive) -> None:
+    record = archive.record
+    facts = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    more = {"signature": archive.signature, "archived_at": archive.archived_at, "actor": archive.actor}
+    connection.execute(query("archive_insert"), facts | more)
+
+
+def _lock_journal(connection: psycopg.Connection[Any]) -> None:
+    """Lock journal, list of partitions and head until the transaction ends.
+
+    In short tries: whoever waits for a lock on the journal lets all others wait behind him. Once he has it, he waits
+    for nothing more, because others take these locks in another order.
+
+    Raises:
+        ArchiveRefusedError: somebody reads the journal all the time.
+    """
+    statements = (
+        b"LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE",
+        b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT",
+        b"SELECT FROM ledger.head FOR UPDATE NOWAIT",
+    )
+    for _ in range(LOCK_TRIES):
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}".encode())
+                for statement in statements:
+                    connection.execute(statement)
+            return
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(LOCK_MS / 1000)
+    raise ArchiveRefusedError("the journal", "it is read without a pause: try again when long reports are done")
+
+
+def _drop_partition(connection: psycopg.Connection[Any], table: str) -> None:
+    name = sql.Identifier("ledger", table)
+    connection.execute(sql.SQL("ALTER TABLE ledger.entry DETACH PARTITION {}").format(name))
+    connection.execute(sql.SQL("DROP TABLE {}").format(name))
+    with _resting(connection, _KEPT[3:]):
+        connection.execute(b"DELETE FROM ledger.partition WHERE table_name = %s", (table,))
+
+
+def _copy_back(connection: psycopg.Connection[Any], path: Path, table: str) -> None:
+    """Store entries and texts of a file."""
+    lines = ArchiveLines(path)
+    for name, rows in _groups(lines):
+        target = table if name == ENTRY else name
+        if name != ENTRY and name not in ("description", "metadata"):
+            for _ in rows:
+                pass
+            continue
+        columns = sql.SQL(", ").join(map(sql.Identifier, lines.header.tables[name]))
+        statement = sql.SQL("COPY ledger.{} ({}) FROM STDIN").format(sql.Identifier(target), columns)
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _groups(lines: ArchiveLines) -> Iterator[tuple[str, Iterator[list[str | None]]]]:
+    """Yield rows of one table that follow one another; batches stand between entries and are left out."""
+    told = ((name, row) for name, row in lines if name != "batch")
+    pending = next(told, None)
+
+    def of(name: str) -> Iterator[list[str | None]]:
+        nonlocal pending
+        while pending is not None and pending[0] == name:
+            yield pending[1]
+            pending = next(told, None)
+
+    while pending is not None:
+        yield pending[0], of(pending[0])

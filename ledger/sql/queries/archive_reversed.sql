@@ -1,0 +1,1 @@
+SELECT DISTINCT reverses FROM ledger.entry WHERE reverses BETWEEN %(first)s AND %(last)s ORDER BY reverses
