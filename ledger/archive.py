@@ -16,52 +16,33 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from ledger.archive_file import FORMAT, VERSION, ArchiveLines
+from ledger.archive_file import ArchiveLines
 from ledger.archive_proof import ProvedArchive, prove_archive
 from ledger.archive_record import ArchiveRecord
-from ledger.archive_state import Archive, keys_digest, list_archives, standing_archives, state_digest
+from ledger.archive_state import Archive, keep_keys, keys_digest, list_archives, standing_archives, state_digest
+from ledger.archive_writer import COLUMNS, Progress, reversed_entries, write_archive
 from ledger.errors import ArchiveRefusedError, InvalidValueError
 from ledger.queries import query
 from ledger.signed import Verify
-from ledger.transfer_file import ENTRY, OPTIONS, Table, encode_line, list_tables
-
-CHUNK_ENTRIES = 10_000
-"""Texts, batches and entries stand in the file so many numbers at a time."""
+from ledger.transfer_file import ENTRY, OPTIONS
 
 LOCK_MS, LOCK_TRIES = 300, 200
 """The journal is locked for a moment only, and nobody waits longer than this behind one who waits for it."""
 
 _LOCK = 0xA2C417E5
 
-_COLUMNS = {
-    "asset": ("id", "code", "scale"),
-    "account": ("id", "reference", "asset_id", "normal_side", "stripe_of"),
-    "actor": ("id", "name"),
-    "hold": ("id", "account_id"),
-    "account_opening": ("account_id", "balance", "last_seq", "posting_count"),
-    "hold_opening": ("hold_id", "captured", "entry_seq"),
-    "leaf": ("seq", "leaf"),
-    "batch": ("first_seq", "last_seq", "digest", "signature"),
-    "description": ("seq", "salt", "description"),
-    "metadata": ("seq", "salt", "pairs"),
-}
-"""Tables of the file beside ``entry``, in their order; each is read by the query ``archive_<name>``."""
-
-_BEFORE = tuple(_COLUMNS)[:7]
 _KEPT = ("past_key", "account_opening", "hold_opening", "partition")
 """Tables whose triggers keep history, and rest while an archive is made or restored."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +144,7 @@ class Archivist:
         with connection.transaction():
             # What is read does not change any more, but for texts that are erased: their number is compared below.
             connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            _Writer(connection, beside, self.progress).write(self.organization, number, first, last)
+            write_archive(connection, beside, self.organization, number, first, last, self.progress)
         proved = prove_archive(beside, self.verify, progress=self.progress)
         beside.replace(path)
         _sync_folder(folder)
@@ -181,7 +162,7 @@ class Archivist:
         """Keep what must stay, record the archive, and drop the partition."""
         first, last, table = part
         bounds = {"first": first, "last": last}
-        connection.execute(query("archive_keep_keys"), bounds)
+        keep_keys(connection, bounds)
         keys = keys_digest(connection, first, last)
         if keys != proved.keys_sha256:
             raise ArchiveRefusedError(f"entries {first} to {last}", "the file does not hold what stands in the books")
@@ -201,7 +182,7 @@ class Archivist:
         _lock_journal(connection)
         # What was true before may not be any more; from here on nobody posts, closes or opens a period.
         obstacles = _obstacles(connection, part, before, last)
-        if _reversed(connection, bounds) != proved.reversed:
+        if reversed_entries(connection, bounds) != proved.reversed:
             obstacles.append("entries of it were taken back meanwhile: archive again")
         if obstacles:
             raise ArchiveRefusedError(f"entries {first} to {last}", "; ".join(obstacles))
@@ -283,90 +264,6 @@ def _obstacles(
     return [row[0] for row in connection.execute(query("archive_obstacles"), given)]
 
 
-def _reversed(connection: psycopg.Connection[Any], bounds: Mapping[str, int]) -> frozenset[int]:
-    """Return entries that others take back."""
-    return frozenset(row[0] for row in connection.execute(query("archive_reversed"), bounds))
-
-
-class _Writer:
-    """Writes a file that only its owner may read."""
-
-    def __init__(self, connection: psycopg.Connection[Any], path: Path, progress: Progress) -> None:
-        self._connection = connection
-        self._path = path
-        self._progress = progress
-        self._sum = hashlib.sha256()
-        self._lines = 0
-        self._counts: dict[str, int] = {}
-
-    def write(self, organization: str, number: int, first: int, last: int) -> None:
-        """Write entries ``first`` to ``last`` with all that proves them, onto the disk."""
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            self._file: BinaryIO = file
-            self._write(organization, number, {"first": first, "last": last})
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _write(self, organization: str, number: int, bounds: Mapping[str, int]) -> None:
-        connection = self._connection
-        entry = next(table for table in list_tables(connection) if table.name == ENTRY)
-        connection.execute(query("archive_touched"), bounds)
-        header = {
-            "format": FORMAT,
-            "version": VERSION,
-            "organization": organization,
-            "number": number,
-            "first_seq": bounds["first"],
-            "last_seq": bounds["last"],
-            "reversed": sorted(_reversed(connection, bounds)),
-            "tables": {**_COLUMNS, ENTRY: entry.columns},
-        }
-        self._line(header)
-        for name in _BEFORE:
-            self._rows(name, query(f"archive_{name}"), bounds)
-        for first in range(bounds["first"], bounds["last"] + 1, CHUNK_ENTRIES):
-            last = min(first + CHUNK_ENTRIES - 1, bounds["last"])
-            self._chunk(entry, {"first": first, "last": last}, under_way=first == bounds["first"])
-            self._progress(last - bounds["first"] + 1, bounds["last"] - bounds["first"] + 1)
-        told = {name: self._counts.get(name, 0) for name in ("description", "metadata")}
-        seal = {"lines": self._lines, "sha256": self._sum.hexdigest(), "entries": self._counts.get(ENTRY, 0), **told}
-        self._line(seal)
-
-    def _chunk(self, entry: Table, bounds: Mapping[str, int], *, under_way: bool) -> None:
-        """Write some entries; each batch comes before the first entry that it begins with here."""
-        for name in ("description", "metadata"):
-            self._rows(name, query(f"archive_{name}"), bounds)
-        batches = self._read(query("archive_batch"), {**bounds, "under_way": under_way})
-        columns = ", ".join(entry.columns).encode()
-        statement = b"SELECT %b FROM ledger.entry WHERE seq BETWEEN %%(first)s AND %%(last)s ORDER BY seq" % columns
-        rows = self._read(statement, bounds)
-        place = entry.columns.index("seq")
-        waiting = list(batches)
-        for row in rows:
-            while waiting and int(waiting[0][0] or "") <= int(row[place] or ""):
-                self._row("batch", waiting.pop(0))
-            self._row(ENTRY, row)
-
-    def _rows(self, name: str, statement: bytes, bounds: Mapping[str, Any]) -> None:
-        for row in self._read(statement, bounds):
-            self._row(name, row)
-
-    def _read(self, statement: bytes, bounds: Mapping[str, Any]) -> Iterator[tuple[str | None, ...]]:
-        with self._connection.cursor() as cursor, cursor.copy(b"COPY (" + statement + b") TO STDOUT", bounds) as copy:
-            yield from copy.rows()
-
-    def _row(self, name: str, row: Sequence[str | None]) -> None:
-        self._counts[name] = self._counts.get(name, 0) + 1
-        self._line({name: row})
-
-    def _line(self, told: Mapping[str, Any]) -> None:
-        line = encode_line(dict(told))
-        self._sum.update(line)
-        self._file.write(line)
-        self._lines += 1
-
-
 def _sync_folder(folder: Path) -> None:
     """Let a new name in a folder survive the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -389,7 +286,7 @@ def _resting(connection: psycopg.Connection[Any], tables: Sequence[str]) -> Iter
 def _keep_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:
     """Move accounts and holds on to where the archived entries leave them."""
     rows = [(account, known.total, known.seq, known.posting_count) for account, known in sorted(proved.closing.items())]
-    _replace(connection, "account_opening", "account_id", _COLUMNS["account_opening"], rows)
+    _replace(connection, "account_opening", "account_id", COLUMNS["account_opening"], rows)
     held = connection.execute(
         b"SELECT id, captured, entry_seq, state <> 1 FROM ledger.hold WHERE id = ANY (%s)", (list(proved.captured),)
     ).fetchall()
@@ -401,17 +298,17 @@ def _keep_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> N
         elif not ended or (captured, entry_seq) != known:
             raise ArchiveRefusedError(f"hold {hold}", "its captures are not those of its entries: verify the books")
     connection.execute(b"DELETE FROM ledger.hold_opening WHERE hold_id = ANY (%s)", (list(proved.captured),))
-    _replace(connection, "hold_opening", "hold_id", _COLUMNS["hold_opening"], going_on)
+    _replace(connection, "hold_opening", "hold_id", COLUMNS["hold_opening"], going_on)
 
 
 def _restore_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:
     """Put accounts and holds back to where they stood before the archived entries."""
     connection.execute(b"DELETE FROM ledger.account_opening WHERE account_id = ANY (%s)", (list(proved.closing),))
     rows = [(account, known.total, known.seq, known.posting_count) for account, known in proved.opening.items()]
-    _replace(connection, "account_opening", "account_id", _COLUMNS["account_opening"], rows)
+    _replace(connection, "account_opening", "account_id", COLUMNS["account_opening"], rows)
     connection.execute(b"DELETE FROM ledger.hold_opening WHERE hold_id = ANY (%s)", (list(proved.captured),))
     holds = [(hold, *known) for hold, known in proved.opening_holds.items()]
-    _replace(connection, "hold_opening", "hold_id", _COLUMNS["hold_opening"], holds)
+    _replace(connection, "hold_opening", "hold_id", COLUMNS["hold_opening"], holds)
 
 
 def _replace(

@@ -9,7 +9,8 @@ from typing import Any
 
 import psycopg
 
-from ledger.archive_proof import Carried, ProvedArchive, first_of, prove_archive
+from ledger.archive_file import first_of
+from ledger.archive_proof import Carried, ProvedArchive, prove_archive
 from ledger.archive_state import Archive
 from ledger.queries import query
 from ledger.ranges import AccountSum, Captured, Finding

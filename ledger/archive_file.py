@@ -20,14 +20,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from ledger.errors import ArchiveRefusedError
-from ledger.journal import microseconds
-from ledger.rows import EntryRow
 
 FORMAT = "dwaybank-archive"
 VERSION = 1
@@ -131,85 +127,13 @@ class ArchiveLines:
         return ArchiveRefusedError(f"file {self.path}, line {self.number}", reason)
 
 
-def entry_row(values: Values, actors: Mapping[str, str]) -> EntryRow:
-    """Return the row of an entry as ``ledger.rows`` takes it.
+def first_of(path: Path) -> int:
+    """Return the number of the first entry in a file.
 
     Raises:
-        ValueError, KeyError, TypeError: it cannot be read; never another exception.
+        ArchiveRefusedError: it is no file of the archive.
+        OSError: it cannot be read.
     """
-    two = values["posting_amount"] is None
-    if two:
-        amount, asset = _int(values["amount"]), _int(values["asset_id"])
-        accounts: list[int | None] = [_int(values["debit_account"]), _int(values["credit_account"])]
-        assets: list[int | None] = [asset, asset]
-        amounts: list[int | None] = [amount, None if amount is None else -amount]
-    else:
-        accounts, assets, amounts = (_ints(values[f"posting_{name}"]) for name in ("account", "asset", "amount"))
-    actor = values["actor_id"]
-    posted_at = time_us(values["posted_at"])
-    return EntryRow(
-        seq=int(values["seq"] or ""),
-        key=_uuid(values["key"]),
-        posted_at_us=posted_at,
-        effective_at_us=posted_at if values["effective_at"] is None else time_us(values["effective_at"]),
-        settlement_id=values["settlement_id"],
-        accounts=accounts,
-        assets=assets,
-        amounts=amounts,
-        description_commitment=octets(values["description_commitment"]),
-        decision_id=_uuid(values["decision_id"]),
-        outcome=_int(values["decision_outcome"]),
-        decision_leaf=octets(values["decision_leaf"]),
-        salt=octets(values["salt"]),
-        leaf=octets(values["leaf"]),
-        form=_int(values["form"]),
-        actor="" if actor is None else actors[actor],
-        metadata_commitment=octets(values["metadata_commitment"]),
-        reverses=_int(values["reverses"]),
-        hold_id=_uuid(values["hold_id"]),
-        chain_seq=_int(values["chain_seq"]),
-        refusals=octets(values.get("refusals")),
-    )
-
-
-def chain_of(values: Values) -> tuple[list[int | None], list[int | None]]:
-    """Return for each posting of an entry the balance after it and the account's entry before; raises as above."""
-    if values["posting_amount"] is None:
-        return (
-            [_int(values["debit_balance"]), _int(values["credit_balance"])],
-            [_int(values["debit_previous"]), _int(values["credit_previous"])],
-        )
-    return _ints(values["posting_balance"]), _ints(values["posting_previous"])
-
-
-def octets(value: str | None) -> bytes | None:
-    """Return bytes as PostgreSQL writes them in hex."""
-    if value is None:
-        return None
-    if not value.startswith("\\x"):
-        raise ValueError("bytes are not in hex")
-    return bytes.fromhex(value[2:])
-
-
-def time_us(value: str | None) -> int | None:
-    """Return a time as PostgreSQL writes it in UTC, in microseconds since 1970."""
-    if value is None:
-        return None
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError("a time has no zone")
-    return microseconds(moment)
-
-
-def _int(value: str | None) -> int | None:
-    return None if value is None else int(value)
-
-
-def _uuid(value: str | None) -> UUID | None:
-    return None if value is None else UUID(value)
-
-
-def _ints(value: str | None) -> list[int | None]:
-    if value is None or value[0] != "{" or value[-1] != "}":
-        raise ValueError("a list is null, or no list")
-    return [None if part == "NULL" else int(part) for part in value[1:-1].split(",")]
+    lines = ArchiveLines(path)
+    next(iter(lines), None)
+    return lines.header.first_seq

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from ledger.archive_file import ArchiveLines, Values, chain_of, entry_row, octets
+from ledger.archive_entry import Names, chain_of, octets, recompute
+from ledger.archive_file import ArchiveLines, Values
 from ledger.archive_record import KEY_COLUMNS, copy_line
 from ledger.canonical import batch_digest, description_commitment, metadata_commitment
-from ledger.errors import ArchiveRefusedError, DamagedRowError
 from ledger.ranges import AccountSum, Captured
-from ledger.rows import AccountNames, Disclosure, EntryRow, recompute_leaf
+from ledger.rows import EntryRow
 from ledger.signed import BATCH_ENTRIES_MAX, Verify
 
 _NOTHING = AccountSum(0, 0, 0, 0)
@@ -127,77 +127,6 @@ def prove_archive(
     return _Proof(ArchiveLines(path), verify, carried, progress, take_leaf).run()
 
 
-def disclose_from(path: Path, seq: int) -> Disclosure:
-    """Return what proves one entry to others, from the file that holds it.
-
-    The rest of the file is not proved by this, and need not be: what an entry discloses is held against the log.
-
-    Raises:
-        ArchiveRefusedError: the file does not hold the entry, or its row does not give its leaf.
-        OSError: the file cannot be read.
-    """
-    lines = ArchiveLines(path)
-    names = _Names()
-    for table, row in lines:
-        if table != "entry":
-            names.take(table, dict(zip(lines.header.tables[table], row, strict=True)))
-            continue
-        if not lines.header.first_seq <= seq <= lines.header.last_seq:
-            break
-        values = dict(zip(lines.header.tables[table], row, strict=True))
-        if values["seq"] == str(seq):
-            found, canonical, leaf = _recompute(lines, values, names)
-            assert found.salt is not None
-            assert found.decision_id is not None
-            return Disclosure(seq, found.salt, canonical, leaf, found.decision_id.bytes)
-    held = f"{lines.header.first_seq} to {lines.header.last_seq}"
-    raise ArchiveRefusedError(f"file {path}", f"entry {seq} is not in it: it holds entries {held}")
-
-
-class _Names:
-    """What entries name by number."""
-
-    def __init__(self) -> None:
-        self.assets: dict[str, tuple[str, int]] = {}
-        self.accounts: dict[int, AccountNames] = {}
-        self.signs: dict[int, int] = {}
-        self.wholes: dict[int, int] = {}
-        """The striped account that an account is a stripe of; otherwise itself."""
-        self.actors: dict[str, str] = {}
-        self.holds: dict[UUID, int] = {}
-
-    def take(self, table: str, values: Values) -> bool:
-        """Take a row that names something; false for any other."""
-        if table == "asset":
-            self.assets[values["id"] or ""] = (values["code"] or "", int(values["scale"] or ""))
-        elif table == "account":
-            number, asset = int(values["id"] or ""), values["asset_id"] or ""
-            self.accounts[number] = AccountNames(values["reference"] or "", *self.assets[asset], int(asset))
-            self.signs[number] = 1 if values["normal_side"] == "1" else -1
-            self.wholes[number] = int(values["stripe_of"] or number)
-        elif table == "actor":
-            self.actors[values["id"] or ""] = values["name"] or ""
-        elif table == "hold":
-            self.holds[UUID(values["id"] or "")] = int(values["account_id"] or "")
-        else:
-            return False
-        return True
-
-
-def _recompute(lines: ArchiveLines, values: Values, names: _Names) -> tuple[EntryRow, bytes, bytes]:
-    """Return an entry's row, canonical form and leaf, once the row gives the leaf that stands with it."""
-    try:
-        row = entry_row(values, names.actors)
-        canonical, leaf = recompute_leaf(row, names.accounts)
-    except DamagedRowError as error:
-        raise lines.refused(str(error)) from error
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-        raise lines.refused(f"entry {values.get('seq')}: its row cannot be read ({error})") from error
-    if leaf != row.leaf:
-        raise lines.refused(f"entry {row.seq}: its row does not give the leaf that stands with it")
-    return row, canonical, leaf
-
-
 class _Batches:
     """Holds signed batches against leaves as both come."""
 
@@ -259,7 +188,7 @@ class _Proof:
         self._alone = carried is None
         self._progress = progress
         self._take_leaf = take_leaf
-        self._names = _Names()
+        self._names = Names()
         self._batches = _Batches(lines, verify)
         self._opening: dict[int, AccountSum] = {}
         self._opening_holds: dict[UUID, Captured] = {}
@@ -336,7 +265,7 @@ class _Proof:
 
     def _entry(self, values: Values) -> None:
         lines, carried = self._lines, self._carried
-        row, _, leaf = _recompute(lines, values, self._names)
+        row, _, leaf = recompute(lines, values, self._names)
         if row.seq != carried.last_seq + 1:
             raise lines.refused(f"entry {carried.last_seq + 1} is missing: entry {row.seq} stands here")
         assert row.posted_at_us is not None
@@ -489,15 +418,3 @@ class _Proof:
         """An opening is told of what the entries touch, and of nothing else."""
         if not self._touched.issuperset(self._opening) or not self._captured.issuperset(self._opening_holds):
             raise self._lines.refused("it tells where an account or hold stood that none of its entries touches")
-
-
-def first_of(path: Path) -> int:
-    """Return the number of the first entry in a file.
-
-    Raises:
-        ArchiveRefusedError: it is no file of the archive.
-        OSError: it cannot be read.
-    """
-    lines = ArchiveLines(path)
-    next(iter(lines), None)
-    return lines.header.first_seq

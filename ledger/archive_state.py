@@ -1,4 +1,4 @@
-"""What archives left in the books: their records, the keys kept, where accounts and holds stood. Reads only."""
+"""What archives leave in the books: their records, the keys kept, where accounts and holds stood."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
-from ledger.archive_record import ArchiveRecord
+from ledger.archive_record import KEY_COLUMNS, ArchiveRecord
 from ledger.queries import query
 from ledger.ranges import Finding
 from ledger.signed import Verify
 
 LEAVES_READ = 20_000
+
+_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, KEY_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,34 @@ def standing_archives(connection: psycopg.Connection[Any]) -> list[Archive]:
 
 def keys_digest(connection: psycopg.Connection[Any], first_seq: int, last_seq: int) -> bytes:
     """Return the digest of what is kept of a range of archived entries."""
-    return _digest(connection, ("archive_keys",), {"first": first_seq, "last": last_seq})
+    of_range = sql.SQL("SELECT {columns} FROM ledger.past_key WHERE seq BETWEEN {first} AND {last} ORDER BY seq")
+    return _digest(connection, of_range.format(columns=_COLUMNS, first=first_seq, last=last_seq))
 
 
 def state_digest(connection: psycopg.Connection[Any]) -> bytes:
     """Return the digest of where accounts and holds stood at the border."""
-    return _digest(connection, ("archive_state", "archive_holds_state"), {})
+    accounts = "SELECT account_id, balance, last_seq, posting_count FROM ledger.account_opening ORDER BY account_id"
+    holds = "SELECT hold_id, captured, entry_seq FROM ledger.hold_opening ORDER BY hold_id"
+    return _digest(connection, sql.SQL(accounts), sql.SQL(holds))
 
 
-def _digest(connection: psycopg.Connection[Any], names: tuple[str, ...], bounds: Mapping[str, int]) -> bytes:
+def _digest(connection: psycopg.Connection[Any], *selects: sql.Composable) -> bytes:
     digest = hashlib.sha256()
     with connection.cursor() as cursor:
-        for name in names:
-            with cursor.copy(b"COPY (" + query(name) + b") TO STDOUT", bounds or None) as copy:
+        for select in selects:
+            with cursor.copy(sql.SQL("COPY ({}) TO STDOUT").format(select)) as copy:
                 for data in copy:
                     digest.update(data)
     return digest.digest()
+
+
+def keep_keys(connection: psycopg.Connection[Any], bounds: Mapping[str, int]) -> None:
+    """Keep what must stay of entries from ``first`` to ``last``, which are about to go."""
+    statement = sql.SQL(
+        "INSERT INTO ledger.past_key ({columns}) SELECT {columns} FROM ledger.entry"
+        " WHERE seq BETWEEN %(first)s AND %(last)s ORDER BY seq"
+    )
+    connection.execute(statement.format(columns=_COLUMNS), bounds)
 
 
 def kept_leaves(connection: psycopg.Connection[Any], last_seq: int) -> Iterator[list[bytes]]:

@@ -75,7 +75,7 @@ def proof(
     home: HomeOption = None,
 ) -> None:
     """Fetch the proof bundle of one entry of the organization's own books."""
-    from ledger.archive_proof import disclose_from
+    from ledger.archive_entry import disclose_from
     from node.own_node import AUDIT, audit_pb2
 
     request = audit_pb2.GetProofRequest(seq=seq, wait_ms=wait_s * 1000)

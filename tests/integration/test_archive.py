@@ -20,7 +20,8 @@ import psycopg
 import pytest
 
 from ledger.archive import Archivist, list_parts
-from ledger.archive_proof import Carried, disclose_from, prove_archive
+from ledger.archive_entry import disclose_from
+from ledger.archive_proof import Carried, prove_archive
 from ledger.archive_state import list_archives
 from ledger.balances import trial_balance
 from ledger.balances_in_time import balance_at, snapshot, trial_balance_at, verify_times

@@ -159,6 +159,8 @@ class LedgerModel:
         self.refusals: list[Refusal] = []
         self.closes: list[datetime] = []
         """What counts for an earlier time than the last of them is refused."""
+        self.archived = 0
+        """Entries up to this number are archived."""
 
     # Posting ----------------------------------------------------------------------------------------------------------
 
@@ -312,6 +314,8 @@ class LedgerModel:
         return sum(leg.amount if leg.side == "debit" else -leg.amount for leg in legs)
 
     def _reversal_refusal(self, entry: Entry, number: int) -> str | None:
+        if 1 <= number <= self.archived:
+            return "entry_archived"
         if not 1 <= number <= len(self.entries):
             return "entry_not_found"
         original = self.entries[number - 1].body
@@ -432,8 +436,23 @@ class LedgerModel:
         """Take the last close back."""
         if not self.closes:
             return "period_not_found"
+        opened = self.closes[-2] if len(self.closes) > 1 else None
+        if self.archived and (opened is None or opened <= self.archived_until()):
+            return "archived"
         self.closes.pop()
         return "reopened"
+
+    def archived_until(self) -> datetime:
+        """The latest time that an archived entry was posted at or counts for."""
+        return max(max(posted.posted_at, posted.effective_at) for posted in self.entries[: self.archived])
+
+    def archive(self, seq: int) -> None:
+        """Let entries up to a number be archived, none for 0; only what nothing can concern any more may be."""
+        gone, self.archived = self.entries[self.archived : seq], seq
+        for posted in gone:
+            assert posted.seq < len(self.entries)
+            assert max(posted.posted_at, posted.effective_at) < self.closes[-1]
+            assert posted.body.hold is None or self.holds[posted.body.hold].state != "placed"
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

@@ -1,3 +1,0 @@
-SELECT id, name FROM ledger.actor
-WHERE id IN (SELECT actor_id FROM ledger.entry WHERE seq BETWEEN %(first)s AND %(last)s)
-ORDER BY id

@@ -1,1 +1,0 @@
-SELECT seq, salt, description FROM ledger.description WHERE seq BETWEEN %(first)s AND %(last)s ORDER BY seq

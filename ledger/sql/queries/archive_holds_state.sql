@@ -1,1 +1,0 @@
-SELECT hold_id, captured, entry_seq FROM ledger.hold_opening ORDER BY hold_id
