@@ -35,7 +35,7 @@ from ledger.rows import disclose
 from ledger.statements import effect_page, entries_of_settlement, find_entry, statement_lines, statement_page
 from ledger.verify import Verification
 from node.postgres import PostgresCluster
-from tests.support.archived_books import ALL, END, archivist, prepare
+from tests.support.archived_books import ALL, END, archivist, prepare, sealed
 from tests.support.books import START, Clock, PlainRules, key, open_writer, sign, verify
 
 ACCOUNTS = ("cash", "alice", "bob", "fees", "yen", "taro")
@@ -305,15 +305,6 @@ def test_file_of_other_books_is_named(books: Books, tmp_path: Path) -> None:
     changed.write_bytes(b"".join(sealed(lines)))
     (found,) = books.findings(archive_files=[changed])
     assert "is that of no archive of these books" in found
-
-
-def sealed(lines: list[bytes]) -> list[bytes]:
-    """Seal lines anew, as whoever changed them would."""
-    import hashlib
-
-    seal = json.loads(lines[-1])
-    seal |= {"lines": len(lines) - 1, "sha256": hashlib.sha256(b"".join(lines[:-1])).hexdigest()}
-    return [*lines[:-1], json.dumps(seal, separators=(",", ":")).encode() + b"\n"]
 
 
 CHANGES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +52,13 @@ def archivist(url: str, **more: Any) -> Archivist:
     return Archivist(url, "DwaybankMSP", **given | more)
 
 
+def sealed(lines: list[bytes]) -> list[bytes]:
+    """Seal the lines of a file anew, as whoever changed them would."""
+    seal = json.loads(lines[-1])
+    seal |= {"lines": len(lines) - 1, "sha256": hashlib.sha256(b"".join(lines[:-1])).hexdigest()}
+    return [*lines[:-1], json.dumps(seal, separators=(",", ":")).encode() + b"\n"]
+
+
 ARCHIVED_AT = datetime.fromisoformat("2026-06-01T12:00:00+00:00")
 
-__all__ = ["ALL", "ARCHIVED_AT", "END", "LAST", "archivist", "close", "prepare"]
+__all__ = ["ALL", "ARCHIVED_AT", "END", "LAST", "archivist", "close", "prepare", "sealed"]

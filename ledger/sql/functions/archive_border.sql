@@ -1,11 +1,10 @@
 -- Where the journal begins in this database: up to entry "seq" everything is archived. Nothing archived was posted, or
--- counts for a time, later than latest_at; entry "seq" was posted at posted_until. Zero and times before all others while
--- nothing is archived.
+-- counts for a time, later than latest_at; entry "seq" was posted at posted_until. Zero and null while nothing is archived.
 CREATE OR REPLACE FUNCTION ledger.archive_border(
     OUT seq bigint, OUT latest_at timestamptz, OUT posted_until timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
-    SELECT coalesce(max(last_seq), 0), coalesce(max(latest_at), '-infinity'), coalesce(max(posted_until), '-infinity')
+    SELECT coalesce(max(last_seq), 0), max(latest_at), max(posted_until)
     FROM ledger.archive WHERE restored_at IS NULL
 $$;
 
