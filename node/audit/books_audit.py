@@ -93,7 +93,7 @@ class BooksAudit:
             self._find(MISSING, row.seq, "the entry is said to be archived, and no archive names it")
         elif not 1 <= row.seq <= len(self.leaves):
             self._find(INSERTED, row.seq, "the entry was archived, and never anchored")
-        elif row.leaf != self.leaves[row.seq - 1] or not row.covered:
+        elif row.leaf != self.leaves[row.seq - 1]:
             self._find(CHANGED, row.seq, "the leaf kept of the archived entry is not the one that was anchored")
 
     def _miss_until(self, seq: int) -> None:

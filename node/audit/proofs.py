@@ -19,10 +19,10 @@ from network.audit_record import AUDIT, COMPLIANCE, record_key
 from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle
 from network.merkle import build_inclusion_proof, inclusion_proof, tile_node_reader
 from node.anchor.books import Books
-from node.anchor.errors import LogError
+from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import describe_entry
-from node.audit.errors import NotYetError, UnknownEntryError
+from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
 from node.audit.index import AuditIndex
 from node.audit.indexer import BlockSource, Indexer
 from node.audit.records import AuditRecord
@@ -104,6 +104,7 @@ class ProofBuilder:
             NotYetError: it is not anchored yet.
             SealError: its row no longer reads as it was posted.
             InArchiveError: it is archived, and what its file tells was not given.
+            BadRequestError: what was given is not the entry that was sealed.
             GatewayError: the own peer does not give its blocks.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
@@ -113,7 +114,14 @@ class ProofBuilder:
                 break
             await self._indexer.wait(min(left, 0.25))
         disclosure = archived if archived is not None else await asyncio.to_thread(self._books.disclose, seq)
-        content = await asyncio.to_thread(self._content, disclosure)
+        try:
+            content = await asyncio.to_thread(self._content, disclosure)
+        except NotSealedError as error:
+            if archived is None:
+                raise
+            raise BadRequestError(
+                f"canonical: entry {seq} is not what was sealed: give the archive's own file"
+            ) from error
         blocks = {number: await self._block(number) for number in sorted(content.blocks)}
         return build_bundle(replace(content, blocks=blocks))
 
@@ -172,7 +180,7 @@ class ProofBuilder:
     def _inclusion(self, disclosure: Disclosure, size: int) -> list[bytes]:
         read_node = tile_node_reader(self._store.read_tile)
         if read_node(0, disclosure.seq - 1) != disclosure.leaf:
-            raise LogError(f"entry {disclosure.seq} is not what was sealed: audit the books before disclosing it")
+            raise NotSealedError(f"entry {disclosure.seq} is not what was sealed: audit the books before disclosing it")
         return build_inclusion_proof(read_node, disclosure.seq - 1, size)
 
     def _witnesses(self, size: int) -> list[WitnessEvidence]:

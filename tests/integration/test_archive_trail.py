@@ -35,7 +35,7 @@ from tests.support.database_stage import divide_journal
 from tests.support.trails import WRITER_KEY, World, post, running_world
 
 PARTITION = 4
-ENTRIES = 11
+ENTRIES = 10
 ARCHIVED = 8
 
 
@@ -61,7 +61,7 @@ async def world(material: Material, database_url: str, regulator_url: str) -> As
             divide_journal(connection, PARTITION)
         found.writer.forget()
         for first in range(1, ENTRIES, 5):
-            post(found.writer, *range(100 + first, 100 + min(first + 5, ENTRIES + 1)))
+            post(found.writer, *range(100 + first, 100 + first + 5))
         await found.settle()
         close_period(found.writer, datetime.now(UTC), actor="auditor-1")
         with psycopg.connect(found.bank_url, autocommit=True) as connection:
@@ -144,16 +144,16 @@ async def test_what_a_bent_file_tells_gives_no_proof(world: World, tmp_path: Pat
     two, three = disclose_from(first, 2), disclose_from(first, 3)
     bent = two.canonical.replace(b"alice", b"mallo")
     assert bent != two.canonical
-    for request, code, reason in (
-        (pb.GetProofRequest(seq=2, salt=two.salt, canonical=bent), StatusCode.INTERNAL, "entry 2|leaf|log"),
-        (pb.GetProofRequest(seq=2, salt=bytes(32), canonical=two.canonical), StatusCode.INTERNAL, "entry 2|leaf|log"),
-        (pb.GetProofRequest(seq=2, salt=three.salt, canonical=three.canonical), StatusCode.INVALID_ARGUMENT, "entry 3"),
-        (pb.GetProofRequest(seq=2, salt=b"x", canonical=two.canonical), StatusCode.INVALID_ARGUMENT, "32 bytes"),
-        (pb.GetProofRequest(seq=2, salt=two.salt, canonical=b"no entry"), StatusCode.INVALID_ARGUMENT, "canonical"),
+    for request, reason in (
+        (pb.GetProofRequest(seq=2, salt=two.salt, canonical=bent), "canonical: entry 2 is not what was sealed"),
+        (pb.GetProofRequest(seq=2, salt=bytes(32), canonical=two.canonical), "canonical: entry 2 is not what was"),
+        (pb.GetProofRequest(seq=2, salt=three.salt, canonical=three.canonical), "entry 3"),
+        (pb.GetProofRequest(seq=2, salt=b"x", canonical=two.canonical), "32 bytes"),
+        (pb.GetProofRequest(seq=2, salt=two.salt, canonical=b"no entry"), "canonical"),
     ):
         with pytest.raises(RpcError, match=reason) as caught:
             await world.call(world.bank_handlers, BANK, "GetProof", request, pb.GetProofResponse)
-        assert caught.value.code == code, caught.value
+        assert caught.value.code == StatusCode.INVALID_ARGUMENT
 
 
 async def test_audit_compares_the_leaves_kept_and_says_where_the_rows_are(world: World, tmp_path: Path) -> None:
@@ -175,16 +175,16 @@ async def test_audit_compares_the_leaves_kept_and_says_where_the_rows_are(world:
         ("DELETE FROM ledger.past_key WHERE seq = 3", [("missing", 3)]),
         ("DELETE FROM ledger.archive WHERE number = 2", [("missing", seq) for seq in range(5, 9)]),
         ("UPDATE ledger.entry SET amount = amount + 1 WHERE seq = 10", [("changed", 10)]),
-        ("UPDATE ledger.batch SET signature = sha256('x') || sha256('y') WHERE first_seq = 1", None),
+        ("UPDATE ledger.past_key SET seq = 99 WHERE seq = 8", [("missing", 8)]),
     ],
 )
 async def test_audit_names_what_was_changed_of_an_archive(
-    world: World, tmp_path: Path, statement: str, wanted: list[tuple[str, int]] | None
+    world: World, tmp_path: Path, statement: str, wanted: list[tuple[str, int]]
 ) -> None:
     archive(world, tmp_path)
     tamper(world, statement)
     found = [(finding.kind, finding.seq) for finding in (await audit(world)).findings]
-    assert found == (wanted if wanted is not None else [("changed", seq) for seq in range(1, 6)])
+    assert found == wanted
 
 
 async def test_regulator_compares_a_file_with_his_own_copy_of_the_log(
