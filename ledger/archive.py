@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,56 +31,15 @@ from ledger.archive_record import ArchiveRecord
 from ledger.archive_state import Archive, keep_keys, keys_digest, list_archives, standing_archives, state_digest
 from ledger.archive_writer import COLUMNS, Progress, reversed_entries, write_archive
 from ledger.errors import ArchiveRefusedError, InvalidValueError
+from ledger.journal_parts import drop_part, lock_journal, resting
 from ledger.queries import query
 from ledger.signed import Verify
 from ledger.transfer_file import ENTRY, OPTIONS
 
-LOCK_MS, LOCK_TRIES = 300, 200
-"""The journal is locked for a moment only, and nobody waits longer than this behind one who waits for it."""
-
 _LOCK = 0xA2C417E5
 
-_KEPT = ("past_key", "account_opening", "hold_opening", "partition")
+_KEPT = ("past_key", "account_opening", "hold_opening")
 """Tables whose triggers keep history, and rest while an archive is made or restored."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalPart:
-    """A part of the journal.
-
-    Args:
-        state: ``"archived"``; ``"full"``, ``"open"`` for new entries, or made ``"ahead"`` of them.
-        size: bytes of the file, or of the table with its indexes.
-        name: of the file or the table.
-        sha256: of the file; None for a table.
-        until: no entry of an archived part was posted later or counts for a later time; of any other, when its newest
-            entry was posted; None where it has none.
-    """
-
-    first_seq: int
-    last_seq: int
-    state: str
-    size: int
-    name: str
-    sha256: bytes | None
-    until: datetime | None
-
-
-def list_parts(connection: psycopg.Connection[Any]) -> list[JournalPart]:
-    """Return all parts of the journal, oldest first."""
-    rows = connection.execute(query("partitions_listed"))
-    return [JournalPart(*row) for row in rows]
-
-
-def set_partition_entries(connection: psycopg.Connection[Any], entries: int) -> None:
-    """Say how many numbers each partition takes that is made from now on.
-
-    Raises:
-        InvalidValueError: none, or more than a journal can have.
-    """
-    if not 0 < entries < 2**62:
-        raise InvalidValueError("entries", entries, "give 1 or more")
-    connection.execute(b"UPDATE ledger.partition_size SET entries = %s", (entries,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +129,7 @@ class Archivist:
             deleted = connection.execute(statement.format(sql.Identifier(name)), bounds).rowcount
             if deleted != count:
                 raise ArchiveRefusedError(f"entries {first} to {last}", "texts were erased meanwhile: archive again")
-        with _resting(connection, _KEPT[:3]):
+        with resting(connection, _KEPT):
             _keep_state(connection, proved)
         record = ArchiveRecord(
             proved.number, first, last, proved.latest_us, proved.posted_us, proved.greatest_key, path.name,
@@ -179,14 +137,14 @@ class Archivist:
         )  # fmt: skip
         archive = Archive(record, self.sign(record.digest()), self.now(), self.actor, None)
         _insert(connection, archive)
-        _lock_journal(connection)
+        lock_journal(connection)
         # What was true before may not be any more; from here on nobody posts, closes or opens a period.
         obstacles = _obstacles(connection, part, before, last)
         if reversed_entries(connection, bounds) != proved.reversed:
             obstacles.append("entries of it were taken back meanwhile: archive again")
         if obstacles:
             raise ArchiveRefusedError(f"entries {first} to {last}", "; ".join(obstacles))
-        _drop_partition(connection, table)
+        drop_part(connection, table)
         return archive
 
     def restore(self, path: Path) -> Archive:
@@ -225,7 +183,7 @@ class Archivist:
             )
         )
         _copy_back(connection, proved.path, table)
-        with _resting(connection, _KEPT[:3]):
+        with resting(connection, _KEPT):
             connection.execute(b"DELETE FROM ledger.past_key WHERE seq BETWEEN %s AND %s", (first, last))
             _restore_state(connection, proved)
         if state_digest(connection) != state:
@@ -233,7 +191,7 @@ class Archivist:
         connection.execute(
             b"UPDATE ledger.archive SET restored_at = %s WHERE number = %s", (self.now(), archive.record.number)
         )
-        _lock_journal(connection)
+        lock_journal(connection)
         connection.execute(b"SELECT ledger.join_partition(%s, %s, %s)", (table, first, last))
         connection.execute(
             b"UPDATE ledger.partition SET greatest_key = %s WHERE first_seq = %s", (proved.greatest_key, first)
@@ -271,16 +229,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _resting(connection: psycopg.Connection[Any], tables: Sequence[str]) -> Iterator[None]:
-    """Let the triggers of tables that keep history rest, in this transaction only."""
-    for verb in (sql.SQL("DISABLE"), sql.SQL("ENABLE")):
-        for table in tables:
-            connection.execute(sql.SQL("ALTER TABLE ledger.{} {} TRIGGER USER").format(sql.Identifier(table), verb))
-        if verb == sql.SQL("DISABLE"):
-            yield
 
 
 def _keep_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:
@@ -338,40 +286,6 @@ def _insert(connection: psycopg.Connection[Any], archive: Archive) -> None:
     facts = {name: getattr(record, name) for name in record.__dataclass_fields__}
     more = {"signature": archive.signature, "archived_at": archive.archived_at, "actor": archive.actor}
     connection.execute(query("archive_insert"), facts | more)
-
-
-def _lock_journal(connection: psycopg.Connection[Any]) -> None:
-    """Lock journal, list of partitions and head until the transaction ends.
-
-    In short tries: whoever waits for a lock on the journal lets all others wait behind him. Once he has it, he waits
-    for nothing more, because others take these locks in another order.
-
-    Raises:
-        ArchiveRefusedError: somebody reads the journal all the time.
-    """
-    statements = (
-        b"LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE",
-        b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT",
-        b"SELECT FROM ledger.head FOR UPDATE NOWAIT",
-    )
-    for _ in range(LOCK_TRIES):
-        try:
-            with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}".encode())
-                for statement in statements:
-                    connection.execute(statement)
-            return
-        except psycopg.errors.LockNotAvailable:
-            time.sleep(LOCK_MS / 1000)
-    raise ArchiveRefusedError("the journal", "it is read without a pause: try again when long reports are done")
-
-
-def _drop_partition(connection: psycopg.Connection[Any], table: str) -> None:
-    name = sql.Identifier("ledger", table)
-    connection.execute(sql.SQL("ALTER TABLE ledger.entry DETACH PARTITION {}").format(name))
-    connection.execute(sql.SQL("DROP TABLE {}").format(name))
-    with _resting(connection, _KEPT[3:]):
-        connection.execute(b"DELETE FROM ledger.partition WHERE table_name = %s", (table,))
 
 
 def _copy_back(connection: psycopg.Connection[Any], path: Path, table: str) -> None:

@@ -127,6 +127,10 @@ def translated(error: psycopg.Error, epoch: int) -> LedgerError:
         return FencedError(epoch)
     if error.sqlstate == SQLSTATE_STALE:
         return StaleCopyError("the books do not stand as remembered")
+    if isinstance(error, psycopg.errors.UndefinedTable) or (
+        isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name
+    ):
+        return StaleCopyError("the journal is not divided as remembered")
     if error.sqlstate == SQLSTATE_ARCHIVED:
         return ArchivedError(error.diag.message_primary or "archived")
     reason = error.diag.message_primary or str(error).splitlines()[0]

@@ -35,6 +35,9 @@ def partitions(
     entries: Annotated[
         int, typer.Option(min=0, help="Let each partition made from now on hold so many entries; 0 leaves it.")
     ] = 0,
+    end: Annotated[
+        bool, typer.Option("--end", help="Let the open partition end with the newest entry, as when a period is over.")
+    ] = False,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -42,12 +45,14 @@ def partitions(
     """List the parts of the journal, oldest first."""
     import psycopg
 
-    from ledger.archive import list_parts, set_partition_entries
+    from ledger.journal_parts import end_part, list_parts, set_partition_entries
 
     opened, _, member = find(home, org)
     with plain_errors(member), psycopg.connect(_owner_url(opened, member), autocommit=True) as connection:
         if entries:
             set_partition_entries(connection, entries)
+        if end:
+            end_part(connection)
         parts = list_parts(connection)
     for part in parts:
         sha256 = part.sha256.hex() if part.sha256 is not None else ""

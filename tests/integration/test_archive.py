@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger.archive import Archivist, list_parts
+from ledger.archive import Archivist
 from ledger.archive_entry import disclose_from
 from ledger.archive_proof import Carried, prove_archive
 from ledger.archive_state import list_archives
@@ -29,8 +29,9 @@ from ledger.errors import ArchivedError, ArchiveRefusedError, ImportRefusedError
 from ledger.export import export_books
 from ledger.import_books import import_books
 from ledger.journal import ResultCode, transfer
+from ledger.journal_parts import end_part, list_parts
 from ledger.outbox import Position, read_page
-from ledger.periods import list_periods, reopen_period, verify_periods
+from ledger.periods import close_period, list_periods, reopen_period, report_periods, verify_periods
 from ledger.rows import disclose
 from ledger.statements import effect_page, entries_of_settlement, find_entry, statement_lines, statement_page
 from ledger.verify import Verification
@@ -453,6 +454,34 @@ def test_nothing_goes_that_may_still_be_asked_for(books: Books) -> None:
     assert "is still placed" in refused(books)
 
 
+def test_part_that_is_ended_goes_up_to_the_newest_entry(postgres_cluster: PostgresCluster, tmp_path: Path) -> None:
+    """Partitions are large: where one is ended at the close of a period, that period can go."""
+    url = postgres_cluster.create_database(f"archive_{next(_names)}")
+    prepare(url, 1_000_000)
+    clock = Clock(END + timedelta(days=2))
+    with psycopg.connect(url, autocommit=True) as connection, open_writer(url, clock, PlainRules()) as writer:
+        writer.post([transfer(key(4000 + n), "cash", "alice", 1) for n in range(2)])
+        connection.execute("SELECT ledger.make_partitions(2000000)")
+        assert [part.state for part in list_parts(connection)] == ["open", "ahead"]
+        assert end_part(connection) == 77
+        assert [(p.first_seq, p.last_seq, p.state) for p in list_parts(connection)] == [
+            (1, 77, "full"), (78, 1_000_077, "ahead"),
+        ]  # fmt: skip
+        assert end_part(connection) == 77
+        # The writer remembers the journal as it was divided before: it reads again, nobody notices.
+        for first in (4100, 4200):
+            results = writer.post([transfer(key(first + n), "cash", "alice", 1) for n in range(100)])
+            assert {result.code for result in results} == {ResultCode.POSTED}
+        with pytest.raises(ArchiveRefusedError, match="which is not before"):
+            list(archivist(url).archive(tmp_path, before=END, proved_seq=ALL))
+        clock.move(seconds=1)
+        close_period(writer, clock(), actor="auditor-1")
+        report_periods(connection, now=clock())
+    (archive,) = archivist(url).archive(tmp_path, before=clock(), proved_seq=ALL)
+    assert (archive.record.first_seq, archive.record.last_seq) == (1, 77)
+    assert Verification(url, verify, workers=1).run().findings == []
+
+
 def test_newest_entry_never_goes(books: Books) -> None:
     books.archive()
     assert border_of(books) < 75
@@ -592,8 +621,8 @@ else:
 
 STEPS = (
     "_obstacles:before", "prove_archive:before", "prove_archive:after", "_sync_folder:after", "_let_go:before",
-    "keys_digest:before", "_keep_state:before", "_keep_state:after", "_insert:after", "_lock_journal:after",
-    "_drop_partition:before", "_drop_partition:after", "_let_go:after",
+    "keys_digest:before", "_keep_state:before", "_keep_state:after", "_insert:after", "lock_journal:after",
+    "drop_part:before", "drop_part:after", "_let_go:after",
 )  # fmt: skip
 
 
@@ -624,7 +653,7 @@ def test_killed_archive_leaves_everything_or_nothing(books: Books, where: str) -
 
 
 @pytest.mark.parametrize(
-    "where", ["_copy_back:before", "_copy_back:after", "_restore_state:after", "_lock_journal:after", "_put_back:after"]
+    "where", ["_copy_back:before", "_copy_back:after", "_restore_state:after", "lock_journal:after", "_put_back:after"]
 )
 def test_killed_restore_leaves_everything_or_nothing(books: Books, where: str) -> None:
     files = books.archive()
@@ -644,9 +673,7 @@ def test_two_do_not_archive_at_once(books: Books) -> None:
 
 
 def test_who_reads_all_the_time_is_told_and_nothing_happens(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ledger import archive
-
-    monkeypatch.setattr(archive, "LOCK_TRIES", 2)
+    monkeypatch.setattr("ledger.journal_parts.LOCK_TRIES", 2)
     with psycopg.connect(books.url) as reader:
         reader.execute("SELECT count(*) FROM ledger.entry")
         with pytest.raises(ArchiveRefusedError, match="it is read without a pause"):
