@@ -131,6 +131,7 @@ def lock_journal(connection: psycopg.Connection[Any]) -> None:
 
 
 def drop_part(connection: psycopg.Connection[Any], table: str) -> None:
+    """Take a partition out of the journal, with its entries; the journal is locked."""
     name = sql.Identifier("ledger", table)
     connection.execute(sql.SQL("ALTER TABLE ledger.entry DETACH PARTITION {}").format(name))
     connection.execute(sql.SQL("DROP TABLE {}").format(name))

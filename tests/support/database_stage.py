@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -162,6 +163,11 @@ class DatabaseStage:
         with suppress(ArchiveRefusedError):
             list(self._archivist().archive(folder, before=_EVER, proved_seq=10**9))
         return archived_seq(self.connection)
+
+    def archive_all(self) -> int:
+        """The same, into a folder that nobody needs."""
+        with TemporaryDirectory() as folder:
+            return self.archive(Path(folder))
 
     def restore(self, folder: Path) -> int:
         """Restore the newest archive, if there is one; return the newest entry that is archived now."""

@@ -447,12 +447,21 @@ class LedgerModel:
         return max(max(posted.posted_at, posted.effective_at) for posted in self.entries[: self.archived])
 
     def archive(self, seq: int) -> None:
-        """Let entries up to a number be archived, none for 0; only what nothing can concern any more may be."""
-        gone, self.archived = self.entries[self.archived : seq], seq
-        for posted in gone:
-            assert posted.seq < len(self.entries)
-            assert max(posted.posted_at, posted.effective_at) < self.closes[-1]
-            assert posted.body.hold is None or self.holds[posted.body.hold].state != "placed"
+        """Let entries up to a number be archived, none for 0."""
+        assert all(map(self._may_go, self.entries[self.archived : seq]))
+        self.archived = seq
+
+    def archive_all(self) -> int:
+        """Let every entry be archived that may go with all before it; return the newest one."""
+        while self._may_go(self.entries[self.archived]):
+            self.archived += 1
+        return self.archived
+
+    def _may_go(self, posted: Posted) -> bool:
+        """Nothing can concern it any more: it is not the newest, its period is closed, no hold goes on."""
+        closed = self.closes and max(posted.posted_at, posted.effective_at) < self.closes[-1]
+        placed = posted.body.hold is not None and self.holds[posted.body.hold].state == "placed"
+        return bool(posted.seq < len(self.entries) and closed and not placed)
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

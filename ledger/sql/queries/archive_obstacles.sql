@@ -10,13 +10,15 @@ WITH given AS MATERIALIZED (
         FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s
     ) AS dated
 )
-SELECT 'entries are still posted to it: the next one is entry ' || next_seq FROM given WHERE next_seq <= %(last)s + 1
+SELECT 'it holds the newest entry, which stays: let it end with the period (`dwaybank ledger partitions --end`)'
+FROM given WHERE next_seq <= %(last)s + 1
 UNION ALL
 SELECT 'it holds an entry of ' || latest_at || ', which is not before ' || %(before)s::timestamptz
 FROM given WHERE latest_at >= %(before)s
 UNION ALL
-SELECT 'it holds an entry of ' || latest_at || ', and the books are closed for times before '
-    || closed_before || ' only: close the period first'
+SELECT 'it holds an entry of ' || latest_at || ', and '
+    || CASE WHEN isfinite(closed_before) THEN 'the books are closed for times before ' || closed_before || ' only'
+        ELSE 'no period is closed' END || ': close the period first'
 FROM given WHERE latest_at >= closed_before
 UNION ALL
 SELECT 'entry ' || %(proved)s::bigint + 1 || ' is not anchored yet, or its decision is not: wait for that'
