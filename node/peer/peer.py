@@ -49,6 +49,8 @@ from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
+from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
+from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
 from node.peer.state_indexes import StateIndex
@@ -56,7 +58,7 @@ from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE)
+SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, PRIVATE_DATA_SERVICE)
 """gRPC services of a peer."""
 
 
@@ -169,6 +171,7 @@ class Peer:
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
+        self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -207,6 +210,7 @@ class Peer:
         self._endorser_service.register(server)
         self._deliver_service.register(server)
         self._gateway_service.register(server)
+        self._private_service.register(server)
 
     def register_chaincodes(self, server: rpc.Server) -> None:
         """Let chaincodes that dial in register on ``server``."""
