@@ -49,6 +49,8 @@ from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
+from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
+from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
 from node.peer.state_indexes import StateIndex
@@ -56,7 +58,7 @@ from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE)
+SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, PRIVATE_DATA_SERVICE)
 """gRPC services of a peer."""
 
 
@@ -83,7 +85,8 @@ class PeerSettings:
         client_tls: how this peer dials others; None for none, in tests only.
         execute_timeout_s: time limit of one chaincode invocation.
         followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
-            place of this one. Blocks are taken from it and judged again, and only they are served.
+            place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
+            private values stays with it.
     """
 
     database_url: str
@@ -177,6 +180,7 @@ class Peer:
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
+        self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -216,6 +220,7 @@ class Peer:
         if self._settings.followed_peer is None:
             self._endorser_service.register(server)
             self._gateway_service.register(server)
+            self._private_service.register(server)
 
     @property
     def service_names(self) -> tuple[str, ...]:
