@@ -86,6 +86,9 @@ class PeerSettings:
         other_peers: the other organizations' peers.
         client_tls: how this peer dials others; None for none, in tests only.
         execute_timeout_s: time limit of one chaincode invocation.
+        followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
+            place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
+            private values stays with it.
     """
 
     database_url: str
@@ -104,6 +107,7 @@ class PeerSettings:
     other_peers: Sequence[PeerEndpoint] = ()
     client_tls: rpc.ClientTls | None = None
     execute_timeout_s: float = EXECUTE_TIMEOUT_S
+    followed_peer: str | None = None
 
 
 def utc_now() -> datetime:
@@ -168,7 +172,12 @@ class Peer:
             random_bytes=random_bytes,
         )
         home = ChannelSettings(
-            settings.channel_id, settings.genesis, settings.approved, settings.orderers, settings.indexes
+            settings.channel_id,
+            settings.genesis,
+            settings.approved,
+            settings.orderers,
+            settings.indexes,
+            settings.followed_peer,
         )
         self._home = PeerChannel(home, self._parts)
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
@@ -211,11 +220,17 @@ class Peer:
 
     def register(self, server: rpc.Server) -> None:
         """Serve the peer's services on ``server``; :meth:`start` comes first."""
-        self._endorser_service.register(server)
         self._deliver_service.register(server)
-        self._gateway_service.register(server)
-        self._discovery_service.register(server)
-        self._private_service.register(server)
+        if self._settings.followed_peer is None:
+            self._endorser_service.register(server)
+            self._gateway_service.register(server)
+            self._discovery_service.register(server)
+            self._private_service.register(server)
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """The gRPC services that :meth:`register` offers."""
+        return SERVICE_NAMES if self._settings.followed_peer is None else (DELIVER_SERVICE,)
 
     def register_chaincodes(self, server: rpc.Server) -> None:
         """Let chaincodes that dial in register on ``server``."""

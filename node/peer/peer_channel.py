@@ -24,7 +24,7 @@ from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
-from node.peer.deliver_client import DeliverClient
+from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
 from node.peer.discovery.members import ChannelMembers
 from node.peer.discovery.service import DiscoveredChannel
 from node.peer.errors import ChannelStoppedError
@@ -94,6 +94,7 @@ class ChannelSettings:
         approved: chaincode definitions this organization approves without a transaction.
         orderers: ordering service; empty takes what the channel's configuration says.
         indexes: of the chaincodes that the settings name.
+        followed_peer: see ``PeerSettings``.
     """
 
     channel_id: str
@@ -101,6 +102,7 @@ class ChannelSettings:
     approved: Sequence[Definition] = ()
     orderers: Sequence[OrdererEndpoint] = ()
     indexes: Mapping[str, Sequence[StateIndex]] = field(default_factory=dict)
+    followed_peer: str | None = None
 
 
 class PeerChannel:
@@ -116,7 +118,12 @@ class PeerChannel:
         self._parts = parts
         self._committer = Committer(
             CommitterSettings(
-                parts.database_url, settings.channel_id, settings.genesis, parts.identity.creator, parts.own
+                parts.database_url,
+                settings.channel_id,
+                settings.genesis,
+                parts.identity.creator,
+                parts.own,
+                judged_before=settings.followed_peer is not None,
             ),
             self._on_commit,
             self._on_stop,
@@ -199,15 +206,17 @@ class PeerChannel:
             random_bytes=parts.random_bytes,
         )
         self.discovered = DiscoveredChannel(self.channel, members)
+        followed = settings.followed_peer
         self._deliver_client = DeliverClient(
             settings.channel_id,
             parts.identity,
-            endpoints,
-            tls,
+            endpoints if followed is None else [OrdererEndpoint(followed, msp_id)],
+            tls if followed is None else parts.client_tls,
             next_block=self.channel.progress.height,
             put=self._committer.put,
             now=parts.now,
             random_bytes=parts.random_bytes,
+            method=DELIVER if followed is None else PEER_DELIVER,
         )
 
     def _on_commit(self, block: CommittedBlock) -> None:
