@@ -23,7 +23,15 @@ from typing import TypeVar
 import structlog
 from fabric_protos.common import common_pb2
 
-from network.block import header_hash, holds_config, parse_block, set_commit_hash, set_transactions_filter
+from network.block import (
+    header_hash,
+    holds_config,
+    parse_block,
+    recorded_commit_hash,
+    set_commit_hash,
+    set_transactions_filter,
+    transactions_filter,
+)
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
 from network.errors import ConfigError, NetworkError
@@ -31,6 +39,8 @@ from network.rwset import StateKey
 from node.peer.block_store import Tip
 from node.peer.block_writer import ValidatedBlock
 from node.peer.channel_tables import ChannelTables
+from node.peer.database import Connection
+from node.peer.database_job import DatabaseJob
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.validator import (
@@ -94,6 +104,7 @@ class CommitterSettings:
         genesis: serialized block 0, given by the operator and trusted.
         peer_creator: this peer's serialized identity.
         own: endorsements it made.
+        judged_before: whether blocks come from another peer, with its verdicts, which must be this peer's too.
     """
 
     url: str
@@ -101,6 +112,7 @@ class CommitterSettings:
     genesis: bytes
     peer_creator: bytes
     own: OwnEndorsements
+    judged_before: bool = False
 
 
 class Committer:
@@ -122,7 +134,7 @@ class Committer:
         self._on_commit = on_commit
         self._on_stop = on_stop
         self._received: Queue[common_pb2.Block | None] = Queue()
-        self._checked: Queue[_CheckedBlock | None] = Queue(CHECKED_AHEAD_MAX)
+        self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
         self._threads = [
@@ -174,6 +186,19 @@ class Committer:
         """Hand over the next block from the orderer; waits while too many are on the way."""
         await self._room.acquire()
         self._received.put(block)
+
+    async def between_blocks(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` with the committing connection between two blocks, and return what it returns.
+
+        Raises:
+            ChannelStoppedError: no more blocks are committed.
+            PeerError: the work's own.
+        """
+        job = DatabaseJob(work, self._loop)
+        if not await asyncio.to_thread(self._put_checked, job):
+            raise ChannelStoppedError(f"channel {self._settings.channel_id} is no longer committed")
+        result: T = await job.future
+        return result
 
     async def stop(self) -> None:
         """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
@@ -241,27 +266,40 @@ class Committer:
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
 
-    def _put_checked(self, item: _CheckedBlock | None) -> None:
-        """Hand over to the second thread, unless that one has ended and no longer takes anything."""
+    def _put_checked(self, item: _CheckedBlock | DatabaseJob | None) -> bool:
+        """Hand over to the second thread; False when that one has ended and no longer takes anything."""
         while self._threads[1].is_alive():
             try:
                 self._checked.put(item, timeout=0.2)
             except Full:
                 continue
-            return
+            return True
+        return False
 
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
         while (item := self._checked.get()) is not None:
+            if isinstance(item, DatabaseJob):
+                self._do_between(item)
+                continue
             committed = self._commit(item)
             self._loop.call_soon_threadsafe(self._tell, committed)
             if item.done is not None:
                 item.done.set()
 
+    def _do_between(self, job: DatabaseJob) -> None:
+        try:
+            job.perform(self._tables.connection)
+        except PeerError as error:
+            # The next block opens the connection again.
+            job.fail(error)
+
     def _commit(self, item: _CheckedBlock) -> CommittedBlock:
         number = item.block.header.number
         begun = time.perf_counter()
         validation = self._with_database(lambda again: self._judge(number, item))
+        if self._settings.judged_before:
+            _require_same_verdict(item.block, validation)
         judged = time.perf_counter()
         content = self._write(item.block, validation, self._config)
         written = time.perf_counter()
@@ -287,7 +325,10 @@ class Committer:
         if validation.commit_hash:
             set_commit_hash(block, validation.commit_hash)
         peer = config.msps.deserialize(self._settings.peer_creator)
-        private = self._with_database(lambda again: self._tables.private_data().collect(validation, config, peer))
+        number = block.header.number
+        private = self._with_database(
+            lambda again: self._tables.private_data().collect(number, validation, config, peer)
+        )
         validated = ValidatedBlock(
             block=block,
             header_hash=header_hash(block.header),
@@ -336,3 +377,24 @@ class _CheckedBlock:
     header_hash: bytes
     transactions: tuple[CheckedTransaction, ...]
     done: threading.Event | None
+
+
+def _require_same_verdict(block: common_pb2.Block, validation: Validation) -> None:
+    """Require that the peer a block came from judged it as this one does.
+
+    Raises:
+        ChannelStoppedError: naming the first transaction judged otherwise, or the commit hashes.
+    """
+    number, given = block.header.number, transactions_filter(block)
+    for place, transaction in enumerate(validation.transactions):
+        theirs = given[place] if place < len(given) else None
+        if theirs != validation.flags[place]:
+            raise ChannelStoppedError(
+                f"block {number}: transaction {transaction.tx_id or place} has validation code {theirs} at the peer "
+                f"that is followed and {validation.flags[place]} here; find out which of the two is wrong"
+            )
+    if recorded_commit_hash(block) != validation.commit_hash:
+        raise ChannelStoppedError(
+            f"block {number}: commit hash {recorded_commit_hash(block).hex()} at the peer that is followed is "
+            f"{validation.commit_hash.hex()} here: the two hold different states"
+        )

@@ -34,6 +34,8 @@ from node.peer.database import fetch
 from node.peer.definition import Definition
 from node.peer.deliver_service import SERVICE_NAME as DELIVER_SERVICE
 from node.peer.deliver_service import DeliverService
+from node.peer.discovery.service import SERVICE_NAME as DISCOVERY_SERVICE
+from node.peer.discovery.service import DiscoveredChannel, DiscoveryService
 from node.peer.endorser import Endorser
 from node.peer.endorser_service import SERVICE_NAME as ENDORSER_SERVICE
 from node.peer.endorser_service import EndorserService
@@ -49,6 +51,8 @@ from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
+from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
+from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
 from node.peer.state_indexes import StateIndex
@@ -56,7 +60,7 @@ from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE)
+SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, DISCOVERY_SERVICE, PRIVATE_DATA_SERVICE)
 """gRPC services of a peer."""
 
 
@@ -82,6 +86,9 @@ class PeerSettings:
         other_peers: the other organizations' peers.
         client_tls: how this peer dials others; None for none, in tests only.
         execute_timeout_s: time limit of one chaincode invocation.
+        followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
+            place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
+            private values stays with it.
     """
 
     database_url: str
@@ -100,6 +107,7 @@ class PeerSettings:
     other_peers: Sequence[PeerEndpoint] = ()
     client_tls: rpc.ClientTls | None = None
     execute_timeout_s: float = EXECUTE_TIMEOUT_S
+    followed_peer: str | None = None
 
 
 def utc_now() -> datetime:
@@ -140,6 +148,7 @@ class Peer:
         self._channels: dict[str, Channel] = {}
         self._endorsers: dict[str, Endorser] = {}
         self._gateways: dict[str, Gateway] = {}
+        self._discovered: dict[str, DiscoveredChannel] = {}
         self._joined: dict[str, PeerChannel] = {}
         self._joining = asyncio.Lock()
         members = LocalMembers(Msp.from_config(settings.local_msp), now)
@@ -163,12 +172,19 @@ class Peer:
             random_bytes=random_bytes,
         )
         home = ChannelSettings(
-            settings.channel_id, settings.genesis, settings.approved, settings.orderers, settings.indexes
+            settings.channel_id,
+            settings.genesis,
+            settings.approved,
+            settings.orderers,
+            settings.indexes,
+            settings.followed_peer,
         )
         self._home = PeerChannel(home, self._parts)
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
+        self._discovery_service = DiscoveryService(self._discovered, members, now)
+        self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -204,9 +220,17 @@ class Peer:
 
     def register(self, server: rpc.Server) -> None:
         """Serve the peer's services on ``server``; :meth:`start` comes first."""
-        self._endorser_service.register(server)
         self._deliver_service.register(server)
-        self._gateway_service.register(server)
+        if self._settings.followed_peer is None:
+            self._endorser_service.register(server)
+            self._gateway_service.register(server)
+            self._discovery_service.register(server)
+            self._private_service.register(server)
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """The gRPC services that :meth:`register` offers."""
+        return SERVICE_NAMES if self._settings.followed_peer is None else (DELIVER_SERVICE,)
 
     def register_chaincodes(self, server: rpc.Server) -> None:
         """Let chaincodes that dial in register on ``server``."""
@@ -281,6 +305,7 @@ class Peer:
         self._channels[channel_id] = joined.channel
         self._endorsers[channel_id] = joined.endorser
         self._gateways[channel_id] = joined.gateway
+        self._discovered[channel_id] = joined.discovered
 
     async def _stop_channels(self) -> None:
         for joined in reversed(self._joined.values()):

@@ -24,7 +24,9 @@ from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
-from node.peer.deliver_client import DeliverClient
+from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
+from node.peer.discovery.members import ChannelMembers
+from node.peer.discovery.service import DiscoveredChannel
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -34,7 +36,9 @@ from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle
 from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.private_exchange import PrivateExchange
 from node.peer.reader import ChannelReader, DatabaseThread
+from node.peer.reconciler import Reconciler
 from node.peer.state_indexes import ChannelIndexes, StateIndex
 from node.peer.system_chaincode import LocalMembers
 
@@ -90,6 +94,7 @@ class ChannelSettings:
         approved: chaincode definitions this organization approves without a transaction.
         orderers: ordering service; empty takes what the channel's configuration says.
         indexes: of the chaincodes that the settings name.
+        followed_peer: see ``PeerSettings``.
     """
 
     channel_id: str
@@ -97,6 +102,7 @@ class ChannelSettings:
     approved: Sequence[Definition] = ()
     orderers: Sequence[OrdererEndpoint] = ()
     indexes: Mapping[str, Sequence[StateIndex]] = field(default_factory=dict)
+    followed_peer: str | None = None
 
 
 class PeerChannel:
@@ -112,7 +118,12 @@ class PeerChannel:
         self._parts = parts
         self._committer = Committer(
             CommitterSettings(
-                parts.database_url, settings.channel_id, settings.genesis, parts.identity.creator, parts.own
+                parts.database_url,
+                settings.channel_id,
+                settings.genesis,
+                parts.identity.creator,
+                parts.own,
+                judged_before=settings.followed_peer is not None,
             ),
             self._on_commit,
             self._on_stop,
@@ -142,6 +153,8 @@ class PeerChannel:
             self._committer.start()
             starting.push_async_callback(self._deliver_client.stop)
             self._deliver_client.start()
+            starting.push_async_callback(self._reconciler.stop)
+            self._reconciler.start()
             starting.push_async_callback(self._indexes.stop)
             self._indexes.start()
             self._parts.packages.on_install(self._indexes.wake)
@@ -162,6 +175,8 @@ class PeerChannel:
         lifecycle = Lifecycle(msp_id, settings.approved, parts.installs, parts.members)
         self.approvals = Approvals(self.channel, msp_id, lifecycle, parts.packages)
         parts.metrics.ledger.opened(settings.channel_id, self.channel.progress.height)
+        self._exchange = PrivateExchange(self.channel, parts.identity, parts.others)
+        self._reconciler = Reconciler(self.channel_no, self.channel.reader, self._exchange, self._committer)
         self.endorser = MeasuredEndorser(
             parts.metrics.endorser,
             self.channel,
@@ -171,6 +186,7 @@ class PeerChannel:
             queries=parts.queries,
             runners=parts.runners,
             own=parts.own,
+            distribute=self._exchange.distribute,
             now=parts.now,
         )
         endpoints = settings.orderers or _configured_orderers(config)
@@ -179,15 +195,28 @@ class PeerChannel:
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
         self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        members = ChannelMembers(
+            self.channel,
+            parts.identity,
+            parts.address,
+            parts.others,
+            approvals=self.approvals,
+            endorses=self.endorser.endorses,
+            now=parts.now,
+            random_bytes=parts.random_bytes,
+        )
+        self.discovered = DiscoveredChannel(self.channel, members)
+        followed = settings.followed_peer
         self._deliver_client = DeliverClient(
             settings.channel_id,
             parts.identity,
-            endpoints,
-            tls,
+            endpoints if followed is None else [OrdererEndpoint(followed, msp_id)],
+            tls if followed is None else parts.client_tls,
             next_block=self.channel.progress.height,
             put=self._committer.put,
             now=parts.now,
             random_bytes=parts.random_bytes,
+            method=DELIVER if followed is None else PEER_DELIVER,
         )
 
     def _on_commit(self, block: CommittedBlock) -> None:
@@ -195,6 +224,8 @@ class PeerChannel:
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):
             self._indexes.wake()
+        if any(key.collection for key in block.changed):
+            self._reconciler.wake()
         for listener in self._listeners:
             listener(block)
 

@@ -13,6 +13,7 @@ from network.channel_acl import LOCAL_ROLES
 from network.errors import IdentityError, SignatureError, WireError
 from network.identity import Identity
 from network.msp import Msp
+from network.policy import SignedData
 from network.policy_dsl import role_principal
 from network.proposal import ParsedProposal
 from node.peer.chaincode_definition import LIFECYCLE
@@ -75,7 +76,18 @@ class LocalMembers:
         Raises:
             ChaincodeError: the creator does not play it.
         """
-        role = LOCAL_ROLES[resource]
+        self._require_role(LOCAL_ROLES[resource], creator)
+
+    def authorize_signed(self, role: str, signed: SignedData) -> None:
+        """Require that a member of this role signed something.
+
+        Raises:
+            ChaincodeError: the signer does not play the role.
+            SignatureError: the signature does not hold.
+        """
+        self._require_role(role, signed.creator).verify(signed.data, signed.signature)
+
+    def _require_role(self, role: str, creator: bytes) -> Identity:
         policy = _POLICIES[role]
         try:
             identity = self._msp.deserialize(creator)
@@ -92,6 +104,7 @@ class LocalMembers:
                 "Failed verifying that proposal's creator satisfies local MSP principal during channelless check "
                 f"policy with policy [{policy}]: [{error}]"
             ) from error
+        return identity
 
     def _validate(self, identity: Identity) -> None:
         self._msp.validate(identity, self._now())

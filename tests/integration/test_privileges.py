@@ -29,7 +29,8 @@ PAGE = REPOSITORY / "docs" / "database-roles.md"
 SCHEMAS = ("channel", "compliance", "ledger", "log", "partner")
 MOVING = {
     # What must change while the node works, and is not history.
-    "channel.expiry", "channel.private_state", "channel.private_write_set", "channel.state",
+    "channel.expiry", "channel.missing_private_set", "channel.private_state", "channel.private_write_set",
+    "channel.state",
     "channel.transient_write_set", "log.follower", "log.mirror_tile", "log.tile", "partner.incoming",
     "partner.outgoing",
 }  # fmt: skip

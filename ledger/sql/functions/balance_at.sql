@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION ledger.balance_at(
     p_account_id bigint, p_known_seq bigint, p_effective_seq bigint, p_effective_at timestamptz
 ) RETURNS numeric
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE

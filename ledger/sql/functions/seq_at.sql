@@ -3,7 +3,8 @@
 -- Of a time at which only archived entries had been posted, nothing tells it: that is said. With an account, for questions
 -- about that account only: where none of its postings is archived, any number up to the border answers them alike.
 CREATE OR REPLACE FUNCTION ledger.seq_at(p_time timestamptz, p_account_id bigint DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_border record := ledger.archive_border();
     v_low bigint := v_border.seq;

@@ -69,3 +69,6 @@ CREATE TRIGGER hold_opening_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON le
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit();
 CREATE TRIGGER past_key_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.past_key
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit();
+
+-- It takes an account too from now on.
+DROP FUNCTION IF EXISTS ledger.seq_at(timestamptz);
