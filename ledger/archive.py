@@ -104,10 +104,19 @@ class Archivist:
             connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             write_archive(connection, beside, self.organization, number, first, last, self.progress)
         proved = prove_archive(beside, self.verify, progress=self.progress)
+        if path.exists() and not self._holds_the_same(path, proved):
+            raise ArchiveRefusedError(f"file {path}", "stands already and holds something else: name another folder")
         beside.replace(path)
         _sync_folder(folder)
         with connection.transaction():
             return self._let_go(connection, part, path, proved, before)
+
+    def _holds_the_same(self, path: Path, proved: ProvedArchive) -> bool:
+        """Whether a file was left by a run of these books that was killed, or of an archive that was restored."""
+        try:
+            return prove_archive(path, self.verify).keys_sha256 == proved.keys_sha256
+        except ArchiveRefusedError:
+            return False
 
     def _let_go(
         self,

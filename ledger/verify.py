@@ -145,6 +145,7 @@ class Verification:
             self._archives = standing_archives(connection)
             resumed_after = self._resume(connection)
             try:
+                self._check_archives(connection)
                 if not resumed_after:
                     self._begin(connection)
                 self._go(connection)
@@ -166,13 +167,17 @@ class Verification:
         self._count, self._digest, self._newest = kept.entry_count, kept.digest, kept.bounds.last
         return self._newest
 
-    def _begin(self, connection: psycopg.Connection[Any]) -> None:
-        """Prove what archives left, and take it up where they end."""
-        self._carried = Carried.at_border(connection)
-        self._findings += check_archives(connection, self._archives, self.verify)
-        for proved, found in check_files(connection, self._archives, self.archive_files, self.verify, self.progress):
+    def _check_archives(self, connection: psycopg.Connection[Any]) -> None:
+        """Prove what archives left, and their files; an interrupted run may have found the same."""
+        found = list(check_archives(connection, self._archives, self.verify))
+        for proved, more in check_files(connection, self._archives, self.archive_files, self.verify, self.progress):
             self._proved_files.append(proved.file_sha256)
-            self._findings += found
+            found += more
+        self._findings += [finding for finding in found if finding not in self._findings]
+
+    def _begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Begin where archived entries end, once their leaves are those of the log."""
+        self._carried = Carried.at_border(connection)
         walk = KeptWalk(self.verify)
         while page := walk.page(connection):
             found, runs = _judge(page)

@@ -25,7 +25,7 @@ from ledger.archive_proof import Carried, prove_archive
 from ledger.archive_state import list_archives
 from ledger.balances import trial_balance
 from ledger.balances_in_time import balance_at, snapshot, trial_balance_at, verify_times
-from ledger.errors import ArchivedError, ArchiveRefusedError, ImportRefusedError
+from ledger.errors import ArchivedError, ArchiveRefusedError, CheckpointError, ImportRefusedError
 from ledger.export import export_books
 from ledger.import_books import import_books
 from ledger.journal import ResultCode, transfer
@@ -34,7 +34,8 @@ from ledger.outbox import Position, read_page
 from ledger.periods import close_period, list_periods, reopen_period, report_periods, verify_periods
 from ledger.rows import disclose
 from ledger.statements import effect_page, entries_of_settlement, find_entry, statement_lines, statement_page
-from ledger.verify import Verification
+from ledger.verify import Verification, VerifyReport
+from ledger.verify_checkpoint import CheckpointFile
 from node.postgres import PostgresCluster
 from tests.support.archived_books import ALL, END, archivist, prepare, sealed
 from tests.support.books import START, Clock, PlainRules, key, open_writer, sign, verify
@@ -482,6 +483,20 @@ def test_part_that_is_ended_goes_up_to_the_newest_entry(postgres_cluster: Postgr
     assert Verification(url, verify, workers=1).run().findings == []
 
 
+def test_file_that_stands_already_is_never_written_over(books: Books) -> None:
+    files = books.archive()
+    kept = files[0].read_bytes()
+    for path in reversed(files):
+        archivist(books.url).restore(path)
+    for other in (b"a letter", kept.replace(b'"101"', b'"102"'), files[-1].read_bytes()):
+        files[0].write_bytes(other)
+        with pytest.raises(ArchiveRefusedError, match="stands already and holds something else"):
+            books.archive()
+        assert (files[0].read_bytes(), border_of(books)) == (other, 0)
+    files[0].write_bytes(kept)
+    assert books.archive() == files
+
+
 def test_newest_entry_never_goes(books: Books) -> None:
     books.archive()
     assert border_of(books) < 75
@@ -585,6 +600,32 @@ def test_import_refuses_what_archives_left_where_it_was_changed(
     url = postgres_cluster.create_database(f"archive_{next(_names)}")
     with pytest.raises(ImportRefusedError, match="where accounts or holds stood there was changed"):
         import_books(url, tmp_path / "books.jsonl", verify)
+
+
+def test_interrupted_run_is_not_gone_on_with_over_another_border(books: Books, tmp_path: Path) -> None:
+    (*_, newest) = books.archive()
+    file = tmp_path / "checkpoint"
+
+    def run(**more: Any) -> VerifyReport:
+        kept = CheckpointFile(file, every_s=0)
+        return Verification(books.url, verify, workers=1, range_entries=3, checkpoint=kept, **more).run()
+
+    def stop(done: int, whole: int) -> None:
+        if done >= 3:
+            raise KeyboardInterrupt
+
+    for more in ({}, {"archive_files": [newest]}):
+        with pytest.raises(KeyboardInterrupt):
+            run(progress=stop)
+        assert file.exists()
+        report = run(**more)
+        assert (report.resumed_after > border_of(books), report.findings) == (True, [])
+        assert len(report.proved_files) == len(more)
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=stop)
+    archivist(books.url).restore(newest)
+    with pytest.raises(CheckpointError, match="entries were archived or restored since it was made"):
+        run()
 
 
 # Dying ----------------------------------------------------------------------------------------------------------------

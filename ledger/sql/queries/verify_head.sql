@@ -42,7 +42,7 @@ SELECT 'mark ' || mark.number || ' of account ' || coalesce(account.reference, m
     'stands at entry ' || mark.seq || ', which does not touch the account'
 FROM ledger.mark
 LEFT JOIN ledger.account ON account.id = mark.account_id
-WHERE mark.seq > ledger.archived_seq() AND NOT EXISTS (
+WHERE mark.seq > (SELECT ledger.archived_seq()) AND NOT EXISTS (
     SELECT FROM ledger.entry
     WHERE entry.seq = mark.seq
         AND (mark.account_id IN (entry.debit_account, entry.credit_account) OR mark.account_id = ANY (posting_account))
