@@ -1,7 +1,7 @@
 """What it costs to archive old entries, what is gained, and what it costs to prove and restore them.
 
 One full partition of transfers among the usual accounts; a hundredth of them has a text, a hundredth counts for another
-day. Nothing else is asked of the server meanwhile. Bytes are those of the whole schema after VACUUM, and of the file.
+day. At the end one caller posts meanwhile. Bytes are those of the whole schema after VACUUM, and of the file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +24,7 @@ from benchmarks.books import ACCOUNTS, BATCH, Load, PlainRules, cluster, now, pr
 from benchmarks.measure import Result
 from ledger.archive import Archivist
 from ledger.archive_entry import disclose_from
+from ledger.archive_state import Archive
 from ledger.journal_parts import end_part
 from ledger.periods import close_period, report_periods
 from ledger.posting import Writer
@@ -44,9 +47,6 @@ def run(entries: int = ENTRIES) -> Result:
         prepare(url)
         fill(url, entries)
         before = size_of(url)
-        archivist = Archivist(
-            url, "BenchMSP", sign=lambda digest: KEY.sign(digest).signature, verify=verify, actor="bench", now=now
-        )
         rows = result.rows
 
         def step(name: str, work: Callable[[], T]) -> T:
@@ -57,22 +57,20 @@ def run(entries: int = ENTRIES) -> Result:
             return done
 
         step("verify the books before", lambda: proved(url))
-        (archive,) = step(
-            "archive: write, prove, let go",
-            lambda: list(archivist.archive(Path(folder), before=now(), proved_seq=entries)),
-        )
-        file = Path(folder) / archive.record.file_name
+        (made,) = step("archive: write, prove, let go", lambda: archive(url, folder, entries))
+        file = Path(folder) / made.record.file_name
         after = size_of(url)
         step("verify what is left, and the file", lambda: proved(url, file))
         begun = time.perf_counter()
         disclose_from(file, entries)
         result.details["last_entry_from_file_s"] = round(time.perf_counter() - begun, 2)
-        step("restore", lambda: archivist.restore(file))
+        step("restore", lambda: archivist(url).restore(file))
         proved(url)
+        result.details["longest_wait_ms"] = longest_wait(url, folder, entries)
         result.details |= {
             "database_bytes_each": round(before / entries),
             "left_bytes_each": round(after / entries),
-            "file_bytes_each": round(archive.record.file_bytes / entries),
+            "file_bytes_each": round(made.record.file_bytes / entries),
         }
         rows.append({"step": "bytes of an entry: database before, left, file", **result.details})
     return result
@@ -94,6 +92,34 @@ def fill(url: str, entries: int) -> None:
         report_periods(connection, now=now())
         writer.post(load.entries(1))
     writer.close()
+
+
+def longest_wait(url: str, folder: str, entries: int) -> float:
+    """Archive again in another process while one caller posts transfer after transfer; return his longest wait, ms."""
+    waits: list[float] = []
+    load = Load("uniform", "random")
+    writer = Writer(url, sign=lambda digest: KEY.sign(digest).signature, decider=PlainRules(), now=now)
+    writer.open()
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        archiving = pool.submit(archive, url, folder, entries)
+        while not archiving.done():
+            begun = time.perf_counter()
+            writer.post(load.entries(1))
+            waits.append(time.perf_counter() - begun)
+        archiving.result()
+    writer.close()
+    return round(max(waits) * 1000, 1)
+
+
+def archive(url: str, folder: str, entries: int) -> list[Archive]:
+    """Archive the full partition."""
+    return list(archivist(url).archive(Path(folder), before=now() - timedelta(seconds=1), proved_seq=entries))
+
+
+def archivist(url: str) -> Archivist:
+    """Return who archives with the benchmark's key."""
+    sign = KEY.sign
+    return Archivist(url, "BenchMSP", sign=lambda digest: sign(digest).signature, verify=verify, actor="bench", now=now)
 
 
 def proved(url: str, *files: Path) -> None:

@@ -146,13 +146,19 @@ class Archivist:
         )  # fmt: skip
         archive = Archive(record, self.sign(record.digest()), self.now(), self.actor, None)
         _insert(connection, archive)
-        lock_journal(connection)
-        # What was true before may not be any more; from here on nobody posts, closes or opens a period.
+        # What was true before the file was written may not be any more. While the journal is locked nobody posts, nor
+        # closes or opens a period: little is asked then.
+        moment = connection.execute(query("archive_moment"), bounds).fetchone()
         obstacles = _obstacles(connection, part, before, last)
         if reversed_entries(connection, bounds) != proved.reversed:
             obstacles.append("entries of it were taken back meanwhile: archive again")
         if obstacles:
             raise ArchiveRefusedError(f"entries {first} to {last}", "; ".join(obstacles))
+        lock_journal(connection)
+        if connection.execute(query("archive_moment"), bounds).fetchone() != moment:
+            raise ArchiveRefusedError(
+                f"entries {first} to {last}", "something about them changed just now: archive again"
+            )
         drop_part(connection, table)
         return archive
 
