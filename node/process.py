@@ -218,6 +218,7 @@ class NodeProcess:
             ],
             client_tls=self._tls,
             execute_timeout_s=config.execute_timeout_s,
+            snapshots_folder=config.snapshots_folder,
         )
 
     def _own_peer(self, user: str) -> GatewayClient:

@@ -24,7 +24,14 @@ RIGHTS = {
 }
 """What the working role may do to the tables of schemas whose migrations do not say so themselves."""
 
-CHANGING_TABLES = ("expiry", "state", "private_state", "private_write_set", "transient_write_set")
+CHANGING_TABLES = (
+    "expiry",
+    "state",
+    "private_state",
+    "private_write_set",
+    "snapshot_request",
+    "transient_write_set",
+)
 """Tables of ``channel`` whose rows are replaced and removed; blocks, transactions and history are only added to."""
 
 

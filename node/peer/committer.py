@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Full, Queue
 from typing import TypeVar
 
@@ -33,6 +34,7 @@ from node.peer.block_writer import ValidatedBlock
 from node.peer.channel_tables import ChannelTables
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
 from node.peer.validator import (
     CheckedTransaction,
     Validation,
@@ -91,9 +93,10 @@ class CommitterSettings:
     Args:
         url: database.
         channel_id: channel.
-        genesis: serialized block 0, given by the operator and trusted.
+        genesis: serialized block 0, given by the operator and trusted; empty for a channel that began from a snapshot.
         peer_creator: this peer's serialized identity.
         own: endorsements it made.
+        snapshots_folder: where snapshots are made; None for nowhere.
     """
 
     url: str
@@ -101,6 +104,7 @@ class CommitterSettings:
     genesis: bytes
     peer_creator: bytes
     own: OwnEndorsements
+    snapshots_folder: Path | None = None
 
 
 class Committer:
@@ -125,6 +129,12 @@ class Committer:
         self._checked: Queue[_CheckedBlock | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
+        self.snapshots = SnapshotRequests(
+            SnapshotSettings(settings.url, settings.channel_id, settings.snapshots_folder)
+        )
+        """Snapshots asked for, which commits wait for."""
+        self.first_block = 0
+        """First block that is here; more than 0 where the channel began from a snapshot."""
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
             for name, work in (("peer-validator", self._verify_blocks), ("peer-committer", self._commit_blocks))
@@ -143,15 +153,19 @@ class Committer:
         self._tables = ChannelTables(self._settings.url, self._settings.channel_id)
         try:
             tip = self._open_chain()
+            self.snapshots.open(self._tables.channel_no, tip.height - 1)
         except BaseException:
             self._tables.close()
             raise
-        self._config = ChannelConfig.from_block(parse_block(self._tables.blocks.config_block(tip.height - 1)))
+        self._config = self._tables.blocks.config(self._settings.channel_id, tip.height - 1)
         self._verified = self._committed = tip
         return tip, self._config, self._tables.channel_no
 
     def _open_chain(self) -> Tip:
         self._tables.prepare()
+        if (origin := self._tables.blocks.origin()) is not None:
+            self.first_block = origin.last_block + 1
+            return self._tables.blocks.tip()
         genesis = parse_block(self._settings.genesis)
         if self._tables.blocks.tip().height == 0:
             self._write_genesis(genesis)
@@ -179,6 +193,7 @@ class Committer:
         """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
         self._ending.set()
         self._received.put(None)
+        await asyncio.to_thread(self.snapshots.stop)
         for thread in self._threads:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join)
@@ -253,7 +268,14 @@ class Committer:
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
         while (item := self._checked.get()) is not None:
-            committed = self._commit(item)
+            if not self.snapshots.enter():
+                return
+            try:
+                committed = self._commit(item)
+            except BaseException:
+                self.snapshots.leave(None)
+                raise
+            self.snapshots.leave(committed.number)
             self._loop.call_soon_threadsafe(self._tell, committed)
             if item.done is not None:
                 item.done.set()

@@ -93,6 +93,22 @@ class LocalMembers:
                 f"policy with policy [{policy}]: [{error}]"
             ) from error
 
+    def authorize_signed(self, resource: str, creator: bytes, message: bytes, signature: bytes) -> None:
+        """Require the role that guards a resource of the peer, and the creator's signature over a request.
+
+        Raises:
+            ChaincodeError: the creator does not play it, or did not sign this.
+        """
+        self.authorize(resource, creator)
+        try:
+            self._msp.deserialize(creator).verify(message, signature)
+        except SignatureError as error:
+            policy = _POLICIES[LOCAL_ROLES[resource]]
+            raise ChaincodeError(
+                f"Failed evaluating policy on signed data during channelless check policy with policy [{policy}]: "
+                f"[{error}]"
+            ) from error
+
     def _validate(self, identity: Identity) -> None:
         self._msp.validate(identity, self._now())
 
