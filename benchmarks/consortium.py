@@ -41,6 +41,10 @@ class Running:
         """Process id of each part, by its name in ``dwaybank status``."""
         return {row["name"]: row["pid"] for row in read_status(self.home)["processes"]}
 
+    def client_options(self) -> tuple[str, ...]:
+        """The options by which a load client finds it."""
+        return ("--home", str(self.home.root))
+
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds each part has used so far."""
         return {name: cpu_s(pid) for name, pid in self.pids().items()}

@@ -4,6 +4,7 @@ A closed loop: every worker sends its next call when the last one is answered. P
 percentiles, errors by text, and the CPU time this client itself took.
 
     python -m benchmarks.load_client --home DIR submit --concurrency 64 --seconds 10
+    python -m benchmarks.load_client --peer HOST:PORT --roots FILE --user DIR --msp-id ID submit
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -30,7 +31,7 @@ from benchmarks.measure import REPOSITORY, latency_ms
 from network.client import GatewayClient
 from network.errors import NetworkError
 from network.identity import SigningIdentity
-from network.rpc import Channel
+from network.rpc import Channel, ClientTls
 from node.home import open_home
 from node.own_node import LEDGER, OwnNode, ledger_pb2
 
@@ -83,10 +84,9 @@ async def run_load(
     }
 
 
-def submit_operation(running: Running) -> Operation:
+def submit_operation(identity: SigningIdentity, channel_id: str) -> Operation:
     """One transaction: endorsed, ordered, committed as VALID, under a key of its own."""
     clients: dict[Channel, GatewayClient] = {}
-    identity = _identity(running)
     run = secrets.token_hex(6)
     value = secrets.token_hex(VALUE_BYTES // 2)
     count = 0
@@ -94,20 +94,19 @@ def submit_operation(running: Running) -> Operation:
     async def operation(channel: Channel) -> int:
         nonlocal count
         count += 1
-        client = clients.setdefault(channel, GatewayClient(channel, identity, running.consortium.channel))
+        client = clients.get(channel) or clients.setdefault(channel, GatewayClient(channel, identity, channel_id))
         await client.submit("benchmark", "Put", f"{run}-{count}", value)
         return 1
 
     return operation
 
 
-def evaluate_operation(running: Running) -> Operation:
+def evaluate_operation(identity: SigningIdentity, channel_id: str) -> Operation:
     """One read of one key."""
     clients: dict[Channel, GatewayClient] = {}
-    identity = _identity(running)
 
     async def operation(channel: Channel) -> int:
-        client = clients.setdefault(channel, GatewayClient(channel, identity, running.consortium.channel))
+        client = clients.get(channel) or clients.setdefault(channel, GatewayClient(channel, identity, channel_id))
         await client.evaluate("benchmark", "Get", SEEDED_KEY)
         return 1
 
@@ -130,6 +129,9 @@ def post_operation(batch: int) -> Operation:
         return batch
 
     return operation
+
+
+OPERATIONS = {"submit": submit_operation, "evaluate": evaluate_operation}
 
 
 def new_transfer(number: int) -> ledger_pb2.NewEntry:
@@ -158,14 +160,26 @@ async def open_accounts(node: OwnNode) -> None:
         await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
 
 
-async def start_client(running: Running, *arguments: str) -> tuple[dict[str, Any], dict[str, float], dict[str, float]]:
+class UnderLoad(Protocol):
+    """What a load client is set on."""
+
+    def client_options(self) -> Sequence[str]:
+        """The options by which the client finds it."""
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds each of its parts has used so far."""
+
+
+async def start_client(
+    under_load: UnderLoad, *arguments: str
+) -> tuple[dict[str, Any], dict[str, float], dict[str, float]]:
     """Run this module in a process of its own.
 
     Returns:
-        Its result, and the consortium's CPU seconds at the begin and the end of what it measured.
+        Its result, and the CPU seconds of what it was set on at the begin and the end of what it measured.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.load_client", "--home", str(running.home.root), *arguments,
+        sys.executable, "-m", "benchmarks.load_client", *under_load.client_options(), *arguments,
         stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY,
     )  # fmt: skip
     assert process.stdout is not None
@@ -174,7 +188,7 @@ async def start_client(running: Running, *arguments: str) -> tuple[dict[str, Any
     async for line in process.stdout:
         content = json.loads(line)
         if "event" in content:
-            cpu[content["event"]] = running.cpu_s()
+            cpu[content["event"]] = under_load.cpu_s()
         else:
             found = content
     if await process.wait() != 0 or not found:
@@ -198,24 +212,42 @@ def _say(content: dict[str, Any]) -> None:
 
 
 async def _main(options: argparse.Namespace) -> None:
-    running = Running(*open_home(options.home))
     async with AsyncExitStack() as connections:
-        nodes = [await connections.enter_async_context(running.node()) for _ in range(options.connections)]
-        if options.operation == "submit":
-            operation = submit_operation(running)
-        elif options.operation == "evaluate":
-            operation = evaluate_operation(running)
-        else:
-            await open_accounts(nodes[0])
-            operation = post_operation(options.batch)
-        channels = [node.channel for node in nodes]
+        load = _at_peer(options, connections) if options.peer else await _at_home(options, connections)
+        channels, operation = load
         _say(await run_load(channels, operation, options.concurrency, options.warm_up, options.seconds))
+
+
+async def _at_home(options: argparse.Namespace, connections: AsyncExitStack) -> tuple[list[Channel], Operation]:
+    """Connect to the bank's node of a consortium of ours."""
+    running = Running(*open_home(options.home))
+    nodes = [await connections.enter_async_context(running.node()) for _ in range(options.connections)]
+    channels = [node.channel for node in nodes]
+    if options.operation == "post":
+        await open_accounts(nodes[0])
+        return channels, post_operation(options.batch)
+    return channels, OPERATIONS[options.operation](_identity(running), running.consortium.channel)
+
+
+def _at_peer(options: argparse.Namespace, connections: AsyncExitStack) -> tuple[list[Channel], Operation]:
+    """Connect to any peer, as a user of its organization."""
+    tls = ClientTls(options.roots.read_bytes())
+    channels = [Channel(options.peer, tls) for _ in range(options.connections)]
+    for channel in channels:
+        connections.push_async_callback(channel.close)
+    identity = SigningIdentity.from_msp_folder(options.user / "msp", options.msp_id)
+    return channels, OPERATIONS[options.operation](identity, options.channel)
 
 
 def main() -> None:
     """Entry of the client's process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load_client")
-    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--home", type=Path, help="of a consortium; the bank's node is called")
+    parser.add_argument("--peer", help="host:port of any other peer")
+    parser.add_argument("--roots", type=Path, help="its TLS authority")
+    parser.add_argument("--user", type=Path, help="folder with a user's msp")
+    parser.add_argument("--msp-id")
+    parser.add_argument("--channel", default="anchors")
     parser.add_argument("operation", choices=("submit", "evaluate", "post"))
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--connections", type=int, default=2)

@@ -55,6 +55,19 @@ class Organization(_Strict):
     operations_port: Port | None = None
     """Of the node's operations service; none in homes made before there was one."""
     gateway_operations_port: Port | None = None
+    fabric_peer: str | None = Field(default=None, pattern=r"^.+:\d+$")
+    """``host:port`` of a peer of Fabric's that somebody else starts, with the certificate made here for its host
+    ``peer``: it endorses and submits for the member, whose node follows it. Named for all members or for none."""
+
+    @property
+    def peer_address(self) -> str:
+        """Where the member's peer is found."""
+        return self.fabric_peer or f"127.0.0.1:{self.node_port}"
+
+    @property
+    def peer_host(self) -> str:
+        """Host name in the certificates of the member's peer."""
+        return self.node_host if self.fabric_peer is None else f"peer.{self.domain}"
 
     @property
     def node_host(self) -> str:
@@ -92,7 +105,14 @@ class Consortium(_Strict):
             repeated = sorted({value for value in values if values.count(value) > 1})
             if repeated:
                 raise ValueError(f"{what} {', '.join(repeated)} is used more than once")
+        if len({organization.fabric_peer is None for organization in self.organizations}) > 1:
+            raise ValueError("name fabric_peer for every organization, or for none")
         return self
+
+    @property
+    def on_fabric_peers(self) -> bool:
+        """Whether peers of Fabric's endorse in the place of the nodes."""
+        return self.organizations[0].fabric_peer is not None
 
     def ports(self) -> list[int]:
         """Every TCP port the consortium listens on."""

@@ -171,6 +171,8 @@ class NodeConfig(_Strict):
     """Where chaincodes register that dial in, of this organization only; by default nowhere."""
     execute_timeout_s: float = Field(default=30, gt=0, le=86_400)
     """Time limit of one chaincode invocation; long while a contract is looked at with a debugger."""
+    fabric_peer: str | None = Field(default=None, pattern=r"^.+:\d+$")
+    """A peer of Fabric's that endorses and submits for this organization; the node then follows its blocks."""
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""

@@ -1,7 +1,7 @@
 """Writes an organization's Fabric common connection profile, so that any Fabric client can connect.
 
 Form: JSON, version 1.0.0 of the profile that Fabric's SDKs and tools read, every path absolute, certificates by path.
-Because the node asks for a client certificate, ``client.tlsCerts`` names the one to present.
+Because a node asks for a client certificate, ``client.tlsCerts`` names the one to present.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def write_connection_profile(home: Path, consortium: Consortium, own: Organizati
         "channels": {
             consortium.channel: {
                 "orderers": [_orderer_name(consortium)],
-                "peers": {member.node_host: {} for member in consortium.organizations},
+                "peers": {member.peer_host: {} for member in consortium.organizations},
             }
         },
         "organizations": {
             member.name: {
                 "mspid": member.msp_id,
-                "peers": [member.node_host],
+                "peers": [member.peer_host],
                 "cryptoPath": str(_crypto(home, member) / "users" / ("{username}@" + member.domain) / "msp"),
             }
             for member in consortium.organizations
@@ -57,9 +57,9 @@ def write_connection_profile(home: Path, consortium: Consortium, own: Organizati
             }
         },
         "peers": {
-            member.node_host: {
-                "url": f"grpcs://127.0.0.1:{member.node_port}",
-                "grpcOptions": {"ssl-target-name-override": member.node_host},
+            member.peer_host: {
+                "url": f"grpcs://{member.peer_address}",
+                "grpcOptions": {"ssl-target-name-override": member.peer_host},
                 "tlsCACerts": {"path": str(_tls_authority(_crypto(home, member)))},
             }
             for member in consortium.organizations

@@ -208,7 +208,7 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
                 msp_id=organization.msp_id,
                 domain=organization.domain,
                 kind="peer",
-                hosts=("node",),
+                hosts=("node",) if organization.fabric_peer is None else ("node", "peer"),
                 users=CLIENTS,
                 reviewers=("Reviewer",),
             ),
@@ -231,7 +231,7 @@ def _channel(home: Home, consortium: Consortium) -> ChannelSpec:
             OrgSpec(
                 msp_id=organization.msp_id,
                 msp_folder=home.crypto(organization) / "msp",
-                anchor_peers=(f"127.0.0.1:{organization.node_port}",),
+                anchor_peers=(organization.peer_address,),
             )
             for organization in consortium.organizations
         ),
@@ -316,7 +316,8 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         database_url_file=home.secret(own, "node.url"),
         owner_database_url_file=home.secret(own, "owner.url"),
         chaincodes=[ChaincodeSettings(**chaincode.model_dump()) for chaincode in consortium.chaincodes],
-        commits_definitions=own == consortium.organizations[0],
+        commits_definitions=own == consortium.organizations[0] and not consortium.on_fabric_peers,
+        fabric_peer=own.fabric_peer,
         log_key_file=home.secret(own, "log.key"),
         witness_key_file=home.secret(own, "witness.key"),
         writer_key_file=home.secret(own, "writer.key"),

@@ -60,7 +60,6 @@ from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
-from node.peer.peer import SERVICE_NAMES as PEER_SERVICES
 from node.peer.peer import Peer, PeerSettings
 from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
 from node.schedules.schedule_service import ScheduleService
@@ -108,7 +107,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*PEER_SERVICES, AUDIT_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -219,12 +218,13 @@ class NodeProcess:
             client_tls=self._tls,
             execute_timeout_s=config.execute_timeout_s,
             snapshots_folder=config.snapshots_folder,
+            followed_peer=config.fabric_peer,
         )
 
     def _own_peer(self, user: str) -> GatewayClient:
         folder = self._config.reviewer_msp_folder if user == "Reviewer" else self._config.client_msp_folder
         return GatewayClient(
-            self._connect(self._config.peers[self._config.msp_id]),
+            self._connect(self._config.fabric_peer or self._config.peers[self._config.msp_id]),
             SigningIdentity.from_msp_folder(folder, self._config.msp_id),
             self._config.channel,
             utc_now,

@@ -24,7 +24,15 @@ from typing import TypeVar
 import structlog
 from fabric_protos.common import common_pb2
 
-from network.block import header_hash, holds_config, parse_block, set_commit_hash, set_transactions_filter
+from network.block import (
+    header_hash,
+    holds_config,
+    parse_block,
+    recorded_commit_hash,
+    set_commit_hash,
+    set_transactions_filter,
+    transactions_filter,
+)
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
 from network.errors import ConfigError, NetworkError
@@ -97,6 +105,7 @@ class CommitterSettings:
         peer_creator: this peer's serialized identity.
         own: endorsements it made.
         snapshots_folder: where snapshots are made; None for nowhere.
+        judged_before: whether blocks come from another peer, with its verdicts, which must be this peer's too.
     """
 
     url: str
@@ -105,6 +114,7 @@ class CommitterSettings:
     peer_creator: bytes
     own: OwnEndorsements
     snapshots_folder: Path | None = None
+    judged_before: bool = False
 
 
 class Committer:
@@ -284,6 +294,8 @@ class Committer:
         number = item.block.header.number
         begun = time.perf_counter()
         validation = self._with_database(lambda again: self._judge(number, item))
+        if self._settings.judged_before:
+            _require_same_verdict(item.block, validation)
         judged = time.perf_counter()
         content = self._write(item.block, validation, self._config)
         written = time.perf_counter()
@@ -358,3 +370,24 @@ class _CheckedBlock:
     header_hash: bytes
     transactions: tuple[CheckedTransaction, ...]
     done: threading.Event | None
+
+
+def _require_same_verdict(block: common_pb2.Block, validation: Validation) -> None:
+    """Require that the peer a block came from judged it as this one does.
+
+    Raises:
+        ChannelStoppedError: naming the first transaction judged otherwise, or the commit hashes.
+    """
+    number, given = block.header.number, transactions_filter(block)
+    for place, transaction in enumerate(validation.transactions):
+        theirs = given[place] if place < len(given) else None
+        if theirs != validation.flags[place]:
+            raise ChannelStoppedError(
+                f"block {number}: transaction {transaction.tx_id or place} has validation code {theirs} at the peer "
+                f"that is followed and {validation.flags[place]} here; find out which of the two is wrong"
+            )
+    if recorded_commit_hash(block) != validation.commit_hash:
+        raise ChannelStoppedError(
+            f"block {number}: commit hash {recorded_commit_hash(block).hex()} at the peer that is followed is "
+            f"{validation.commit_hash.hex()} here: the two hold different states"
+        )

@@ -1,4 +1,4 @@
-"""Pulls the channel's blocks from the ordering service and hands them to the committer.
+"""Pulls the channel's blocks from the ordering service, or from another peer, and hands them to the committer.
 
 Orderers are tried in turn, with growing pauses; each new stream begins right after the last block handed over, so
 nothing is lost or repeated. What a block is worth is the committer's to decide.
@@ -29,6 +29,9 @@ _log = structlog.get_logger(__name__)
 
 DELIVER = "/orderer.AtomicBroadcast/Deliver"
 
+PEER_DELIVER = "/protos.Deliver/Deliver"
+"""The same stream from a peer; of its answers, block and status have the orderers' form."""
+
 PAUSE_FIRST_S = 0.1
 """Pause after a first failure; it doubles with each that follows."""
 
@@ -37,17 +40,18 @@ PAUSE_MAX_S = 5.0
 
 
 class DeliverClient:
-    """Keeps one stream of blocks from the ordering service.
+    """Keeps one stream of blocks.
 
     Args:
         channel_id: channel.
         identity: signs the requests.
-        endpoints: orderers.
+        endpoints: who is asked, in turn.
         tls: how they are dialled.
         next_block: number of the first block wanted.
         put: takes each block; waits while too many are on the way.
         now: UTC clock.
         random_bytes: for nonces.
+        method: ``DELIVER`` where orderers are asked, ``PEER_DELIVER`` where peers are.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class DeliverClient:
         put: Callable[[common_pb2.Block], Awaitable[None]],
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        method: str = DELIVER,
     ) -> None:
         self._channel_id = channel_id
         self._identity = identity
@@ -70,6 +75,7 @@ class DeliverClient:
         self._put = put
         self._now = now
         self._random_bytes = random_bytes
+        self._method = method
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -91,7 +97,7 @@ class DeliverClient:
             reason = await self._pull(endpoint)
             if self._next_block > before:
                 pause_s = PAUSE_FIRST_S
-            _log.warning("no blocks from orderer", orderer=endpoint.address, reason=reason, next_try_s=pause_s)
+            _log.warning("no blocks arrive", source=endpoint.address, reason=reason, next_try_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
             turn += 1
@@ -100,7 +106,9 @@ class DeliverClient:
         """Take blocks from one orderer until its stream ends, and return why it ended."""
         channel = rpc.Channel(endpoint.address, self._tls)
         try:
-            async with aclosing(channel.bidi(DELIVER, self._requests(channel.tls_certificate_hash), None)) as replies:
+            async with aclosing(
+                channel.bidi(self._method, self._requests(channel.tls_certificate_hash), None)
+            ) as replies:
                 async for reply in replies:
                     response = ab_pb2.DeliverResponse.FromString(reply)
                     if response.WhichOneof("Type") != "block":

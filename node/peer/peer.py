@@ -64,6 +64,9 @@ _log = structlog.get_logger(__name__)
 SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, SNAPSHOT_SERVICE)
 """gRPC services of a peer."""
 
+FOLLOWER_SERVICE_NAMES = (DELIVER_SERVICE, SNAPSHOT_SERVICE)
+"""Those of one that follows another peer."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
@@ -88,6 +91,8 @@ class PeerSettings:
         client_tls: how this peer dials others; None for none, in tests only.
         execute_timeout_s: time limit of one chaincode invocation.
         snapshots_folder: where snapshots of the ledgers are made; None for nowhere.
+        followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
+            place of this one. Blocks are taken from it and judged again, and only they are served.
     """
 
     database_url: str
@@ -107,6 +112,7 @@ class PeerSettings:
     client_tls: rpc.ClientTls | None = None
     execute_timeout_s: float = EXECUTE_TIMEOUT_S
     snapshots_folder: Path | None = None
+    followed_peer: str | None = None
 
 
 def utc_now() -> datetime:
@@ -173,7 +179,12 @@ class Peer:
             snapshots_folder=settings.snapshots_folder,
         )
         home = ChannelSettings(
-            settings.channel_id, settings.genesis, settings.approved, settings.orderers, settings.indexes
+            settings.channel_id,
+            settings.genesis,
+            settings.approved,
+            settings.orderers,
+            settings.indexes,
+            settings.followed_peer,
         )
         self._home = PeerChannel(home, self._parts)
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
@@ -216,10 +227,16 @@ class Peer:
 
     def register(self, server: rpc.Server) -> None:
         """Serve the peer's services on ``server``; :meth:`start` comes first."""
-        self._endorser_service.register(server)
         self._deliver_service.register(server)
-        self._gateway_service.register(server)
         self._snapshot_service.register(server)
+        if self._settings.followed_peer is None:
+            self._endorser_service.register(server)
+            self._gateway_service.register(server)
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        """The gRPC services that :meth:`register` offers."""
+        return SERVICE_NAMES if self._settings.followed_peer is None else FOLLOWER_SERVICE_NAMES
 
     def register_chaincodes(self, server: rpc.Server) -> None:
         """Let chaincodes that dial in register on ``server``."""

@@ -25,7 +25,7 @@ from node.peer.channel import Channel
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
-from node.peer.deliver_client import DeliverClient
+from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -94,6 +94,7 @@ class ChannelSettings:
         approved: chaincode definitions this organization approves without a transaction.
         orderers: ordering service; empty takes what the channel's configuration says.
         indexes: of the chaincodes that the settings name.
+        followed_peer: see ``PeerSettings``.
     """
 
     channel_id: str
@@ -101,6 +102,7 @@ class ChannelSettings:
     approved: Sequence[Definition] = ()
     orderers: Sequence[OrdererEndpoint] = ()
     indexes: Mapping[str, Sequence[StateIndex]] = field(default_factory=dict)
+    followed_peer: str | None = None
 
 
 class PeerChannel:
@@ -122,6 +124,7 @@ class PeerChannel:
                 parts.identity.creator,
                 parts.own,
                 parts.snapshots_folder,
+                judged_before=settings.followed_peer is not None,
             ),
             self._on_commit,
             self._on_stop,
@@ -193,15 +196,17 @@ class PeerChannel:
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
         self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        followed = settings.followed_peer
         self._deliver_client = DeliverClient(
             settings.channel_id,
             parts.identity,
-            endpoints,
-            tls,
+            endpoints if followed is None else [OrdererEndpoint(followed, msp_id)],
+            tls if followed is None else parts.client_tls,
             next_block=self.channel.progress.height,
             put=self._committer.put,
             now=parts.now,
             random_bytes=parts.random_bytes,
+            method=DELIVER if followed is None else PEER_DELIVER,
         )
 
     def _on_commit(self, block: CommittedBlock) -> None:

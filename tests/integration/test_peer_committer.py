@@ -6,6 +6,7 @@ connection, a restart in the middle, and blocks that were tampered with.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import psycopg
@@ -63,6 +64,50 @@ async def test_restart_and_lost_connection_lose_and_repeat_nothing(capture: Capt
         await outcome.wait(lambda told: len(told.blocks) == last - 7 or told.stopped is not None)
         assert outcome.stopped is None
     assert outcome.blocks[-1].commit_hash == recorded_commit_hash(capture.recorded[last])
+
+
+async def test_blocks_of_a_followed_peer_are_judged_again(capture: Capture, database_url: str) -> None:
+    last = len(capture.recorded) - 1
+    async with committing(capture, database_url, judged_before=True) as (committer, outcome, _):
+        for number in range(1, last + 1):
+            await committer.put(capture.recorded[number])
+        await outcome.wait(lambda told: len(told.blocks) == last or told.stopped is not None)
+        assert outcome.stopped is None
+
+
+def call_it_invalid(block: common_pb2.Block) -> None:
+    block.metadata.metadata[2] = bytes([11, *block.metadata.metadata[2][1:]])
+
+
+def leave_verdicts_out(block: common_pb2.Block) -> None:
+    block.metadata.metadata[2] = b""
+
+
+def change_commit_hash(block: common_pb2.Block) -> None:
+    block.metadata.metadata[4] = common_pb2.Metadata(value=bytes(32)).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (call_it_invalid, "validation code 11 at the peer that is followed and 0 here"),
+        (leave_verdicts_out, "validation code None at the peer that is followed and 0 here"),
+        (change_commit_hash, "commit hash 0{64} at the peer that is followed"),
+    ],
+)
+async def test_a_followed_peer_that_judges_otherwise_stops_the_channel(
+    capture: Capture, database_url: str, change: Callable[[common_pb2.Block], None], reason: str
+) -> None:
+    async with committing(capture, database_url, judged_before=True) as (committer, outcome, _):
+        for number in range(1, 8):
+            block = common_pb2.Block()
+            block.CopyFrom(capture.recorded[number])
+            if number == 5:
+                change(block)
+            await committer.put(block)
+        await outcome.wait(lambda told: told.stopped is not None)
+        assert re.search(f"block 5: .*{reason}", str(outcome.stopped))
+    assert outcome.blocks[-1].number == 4
 
 
 def tamper_envelope(block: common_pb2.Block) -> None:

@@ -64,19 +64,25 @@ class Outcome:
 
 @asynccontextmanager
 async def committing(
-    capture: Capture, url: str, *, snapshots: Path | None = None, genesis: bytes | None = None
+    capture: Capture,
+    url: str,
+    *,
+    snapshots: Path | None = None,
+    genesis: bytes | None = None,
+    judged_before: bool = False,
 ) -> AsyncIterator[tuple[Committer, Outcome, Tip]]:
     """Run a committer of the captured channel.
 
     Args:
         snapshots: folder of its snapshots.
         genesis: other than the captured one; empty where a snapshot was imported.
+        judged_before: whether the blocks carry another peer's verdicts.
     """
     with psycopg.connect(url) as owner:
         migrate(owner)
     outcome = Outcome()
     genesis = capture.genesis if genesis is None else genesis
-    settings = CommitterSettings(url, "anchors", genesis, capture.creator, OwnEndorsements(), snapshots)
+    settings = CommitterSettings(url, "anchors", genesis, capture.creator, OwnEndorsements(), snapshots, judged_before)
     committer = Committer(settings, outcome.committed, outcome.stop)
     tip, _, _ = await asyncio.to_thread(committer.open)
     committer.start()

@@ -13,10 +13,8 @@ import yaml
 from tests.support.fabric_programs import FabricTools
 
 HOST = "127.0.0.1"
-BATCH_TIMEOUT = "200ms"
 
 _SMART_BFT = {
-    "RequestBatchMaxInterval": BATCH_TIMEOUT,
     "RequestForwardTimeout": "5s",
     "RequestComplainTimeout": "20s",
     "RequestAutoRemoveTimeout": "3m0s",
@@ -32,19 +30,23 @@ _SMART_BFT = {
 
 @dataclass(frozen=True)
 class OrderingService:
-    """Who orders.
+    """Who orders, and how blocks are cut.
 
     Args:
         msp_id: the ordering organization.
         msp_folder: its verifying MSP folder.
         orderers: each one's port, and its folder with ``msp`` and ``tls``.
         byzantine: SmartBFT rather than Raft.
+        batch_timeout: after which a block is cut, as Go writes durations.
+        batch_size: transactions at which one is cut.
     """
 
     msp_id: str
     msp_folder: Path
     orderers: tuple[tuple[int, Path], ...]
     byzantine: bool = False
+    batch_timeout: str = "200ms"
+    batch_size: int = 100
 
 
 def genesis_by_configtxgen(
@@ -88,8 +90,12 @@ def _profile(ordering: OrderingService, members: Mapping[str, Path]) -> dict[str
         "Policies": meta,
         "Capabilities": {"V3_0": True},
         "Orderer": {
-            "BatchTimeout": BATCH_TIMEOUT,
-            "BatchSize": {"MaxMessageCount": 100, "AbsoluteMaxBytes": "10 MB", "PreferredMaxBytes": "2 MB"},
+            "BatchTimeout": ordering.batch_timeout,
+            "BatchSize": {
+                "MaxMessageCount": ordering.batch_size,
+                "AbsoluteMaxBytes": "10 MB",
+                "PreferredMaxBytes": "2 MB",
+            },
             "Capabilities": {"V2_0": True},
             "Organizations": [organization],
             "Policies": meta | {"BlockValidation": {"Type": "ImplicitMeta", "Rule": "ANY Writers"}},
@@ -117,7 +123,8 @@ def _smart_bft(ordering: OrderingService) -> dict[str, Any]:
         | _tls(folder)
         for number, (port, folder) in enumerate(ordering.orderers, 1)
     ]
-    return {"OrdererType": "BFT", "SmartBFT": _SMART_BFT, "ConsenterMapping": consenters}
+    smart = _SMART_BFT | {"RequestBatchMaxInterval": ordering.batch_timeout}
+    return {"OrdererType": "BFT", "SmartBFT": smart, "ConsenterMapping": consenters}
 
 
 def _tls(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ from node.postgres import free_port
 from tests.support.consortium_in_memory import BANK, DOMAINS, ORDERER, PARTNER, REGULATOR, START, Material
 from tests.support.fabric_channel import HOST, OrderingService, genesis_by_configtxgen
 from tests.support.fabric_programs import FabricTools, Outcome
+from tests.support.packages import package_id, service_package
+from tests.support.shared_data import REPOSITORY
 
 MEMBERS = (BANK, PARTNER, REGULATOR)
 START_TIMEOUT_S = 30
@@ -121,11 +124,30 @@ class FabricNetwork:
         """Install a package at these members' peers, approve and commit a definition."""
         defined = ("-C", self.channel_id, "-n", name, "--version", "1.0", "--sequence", "1", *options)
         for msp_id in members:
-            self.succeed(self.peer(msp_id, "lifecycle", "chaincode", "install", str(package)))
-            approve = ("approveformyorg", *self.ordering(), *defined, "--package-id", package_id)
-            self.until("lifecycle", "chaincode", *approve, msp_id=msp_id)
+            self.install(msp_id, package, package_id, defined)
         commit = ("commit", *self.ordering(), *defined, *self.endorsing(*members))
         self.until("lifecycle", "chaincode", *commit)
+
+    def serve(self, name: str, contract: str, *options: str, members: Sequence[str]) -> None:
+        """Run a contract of ours as a service of each member's peer, and commit its definition."""
+        defined = ("-C", self.channel_id, "-n", name, "--version", "1.0", "--sequence", "1", *options)
+        for msp_id in members:
+            port = free_port()
+            content = service_package(f"{name}_1", address=f"{HOST}:{port}", dial_timeout="10s")
+            package, identifier = self.folder / f"{name}-{msp_id}.tgz", package_id(f"{name}_1", content)
+            package.write_bytes(content)
+            settings = {"CHAINCODE_ID": identifier, "CHAINCODE_SERVER_ADDRESS": f"{HOST}:{port}"}
+            command = [sys.executable, "-m", "chaincode", "serve", contract]
+            self.start(f"{name}-{msp_id}", command, settings | {"PYTHONPATH": str(REPOSITORY)})
+            wait_for_port(port)
+            self.install(msp_id, package, identifier, defined)
+        self.until("lifecycle", "chaincode", "commit", *self.ordering(), *defined, *self.endorsing(*members))
+
+    def install(self, msp_id: str, package: Path, package_id: str, defined: Sequence[str]) -> None:
+        """Install a package at a member's peer and approve a definition with it."""
+        self.succeed(self.peer(msp_id, "lifecycle", "chaincode", "install", str(package)))
+        approve = ("approveformyorg", *self.ordering(), *defined, "--package-id", package_id)
+        self.until("lifecycle", "chaincode", *approve, msp_id=msp_id)
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
         """Start a process of Fabric's."""
@@ -160,14 +182,15 @@ class FabricNetwork:
         with urllib.request.urlopen(f"http://{HOST}:{operations_port}/metrics", timeout=5) as page:
             return f'consensus_etcdraft_is_leader{{channel="{self.channel_id}"}} 1' in page.read().decode()
 
-    def start_peer(self, msp_id: str, port: int, *, mutual_tls: bool = False) -> None:
+    def start_peer(self, msp_id: str, port: int, *, host_name: str = "node", mutual_tls: bool = False) -> None:
         """Start a Go peer of a member.
 
         Args:
+            host_name: whose certificates it has.
             mutual_tls: it shows its certificate to orderers, as ours want it, and asks clients for theirs.
         """
         self.peers[msp_id] = port
-        host = self.organization(msp_id) / "peers" / f"node.{DOMAINS[msp_id]}"
+        host = self.organization(msp_id) / "peers" / f"{host_name}.{DOMAINS[msp_id]}"
         data = self.folder / f"data-{msp_id}"
         settings = {
             "CORE_PEER_ID": msp_id,
@@ -185,6 +208,8 @@ class FabricNetwork:
             "CORE_LEDGER_SNAPSHOTS_ROOTDIR": str(data / "snapshots"),
             "CORE_OPERATIONS_LISTENADDRESS": f"{HOST}:0",
             "CORE_VM_ENDPOINT": "",
+            # The default of 500 is fewer than a benchmark keeps in flight.
+            "CORE_PEER_LIMITS_CONCURRENCY_GATEWAYSERVICE": "2500",
             "CORE_CHAINCODE_EXTERNALBUILDERS": json.dumps([{"name": "ccaas", "path": str(self.folder / "builder")}]),
             "CORE_PEER_TLS_ENABLED": "true",
             "CORE_PEER_TLS_CERT_FILE": str(host / "tls" / "server.crt"),
@@ -244,13 +269,16 @@ def fabric_network(
     orderers: int = 1,
     byzantine: bool = False,
     channel_id: str = "anchors",
+    batch_timeout: str = "200ms",
+    batch_size: int = 100,
 ) -> Iterator[FabricNetwork]:
     """Run orderers, and peers for some of the members, all on one channel."""
     prepare_folder(tools, folder)
     ports = [free_port() for _ in range(orderers)]
     root = material.root / "ordererOrganizations" / DOMAINS[ORDERER]
     hosts = [root / "orderers" / f"node{number}.{DOMAINS[ORDERER]}" for number in range(orderers)]
-    service = OrderingService(ORDERER, root / "msp", tuple(zip(ports, hosts, strict=True)), byzantine)
+    endpoints = tuple(zip(ports, hosts, strict=True))
+    service = OrderingService(ORDERER, root / "msp", endpoints, byzantine, batch_timeout, batch_size)
     members = {msp_id: material.root / "peerOrganizations" / DOMAINS[msp_id] / "msp" for msp_id in MEMBERS}
     anchors = {msp_id: free_port() for msp_id in go_peers}
     genesis = genesis_by_configtxgen(tools, channel_id, service, members, folder, anchors=anchors)

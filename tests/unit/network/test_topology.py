@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from network.errors import ConfigError
-from network.topology import default_consortium, load_consortium, save_consortium
+from network.topology import Consortium, default_consortium, load_consortium, save_consortium
 
 
 def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
@@ -66,3 +67,15 @@ def test_orderer_that_somebody_else_starts_listens_on_no_port_of_ours() -> None:
     consortium = default_consortium(20_000)
     external = consortium.model_copy(update={"orderer": consortium.orderer.model_copy(update={"external": True})})
     assert set(consortium.ports()) - set(external.ports()) == {20_000, 20_008, 20_009}
+
+
+def test_peers_of_fabrics_stand_for_all_members_or_for_none() -> None:
+    described = default_consortium(20_000).model_dump()
+    described["organizations"][0]["fabric_peer"] = "127.0.0.1:7051"
+    with pytest.raises(ValidationError, match="name fabric_peer for every organization, or for none"):
+        Consortium.model_validate(described)
+    for number, organization in enumerate(described["organizations"]):
+        organization["fabric_peer"] = f"127.0.0.1:{7051 + number}"
+    consortium = Consortium.model_validate(described)
+    assert [member.peer_address for member in consortium.organizations] == [f"127.0.0.1:705{n}" for n in (1, 2, 3)]
+    assert consortium.organizations[0].peer_host == "peer.dwaybank.test"
