@@ -38,7 +38,7 @@ from network.channel_config import ChannelConfig
 from network.errors import ConfigError, NetworkError
 from network.rwset import StateKey
 from node.peer.block_store import Tip
-from node.peer.block_writer import ValidatedBlock
+from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
@@ -317,22 +317,9 @@ class Committer:
         return judge_block(number, item.transactions, self._config, snapshot, self._committed.commit_hash)
 
     def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> bytes:
-        set_transactions_filter(block, validation.flags)
-        if validation.commit_hash:
-            set_commit_hash(block, validation.commit_hash)
         peer = config.msps.deserialize(self._settings.peer_creator)
         private = self._with_database(lambda again: self._tables.private_data().collect(validation, config, peer))
-        validated = ValidatedBlock(
-            block=block,
-            header_hash=header_hash(block.header),
-            commit_hash=validation.commit_hash,
-            transactions=validation.transactions,
-            flags=validation.flags,
-            updates=validation.updates,
-            expiries=validation.expiries,
-            private=private,
-            purges=validation.purges,
-        )
+        validated = validated_block(block, validation, private)
         return self._with_database(lambda again: self._tables.write(validated, again=again))
 
     def _with_database(self, work: Callable[[bool], T]) -> T:
@@ -353,6 +340,24 @@ class Committer:
     def _tell(self, committed: CommittedBlock) -> None:
         self._room.release()
         self._on_commit(committed)
+
+
+def validated_block(block: common_pb2.Block, validation: Validation, private: PrivateUpdate) -> ValidatedBlock:
+    """Put what a block came to into its metadata, and return all that is to be written of it."""
+    set_transactions_filter(block, validation.flags)
+    if validation.commit_hash:
+        set_commit_hash(block, validation.commit_hash)
+    return ValidatedBlock(
+        block=block,
+        header_hash=header_hash(block.header),
+        commit_hash=validation.commit_hash,
+        transactions=validation.transactions,
+        flags=validation.flags,
+        updates=validation.updates,
+        expiries=validation.expiries,
+        private=private,
+        purges=validation.purges,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ PeerError
 ├── StateError              a contract asked the world state for something Fabric's rules refuse
 │   └── StaleReadError      what a simulation read has changed meanwhile: run it again
 ├── MissingBlockError       the channel began from a snapshot after the block asked for
+├── MaintenanceError        a ledger cannot be made anew or exported
 ├── SnapshotError           a snapshot cannot be made, requested, read or begun from
 ├── ChaincodeError          a chaincode is not defined, not approved, not installed, failed or hung
 └── ChannelStoppedError     a block was refused; nothing after it is committed until an operator acts
@@ -38,6 +39,10 @@ class StaleReadError(StateError):
 
 class MissingBlockError(PeerError):
     """The channel began from a snapshot after the block that was asked for."""
+
+
+class MaintenanceError(PeerError):
+    """A ledger cannot be made anew from its blocks, or exported."""
 
 
 class SnapshotError(PeerError):

@@ -318,9 +318,9 @@ def parse_collections_key(key: bytes) -> tuple[str, int]:
     return _text(name.removesuffix(b"~collection")), _BLOCK_NUMBER_MAX - int.from_bytes(key[-8:], "big")
 
 
-def open_new(path: Path) -> BinaryIO:
-    """Open a new file that nobody may change once it is closed."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+def open_new(path: Path, mode: int = 0o444) -> BinaryIO:
+    """Open a new file, which nobody may change once it is closed unless its mode says otherwise."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     return os.fdopen(descriptor, "wb", buffering=_READ_BYTES)
 
 
