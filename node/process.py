@@ -213,7 +213,9 @@ class NodeProcess:
             authorize_chaincode=self._members.require_own if config.chaincode_port is not None else None,
             orderers=[OrdererEndpoint(address, "") for address in config.orderers],
             other_peers=[
-                PeerEndpoint(address, msp_id) for msp_id, address in config.peers.items() if msp_id != config.msp_id
+                PeerEndpoint(address, msp_id)
+                for msp_id, address in config.peers.items()
+                if msp_id != config.msp_id and config.fabric_peer is None
             ],
             client_tls=self._tls,
             execute_timeout_s=config.execute_timeout_s,

@@ -26,10 +26,11 @@ RIGHTS = {
 
 CHANGING_TABLES = (
     "expiry",
-    "state",
+    "missing_private_set",
     "private_state",
     "private_write_set",
     "snapshot_request",
+    "state",
     "transient_write_set",
 )
 """Tables of ``channel`` whose rows are replaced and removed; blocks, transactions and history are only added to."""

@@ -22,11 +22,21 @@ from network.envelope import VALID, ParsedTransaction
 from network.rwset import StateKey, Version
 from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import StoreError
-from node.peer.purge import purge_write_sets
+from node.peer.purge import expire_write_sets, purge_write_sets, remember_purges
 from node.peer.state import Expiry
 
 TRANSIENT_BLOCKS_MAX = 1000
 """Blocks after which an endorsed but never committed private write set is dropped (transientstoreMaxBlockRetention)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateSetId:
+    """One collection's part of one committed transaction."""
+
+    block: int
+    tx_number: int
+    namespace: str
+    collection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +65,12 @@ class PrivateUpdate:
     Args:
         writes: values, the last write of each key.
         write_sets: the sets they came from, by transaction number, serialized ``TxPvtReadWriteSet``.
+        missing: what it should have and lacks, with the hash it must have.
     """
 
     writes: Sequence[PrivateWrite] = ()
     write_sets: Mapping[int, bytes] = field(default_factory=dict)
+    missing: Mapping[PrivateSetId, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,13 @@ class ValidatedBlock:
     @property
     def touches_private(self) -> bool:
         """Whether anything private is written, deleted or set to expire."""
-        return bool(self.private.write_sets or self.expiries or any(key.collection for key in self.updates.entries))
+        private = self.private
+        return bool(
+            private.write_sets
+            or private.missing
+            or self.expiries
+            or any(key.collection for key in self.updates.entries)
+        )
 
 
 def write_block(connection: Connection, channel_no: int, validated: ValidatedBlock, *, expire: bool = True) -> bytes:
@@ -116,7 +134,8 @@ def write_block(connection: Connection, channel_no: int, validated: ValidatedBlo
             _write_public(connection, parameters)
             if validated.touches_private:
                 _write_private(connection, channel_no, validated)
-            fetch(connection, "expire_private", {"channel": channel_no, "block": number})
+            expired = fetch(connection, "expire_private", {"channel": channel_no, "block": number})
+            expire_write_sets(connection, channel_no, expired)
     except psycopg.Error as error:
         raise StoreError(f"block {number} could not be written: {error}") from error
     return content
@@ -155,9 +174,24 @@ def _write_private(connection: Connection, channel_no: int, validated: Validated
         parameters[f"{prefix}_txs"] = [write.tx_number for write in writes]
     fetch(connection, "commit_private", parameters)
     tx_ids = [index_text(transaction.tx_id) for transaction in validated.transactions]
+    _write_missing(connection, channel_no, number, validated.private.missing)
     if validated.purges:
+        remember_purges(connection, channel_no, number, validated.purges)
         purge_write_sets(connection, channel_no, number, validated.purges)
     fetch(connection, "purge_transient", (channel_no, tx_ids, number - TRANSIENT_BLOCKS_MAX))
+
+
+def _write_missing(connection: Connection, channel_no: int, number: int, missing: Mapping[PrivateSetId, bytes]) -> None:
+    if missing:
+        parameters = {
+            "channel": channel_no,
+            "block": number,
+            "txs": [item.tx_number for item in missing],
+            "namespaces": [index_text(item.namespace) for item in missing],
+            "collections": [index_text(item.collection) for item in missing],
+            "hashes": list(missing.values()),
+        }
+        fetch(connection, "insert_missing_private", parameters)
 
 
 def _block_columns(validated: ValidatedBlock) -> dict[str, Any]:

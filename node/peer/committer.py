@@ -40,6 +40,8 @@ from network.rwset import StateKey
 from node.peer.block_store import Tip
 from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
+from node.peer.database import Connection
+from node.peer.database_job import DatabaseJob
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
@@ -136,7 +138,7 @@ class Committer:
         self._on_commit = on_commit
         self._on_stop = on_stop
         self._received: Queue[common_pb2.Block | None] = Queue()
-        self._checked: Queue[_CheckedBlock | None] = Queue(CHECKED_AHEAD_MAX)
+        self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
         self.snapshots = SnapshotRequests(
@@ -198,6 +200,19 @@ class Committer:
         """Hand over the next block from the orderer; waits while too many are on the way."""
         await self._room.acquire()
         self._received.put(block)
+
+    async def between_blocks(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` with the committing connection between two blocks, and return what it returns.
+
+        Raises:
+            ChannelStoppedError: no more blocks are committed.
+            PeerError: the work's own.
+        """
+        job = DatabaseJob(work, self._loop)
+        if not await asyncio.to_thread(self._put_checked, job):
+            raise ChannelStoppedError(f"channel {self._settings.channel_id} is no longer committed")
+        result: T = await job.future
+        return result
 
     async def stop(self) -> None:
         """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
@@ -266,18 +281,22 @@ class Committer:
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
 
-    def _put_checked(self, item: _CheckedBlock | None) -> None:
-        """Hand over to the second thread, unless that one has ended and no longer takes anything."""
+    def _put_checked(self, item: _CheckedBlock | DatabaseJob | None) -> bool:
+        """Hand over to the second thread; False when that one has ended and no longer takes anything."""
         while self._threads[1].is_alive():
             try:
                 self._checked.put(item, timeout=0.2)
             except Full:
                 continue
-            return
+            return True
+        return False
 
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
         while (item := self._checked.get()) is not None:
+            if isinstance(item, DatabaseJob):
+                self._do_between(item)
+                continue
             if not self.snapshots.enter():
                 return
             try:
@@ -289,6 +308,13 @@ class Committer:
             self._loop.call_soon_threadsafe(self._tell, committed)
             if item.done is not None:
                 item.done.set()
+
+    def _do_between(self, job: DatabaseJob) -> None:
+        try:
+            job.perform(self._tables.connection)
+        except PeerError as error:
+            # The next block opens the connection again.
+            job.fail(error)
 
     def _commit(self, item: _CheckedBlock) -> CommittedBlock:
         number = item.block.header.number
@@ -318,7 +344,10 @@ class Committer:
 
     def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> bytes:
         peer = config.msps.deserialize(self._settings.peer_creator)
-        private = self._with_database(lambda again: self._tables.private_data().collect(validation, config, peer))
+        number = block.header.number
+        private = self._with_database(
+            lambda again: self._tables.private_data().collect(number, validation, config, peer)
+        )
         validated = validated_block(block, validation, private)
         return self._with_database(lambda again: self._tables.write(validated, again=again))
 

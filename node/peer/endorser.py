@@ -13,7 +13,7 @@ Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,6 +91,7 @@ class Endorser:
         queries: the system chaincodes that read the ledger.
         runners: what runs chaincodes here, asked in this order.
         own: where endorsements made are remembered.
+        distribute: hands private write sets to the members' peers; refuses by raising ChaincodeError.
         now: UTC clock, for the expiry of creators.
     """
 
@@ -104,6 +105,7 @@ class Endorser:
         queries: LedgerQueries,
         runners: Sequence[ChaincodeRunner],
         own: OwnEndorsements,
+        distribute: Callable[[str, bytes], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
         self._channel = channel
@@ -113,6 +115,7 @@ class Endorser:
         self._queries = queries
         self._runners = runners
         self._own = own
+        self._distribute = distribute
         self._now = now
 
     def runner_of(self, code: str) -> ChaincodeRunner | None:
@@ -214,6 +217,7 @@ class Endorser:
             )
         if simulation.results.private:
             await self._channel.store_transient(proposal.tx_id, simulation.results.private)
+            await self._distribute(proposal.tx_id, simulation.results.private)
         signature = self._identity.sign(endorsement_message(payload, self._identity.creator))
         self._own.add(signature, payload)
         endorsement = proposal_response_pb2.Endorsement(endorser=self._identity.creator, signature=signature)

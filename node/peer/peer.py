@@ -50,6 +50,8 @@ from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
+from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
+from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
 from node.peer.snapshots.joining import SnapshotJoining
@@ -61,7 +63,7 @@ from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, SNAPSHOT_SERVICE)
+SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, PRIVATE_DATA_SERVICE, SNAPSHOT_SERVICE)
 """gRPC services of a peer."""
 
 FOLLOWER_SERVICE_NAMES = (DELIVER_SERVICE, SNAPSHOT_SERVICE)
@@ -92,7 +94,8 @@ class PeerSettings:
         execute_timeout_s: time limit of one chaincode invocation.
         snapshots_folder: where snapshots of the ledgers are made; None for nowhere.
         followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
-            place of this one. Blocks are taken from it and judged again, and only they are served.
+            place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
+            private values stays with it.
     """
 
     database_url: str
@@ -191,6 +194,7 @@ class Peer:
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
         self._snapshot_service = SnapshotService(self._snapshots, members)
+        self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -232,6 +236,7 @@ class Peer:
         if self._settings.followed_peer is None:
             self._endorser_service.register(server)
             self._gateway_service.register(server)
+            self._private_service.register(server)
 
     @property
     def service_names(self) -> tuple[str, ...]:

@@ -35,7 +35,9 @@ from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle
 from node.peer.lifecycle_local import InstallFunctions
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.private_exchange import PrivateExchange
 from node.peer.reader import ChannelReader, DatabaseThread
+from node.peer.reconciler import Reconciler
 from node.peer.snapshots.requests import SnapshotRequests
 from node.peer.state_indexes import ChannelIndexes, StateIndex
 from node.peer.system_chaincode import LocalMembers
@@ -154,6 +156,8 @@ class PeerChannel:
             self._committer.start()
             starting.push_async_callback(self._deliver_client.stop)
             self._deliver_client.start()
+            starting.push_async_callback(self._reconciler.stop)
+            self._reconciler.start()
             starting.push_async_callback(self._indexes.stop)
             self._indexes.start()
             self._parts.packages.on_install(self._indexes.wake)
@@ -179,6 +183,8 @@ class PeerChannel:
         lifecycle = Lifecycle(msp_id, settings.approved, parts.installs, parts.members)
         self.approvals = Approvals(self.channel, msp_id, lifecycle, parts.packages)
         parts.metrics.ledger.opened(settings.channel_id, self.channel.progress.height)
+        self._exchange = PrivateExchange(self.channel, parts.identity, parts.others)
+        self._reconciler = Reconciler(self.channel_no, self.channel.reader, self._exchange, self._committer)
         self.endorser = MeasuredEndorser(
             parts.metrics.endorser,
             self.channel,
@@ -188,6 +194,7 @@ class PeerChannel:
             queries=parts.queries,
             runners=parts.runners,
             own=parts.own,
+            distribute=self._exchange.distribute,
             now=parts.now,
         )
         endpoints = settings.orderers or _configured_orderers(config)
@@ -214,6 +221,8 @@ class PeerChannel:
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):
             self._indexes.wake()
+        if any(key.collection for key in block.changed):
+            self._reconciler.wake()
         for listener in self._listeners:
             listener(block)
 

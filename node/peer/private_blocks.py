@@ -12,11 +12,9 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.peer import events_pb2
 
 from network.block import parse_block
-from network.errors import PolicyError
 from network.identity import Identity
-from network.policy import SignaturePolicy
 from node.peer.channel import Channel
-from node.peer.endorsement_policy import implicit_collection_owner
+from node.peer.collection_members import is_member
 
 
 async def block_with_private_data(channel: Channel, content: bytes, reader: Identity) -> bytes:
@@ -55,15 +53,4 @@ async def _visible(
 
 
 async def _is_member(channel: Channel, namespace: str, collection: str, reader: Identity) -> bool:
-    if owner := implicit_collection_owner(collection):
-        return owner == reader.msp_id
-    definition = await channel.committed_definition(namespace)
-    config = definition.static_collections().get(collection) if definition is not None else None
-    if config is None:
-        return False
-    try:
-        policy = SignaturePolicy(config.member_orgs_policy.signature_policy, channel.config.msps)
-        policy.evaluate_identities([reader])
-    except PolicyError:
-        return False
-    return True
+    return is_member(await channel.committed_definition(namespace), collection, channel.config, reader)

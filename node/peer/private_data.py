@@ -5,7 +5,8 @@ Rules:
   stands in the public set counts, so nobody can slip in other values;
 - values are kept only for collections whose members this organization belongs to.
 
-Handing sets to the other members' peers is left to whoever endorses; a member without the values has their hashes.
+What this organization should have of a block and lacks is named, so that it is asked for (``reconciler``); how sets
+come to the other members' peers is ``private_exchange``'s.
 
 Source: Fabric core/transientstore, gossip/privdata/coordinator.go, core/common/privdata/store.go.
 """
@@ -16,20 +17,19 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from fabric_protos.ledger.rwset import rwset_pb2
-from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import db_pb2
 
 from network.block import UpdateBatch
 from network.channel_config import ChannelConfig
 from network.envelope import VALID, ParsedTransaction
-from network.errors import PolicyError, WireError
+from network.errors import WireError
 from network.identity import Identity
-from network.policy import SignaturePolicy
 from network.rwset import PrivateCollectionRwset, StateKey, parse_private_rwset, private_rwset_hash
-from node.peer.block_writer import PrivateUpdate, PrivateWrite
+from node.peer.block_writer import PrivateSetId, PrivateUpdate, PrivateWrite
 from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.collection_members import is_member
 from node.peer.database import Connection, fetch, index_text
-from node.peer.endorsement_policy import implicit_collection_owner
+from node.peer.definition import Definition
 from node.peer.lifecycle_state import field_key
 from node.peer.validator import Validation
 from node.peer.world_state import WorldState
@@ -48,11 +48,12 @@ class PrivateData:
         self._connection = connection
         self._channel_no = channel_no
 
-    def collect(self, validation: Validation, config: ChannelConfig, peer: Identity) -> PrivateUpdate:
+    def collect(self, block: int, validation: Validation, config: ChannelConfig, peer: Identity) -> PrivateUpdate:
         """Return the values of a validated block that this organization may keep, as far as it has them.
 
         Args:
-            validation: what the block comes to.
+            block: its number.
+            validation: what it comes to.
             config: configuration in force.
             peer: this peer's identity, which the members' policies are asked about.
         """
@@ -74,9 +75,15 @@ class PrivateData:
                     continue
                 if self._may_keep(*name, config, peer):
                     kept.setdefault(number, {})[name] = item
-                    writes.update(_writes_of(item, number))
-        sets = {number: _write_set(items.values()) for number, items in kept.items()}
-        return PrivateUpdate([write for write in writes.values() if _stands(write, validation.updates)], sets)
+                    writes.update(writes_of(item, number))
+        sets = {number: serialize_write_set(items.values()) for number, items in kept.items()}
+        missing = {
+            PrivateSetId(block, number, *name): hashed
+            for number, names in hashes.items()
+            for name, hashed in names.items()
+            if name not in kept.get(number, {}) and self._may_keep(*name, config, peer)
+        }
+        return PrivateUpdate([write for write in writes.values() if _stands(write, validation.updates)], sets, missing)
 
     def _is_genuine(self, item: PrivateCollectionRwset, expected: bytes | None) -> bool:
         return private_rwset_hash(item.rwset_bytes) == expected
@@ -86,32 +93,16 @@ class PrivateData:
         return [(tx_id, bytes(content)) for tx_id, content in rows]
 
     def _may_keep(self, namespace: str, collection: str, config: ChannelConfig, peer: Identity) -> bool:
-        if owner := implicit_collection_owner(collection):
-            return owner == peer.msp_id
         key = StateKey(LIFECYCLE, "", field_key(namespace, "Collections").encode())
         found = WorldState(self._connection, self._channel_no).values([key])[0][0]
-        if found is None:
-            return False
-        package = collection_pb2.CollectionConfigPackage.FromString(db_pb2.StateData.FromString(found.value).Bytes)
-        for item in package.config:
-            if item.static_collection_config.name == collection:
-                policy = item.static_collection_config.member_orgs_policy.signature_policy
-                return _is_member(policy, config, peer)
-        return False
+        collections = db_pb2.StateData.FromString(found.value).Bytes if found is not None else b""
+        return is_member(Definition(namespace, 0, "", collections=collections), collection, config, peer)
 
 
 def _stands(write: PrivateWrite, updates: UpdateBatch) -> bool:
     """Say whether the write is the last one that the block's valid transactions made to its key."""
     update = updates.get(StateKey(write.namespace, write.collection, hashlib.sha256(write.key).digest()))
     return update is not None and update.value is not None and update.version.tx == write.tx_number
-
-
-def _is_member(policy: object, config: ChannelConfig, peer: Identity) -> bool:
-    try:
-        SignaturePolicy(policy, config.msps).evaluate_identities([peer])
-    except PolicyError:
-        return False
-    return True
 
 
 def _private_hashes(transaction: ParsedTransaction) -> dict[tuple[str, str], bytes]:
@@ -131,7 +122,8 @@ def _parse(content: bytes) -> Sequence[PrivateCollectionRwset]:
         return ()
 
 
-def _writes_of(item: PrivateCollectionRwset, number: int) -> dict[tuple[str, str, str], PrivateWrite]:
+def writes_of(item: PrivateCollectionRwset, number: int) -> dict[tuple[str, str, str], PrivateWrite]:
+    """Return what a collection's part of a transaction writes, by namespace, collection and key."""
     written = {write.key: write.value for write in item.writes if not write.deletes}
     deleted = {write.key for write in item.writes if write.deletes}
     renewed = dict.fromkeys(key for key in item.metadata_keys if key not in deleted)
@@ -143,7 +135,7 @@ def _writes_of(item: PrivateCollectionRwset, number: int) -> dict[tuple[str, str
     }
 
 
-def _write_set(items: Iterable[PrivateCollectionRwset]) -> bytes:
+def serialize_write_set(items: Iterable[PrivateCollectionRwset]) -> bytes:
     """Return a ``TxPvtReadWriteSet`` of these collections, in the order of their names."""
     message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
     ordered = sorted(items, key=lambda item: (item.namespace, item.collection))

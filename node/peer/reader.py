@@ -14,15 +14,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, TransactionRecord
 from node.peer.database import Connection, connect, fetch
+from node.peer.database_job import DatabaseJob
 from node.peer.documents import OPTIONS, DocumentPage, DocumentRequest, find_documents
-from node.peer.errors import PeerError, StoreError
+from node.peer.errors import StoreError
 from node.peer.history import KeyModification, key_history
 from node.peer.world_state import StateRange, StateValue, WorldState
 
@@ -36,37 +37,6 @@ StateAnswer = tuple[StateValue | None, int]
 """What stands under a key, and the height at which it does."""
 
 
-class _Job:
-    """One piece of work for a database thread, and who waits for it."""
-
-    def __init__(self, work: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._work = work
-        self._loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-
-    def perform(self, connection: Connection) -> None:
-        """Do the work and hand over its result, or the refusal it ended with.
-
-        Raises:
-            StoreError: the connection was lost on the way, so another try may succeed.
-        """
-        try:
-            result = self._work(connection)
-        except PeerError as error:
-            if connection.closed:
-                raise
-            self.fail(error)
-        else:
-            self._settle(lambda: self.future.set_result(result))
-
-    def fail(self, error: Exception) -> None:
-        """Let who waits know that it is in vain."""
-        self._settle(lambda: self.future.set_exception(error))
-
-    def _settle(self, settle: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(lambda: None if self.future.done() else settle())
-
-
 class DatabaseThread:
     """One connection and the thread that alone uses it; ``options`` of the connection where they are not the usual."""
 
@@ -74,7 +44,7 @@ class DatabaseThread:
         self._name = name
         self._url = url
         self._options = options
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[DatabaseJob | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def start(self) -> None:
@@ -93,7 +63,7 @@ class DatabaseThread:
         Raises:
             StoreError: the database does not answer.
         """
-        job = _Job(work, asyncio.get_running_loop())
+        job = DatabaseJob(work, asyncio.get_running_loop())
         self._jobs.put(job)
         result: T = await job.future
         return result
@@ -108,7 +78,7 @@ class DatabaseThread:
         if connection is not None:
             connection.close()
 
-    def _perform(self, job: _Job, connection: Connection | None) -> Connection:
+    def _perform(self, job: DatabaseJob, connection: Connection | None) -> Connection:
         if connection is not None and not connection.closed:
             try:
                 job.perform(connection)

@@ -15,12 +15,22 @@ from fabric_protos.common import common_pb2
 
 from network.block import Update, UpdateBatch, header_hash, new_block, set_transactions_filter
 from network.envelope import DUPLICATE_TXID, VALID, ParsedTransaction
-from network.rwset import KvWrite, NamespaceRwset, StateKey, TxRwset, Version
+from network.rwset import (
+    KvWrite,
+    NamespaceRwset,
+    PrivateCollectionRwset,
+    StateKey,
+    TxRwset,
+    Version,
+    parse_private_rwset,
+    serialize_private_kv_rwset,
+)
 from node.peer.block_store import BlockStore, Tip, lock_channel, open_channel
 from node.peer.block_writer import PrivateUpdate, PrivateWrite, ValidatedBlock, write_block
-from node.peer.database import Connection, connect, migrate
+from node.peer.database import Connection, connect, fetch, migrate
 from node.peer.errors import ChannelLockedError, StoreError
 from node.peer.history import key_history
+from node.peer.private_data import serialize_write_set
 from node.peer.state import Expiry
 from node.peer.world_state import WorldState
 
@@ -184,7 +194,16 @@ def private_block(number: int, previous: bytes, value: bytes | None, *writes: Pr
     key = StateKey("cc", "col", hashlib.sha256(b"p").digest())
     hashed = None if value is None else hashlib.sha256(value).digest()
     block = validated(number, previous, [transaction(str(number))], {key: Update(hashed, b"", Version(number, 0))})
-    return replace(block, private=PrivateUpdate(writes, {0: b"set"} if writes else {}))
+    return replace(block, private=PrivateUpdate(writes, {0: write_set(value or b"")} if writes else {}))
+
+
+def write_set(value: bytes) -> bytes:
+    """Return a private write set of one key in each of two collections."""
+    items = [
+        PrivateCollectionRwset("cc", name, (), (), serialize_private_kv_rwset([KvWrite("p", value, False)], []))
+        for name in ("col", "other")
+    ]
+    return serialize_write_set(items)
 
 
 def private_value(connection: Connection, channel: int) -> tuple[bytes, Version] | None:
@@ -227,3 +246,13 @@ def test_private_hash_expires_unless_written_again(connection: Connection, writt
     values, _ = WorldState(connection, channel).values([key])
     assert (values[0] is not None) == written_again
     assert (private_value(connection, channel) is not None) == written_again
+    # The set that expired is erased, of that collection only; the one written since stays.
+    held = [
+        {
+            item.collection
+            for _, content in fetch(connection, "read_private_sets", (channel, block))
+            for item in parse_private_rwset(bytes(content))
+        }
+        for block in (0, 1)
+    ]
+    assert held == [{"other"}, {"col", "other"} if written_again else set()]

@@ -107,6 +107,19 @@ class RemotePeer(GatewayPeer):
         super().__init__(endpoint.address, endpoint.msp_id)
         self._channel = rpc.Channel(endpoint.address, tls)
 
+    @property
+    def tls_certificate_hash(self) -> bytes:
+        """SHA-256 of the certificate this peer shows there; empty without one."""
+        return self._channel.tls_certificate_hash
+
+    async def call(self, path: str, request: bytes, timeout_s: float) -> bytes:
+        """Make a call of another service of that peer.
+
+        Raises:
+            RpcError: it failed.
+        """
+        return await self._channel.unary(path, request, timeout_s)
+
     async def close(self) -> None:
         """Drop the connection."""
         await self._channel.close()

@@ -33,7 +33,17 @@ from node.peer.errors import MaintenanceError, PeerError, StoreError
 from node.peer.private_data import PrivateData
 from node.peer.validator import check_signatures, judge_block, needed_state, parse_transactions
 
-_MADE_FROM_BLOCKS = ("state", "private_state", "expiry", "history", "private_write_set", "transaction", "block")
+_MADE_FROM_BLOCKS = (
+    "state",
+    "private_state",
+    "expiry",
+    "history",
+    "private_write_set",
+    "missing_private_set",
+    "private_purge",
+    "transaction",
+    "block",
+)
 """Tables of a channel whose rows follow from its blocks, those that refer to others first."""
 
 
@@ -181,7 +191,7 @@ class _Replay:
             )
         peer = self._config.msps.deserialize(self._creator)
         kept = _KeptSets(self._tables.connection, self._tables.channel_no, sets)
-        private = kept.collect(validation, self._config, peer)
+        private = kept.collect(number, validation, self._config, peer)
         self._tables.write(validated_block(block, validation, private), again=False)
         self.tip = Tip(number + 1, header_hash(block.header), validation.commit_hash)
         self._config = validation.next_config or self._config

@@ -1,0 +1,172 @@
+"""Fetches private values that this peer should have and lacks, in the background; no commit ever waits for it.
+
+Rules:
+- what is missing was written down with its block; it is asked for right after, soon again, as who has it may commit
+  that block a moment later, and then ever more seldom until it came or its time is over;
+- a value becomes readable only if it still is the one that the public hash stands for;
+- what is written is written between two blocks, with the committing connection: nothing can change meanwhile.
+
+Source: Fabric gossip/privdata/reconcile.go, core/ledger/pvtdatastorage (hand-over of old values).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+import psycopg
+import structlog
+from fabric_protos.ledger.rwset import rwset_pb2
+
+from network.errors import WireError
+from network.rwset import Version, parse_private_rwset
+from node.peer.block_writer import PrivateSetId
+from node.peer.committer import Committer
+from node.peer.database import Connection, fetch, index_key, index_text, long_key
+from node.peer.errors import ChannelStoppedError, PeerError, StoreError
+from node.peer.private_data import serialize_write_set, writes_of
+from node.peer.private_exchange import PrivateExchange
+from node.peer.purge import known_purges, without_purged
+from node.peer.reader import ChannelReader
+
+_log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.25
+"""Pause before what nobody had is asked for again; each further one is twice as long."""
+
+LONGEST_PAUSE_S = 60.0
+"""Longest such pause (core.yaml, reconcileSleepInterval)."""
+
+BATCH = 100
+"""Sets asked for in one round."""
+
+
+class Reconciler:
+    """One channel's reconciler.
+
+    Args:
+        channel_no: number of the channel in its tables.
+        reader: reads what is missing.
+        exchange: asks other peers.
+        committer: writes between blocks.
+    """
+
+    def __init__(self, channel_no: int, reader: ChannelReader, exchange: PrivateExchange, committer: Committer) -> None:
+        self._channel_no = channel_no
+        self._reader = reader
+        self._exchange = exchange
+        self._committer = committer
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._pause_s = FIRST_PAUSE_S
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look now: a block with private data was committed."""
+        self._awake.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                more = await self._round()
+            except ChannelStoppedError:
+                return
+            except PeerError as error:
+                _log.warning("private data not reconciled", reason=str(error))
+                more = False
+            if not more:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._pause_s):
+                await self._awake.wait()
+        except TimeoutError:
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            return
+        self._awake.clear()
+        self._pause_s = FIRST_PAUSE_S
+
+    async def _round(self) -> bool:
+        """Ask for what is missing once; say whether there was more, and some of it came."""
+        missing = await self._reader.run_on_blocks(partial(_read_missing, self._channel_no))
+        if not missing:
+            return False
+        found = await self._exchange.pull(missing)
+        await self._committer.between_blocks(partial(_store, self._channel_no, missing, found))
+        if found:
+            _log.info("private data reconciled", sets=len(found), still_missing=len(missing) - len(found))
+        return bool(found) and len(missing) == BATCH
+
+
+def _read_missing(channel_no: int, connection: Connection) -> dict[PrivateSetId, bytes]:
+    rows = fetch(connection, "read_missing_private", (channel_no, BATCH))
+    return {PrivateSetId(*row): bytes(rwset_hash) for *row, rwset_hash in rows}
+
+
+def _store(
+    channel_no: int, missing: Mapping[PrivateSetId, bytes], found: Mapping[PrivateSetId, bytes], connection: Connection
+) -> None:
+    """Write what came, all of it or nothing, and note what was asked for in vain."""
+    try:
+        with connection.transaction():
+            for item, rwset in found.items():
+                _store_one(channel_no, item, rwset, connection)
+            vain = [item for item in missing if item not in found]
+            parameters = {
+                "channel": channel_no,
+                "blocks": [item.block for item in vain],
+                "txs": [item.tx_number for item in vain],
+            }
+            fetch(connection, "count_missing_try", parameters)
+    except psycopg.Error as error:
+        raise StoreError(f"private data could not be written: {error}") from error
+
+
+def _store_one(channel_no: int, item: PrivateSetId, rwset: bytes, connection: Connection) -> None:
+    place = (channel_no, item.block, item.tx_number)
+    names = (index_text(item.namespace), index_text(item.collection))
+    if not fetch(connection, "delete_missing_private", (*place, *names)):
+        return
+    try:
+        endorsed = _single(item, rwset)
+        parse_private_rwset(endorsed)
+    except WireError as error:
+        _log.error("private data that was endorsed cannot be read", block=item.block, reason=str(error))
+        return
+    purges = known_purges(connection, channel_no, item.namespace, item.collection)
+    (collection,) = parse_private_rwset(without_purged(endorsed, Version(item.block, item.tx_number), purges))
+    for write in writes_of(collection, item.tx_number).values():
+        if write.value is not None:
+            parameters = {
+                "channel": channel_no,
+                "namespace": names[0],
+                "collection": names[1],
+                "full_key": write.key,
+                "key": index_key(write.key),
+                "long_key": long_key(write.key),
+                "value": write.value,
+            }
+            fetch(connection, "store_pulled_value", parameters)
+    held = fetch(connection, "read_private_set", place)
+    others = parse_private_rwset(bytes(held[0][0])) if held else ()
+    fetch(connection, "upsert_private_set", (*place, serialize_write_set([*others, collection])))
+
+
+def _single(item: PrivateSetId, rwset: bytes) -> bytes:
+    """Return a write set of one collection."""
+    message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
+    namespace = message.ns_pvt_rwset.add(namespace=item.namespace)
+    namespace.collection_pvt_rwset.add(collection_name=item.collection, rwset=rwset)
+    return bytes(message.SerializeToString())
