@@ -58,7 +58,7 @@ bench-ledger: $(DEVELOPMENT) ## Measure the books only, all of their speed table
 	@$(BIN)/python -m benchmarks ledger $(BENCH_OPTIONS)
 
 bench-network: $(DEVELOPMENT) ## Measure the shared ledger, beside real Fabric where FABRIC_BIN names it
-	@$(BIN)/python -m benchmarks network fabric
+	@$(BIN)/python -m benchmarks network fabric catch_up
 
 clean: ## Remove the virtual environment and caches; never a data directory
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
