@@ -15,7 +15,13 @@ from node.peer.definition import Definition
 from node.peer.errors import ChaincodeError
 from node.peer.installed import InstalledPackages
 from node.peer.lifecycle import Lifecycle
-from node.peer.lifecycle_state import OrganizationState, approval_mismatches, committed_names, package_hash
+from node.peer.lifecycle_state import (
+    OrganizationState,
+    approval_mismatches,
+    committed_names,
+    hash_of_package_id,
+    package_hash,
+)
 from node.peer.tx_simulator import TxSimulator
 
 
@@ -51,7 +57,7 @@ class Approvals:
         """
         if self._lifecycle.approves(definition):
             return definition.name
-        approval = await self._approval(definition)
+        approval = await self._approval(self._msp_id, definition)
         if not approval.approved:
             raise ChaincodeError(
                 f"chaincode definition for '{definition.name}' at sequence {definition.sequence} on channel "
@@ -65,23 +71,35 @@ class Approvals:
     async def packages_in_use(self) -> dict[str, list[tuple[str, str]]]:
         """Return, by package id, the name and version of the chaincodes it runs on this channel."""
         in_use: dict[str, list[tuple[str, str]]] = {}
-        names = await self._channel.read_aside(("names",), committed_names)
-        for name in names:
-            definition = await self._channel.committed_definition(name)
-            if definition is None:
-                continue
-            approval = await self._approval(definition)
+        for definition in await self.definitions():
+            approval = await self._approval(self._msp_id, definition)
             if approval.approved and (package_id := self._packages.by_hash(approval.package_hash)):
-                in_use.setdefault(package_id, []).append((name, definition.version))
+                in_use.setdefault(package_id, []).append((definition.name, definition.version))
         return in_use
 
-    async def _approval(self, definition: Definition) -> _Approval:
+    async def definitions(self) -> list[Definition]:
+        """Return the committed definitions, in the order of their names."""
+        names = await self._channel.read_aside(("names",), committed_names)
+        found = [await self._channel.committed_definition(name) for name in names]
+        return [definition for definition in found if definition is not None]
+
+    async def runs_at(self, msp_id: str, definition: Definition) -> bool:
+        """Say whether an organization approves a definition and names a package that runs it, as far as can be seen.
+
+        What the settings approve here, every member's settings are taken to approve.
+        """
+        if self._lifecycle.approves(definition):
+            return True
+        approval = await self._approval(msp_id, definition)
+        return approval.approved and approval.package_hash not in (b"", hash_of_package_id(""))
+
+    async def _approval(self, msp_id: str, definition: Definition) -> _Approval:
         async def read(simulator: TxSimulator) -> _Approval:
-            state = OrganizationState(simulator, self._msp_id)
+            state = OrganizationState(simulator, msp_id)
             mismatches = await approval_mismatches(state, definition)
             return _Approval(not mismatches, await package_hash(state, definition.approval_name))
 
-        return await self._channel.read_aside(("approval", definition), read)
+        return await self._channel.read_aside(("approval", msp_id, definition), read)
 
 
 def not_installed(chaincode: str) -> ChaincodeError:

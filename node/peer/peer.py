@@ -35,6 +35,8 @@ from node.peer.database import fetch
 from node.peer.definition import Definition
 from node.peer.deliver_service import SERVICE_NAME as DELIVER_SERVICE
 from node.peer.deliver_service import DeliverService
+from node.peer.discovery.service import SERVICE_NAME as DISCOVERY_SERVICE
+from node.peer.discovery.service import DiscoveredChannel, DiscoveryService
 from node.peer.endorser import Endorser
 from node.peer.endorser_service import SERVICE_NAME as ENDORSER_SERVICE
 from node.peer.endorser_service import EndorserService
@@ -63,7 +65,14 @@ from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, PRIVATE_DATA_SERVICE, SNAPSHOT_SERVICE)
+SERVICE_NAMES = (
+    ENDORSER_SERVICE,
+    DELIVER_SERVICE,
+    GATEWAY_SERVICE,
+    DISCOVERY_SERVICE,
+    PRIVATE_DATA_SERVICE,
+    SNAPSHOT_SERVICE,
+)
 """gRPC services of a peer."""
 
 FOLLOWER_SERVICE_NAMES = (DELIVER_SERVICE, SNAPSHOT_SERVICE)
@@ -156,6 +165,7 @@ class Peer:
         self._channels: dict[str, Channel] = {}
         self._endorsers: dict[str, Endorser] = {}
         self._gateways: dict[str, Gateway] = {}
+        self._discovered: dict[str, DiscoveredChannel] = {}
         self._joined: dict[str, PeerChannel] = {}
         self._joining = asyncio.Lock()
         members = LocalMembers(Msp.from_config(settings.local_msp), now)
@@ -193,6 +203,7 @@ class Peer:
         self._endorser_service = EndorserService(Proposals(self._endorsers, members, queries, installs))
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
+        self._discovery_service = DiscoveryService(self._discovered, members, now)
         self._snapshot_service = SnapshotService(self._snapshots, members)
         self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
@@ -236,6 +247,7 @@ class Peer:
         if self._settings.followed_peer is None:
             self._endorser_service.register(server)
             self._gateway_service.register(server)
+            self._discovery_service.register(server)
             self._private_service.register(server)
 
     @property
@@ -316,6 +328,7 @@ class Peer:
         self._channels[channel_id] = joined.channel
         self._endorsers[channel_id] = joined.endorser
         self._gateways[channel_id] = joined.gateway
+        self._discovered[channel_id] = joined.discovered
         self._snapshots[channel_id] = joined.snapshots
 
     async def _stop_channels(self) -> None:

@@ -26,6 +26,8 @@ from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
 from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
+from node.peer.discovery.members import ChannelMembers
+from node.peer.discovery.service import DiscoveredChannel
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -203,6 +205,17 @@ class PeerChannel:
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
         self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        members = ChannelMembers(
+            self.channel,
+            parts.identity,
+            parts.address,
+            parts.others,
+            approvals=self.approvals,
+            endorses=self.endorser.endorses,
+            now=parts.now,
+            random_bytes=parts.random_bytes,
+        )
+        self.discovered = DiscoveredChannel(self.channel, members)
         followed = settings.followed_peer
         self._deliver_client = DeliverClient(
             settings.channel_id,

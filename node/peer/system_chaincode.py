@@ -13,6 +13,7 @@ from network.channel_acl import LOCAL_ROLES
 from network.errors import IdentityError, SignatureError, WireError
 from network.identity import Identity
 from network.msp import Msp
+from network.policy import SignedData
 from network.policy_dsl import role_principal
 from network.proposal import ParsedProposal
 from node.peer.chaincode_definition import LIFECYCLE
@@ -75,7 +76,23 @@ class LocalMembers:
         Raises:
             ChaincodeError: the creator does not play it.
         """
-        role = LOCAL_ROLES[resource]
+        self._require_role(LOCAL_ROLES[resource], creator)
+
+    def authorize_signed(self, role: str, signed: SignedData) -> None:
+        """Require that somebody of this role signed something.
+
+        Raises:
+            ChaincodeError: the signer does not play the role, or did not sign this.
+        """
+        try:
+            self._require_role(role, signed.creator).verify(signed.data, signed.signature)
+        except SignatureError as error:
+            raise ChaincodeError(
+                "Failed evaluating policy on signed data during channelless check policy with policy "
+                f"[{_POLICIES[role]}]: [{error}]"
+            ) from error
+
+    def _require_role(self, role: str, creator: bytes) -> Identity:
         policy = _POLICIES[role]
         try:
             identity = self._msp.deserialize(creator)
@@ -92,22 +109,7 @@ class LocalMembers:
                 "Failed verifying that proposal's creator satisfies local MSP principal during channelless check "
                 f"policy with policy [{policy}]: [{error}]"
             ) from error
-
-    def authorize_signed(self, resource: str, creator: bytes, message: bytes, signature: bytes) -> None:
-        """Require the role that guards a resource of the peer, and the creator's signature over a request.
-
-        Raises:
-            ChaincodeError: the creator does not play it, or did not sign this.
-        """
-        self.authorize(resource, creator)
-        try:
-            self._msp.deserialize(creator).verify(message, signature)
-        except SignatureError as error:
-            policy = _POLICIES[LOCAL_ROLES[resource]]
-            raise ChaincodeError(
-                f"Failed evaluating policy on signed data during channelless check policy with policy [{policy}]: "
-                f"[{error}]"
-            ) from error
+        return identity
 
     def _validate(self, identity: Identity) -> None:
         self._msp.validate(identity, self._now())

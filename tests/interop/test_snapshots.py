@@ -33,8 +33,8 @@ from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import Outcome
-from tests.support.mixed_channel import NETWORKS, Mixed, mixed_channel, start_our_peer
-from tests.support.mixed_network import MEMBERS
+from tests.support.mixed_channel import NETWORKS, Mixed, mixed_channel
+from tests.support.mixed_network import MEMBERS, start_our_peer
 from tests.support.peer_network import utc_now
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
@@ -214,8 +214,10 @@ async def newcomer(mixed: Mixed, cluster: PostgresCluster, name: str, stack: Asy
     )
     return await start_our_peer(
         mixed.fabric,
+        REGULATOR,
         cluster.create_database(name),
         stack,
+        others=(BANK, PARTNER),
         channel_id="elsewhere",
         genesis=genesis_block(spec).SerializeToString(deterministic=True),
     )

@@ -6,25 +6,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from chaincode.in_process import load
 from chaincode.shim.server import ChaincodeServer
 from network import rpc
 from network.client import GatewayClient, PreparedTransaction
-from network.msp_folder import read_msp_config
-from node.peer.database import migrate
-from node.peer.gateway.endorsers import PeerEndpoint
-from node.peer.peer import Peer, PeerSettings
+from node.peer.peer import Peer
 from node.postgres import PostgresCluster, free_port
-from tests.support.consortium_in_memory import BANK, DOMAINS, PARTNER, REGULATOR
+from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools
-from tests.support.mixed_network import MEMBERS, FabricNetwork, fabric_network, make_fabric_material
+from tests.support.mixed_network import MEMBERS, FabricNetwork, fabric_network, make_fabric_material, start_our_peer
 from tests.support.packages import package_id, service_package
 
 TWIN = "tests.support.twin_contract:TwinContract"
@@ -106,7 +101,9 @@ async def mixed_channel(
         # Starting and stopping wait for processes; the loop must go on for ours meanwhile.
         fabric = await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
-        ours, port = await start_our_peer(fabric, postgres_cluster.create_database(name), stack, **settings)
+        ours, port = await start_our_peer(
+            fabric, REGULATOR, postgres_cluster.create_database(name), stack, others=(BANK, PARTNER), **settings
+        )
         fabric.peers[REGULATOR] = port
         content = service_package("twin_1", address=f"{HOST}:{(service_port := free_port())}", dial_timeout="10s")
         identifier = package_id("twin_1", content)
@@ -121,40 +118,6 @@ async def mixed_channel(
         mixed = Mixed(fabric, ours, *clients)
         await mixed.settle()
         yield mixed
-
-
-async def start_our_peer(
-    fabric: FabricNetwork, database_url: str, stack: AsyncExitStack, **settings: Any
-) -> tuple[Peer, int]:
-    """Start the regulator's peer, ours; return it and its port."""
-    with psycopg.connect(database_url) as owner:
-        migrate(owner)
-    port = free_port()
-    host = fabric.organization(REGULATOR) / "peers" / f"node.{DOMAINS[REGULATOR]}"
-    certificate, key = ((host / "tls" / name).read_bytes() for name in ("server.crt", "server.key"))
-    tls = replace(fabric.client_tls(REGULATOR), certificate_pem=certificate, key_pem=key)
-    peer = Peer(
-        replace(
-            PeerSettings(
-                database_url=database_url,
-                channel_id=fabric.channel_id,
-                genesis=fabric.genesis.read_bytes(),
-                identity=fabric.material.signer(REGULATOR, "peer"),
-                local_msp=read_msp_config(fabric.organization(REGULATOR) / "msp", REGULATOR),
-                address=f"{HOST}:{port}",
-                other_peers=[PeerEndpoint(f"{HOST}:{fabric.peers[msp_id]}", msp_id) for msp_id in (BANK, PARTNER)],
-                client_tls=tls,
-            ),
-            **settings,
-        )
-    )
-    await peer.start()
-    stack.push_async_callback(peer.stop)
-    server = rpc.Server(HOST, port, rpc.ServerTls(certificate, key, tls.roots_pem))
-    peer.register(server)
-    await server.start()
-    stack.push_async_callback(server.stop, 0)
-    return peer, port
 
 
 def client(fabric: FabricNetwork, msp_id: str, stack: AsyncExitStack) -> GatewayClient:

@@ -15,12 +15,20 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from network import rpc
 from network.crypto_material import OrganizationSpec, generate_organization
+from network.msp_folder import read_msp_config
+from node.peer.database import migrate
+from node.peer.gateway.endorsers import PeerEndpoint
+from node.peer.peer import Peer, PeerSettings
 from node.postgres import free_port
 from tests.support.consortium_in_memory import BANK, DOMAINS, ORDERER, PARTNER, REGULATOR, START, Material
 from tests.support.fabric_channel import HOST, OrderingService, genesis_by_configtxgen
@@ -293,6 +301,49 @@ def fabric_network(
     finally:
         for name in list(network.processes):
             network.stop(name)
+
+
+async def start_our_peer(
+    fabric: FabricNetwork,
+    msp_id: str,
+    database_url: str,
+    stack: AsyncExitStack,
+    *,
+    others: Sequence[str],
+    **settings: Any,
+) -> tuple[Peer, int]:
+    """Start a peer of ours for a member; return it and its port.
+
+    Args:
+        database_url: an empty database.
+        stack: ends it.
+        others: members whose Go peers it knows.
+        settings: beside the usual.
+    """
+    with psycopg.connect(database_url) as owner:
+        migrate(owner)
+    port = free_port()
+    host = fabric.organization(msp_id) / "peers" / f"node.{DOMAINS[msp_id]}"
+    certificate, key = ((host / "tls" / name).read_bytes() for name in ("server.crt", "server.key"))
+    tls = replace(fabric.client_tls(msp_id), certificate_pem=certificate, key_pem=key)
+    usual = PeerSettings(
+        database_url=database_url,
+        channel_id=fabric.channel_id,
+        genesis=fabric.genesis.read_bytes(),
+        identity=fabric.material.signer(msp_id, "peer"),
+        local_msp=read_msp_config(fabric.organization(msp_id) / "msp", msp_id),
+        address=f"{HOST}:{port}",
+        other_peers=[PeerEndpoint(f"{HOST}:{fabric.peers[other]}", other) for other in others],
+        client_tls=tls,
+    )
+    peer = Peer(replace(usual, **settings))
+    await peer.start()
+    stack.push_async_callback(peer.stop)
+    server = rpc.Server(HOST, port, rpc.ServerTls(certificate, key, tls.roots_pem))
+    peer.register(server)
+    await server.start()
+    stack.push_async_callback(server.stop, 0)
+    return peer, port
 
 
 def prepare_folder(tools: FabricTools, folder: Path) -> None:

@@ -15,7 +15,9 @@ from fabric_protos.peer import snapshot_pb2
 from google.protobuf.message import DecodeError
 
 from network import rpc
+from network.channel_acl import LOCAL_ROLES
 from network.errors import RpcError
+from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.errors import ChaincodeError, PeerError, SnapshotError
 from node.peer.snapshots.requests import SnapshotRequests
@@ -73,7 +75,8 @@ class SnapshotService:
         try:
             if not asked.HasField("signature_header"):
                 raise SnapshotError("missing signature header")
-            self._members.authorize_signed(resource, asked.signature_header.creator, signed.request, signed.signature)
+            creator = asked.signature_header.creator
+            self._members.authorize_signed(LOCAL_ROLES[resource], SignedData(signed.request, creator, signed.signature))
             if not asked.channel_id:
                 raise SnapshotError("missing channel ID")
             requests = self._channels.get(asked.channel_id)

@@ -1,0 +1,1 @@
+"""``discovery.Discovery``: tells clients who is on a channel, and whose endorsements a transaction needs."""
