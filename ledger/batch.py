@@ -18,13 +18,14 @@ import numpy as np
 
 from ledger.event import HOLD_CAPTURED, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, hold_changed, monitor_fired
 from ledger.hold import HoldRelease, HoldResult, NewHold
-from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode
+from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode, microseconds
 from ledger.monitors import crossed
 from ledger.prepared import (
     DatedPosting,
     PreparedBatch,
     Standing,
     Surroundings,
+    dated_postings,
     hash_request,
     hold_of,
     judged_entry,
@@ -71,10 +72,10 @@ class BatchJudge:
         requests = self._batch.requests
         self._batch.results = [_NO_RESULT] * len(requests)
         self._state.begin_batch()
-        plain = self._plain_ones()
+        simple = self._simple_ones()
         at = 0
         while at < len(requests):
-            end = plain.index(False, at)
+            end = simple.index(False, at)
             if requests[at].linked:
                 at = self._judge_chain(at)
             elif end > at:
@@ -84,21 +85,23 @@ class BatchJudge:
                 self._judge(at, None)
                 at += 1
 
-    def _plain_ones(self) -> list[bool]:
+    def _simple_ones(self) -> list[bool]:
         """Return for each request whether it may be judged in a run, and false for the end."""
         state, requests = self._state, self._batch.requests
         closed = state.closed_before is not None and state.closed_before > self._now
         if closed or state.undo is not None or len(requests) < RUN_ENTRIES_MIN:
             return [False] * (len(requests) + 1)
-        return [*(request.is_plain for request in requests), False]
+        return [*(request.is_simple for request in requests), False]
 
     def _judge_run(self, start: int, end: int) -> None:
-        """Judge plain entries by columns, and those that have anything out of the ordinary one by one."""
+        """Judge simple entries by columns, and those that have anything out of the ordinary one by one."""
         entries = cast(Sequence[NewEntry], self._batch.requests[start:end])
         legs = legs_of(entries, self._state.rows)
         choose_stripes(self._state, legs)
         regular = is_regular(legs, self._state.columns.views())
         regular[self._repeated(legs.keys)] = False
+        if self._state.closed_before is not None:
+            regular &= ~legs.told | (legs.effective_us >= microseconds(self._state.closed_before))
         first = 0
         for stop in (*np.flatnonzero(~regular).tolist(), end - start):
             if first < stop:
@@ -120,6 +123,7 @@ class BatchJudge:
         self._batch.places += [at for at in places if at - start not in refused] if refused else places
         if judged.legs.entries:
             self._batch.judged.append(judged)
+            self._batch.dated += dated_postings(self._state, judged, self._now)
         self._batch.keys += judged.legs.keys
         self._recent.update(zip(judged.legs.keys, range(judged.first_seq, self._state.next_seq), strict=True))
 

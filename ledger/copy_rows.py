@@ -39,7 +39,7 @@ _TWO = (
 )  # fmt: skip
 
 TRANSFER_COLUMNS = (*STAMP_COLUMNS, *_TWO)
-"""Columns of an entry of two postings that has nothing beside them, its debit named first; all of fixed width."""
+"""Columns of a plain entry of two postings, its debit named first; all of fixed width."""
 
 ASKED_COLUMNS = (*TRANSFER_COLUMNS, "request_hash")
 """The same where what was asked does not follow from the rest."""
@@ -51,7 +51,7 @@ CAPTURE_COLUMNS = (*ASKED_COLUMNS, "hold_id")
 """Columns of an entry of two postings that captures a hold and has nothing else."""
 
 ARRAY_COLUMNS = (*STAMP_COLUMNS, "request_hash", *POSTING_COLUMNS)
-"""Columns of an entry of more than two postings that has nothing beside them."""
+"""Columns of a simple entry of more than two postings."""
 
 BESIDE_COLUMNS = (
     "settlement_id", "description_commitment", "actor_id", "chain_seq", "reverses", "hold_id", "metadata_commitment",
@@ -65,11 +65,11 @@ OTHER_COLUMNS = (*ASKED_COLUMNS, *POSTING_COLUMNS, *BESIDE_COLUMNS)
 
 def columns_of(entry: NewEntry) -> tuple[str, ...]:
     """Return the columns that an entry needs."""
-    if not entry.is_plain:
+    if not entry.is_simple:
         return OTHER_COLUMNS
     if len(entry.postings) > 2:
         return ARRAY_COLUMNS
-    return TRANSFER_COLUMNS if entry.postings[0].side is Side.DEBIT else ASKED_COLUMNS
+    return TRANSFER_COLUMNS if entry.is_plain and entry.postings[0].side is Side.DEBIT else ASKED_COLUMNS
 
 
 def fixed_rows(columns: Sequence[str], values: Mapping[str, npt.NDArray[Any]], of: int = 0) -> npt.NDArray[np.void]:

@@ -39,7 +39,7 @@ class NewHold:
     expires_at: datetime
     linked: bool = False
     scope: Scope | None = None
-    is_plain: ClassVar[bool] = False
+    is_simple: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -62,7 +62,7 @@ class HoldRelease:
     id: uuid.UUID
     linked: bool = False
     scope: Scope | None = None
-    is_plain: ClassVar[bool] = False
+    is_simple: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,16 +189,17 @@ class NewEntry:
     actor: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
     scope: Scope | None = None
+    is_simple: bool = field(init=False, compare=False, repr=False)
+    """Postings, a key and maybe a time of effect, nothing else: most entries, and the fast way through the books."""
     is_plain: bool = field(init=False, compare=False, repr=False)
-    """Postings and nothing but a key beside them: most entries, and the fast way through the books."""
+    """Simple, and counting for the moment of its posting: what was asked follows from the row."""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.postings) <= POSTING_COUNT_MAX:
             raise InvalidValueError("postings", len(self.postings), f"an entry has 2 to {POSTING_COUNT_MAX} postings")
         _check_sides(self.postings)
         has_extras = (
-            self.effective_at is not None
-            or self.settlement_id
+            self.settlement_id
             or self.description
             or self.hold_id is not None
             or self.hold_final
@@ -208,9 +209,11 @@ class NewEntry:
             or self.metadata
             or self.scope is not None
         )
-        if has_extras:
+        is_dated = self.effective_at is not None
+        if has_extras or is_dated:
             self._check_extras()
-        object.__setattr__(self, "is_plain", not has_extras)
+        object.__setattr__(self, "is_simple", not has_extras)
+        object.__setattr__(self, "is_plain", not (has_extras or is_dated))
 
     def _check_extras(self) -> None:
         if self.effective_at is not None and self.effective_at.tzinfo is None:

@@ -84,7 +84,7 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        others = [entry for entry in entries if not entry.is_plain]
+        others = [entry for entry in entries if not entry.is_simple]
         wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import psycopg
@@ -18,7 +18,7 @@ from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.decision import AcceptedEntries
 from ledger.event import NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
-from ledger.journal import EntryResult, NewEntry, Outcome, Posting, request_hash
+from ledger.journal import EntryResult, NewEntry, Outcome, Posting, microseconds, request_hash
 from ledger.partitions import Partition
 from ledger.refusal import FIRST_HEAD, Link
 from ledger.run_judge import JudgedRun
@@ -259,6 +259,23 @@ def judged_alone(state: State, run: JudgedRun, place: int) -> Judged:
     if not any(account.stripes for account in asked):
         asked = []
     return Judged(entry, in_order(entry), accounts, *figures, None, head, asked)
+
+
+def dated_postings(state: State, run: JudgedRun, posted_at: datetime) -> list[DatedPosting]:
+    """Return what the entries that count for another time than that of their posting do to accounts."""
+    legs, views = run.legs, state.columns.views()
+    dated = []
+    for place in np.flatnonzero(legs.told & (legs.effective_us != microseconds(posted_at))).tolist():
+        own = slice(int(legs.starts[place]), int(legs.starts[place] + legs.counts[place]))
+        rows = legs.row[own]
+        changes: dict[int, int] = {}
+        for account_id, change in zip(
+            views.id[rows].tolist(), (legs.amount[own] * views.sign[rows]).tolist(), strict=True
+        ):
+            changes[account_id] = changes.get(account_id, 0) + change
+        effective_at = cast(datetime, legs.entries[place].effective_at)
+        dated += [DatedPosting(number, effective_at, run.first_seq + place, each) for number, each in changes.items()]
+    return dated
 
 
 def legs_asked(judged: Judged) -> Iterable[tuple[Posting, AccountState]]:

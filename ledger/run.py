@@ -1,27 +1,32 @@
 """Entries as columns: read from the requests once, judged together, written together.
 
-A *run* is a stretch of a batch in which each request is a plain entry (``NewEntry.is_plain``): postings and a key,
-nothing beside. Its legs are the postings of all its entries one after the other; of two postings the debit stands
-first, as the books keep them.
+A *run* is a stretch of a batch in which each request is a simple entry (``NewEntry.is_simple``): postings, a key and
+maybe a time of effect, nothing beside. Its legs are the postings of all its entries one after the other; of two
+postings the debit stands first, as the books keep them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, repeat
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ledger.account import Side
 from ledger.account_columns import Numbers
-from ledger.journal import NewEntry
+from ledger.journal import NewEntry, microseconds
 
 Flags = npt.NDArray[np.bool_]
 
 RUN_ENTRIES_MIN = 16
 """Fewer entries are judged one by one: arrays would cost more than they save."""
+
+NOT_DATED = -(2**63)
+"""In the place of a time that was not told; no time that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Legs:
         row: of each leg, its account's row in the copy of the books; 0 for an unknown one.
         amount: of each leg, minor units, debit above zero.
         credit_first: whether the request named the credit of its two postings first.
+        effective_us: when each entry counts for, microseconds since 1970; ``NOT_DATED`` for the moment of its posting.
     """
 
     entries: Sequence[NewEntry]
@@ -47,6 +53,19 @@ class Legs:
     row: Numbers
     amount: Numbers
     credit_first: Flags
+    effective_us: Numbers
+
+    @property
+    def told(self) -> Flags:
+        """Whether the time each entry counts for was told."""
+        told: Flags = self.effective_us != NOT_DATED
+        return told
+
+    @property
+    def hashed(self) -> Flags:
+        """Whether the row keeps a hash of what was asked, because the rest of it does not tell that."""
+        hashed: Flags = (self.counts != 2) | self.credit_first | self.told
+        return hashed
 
     def part(self, first: int, end: int) -> Legs:
         """Return the legs of the entries from ``first`` to before ``end``."""
@@ -64,6 +83,7 @@ class Legs:
             self.row[legs],
             self.amount[legs],
             self.credit_first[first:end],
+            self.effective_us[first:end],
         )
 
     def without(self, left_out: Collection[int]) -> Legs:
@@ -81,11 +101,12 @@ class Legs:
             self.row[kept],
             self.amount[kept],
             self.credit_first[taken],
+            self.effective_us[taken],
         )
 
 
 def legs_of(entries: Sequence[NewEntry], rows: Mapping[str, int]) -> Legs:
-    """Return the legs of plain entries.
+    """Return the legs of simple entries.
 
     Args:
         entries: at least one.
@@ -104,7 +125,11 @@ def legs_of(entries: Sequence[NewEntry], rows: Mapping[str, int]) -> Legs:
     turned = starts[credit_first]
     for column in (row, amount):
         column[turned], column[turned + 1] = column[turned + 1], column[turned]
+    times = [entry.effective_at for entry in entries]
+    effective_us = np.full(len(each), NOT_DATED)
+    for place in [place for place, time in enumerate(times) if time is not None]:
+        effective_us[place] = microseconds(cast(datetime, times[place]))
     return Legs(
         entries, [entry.key.int for entry in entries], counts, starts, np.repeat(np.arange(len(each)), counts), row,
-        amount, credit_first,
+        amount, credit_first, effective_us,
     )  # fmt: skip

@@ -49,7 +49,7 @@ _BACK = np.dtype(
         ("leaf_length", ">u2"), ("leaf", f"V{LEAF_BYTES}"), ("extension", f"V{len(PLAIN_EXTENSION)}"),
     ]
 )  # fmt: skip
-"""Canonical form of a plain entry after its postings."""
+"""Canonical form of a simple entry after its postings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,12 @@ def encode_run(
     maker = _RowMaker(state, run, stamps, fields, leaves)
     wanted = np.ones(len(leaves), np.bool_)
     wanted[list(run.heads)] = False
-    more, turned = run.legs.counts != 2, run.legs.credit_first
+    more = run.legs.counts != 2
+    asked = run.legs.hashed & ~more
     rows: dict[tuple[str, ...], list[bytes]] = {}
     makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], list[bytes]]]] = (
-        (TRANSFER_COLUMNS, ~(more | turned), maker.transfers),
-        (ASKED_COLUMNS, turned, maker.asked),
+        (TRANSFER_COLUMNS, ~(more | asked), maker.transfers),
+        (ASKED_COLUMNS, asked, maker.asked),
         (ARRAY_COLUMNS, more, maker.arrays),
     )
     for columns, these, make in makers:
@@ -130,10 +131,15 @@ def _fronts(run: JudgedRun, stamps: Stamps) -> npt.NDArray[np.void]:
     fronts["key"] = np.frombuffer(stamps.keys, "V16")
     fronts["key_length"] = 16
     fronts["posted_length"] = fronts["effective_length"] = 8
-    # A plain entry counts for the moment of its posting.
-    fronts["posted_at"] = fronts["effective_at"] = stamps.posted_us
+    fronts["posted_at"] = stamps.posted_us
+    fronts["effective_at"] = _effective_us(run, stamps)
     fronts["count_length"], fronts["count"] = 2, legs.counts
     return fronts
+
+
+def _effective_us(run: JudgedRun, stamps: Stamps) -> Numbers:
+    """Return when each entry counts for: where no other time was told, for the moment of its posting."""
+    return np.where(run.legs.told, run.legs.effective_us, stamps.posted_us)
 
 
 def _backs(stamps: Stamps) -> npt.NDArray[np.void]:
@@ -185,7 +191,7 @@ class _RowMaker:
         self._stamps = {
             "seq": np.arange(run.first_seq, run.first_seq + len(leaves)),
             "posted_at": time,
-            "effective_at": time,
+            "effective_at": _effective_us(run, stamps) - POSTGRES_EPOCH_US,
             "key": np.frombuffer(stamps.keys, "V16"),
             "decision_id": np.frombuffer(ids, f"V{ID_BYTES}"),
             "decision_outcome": np.frombuffer(outcomes, np.uint8),
@@ -195,11 +201,11 @@ class _RowMaker:
         }
 
     def transfers(self, places: Numbers) -> list[bytes]:
-        """Return the rows of entries of two postings that name the debit first."""
+        """Return the rows of plain entries of two postings that name the debit first."""
         return cut(fixed_rows(TRANSFER_COLUMNS, self._of_two(places)))
 
     def asked(self, places: Numbers) -> list[bytes]:
-        """Return the rows of entries of two postings that name the credit first."""
+        """Return the rows of entries of two postings of which the row does not tell what was asked."""
         values = self._of_two(places) | {"request_hash": self._hashes(places)}
         return cut(fixed_rows(ASKED_COLUMNS, values))
 

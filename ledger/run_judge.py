@@ -1,4 +1,4 @@
-"""Judges a run of plain entries at once: what ``rules.judge_entry`` would give one after the other, by columns.
+"""Judges a run of simple entries at once: what ``rules.judge_entry`` would give one after the other, by columns.
 
 Method: the legs are sorted by account, in their order within it; the sums up to each leg are the balances after it. An
 entry that would leave an account outside its bounds is refused, the earliest first, and its legs taken out of the sums

@@ -71,7 +71,7 @@ def choose_stripes(state: State, legs: Legs) -> None:
 
     The others keep the row of the striped account, which sends their entries to the rules, one by one: those that take
     from stripes with a floor, and all of an account that could leave the range of a balance. So do entries that keep a
-    hash of what was asked, not of what was posted: those of more than two postings, or with the credit first.
+    hash of what was asked, not of what was posted.
     """
     for account in state.striped:
         own = np.flatnonzero(legs.row == account.row)
@@ -82,7 +82,7 @@ def choose_stripes(state: State, legs: Legs) -> None:
         furthest = max(abs(account.balance), *(abs(stripe.balance) for stripe in account.stripes))
         if exact_total(np.abs(amounts)) >= AMOUNT_MAX - furthest:
             continue
-        borne = (legs.counts[entries] == 2) & ~legs.credit_first[entries]
+        borne = ~legs.hashed[entries]
         if account.floor is not None:
             borne &= amounts * account.sign > 0
         rows = [stripe.row for stripe in account.stripes]

@@ -50,13 +50,15 @@ NAMES = (
     "unknown",
 )
 REGULAR = NAMES[:8]
+TIMES = (START, START - timedelta(3), START + timedelta(1))
+"""Of effect: that of the batch, before the close of the books, and a later one."""
 STRIPES = {"wide": 3, "deep": 2}
 """Of accounts with and without a floor."""
 
 
 def new_state() -> State:
     """Accounts of every kind; the second partition of the journal begins early."""
-    state = State(1, None, [Partition(1, 7, "one"), Partition(8, 10**6, "two")])
+    state = State(1, START - timedelta(1), [Partition(1, 7, "one"), Partition(8, 10**6, "two")])
     for number, name in enumerate(NAMES[:-1], 101):
         code = "USD" if name.startswith("usd") else "EUR"
         facts = AccountFacts(number, name, Asset(code, 2), Side.DEBIT if number % 2 else Side.CREDIT)
@@ -109,7 +111,9 @@ def entries(draw: Any, names: tuple[str, ...] = NAMES) -> NewEntry:
             rest -= part
     if draw(st.booleans()):
         postings.reverse()
-    more = draw(st.sampled_from([{}] * 9 + [{"settlement_id": "s"}, {"linked": True}]))
+    more = draw(
+        st.sampled_from([{}] * 6 + [{"effective_at": at} for at in TIMES] + [{"settlement_id": "s"}, {"linked": True}])
+    )
     return NewEntry(number, tuple(postings), **more)
 
 
@@ -171,7 +175,7 @@ def told(batch: PreparedBatch) -> tuple[Any, ...]:
     accounts = [column.tolist() for column in batch.accounts or ()]
     changes = sorted(zip(*accounts, strict=True))
     leaves = batch.accepted.leaves if batch.accepted is not None else b""
-    beside = batch.holds, batch.events, batch.dated, batch.refusals
+    beside = batch.holds, batch.events, sorted(batch.dated), batch.refusals
     return batch.results, batch.places, batch.keys, batch.rows, leaves, changes, beside
 
 

@@ -68,7 +68,9 @@ def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
         settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync)
         if binaries := named_binaries():
             settings = replace(settings, binaries=binaries, locale=ENGLISH)
-        cluster = PostgresCluster(settings)
+        PostgresCluster(settings).prepare()
+        # Only now: making the cluster took a second, in which another test may have been given the same port.
+        cluster = PostgresCluster(replace(settings, port=free_port()))
         cluster.start()
         try:
             yield cluster

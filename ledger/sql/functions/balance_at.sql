@@ -7,10 +7,12 @@ CREATE OR REPLACE FUNCTION ledger.balance_at(
     p_account_id bigint, p_known_seq bigint, p_effective_seq bigint, p_effective_at timestamptz
 ) RETURNS numeric
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     v_seq bigint := least(p_known_seq, p_effective_seq);
+    v_newest bigint;
     v_balance numeric;
     v_block bigint;
     v_total numeric;
@@ -21,6 +23,7 @@ BEGIN
             FROM ledger.account AS stripe WHERE stripe.stripe_of = p_account_id
         );
     END IF;
+    v_newest := ledger.chain_at(p_account_id, v_seq);
     SELECT CASE p_account_id
         WHEN debit_account THEN debit_balance
         WHEN credit_account THEN credit_balance
@@ -30,7 +33,7 @@ BEGIN
             WHERE posting.account_id = p_account_id
             ORDER BY posting.number DESC LIMIT 1
         )
-    END INTO v_balance FROM ledger.entry WHERE seq = ledger.chain_at(p_account_id, v_seq);
+    END INTO v_balance FROM ledger.entry WHERE seq = v_newest;
     v_balance := coalesce(v_balance, 0);
     IF NOT EXISTS (SELECT FROM ledger.dated_posting WHERE account_id = p_account_id AND seq <= p_known_seq) THEN
         RETURN v_balance;

@@ -1,6 +1,7 @@
 -- The newest entry posted at p_time or before; 0 for none. Times of posting never go back, so halving finds it.
 CREATE OR REPLACE FUNCTION ledger.seq_at(p_time timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_low bigint := 0;
     v_high bigint;

@@ -15,6 +15,7 @@ RETURNS TABLE (
     effective_at timestamptz, settlement_id text, description text, next_effective_at timestamptz, next_seq bigint
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column

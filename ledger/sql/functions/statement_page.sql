@@ -11,6 +11,7 @@ RETURNS TABLE (
     effective_at timestamptz, settlement_id text, description text, next_seq bigint
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
     WITH RECURSIVE chain (number, seq, previous) AS (
@@ -23,12 +24,15 @@ AS $$
                 ELSE entry.posting_previous[array_position(entry.posting_account, p_account_id)]
             END AS previous
         ) AS step
-        WHERE entry.seq = CASE
-                WHEN p_from_seq > 0 THEN p_from_seq
-                WHEN p_until = 'infinity' THEN
-                    (SELECT account.last_seq FROM ledger.account WHERE account.id = p_account_id)
-                ELSE ledger.chain_at(p_account_id, ledger.seq_at(p_until))
-            END
+        -- In a query of its own it is worked out once, not again for each index and each plan.
+        WHERE entry.seq = (
+                SELECT CASE
+                    WHEN p_from_seq > 0 THEN p_from_seq
+                    WHEN p_until = 'infinity' THEN
+                        (SELECT account.last_seq FROM ledger.account WHERE account.id = p_account_id)
+                    ELSE ledger.chain_at(p_account_id, ledger.seq_at(p_until))
+                END
+            )
             AND entry.posted_at >= p_since AND step.previous IS NOT NULL AND ledger.sees_account(p_account_id)
         UNION ALL
         SELECT chain.number + 1, entry.seq, CASE p_account_id

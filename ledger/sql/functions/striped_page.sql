@@ -8,6 +8,7 @@ RETURNS TABLE (
     effective_at timestamptz, settlement_id text, description text, next_seq bigint
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
     WITH bound AS MATERIALIZED (
