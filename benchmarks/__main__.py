@@ -15,6 +15,7 @@ NAMES = (
     "transfers",
     "network",
     "fabric",
+    "catch_up",
     "anchoring",
     "proofs",
     "startup",

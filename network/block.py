@@ -248,7 +248,7 @@ def commit_hash(flags: bytes, updates: UpdateBatch, previous: bytes) -> bytes:
         previous: commit hash of the block before; empty for block 1. Block 0 has none.
     Source: Fabric core/ledger/kvledger/kv_ledger.go, addBlockCommitHash.
     """
-    return hashlib.sha256(_varint(len(flags)) + flags + updates.deterministic_bytes() + previous).digest()
+    return hashlib.sha256(varint(len(flags)) + flags + updates.deterministic_bytes() + previous).digest()
 
 
 def version_bytes(version: Version) -> bytes:
@@ -277,10 +277,11 @@ def _encoded_update(key: StateKey, update: Update) -> bytes:
 
 
 def _field(number: int, value: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(value)) + value if value or number == 1 else b""
+    return bytes([number << 3 | 2]) + varint(len(value)) + value if value or number == 1 else b""
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return a number as a varint of protobuf's."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

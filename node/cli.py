@@ -15,7 +15,19 @@ from pathlib import Path
 
 import typer
 
-from node.commands import audit, books, chart, consortium, currency, events, periods, processes, reconcile, schedule
+from node.commands import (
+    audit,
+    books,
+    chart,
+    consortium,
+    currency,
+    events,
+    peer_ledger,
+    periods,
+    processes,
+    reconcile,
+    schedule,
+)
 
 app = typer.Typer(
     name="dwaybank",
@@ -34,6 +46,7 @@ schedule.register(app)
 events.register(app)
 currency.register(app)
 audit.register(app)
+peer_ledger.register(app)
 processes.register(app)
 
 

@@ -176,6 +176,8 @@ class NodeConfig(_Strict):
     partners: list[Partner] = []
     secrets_folder: Path | None = None
     """Where secrets are kept that the node makes itself; by default the folder of ``writer_key_file``."""
+    snapshots_folder: Path = Path("snapshots")
+    """Where snapshots of the shared ledger are made."""
     webhook_networks: list[IPv4Network | IPv6Network] = []
     """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)

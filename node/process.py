@@ -219,6 +219,7 @@ class NodeProcess:
             ],
             client_tls=self._tls,
             execute_timeout_s=config.execute_timeout_s,
+            snapshots_folder=config.snapshots_folder,
             followed_peer=config.fabric_peer,
         )
 

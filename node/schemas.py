@@ -29,6 +29,7 @@ CHANGING_TABLES = (
     "missing_private_set",
     "private_state",
     "private_write_set",
+    "snapshot_request",
     "state",
     "transient_write_set",
 )

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from network.block import parse_block
+from network.channel_config import ChannelConfig
 from node.peer.database import Connection, fetch, index_text
 from node.peer.errors import ChannelLockedError, StoreError
 
@@ -29,6 +31,19 @@ class Tip:
     height: int
     header_hash: bytes
     commit_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a channel began that did not begin with block 0.
+
+    Args:
+        last_block: last block of the snapshot; the first that is here follows it.
+        config: serialized ``ConfigEnvelope`` that was in force then.
+    """
+
+    last_block: int
+    config: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,11 @@ class BlockStore:
         self._connection = connection
         self._channel_no = channel_no
 
+    def origin(self) -> Origin | None:
+        """Return the end of the snapshot this channel began from; None where it began with block 0."""
+        rows = fetch(self._connection, "read_origin", (self._channel_no,))
+        return Origin(rows[0][0], bytes(rows[0][1])) if rows else None
+
     def tip(self) -> Tip:
         """Return the end of the chain."""
         rows = fetch(self._connection, "last_block", (self._channel_no,))
@@ -82,8 +102,11 @@ class BlockStore:
         return Tip(number + 1, bytes(header_hash), bytes(commit_hash))
 
     def blocks(self, start: int, stop: int) -> list[tuple[int, bytes]]:
-        """Return the committed blocks with numbers in [start, stop), in order, serialized."""
-        return [(number, bytes(content)) for number, content in self._fetch("read_blocks", start, stop)]
+        """Return the committed blocks with numbers in [start, stop), in order, serialized.
+
+        Those that a channel's snapshot stands for are not among them: the last has a row without content.
+        """
+        return [(number, bytes(content)) for number, content in self._fetch("read_blocks", start, stop) if content]
 
     def block(self, number: int) -> bytes | None:
         """Return one block serialized, None above the height."""
@@ -93,7 +116,19 @@ class BlockStore:
     def block_by_header_hash(self, header_hash: bytes) -> bytes | None:
         """Return the block with this header hash serialized, None when there is none."""
         rows = self._fetch("block_by_header_hash", header_hash)
-        return bytes(rows[0][0]) if rows else None
+        return (bytes(rows[0][0]) or None) if rows else None
+
+    def config(self, channel_id: str, up_to: int) -> ChannelConfig:
+        """Return the configuration in force after a block.
+
+        Raises:
+            StoreError: no block is committed yet.
+        """
+        rows = self._fetch("last_config_block", up_to)
+        origin = None if rows else self.origin()
+        if origin is not None:
+            return ChannelConfig.from_envelope(origin.config, channel_id)
+        return ChannelConfig.from_block(parse_block(self.config_block(up_to)))
 
     def config_block(self, up_to: int) -> bytes:
         """Return the newest configuration block with a number of at most ``up_to``, serialized.
@@ -105,6 +140,10 @@ class BlockStore:
         if not rows:
             raise StoreError("the channel has no configuration yet: join it with its genesis block")
         return bytes(rows[0][0])
+
+    def previous_hash(self, number: int) -> bytes:
+        """Return the previous hash in the header of a committed block."""
+        return bytes(self._fetch("previous_hash", number)[0][0])
 
     def transactions(self, tx_ids: Sequence[str]) -> dict[str, TransactionRecord]:
         """Return the first occurrence of each id that stands in a committed block, valid or not."""

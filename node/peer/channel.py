@@ -21,7 +21,7 @@ from node.peer.commit_notifier import CommitNotifier
 from node.peer.committer import CommittedBlock
 from node.peer.conflicts import Conflicts
 from node.peer.definition import Definition
-from node.peer.errors import ChannelStoppedError, StaleReadError
+from node.peer.errors import ChannelStoppedError, MissingBlockError, StaleReadError
 from node.peer.lifecycle_state import read_whole_definition
 from node.peer.private_data import store_transient
 from node.peer.progress import Progress
@@ -47,12 +47,17 @@ class Channel:
         tip: end of the chain.
         channel_no: number of the channel in its tables.
         reader: reads the tables.
+        first_block: first block that is here; more than 0 where the channel began from a snapshot.
     """
 
-    def __init__(self, config: ChannelConfig, tip: Tip, channel_no: int, reader: ChannelReader) -> None:
+    def __init__(
+        self, config: ChannelConfig, tip: Tip, channel_no: int, reader: ChannelReader, first_block: int = 0
+    ) -> None:
         self.channel_id = config.channel_id
         self.config = config
         """Configuration in force after the last committed block."""
+        self.first_block = first_block
+        """First block that is here; those before stand in the snapshot the channel began from."""
         self.reader = reader
         """Committed state and blocks."""
         self.progress = Progress(tip.height, tip.header_hash, tip.commit_hash)
@@ -178,13 +183,39 @@ class Channel:
 
         Raises:
             ChannelStoppedError: a block was refused, so no more will come.
+            MissingBlockError: the channel began from a snapshot after that block.
         """
+        self.require_block(start)
         following = start
         while True:
             await self.progress.wait_for_height(following + 1)
             for content in await self._committed_blocks(following):
                 yield content
                 following += 1
+
+    def require_block(self, number: int) -> None:
+        """Let pass who asks for a block that is here or is still to come.
+
+        Raises:
+            MissingBlockError: the channel began from a snapshot after that block.
+        """
+        if number < self.first_block:
+            raise MissingBlockError(
+                f"cannot serve block [{number}]. The ledger is bootstrapped from a snapshot. First available block = "
+                f"[{self.first_block}]"
+            )
+
+    def require_details(self, record: TransactionRecord) -> None:
+        """Let pass who asks for a transaction whose block is here.
+
+        Raises:
+            MissingBlockError: only its id is here, from the snapshot the channel began from.
+        """
+        if record.block_number < self.first_block:
+            raise MissingBlockError(
+                f"details for the TXID [{record.tx_id}] not available. Ledger bootstrapped from a snapshot. First "
+                f"available block = [{self.first_block}]"
+            )
 
     async def _committed_blocks(self, first: int) -> list[bytes]:
         """Return one block from memory, or the next few from the database."""

@@ -1,8 +1,9 @@
 """From an ordered block to committed state: verify, validate, commit, tell.
 
 Rules:
-- two threads, never the event loop: one checks hashes and signatures of the next block while the other judges and
-  writes the one before; after a configuration block the first waits, because the next block stands under the new one;
+- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with helpers,
+  while the other judges and writes the one before; after a configuration block the first waits, because the next block
+  stands under the new one;
 - a block is told to others only after it is durable;
 - a block that is refused, or that cannot be judged, stops the channel with the reason; nothing of it is written;
 - a database that does not answer is waited for: the block is written once it does, and never twice.
@@ -13,10 +14,14 @@ Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
+from pathlib import Path
 from queue import Full, Queue
 from typing import TypeVar
 
@@ -34,15 +39,17 @@ from network.block import (
 )
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
+from network.envelope import parse_transaction
 from network.errors import ConfigError, NetworkError
 from network.rwset import StateKey
 from node.peer.block_store import Tip
-from node.peer.block_writer import ValidatedBlock
+from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
 from node.peer.database import Connection
 from node.peer.database_job import DatabaseJob
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
 from node.peer.validator import (
     CheckedTransaction,
     Validation,
@@ -61,6 +68,12 @@ BLOCKS_AHEAD_MAX = 20
 
 CHECKED_AHEAD_MAX = 2
 """Blocks whose signatures are checked and that wait to be judged."""
+
+SIGNATURE_THREADS = min(4, os.cpu_count() or 1)
+"""Threads among which a block's signatures are divided: while one is verified, the interpreter is free for others."""
+
+DIVIDED_FROM = 32
+"""Transactions from which a block is divided among them."""
 
 RETRY_PAUSE_S = 0.5
 """Pause before a database that did not answer is tried again."""
@@ -101,9 +114,10 @@ class CommitterSettings:
     Args:
         url: database.
         channel_id: channel.
-        genesis: serialized block 0, given by the operator and trusted.
+        genesis: serialized block 0, given by the operator and trusted; empty for a channel that began from a snapshot.
         peer_creator: this peer's serialized identity.
         own: endorsements it made.
+        snapshots_folder: where snapshots are made; None for nowhere.
         judged_before: whether blocks come from another peer, with its verdicts, which must be this peer's too.
     """
 
@@ -112,6 +126,7 @@ class CommitterSettings:
     genesis: bytes
     peer_creator: bytes
     own: OwnEndorsements
+    snapshots_folder: Path | None = None
     judged_before: bool = False
 
 
@@ -137,6 +152,13 @@ class Committer:
         self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
+        self._helpers = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
+        self.snapshots = SnapshotRequests(
+            SnapshotSettings(settings.url, settings.channel_id, settings.snapshots_folder)
+        )
+        """Snapshots asked for, which commits wait for."""
+        self.first_block = 0
+        """First block that is here; more than 0 where the channel began from a snapshot."""
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
             for name, work in (("peer-validator", self._verify_blocks), ("peer-committer", self._commit_blocks))
@@ -155,15 +177,19 @@ class Committer:
         self._tables = ChannelTables(self._settings.url, self._settings.channel_id)
         try:
             tip = self._open_chain()
+            self.snapshots.open(self._tables.channel_no, tip.height - 1)
         except BaseException:
             self._tables.close()
             raise
-        self._config = ChannelConfig.from_block(parse_block(self._tables.blocks.config_block(tip.height - 1)))
+        self._config = self._tables.blocks.config(self._settings.channel_id, tip.height - 1)
         self._verified = self._committed = tip
         return tip, self._config, self._tables.channel_no
 
     def _open_chain(self) -> Tip:
         self._tables.prepare()
+        if (origin := self._tables.blocks.origin()) is not None:
+            self.first_block = origin.last_block + 1
+            return self._tables.blocks.tip()
         genesis = parse_block(self._settings.genesis)
         if self._tables.blocks.tip().height == 0:
             self._write_genesis(genesis)
@@ -204,9 +230,11 @@ class Committer:
         """Finish the block being written and end the threads; what is not committed comes from the orderer again."""
         self._ending.set()
         self._received.put(None)
+        await asyncio.to_thread(self.snapshots.stop)
         for thread in self._threads:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join)
+        self._helpers.shutdown()
         self._tables.close()
 
     def _write_genesis(self, genesis: common_pb2.Block) -> None:
@@ -255,16 +283,30 @@ class Committer:
         if number > expected:
             raise ChannelStoppedError(f"the orderer sent block {number} where block {expected} was due")
         verify_block(block, self._verified.header_hash, self._config)
-        own = self._settings.own.made
-        checked = check_signatures(
-            parse_transactions(block), self._config, own_creator=self._settings.peer_creator, own_endorsement=own
-        )
+        checked = self._check_signatures(block.data.data)
         hashed = header_hash(block.header)
         done = threading.Event() if holds_config(block.data) else None
         self._put_checked(_CheckedBlock(block, hashed, checked, done))
         self._verified = Tip(number + 1, hashed, b"")
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
+
+    def _check_signatures(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+        count = len(envelopes)
+        parts = SIGNATURE_THREADS if count >= DIVIDED_FROM else 1
+        borders = [count * number // parts for number in range(parts + 1)]
+        divided = [envelopes[first:end] for first, end in pairwise(borders)]
+        checked = map(self._check_part, divided) if parts == 1 else self._helpers.map(self._check_part, divided)
+        return tuple(chain.from_iterable(checked))
+
+    def _check_part(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+        settings = self._settings
+        return check_signatures(
+            [parse_transaction(envelope) for envelope in envelopes],
+            self._config,
+            own_creator=settings.peer_creator,
+            own_endorsement=settings.own.made,
+        )
 
     def _put_checked(self, item: _CheckedBlock | DatabaseJob | None) -> bool:
         """Hand over to the second thread; False when that one has ended and no longer takes anything."""
@@ -282,7 +324,14 @@ class Committer:
             if isinstance(item, DatabaseJob):
                 self._do_between(item)
                 continue
-            committed = self._commit(item)
+            if not self.snapshots.enter():
+                return
+            try:
+                committed = self._commit(item)
+            except BaseException:
+                self.snapshots.leave(None)
+                raise
+            self.snapshots.leave(committed.number)
             self._loop.call_soon_threadsafe(self._tell, committed)
             if item.done is not None:
                 item.done.set()
@@ -321,25 +370,12 @@ class Committer:
         return judge_block(number, item.transactions, self._config, snapshot, self._committed.commit_hash)
 
     def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> bytes:
-        set_transactions_filter(block, validation.flags)
-        if validation.commit_hash:
-            set_commit_hash(block, validation.commit_hash)
         peer = config.msps.deserialize(self._settings.peer_creator)
         number = block.header.number
         private = self._with_database(
             lambda again: self._tables.private_data().collect(number, validation, config, peer)
         )
-        validated = ValidatedBlock(
-            block=block,
-            header_hash=header_hash(block.header),
-            commit_hash=validation.commit_hash,
-            transactions=validation.transactions,
-            flags=validation.flags,
-            updates=validation.updates,
-            expiries=validation.expiries,
-            private=private,
-            purges=validation.purges,
-        )
+        validated = validated_block(block, validation, private)
         return self._with_database(lambda again: self._tables.write(validated, again=again))
 
     def _with_database(self, work: Callable[[bool], T]) -> T:
@@ -360,6 +396,24 @@ class Committer:
     def _tell(self, committed: CommittedBlock) -> None:
         self._room.release()
         self._on_commit(committed)
+
+
+def validated_block(block: common_pb2.Block, validation: Validation, private: PrivateUpdate) -> ValidatedBlock:
+    """Put what a block came to into its metadata, and return all that is to be written of it."""
+    set_transactions_filter(block, validation.flags)
+    if validation.commit_hash:
+        set_commit_hash(block, validation.commit_hash)
+    return ValidatedBlock(
+        block=block,
+        header_hash=header_hash(block.header),
+        commit_hash=validation.commit_hash,
+        transactions=validation.transactions,
+        flags=validation.flags,
+        updates=validation.updates,
+        expiries=validation.expiries,
+        private=private,
+        purges=validation.purges,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from network import rpc
 from network.errors import SeekRefusedError
 from network.seek import ReadSession, SeekRequest, block_response, parse_seek
 from node.peer.channel import Channel
-from node.peer.errors import ChannelStoppedError
+from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.filtered_block import filtered_block
 from node.peer.private_blocks import block_with_private_data
 
@@ -80,6 +80,9 @@ class DeliverService:
                 status = refusal.status
             except ChannelStoppedError:
                 status = common_pb2.SERVICE_UNAVAILABLE
+            except MissingBlockError as error:
+                _log.warning("deliver refused", peer=call.peer, status=common_pb2.NOT_FOUND, reason=str(error))
+                status = common_pb2.NOT_FOUND
             yield events_pb2.DeliverResponse(status=status).SerializeToString()
             if status != common_pb2.SUCCESS:
                 return

@@ -5,6 +5,9 @@ PeerError
 │   └── ChannelLockedError  another process commits blocks of this channel to this database
 ├── StateError              a contract asked the world state for something Fabric's rules refuse
 │   └── StaleReadError      what a simulation read has changed meanwhile: run it again
+├── MissingBlockError       the channel began from a snapshot after the block asked for
+├── MaintenanceError        a ledger cannot be made anew or exported
+├── SnapshotError           a snapshot cannot be made, requested, read or begun from
 ├── ChaincodeError          a chaincode is not defined, not approved, not installed, failed or hung
 └── ChannelStoppedError     a block was refused; nothing after it is committed until an operator acts
 """
@@ -32,6 +35,18 @@ class StateError(PeerError):
 
 class StaleReadError(StateError):
     """What a simulation read has changed meanwhile, so it no longer sees one committed height."""
+
+
+class MissingBlockError(PeerError):
+    """The channel began from a snapshot after the block that was asked for."""
+
+
+class MaintenanceError(PeerError):
+    """A ledger cannot be made anew from its blocks, or exported."""
+
+
+class SnapshotError(PeerError):
+    """A snapshot cannot be made, requested, read or begun from."""
 
 
 class ChaincodeError(PeerError):

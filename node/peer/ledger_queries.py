@@ -1,7 +1,7 @@
 """The system chaincodes ``qscc`` and ``cscc``: blocks, transactions, configuration, channels of this peer.
 
 Nothing is simulated and nothing recorded: their answers are endorsed without a read/write set, as in Fabric. They act
-on the channel their argument names, whatever channel the proposal is of. Joining from a snapshot does not exist here.
+on the channel their argument names, whatever channel the proposal is of.
 
 Source: Fabric core/scc/qscc/query.go, core/scc/cscc/configure.go.
 """
@@ -9,6 +9,8 @@ Source: Fabric core/scc/qscc/query.go, core/scc/cscc/configure.go.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from fabric_protos.common import common_pb2, configtx_pb2, ledger_pb2
 from fabric_protos.peer import query_pb2, transaction_pb2
@@ -17,7 +19,7 @@ from network.block import parse_block
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
-from node.peer.errors import ChaincodeError
+from node.peer.errors import ChaincodeError, MissingBlockError, SnapshotError, StoreError
 from node.peer.system_chaincode import CSCC, FAILED, OK, QSCC, LocalMembers, SystemResponse
 
 _BLOCK_NUMBER_MAX = 2**63 - 1
@@ -29,6 +31,17 @@ Join = Callable[[bytes], Awaitable[None]]
 """Joins the channel of a genesis block; raises ChaincodeError, or what prevented it."""
 
 
+class SnapshotJoins(Protocol):
+    """Joins channels by snapshots, one at a time, in the background."""
+
+    @property
+    def in_progress(self) -> str | None:
+        """The folder of the snapshot a channel is being joined by now."""
+
+    async def begin(self, folder: Path) -> None:
+        """Begin to join by a snapshot; raises SnapshotError where that is refused at once."""
+
+
 class LedgerQueries:
     """The queries of one peer.
 
@@ -36,12 +49,16 @@ class LedgerQueries:
         channels: channels this peer is on, by id.
         members: this peer's own organization.
         join: joins a channel.
+        snapshots: joins a channel by a snapshot of its ledger.
     """
 
-    def __init__(self, channels: Mapping[str, Channel], members: LocalMembers, join: Join) -> None:
+    def __init__(
+        self, channels: Mapping[str, Channel], members: LocalMembers, join: Join, snapshots: SnapshotJoins
+    ) -> None:
         self._channels = channels
         self._members = members
         self._join = join
+        self._snapshots = snapshots
         self._queries: dict[str, dict[str, Query]] = {
             QSCC: {
                 "GetChainInfo": _chain_info,
@@ -60,13 +77,17 @@ class LedgerQueries:
             creator: who proposed, serialized.
         """
         name = args[0].decode(errors="replace") if args else ""
-        if len(args) < 2 and name != "GetChannels":
+        if len(args) < 2 and name not in {"GetChannels", "JoinBySnapshotStatus"}:
             return SystemResponse(FAILED, f"Incorrect number of arguments, {len(args)}")
         try:
             if chaincode == CSCC and name == "GetChannels":
                 return SystemResponse(OK, payload=self._channel_ids(creator))
             if chaincode == CSCC and name == "JoinChain":
                 return await self._join_chain(args[1], creator)
+            if chaincode == CSCC and name == "JoinChainBySnapshot":
+                return await self._join_by_snapshot(args[1], creator)
+            if chaincode == CSCC and name == "JoinBySnapshotStatus":
+                return self._snapshot_status(creator)
             return SystemResponse(OK, payload=await self._query(chaincode, name, args, creator))
         except ChaincodeError as error:
             return SystemResponse(FAILED, str(error))
@@ -118,6 +139,29 @@ class LedgerQueries:
             raise ChaincodeError(f'"JoinChain" failed: {error}') from error
         return SystemResponse(OK)
 
+    async def _join_by_snapshot(self, argument: bytes, creator: bytes) -> SystemResponse:
+        if not argument:
+            raise ChaincodeError("Cannot join the channel, no snapshot directory provided")
+        try:
+            self._members.authorize("cscc/JoinChainBySnapshot", creator)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"access denied for [JoinChainBySnapshot]: [{error}]") from error
+        folder = argument.decode(errors="replace")
+        try:
+            await self._snapshots.begin(Path(folder))
+        except SnapshotError as error:
+            raise ChaincodeError(f"cannot create ledger from snapshot {folder}: {error}") from error
+        return SystemResponse(OK)
+
+    def _snapshot_status(self, creator: bytes) -> SystemResponse:
+        try:
+            self._members.authorize("cscc/JoinBySnapshotStatus", creator)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"access denied for [JoinBySnapshotStatus]: {error}") from error
+        folder = self._snapshots.in_progress
+        status = query_pb2.JoinBySnapshotStatus(in_progress=folder is not None, bootstrapping_snapshot_dir=folder or "")
+        return SystemResponse(OK, payload=status.SerializeToString())
+
 
 def _authorize(channel: Channel, resource: str, creator: bytes) -> None:
     config = channel.config
@@ -126,12 +170,12 @@ def _authorize(channel: Channel, resource: str, creator: bytes) -> None:
 
 async def _chain_info(channel: Channel, _: bytes) -> bytes:
     progress = channel.progress
-    newest = parse_block(await channel.block(progress.height - 1) or b"")
-    info = ledger_pb2.BlockchainInfo(
-        height=newest.header.number + 1,
-        currentBlockHash=progress.header_hash,
-        previousBlockHash=newest.header.previous_hash,
-    )
+    height, current = progress.height, progress.header_hash
+    previous = await channel.reader.block_store(lambda store: store.previous_hash(height - 1))
+    info = ledger_pb2.BlockchainInfo(height=height, currentBlockHash=current, previousBlockHash=previous)
+    if channel.first_block:
+        info.bootstrappingSnapshotInfo.lastBlockInSnapshot = channel.first_block - 1
+        info.bootstrappingSnapshotInfo.SetInParent()
     serialized: bytes = info.SerializeToString()
     return serialized
 
@@ -143,6 +187,10 @@ async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
     number = int(text)
     # The largest number a client can give stands for the newest block.
     number = channel.progress.height - 1 if number == _NEWEST else number
+    try:
+        channel.require_block(number)
+    except MissingBlockError as error:
+        raise ChaincodeError(f"Failed to get block number {number}, error {error}") from error
     block = await channel.block(number) if number <= _BLOCK_NUMBER_MAX else None
     if block is None:
         raise ChaincodeError(f"Failed to get block number {number}, error no such block number [{number}] in index")
@@ -176,12 +224,19 @@ async def _record(channel: Channel, argument: bytes, text: str) -> TransactionRe
     record = await channel.transaction(tx_id)
     if record is None:
         raise ChaincodeError(f"{text} {tx_id}, error no such transaction ID [{tx_id}] in index")
+    try:
+        channel.require_details(record)
+    except MissingBlockError as error:
+        raise ChaincodeError(f"{text} {tx_id}, error {error}") from error
     return record
 
 
 async def _config_block(channel: Channel, _: bytes) -> bytes:
     height = channel.progress.height
-    return await channel.reader.block_store(lambda store: store.config_block(height - 1))
+    try:
+        return await channel.reader.block_store(lambda store: store.config_block(height - 1))
+    except StoreError as error:
+        raise ChaincodeError(f"Failed to get the configuration block: {error}") from error
 
 
 async def _channel_config(channel: Channel, _: bytes) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
@@ -55,13 +56,27 @@ from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
 from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
+from node.peer.snapshots.joining import SnapshotJoining
+from node.peer.snapshots.requests import SnapshotRequests
+from node.peer.snapshots.service import SERVICE_NAME as SNAPSHOT_SERVICE
+from node.peer.snapshots.service import SnapshotService
 from node.peer.state_indexes import StateIndex
 from node.peer.system_chaincode import LocalMembers
 
 _log = structlog.get_logger(__name__)
 
-SERVICE_NAMES = (ENDORSER_SERVICE, DELIVER_SERVICE, GATEWAY_SERVICE, DISCOVERY_SERVICE, PRIVATE_DATA_SERVICE)
+SERVICE_NAMES = (
+    ENDORSER_SERVICE,
+    DELIVER_SERVICE,
+    GATEWAY_SERVICE,
+    DISCOVERY_SERVICE,
+    PRIVATE_DATA_SERVICE,
+    SNAPSHOT_SERVICE,
+)
 """gRPC services of a peer."""
+
+FOLLOWER_SERVICE_NAMES = (DELIVER_SERVICE, SNAPSHOT_SERVICE)
+"""Those of one that follows another peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,7 @@ class PeerSettings:
         other_peers: the other organizations' peers.
         client_tls: how this peer dials others; None for none, in tests only.
         execute_timeout_s: time limit of one chaincode invocation.
+        snapshots_folder: where snapshots of the ledgers are made; None for nowhere.
         followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
             place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
             private values stays with it.
@@ -107,6 +123,7 @@ class PeerSettings:
     other_peers: Sequence[PeerEndpoint] = ()
     client_tls: rpc.ClientTls | None = None
     execute_timeout_s: float = EXECUTE_TIMEOUT_S
+    snapshots_folder: Path | None = None
     followed_peer: str | None = None
 
 
@@ -152,7 +169,9 @@ class Peer:
         self._joined: dict[str, PeerChannel] = {}
         self._joining = asyncio.Lock()
         members = LocalMembers(Msp.from_config(settings.local_msp), now)
-        queries = LedgerQueries(self._channels, members, self._join)
+        self._snapshot_joins = SnapshotJoining(settings.database_url, self._join_imported, now)
+        self._snapshots: dict[str, SnapshotRequests] = {}
+        queries = LedgerQueries(self._channels, members, self._join, self._snapshot_joins)
         installs = InstallFunctions(self._packages, self._references)
         self._parts = PeerParts(
             database_url=settings.database_url,
@@ -170,6 +189,7 @@ class Peer:
             metrics=metrics or PeerMetrics(Metrics()),
             now=now,
             random_bytes=random_bytes,
+            snapshots_folder=settings.snapshots_folder,
         )
         home = ChannelSettings(
             settings.channel_id,
@@ -184,6 +204,7 @@ class Peer:
         self._deliver_service = DeliverService(self._channels, now)
         self._gateway_service = GatewayService(self._gateways)
         self._discovery_service = DiscoveryService(self._discovered, members, now)
+        self._snapshot_service = SnapshotService(self._snapshots, members)
         self._private_service = PrivateDataService(self._channels, settings.identity.creator, now)
         self._running = AsyncExitStack()
 
@@ -206,6 +227,7 @@ class Peer:
             for other in self._parts.others:
                 starting.push_async_callback(other.close)
             starting.push_async_callback(self._stop_channels)
+            starting.push_async_callback(self._snapshot_joins.stop)
             await self._open(self._home)
             for channel_id, genesis in await self._database.run(
                 lambda connection: fetch(connection, "read_joined_channels", ())
@@ -221,6 +243,7 @@ class Peer:
     def register(self, server: rpc.Server) -> None:
         """Serve the peer's services on ``server``; :meth:`start` comes first."""
         self._deliver_service.register(server)
+        self._snapshot_service.register(server)
         if self._settings.followed_peer is None:
             self._endorser_service.register(server)
             self._gateway_service.register(server)
@@ -230,7 +253,7 @@ class Peer:
     @property
     def service_names(self) -> tuple[str, ...]:
         """The gRPC services that :meth:`register` offers."""
-        return SERVICE_NAMES if self._settings.followed_peer is None else (DELIVER_SERVICE,)
+        return SERVICE_NAMES if self._settings.followed_peer is None else FOLLOWER_SERVICE_NAMES
 
     def register_chaincodes(self, server: rpc.Server) -> None:
         """Let chaincodes that dial in register on ``server``."""
@@ -306,6 +329,7 @@ class Peer:
         self._endorsers[channel_id] = joined.endorser
         self._gateways[channel_id] = joined.gateway
         self._discovered[channel_id] = joined.discovered
+        self._snapshots[channel_id] = joined.snapshots
 
     async def _stop_channels(self) -> None:
         for joined in reversed(self._joined.values()):
@@ -330,16 +354,30 @@ class Peer:
                 raise ChaincodeError(
                     f"block {block.header.number} of channel {channel_id!r} is not its genesis block: join with block 0"
                 )
-            joined = PeerChannel(ChannelSettings(channel_id, genesis), self._parts)
-            await joined.start()
-            parameters = (joined.channel_no, self._now())
-            try:
-                await self._database.run(lambda connection: fetch(connection, "insert_joined_channel", parameters))
-            except BaseException:
-                # What the next start would not know of is not served now either.
-                await joined.stop()
-                raise
-            self._serve(joined)
+            if (folder := self._snapshot_joins.in_progress) is not None:
+                raise ChaincodeError(
+                    f"cannot create ledger from genesis block: a ledger is being created from a snapshot at {folder}. "
+                    "Call ledger creation again after it is done."
+                )
+            await self._take_up(channel_id, genesis)
+
+    async def _join_imported(self, channel_id: str) -> None:
+        """Join a channel whose tables a snapshot has filled."""
+        async with self._joining:
+            await self._take_up(channel_id, b"")
+
+    async def _take_up(self, channel_id: str, genesis: bytes) -> None:
+        """Open a channel, for good."""
+        joined = PeerChannel(ChannelSettings(channel_id, genesis), self._parts)
+        await joined.start()
+        parameters = (joined.channel_no, self._now())
+        try:
+            await self._database.run(lambda connection: fetch(connection, "insert_joined_channel", parameters))
+        except BaseException:
+            # What the next start would not know of is not served now either.
+            await joined.stop()
+            raise
+        self._serve(joined)
         _log.info("channel joined", channel=channel_id)
 
     def _run_package(self, package: ChaincodePackage) -> None:

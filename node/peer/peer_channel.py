@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
@@ -39,6 +40,7 @@ from node.peer.own_endorsements import OwnEndorsements
 from node.peer.private_exchange import PrivateExchange
 from node.peer.reader import ChannelReader, DatabaseThread
 from node.peer.reconciler import Reconciler
+from node.peer.snapshots.requests import SnapshotRequests
 from node.peer.state_indexes import ChannelIndexes, StateIndex
 from node.peer.system_chaincode import LocalMembers
 
@@ -65,6 +67,7 @@ class PeerParts:
         metrics: where proposals and blocks are counted.
         now: UTC clock.
         random_bytes: for nonces.
+        snapshots_folder: where snapshots of the ledgers are made; None for nowhere.
     """
 
     database_url: str
@@ -82,6 +85,7 @@ class PeerParts:
     metrics: PeerMetrics
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
+    snapshots_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class ChannelSettings:
 
     Args:
         channel_id: channel.
-        genesis: serialized genesis block, trusted.
+        genesis: serialized genesis block, trusted; empty for a channel that began from a snapshot.
         approved: chaincode definitions this organization approves without a transaction.
         orderers: ordering service; empty takes what the channel's configuration says.
         indexes: of the chaincodes that the settings name.
@@ -123,6 +127,7 @@ class PeerChannel:
                 settings.genesis,
                 parts.identity.creator,
                 parts.own,
+                parts.snapshots_folder,
                 judged_before=settings.followed_peer is not None,
             ),
             self._on_commit,
@@ -145,7 +150,7 @@ class PeerChannel:
             tip, config, self.channel_no = await asyncio.to_thread(self._committer.open)
             starting.push_async_callback(self._committer.stop)
             reader = ChannelReader(self._parts.database_url, self.channel_no)
-            self.channel = Channel(config, tip, self.channel_no, reader)
+            self.channel = Channel(config, tip, self.channel_no, reader, self._committer.first_block)
             starting.push_async_callback(self.channel.stop)
             await self.channel.start()
             self._build(config)
@@ -164,6 +169,11 @@ class PeerChannel:
     async def stop(self) -> None:
         """Stop pulling, finish the block being written, close everything; a second call does nothing."""
         await self._running.aclose()
+
+    @property
+    def snapshots(self) -> SnapshotRequests:
+        """Snapshots asked for."""
+        return self._committer.snapshots
 
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block is durable."""

@@ -71,7 +71,7 @@ class PrivateData:
             number = ids[tx_id]
             for item in _parse(content):
                 name = (item.namespace, item.collection)
-                if private_rwset_hash(item.rwset_bytes) != hashes[number].get(name):
+                if not self._is_genuine(item, hashes[number].get(name)):
                     continue
                 if self._may_keep(*name, config, peer):
                     kept.setdefault(number, {})[name] = item
@@ -84,6 +84,9 @@ class PrivateData:
             if name not in kept.get(number, {}) and self._may_keep(*name, config, peer)
         }
         return PrivateUpdate([write for write in writes.values() if _stands(write, validation.updates)], sets, missing)
+
+    def _is_genuine(self, item: PrivateCollectionRwset, expected: bytes | None) -> bool:
+        return private_rwset_hash(item.rwset_bytes) == expected
 
     def _stored(self, ids: Mapping[str, int]) -> list[tuple[str, bytes]]:
         rows = fetch(self._connection, "read_transient", (self._channel_no, list(ids)))

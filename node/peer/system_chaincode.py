@@ -79,13 +79,18 @@ class LocalMembers:
         self._require_role(LOCAL_ROLES[resource], creator)
 
     def authorize_signed(self, role: str, signed: SignedData) -> None:
-        """Require that a member of this role signed something.
+        """Require that somebody of this role signed something.
 
         Raises:
-            ChaincodeError: the signer does not play the role.
-            SignatureError: the signature does not hold.
+            ChaincodeError: the signer does not play the role, or did not sign this.
         """
-        self._require_role(role, signed.creator).verify(signed.data, signed.signature)
+        try:
+            self._require_role(role, signed.creator).verify(signed.data, signed.signature)
+        except SignatureError as error:
+            raise ChaincodeError(
+                "Failed evaluating policy on signed data during channelless check policy with policy "
+                f"[{_POLICIES[role]}]: [{error}]"
+            ) from error
 
     def _require_role(self, role: str, creator: bytes) -> Identity:
         policy = _POLICIES[role]

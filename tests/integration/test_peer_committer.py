@@ -6,89 +6,24 @@ connection, a restart in the middle, and blocks that were tampered with.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from fabric_protos.common import common_pb2
 
 from network.block import parse_block, recorded_commit_hash, transactions_filter
-from network.envelope import parse_transaction
 from node.peer.block_store import BlockStore, Tip
-from node.peer.committer import CommittedBlock, Committer, CommitterSettings
-from node.peer.database import connect, migrate
-from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
-from node.peer.own_endorsements import OwnEndorsements
-from tests.support.captured import NETWORKS, captured
-
-
-class Capture:
-    """A captured network: its genesis block and the blocks as a peer has them."""
-
-    def __init__(self, network: str) -> None:
-        channel = captured(network)
-        self.genesis = channel.blocks[0]
-        self.recorded = [channel.block(number) for number in range(len(channel.blocks))]
-        first_invocation = parse_transaction(self.recorded[5].data.data[0])
-        self.creator = first_invocation.endorsements[0].endorser
-
-    def ordered(self, number: int) -> common_pb2.Block:
-        """Return a block as the orderer sends it: without flags and commit hash."""
-        block = common_pb2.Block()
-        block.CopyFrom(self.recorded[number])
-        block.metadata.metadata[2] = b""
-        block.metadata.metadata[4] = b""
-        return block
+from node.peer.database import connect
+from node.peer.errors import ChannelLockedError, StoreError
+from tests.support.captured import NETWORKS
+from tests.support.committing import Capture, committing
 
 
 @pytest.fixture(params=NETWORKS)
 def capture(request: pytest.FixtureRequest) -> Capture:
     return Capture(request.param)
-
-
-class Outcome:
-    """What a committer told."""
-
-    def __init__(self) -> None:
-        self.blocks: list[CommittedBlock] = []
-        self.stopped: ChannelStoppedError | None = None
-        self._changed = asyncio.Event()
-
-    def committed(self, block: CommittedBlock) -> None:
-        self.blocks.append(block)
-        self._changed.set()
-
-    def stop(self, error: ChannelStoppedError) -> None:
-        self.stopped = error
-        self._changed.set()
-
-    async def wait(self, holds: Callable[[Outcome], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not holds(self):
-                self._changed.clear()
-                await self._changed.wait()
-
-
-@asynccontextmanager
-async def committing(
-    capture: Capture, url: str, *, judged_before: bool = False
-) -> AsyncIterator[tuple[Committer, Outcome, Tip]]:
-    with psycopg.connect(url) as owner:
-        migrate(owner)
-    outcome = Outcome()
-    settings = CommitterSettings(
-        url, "anchors", capture.genesis, capture.creator, OwnEndorsements(), judged_before=judged_before
-    )
-    committer = Committer(settings, outcome.committed, outcome.stop)
-    tip, _, _ = await asyncio.to_thread(committer.open)
-    committer.start()
-    try:
-        yield committer, outcome, tip
-    finally:
-        await committer.stop()
 
 
 async def test_captured_blocks_give_fabrics_flags_and_commit_hashes(capture: Capture, database_url: str) -> None:

@@ -399,6 +399,41 @@ def test_configuration_made_by_configtxlator_is_judged_and_applied(
     assert groups["Application"]["policies"]["Endorsement"]["policy"]["value"]["rule"] == "ANY"
 
 
+def test_partner_joins_by_the_snapshot_of_another_member(consortium: ConsortiumTools, folder: Path) -> None:
+    """With the least rights a node's database role has; on a channel that only one member had joined."""
+    own = folder / "fourth"
+    own.mkdir()
+    block = consortium.configtxgen("fourth", own)
+    assert consortium.osnadmin("channel", "join", "-c", "fourth", "--config-block", str(block)).status == 0
+    assert consortium.peer("dwaybank", "channel", "join", "-b", str(block)).status == 0
+    asked = peer_snapshot(consortium, "submitrequest", "-b", "0")
+    assert "Snapshot request submitted successfully" in asked.text, asked.text
+    done = _until(
+        lambda: peer_snapshot(consortium, "listpending"), lambda listed: listed.output.rstrip().endswith("requests: []")
+    )
+    assert done.status == 0, done.text
+    again = peer_snapshot(consortium, "submitrequest")
+    assert "snapshot already generated for block number 0" in again.errors
+    refused = peer_snapshot(consortium, "submitrequest", user="User1")
+    assert "Failed verifying that proposal's creator satisfies local MSP principal" in refused.errors
+    made = consortium.home.root / "dwaybank" / "snapshots" / "completed" / "fourth" / "0"
+    join = ("channel", "joinbysnapshot", "--snapshotpath", str(made))
+    assert consortium.peer("partner", *join).status == 0
+    info = ("channel", "getinfo", "-c", "fourth")
+    found = _until(lambda: consortium.peer("partner", *info), lambda outcome: outcome.status == 0)
+    chain = json.loads(found.output.removeprefix("Blockchain info: "))
+    assert (chain["height"], chain["bootstrappingSnapshotInfo"]) == (1, {})
+    assert "ledger [fourth] already exists with state [ACTIVE]" in consortium.peer("partner", *join).errors
+
+
+def peer_snapshot(consortium: ConsortiumTools, command: str, *options: str, user: str = "Admin") -> Outcome:
+    """Run ``peer snapshot`` against the bank's peer."""
+    member = consortium.consortium.organization("dwaybank")
+    address = ("--peerAddress", f"127.0.0.1:{member.node_port}")
+    roots = ("--tlsRootCertFile", str(consortium.peer_roots(member)))
+    return consortium.peer("dwaybank", "snapshot", command, "-c", "fourth", *address, *roots, *options, user=user)
+
+
 def test_removed_channel_is_ordered_no_more(consortium: ConsortiumTools, folder: Path) -> None:
     own = folder / "third"
     own.mkdir()
@@ -411,3 +446,21 @@ def test_removed_channel_is_ordered_no_more(consortium: ConsortiumTools, folder:
     assert "channel does not exist" in consortium.osnadmin("channel", "list", "-c", "third").output
     fetch = ("channel", "fetch", "0", str(own / "none.block"), "-c", "third", *consortium.ordering("partner"))
     assert common_pb2.Status.Name(common_pb2.NOT_FOUND) in consortium.peer("partner", *fetch).text
+
+
+def test_discover_is_told_of_every_peer_and_who_must_endorse(consortium: ConsortiumTools) -> None:
+    peers = consortium.discover("partner", "peers")
+    assert peers.status == 0, peers.text
+    ports = {member.msp_id: member.node_port for member in consortium.consortium.organizations}
+    found = {
+        item["MSPID"]: (item["Endpoint"].partition(":")[2], item["Chaincodes"]) for item in json.loads(peers.output)
+    }
+    assert {msp_id: port for msp_id, (port, _) in found.items()} == {name: str(port) for name, port in ports.items()}
+    assert all({"_lifecycle", "audit"} <= set(chaincodes) for _, chaincodes in found.values())
+    endorsers = consortium.discover("partner", "endorsers", "--chaincode", "audit")
+    assert endorsers.status == 0, endorsers.text
+    (descriptor,) = json.loads(endorsers.output)
+    assert descriptor["Layouts"]
+    assert {peer["MSPID"] for group in descriptor["EndorsersByGroups"].values() for peer in group} <= set(ports)
+    local = consortium.discover("partner", "endorsers", "--chaincode", "nothing")
+    assert "failed constructing descriptor" in local.text

@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -303,7 +304,13 @@ def fabric_network(
 
 
 async def start_our_peer(
-    fabric: FabricNetwork, msp_id: str, database_url: str, stack: AsyncExitStack, *, others: Sequence[str]
+    fabric: FabricNetwork,
+    msp_id: str,
+    database_url: str,
+    stack: AsyncExitStack,
+    *,
+    others: Sequence[str],
+    **settings: Any,
 ) -> tuple[Peer, int]:
     """Start a peer of ours for a member; return it and its port.
 
@@ -311,6 +318,7 @@ async def start_our_peer(
         database_url: an empty database.
         stack: ends it.
         others: members whose Go peers it knows.
+        settings: beside the usual.
     """
     with psycopg.connect(database_url) as owner:
         migrate(owner)
@@ -318,18 +326,17 @@ async def start_our_peer(
     host = fabric.organization(msp_id) / "peers" / f"node.{DOMAINS[msp_id]}"
     certificate, key = ((host / "tls" / name).read_bytes() for name in ("server.crt", "server.key"))
     tls = replace(fabric.client_tls(msp_id), certificate_pem=certificate, key_pem=key)
-    peer = Peer(
-        PeerSettings(
-            database_url=database_url,
-            channel_id=fabric.channel_id,
-            genesis=fabric.genesis.read_bytes(),
-            identity=fabric.material.signer(msp_id, "peer"),
-            local_msp=read_msp_config(fabric.organization(msp_id) / "msp", msp_id),
-            address=f"{HOST}:{port}",
-            other_peers=[PeerEndpoint(f"{HOST}:{fabric.peers[other]}", other) for other in others],
-            client_tls=tls,
-        )
+    usual = PeerSettings(
+        database_url=database_url,
+        channel_id=fabric.channel_id,
+        genesis=fabric.genesis.read_bytes(),
+        identity=fabric.material.signer(msp_id, "peer"),
+        local_msp=read_msp_config(fabric.organization(msp_id) / "msp", msp_id),
+        address=f"{HOST}:{port}",
+        other_peers=[PeerEndpoint(f"{HOST}:{fabric.peers[other]}", other) for other in others],
+        client_tls=tls,
     )
+    peer = Peer(replace(usual, **settings))
     await peer.start()
     stack.push_async_callback(peer.stop)
     server = rpc.Server(HOST, port, rpc.ServerTls(certificate, key, tls.roots_pem))

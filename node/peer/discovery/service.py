@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.channel_acl import WRITERS
-from network.errors import IdentityError, PolicyError, RpcError, SignatureError, WireError
+from network.errors import IdentityError, PolicyError, RpcError, WireError
 from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
@@ -126,7 +126,7 @@ class DiscoveryService:
     def _authorize_local(self, signature: SignedData) -> None:
         try:
             self._local.authorize_signed("admin", signature)
-        except (ChaincodeError, SignatureError) as error:
+        except ChaincodeError as error:
             _log.warning("discovery refused", reason=str(error))
             raise DiscoveryError(_ACCESS_DENIED) from error
 

@@ -18,7 +18,7 @@ from network.envelope import VALID, parse_transaction
 from network.errors import RpcError
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
-from node.peer.errors import ChannelStoppedError
+from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.gateway.calls import parse_request
 from node.peer.gateway.gateway import Gateway
 
@@ -43,6 +43,8 @@ async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call
                 yield gateway_pb2.ChaincodeEventsResponse(events=found, block_number=number).SerializeToString()
     except ChannelStoppedError as error:
         raise RpcError(StatusCode.ABORTED, f"channel stopped: {error}") from error
+    except MissingBlockError as error:
+        raise RpcError(StatusCode.ABORTED, str(error)) from error
 
 
 def block_events(content: bytes) -> tuple[int, list[chaincode_event_pb2.ChaincodeEvent]]:

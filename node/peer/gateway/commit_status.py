@@ -17,7 +17,7 @@ from network.explanation import ReadConflict, commit_status_reply
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
 from node.peer.commit_notifier import CommitStatus
-from node.peer.errors import ChannelStoppedError, StoreError
+from node.peer.errors import ChannelStoppedError, MissingBlockError, StoreError
 from node.peer.gateway.calls import parse_request, within_deadline
 from node.peer.gateway.gateway import Gateway
 
@@ -64,6 +64,10 @@ async def _status(gateway: Gateway, tx_id: str) -> CommitStatus:
         # Asked after registering, so that no commit falls between the two.
         known = None if notifier.is_pending(tx_id) else await gateway.channel.transaction(tx_id)
         if known is not None:
+            try:
+                gateway.channel.require_details(known)
+            except MissingBlockError as error:
+                raise RpcError(StatusCode.ABORTED, str(error)) from error
             return CommitStatus(known.block_number, known.validation_code)
         if gateway.channel.progress.stopped is not None:
             raise RpcError(StatusCode.ABORTED, f"channel stopped: {gateway.channel.progress.stopped}")

@@ -1,0 +1,1 @@
+DELETE FROM channel.snapshot_request WHERE channel_no = %s AND block_number = %s

@@ -1,0 +1,1 @@
+SELECT claimed FROM channel.origin_tx_id WHERE channel_no = %s
