@@ -20,6 +20,7 @@ NAMES = (
     "proofs",
     "startup",
     "transport",
+    "archive",
 )
 """Each is a module of this package with ``run() -> Result``."""
 
