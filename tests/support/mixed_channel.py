@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,8 +24,23 @@ from tests.support.packages import package_id, service_package
 
 TWIN = "tests.support.twin_contract:TwinContract"
 POLICY = "OutOf(2, 'DwaybankMSP.peer', 'PartnerMSP.peer', 'RegulatorMSP.peer')"
-COLLECTIONS = """[{"name": "shared", "policy": "OR('DwaybankMSP.member', 'PartnerMSP.member', 'RegulatorMSP.member')",
-"requiredPeerCount": 0, "maxPeerCount": 1, "blockToLive": 3, "memberOnlyRead": true, "memberOnlyWrite": false}]"""
+_ANYBODY = "OR('DwaybankMSP.member', 'PartnerMSP.member', 'RegulatorMSP.member')"
+COLLECTIONS = [
+    {
+        "name": name,
+        "policy": _ANYBODY,
+        "requiredPeerCount": 0,
+        "maxPeerCount": 1,
+        "blockToLive": 3,
+        "memberOnlyRead": True,
+        "memberOnlyWrite": False,
+        **more,
+    }
+    for name, more in (
+        ("shared", {}),
+        ("guarded", {"endorsementPolicy": {"signaturePolicy": "OR('PartnerMSP.peer')"}}),
+    )
+]
 NETWORKS = {"raft": {"orderers": 3, "byzantine": False}, "bft": {"orderers": 4, "byzantine": True}}
 
 
@@ -95,7 +111,7 @@ async def mixed_channel(
         await service.start()
         stack.push_async_callback(service.stop, 0)
         (folder / "twin.tgz").write_bytes(content)
-        (folder / "collections.json").write_text(COLLECTIONS)
+        (folder / "collections.json").write_text(json.dumps(COLLECTIONS))
         options = ("--signature-policy", POLICY, "--collections-config", str(folder / "collections.json"))
         await asyncio.to_thread(fabric.define, "twin", folder / "twin.tgz", identifier, *options, members=MEMBERS)
         clients = [client(fabric, msp_id, stack) for msp_id in (BANK, REGULATOR)]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fabric_protos.common import common_pb2, policies_pb2
 from fabric_protos.peer import (
-    chaincode_pb2,
     collection_pb2,
     policy_pb2,
-    proposal_pb2,
-    proposal_response_pb2,
-    transaction_pb2,
 )
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 
@@ -22,34 +18,20 @@ from network.channel_config import ChannelConfig
 from network.genesis import ChannelSpec, genesis_block
 from network.identity import SigningIdentity
 from network.policy import parse_signature_policy
-from network.proposal import compute_tx_id, endorsement_message, proposal_hash
-from network.rwset import StateKey, TxRwset, Version, serialize_rwset
+from network.rwset import StateKey, TxRwset, Version
 from node.peer.state import MemoryState
 from node.peer.validator import Validation, validate_block
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material
+from tests.support.crafted import Edits, crafted_transaction
 
-__all__ = ["BANK", "CHANNEL", "ORDERER", "PARTNER", "REGULATOR", "OwnChannel", "signature_policy"]
+__all__ = ["BANK", "CHANNEL", "ORDERER", "PARTNER", "REGULATOR", "Edits", "OwnChannel", "signature_policy"]
 
 MAJORITY = policy_pb2.ApplicationPolicy(channel_config_policy_reference="/Channel/Application/Endorsement")
-Edit = Callable[[Any], object]
 
 
 def signature_policy(text: str) -> policies_pb2.SignaturePolicyEnvelope:
     """Return a policy by its text."""
     return parse_signature_policy(text)
-
-
-@dataclass
-class Edits:
-    """Changes made on the way to a transaction, each before whatever is signed over it is signed."""
-
-    channel_header: Edit = bool
-    signature_header: Edit = bool
-    action: Edit = bool
-    response_payload: Edit = bool
-    action_payload: Edit = bool
-    transaction: Edit = bool
-    payload: Edit = bool
 
 
 @dataclass
@@ -121,35 +103,17 @@ class OwnChannel:
         edits: Edits | None = None,
     ) -> bytes:
         """Return an envelope, signed and endorsed after each edit."""
-        edits = edits or Edits()
-        creator = creator or self.material.signer(BANK)
         self._nonces += 1
-        signature_header = common_pb2.SignatureHeader(creator=creator.creator, nonce=self._nonces.to_bytes(24, "big"))
-        extension = proposal_pb2.ChaincodeHeaderExtension(chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode))
-        channel_header = common_pb2.ChannelHeader(
-            type=common_pb2.ENDORSER_TRANSACTION,
-            channel_id=CHANNEL,
-            tx_id=compute_tx_id(signature_header.nonce, creator.creator),
-            extension=extension.SerializeToString(),
+        return crafted_transaction(
+            self.material,
+            rwset,
+            self._nonces.to_bytes(24, "big"),
+            endorsers=endorsers,
+            creator=creator,
+            chaincode=chaincode,
+            event=event,
+            edits=edits,
         )
-        edits.signature_header(signature_header)
-        edits.channel_header(channel_header)
-        header = common_pb2.Header(
-            channel_header=channel_header.SerializeToString(), signature_header=signature_header.SerializeToString()
-        )
-        action = proposal_pb2.ChaincodeAction(
-            results=rwset if isinstance(rwset, bytes) else serialize_rwset(rwset),
-            events=event,
-            response=proposal_response_pb2.Response(status=200),
-            chaincode_id=chaincode_pb2.ChaincodeID(name=chaincode, version="1.0"),
-        )
-        edits.action(action)
-        data = self._transaction(header, action.SerializeToString(), endorsers, edits)
-        payload = common_pb2.Payload(header=header, data=data)
-        edits.payload(payload)
-        serialized = payload.SerializeToString()
-        envelope = common_pb2.Envelope(payload=serialized, signature=creator.sign(serialized))
-        return bytes(envelope.SerializeToString())
 
     def judge(self, *envelopes: bytes, commit: bool = False) -> Validation:
         """Judge a block of these envelopes as the next one."""
@@ -165,28 +129,3 @@ class OwnChannel:
     def flag(self, rwset: TxRwset | bytes, **options: Any) -> int:
         """Return the code of a block's only transaction."""
         return self.judge(self.transaction(rwset, **options)).flags[0]
-
-    def _transaction(
-        self,
-        header: common_pb2.Header,
-        action: bytes,
-        endorsers: Sequence[str | SigningIdentity],
-        edits: Edits,
-    ) -> bytes:
-        proposal = proposal_pb2.ChaincodeProposalPayload(input=b"input").SerializeToString()
-        response = proposal_response_pb2.ProposalResponsePayload(
-            proposal_hash=proposal_hash(header.channel_header, header.signature_header, proposal), extension=action
-        )
-        edits.response_payload(response)
-        endorsed = response.SerializeToString()
-        action_payload = transaction_pb2.ChaincodeActionPayload(chaincode_proposal_payload=proposal)
-        action_payload.action.proposal_response_payload = endorsed
-        for item in endorsers:
-            peer = self.material.signer(item, "peer") if isinstance(item, str) else item
-            signature = peer.sign(endorsement_message(endorsed, peer.creator))
-            action_payload.action.endorsements.add(endorser=peer.creator, signature=signature)
-        edits.action_payload(action_payload)
-        transaction = transaction_pb2.Transaction()
-        transaction.actions.add(header=header.signature_header, payload=action_payload.SerializeToString())
-        edits.transaction(transaction)
-        return bytes(transaction.SerializeToString())

@@ -15,22 +15,15 @@ from fabric_protos.peer import chaincode_event_pb2, collection_pb2, policy_pb2
 from network.block import Update, UpdateBatch
 from network.channel_config import ChannelConfig
 from network.envelope import (
-    BAD_COMMON_HEADER,
     BAD_CREATOR_SIGNATURE,
-    BAD_HEADER_EXTENSION,
-    BAD_PROPOSAL_TXID,
-    BAD_RESPONSE_PAYLOAD,
-    BAD_RWSET,
     DUPLICATE_TXID,
     ENDORSEMENT_POLICY_FAILURE,
     ILLEGAL_WRITESET,
     INVALID_CHAINCODE,
     INVALID_CONFIG_TRANSACTION,
-    INVALID_ENDORSER_TRANSACTION,
     INVALID_OTHER_REASON,
     MVCC_READ_CONFLICT,
     PHANTOM_READ_CONFLICT,
-    UNSUPPORTED_TX_PAYLOAD,
     VALID,
 )
 from network.rwset import (
@@ -52,6 +45,7 @@ from network.rwset import (
 from node.peer.errors import ChannelStoppedError
 from tests.support.consortium_in_memory import Material, make_material
 from tests.support.own_channel import BANK, ORDERER, PARTNER, REGULATOR, Edits, OwnChannel, signature_policy
+from tests.support.validation_corpus import MALFORMED
 
 
 @pytest.fixture(scope="module")
@@ -90,43 +84,7 @@ def test_well_made_transaction_is_valid_and_writes(channel: OwnChannel) -> None:
     assert validation.reasons == {}
 
 
-@pytest.mark.parametrize(
-    ("edits", "code"),
-    [
-        (Edits(channel_header=lambda m: setattr(m, "type", 0)), BAD_COMMON_HEADER),
-        (Edits(channel_header=lambda m: setattr(m, "type", common_pb2.CHAINCODE_PACKAGE)), BAD_COMMON_HEADER),
-        (Edits(channel_header=lambda m: setattr(m, "epoch", 1)), BAD_COMMON_HEADER),
-        (Edits(signature_header=lambda m: m.ClearField("nonce")), BAD_COMMON_HEADER),
-        (Edits(signature_header=lambda m: m.ClearField("creator")), BAD_COMMON_HEADER),
-        (Edits(payload=lambda m: m.ClearField("header")), BAD_COMMON_HEADER),
-        (Edits(payload=lambda m: setattr(m.header, "channel_header", b"\xff")), BAD_COMMON_HEADER),
-        (Edits(channel_header=lambda m: setattr(m, "channel_id", "other")), BAD_CREATOR_SIGNATURE),
-        (Edits(signature_header=lambda m: setattr(m, "creator", b"\x0a\x01X")), BAD_CREATOR_SIGNATURE),
-        (Edits(channel_header=lambda m: setattr(m, "type", common_pb2.CONFIG_UPDATE)), UNSUPPORTED_TX_PAYLOAD),
-        (Edits(channel_header=lambda m: setattr(m, "tx_id", "0" * 64)), BAD_PROPOSAL_TXID),
-        (Edits(channel_header=lambda m: setattr(m, "tx_id", m.tx_id.upper())), BAD_PROPOSAL_TXID),
-        (Edits(channel_header=lambda m: m.ClearField("tx_id")), BAD_PROPOSAL_TXID),
-        (Edits(payload=lambda m: m.ClearField("data")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(payload=lambda m: setattr(m, "data", b"\xff")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(transaction=lambda m: m.actions.append(m.actions[0])), INVALID_ENDORSER_TRANSACTION),
-        (Edits(transaction=lambda m: m.ClearField("actions")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(transaction=lambda m: m.actions[0].ClearField("header")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(action_payload=lambda m: m.ClearField("action")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(action_payload=lambda m: m.ClearField("chaincode_proposal_payload")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(action_payload=lambda m: setattr(m, "chaincode_proposal_payload", b"x")), INVALID_ENDORSER_TRANSACTION),
-        (Edits(response_payload=lambda m: setattr(m, "proposal_hash", b"x" * 32)), INVALID_ENDORSER_TRANSACTION),
-        (Edits(channel_header=lambda m: setattr(m, "extension", b"\xff")), BAD_HEADER_EXTENSION),
-        (Edits(response_payload=lambda m: m.ClearField("extension")), BAD_RESPONSE_PAYLOAD),
-        (Edits(response_payload=lambda m: setattr(m, "extension", b"\xff")), BAD_RESPONSE_PAYLOAD),
-        (Edits(action=lambda m: setattr(m, "results", b"\xff")), BAD_RWSET),
-        (Edits(channel_header=lambda m: m.ClearField("extension")), INVALID_OTHER_REASON),
-        (Edits(action=lambda m: m.ClearField("chaincode_id")), INVALID_OTHER_REASON),
-        (Edits(action=lambda m: setattr(m, "events", b"\xff")), INVALID_OTHER_REASON),
-        (Edits(action=lambda m: setattr(m.chaincode_id, "name", "dd")), INVALID_CHAINCODE),
-        (Edits(action=lambda m: m.chaincode_id.ClearField("version")), INVALID_CHAINCODE),
-        (Edits(action=lambda m: m.chaincode_id.ClearField("name")), INVALID_CHAINCODE),
-    ],
-)
+@pytest.mark.parametrize(("edits", "code"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
 def test_malformed_transaction_gets_the_code_of_the_stage_it_fails(
     channel: OwnChannel, edits: Edits, code: int
 ) -> None:
