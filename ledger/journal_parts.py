@@ -114,16 +114,13 @@ def lock_journal(connection: psycopg.Connection[Any]) -> None:
     Raises:
         ArchiveRefusedError: somebody reads the journal all the time.
     """
-    statements = (
-        *(
-            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier("ledger", part.name))
-            for part in list_parts(connection)
-            if part.state in ("open", "ahead")
-        ),
+    taking = [part.name for part in list_parts(connection) if part.state in ("open", "ahead")]
+    statements: list[sql.SQL | sql.Composed] = [
+        *(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier("ledger", name)) for name in taking),
         sql.SQL("LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE"),
         sql.SQL("LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT"),
         sql.SQL("SELECT FROM ledger.head FOR UPDATE NOWAIT"),
-    )
+    ]
     for _ in range(LOCK_TRIES):
         try:
             with connection.transaction():
