@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-ledger bench-network clean
+.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-ledger bench-network compatibility clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,6 +51,11 @@ format: $(DEVELOPMENT) ## Format the code
 proto: $(DEVELOPMENT) ## Regenerate network/pb from proto/
 	@PATH="$(abspath $(BIN)):$$PATH" proto/generate
 
+compatibility: $(DEVELOPMENT) ## Run the tests and write into docs/compatibility.md what became of those it names
+	@mkdir -p build
+	@$(PYTEST) --junitxml build/tests.xml
+	@$(BIN)/python -m tests.compatibility build/tests.xml
+
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 	@$(BIN)/python -m benchmarks
 
@@ -58,7 +63,7 @@ bench-ledger: $(DEVELOPMENT) ## Measure the books only, all of their speed table
 	@$(BIN)/python -m benchmarks ledger $(BENCH_OPTIONS)
 
 bench-network: $(DEVELOPMENT) ## Measure the shared ledger, beside real Fabric where FABRIC_BIN names it
-	@$(BIN)/python -m benchmarks network fabric
+	@$(BIN)/python -m benchmarks network fabric catch_up
 
 clean: ## Remove the virtual environment and caches; never a data directory
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

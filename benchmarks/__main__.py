@@ -9,7 +9,19 @@ from rich.console import Console
 
 from benchmarks.measure import machine, save, show
 
-NAMES = ("posting", "ledger", "transfers", "network", "fabric", "anchoring", "proofs", "startup", "transport")
+NAMES = (
+    "posting",
+    "ledger",
+    "transfers",
+    "network",
+    "fabric",
+    "catch_up",
+    "anchoring",
+    "proofs",
+    "startup",
+    "transport",
+    "archive",
+)
 """Each is a module of this package with ``run() -> Result``."""
 
 

@@ -207,9 +207,14 @@ class NodeClient:
         return _as_payment(reply.payment)
 
     async def entry(self, seq: int) -> EntryStanding:
-        """Return how far an entry has come, and what the compliance rules decided about it."""
+        """Return how far an entry has come, and what the compliance rules decided about it; "archived" says no more."""
         request = ledger_pb2.GetEntryRequest(seq=seq)
-        reply = await self._call(f"{LEDGER}/GetEntry", request, ledger_pb2.GetEntryResponse)
+        try:
+            reply = await self._call(f"{LEDGER}/GetEntry", request, ledger_pb2.GetEntryResponse)
+        except RefusedError as error:
+            if error.code != "archived":
+                raise
+            return EntryStanding("archived", "")
         return EntryStanding(reply.entry.state, reply.entry.decision)
 
     async def proof(self, seq: int, wait_ms: int) -> bytes:
@@ -242,7 +247,10 @@ def _translate(error: RpcError) -> Exception:
         return ConflictError("conflict", error.message)
     if error.code == StatusCode.FAILED_PRECONDITION:
         return ConflictError("not_ready", error.message)
-    if error.code in (StatusCode.INVALID_ARGUMENT, StatusCode.OUT_OF_RANGE):
+    if error.code == StatusCode.OUT_OF_RANGE:
+        # The node's words name files of the bank's archive: nothing for customers.
+        return RefusedError("archived", "this is older than what the bank keeps at hand: ask the bank for it")
+    if error.code == StatusCode.INVALID_ARGUMENT:
         return RefusedError("invalid", error.message)
     return _unavailable()
 

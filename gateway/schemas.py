@@ -225,7 +225,7 @@ class TransferResponse(BaseModel):
     (not paid, the money is back).
     ``decision``: ``requires_manual_review`` when the amount is looked at by a person afterwards.
     ``entry_state``: ``posted`` in the books, ``sealed`` in the bank's log, ``anchored`` on the shared ledger,
-    ``attested`` by another member; null while nothing is posted.
+    ``attested`` by another member, ``archived`` some years later; null while nothing is posted.
     """
 
     model_config = _example(

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from ledger.archived import archived_seq
 from ledger.canonical import LEAF_BYTES
 from ledger.errors import DamagedRowError
 from ledger.queries import query
@@ -24,7 +25,7 @@ from ledger.refusal_chain import carried_heads
 from ledger.rows import SEQ_MAX, SEQ_MIN, AccountNames, EntryRow, read_accounts, read_rows, recompute_leaf
 from ledger.signed import Verify, covered_ranges, ranges_across
 
-__all__ = ["FINDINGS_MAX", "Finding", "RecomputedLeaf", "RowWalk", "recompute_leaves", "verify_books"]
+__all__ = ["FINDINGS_MAX", "Finding", "KeptWalk", "RecomputedLeaf", "RowWalk", "recompute_leaves", "verify_books"]
 
 ROWS_READ = 2_000
 
@@ -41,12 +42,14 @@ class RecomputedLeaf:
         leaf: from the row as it stands now; ``NO_LEAF`` where it cannot be an entry, or several rows have this number.
         covered: a batch that holds names this number.
         unchanged: the recomputed leaf equals the stored one.
+        archived: the row is in a file of the archive: its leaf is the one that was kept, not recomputed.
     """
 
     seq: int
     leaf: bytes
     covered: bool
     unchanged: bool
+    archived: bool = False
 
 
 class RowWalk:
@@ -70,7 +73,9 @@ class RowWalk:
         if self._next > self._last:
             return []
         if self._covered is None:
-            self._covered = ranges_across(connection, self._verify, self._next) if self._next > 1 else []
+            # The first row that stands may be in a batch that began before it: here, or in what is archived.
+            first = max(self._next, archived_seq(connection) + 1)
+            self._covered = ranges_across(connection, self._verify, first) if first > 1 else []
         rows = _with_refusals(connection, self._read(connection))
         accounts = read_accounts(connection, rows)
         groups = {seq: list(group) for seq, group in groupby(rows, key=lambda row: row.seq)}
@@ -109,6 +114,38 @@ class RowWalk:
         below = [leaf for leaf in found if leaf.seq < 0]
         above = [leaf for leaf in found if leaf.seq > 0]
         return [*below, RecomputedLeaf(0, NO_LEAF, False, False), *above]
+
+
+class KeptWalk:
+    """Goes through what is kept of archived entries, in ascending order of number, as ``RowWalk`` does through rows.
+
+    Args:
+        verify: whether a signature (second) over a digest (first) is the writer's.
+        from_seq: first number wanted.
+        to_seq: last number wanted, as far as entries are archived.
+    """
+
+    def __init__(self, verify: Verify, from_seq: int = 1, to_seq: int = SEQ_MAX) -> None:
+        self._verify = verify
+        self._next = max(from_seq, 1)
+        self._last = to_seq
+        self._covered: list[range] | None = None
+
+    def page(self, connection: psycopg.Connection[Any]) -> list[RecomputedLeaf]:
+        """Return the next ones; none when all were told."""
+        if self._covered is None:
+            self._last = min(self._last, archived_seq(connection))
+            self._covered = ranges_across(connection, self._verify, self._next) if self._next > 1 else []
+        stored: dict[int, bytes] = {}
+        while not stored and self._next <= self._last:
+            last = min(self._next + ROWS_READ - 1, self._last)
+            rows = connection.execute(query("kept_leaves"), (self._next, last))
+            stored = {seq: bytes(leaf) for seq, leaf in rows}
+            self._next = last + 1
+        self._covered += covered_ranges(connection, self._verify, stored, self._next - 1) if stored else []
+        self._covered = [numbers for numbers in self._covered if numbers.stop > min(stored, default=0)]
+        covered = {seq for numbers in self._covered for seq in numbers}
+        return [RecomputedLeaf(seq, leaf, seq in covered, True, archived=True) for seq, leaf in stored.items()]
 
 
 def _with_refusals(connection: psycopg.Connection[Any], rows: list[EntryRow]) -> list[EntryRow]:

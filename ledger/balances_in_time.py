@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from ledger.archived import telling_archived
 from ledger.audit import FINDINGS_MAX, Finding
 from ledger.balances import TrialBalanceLine, find_account
 from ledger.errors import InvalidValueError
@@ -39,6 +40,7 @@ class BalanceAt:
     known_seq: int
 
 
+@telling_archived()
 def balance_at(
     connection: psycopg.Connection[Any],
     reference: str,
@@ -54,6 +56,7 @@ def balance_at(
     Raises:
         NotFoundError: no such account.
         InvalidValueError: a time without a zone.
+        ArchivedError: entries that tell it are archived.
     """
     known, effective = upper_bound("known_at", known_at), upper_bound("effective_at", effective_at)
     account = find_account(connection, reference)
@@ -64,6 +67,7 @@ def balance_at(
     return BalanceAt(account.facts.asset, int(row[0]), known_seq)
 
 
+@telling_archived()
 def trial_balance_at(
     connection: psycopg.Connection[Any], *, known_at: datetime | None = None, effective_at: datetime | None = None
 ) -> list[TrialBalanceLine]:
@@ -71,6 +75,7 @@ def trial_balance_at(
 
     Raises:
         InvalidValueError: a time without a zone.
+        ArchivedError: entries that tell it are archived.
     """
     known, effective = upper_bound("known_at", known_at), upper_bound("effective_at", effective_at)
     rows = connection.execute(query("trial_balance_at"), (known, effective))
@@ -98,6 +103,7 @@ def verify_times(connection: psycopg.Connection[Any]) -> list[Finding]:
     return [Finding(seq, f"entry {seq}", f"on account {account} {problem}") for seq, account, problem in rows]
 
 
+@telling_archived()
 def known_seq_of(connection: psycopg.Connection[Any], account_id: int, moment: datetime | str) -> int:
     """Return the newest entry that a question about an account at a moment has to look at, 0 for none.
 
@@ -108,6 +114,7 @@ def known_seq_of(connection: psycopg.Connection[Any], account_id: int, moment: d
     return int(row[0])
 
 
+@telling_archived()
 def seq_at(connection: psycopg.Connection[Any], moment: datetime | str) -> int:
     """Return the newest entry posted at a moment or before, 0 for none; ``"infinity"`` gives the newest of all."""
     row = connection.execute("SELECT ledger.seq_at(%s)", (moment,)).fetchone()

@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 
 from ledger import pack
-from ledger.errors import BooksUnavailableError, FencedError, LedgerError, StaleCopyError
+from ledger.archived import SQLSTATE_ARCHIVED
+from ledger.errors import ArchivedError, BooksUnavailableError, FencedError, LedgerError, StaleCopyError
 
 SQLSTATE_FENCED = "DW001"
 """Raised by ``ledger.lock_head`` when the epoch was replaced."""
@@ -126,5 +127,11 @@ def translated(error: psycopg.Error, epoch: int) -> LedgerError:
         return FencedError(epoch)
     if error.sqlstate == SQLSTATE_STALE:
         return StaleCopyError("the books do not stand as remembered")
+    if isinstance(error, psycopg.errors.UndefinedTable) or (
+        isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name
+    ):
+        return StaleCopyError("the journal is not divided as remembered")
+    if error.sqlstate == SQLSTATE_ARCHIVED:
+        return ArchivedError(error.diag.message_primary or "archived")
     reason = error.diag.message_primary or str(error).splitlines()[0]
     return BooksUnavailableError(f"the database refused the work: {reason}")

@@ -6,6 +6,8 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
     ├── InvalidValueError     a value that can never be valid; carries ``field`` and ``value``
     │   └── ChartRefusedError an account that the chart of its book does not know; carries ``rule`` and ``code``
     ├── NotFoundError         an account, entry or hold that the books do not have
+    ├── ArchivedError         what is asked is in a file of the archive; says which
+    ├── ArchiveRefusedError   a file of the archive, or a wish to make one, with something that does not fit
     ├── ConflictError         an account or hold that stands already with other properties
     ├── FencedError           another writer took the books over; this one may never commit again
     ├── StaleCopyError        the books are not as the writer's copy of them said; posting again will know
@@ -76,6 +78,24 @@ class DamagedRowError(LedgerError):
 
 class NotFoundError(LedgerError):
     """The books have no such account, entry or hold."""
+
+
+class ArchivedError(LedgerError):
+    """Only archived entries could answer; the message says which file holds them and what may be asked instead."""
+
+
+class ArchiveRefusedError(LedgerError):
+    """A file of the archive that does not fit, or entries that may not be archived; nothing was changed.
+
+    Args:
+        subject: what is wrong: a file, with the line where there is one, or entries.
+        reason: one sentence.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject}: {reason}")
+        self.subject = subject
+        self.reason = reason
 
 
 class ConflictError(LedgerError):

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 import psycopg
 from psycopg import sql
 
+from ledger.archive_state import kept_leaves
+from ledger.archived import archived_seq
 from ledger.transfer_file import DIGESTS, ENTRY, FORMAT, OPTIONS, VERSION, Table, TreeRoot, encode_line, list_tables
 
 
@@ -20,8 +22,10 @@ class Exported:
     """What stands in a file.
 
     Args:
+        entries: those in the file; archived ones are in their own.
         rows: all rows, those of entries included.
         sha256: what the last line says.
+        root: over the leaves of all entries, archived ones included.
     """
 
     entries: int
@@ -64,6 +68,7 @@ class _Export:
         self._sum = hashlib.sha256()
         self._lines = 0
         self._root = TreeRoot()
+        self._archived = 0
 
     def write(self, organization: str) -> Exported:
         tables = list_tables(self._connection)
@@ -79,12 +84,19 @@ class _Export:
             "tables": {table.name: table.columns for table in tables},
         }
         self._line(header)
+        self._archived_leaves()
         for table in tables:
             self._rows(table, head["next_seq"] - 1)
         digest, rows = self._sum.hexdigest(), self._lines - 1
         root = self._root.root()
         self._line({"lines": self._lines, "sha256": digest, "leaves": self._root.size, "root": root.hex()})
-        return Exported(self._root.size, rows, digest, root)
+        return Exported(self._root.size - self._archived, rows, digest, root)
+
+    def _archived_leaves(self) -> None:
+        """Begin the root with the leaves kept of archived entries: it is that of the log, whatever is archived."""
+        self._archived = archived_seq(self._connection)
+        for leaves in kept_leaves(self._connection, self._archived):
+            self._root.append(leaves)
 
     def _rows(self, table: Table, entries: int) -> None:
         leaf = table.columns.index("leaf") if table.name == ENTRY else None
@@ -94,7 +106,7 @@ class _Export:
                 if leaf is not None:
                     self._root.append([bytes.fromhex((row[leaf] or "")[2:])])
                     if self._root.size % 10_000 == 0:
-                        self._progress(self._root.size, entries)
+                        self._progress(self._root.size - self._archived, entries - self._archived)
 
     def _line(self, told: dict[str, Any]) -> None:
         line = encode_line(told)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import psycopg
 from psycopg import sql
 
+from ledger.archive_state import check_archives, kept_leaves, standing_archives
 from ledger.errors import ImportRefusedError
 from ledger.ranges import RANGE_ENTRIES, Bounds, Carried, Finding, next_bounds, read_standing
 from ledger.schema import migrate
@@ -45,6 +46,7 @@ class Imported:
 
     Args:
         organization: whose books the file says these are.
+        entries: those in the file; archived ones are in their own.
         rows: all rows, those of entries included.
     """
 
@@ -125,6 +127,7 @@ class _Import:
     root: TreeRoot = field(default_factory=TreeRoot)
     line: dict[str, Any] = field(default_factory=dict)
     first_entry_line: int = 0
+    archived: int = 0
 
     def read(self) -> Imported:
         tables = list_tables(self.connection)
@@ -137,7 +140,8 @@ class _Import:
         self._prove_rest()
         for table in tables:
             self._open_for_use(table)
-        return Imported(str(header["organization"]), self.root.size, self.lines.number - 2, self.root.root())
+        entries = self.root.size - self.archived
+        return Imported(str(header["organization"]), entries, self.lines.number - 2, self.root.root())
 
     def _header(self, tables: list[Table]) -> dict[str, Any]:
         header = self.lines.next()
@@ -168,7 +172,7 @@ class _Import:
 
     def _table(self, table: Table, may_follow: set[str]) -> None:
         if table.name == ENTRY:
-            self.first_entry_line = self.lines.number
+            self._begin_entries()
         while table.name in self.line:
             if table.name == ENTRY:
                 self._make_room()
@@ -177,6 +181,25 @@ class _Import:
                 raise ImportRefusedError(self.lines.number, "it is neither a row that may stand here nor the seal")
             if table.name == ENTRY:
                 self._prove_entries()
+
+    def _begin_entries(self) -> None:
+        """Prove what archives left, and begin where they end."""
+        archives = standing_archives(self.connection)
+        self._refuse(list(check_archives(self.connection, archives, self.verify)))
+        self.archived = archives[-1].record.last_seq if archives else 0
+        self.first_entry_line = self.lines.number
+        self.carried = Carried.at_border(self.connection)
+        for leaves in kept_leaves(self.connection, self.archived):
+            self.root.append(leaves)
+        if self.archived:
+            self._begin_partitions()
+
+    def _begin_partitions(self) -> None:
+        """Let the empty journal begin after the border, so that archived entries can come back before it."""
+        self.connection.execute(b"ALTER TABLE ledger.partition DISABLE TRIGGER USER")
+        for (name,) in self.connection.execute(b"DELETE FROM ledger.partition RETURNING table_name").fetchall():
+            self.connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("ledger", name)))
+        self.connection.execute(b"ALTER TABLE ledger.partition ENABLE TRIGGER USER")
 
     def _make_room(self) -> None:
         """Have partitions for the rows of the next copy, if they go on where those before end."""
@@ -248,7 +271,7 @@ class _Import:
     def _refuse(self, findings: list[Finding]) -> None:
         if findings:
             found = findings[0]
-            line = self.first_entry_line + found.seq - 1 if found.seq > 0 else 0
+            line = self.first_entry_line + found.seq - self.archived - 1 if found.seq > self.archived else 0
             raise ImportRefusedError(line, f"{found.subject}: {found.problem}")
 
     def _open_for_use(self, table: Table) -> None:

@@ -59,7 +59,10 @@ _DAY_MICROSECONDS = 86_400_000_000
 
 
 class ResultCode(enum.IntEnum):
-    """Outcome of one request, in order of precedence: the first that applies is the answer (docs/result-codes.md)."""
+    """Outcome of one request, in order of precedence: the first that applies is the answer (docs/result-codes.md).
+
+    Numbers say the order and nothing else: what is stored, signed or sent is the text.
+    """
 
     POSTED = 0
     EXISTS = 1
@@ -70,18 +73,19 @@ class ResultCode(enum.IntEnum):
     ACCOUNT_STRIPED = 6
     PERIOD_CLOSED = 7
     ENTRY_NOT_FOUND = 8
-    EXCEEDS_ORIGINAL = 9
-    HOLD_NOT_FOUND = 10
-    HOLD_NOT_PLACED = 11
-    HOLD_EXPIRED = 12
-    HOLD_MISMATCH = 13
-    ACCOUNT_CLOSED = 14
-    ACCOUNT_FROZEN = 15
-    DEADLINE_PASSED = 16
-    BALANCE_OVERFLOW = 17
-    EXCEEDS_AVAILABLE = 18
-    EXCEEDS_CEILING = 19
-    LINKED_FAILED = 20
+    ENTRY_ARCHIVED = 9
+    EXCEEDS_ORIGINAL = 10
+    HOLD_NOT_FOUND = 11
+    HOLD_NOT_PLACED = 12
+    HOLD_EXPIRED = 13
+    HOLD_MISMATCH = 14
+    ACCOUNT_CLOSED = 15
+    ACCOUNT_FROZEN = 16
+    DEADLINE_PASSED = 17
+    BALANCE_OVERFLOW = 18
+    EXCEEDS_AVAILABLE = 19
+    EXCEEDS_CEILING = 20
+    LINKED_FAILED = 21
 
     @property
     def text(self) -> str:
@@ -99,6 +103,7 @@ MESSAGES = {
     ResultCode.ACCOUNT_STRIPED: "no money of a striped account can be held: its stripes have no limit in common",
     ResultCode.PERIOD_CLOSED: "the entry counts for a period that is closed: give a later effective time",
     ResultCode.ENTRY_NOT_FOUND: "the entry to reverse does not exist, or is a reversal itself",
+    ResultCode.ENTRY_ARCHIVED: "the entry to reverse is archived: post a new entry that undoes it",
     ResultCode.EXCEEDS_ORIGINAL: "more would be reversed than remains of the entry",
     ResultCode.HOLD_NOT_FOUND: "the hold does not exist",
     ResultCode.HOLD_NOT_PLACED: "the hold was captured or released before",

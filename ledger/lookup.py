@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from ledger.account import AccountFacts, Side
+from ledger.archived import archived_seq
 from ledger.connections import WriterConnections
 from ledger.hold import Hold, NewHold
 from ledger.journal import NewEntry, Outcome
@@ -94,8 +95,7 @@ class Lookup:
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         for row in rows:
             _remember_hold(state, row)
-        originals = {entry.reverses for entry in others if entry.reverses is not None}
-        self._learn_originals(state, originals - state.originals.keys())
+        self._learn_originals(state, {entry.reverses for entry in others if entry.reverses is not None})
         standing = self.standing(entries) if with_keys else {}
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
@@ -124,7 +124,12 @@ class Lookup:
         for number, stripes in striped.items():
             state.stripe(state.accounts[learnt[number]], stripes)
 
-    def _learn_originals(self, state: State, unknown: set[int]) -> None:
+    def _learn_originals(self, state: State, wanted: set[int]) -> None:
+        if not wanted:
+            return
+        # Asked each time: what the copy remembers may be archived since. The commit proves that none was.
+        state.archived_seq = archived_seq(self._connections.looking)
+        unknown = {seq for seq in wanted - state.originals.keys() if seq > state.archived_seq}
         if not unknown:
             return
         for seq, is_reversal, account_id, remaining, book, shared in self._rows("originals", (list(unknown),)):

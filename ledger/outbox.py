@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from ledger import pack
+from ledger.archived import telling_archived
 from ledger.errors import InvalidValueError
 from ledger.event import ENTRY_POSTED, NewEvent
 from ledger.queries import query
@@ -152,6 +153,7 @@ def check_kinds(kinds: Sequence[str], field: str = "kinds") -> tuple[str, ...]:
     return tuple(sorted(set(kinds)))
 
 
+@telling_archived()
 def read_page(
     connection: psycopg.Connection[Any],
     after: Position,
@@ -168,6 +170,8 @@ def read_page(
         count_max: positions to look at, up to ``PAGE_POSITIONS_MAX``; fewer events may pass the filters.
         kinds: kinds wanted; none for all.
         account_prefix: beginning of the references of the accounts wanted; an entry then shows only their postings.
+    Raises:
+        ArchivedError: entries after the position are archived.
     """
     count = min(count_max, PAGE_POSITIONS_MAX)
     rows = connection.execute(query("outbox_page"), (*after, count, list(kinds), account_prefix)).fetchall()

@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
     """A range of numbers; together with all others it covers every number there can be.
 
     Args:
-        after: number of the row before the first one; 0 for none.
+        after: number of the row before the first one, archived or not; 0 for none.
         row_count: rows in the range.
     """
 
@@ -85,13 +85,13 @@ def next_bounds(
     Returns:
         None when nothing is left.
     """
-    first, after = (SEQ_MIN, 0) if before is None else (before.last + 1, before.last)
+    first = SEQ_MIN if before is None else before.last + 1
     if first > last:
         return None
     row = connection.execute(query("verify_bounds"), {"first": first, "last": last, "count": count_max}).fetchone()
     assert row is not None
-    newest, count = row
-    return Bounds(first, newest if count == count_max else last, after, count)
+    newest, count, archived = row
+    return Bounds(first, newest if count == count_max else last, archived if before is None else before.last, count)
 
 
 def read_range(connection: psycopg.Connection[Any], bounds: Bounds) -> RangeFacts:
@@ -155,6 +155,18 @@ class Carried:
 
     accounts: dict[int | None, AccountSum] = field(default_factory=dict)
     captures: dict[UUID, Captured] = field(default_factory=dict)
+
+    @classmethod
+    def at_border(cls, connection: psycopg.Connection[Any]) -> Carried:
+        """Return what archived entries left to those after them (``ledger.archive_state`` proves it)."""
+        accounts = connection.execute(
+            b"SELECT account_id, balance, last_seq, posting_count FROM ledger.account_opening"
+        )
+        holds = connection.execute(b"SELECT hold_id, captured, entry_seq FROM ledger.hold_opening")
+        return cls(
+            {account: AccountSum(balance, seq, balance, count) for account, balance, seq, count in accounts},
+            {hold: Captured(total, seq) for hold, total, seq in holds},
+        )
 
     def take(self, facts: RangeFacts) -> list[Finding]:
         """Judge the range after all that were taken before; return its findings in order."""
@@ -314,7 +326,7 @@ def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Findi
 
 def prove_ranges(connection: psycopg.Connection[Any], verify: Verify | None = None) -> list[Finding]:
     """Prove the books range after range on one connection, whose transaction sees them as they stand at one moment."""
-    carried, found = Carried(), list[Finding]()
+    carried, found = Carried.at_border(connection), list[Finding]()
     bounds = next_bounds(connection, None)
     while bounds is not None and len(found) < FINDINGS_MAX:
         found += carried.take(read_range(connection, bounds))

@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 
 from ledger.account import Side
+from ledger.archived import refuse_archived_entry
 from ledger.canonical import LEAF_BYTES, SALT_BYTES, CanonicalEntry, CanonicalPosting, encode_entry, leaf_hash
 from ledger.errors import DamagedRowError
 from ledger.journal import Outcome
@@ -116,8 +117,11 @@ def disclose(connection: psycopg.Connection[Any], seq: int) -> Disclosure:
 
     Raises:
         DamagedRowError: there is no such row, or it no longer gives the leaf that was posted.
+        ArchivedError: it is archived.
     """
     rows = read_rows(connection, seq, seq, 2)
+    if not rows:
+        refuse_archived_entry(connection, seq)
     if len(rows) != 1:
         raise DamagedRowError(seq, "it stands in the books twice" if rows else "it does not stand in the books")
     row = rows[0]

@@ -62,6 +62,8 @@ def judge_entry(
         return ResultCode.PERIOD_CLOSED
     changes = _changes(entry, known)
     if entry.reverses is not None:
+        if 0 < entry.reverses <= state.archived_seq:
+            return ResultCode.ENTRY_ARCHIVED
         code = _reversal_code(own_original(state, entry.reverses, entry.scope), changes)
         if code is not _POSTED:
             return code

@@ -83,7 +83,8 @@ def stored_leaves(connection: psycopg.Connection[Any], first_seq: int, last_seq:
     """Return the stored leaves of a range by number; one that several rows share has none."""
     count_max = last_seq - first_seq + 1
     stored: dict[int, bytes] = {}
-    for seq, leaf in connection.execute(query("stored_leaves"), (first_seq, last_seq, count_max)):
+    bounds = {"first": first_seq, "last": last_seq, "count": count_max}
+    for seq, leaf in connection.execute(query("stored_leaves"), bounds):
         stored[seq] = b"" if seq in stored else bytes(leaf)
     return stored
 

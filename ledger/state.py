@@ -211,6 +211,7 @@ class State:
         heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
         holds: by id.
         originals: entries that requests of this copy's life want to take back, by number.
+        archived_seq: the newest archived entry, as known when originals were last looked for; 0 for none.
         batch: number of the batch being judged, so that the first change of an account in it can be told.
         changed: rows of accounts that the batch changed, in the order of their first change.
         changed_holds: likewise.
@@ -230,6 +231,7 @@ class State:
     heads: list[bytes] = field(default_factory=list)
     holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)
+    archived_seq: int = 0
     batch: int = 0
     changed: list[int] = field(default_factory=list)
     changed_holds: list[HoldState] = field(default_factory=list)

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from ledger.account import Side
+from ledger.archived import refuse_archived_entry, telling_archived
 from ledger.balances import find_account
 from ledger.balances_in_time import known_seq_of, lower_bound, upper_bound
 from ledger.errors import InvalidValueError, NotFoundError
@@ -94,6 +95,7 @@ class StatementPage:
     next_seq: int
 
 
+@telling_archived()
 def statement_page(
     connection: psycopg.Connection[Any],
     reference: str,
@@ -113,6 +115,7 @@ def statement_page(
     Raises:
         NotFoundError: no such account.
         InvalidValueError: page size out of range, or a time without a zone.
+        ArchivedError: all of the page is archived.
     """
     _check_page(entry_count_max)
     bounds = lower_bound("since", since), upper_bound("until", until)
@@ -150,6 +153,7 @@ class EffectPage:
     next_place: EffectPlace | None
 
 
+@telling_archived()
 def effect_page(
     connection: psycopg.Connection[Any],
     reference: str,
@@ -173,6 +177,7 @@ def effect_page(
     Raises:
         NotFoundError: no such account.
         InvalidValueError: page size out of range, or a time without a zone.
+        ArchivedError: all of the page may be archived.
     """
     _check_page(entry_count_max)
     lower = lower_bound("since", since)
@@ -235,16 +240,23 @@ def find_entry(connection: psycopg.Connection[Any], by: int | uuid.UUID) -> Post
 
     Raises:
         NotFoundError: the books have no such entry.
+        ArchivedError: it is archived.
     """
     name = "entry_by_seq" if isinstance(by, int) else "entry_by_key"
     row = connection.execute(query(name), (by,)).fetchone()
     if row is None:
+        refuse_archived_entry(connection, by)
         raise NotFoundError(f"entry {by} does not exist")
     return _entry(connection, row)
 
 
 def entries_of_settlement(connection: psycopg.Connection[Any], settlement_id: str) -> list[PostedEntry]:
-    """Return the entries that carry a settlement id, in the order of their numbers."""
+    """Return the entries that carry a settlement id, in the order of their numbers.
+
+    Raises:
+        ArchivedError: one of them is archived.
+    """
+    refuse_archived_entry(connection, settlement_id)
     rows = connection.execute(query("entries_by_settlement"), (settlement_id,)).fetchall()
     return [_entry(connection, row) for row in rows]
 

@@ -17,17 +17,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 
-from ledger.audit import RowWalk
+from ledger.archive_check import check_files
+from ledger.archive_state import Archive, check_archives, standing_archives
+from ledger.audit import KeptWalk, RecomputedLeaf, RowWalk
 from ledger.canonical import LEAF_BYTES
+from ledger.errors import ConflictError
 from ledger.queries import query
 from ledger.ranges import (
     FINDINGS_MAX,
@@ -73,6 +77,8 @@ class VerifyReport:
         resumed_after: the entry after which this run began; 0 for all.
         digest: SHA-256 over digest before, first number and leaves of each range; to compare two runs alike.
         findings: in order.
+        archives: those that hold the entries before.
+        proved_files: SHA-256 of the files of the archive that were proved; of other archives only what they left.
     """
 
     entry_count: int
@@ -80,6 +86,8 @@ class VerifyReport:
     digest: bytes
     standing: Standing
     findings: list[Finding]
+    archives: list[Archive]
+    proved_files: frozenset[bytes]
 
 
 class LeafLog(Protocol):
@@ -102,6 +110,7 @@ class Verification:
         workers: processes that read; 1 reads in this one.
         checkpoint: where to keep how far the run is; None for nowhere.
         log: what the leaves are compared with; None for nothing.
+        archive_files: files of the archive, proved too, and held against the books.
         progress: called with entries done and entries to do.
     """
 
@@ -111,6 +120,7 @@ class Verification:
     range_entries: int = RANGE_ENTRIES
     checkpoint: CheckpointFile | None = None
     log: LeafLog | None = None
+    archive_files: Sequence[Path] = ()
     progress: Callable[[int, int], None] = lambda done, whole: None
     _carried: Carried = field(default_factory=Carried)
     _findings: list[Finding] = field(default_factory=list)
@@ -119,17 +129,25 @@ class Verification:
     _newest: int = 0
     _digest: bytes = bytes(32)
     _taking: bool = False
+    _archives: list[Archive] = field(default_factory=list)
+    _proved_files: list[bytes] = field(default_factory=list)
 
     def run(self) -> VerifyReport:
         """Prove everything; an interrupted run keeps what it had in the checkpoint.
 
         Raises:
             CheckpointError: the checkpoint is of other books.
+            ConflictError: entries were archived or restored meanwhile.
+            ArchiveRefusedError: a file of the archive does not prove.
             psycopg.Error: the database cannot be read.
         """
         with _connect(self.url) as connection:
+            self._archives = standing_archives(connection)
             resumed_after = self._resume(connection)
             try:
+                self._check_archives(connection)
+                if not resumed_after:
+                    self._begin(connection)
                 self._go(connection)
                 report = self._end(connection, resumed_after)
             except BaseException:
@@ -148,6 +166,25 @@ class Verification:
         self._carried, self._findings, self._bounds = kept.carried, kept.findings, kept.bounds
         self._count, self._digest, self._newest = kept.entry_count, kept.digest, kept.bounds.last
         return self._newest
+
+    def _check_archives(self, connection: psycopg.Connection[Any]) -> None:
+        """Prove what archives left, and their files; an interrupted run may have found the same."""
+        found = list(check_archives(connection, self._archives, self.verify))
+        for proved, more in check_files(connection, self._archives, self.archive_files, self.verify, self.progress):
+            self._proved_files.append(proved.file_sha256)
+            found += more
+        self._findings += [finding for finding in found if finding not in self._findings]
+
+    def _begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Begin where archived entries end, once their leaves are those of the log."""
+        self._carried = Carried.at_border(connection)
+        walk = KeptWalk(self.verify)
+        while page := walk.page(connection):
+            found, runs = _judge(page)
+            for first_seq, leaves in runs:
+                self._findings += self.log.compare(first_seq, leaves) if self.log is not None else []
+            self._findings += found
+            self._newest = page[-1].seq
 
     def _go(self, connection: psycopg.Connection[Any]) -> None:
         """Prove all whole ranges that stand now; what is left is a part of one, or came meanwhile."""
@@ -218,11 +255,15 @@ class Verification:
                     break
                 self._take(connection, verify_range(connection, bounds, self.verify))
                 self.progress(self._count, self._count)
+            if standing_archives(connection) != self._archives:
+                raise ConflictError("entries were archived or restored meanwhile: prove the books again")
             if not self._enough():
                 standing = read_standing(connection, self._carried, self.verify)
                 self._findings += standing.findings
                 self._findings += self.log.finish(self._newest) if self.log is not None else []
-        return VerifyReport(self._count, resumed_after, self._digest, standing, self._findings[:FINDINGS_MAX])
+        findings = self._findings[:FINDINGS_MAX]
+        proved = frozenset(self._proved_files)
+        return VerifyReport(self._count, resumed_after, self._digest, standing, findings, self._archives, proved)
 
     def _keep(self, connection: psycopg.Connection[Any], *, now: bool = False) -> None:
         # A range that was interrupted while it was taken is taken in part: the last checkpoint stands then.
@@ -237,22 +278,29 @@ def verify_range(connection: psycopg.Connection[Any], bounds: Bounds, verify: Ve
     """Prove a range with its leaves and signatures."""
     facts = read_range(connection, bounds)
     walk = RowWalk(verify, bounds.first, bounds.last)
+    rows: list[RecomputedLeaf] = []
+    while page := walk.page(connection):
+        rows += page
+    return VerifiedRange(bounds, facts, *_judge(rows))
+
+
+def _judge(rows: Sequence[RecomputedLeaf]) -> tuple[list[Finding], list[tuple[int, bytes]]]:
+    """Return what is wrong with rows, and their leaves, joined, of each run without a gap with its first number."""
     found: list[Finding] = []
     runs: list[tuple[int, list[bytes]]] = []
-    while page := walk.page(connection):
-        for row in page:
-            if row.seq > 0:
-                if not runs or row.seq != runs[-1][0] + len(runs[-1][1]):
-                    runs.append((row.seq, []))
-                runs[-1][1].append(row.leaf)
-            if row.seq == 0:
-                # Stands for rows without a number too: told by key at the end, and below number 1 by the sequence.
-                continue
-            if not row.unchanged:
-                found.append(Finding(row.seq, f"entry {row.seq}", _CHANGED))
-            elif not row.covered:
-                found.append(Finding(row.seq, f"entry {row.seq}", _UNSIGNED))
-    return VerifiedRange(bounds, facts, found, [(first, b"".join(leaves)) for first, leaves in runs])
+    for row in rows:
+        if row.seq > 0:
+            if not runs or row.seq != runs[-1][0] + len(runs[-1][1]):
+                runs.append((row.seq, []))
+            runs[-1][1].append(row.leaf)
+        if row.seq == 0:
+            # Stands for rows without a number too: told by key at the end, and below number 1 by the sequence.
+            continue
+        if not row.unchanged:
+            found.append(Finding(row.seq, f"entry {row.seq}", _CHANGED))
+        elif not row.covered:
+            found.append(Finding(row.seq, f"entry {row.seq}", _UNSIGNED))
+    return found, [(first, b"".join(leaves)) for first, leaves in runs]
 
 
 _CHANGED = "its row does not give the leaf that stands with it"

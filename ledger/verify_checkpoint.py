@@ -72,6 +72,7 @@ class CheckpointFile:
         told = {
             "format": FORMAT,
             "epoch": _epoch(connection),
+            "archives": _archives(connection),
             "last_leaf": _leaf(connection, checkpoint.bounds.last),
             "bounds": list(checkpoint.bounds),
             "entry_count": checkpoint.entry_count,
@@ -106,7 +107,7 @@ class CheckpointFile:
             raise CheckpointError(self.path, "it is no checkpoint of a verification") from error
         try:
             checkpoint = _checkpoint(told)
-            epoch, last_leaf = told["epoch"], told["last_leaf"]
+            epoch, last_leaf, archives = told["epoch"], told["last_leaf"], told["archives"]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(self.path, "it is no checkpoint of this release") from error
         last = checkpoint.bounds.last
@@ -114,6 +115,8 @@ class CheckpointFile:
             raise CheckpointError(self.path, f"entry {last}, where it ends, is gone or is not the one it was made of")
         if _epoch(connection) < epoch:
             raise CheckpointError(self.path, "the books are older than it: they were restored since")
+        if _archives(connection) != archives:
+            raise CheckpointError(self.path, "entries were archived or restored since it was made")
         return checkpoint
 
     def remove(self) -> None:
@@ -136,6 +139,12 @@ def _checkpoint(told: dict[str, Any]) -> Checkpoint:
 def _epoch(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute(b"SELECT max(epoch) FROM ledger.head").fetchone()
     return 0 if row is None or row[0] is None else int(row[0])
+
+
+def _archives(connection: psycopg.Connection[Any]) -> list[int]:
+    """Return the numbers of the archives that stand: what they hold was not proved from rows."""
+    rows = connection.execute(b"SELECT number FROM ledger.archive WHERE restored_at IS NULL ORDER BY number")
+    return [row[0] for row in rows]
 
 
 def _leaf(connection: psycopg.Connection[Any], seq: int) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from ledger.archived import telling_archived
 from ledger.errors import StatementFormatError
 from ledger.queries import query
 from ledger.statement_import import Movement
@@ -117,7 +118,13 @@ def _days_of(today: dict[str, list[tuple[int, int]]], day: date) -> Iterator[Rec
 
 
 def day_changes(connection: psycopg.Connection[Any], accounts: Sequence[str]) -> Iterator[DayChange]:
-    """Yield what the books posted to the accounts, summed by effective day (UTC), in the order of days."""
+    """Yield what the books posted to the accounts, summed by effective day (UTC), in the order of days.
+
+    Raises:
+        ArchivedError: some of it is archived.
+    """
+    with telling_archived():
+        connection.execute(query("refuse_archived_accounts"), (list(accounts),))
     with connection.transaction(), connection.cursor("day_changes") as cursor:
         cursor.itersize = 5000
         cursor.execute(query("day_changes"), (list(accounts),))

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from ledger.archived import telling_archived
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.queries import query
 from ledger.reconciliation.records import ACTOR_LENGTH_MAX, ExceptionKind, PostingId, check_text
@@ -169,6 +170,7 @@ def list_matches(
     ]
 
 
+@telling_archived()
 def take_apart(connection: psycopg.Connection[Any], match: int, *, actor: str, reason: str, now: datetime) -> None:
     """Dissolve a match that a run made and a person found wrong.
 
@@ -177,6 +179,7 @@ def take_apart(connection: psycopg.Connection[Any], match: int, *, actor: str, r
     Raises:
         NotFoundError: no such match.
         ConflictError: it is dissolved already, or a person made it: his decision is reopened instead.
+        ArchivedError: a posting of it is archived.
     """
     check_text("reason", reason, REASON_LENGTH_MAX)
     check_text("actor", actor, ACTOR_LENGTH_MAX)
@@ -202,6 +205,7 @@ def decisions_of(connection: psycopg.Connection[Any], exception: int) -> list[De
     return taken
 
 
+@telling_archived()
 def decide_exceptions(
     connection: psycopg.Connection[Any],
     exceptions: Sequence[int],
@@ -221,6 +225,7 @@ def decide_exceptions(
     Raises:
         NotFoundError: an exception or the entry does not exist.
         ConflictError: an exception is not in a state that allows it, or the sums do not agree.
+        ArchivedError: a posting that would have to be looked at is archived.
         InvalidValueError: a value that can never be valid.
     """
     if decision is Decision.TAKEN_APART:

@@ -22,7 +22,7 @@ class AccountSummary:
         statement: name of the newest one.
         last_day: last day that it covers.
         recorded: its closing balance, minor units; None where the format records none.
-        computed: balance of the books at the end of that day (UTC).
+        computed: balance of the books at the end of that day (UTC); None where that is archived.
         open, explained: exceptions that wait, and that are understood but unmatched.
         waiting_difference: sum of the differences of both.
         gap: the first statement that begins with a balance no other ended with: one between them is missing; empty
@@ -35,7 +35,7 @@ class AccountSummary:
     statement: str
     last_day: date
     recorded: int | None
-    computed: int
+    computed: int | None
     open: int
     explained: int
     waiting_difference: int

@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from ledger import figures
-from ledger.audit import Finding, RecomputedLeaf, RowWalk, verify_books
-from ledger.errors import DamagedRowError
+from ledger.archive_state import Archive, standing_archives
+from ledger.audit import Finding, KeptWalk, RecomputedLeaf, RowWalk, verify_books
+from ledger.errors import ArchivedError, DamagedRowError
 from ledger.rows import SEQ_MIN, Disclosure, disclose
 from ledger.signed import signed_leaves
 from node.anchor.database import Database
-from node.anchor.errors import SealError
+from node.anchor.errors import InArchiveError, SealError
 from node.anchor.leaf_source import Sealable, Totals
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedEntries:
+    """Entries that left the database for a file."""
+
+    first_seq: int
+    last_seq: int
+    file_name: str
+    file_sha256: bytes
+    archived_at: datetime
 
 
 class Books:
@@ -56,28 +69,16 @@ class Books:
             sums = figures.control_totals(connection, from_seq, to_seq)
         return {asset: Totals(debits, credits_) for asset, (debits, credits_) in sums.items()}
 
-    def decision_leaves(self, from_seq: int, to_seq: int) -> list[bytes]:
-        """Return the decision leaves of the rows of ``[from_seq, to_seq]``, in order.
-
-        Raises:
-            SealError: a row of them is missing, stands twice, or has no decision leaf.
-        """
-        try:
-            with self._database.transaction() as connection:
-                return figures.decision_leaves(connection, from_seq, to_seq)
-        except DamagedRowError as error:
-            raise SealError(f"{error}: audit the books") from error
-
-    def seqs_of_decisions(self, decision_ids: Sequence[bytes]) -> dict[bytes, int]:
-        """Return the numbers of the entries that these decisions were made for."""
+    def archives(self) -> list[Archive]:
+        """Return the archives that hold entries now, in the order of their entries."""
         with self._database.transaction() as connection:
-            return figures.seqs_of_decisions(connection, decision_ids)
+            return standing_archives(connection)
 
-    def walk(self, from_seq: int, to_seq: int) -> RowWalk:
-        """Return a walk over the rows of ``[from_seq, to_seq]``, for :meth:`next_rows`."""
-        return RowWalk(self._is_signed, from_seq, to_seq)
+    def walks(self, from_seq: int, to_seq: int) -> tuple[KeptWalk, RowWalk]:
+        """Return a walk over what is kept of archived entries, and one over rows, for :meth:`next_rows`."""
+        return KeptWalk(self._is_signed, from_seq, to_seq), RowWalk(self._is_signed, from_seq, to_seq)
 
-    def next_rows(self, walk: RowWalk) -> list[RecomputedLeaf]:
+    def next_rows(self, walk: KeptWalk | RowWalk) -> list[RecomputedLeaf]:
         """Return the next rows of a walk, with their leaves as of now; none when all were told."""
         with self._database.transaction() as connection:
             return walk.page(connection)
@@ -92,10 +93,13 @@ class Books:
 
         Raises:
             SealError: there is no such row, or it no longer gives the leaf that was posted.
+            InArchiveError: it is archived.
         """
         try:
             with self._database.transaction() as connection:
                 return disclose(connection, seq)
+        except ArchivedError as error:
+            raise InArchiveError(f"{error}, or give the file: dwaybank proof {seq} --archive FILE") from error
         except DamagedRowError as error:
             raise SealError(f"{error}: audit the books before disclosing it") from error
 
@@ -107,14 +111,36 @@ class Books:
         return True
 
 
-async def recompute_all(books: Books, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
-    """Give every row of a range, in ascending order, some thousand at a time.
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """Some rows of an audit.
+
+    Args:
+        rows: in ascending order.
+        archived: what is archived; told once, before everything else.
+    """
+
+    rows: Sequence[RecomputedLeaf]
+    archived: Sequence[ArchivedEntries] = ()
+
+
+async def recompute_all(books: Books, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
+    """Give every row of a range, in ascending order, some thousand at a time, those first that are archived.
 
     Args:
         from_seq: 0 begins with the very first row, whatever its number.
         to_seq: 0 ends with the row that has the highest number now.
     """
     last = to_seq or await asyncio.to_thread(books.posted_seq)
-    walk = books.walk(from_seq or SEQ_MIN, last)
-    while rows := await asyncio.to_thread(books.next_rows, walk):
-        yield rows
+    archives = await asyncio.to_thread(books.archives)
+    if archives:
+        yield Recomputed((), [named_archive(archive) for archive in archives])
+    for walk in books.walks(from_seq or SEQ_MIN, last):
+        while rows := await asyncio.to_thread(books.next_rows, walk):
+            yield Recomputed(rows)
+
+
+def named_archive(archive: Archive) -> ArchivedEntries:
+    """Return what others are told of an archive."""
+    record = archive.record
+    return ArchivedEntries(record.first_seq, record.last_seq, record.file_name, record.file_sha256, archive.archived_at)

@@ -18,12 +18,15 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.audit import NO_LEAF
+from ledger.canonical import SALT_BYTES, decode_entry, leaf_hash
+from ledger.errors import InvalidValueError
+from ledger.rows import Disclosure
 from network.errors import NetworkError
 from network.merkle import HASH_BYTES, TILE_WIDTH
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import Call, RpcError, Server, StatusCode
 from node.access import Members
-from node.anchor.books import recompute_all
+from node.anchor.books import ArchivedEntries, recompute_all
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
 from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
@@ -133,7 +136,8 @@ class AuditService:
     async def _get_proof(self, request: pb.GetProofRequest) -> pb.GetProofResponse:
         seq = _number("seq", request.seq, 1)
         wait_ms = min(_number("wait_ms", request.wait_ms, 0), WAIT_MS_MAX)
-        return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000))
+        archived = _disclosure(seq, request) if request.canonical else None
+        return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000, archived))
 
     async def _demand_disclosure(self, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
         disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose)
@@ -148,7 +152,10 @@ class AuditService:
             for finding in outcome.findings
         ]
         return pb.AuditBooksResponse(
-            findings=findings, entries_checked=outcome.entries_checked, anchored_size=outcome.anchored_size
+            findings=findings,
+            entries_checked=outcome.entries_checked,
+            anchored_size=outcome.anchored_size,
+            archived=[_archived(archive) for archive in outcome.archived],
         )
 
     async def _list_reviews(self, request: pb.ListReviewsRequest) -> pb.ListReviewsResponse:
@@ -191,12 +198,18 @@ class AuditService:
         try:
             books = self._trail.own_books()
             first, last = _number("from_seq", request.from_seq, 0), _number("to_seq", request.to_seq, 0)
-            async for rows in recompute_all(books, first, last):
+            async for some in recompute_all(books, first, last):
                 leaves = [
-                    pb.RecomputedLeaf(seq=row.seq, leaf=row.leaf if row.unchanged else NO_LEAF, covered=row.covered)
-                    for row in rows
+                    pb.RecomputedLeaf(
+                        seq=row.seq,
+                        leaf=row.leaf if row.unchanged else NO_LEAF,
+                        covered=row.covered,
+                        archived=row.archived,
+                    )
+                    for row in some.rows
                 ]
-                yield pb.RecomputeLeavesResponse(leaves=leaves).SerializeToString()
+                archived = [_archived(archive) for archive in some.archived]
+                yield pb.RecomputeLeavesResponse(leaves=leaves, archived=archived).SerializeToString()
         except (NodeError, NetworkError) as error:
             raise rpc_error_of(error) from error
 
@@ -206,6 +219,28 @@ def _parse(kind: type[R], data: bytes) -> R:
         return kind.FromString(data)
     except DecodeError as error:
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"{kind.__name__} cannot be parsed") from error
+
+
+def _disclosure(seq: int, request: pb.GetProofRequest) -> Disclosure:
+    """Return what the file of an archive tells of an entry; that it is true is proved by the log."""
+    try:
+        entry = decode_entry(request.canonical)
+    except InvalidValueError as error:
+        raise BadRequestError(f"canonical: {error}") from error
+    if entry.seq != seq or len(request.salt) != SALT_BYTES:
+        raise BadRequestError(f"canonical: it is entry {entry.seq}, or its salt is not {SALT_BYTES} bytes")
+    leaf = leaf_hash(request.salt, request.canonical)
+    return Disclosure(seq, request.salt, request.canonical, leaf, entry.decision_id)
+
+
+def _archived(archive: ArchivedEntries) -> pb.ArchivedEntries:
+    return pb.ArchivedEntries(
+        first_seq=archive.first_seq,
+        last_seq=archive.last_seq,
+        file_name=archive.file_name,
+        file_sha256=archive.file_sha256,
+        archived_at=_timestamp(archive.archived_at),
+    )
 
 
 def _text(field: str, value: str) -> str:

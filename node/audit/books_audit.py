@@ -8,7 +8,9 @@ they were anchored), and the anchored root (the mirror hashes to it, or nothing 
 - ``inserted``: a row stands beyond what was anchored, or below number 1, and no batch that the posting engine signed
   holds it.
 
-A row that the engine signed and that is not anchored yet is no finding, unless it changed since.
+A row that the engine signed and that is not anchored yet is no finding, unless it changed since. Neither is an entry
+that is archived, if an archive names it: then the leaf that was kept of it is compared, and the row is in that
+archive's file, for whoever demands it.
 
 Beside the rows, an audit of the own organization tells what follows from them and no longer does (``balance``),
 refusals that were changed, lost or put in (``refusal``), and decisions that do not fit their entries (``decision``);
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from ledger.audit import FINDINGS_MAX, RecomputedLeaf
 from ledger.rows import SEQ_MIN
 from network.merkle import TILE_WIDTH, ReadTile, TileWriter, split_hashes
+from node.anchor.books import ArchivedEntries, Recomputed
 from node.anchor.errors import MirrorError
 
 CHANGED, MISSING, INSERTED = "changed", "missing", "inserted"
@@ -51,15 +54,17 @@ class BooksAudit:
     leaves: Sequence[bytes]
     findings: list[BookFinding] = field(default_factory=list)
     checked: int = 0
+    archived: list[ArchivedEntries] = field(default_factory=list)
     _next_seq: int = SEQ_MIN
 
-    def add(self, rows: Sequence[RecomputedLeaf]) -> None:
+    def add(self, some: Recomputed) -> None:
         """Compare further rows; they must come in ascending order of number.
 
         Raises:
             MirrorError: they do not.
         """
-        for row in rows:
+        self.archived += some.archived
+        for row in some.rows:
             if row.seq < self._next_seq:
                 raise MirrorError(f"rows came out of order at entry {row.seq}")
             self._miss_until(row.seq)
@@ -73,13 +78,23 @@ class BooksAudit:
 
     def _compare(self, row: RecomputedLeaf) -> None:
         self.checked += 1
-        if 1 <= row.seq <= len(self.leaves):
+        if row.archived:
+            self._compare_kept(row)
+        elif 1 <= row.seq <= len(self.leaves):
             if row.leaf != self.leaves[row.seq - 1] or not row.unchanged:
                 self._find(CHANGED, row.seq, "the row no longer gives the leaf that was sealed and anchored")
         elif not row.covered or row.seq < 1:
             self._find(INSERTED, row.seq, "the row was never anchored, and no batch the posting engine signed holds it")
         elif not row.unchanged:
             self._find(CHANGED, row.seq, "the row no longer gives the leaf that the posting engine signed")
+
+    def _compare_kept(self, row: RecomputedLeaf) -> None:
+        if not any(archive.first_seq <= row.seq <= archive.last_seq for archive in self.archived):
+            self._find(MISSING, row.seq, "the entry is said to be archived, and no archive names it")
+        elif not 1 <= row.seq <= len(self.leaves):
+            self._find(INSERTED, row.seq, "the entry was archived, and never anchored")
+        elif row.leaf != self.leaves[row.seq - 1]:
+            self._find(CHANGED, row.seq, "the leaf kept of the archived entry is not the one that was anchored")
 
     def _miss_until(self, seq: int) -> None:
         for absent in range(max(1, self._next_seq), min(seq, len(self.leaves) + 1)):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from network.errors import GatewayError, NetworkError, ProofError
 from network.rpc import RpcError, StatusCode
-from node.anchor.errors import AnchorError, MirrorError, SealError
+from node.anchor.errors import AnchorError, InArchiveError, MirrorError, SealError
 from node.audit.index import PageTokenError
 from node.errors import NodeError
 
@@ -39,6 +39,7 @@ class BadRequestError(AuditError):
 
 _CODES: tuple[tuple[type[Exception], StatusCode], ...] = (
     (NotYetError, StatusCode.FAILED_PRECONDITION),
+    (InArchiveError, StatusCode.OUT_OF_RANGE),
     (UnknownEntryError, StatusCode.NOT_FOUND),
     (RefusedError, StatusCode.PERMISSION_DENIED),
     (BadRequestError, StatusCode.INVALID_ARGUMENT),

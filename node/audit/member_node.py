@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -11,6 +12,7 @@ from ledger.audit import NO_LEAF, RecomputedLeaf
 from network.errors import RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2
 from network.rpc import Channel, StatusCode
+from node.anchor.books import ArchivedEntries, Recomputed
 
 SERVICE = "dwaybank.audit.v1.AuditService"
 TILE_TIMEOUT_S = 10.0
@@ -46,7 +48,7 @@ class MemberNode:
         reply = await self._call("Disclose", request, audit_pb2.DiscloseResponse, DISCLOSE_TIMEOUT_S)
         return list(reply.bundles)
 
-    async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
+    async def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
         """Give the leaves of the member's books as they stand now; bounds of 0 ask for every row there is.
 
         Raises:
@@ -55,12 +57,27 @@ class MemberNode:
         request = audit_pb2.RecomputeLeavesRequest(from_seq=from_seq, to_seq=to_seq)
         path = f"/{SERVICE}/RecomputeLeaves"
         async for reply in self._channel.server_stream(path, request.SerializeToString(), RECOMPUTE_TIMEOUT_S):
-            leaves = _parse(audit_pb2.RecomputeLeavesResponse, reply).leaves
-            yield [RecomputedLeaf(leaf.seq, leaf.leaf, leaf.covered, leaf.leaf != NO_LEAF) for leaf in leaves]
+            some = _parse(audit_pb2.RecomputeLeavesResponse, reply)
+            yield Recomputed(
+                [
+                    RecomputedLeaf(leaf.seq, leaf.leaf, leaf.covered, leaf.leaf != NO_LEAF, leaf.archived)
+                    for leaf in some.leaves
+                ],
+                [archived_entries(each) for each in some.archived],
+            )
 
     async def _call(self, method: str, request: Message, reply_type: type[R], timeout_s: float) -> R:
         path = f"/{SERVICE}/{method}"
         return _parse(reply_type, await self._channel.unary(path, request.SerializeToString(), timeout_s))
+
+
+def archived_entries(told: audit_pb2.ArchivedEntries) -> ArchivedEntries:
+    """Return what a member, or the own node, tells of an archive."""
+    try:
+        moment = told.archived_at.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise RpcError(StatusCode.INTERNAL, "the member's answer names a time that no clock shows") from error
+    return ArchivedEntries(told.first_seq, told.last_seq, told.file_name, told.file_sha256, moment)
 
 
 def _parse(kind: type[R], data: bytes) -> R:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
@@ -19,10 +19,10 @@ from network.audit_record import AUDIT, COMPLIANCE, record_key
 from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle
 from network.merkle import build_inclusion_proof, inclusion_proof, tile_node_reader
 from node.anchor.books import Books
-from node.anchor.errors import LogError
+from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import describe_entry
-from node.audit.errors import NotYetError, UnknownEntryError
+from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
 from node.audit.index import AuditIndex
 from node.audit.indexer import BlockSource, Indexer
 from node.audit.records import AuditRecord
@@ -38,6 +38,14 @@ class DecisionSource(Protocol):
 
     def decision_record(self, seq: int) -> bytes | None:
         """Return the leaf data (salt and record) of an entry's decision; None where it is not known."""
+        ...
+
+    def decision_leaves(self, from_seq: int, to_seq: int) -> Sequence[bytes]:
+        """Return the leaves of the decisions of a range of entries, in order."""
+        ...
+
+    def seqs_of_flagged(self, decision_ids: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Return the numbers of the entries behind flagged decisions, as far as they are the own books'."""
         ...
 
     def violations(self) -> Sequence[tuple[int, str]]:
@@ -84,16 +92,19 @@ class ProofBuilder:
         """
         return await asyncio.to_thread(self._state, seq)
 
-    async def build(self, seq: int, wait_s: float = 0.0) -> bytes:
+    async def build(self, seq: int, wait_s: float = 0.0, archived: Disclosure | None = None) -> bytes:
         """Return the bundle of an entry.
 
         Args:
             wait_s: how long to wait for the entry to become attested; an entry that is anchored by then gets its
                 bundle without witnesses.
+            archived: of an archived entry, what its file tells; the log says whether that is true.
         Raises:
             UnknownEntryError: there is no such entry.
             NotYetError: it is not anchored yet.
             SealError: its row no longer reads as it was posted.
+            InArchiveError: it is archived, and what its file tells was not given.
+            BadRequestError: what was given is not the entry that was sealed.
             GatewayError: the own peer does not give its blocks.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
@@ -102,8 +113,15 @@ class ProofBuilder:
             if left <= 0:
                 break
             await self._indexer.wait(min(left, 0.25))
-        disclosure = await asyncio.to_thread(self._books.disclose, seq)
-        content = await asyncio.to_thread(self._content, disclosure)
+        disclosure = archived if archived is not None else await asyncio.to_thread(self._books.disclose, seq)
+        try:
+            content = await asyncio.to_thread(self._content, disclosure)
+        except NotSealedError as error:
+            if archived is None:
+                raise
+            raise BadRequestError(
+                f"canonical: entry {seq} is not what was sealed: give the archive's own file"
+            ) from error
         blocks = {number: await self._block(number) for number in sorted(content.blocks)}
         return build_bundle(replace(content, blocks=blocks))
 
@@ -162,7 +180,7 @@ class ProofBuilder:
     def _inclusion(self, disclosure: Disclosure, size: int) -> list[bytes]:
         read_node = tile_node_reader(self._store.read_tile)
         if read_node(0, disclosure.seq - 1) != disclosure.leaf:
-            raise LogError(f"entry {disclosure.seq} is not what was sealed: audit the books before disclosing it")
+            raise NotSealedError(f"entry {disclosure.seq} is not what was sealed: audit the books before disclosing it")
         return build_inclusion_proof(read_node, disclosure.seq - 1, size)
 
     def _witnesses(self, size: int) -> list[WitnessEvidence]:
@@ -181,7 +199,7 @@ class ProofBuilder:
         epoch = self._index.epoch_covering(self._msp_id, disclosure.seq)
         if record is None or epoch is None or epoch.from_seq is None or epoch.to_seq is None:
             return None
-        leaves = self._books.decision_leaves(epoch.from_seq, epoch.to_seq)
+        leaves = self._decisions.decision_leaves(epoch.from_seq, epoch.to_seq)
         proof = inclusion_proof(leaves, disclosure.seq - epoch.from_seq)
         return DecisionEvidence(record, int(json.loads(epoch.body)["epoch"]), tuple(proof), _place(epoch))
 

@@ -15,9 +15,9 @@ from datetime import datetime
 
 from network.audit_record import COMPLIANCE, record_key
 from node.anchor.anchorer import Gateway
-from node.anchor.books import Books
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
 from node.audit.index import AuditIndex, ReviewState
+from node.audit.proofs import DecisionSource
 
 REASON_LENGTH_MAX = 2_000
 _REASON_TAG = b"dwaybank.node/review-reason\x01"
@@ -37,21 +37,21 @@ class Reviews:
 
     Args:
         reviewer: gateway client of a user whose certificate carries the unit ``reviewer``; None where there is none.
-        books: None where this organization keeps no books.
+        decisions: the own ones; None where this organization makes none.
     """
 
     def __init__(
         self,
         index: AuditIndex,
         reviewer: Gateway | None,
-        books: Books | None,
+        decisions: DecisionSource | None,
         *,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._index = index
         self._reviewer = reviewer
-        self._books = books
+        self._decisions = decisions
         self._now = now
         self._random_bytes = random_bytes
 
@@ -98,9 +98,9 @@ class Reviews:
         return ReviewState(record_id, record.organization, status, "", record.recorded_at)
 
     def _seqs(self, states: list[ReviewState]) -> dict[str, int]:
-        if self._books is None or not states:
+        if self._decisions is None or not states:
             return {}
-        found = self._books.seqs_of_decisions([bytes.fromhex(state.record_id) for state in states])
+        found = self._decisions.seqs_of_flagged([bytes.fromhex(state.record_id) for state in states])
         return {number.hex(): seq for number, seq in found.items()}
 
 

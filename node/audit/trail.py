@@ -16,16 +16,14 @@ from typing import Protocol
 
 from nacl.signing import SigningKey
 
-from ledger.audit import RecomputedLeaf
-from network.audit_record import record_key
 from node.anchor.anchorer import Anchorer, EpochSource, Gateway, Lag
 from node.anchor.attester import Attester
-from node.anchor.books import Books, recompute_all
+from node.anchor.books import ArchivedEntries, Books, Recomputed, recompute_all
 from node.anchor.database import Database
-from node.anchor.errors import MirrorError
 from node.anchor.mirror import LogReader, Mirror
 from node.anchor.sealer import Sealer
 from node.anchor.store import LogStore, MirrorStore
+from node.audit.anchored_log import mirrored_leaves, own_leaves
 from node.audit.books_audit import (
     BALANCE,
     DECISION,
@@ -33,7 +31,6 @@ from node.audit.books_audit import (
     REFUSAL,
     BookFinding,
     BooksAudit,
-    anchored_leaves,
     join_findings,
 )
 from node.audit.disclosure import Demands, Discloser, Disclosures
@@ -52,7 +49,7 @@ class OwnPeer(Gateway, BlockSource, Protocol):
 class Member(LogReader, Discloser, Protocol):
     """Another member's node; ``member_node.MemberNode`` is one."""
 
-    def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[list[RecomputedLeaf]]:
+    def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
         """Give the leaves of the member's books as they stand now."""
         ...
 
@@ -87,6 +84,8 @@ class BooksAuditOutcome:
     findings: list[BookFinding]
     entries_checked: int
     anchored_size: int
+    archived: list[ArchivedEntries]
+    """Files that hold entries of which only the leaves were compared."""
 
 
 class AuditTrail:
@@ -156,7 +155,7 @@ class AuditTrail:
             readers=members,
             now=now,
         )
-        self.reviews = Reviews(self.index, reviewer, self._books, now=now, random_bytes=random_bytes)
+        self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.demands = Demands(peer, members, genesis_hash, now=now, random_bytes=random_bytes)
         self._proofs = self._make_proofs(peer, decisions)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
@@ -240,10 +239,10 @@ class AuditTrail:
             RpcError: the member does not answer.
         """
         if organization == self.msp_id:
-            leaves = await asyncio.to_thread(self._own_leaves)
+            leaves = await asyncio.to_thread(own_leaves, self.store, self.index, self.msp_id)
             rows = recompute_all(self.own_books(), 0, 0)
         elif organization in self._members:
-            leaves = await asyncio.to_thread(self._mirrored_leaves, organization)
+            leaves = await asyncio.to_thread(mirrored_leaves, self.mirrors, self.index, organization)
             rows = self._members[organization].recompute(0, 0)
         else:
             raise BadRequestError(f"organization: {organization!r} is no member whose node is known here")
@@ -251,7 +250,8 @@ class AuditTrail:
         async for some in rows:
             audit.add(some)
         others = await asyncio.to_thread(self._other_findings, organization)
-        return BooksAuditOutcome(join_findings(audit.finish(), others), audit.checked, len(leaves))
+        findings = join_findings(audit.finish(), others)
+        return BooksAuditOutcome(findings, audit.checked, len(leaves), audit.archived)
 
     def _other_findings(self, organization: str) -> list[BookFinding]:
         """Return what is not as it must be beside the rows themselves."""
@@ -274,26 +274,6 @@ class AuditTrail:
             ),
             *(BookFinding(DECISION, seq, explanation) for seq, explanation in decisions),
         ]
-
-    def _own_leaves(self) -> list[bytes]:
-        """Return the own anchored log, once it hashes to what the shared ledger holds."""
-        size = self.index.anchor_sizes(self.msp_id).anchored
-        record = self.index.record(record_key("checkpoint", self.msp_id, size)) if size else None
-        if record is None:
-            raise NotYetError(f"nothing of {self.msp_id} is anchored yet")
-        return anchored_leaves(self.store.read_tile, size, record.anchored_root(), "the stored log")
-
-    def _mirrored_leaves(self, organization: str) -> list[bytes]:
-        head = self.mirrors.head(organization)
-        if not head.size and self.mirrors.findings(organization):
-            return []
-        if not head.size:
-            raise NotYetError(f"no anchored log of {organization} has been mirrored here yet")
-        record = self.index.record(record_key("checkpoint", organization, head.size))
-        if record is None or record.anchored_root() != head.root:
-            raise MirrorError(f"this node's copy of the log of {organization} has a head that was never anchored")
-        reader = self.mirrors.tile_reader(organization)
-        return anchored_leaves(reader, head.size, head.root, f"this node's copy of the log of {organization}")
 
     def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:

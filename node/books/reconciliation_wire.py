@@ -70,7 +70,7 @@ def status_message(item: AccountSummary) -> pb.ReconciliationStatus:
         statement=item.statement,
         last_day=item.last_day.isoformat(),
         recorded_minor=wire.minor_message(item.recorded),
-        computed_minor=str(item.computed),
+        computed_minor=wire.minor_message(item.computed),
         open=item.open,
         explained=item.explained,
         waiting_difference_minor=str(item.waiting_difference),

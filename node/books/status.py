@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.errors import (
+    ArchivedError,
     BooksUnavailableError,
     ConflictError,
     FencedError,
@@ -20,6 +21,7 @@ _CODES: tuple[tuple[type[LedgerError], StatusCode], ...] = (
     (MappingError, StatusCode.INVALID_ARGUMENT),
     (StatementFormatError, StatusCode.INVALID_ARGUMENT),
     (NotFoundError, StatusCode.NOT_FOUND),
+    (ArchivedError, StatusCode.OUT_OF_RANGE),
     (ConflictError, StatusCode.ALREADY_EXISTS),
     (FencedError, StatusCode.UNAVAILABLE),
     (BooksUnavailableError, StatusCode.UNAVAILABLE),

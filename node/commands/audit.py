@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
+from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
 if TYPE_CHECKING:
     from node.own_node import OwnNode
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("search", help="Search the audit trail in the node's own copy.")(audit_search)
     group.command("demand", help="Demand disclosure of entries from another organization.")(audit_demand)
     group.command("books", help="Compare books, row by row, with the anchored log.")(audit_books)
+    group.command("archive", help="Compare the rows in an archive's file with the anchored log.")(audit_archive)
     app.add_typer(group, name="audit", rich_help_panel=panel)
     review = typer.Typer(help="Compliance decisions that wait for a reviewer.", no_args_is_help=True)
     review.command("list", help="List reviews.")(review_list)
@@ -68,14 +70,21 @@ def proof(
     seq: Annotated[int, typer.Argument(min=1, help="Entry number.")],
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
     wait_s: Annotated[int, typer.Option(min=0, max=60, help="Wait this long for the entry to be attested.")] = 10,
+    archive: Annotated[Path | None, typer.Option(help="Of an archived entry: the file that holds it.")] = None,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
     """Fetch the proof bundle of one entry of the organization's own books."""
+    from ledger.archive_entry import disclose_from
     from node.own_node import AUDIT, audit_pb2
 
+    request = audit_pb2.GetProofRequest(seq=seq, wait_ms=wait_s * 1000)
+    if archive is not None:
+        with plain_file_errors():
+            disclosed = disclose_from(archive, seq)
+        request.salt, request.canonical = disclosed.salt, disclosed.canonical
+
     async def run(node: OwnNode) -> None:
-        request = audit_pb2.GetProofRequest(seq=seq, wait_ms=wait_s * 1000)
         reply = await node.call(AUDIT, "GetProof", request, audit_pb2.GetProofResponse, wait_s + 30)
         if out is None:
             sys.stdout.buffer.write(reply.bundle + b"\n")
@@ -189,6 +198,11 @@ def audit_books(
         for finding in reply.findings:
             where = f"entry {finding.seq}: " if finding.seq else ""
             typer.echo(f"{finding.kind}: {where}{finding.explanation}")
+        for archived in reply.archived:
+            typer.echo(
+                f"archived: entries {archived.first_seq} to {archived.last_seq}, only their leaves were compared; rows "
+                f"are in {archived.file_name}, SHA-256 {archived.file_sha256.hex()}: `dwaybank audit archive` reads it"
+            )
         typer.echo(
             f"{reply.entries_checked} entries checked against {reply.anchored_size} anchored: "
             f"{len(reply.findings)} findings"
@@ -197,6 +211,32 @@ def audit_books(
             raise typer.Exit(1)
 
     with_node(home, org, run)
+
+
+def audit_archive(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of an archive, as its organization gave it.")],
+    org: OrgOption = "regulator",
+    home: HomeOption = None,
+) -> None:
+    """Compare the rows in an archive's file with the log that its organization anchored."""
+    from node.audit.archive_audit import audit_archive as audit
+    from node.config import read_file
+    from node.databases import NODE
+
+    opened, _, member = find(home, org)
+    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    with plain_errors(member), progress_bar("entries") as progress:
+        found = audit(url, member.msp_id, file, progress)
+    for finding in found.findings:
+        typer.echo(f"{finding.kind}: entry {finding.seq}: {finding.explanation}")
+    proved = found.proved
+    typer.echo(
+        f"{file}: entries {proved.first_seq} to {proved.last_seq} of {proved.organization}, SHA-256 "
+        f"{proved.file_sha256.hex()}: each row gives its leaf; against {found.anchored_size} anchored: "
+        f"{len(found.findings)} findings"
+    )
+    if found.findings:
+        raise typer.Exit(1)
 
 
 def review_list(

@@ -33,6 +33,9 @@ def verify(
     range_entries: Annotated[
         int, typer.Option("--range", min=100, max=1_000_000, help="Entries that one process proves at a time.")
     ] = 20_000,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="File of the archive to prove, too; repeat for several.")
+    ] = None,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -59,6 +62,7 @@ def verify(
                 range_entries=range_entries,
                 checkpoint=None if checkpoint is None else CheckpointFile(checkpoint),
                 log=LogCheck(LogStore(database)),
+                archive_files=archive or (),
                 progress=progress,
             ).run()
     finally:
@@ -82,13 +86,23 @@ def plain_errors(member: Organization) -> Iterator[None]:
     """Turn what database and files refuse into our own errors: one sentence, and a way out."""
     import psycopg
 
-    from node.errors import ConfigurationError, PostgresError
+    from node.errors import PostgresError
 
     try:
-        yield
+        with plain_file_errors():
+            yield
     except psycopg.Error as error:
         reason = error.diag.message_primary or str(error).strip()
         raise PostgresError(f"the books of {member.name} cannot be used: {reason.splitlines()[0]}") from error
+
+
+@contextmanager
+def plain_file_errors() -> Iterator[None]:
+    """The same for files alone."""
+    from node.errors import ConfigurationError
+
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(f"file {error.filename}: {error.strerror}; name another") from error
 
@@ -114,11 +128,28 @@ def _print(report: VerifyReport, as_json: bool) -> None:
             "accounts": report.standing.account_count,
             "resumed_after": report.resumed_after,
             "digest": report.digest.hex(),
+            "archived": [
+                {
+                    "first_seq": each.record.first_seq,
+                    "last_seq": each.record.last_seq,
+                    "file": each.record.file_name,
+                    "sha256": each.record.file_sha256.hex(),
+                    "proved": each.record.file_sha256 in report.proved_files,
+                }
+                for each in report.archives
+            ],
         }
         typer.echo(json.dumps({**figures, "findings": told}, indent=2))
         return
     for found in report.findings:
         typer.echo(f"{found.subject}: {found.problem}")
+    for each in report.archives:
+        record = each.record
+        proved = "proved" if record.file_sha256 in report.proved_files else "not proved here: give it with --archive"
+        typer.echo(
+            f"entries {record.first_seq} to {record.last_seq} are archived in {record.file_name}, SHA-256 "
+            f"{record.file_sha256.hex()}; {proved}"
+        )
     since = f" (after entry {report.resumed_after} in this run)" if report.resumed_after else ""
     typer.echo(
         f"{report.entry_count} entries{since} and {report.standing.account_count} accounts proved: "

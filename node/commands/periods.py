@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import ledger_files, ledger_refusals, ledger_verify, tenant
+from node.commands import ledger_archive, ledger_files, ledger_refusals, ledger_verify, tenant
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 from node.commands.own_books import ActorOption, actor_name, own_books
 from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     ledger_verify.register(group)
     ledger_refusals.register(group)
     ledger_files.register(group)
+    ledger_archive.register(group)
     tenant.register(group)
     app.add_typer(group, name="ledger", rich_help_panel="Books")
 

@@ -127,9 +127,10 @@ def status(
         found = summarise(connection, account=account, after=after, count_max=limit)
     for item in found:
         recorded = "no balance" if item.recorded is None else format_decimal(item.recorded, item.scale)
+        computed = "archived" if item.computed is None else format_decimal(item.computed, item.scale)
         typer.echo(
             f"{item.account}  until {item.last_day}  statement: {recorded}  books: "
-            f"{format_decimal(item.computed, item.scale)} {item.asset}  {item.open} open, {item.explained} explained, "
+            f"{computed} {item.asset}  {item.open} open, {item.explained} explained, "
             f"difference {format_decimal(item.waiting_difference, item.scale)}"
         )
         if item.gap:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from node.compliance.decisions import ComplianceDecider, encode_stored
 from node.compliance.epochs import EpochBuilder
+from node.compliance.errors import DecisionStoreError
 from node.compliance.rules import load_rules, parse_rules
 from node.compliance.store import ComplianceStore
 
@@ -45,6 +47,22 @@ class DecisionRecords:
     def violations(self) -> list[tuple[int, str]]:
         """Return entries and decisions that do not fit together, with what is wrong."""
         return self._store.violations()
+
+    def decision_leaves(self, from_seq: int, to_seq: int) -> list[bytes]:
+        """Return the leaves of the decisions of a range of entries, in order.
+
+        Raises:
+            DecisionStoreError: one of them is missing.
+        """
+        found = self._store.leaves(from_seq, to_seq)
+        if [each.seq for each in found] != list(range(from_seq, to_seq + 1)):
+            raise DecisionStoreError(f"decisions of entries {from_seq} to {to_seq} are missing: audit the books")
+        return [each.leaf for each in found]
+
+    def seqs_of_flagged(self, decision_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the numbers of the entries behind flagged decisions, as far as they are the own books'."""
+        found = {number: self._store.flagged_seq(number) for number in decision_ids}
+        return {number: seq for number, seq in found.items() if seq is not None}
 
     def decision_record(self, seq: int) -> bytes | None:
         """Return the leaf data (salt and record) of an entry's decision; None where there is none."""

@@ -147,18 +147,25 @@ class ChaincodeState:
         """Require that the collection is defined, and that the creator may use it where only members may."""
         if owner := implicit_collection_owner(collection):
             if owner not in self._config.application_msp_ids:
-                raise StateError(f"collection [{collection}] not defined: {owner} has no peers on this channel")
+                raise self._not_defined(collection, access)
             return
         if self._definition is None:
             self._definition = await read_whole_definition(self._simulator, self._namespace)
         collections = self._definition.static_collections() if self._definition is not None else {}
         config = collections.get(collection)
         if config is None:
-            raise StateError(
-                f"collection [{collection}] not defined in the collection config for chaincode [{self._namespace}]"
-            )
+            raise self._not_defined(collection, access)
         if (access == "read" and config.member_only_read) or (access == "write" and config.member_only_write):
             self._require_member(config.member_orgs_policy.signature_policy, collection, access)
+
+    def _not_defined(self, collection: str, access: str) -> StateError:
+        """Return the error of a collection that is not there: Fabric asks its rules about access first, if at all."""
+        if access:
+            place = f"{self._config.channel_id}/{self._namespace}/{collection}"
+            return StateError(f"collection {place} could not be found")
+        return StateError(
+            f"collection [{collection}] not defined in the collection config for chaincode [{self._namespace}]"
+        )
 
     def _require_member(self, policy: Any, collection: str, access: str) -> None:
         try:

@@ -1,8 +1,9 @@
 """From an ordered block to committed state: verify, validate, commit, tell.
 
 Rules:
-- two threads, never the event loop: one checks hashes and signatures of the next block while the other judges and
-  writes the one before; after a configuration block the first waits, because the next block stands under the new one;
+- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with helpers,
+  while the other judges and writes the one before; after a configuration block the first waits, because the next block
+  stands under the new one;
 - a block is told to others only after it is durable;
 - a block that is refused is not written, and whoever is asked for blocks is told, to ask another; where nobody is, and
   where a block cannot be judged, the channel stops with the reason;
@@ -14,10 +15,13 @@ Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from queue import Full, Queue
 from typing import TypeVar
@@ -36,6 +40,7 @@ from network.block import (
 )
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
+from network.envelope import parse_transaction
 from network.errors import BlockError, ConfigError, NetworkError
 from network.rwset import StateKey
 from node.peer.block_store import Tip
@@ -64,6 +69,12 @@ BLOCKS_AHEAD_MAX = 20
 
 CHECKED_AHEAD_MAX = 2
 """Blocks whose signatures are checked and that wait to be judged."""
+
+SIGNATURE_THREADS = min(4, os.cpu_count() or 1)
+"""Threads among which a block's signatures are divided: while one is verified, the interpreter is free for others."""
+
+DIVIDED_FROM = 32
+"""Transactions from which a block is divided among them."""
 
 RETRY_PAUSE_S = 0.5
 """Pause before a database that did not answer is tried again."""
@@ -148,6 +159,7 @@ class Committer:
         self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
+        self._helpers = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
         self.snapshots = SnapshotRequests(
             SnapshotSettings(settings.url, settings.channel_id, settings.snapshots_folder)
         )
@@ -237,6 +249,7 @@ class Committer:
         for thread in self._threads:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join)
+        self._helpers.shutdown()
         self._tables.close()
 
     def _write_genesis(self, genesis: common_pb2.Block) -> None:
@@ -300,16 +313,30 @@ class Committer:
     def _check(self, block: common_pb2.Block) -> None:
         """Check the signatures in a block, and hand it over to be judged."""
         number = block.header.number
-        own = self._settings.own.made
-        checked = check_signatures(
-            parse_transactions(block), self._config, own_creator=self._settings.peer_creator, own_endorsement=own
-        )
+        checked = self._check_signatures(block.data.data)
         hashed = header_hash(block.header)
         done = threading.Event() if holds_config(block.data) else None
         self._put_checked(_CheckedBlock(block, hashed, checked, done))
         self._verified = Tip(number + 1, hashed, b"")
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
+
+    def _check_signatures(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+        count = len(envelopes)
+        parts = SIGNATURE_THREADS if count >= DIVIDED_FROM else 1
+        borders = [count * number // parts for number in range(parts + 1)]
+        divided = [envelopes[first:end] for first, end in pairwise(borders)]
+        checked = map(self._check_part, divided) if parts == 1 else self._helpers.map(self._check_part, divided)
+        return tuple(chain.from_iterable(checked))
+
+    def _check_part(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+        settings = self._settings
+        return check_signatures(
+            [parse_transaction(envelope) for envelope in envelopes],
+            self._config,
+            own_creator=settings.peer_creator,
+            own_endorsement=settings.own.made,
+        )
 
     def _put_checked(self, item: _CheckedBlock | DatabaseJob | None) -> bool:
         """Hand over to the second thread; False when that one has ended and no longer takes anything."""

@@ -302,6 +302,22 @@ async def test_proof_not_anchored_yet_is_a_conflict(client: httpx.AsyncClient, n
     _assert_problem(await maria.get(f"/v1/transfers/{transfer_id}/proof"), 409, "not_ready")
 
 
+async def test_what_the_bank_archived_is_told_without_its_words(client: httpx.AsyncClient, node: NodeInMemory) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+    transfer_id = (await maria.pay(here, there, "1")).json()["transfer_id"]
+
+    def archived(method: str) -> None:
+        raise RpcError(StatusCode.OUT_OF_RANGE, "entries 1 to 20 are in file DwaybankMSP-1-20.jsonl (SHA-256 00)")
+
+    node.fault = archived
+    for path in (f"/v1/transfers/{transfer_id}/proof", f"/v1/accounts/{here}/statement"):
+        answer = await maria.get(path)
+        _assert_problem(answer, 422, "archived")
+        assert "jsonl" not in answer.text
+    transfer = await maria.get(f"/v1/transfers/{transfer_id}")
+    assert (transfer.status_code, transfer.json()["entry_state"]) == (200, "archived")
+
+
 @pytest.mark.parametrize("code", [StatusCode.INTERNAL, StatusCode.PERMISSION_DENIED, StatusCode.UNAUTHENTICATED])
 async def test_fault_of_the_node_says_nothing_of_its_inside(
     client: httpx.AsyncClient, node: NodeInMemory, code: StatusCode

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from ledger.journal import NewEntry, ResultCode, transfer
+from ledger.queries import query
 from ledger.schema import keep_partition_ahead, migrate
 from ledger.statements import statement_page
 from ledger.verify import Verification
@@ -229,3 +230,49 @@ def test_settlement_refuses_a_key_of_an_older_partition(connection: psycopg.Conn
     finally:
         writer.close()
     assert connection.execute("SELECT max(seq) FROM ledger.entry").fetchone() == (6,)
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def partitions_read(connection: psycopg.Connection[Any], statement: bytes, arguments: Any) -> set[str]:
+    """Run a statement; return the partitions that its plan went to."""
+    explain = b"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) " + statement
+    row = connection.execute(explain, arguments, prepare=False).fetchone()
+    assert row is not None
+    found, nodes = set(), [row[0][0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node["Actual Loops"] > 0 and node.get("Relation Name", "").startswith("entry_"):
+            found.add(node["Relation Name"])
+    return found
+
+
+READS: dict[str, tuple[bytes, Any, set[str]]] = {
+    "entry by number": (query("entry_by_seq"), (12,), {"entry_11"}),
+    "newest entry": (b"SELECT seq FROM ledger.entry ORDER BY seq DESC LIMIT 1", (), {"entry_26", "entry_31"}),
+    "leaves of a range": (
+        query("stored_leaves"), {"first": 9, "last": 12, "count": 9}, {"entry_6", "entry_11"},
+    ),
+    "rows of a range": (b"SELECT * FROM ledger.entry WHERE seq BETWEEN %s AND %s", (6, 10), {"entry_6"}),
+    "sums of a range": (query("control_totals"), (16, 20), {"entry_16"}),
+    "postings of an entry": (b"SELECT * FROM ledger.signed_posting WHERE seq = %s", (7,), {"entry_6"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_only_the_partitions_that_can_hold_it_are_read(
+    connection: psycopg.Connection[Any], database_url: str, name: str, mode: str
+) -> None:
+    divide(connection, 5)
+    writer = new_writer(database_url, Clock(), PlainRules())
+    writer.open()
+    writer.post(entries(*range(1, 31)))
+    writer.close()
+    connection.execute(f"SET plan_cache_mode = {mode}".encode())
+    statement, arguments, wanted = READS[name]
+    read = partitions_read(connection, statement, arguments)
+    assert read
+    assert read <= wanted

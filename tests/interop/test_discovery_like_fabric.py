@@ -304,27 +304,21 @@ async def test_certificate_that_a_request_names_is_not_compared(both: Both) -> N
     ids=" ".join,
 )
 async def test_fabrics_own_client_is_told_the_same(both: Both, arguments: tuple[str, ...]) -> None:
-    program = both.fabric.tools.programs / "discover"
-    if not program.exists():
-        pytest.skip(f"{program} is not there: build Fabric's cmd/discover into the folder to run this")
+    fabric = both.fabric
     told = []
-    for port, msp_id in ((both.fabric.peers[BANK], BANK), (both.our_port, REGULATOR)):
-        done = await asyncio.to_thread(discover, both.fabric, msp_id, port, *arguments)
-        text = done.text.replace(str(both.our_port), str(both.fabric.peers[REGULATOR]))
+    for port, msp_id in ((fabric.peers[BANK], BANK), (both.our_port, REGULATOR)):
+        done = await asyncio.to_thread(
+            fabric.tools.discover,
+            arguments,
+            port=port,
+            channel_id=fabric.channel_id,
+            msp_id=BANK,
+            user=fabric.organization(BANK) / "users" / f"Node@{DOMAINS[BANK]}",
+            roots=fabric.tls_roots(msp_id),
+        )
+        text = done.text.replace(str(both.our_port), str(fabric.peers[REGULATOR]))
         told.append((done.status, comparable(text) if done.status == 0 else without_spacing(text)))
     assert told[0] == told[1]
-
-
-def discover(fabric: FabricNetwork, msp_id: str, port: int, command: str, *arguments: str) -> Any:
-    """Run ``discover`` as the bank's user against the peer of an organization."""
-    user = fabric.organization(BANK) / "users" / f"Node@{DOMAINS[BANK]}"
-    (key,) = (user / "msp" / "keystore").iterdir()
-    (certificate,) = (user / "msp" / "signcerts").iterdir()
-    options = ("--peerTLSCA", str(fabric.tls_roots(msp_id)), "--MSP", BANK)
-    options += ("--tlsCert", str(user / "tls" / "client.crt"), "--tlsKey", str(user / "tls" / "client.key"))
-    options += ("--userKey", str(key), "--userCert", str(certificate))
-    place = ("--server", f"{HOST}:{port}", "--channel", fabric.channel_id)
-    return fabric.tools.run("discover", [*options, command, *place, *arguments])
 
 
 def comparable(text: str) -> Any:

@@ -446,3 +446,21 @@ def test_removed_channel_is_ordered_no_more(consortium: ConsortiumTools, folder:
     assert "channel does not exist" in consortium.osnadmin("channel", "list", "-c", "third").output
     fetch = ("channel", "fetch", "0", str(own / "none.block"), "-c", "third", *consortium.ordering("partner"))
     assert common_pb2.Status.Name(common_pb2.NOT_FOUND) in consortium.peer("partner", *fetch).text
+
+
+def test_discover_is_told_of_every_peer_and_who_must_endorse(consortium: ConsortiumTools) -> None:
+    peers = consortium.discover("partner", "peers")
+    assert peers.status == 0, peers.text
+    ports = {member.msp_id: member.node_port for member in consortium.consortium.organizations}
+    found = {
+        item["MSPID"]: (item["Endpoint"].partition(":")[2], item["Chaincodes"]) for item in json.loads(peers.output)
+    }
+    assert {msp_id: port for msp_id, (port, _) in found.items()} == {name: str(port) for name, port in ports.items()}
+    assert all({"_lifecycle", "audit"} <= set(chaincodes) for _, chaincodes in found.values())
+    endorsers = consortium.discover("partner", "endorsers", "--chaincode", "audit")
+    assert endorsers.status == 0, endorsers.text
+    (descriptor,) = json.loads(endorsers.output)
+    assert descriptor["Layouts"]
+    assert {peer["MSPID"] for group in descriptor["EndorsersByGroups"].values() for peer in group} <= set(ports)
+    local = consortium.discover("partner", "endorsers", "--chaincode", "nothing")
+    assert "failed constructing descriptor" in local.text

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import psycopg
@@ -25,6 +28,7 @@ from ledger.balances_in_time import balance_at
 from ledger.errors import BooksUnavailableError, FencedError, StaleCopyError
 from ledger.prepared import PreparedBatch
 from ledger.statements import statement_page
+from ledger.verify import Verification
 from node.postgres import PostgresCluster
 from tests.support.books import new_writer, verify
 from tests.support.database_stage import DatabaseStage, EmptyLedgers, answer_of
@@ -63,6 +67,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(partition_entries=st.integers(1, 7) | st.just(1_000_000))
     def begin(self, partition_entries: int) -> None:
         """Open books whose journal is divided after every so many entries: nothing may depend on it."""
+        self.folder = Path(self.open.enter_context(TemporaryDirectory()))
         url = self.open.enter_context(self.ledgers.fresh(partition_entries))
         self.books = self.open.enter_context(DatabaseStage(url))
         for name, plain in ACCOUNTS.items():
@@ -118,6 +123,19 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.books.reopen_period() == self.truth.reopen_period()
         else:
             assert self.books.close_period(after_days(days)) == self.truth.close_period(after_days(days))
+
+    @rule(years_later=st.integers(0, 3).map(lambda drawn: drawn == 0))
+    def archive(self, years_later: bool) -> None:
+        """Sometimes years later: then nothing is placed, and the books are closed up to there."""
+        if years_later:
+            self.wait(3 * 366 * 86_400, sweep=True)
+            now = self.truth.now
+            assert self.books.close_period(now) == self.truth.close_period(now)
+        self.truth.model.archive(self.books.archive(self.folder))
+
+    @rule()
+    def restore(self) -> None:
+        self.truth.model.archive(self.books.restore(self.folder))
 
     # What goes wrong --------------------------------------------------------------------------------------------------
 
@@ -225,6 +243,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            if self.truth.model.archived:
+                self._compare_archived()
+            while self.truth.model.archived:
+                self.restore()
             self._compare_all()
         finally:
             self.open.close()
@@ -247,11 +269,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self._compare_refusals()
         self._compare_balances_in_time()
 
-    def _compare_balances_in_time(self) -> None:
+    def _compare_archived(self) -> None:
+        """What is left, while some of it is archived: it is sound, fits to its files, and gives later balances."""
+        files = [self.folder / name for name in self.books.archives()]
+        report = Verification(self.books.url, verify, workers=1, archive_files=files).run()
+        assert (report.findings, len(report.proved_files)) == ([], len(files))
+        self._compare_balances_in_time(self.truth.model.archived_until())
+        assert self.books.findings() == []
+
+    def _compare_balances_in_time(self, after: datetime | None = None) -> None:
         """At pairs of times around what was posted and what it counts for, the edges included."""
         model = self.truth.model
-        posted = sorted({entry.posted_at for entry in model.entries})
-        effective = sorted({entry.effective_at for entry in model.entries})
+        posted = sorted({e.posted_at for e in model.entries if after is None or e.posted_at >= after})
+        effective = sorted({e.effective_at for e in model.entries if after is None or e.effective_at >= after})
         for known_at in (None, *posted[:: max(1, len(posted) // 3)]):
             for effective_at in (None, *effective[:: max(1, len(effective) // 3)]):
                 for name in ACCOUNTS:

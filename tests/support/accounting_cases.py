@@ -462,6 +462,29 @@ alice EUR credit
 | 5: Dr cash 10, Cr alice 10; effective 2026-02-28              | posted           |   21 |    21 |
 | reopen                                                        | period_not_found |      |       |
 
+### What is archived is taken back no more; its keys are answered for ever
+cash EUR debit, no floor
+alice EUR credit
+
+| request                                  | code                       | cash | alice |
+|------------------------------------------|----------------------------|------|-------|
+| 1: Dr cash 10, Cr alice 10               | posted                     |   10 |    10 |
+| 2: Dr cash 20, Cr alice 20               | posted                     |   30 |    30 |
+| archive                                  | up to #0                   |      |       |
+| 3: Dr alice 1, Cr cash 1; reverses #1    | posted                     |   29 |    29 |
+| wait 86400s                              | waited                     |      |       |
+| close before 2026-03-03                  | closed                     |      |       |
+| 4: Dr cash 5, Cr alice 5                 | posted                     |   34 |    34 |
+| archive                                  | up to #3                   |      |       |
+| 5: Dr alice 1, Cr cash 1; reverses #1    | entry_archived             |      |       |
+| 5: Dr cash 1, Cr alice 1; reverses #3    | entry_archived             |      |       |
+| 5: Dr alice 99, Cr cash 99; reverses #2  | entry_archived             |      |       |
+| 5: Dr alice 99, Cr cash 99; reverses #9  | entry_not_found            |      |       |
+| 1: Dr cash 10, Cr alice 10               | exists                     |      |       |
+| 1: Dr cash 11, Cr alice 11               | exists_with_different_body |      |       |
+| 5: Dr alice 5, Cr cash 5; reverses #4    | posted                     |   29 |    29 |
+| reopen                                   | archived                   |      |       |
+
 ### A striped account is any other but for holds: what its stripes have together can be spent
 cash EUR debit, no floor
 busy EUR credit, 3 stripes

@@ -9,7 +9,7 @@ it; an empty cell says "as before", ``50 held 20`` says what is reserved of it, 
     H1: hold 80 of alice until 60s      a hold, its deadline in seconds after the beginning
     H1: release
     alice: frozen | floor -50 | no floor | overdraft 100 | ceiling 900 | no ceiling
-    close before 2026-02-01 · reopen · wait 60s · sweep
+    close before 2026-02-01 · reopen · wait 60s · sweep · archive
 
 A row that is linked is sent in one call with the row after it.
 """
@@ -57,7 +57,12 @@ class Sweep:
     """Give back what holds past their deadline held."""
 
 
-Command = Request | SetTerms | ClosePeriod | ReopenPeriod | Wait | Sweep
+@dataclass(frozen=True)
+class Archive:
+    """Archive whatever may go, in books whose partitions hold one entry each."""
+
+
+Command = Request | SetTerms | ClosePeriod | ReopenPeriod | Wait | Sweep | Archive
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,10 @@ class Case:
     name: str
     accounts: dict[str, Account]
     steps: list[Step]
+
+    @property
+    def partition_entries(self) -> int:
+        return 1 if any(isinstance(step.command, Archive) for step in self.steps) else 1_000_000
 
 
 def read_cases(text: str) -> list[Case]:
@@ -128,6 +137,8 @@ def read_command(text: str) -> Command:
     text = text.replace(" max", f" {AMOUNT_MAX}")
     if text == "sweep":
         return Sweep()
+    if text == "archive":
+        return Archive()
     if text == "reopen":
         return ReopenPeriod()
     if text.startswith("wait "):

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
 
 from ledger.account import NewAccount, Side, Terms
+from ledger.archive import Archivist
+from ledger.archive_state import standing_archives
+from ledger.archived import archived_seq
 from ledger.audit import Finding, verify_books
 from ledger.balances import find_account, open_new_account
-from ledger.errors import ConflictError, InvalidValueError, NotFoundError
+from ledger.errors import ArchivedError, ArchiveRefusedError, ConflictError, InvalidValueError, NotFoundError
 from ledger.journal import EntryResult
-from ledger.periods import close_period, list_periods, reopen_period
+from ledger.periods import close_period, list_periods, reopen_period, report_periods
 from ledger.posting import AccountTerms, Writer
 from ledger.schema import migrate
 from node.postgres import PostgresCluster
 from tests.support.accounting_table import START
-from tests.support.books import Clock, new_writer, verify
+from tests.support.books import Clock, new_writer, sign, verify
 from tests.support.ledger_model import Account, Answer, Request
 from tests.support.ledger_stage import real_request
 
@@ -31,6 +36,7 @@ _TABLES = b"""
     SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = 'ledger' ORDER BY 1
 """
+_EVER = datetime(9000, 1, 1, tzinfo=UTC)
 _ANY = "SELECT EXISTS (SELECT FROM {})"
 
 
@@ -147,7 +153,34 @@ class DatabaseStage:
             return "period_not_found"
         except ConflictError:
             return "period_not_found"
+        except ArchivedError:
+            return "archived"
         return "reopened"
+
+    def archive(self, folder: Path) -> int:
+        """Archive whatever may go; return the newest entry that is archived now."""
+        report_periods(self.connection, now=self.clock())
+        with suppress(ArchiveRefusedError):
+            list(self._archivist().archive(folder, before=_EVER, proved_seq=10**9))
+        return archived_seq(self.connection)
+
+    def archive_all(self) -> int:
+        """The same, into a folder that nobody needs."""
+        with TemporaryDirectory() as folder:
+            return self.archive(Path(folder))
+
+    def restore(self, folder: Path) -> int:
+        """Restore the newest archive, if there is one; return the newest entry that is archived now."""
+        for name in self.archives()[-1:]:
+            self._archivist().restore(folder / name)
+        return archived_seq(self.connection)
+
+    def _archivist(self) -> Archivist:
+        return Archivist(self.url, "DwaybankMSP", sign=sign, verify=verify, actor="tester", now=self.clock)
+
+    def archives(self) -> list[str]:
+        """Return the names of the archives' files, oldest first."""
+        return [archive.record.file_name for archive in standing_archives(self.connection)]
 
     def wait(self, seconds: int) -> None:
         self.clock.move(seconds=seconds)

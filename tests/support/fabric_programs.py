@@ -80,6 +80,28 @@ class FabricTools:
             CORE_PEER_TLS_CLIENTKEY_FILE=str(tls / "client.key"),
         )
 
+    def discover(
+        self, arguments: Sequence[str], *, port: int, channel_id: str, msp_id: str, user: Path, roots: Path
+    ) -> Outcome:
+        """Run ``discover`` as a user, or skip the test where it was not built.
+
+        Args:
+            arguments: a query and its options.
+            port: of the peer on this machine.
+            channel_id: what is asked about.
+            user: folder with the user's ``msp`` and ``tls``.
+            roots: file with the TLS authority of the peer.
+        """
+        if not (self.programs / "discover").exists():
+            pytest.skip(f"{self.programs} has no discover: go build ./cmd/discover in Fabric's source to run this")
+        (key,) = (user / "msp" / "keystore").iterdir()
+        (certificate,) = (user / "msp" / "signcerts").iterdir()
+        options = ("--peerTLSCA", str(roots), "--MSP", msp_id, "--userKey", str(key), "--userCert", str(certificate))
+        options += ("--tlsCert", str(user / "tls" / "client.crt"), "--tlsKey", str(user / "tls" / "client.key"))
+        query, *more = arguments
+        place = ("--server", f"127.0.0.1:{port}", "--channel", channel_id)
+        return self.run("discover", [*options, query, *place, *more])
+
     def run(self, program: str, arguments: Sequence[str], **environment: str) -> Outcome:
         """Run a program to its end."""
         defaults = {

@@ -31,6 +31,18 @@ class ConsortiumTools:
             tls=self._client_tls(member),
         )
 
+    def discover(self, organization: str, *arguments: str) -> Outcome:
+        """Run ``discover`` as an organization's administrator against its own peer, about the consortium's channel."""
+        member = self.consortium.organization(organization)
+        return self.tools.discover(
+            arguments,
+            port=member.node_port,
+            channel_id=self.consortium.channel,
+            msp_id=member.msp_id,
+            user=self.home.user(member, "Admin"),
+            roots=self.peer_roots(member),
+        )
+
     def peer_as_orderer(self, *arguments: str) -> Outcome:
         """Run ``peer`` as the orderer organization's administrator, for what goes to the orderer only."""
         orderer = self.consortium.orderer

@@ -22,6 +22,7 @@ CODES = (
     "account_striped",
     "period_closed",
     "entry_not_found",
+    "entry_archived",
     "exceeds_original",
     "hold_not_found",
     "hold_not_placed",
@@ -158,6 +159,8 @@ class LedgerModel:
         self.refusals: list[Refusal] = []
         self.closes: list[datetime] = []
         """What counts for an earlier time than the last of them is refused."""
+        self.archived = 0
+        """Entries up to this number are archived."""
 
     # Posting ----------------------------------------------------------------------------------------------------------
 
@@ -311,6 +314,8 @@ class LedgerModel:
         return sum(leg.amount if leg.side == "debit" else -leg.amount for leg in legs)
 
     def _reversal_refusal(self, entry: Entry, number: int) -> str | None:
+        if 1 <= number <= self.archived:
+            return "entry_archived"
         if not 1 <= number <= len(self.entries):
             return "entry_not_found"
         original = self.entries[number - 1].body
@@ -431,8 +436,32 @@ class LedgerModel:
         """Take the last close back."""
         if not self.closes:
             return "period_not_found"
+        opened = self.closes[-2] if len(self.closes) > 1 else None
+        if self.archived and (opened is None or opened <= self.archived_until()):
+            return "archived"
         self.closes.pop()
         return "reopened"
+
+    def archived_until(self) -> datetime:
+        """The latest time that an archived entry was posted at or counts for."""
+        return max(max(posted.posted_at, posted.effective_at) for posted in self.entries[: self.archived])
+
+    def archive(self, seq: int) -> None:
+        """Let entries up to a number be archived, none for 0."""
+        assert all(map(self._may_go, self.entries[self.archived : seq]))
+        self.archived = seq
+
+    def archive_all(self) -> int:
+        """Let every entry be archived that may go with all before it; return the newest one."""
+        while self._may_go(self.entries[self.archived]):
+            self.archived += 1
+        return self.archived
+
+    def _may_go(self, posted: Posted) -> bool:
+        """Nothing can concern it any more: it is not the newest, its period is closed, no hold goes on."""
+        closed = self.closes and max(posted.posted_at, posted.effective_at) < self.closes[-1]
+        placed = posted.body.hold is not None and self.holds[posted.body.hold].state == "placed"
+        return bool(posted.seq < len(self.entries) and closed and not placed)
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from ledger.account import Side
 from ledger.hold import HoldRelease, NewHold
 from ledger.journal import NewEntry, Posting
-from tests.support.accounting_table import START, Case, ClosePeriod, ReopenPeriod, SetTerms, Step, Sweep, Wait
+from tests.support.accounting_table import START, Archive, Case, ClosePeriod, ReopenPeriod, SetTerms, Step, Sweep, Wait
 from tests.support.ledger_model import Account, Answer, Entry, LedgerModel, Place, Release, Request
 
 Real = NewEntry | NewHold | HoldRelease
@@ -35,6 +35,8 @@ class Stage(Protocol):
     def close_period(self, before: datetime) -> str: ...
 
     def reopen_period(self) -> str: ...
+
+    def archive_all(self) -> int: ...
 
     def wait(self, seconds: int) -> None: ...
 
@@ -70,6 +72,9 @@ class ModelStage:
 
     def reopen_period(self) -> str:
         return self.model.reopen_period()
+
+    def archive_all(self) -> int:
+        return self.model.archive_all()
 
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -158,6 +163,8 @@ def _play_command(step: Step, stage: Stage) -> str:
         case Wait(seconds):
             stage.wait(seconds)
             return "waited"
+        case Archive():
+            return f"up to #{stage.archive_all()}"
         case Sweep():
             return str(stage.expire_holds())
     raise AssertionError(step)

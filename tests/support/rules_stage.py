@@ -134,9 +134,16 @@ class RulesStage:
     def reopen_period(self) -> str:
         if not self._closes:
             return "period_not_found"
+        if self.state.archived_seq:
+            return "archived"
         self._closes.pop()
         self.state.closed_before = self._closes[-1] if self._closes else None
         return "reopened"
+
+    def archive_all(self) -> int:
+        """The rules are told up to where: all but the newest, once a period is closed after them, as in the tables."""
+        self.state.archived_seq = self.state.next_seq - 2 if self._closes else 0
+        return self.state.archived_seq
 
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +57,13 @@ class RecordedDecisions:
 
     def decision_record(self, seq: int) -> bytes | None:
         return self.records.get(self.entries[seq - 1][0])
+
+    def decision_leaves(self, from_seq: int, to_seq: int) -> list[bytes]:
+        return [leaf for _, _, leaf in self.entries[from_seq - 1 : to_seq]]
+
+    def seqs_of_flagged(self, decision_ids: Sequence[bytes]) -> dict[bytes, int]:
+        known = {number: seq for seq, (number, _, _) in enumerate(self.entries, 1)}
+        return {number: known[number] for number in decision_ids if number in known}
 
     def violations(self) -> list[tuple[int, str]]:
         return []

@@ -1,4 +1,5 @@
--- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and count for p_effective_at or before.
+-- The account's balance, over its stripes where it has some, from postings that stand in entries up to p_known_seq and
+-- count for p_effective_at or before.
 --
 -- p_effective_seq is the newest entry posted at p_effective_at or before (ledger.seq_at). A posting that is not dated
 -- counts for the time of its posting: such ones count up to entry least(p_known_seq, p_effective_seq). The chain's
@@ -34,6 +35,11 @@ BEGIN
             ORDER BY posting.number DESC LIMIT 1
         )
     END INTO v_balance FROM ledger.entry WHERE seq = v_newest;
+    IF NOT FOUND AND v_newest > 0 THEN
+        -- Archived: the account has not moved between it and the border.
+        SELECT balance INTO STRICT v_balance FROM ledger.account_opening
+        WHERE account_id = p_account_id AND last_seq = v_newest;
+    END IF;
     v_balance := coalesce(v_balance, 0);
     IF NOT EXISTS (SELECT FROM ledger.dated_posting WHERE account_id = p_account_id AND seq <= p_known_seq) THEN
         RETURN v_balance;
@@ -79,7 +85,9 @@ RETURNS numeric
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.balance_at(p_account_id, p_known_seq, ledger.seq_at(p_effective_at), p_effective_at);
+        RETURN ledger.balance_at(
+            p_account_id, p_known_seq, ledger.seq_at(p_effective_at, p_account_id), p_effective_at
+        );
     END IF;
     RETURN NULL;
 END
@@ -91,9 +99,9 @@ CREATE OR REPLACE FUNCTION ledger.known_seq(p_account_id bigint, p_known_at time
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 BEGIN
     IF ledger.sees_all() THEN
-        RETURN ledger.seq_at(p_known_at);
+        RETURN ledger.seq_at(p_known_at, p_account_id);
     ELSIF ledger.sees_account(p_account_id) THEN
-        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at));
+        RETURN ledger.chain_at(p_account_id, ledger.seq_at(p_known_at, p_account_id));
     END IF;
     RETURN 0;
 END

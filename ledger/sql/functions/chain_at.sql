@@ -1,4 +1,5 @@
--- The account's newest entry up to number p_seq, over its stripes where it has some; 0 for none.
+-- The account's newest entry up to number p_seq, over its stripes where it has some; 0 for none. It may be archived; where
+-- only archived entries could tell which one it is, that is told.
 --
 -- Enters the account's chain at the first mark after p_seq and follows it back: at most 64 entries, as a mark is written
 -- at every 64th posting. A commit writes one mark however many of its postings are on the account: where that may be
@@ -27,6 +28,13 @@ BEGIN
     END IF;
     IF v_seq IS NULL OR v_seq <= p_seq THEN
         RETURN coalesce(v_seq, 0);
+    END IF;
+    IF p_seq <= ledger.archived_seq() THEN
+        SELECT coalesce(max(last_seq), 0) INTO v_seq FROM ledger.account_opening WHERE account_id = p_account_id;
+        IF v_seq > p_seq THEN
+            PERFORM ledger.refuse_archived('what entry ' || p_seq || ' left of an account', p_seq);
+        END IF;
+        RETURN v_seq;
     END IF;
     SELECT seq, number INTO v_seq, v_number
     FROM ledger.mark WHERE account_id = p_account_id AND seq > p_seq ORDER BY seq LIMIT 1;

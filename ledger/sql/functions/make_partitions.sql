@@ -1,5 +1,31 @@
--- Makes partitions of the journal until they reach to entry p_last_seq. Readers and the writer go on meanwhile: each table
--- is made apart, and attaching it locks nobody out. Runs with the rights of its caller, who owns the books.
+-- Makes a table like entry_form, with entries p_first_seq .. p_last_seq or none, a partition of the journal. Runs with the
+-- rights of its caller, who owns the books; attaching locks out neither readers nor the writer.
+CREATE OR REPLACE FUNCTION ledger.join_partition(p_name text, p_first_seq bigint, p_last_seq bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE ledger.%I ADD PRIMARY KEY (seq), ADD UNIQUE (key)', p_name);
+    -- Triggers on statements are not handed down: they fire where the statement names the table.
+    EXECUTE format(
+        'CREATE TRIGGER entry_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.%I
+            FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit()', p_name
+    );
+    EXECUTE format(
+        'CREATE TRIGGER entry_arrives AFTER INSERT ON ledger.%I
+            FOR EACH STATEMENT EXECUTE FUNCTION ledger.note_arrival()', p_name
+    );
+    -- Everybody reads the journal, nobody a partition.
+    EXECUTE format('REVOKE ALL ON ledger.%I FROM dwaybank_application, dwaybank_reader', p_name);
+    EXECUTE format('GRANT INSERT ON ledger.%I TO dwaybank_application', p_name);
+    EXECUTE format(
+        'ALTER TABLE ledger.entry ATTACH PARTITION ledger.%I FOR VALUES FROM (%s) TO (%s)', p_name, p_first_seq,
+        p_last_seq + 1
+    );
+    INSERT INTO ledger.partition (first_seq, last_seq, table_name) VALUES (p_first_seq, p_last_seq, p_name);
+END
+$$;
+
+-- Makes partitions of the journal until they reach to entry p_last_seq. Readers and the writer go on meanwhile. Runs with the
+-- rights of its caller, too.
 CREATE OR REPLACE FUNCTION ledger.make_partitions(p_last_seq bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$
 DECLARE
@@ -10,30 +36,13 @@ DECLARE
 BEGIN
     -- Several may find at once that there is none.
     LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE;
-    SELECT coalesce(max(last_seq), 0) + 1 INTO v_first FROM ledger.partition;
+    SELECT greatest(max(last_seq), ledger.archived_seq()) + 1 INTO v_first FROM ledger.partition;
     SELECT entries INTO STRICT v_entries FROM ledger.partition_size;
     WHILE v_first <= p_last_seq LOOP
         v_last := v_first + v_entries - 1;
         v_name := 'entry_' || v_first;
         EXECUTE format('CREATE TABLE ledger.%I (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name);
-        EXECUTE format('ALTER TABLE ledger.%I ADD PRIMARY KEY (seq), ADD UNIQUE (key)', v_name);
-        -- Triggers on statements are not handed down: they fire where the statement names the table.
-        EXECUTE format(
-            'CREATE TRIGGER entry_is_history BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.%I
-                FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_edit()', v_name
-        );
-        EXECUTE format(
-            'CREATE TRIGGER entry_arrives AFTER INSERT ON ledger.%I
-                FOR EACH STATEMENT EXECUTE FUNCTION ledger.note_arrival()', v_name
-        );
-        -- Everybody reads the journal, nobody a partition.
-        EXECUTE format('REVOKE ALL ON ledger.%I FROM dwaybank_application, dwaybank_reader', v_name);
-        EXECUTE format('GRANT INSERT ON ledger.%I TO dwaybank_application', v_name);
-        EXECUTE format(
-            'ALTER TABLE ledger.entry ATTACH PARTITION ledger.%I FOR VALUES FROM (%s) TO (%s)', v_name, v_first,
-            v_last + 1
-        );
-        INSERT INTO ledger.partition (first_seq, last_seq, table_name) VALUES (v_first, v_last, v_name);
+        PERFORM ledger.join_partition(v_name, v_first, v_last);
         v_first := v_last + 1;
     END LOOP;
 END

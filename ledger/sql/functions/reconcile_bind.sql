@@ -12,6 +12,9 @@ BEGIN
     SELECT sum(known.difference) INTO difference
     FROM ledger.reconciliation_exception AS known WHERE known.id = ANY (p_exceptions);
     IF p_rule = 'written_off' THEN
+        IF p_entry_seq <= ledger.archived_seq() THEN
+            PERFORM ledger.refuse_archived('entry ' || p_entry_seq, p_entry_seq);
+        END IF;
         SELECT sum(posting.amount * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END)
         INTO v_correction
         FROM ledger.signed_posting AS posting

@@ -12,6 +12,8 @@ BEGIN
         WHERE decision.exception_id = ANY (p_exceptions) AND decision.decision IN (2, 3)
             AND decided.dissolved_at IS NULL
     );
+    PERFORM ledger.refuse_archived('a posting of match ' || match_id, seq)
+    FROM ledger.match_posting WHERE match_id = ANY (v_match) AND seq <= ledger.archived_seq();
     UPDATE ledger.reconciliation_match SET dissolved_at = p_now WHERE id = ANY (v_match);
     UPDATE ledger.match_record SET live = false WHERE match_id = ANY (v_match);
     UPDATE ledger.match_posting SET live = false WHERE match_id = ANY (v_match);

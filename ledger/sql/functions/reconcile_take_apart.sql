@@ -16,6 +16,8 @@ BEGIN
     ELSIF v_match.dissolved_at IS NOT NULL OR v_match.run_id IS NULL THEN
         RETURN 'wrong_state';
     END IF;
+    PERFORM ledger.refuse_archived('a posting of match ' || match_id, seq)
+    FROM ledger.match_posting WHERE match_id = p_match AND seq <= ledger.archived_seq();
     UPDATE ledger.reconciliation_match SET dissolved_at = p_now WHERE id = p_match;
     UPDATE ledger.match_record SET live = false WHERE match_id = p_match;
     UPDATE ledger.match_posting SET live = false WHERE match_id = p_match;

@@ -2,7 +2,7 @@
 -- greatest key of what is older tells for most that there is nothing to look for: keys in the order of time (UUIDv7) are
 -- greater than all before them.
 
--- The greatest key of all partitions that end before entry p_last_seq; null where there are none.
+-- The greatest key of all partitions that end before entry p_last_seq, archived ones too; null where there are none.
 CREATE OR REPLACE FUNCTION ledger.greatest_old_key(p_last_seq bigint) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 DECLARE
@@ -16,9 +16,9 @@ BEGIN
         EXECUTE format('SELECT key FROM ledger.%I ORDER BY key DESC LIMIT 1', v_part.table_name) INTO v_key;
         UPDATE ledger.partition SET greatest_key = v_key WHERE first_seq = v_part.first_seq;
     END LOOP;
-    RETURN (
-        SELECT greatest_key FROM ledger.partition
-        WHERE last_seq < p_last_seq ORDER BY greatest_key DESC NULLS LAST LIMIT 1
+    RETURN greatest(
+        (SELECT greatest_key FROM ledger.partition WHERE last_seq < p_last_seq ORDER BY greatest_key DESC NULLS LAST LIMIT 1),
+        (SELECT greatest_key FROM ledger.archive WHERE restored_at IS NULL ORDER BY greatest_key DESC LIMIT 1)
     );
 END
 $$;
@@ -39,7 +39,10 @@ BEGIN
         FROM ledger.entry AS new
         WHERE new.seq BETWEEN greatest(p_first_seq, v_part.first_seq) AND least(p_last_seq, v_part.last_seq)
             AND new.key <= p_greatest
-            AND EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = new.key AND old.seq < v_part.first_seq)
+            AND (
+                EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = new.key AND old.seq < v_part.first_seq)
+                OR EXISTS (SELECT FROM ledger.past_key AS old WHERE old.key = new.key)
+            )
         LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION 'key % stands in the books already', v_key USING ERRCODE = 'unique_violation';

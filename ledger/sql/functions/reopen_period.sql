@@ -1,5 +1,5 @@
 -- Opens the period closed last again, with who and why on record; what was reported of it stays.
--- code: 'reopened', 'period_not_found', 'not_the_last'.
+-- code: 'reopened', 'period_not_found', 'not_the_last'. One with archived entries stays closed.
 CREATE OR REPLACE FUNCTION ledger.reopen_period(
     p_epoch bigint, p_number integer, p_actor text, p_reason text, p_now timestamptz
 ) RETURNS text
@@ -18,6 +18,9 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM ledger.period_reopening AS opened WHERE opened.number = period.number)
     ) IS NOT FALSE THEN
         RETURN 'not_the_last';
+    END IF;
+    IF v_period.opened_at <= (ledger.archive_border()).latest_at THEN
+        PERFORM ledger.refuse_archived('a part of period ' || p_number);
     END IF;
     INSERT INTO ledger.period_reopening (number, reopened_at, actor, reason)
     VALUES (p_number, v_now, p_actor, p_reason);

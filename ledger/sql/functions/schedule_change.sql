@@ -17,10 +17,13 @@ BEGIN
     END IF;
     IF p_what = 'cancel' THEN
         INSERT INTO ledger.schedule_run (schedule_id, due_at, attempt, number, key, code, seq, at)
-        SELECT p_id, v_schedule.due_at, v_schedule.attempts + 1, v_schedule.number, v_schedule.key, 'exists', entry.seq,
+        SELECT p_id, v_schedule.due_at, v_schedule.attempts + 1, v_schedule.number, v_schedule.key, 'exists', posted.seq,
             p_now
-        FROM ledger.entry
-        WHERE entry.key = v_schedule.key AND entry.effective_at = v_schedule.due_at
+        FROM (
+            SELECT seq FROM ledger.entry WHERE key = v_schedule.key AND effective_at = v_schedule.due_at
+            UNION ALL
+            SELECT seq FROM ledger.past_key WHERE key = v_schedule.key
+        ) AS posted
         ON CONFLICT DO NOTHING;
     END IF;
     IF v_schedule.status = v_status THEN

@@ -23,6 +23,9 @@ BEGIN
     END IF;
     IF p_code IN ('posted', 'exists', 'skipped', 'invalid') THEN
         SELECT seq INTO v_seq FROM ledger.entry WHERE key = v_schedule.key AND effective_at = p_due_at;
+        IF v_seq IS NULL AND p_code = 'exists' THEN
+            SELECT seq INTO v_seq FROM ledger.past_key WHERE key = v_schedule.key;
+        END IF;
         IF v_seq IS NOT NULL AND p_code IN ('skipped', 'invalid') THEN
             v_code := 'exists';
         ELSIF v_seq IS NULL AND p_code IN ('posted', 'exists') THEN

@@ -2,7 +2,7 @@
 --
 -- The caller has appended entries p_first_seq .. p_last_seq (none where p_last_seq is p_first_seq - 1). Under the head's
 -- lock: no period may have been closed unknown to the caller; the entries must continue the sequence without a gap; their
--- keys must be new; every account changed must still stand as the caller knew it (balance, held money, terms, and open
+-- keys must be new; none may take back an archived entry; every account changed must still stand as the caller knew it (balance, held money, terms, and open
 -- where its balance moves). Then accounts, marks, batch and head are written. Nothing of it can be half done.
 CREATE OR REPLACE FUNCTION ledger.settle_batch(
     p_epoch bigint,
@@ -50,6 +50,12 @@ BEGIN
     END IF;
     IF v_old > 0 THEN
         PERFORM ledger.refuse_old_keys(p_first_seq, p_last_seq, v_greatest);
+    END IF;
+    v_old := ledger.archived_seq();
+    IF v_old > 0 AND EXISTS (
+        SELECT FROM ledger.entry WHERE reverses BETWEEN 1 AND v_old AND seq BETWEEN p_first_seq AND p_last_seq
+    ) THEN
+        RAISE EXCEPTION 'an entry that is taken back was archived meanwhile' USING ERRCODE = 'DW004';
     END IF;
 
     UPDATE ledger.account

@@ -5,6 +5,7 @@
 --
 -- Two sources are merged: the account's dated postings through their index, and the others, which stand in the order of
 -- effect already, through the chain. Where a long run of the chain is dated, the walk leaps over it.
+-- Of an account with archived postings nothing is shown that counts for a time at which archived ones may stand between.
 -- Empty for an account that the caller does not see.
 CREATE OR REPLACE FUNCTION ledger.statement_by_effect(
     p_account_id bigint, p_known_seq bigint, p_effective_at timestamptz, p_seq bigint, p_entry_count integer,
@@ -24,7 +25,9 @@ DECLARE
     v_seq bigint;
     v_balance numeric;
     v_sign integer;
-    v_oldest timestamptz := p_since;
+    v_border record := ledger.archive_border();
+    v_since timestamptz := p_since;
+    v_oldest timestamptz;
     v_seqs bigint[];
     v_times timestamptz[];
     v_count integer := 0;
@@ -37,9 +40,16 @@ BEGIN
     END IF;
     SELECT CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END INTO STRICT v_sign
     FROM ledger.account WHERE account.id = p_account_id;
+    IF ledger.has_archived(p_account_id) AND p_since <= v_border.latest_at THEN
+        IF p_effective_at <= v_border.latest_at THEN
+            PERFORM ledger.refuse_archived('the statement up to ' || p_effective_at);
+        END IF;
+        v_since := v_border.latest_at + interval '1 microsecond';
+    END IF;
     -- Of the postings made at the very moment of the place, those with higher numbers come after it.
     v_seq := least(p_known_seq, greatest(
-        ledger.seq_at(p_effective_at - interval '1 microsecond'), least(p_seq, ledger.seq_at(p_effective_at))
+        ledger.seq_at(p_effective_at - interval '1 microsecond', p_account_id),
+        least(p_seq, ledger.seq_at(p_effective_at, p_account_id))
     ));
     v_balance := ledger.balance_at(p_account_id, p_known_seq, v_seq, p_effective_at) - (
         SELECT coalesce(sum(dated.change), 0) FROM ledger.dated_posting AS dated
@@ -48,17 +58,17 @@ BEGIN
     );
 
     SELECT array_agg(dated.seq), array_agg(dated.effective_at),
-        CASE WHEN count(*) > p_entry_count THEN min(dated.effective_at) ELSE p_since END
+        CASE WHEN count(*) > p_entry_count THEN min(dated.effective_at) ELSE v_since END
     INTO v_seqs, v_times, v_oldest
     FROM (
         SELECT dated.seq, dated.effective_at FROM ledger.dated_posting AS dated
         WHERE dated.account_id = p_account_id AND (dated.effective_at, dated.seq) <= (p_effective_at, p_seq)
-            AND dated.effective_at >= p_since AND dated.seq <= p_known_seq
+            AND dated.effective_at >= v_since AND dated.seq <= p_known_seq
         ORDER BY dated.effective_at DESC, dated.seq DESC LIMIT p_entry_count + 1
     ) AS dated;
 
     v_seq := ledger.chain_at(p_account_id, v_seq);
-    WHILE v_seq > 0 AND v_count <= p_entry_count LOOP
+    WHILE v_seq > v_border.seq AND v_count <= p_entry_count LOOP
         SELECT entry.posted_at, entry.effective_at, CASE p_account_id
             WHEN entry.debit_account THEN entry.debit_previous
             WHEN entry.credit_account THEN entry.credit_previous
@@ -85,6 +95,9 @@ BEGIN
         v_seq := v_step.previous;
     END LOOP;
 
+    IF v_since > p_since AND v_seqs IS NULL THEN
+        PERFORM ledger.refuse_archived('the statement up to ' || p_effective_at);
+    END IF;
     RETURN QUERY
     WITH place AS MATERIALIZED (
         SELECT picked.seq, picked.effective_at,
@@ -94,7 +107,9 @@ BEGIN
     )
     SELECT entry.seq, posting.number, posting.amount,
         v_balance - coalesce(sum(posting.amount * v_sign) OVER newer, 0), entry.posted_at, entry.effective_at,
-        entry.settlement_id, description.description, beyond.effective_at, beyond.seq
+        entry.settlement_id, description.description,
+        coalesce(beyond.effective_at, CASE WHEN v_since > p_since THEN v_border.latest_at END),
+        coalesce(beyond.seq, CASE WHEN v_since > p_since THEN 9223372036854775807 END)
     FROM place
     JOIN ledger.entry ON entry.seq = place.seq
     LEFT JOIN ledger.description ON description.seq = place.seq

@@ -1,5 +1,6 @@
--- For each account with statements: its newest closing balance beside the books' balance at the end of that day, what is
--- unmatched, and the first statement that does not begin where any other ended.
+-- For each account with statements: its newest closing balance beside the books' balance at the end of that day (null where
+-- only archived entries would tell it), what is unmatched, and the first statement that does not begin where any other
+-- ended.
 WITH wanted AS (
     SELECT account.id, account.reference, account.normal_side, asset.code, asset.scale
     FROM ledger.account
@@ -16,13 +17,20 @@ WITH wanted AS (
     ORDER BY statement.account_id, statement.last_day DESC, statement.id DESC
 ), computed AS (
     SELECT newest.account_id,
-        sum(CASE WHEN posting.side = wanted.normal_side THEN posting.amount ELSE -posting.amount END) AS balance
+        CASE
+            WHEN opening.account_id IS NULL
+                OR (newest.last_day + 1)::timestamp AT TIME ZONE 'UTC' > (SELECT latest_at FROM ledger.archive_border())
+            THEN coalesce(opening.balance, 0) + coalesce(sum(
+                CASE WHEN posting.side = wanted.normal_side THEN posting.amount ELSE -posting.amount END
+            ), 0)
+        END AS balance
     FROM newest
     JOIN wanted ON wanted.id = newest.account_id
-    JOIN ledger.posting_view AS posting
+    LEFT JOIN ledger.account_opening AS opening ON opening.account_id = newest.account_id
+    LEFT JOIN ledger.posting_view AS posting
         ON posting.account_id = newest.account_id
         AND posting.effective_at < (newest.last_day + 1)::timestamp AT TIME ZONE 'UTC'
-    GROUP BY newest.account_id
+    GROUP BY newest.account_id, newest.last_day, opening.account_id, opening.balance
 ), waiting AS (
     SELECT item.account_id, count(*) FILTER (WHERE item.state = 1) AS open,
         count(*) FILTER (WHERE item.state = 2) AS explained, sum(item.difference) AS difference
@@ -48,11 +56,11 @@ WITH wanted AS (
     ORDER BY later.account_id, later.first_day, later.id
 )
 SELECT wanted.reference, wanted.code, wanted.scale, newest.reference, newest.last_day, newest.closing,
-    coalesce(computed.balance, 0)::bigint, coalesce(waiting.open, 0), coalesce(waiting.explained, 0),
+    computed.balance::bigint, coalesce(waiting.open, 0), coalesce(waiting.explained, 0),
     coalesce(waiting.difference, 0)::bigint, coalesce(gap.reference, '')
 FROM wanted
 JOIN newest ON newest.account_id = wanted.id
-LEFT JOIN computed ON computed.account_id = wanted.id
+JOIN computed ON computed.account_id = wanted.id
 LEFT JOIN waiting ON waiting.account_id = wanted.id
 LEFT JOIN gap ON gap.account_id = wanted.id
 ORDER BY wanted.reference

@@ -27,11 +27,22 @@ LEFT JOIN LATERAL (
 ) AS period ON true
 WHERE head.closed_before IS DISTINCT FROM coalesce(period.closed_before, '-infinity')
 UNION ALL
+SELECT 'partition ' || part.table_name, 'says its greatest key is ' || part.greatest_key || ', it is ' || found.key
+FROM ledger.partition AS part
+CROSS JOIN LATERAL (
+    SELECT key FROM ledger.entry WHERE seq BETWEEN part.first_seq AND part.last_seq ORDER BY key DESC LIMIT 1
+) AS found
+WHERE part.greatest_key IS NOT NULL AND part.greatest_key <> found.key
+UNION ALL
+SELECT 'partition ' || part.table_name, 'does not say its greatest key, though entries follow it'
+FROM ledger.partition AS part
+WHERE part.greatest_key IS NULL AND part.last_seq < (SELECT max(seq) FROM ledger.entry)
+UNION ALL
 SELECT 'mark ' || mark.number || ' of account ' || coalesce(account.reference, mark.account_id::text),
     'stands at entry ' || mark.seq || ', which does not touch the account'
 FROM ledger.mark
 LEFT JOIN ledger.account ON account.id = mark.account_id
-WHERE NOT EXISTS (
+WHERE mark.seq > (SELECT ledger.archived_seq()) AND NOT EXISTS (
     SELECT FROM ledger.entry
     WHERE entry.seq = mark.seq
         AND (mark.account_id IN (entry.debit_account, entry.credit_account) OR mark.account_id = ANY (posting_account))

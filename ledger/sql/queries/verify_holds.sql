@@ -6,7 +6,8 @@ SELECT coalesce(hold.entry_seq, 0), 'hold ' || hold.id,
 FROM ledger.hold
 LEFT JOIN ledger.entry ON entry.seq = hold.entry_seq
 LEFT JOIN ledger.account ON account.id = hold.account_id
-WHERE (hold.captured <> 0 OR hold.entry_seq IS NOT NULL) AND CASE entry.form
+WHERE (hold.captured <> 0 OR hold.entry_seq IS NOT NULL)
+    AND (hold.entry_seq > (SELECT ledger.archived_seq())) IS NOT FALSE AND CASE entry.form
         WHEN 1 THEN hold.captured = (
             SELECT sum(-posting.amount::numeric * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END)
             FROM ledger.signed_posting AS posting

@@ -58,9 +58,19 @@ WITH entry AS (
         WHERE posting.seq = entry.reverses AND posting.reverses IS NULL AND posting.seq < entry.seq
             AND coalesce(account.stripe_of, posting.account_id) = taken.account_id
     ) AS original
-    WHERE entry.reverses IS NOT NULL AND taken.amount IS NOT NULL
+    -- What archived entries were made of is known from their file only.
+    WHERE entry.reverses > (SELECT ledger.archived_seq()) AND taken.amount IS NOT NULL
 ), dated AS (
     SELECT account_id, seq, posted_at, effective_at, change FROM of_account WHERE effective_at <> posted_at
+), older AS (
+    SELECT part.first_seq, known.greatest_key
+    FROM ledger.partition AS part
+    CROSS JOIN LATERAL (
+        SELECT greatest_key FROM ledger.partition WHERE last_seq < part.first_seq
+        UNION ALL
+        SELECT greatest_key FROM ledger.archive WHERE restored_at IS NULL
+        ORDER BY greatest_key DESC NULLS LAST LIMIT 1
+    ) AS known
 ), batch AS (
     SELECT first_seq, last_seq, lag(last_seq) OVER (ORDER BY first_seq) AS before
     FROM (
@@ -75,6 +85,7 @@ FROM numbered
 WHERE seq > previous + 1
 UNION ALL
 SELECT 1, seq, 0, NULL, NULL, NULL, NULL, 'entry ' || seq || E'\tstands twice, or below number 1'
+    || CASE WHEN seq BETWEEN 1 AND (SELECT ledger.archived_seq()) THEN ', or among archived ones' ELSE '' END
 FROM numbered
 WHERE seq <= previous
 UNION ALL
@@ -102,16 +113,26 @@ GROUP BY seq, reverses
 UNION ALL
 SELECT 2, seq, 0, NULL, NULL, NULL, NULL, 'entry ' || seq || E'\tis no part of the chain of entry ' || chain_seq
 FROM entry
-WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND NOT EXISTS (
+WHERE chain_seq IS NOT NULL AND chain_seq <> seq AND seq <> (SELECT ledger.archived_seq()) + 1 AND NOT EXISTS (
         SELECT FROM ledger.entry AS before WHERE before.seq = entry.seq - 1 AND before.chain_seq = entry.chain_seq
     )
+UNION ALL
+-- Within a partition an index keeps keys apart. Keys in the order of time are greater than all of the partitions before.
+SELECT 2, entry.seq, 0, NULL, NULL, NULL, NULL, 'entry ' || entry.seq || E'\tits key stands under an earlier entry, too'
+FROM entry
+JOIN ledger.partition AS part ON entry.seq BETWEEN part.first_seq AND part.last_seq
+JOIN older ON older.first_seq = part.first_seq AND entry.key <= older.greatest_key
+WHERE EXISTS (SELECT FROM ledger.entry AS old WHERE old.key = entry.key AND old.seq < part.first_seq)
+    OR EXISTS (SELECT FROM ledger.past_key AS old WHERE old.key = entry.key)
 UNION ALL
 SELECT 3, coalesce(dated.seq, written.seq), 0, NULL, NULL, NULL, NULL,
     'entry ' || coalesce(dated.seq, written.seq) || E'\tis not among the dated postings of account '
         || coalesce(account.reference, account_id::text, 'null') || ' as it was posted'
 FROM dated
-FULL JOIN (SELECT * FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s) AS written
-    USING (account_id, seq)
+FULL JOIN (
+    SELECT * FROM ledger.dated_posting
+    WHERE seq BETWEEN %(first)s AND %(last)s AND seq > (SELECT ledger.archived_seq())
+) AS written USING (account_id, seq)
 LEFT JOIN ledger.account ON account.id = account_id
 WHERE (dated.effective_at, dated.posted_at, dated.change)
     IS DISTINCT FROM (written.effective_at, written.posted_at, written.change)
@@ -123,7 +144,8 @@ WHERE first_seq >= %(first)s AND first_seq <> coalesce(before, 0)::numeric + 1
 UNION ALL
 SELECT 3, first_seq, 0, NULL, NULL, NULL, NULL, 'batch ' || first_seq || E'\tcovers entries that do not stand'
 FROM batch
-WHERE first_seq >= %(first)s AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = batch.last_seq)
+WHERE first_seq >= %(first)s AND last_seq > (SELECT ledger.archived_seq())
+    AND NOT EXISTS (SELECT FROM ledger.entry WHERE seq = batch.last_seq)
 UNION ALL
 SELECT 4, seq, number, account_id, balance, total, NULL, NULL
 FROM running

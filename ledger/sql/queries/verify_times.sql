@@ -1,15 +1,24 @@
--- What balances in time are computed from, held against the entries: dated postings, marks, sums, runs.
-WITH posting AS MATERIALIZED (
+-- What balances in time are computed from, held against the entries: dated postings, marks, sums, runs. Of archived entries
+-- the dated postings are taken as they stand: the file of the archive proves those.
+WITH border AS MATERIALIZED (
+    SELECT ledger.archived_seq() AS seq
+), posting AS MATERIALIZED (
     SELECT posted.account_id, posted.seq, posted.posted_at, posted.effective_at, min(posted.previous_seq) AS previous,
         sum(posted.amount::numeric * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END) AS change,
-        sum(count(*)) OVER (PARTITION BY posted.account_id ORDER BY posted.seq) AS number
+        coalesce(opening.posting_count, 0)
+            + sum(count(*)) OVER (PARTITION BY posted.account_id ORDER BY posted.seq) AS number
     FROM ledger.signed_posting AS posted
     JOIN ledger.account ON account.id = posted.account_id
-    GROUP BY posted.account_id, posted.seq, posted.posted_at, posted.effective_at
+    LEFT JOIN ledger.account_opening AS opening ON opening.account_id = posted.account_id
+    GROUP BY posted.account_id, posted.seq, posted.posted_at, posted.effective_at, opening.posting_count
 ), dated AS MATERIALIZED (
-    SELECT posting.*, sum(change) OVER (PARTITION BY account_id ORDER BY seq) AS total
-    FROM posting
-    WHERE effective_at <> posted_at
+    SELECT counted.*, sum(change) OVER (PARTITION BY account_id ORDER BY seq) AS total
+    FROM (
+        SELECT account_id, seq, posted_at, effective_at, change FROM posting WHERE effective_at <> posted_at
+        UNION ALL
+        SELECT account_id, seq, posted_at, effective_at, change
+        FROM ledger.dated_posting WHERE seq <= (SELECT border.seq FROM border)
+    ) AS counted
 ), block AS (
     SELECT account_id, level, last_seq, lag(last_seq, 1, 0::bigint) OVER own AS after_seq
     FROM ledger.dated_block
@@ -33,6 +42,7 @@ WITH posting AS MATERIALIZED (
     FROM ledger.mark
     LEFT JOIN posting USING (account_id, seq)
     WHERE (mark.number, mark.posted_at) IS DISTINCT FROM (posting.number, posting.posted_at)
+        AND mark.seq > (SELECT border.seq FROM border)
     UNION ALL
     SELECT block.account_id, block.last_seq, 'ends a block whose total is not the sum of its dated postings'
     FROM ledger.dated_block AS block
@@ -47,10 +57,12 @@ WITH posting AS MATERIALIZED (
     SELECT run.account_id, run.last_seq, 'ends a run that is not one of dated postings only'
     FROM ledger.dated_run AS run
     LEFT JOIN posting AS first ON first.account_id = run.account_id AND first.seq = run.first_seq
-    WHERE first.previous IS DISTINCT FROM run.previous_seq OR EXISTS (
-        SELECT FROM posting
-        WHERE posting.account_id = run.account_id AND posting.seq BETWEEN run.first_seq AND run.last_seq
-            AND posting.effective_at = posting.posted_at
+    WHERE run.first_seq > (SELECT border.seq FROM border) AND (
+        first.previous IS DISTINCT FROM run.previous_seq OR EXISTS (
+            SELECT FROM posting
+            WHERE posting.account_id = run.account_id AND posting.seq BETWEEN run.first_seq AND run.last_seq
+                AND posting.effective_at = posting.posted_at
+        )
     )
 )
 SELECT finding.seq, coalesce(account.reference, finding.account_id::text), finding.problem

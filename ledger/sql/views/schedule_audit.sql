@@ -5,6 +5,7 @@ SELECT run.schedule_id, run.due_at, run.seq, 'its record names an entry that doe
 FROM ledger.schedule_run AS run
 WHERE run.seq IS NOT NULL
     AND NOT EXISTS (SELECT FROM ledger.entry WHERE entry.seq = run.seq AND entry.key = run.key)
+    AND NOT EXISTS (SELECT FROM ledger.past_key WHERE past_key.key = run.key AND past_key.seq = run.seq)
 UNION ALL
 SELECT run.schedule_id, run.due_at, entry.seq, 'it was posted, and no record says so'
 FROM ledger.schedule_run AS run

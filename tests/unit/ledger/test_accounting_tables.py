@@ -49,7 +49,7 @@ def empty_ledgers(postgres_cluster: PostgresCluster) -> Iterator[EmptyLedgers]:
 @in_batches
 @every_case
 def test_books_answer_as_the_table_says(case: Case, one_by_one: bool, empty_ledgers: EmptyLedgers) -> None:
-    with empty_ledgers.fresh() as url, DatabaseStage(url) as stage:
+    with empty_ledgers.fresh(case.partition_entries) as url, DatabaseStage(url) as stage:
         play(case, stage, one_by_one=one_by_one)
         assert stage.findings() == []
 

@@ -119,7 +119,7 @@ def test_microseconds_are_exact(moment: datetime) -> None:
 
 
 def test_every_code_has_its_number_text_and_sentence() -> None:
-    assert [code.value for code in ResultCode] == list(range(21))
+    assert [code.value for code in ResultCode] == list(range(22))
     assert set(MESSAGES) == set(ResultCode)
     assert ResultCode.EXCEEDS_AVAILABLE.text == "exceeds_available"
     assert [outcome.text for outcome in Outcome] == ["automated_approval", "requires_manual_review"]

@@ -95,12 +95,16 @@ class SearchAuditResponse(_message.Message):
     def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetProofRequest(_message.Message):
-    __slots__ = ("seq", "wait_ms")
+    __slots__ = ("seq", "wait_ms", "salt", "canonical")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    CANONICAL_FIELD_NUMBER: _ClassVar[int]
     seq: int
     wait_ms: int
-    def __init__(self, seq: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+    salt: bytes
+    canonical: bytes
+    def __init__(self, seq: _Optional[int] = ..., wait_ms: _Optional[int] = ..., salt: _Optional[bytes] = ..., canonical: _Optional[bytes] = ...) -> None: ...
 
 class GetProofResponse(_message.Message):
     __slots__ = ("bundle",)
@@ -175,20 +179,38 @@ class RecomputeLeavesRequest(_message.Message):
     def __init__(self, from_seq: _Optional[int] = ..., to_seq: _Optional[int] = ...) -> None: ...
 
 class RecomputedLeaf(_message.Message):
-    __slots__ = ("seq", "leaf", "covered")
+    __slots__ = ("seq", "leaf", "covered", "archived")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     LEAF_FIELD_NUMBER: _ClassVar[int]
     COVERED_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     seq: int
     leaf: bytes
     covered: bool
-    def __init__(self, seq: _Optional[int] = ..., leaf: _Optional[bytes] = ..., covered: bool = ...) -> None: ...
+    archived: bool
+    def __init__(self, seq: _Optional[int] = ..., leaf: _Optional[bytes] = ..., covered: bool = ..., archived: bool = ...) -> None: ...
+
+class ArchivedEntries(_message.Message):
+    __slots__ = ("first_seq", "last_seq", "file_name", "file_sha256", "archived_at")
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    first_seq: int
+    last_seq: int
+    file_name: str
+    file_sha256: bytes
+    archived_at: _timestamp_pb2.Timestamp
+    def __init__(self, first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ..., file_name: _Optional[str] = ..., file_sha256: _Optional[bytes] = ..., archived_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RecomputeLeavesResponse(_message.Message):
-    __slots__ = ("leaves",)
+    __slots__ = ("leaves", "archived")
     LEAVES_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     leaves: _containers.RepeatedCompositeFieldContainer[RecomputedLeaf]
-    def __init__(self, leaves: _Optional[_Iterable[_Union[RecomputedLeaf, _Mapping]]] = ...) -> None: ...
+    archived: _containers.RepeatedCompositeFieldContainer[ArchivedEntries]
+    def __init__(self, leaves: _Optional[_Iterable[_Union[RecomputedLeaf, _Mapping]]] = ..., archived: _Optional[_Iterable[_Union[ArchivedEntries, _Mapping]]] = ...) -> None: ...
 
 class AuditBooksRequest(_message.Message):
     __slots__ = ("organization",)
@@ -207,14 +229,16 @@ class Finding(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., seq: _Optional[int] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class AuditBooksResponse(_message.Message):
-    __slots__ = ("findings", "entries_checked", "anchored_size")
+    __slots__ = ("findings", "entries_checked", "anchored_size", "archived")
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_CHECKED_FIELD_NUMBER: _ClassVar[int]
     ANCHORED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
     entries_checked: int
     anchored_size: int
-    def __init__(self, findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., entries_checked: _Optional[int] = ..., anchored_size: _Optional[int] = ...) -> None: ...
+    archived: _containers.RepeatedCompositeFieldContainer[ArchivedEntries]
+    def __init__(self, findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., entries_checked: _Optional[int] = ..., anchored_size: _Optional[int] = ..., archived: _Optional[_Iterable[_Union[ArchivedEntries, _Mapping]]] = ...) -> None: ...
 
 class Review(_message.Message):
     __slots__ = ("record_id", "organization", "status", "reviewer", "recorded_at", "seq")

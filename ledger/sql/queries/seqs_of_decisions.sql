@@ -1,1 +1,0 @@
-SELECT decision_id, seq FROM ledger.entry WHERE decision_id = ANY (%s)
