@@ -99,17 +99,26 @@ class Archivist:
         number = max((archive.record.number for archive in list_archives(connection)), default=0) + 1
         path = folder / f"{self.organization}-{first}-{last}.jsonl"
         beside = path.with_name(f"{path.name}.new")
-        with connection.transaction():
-            # What is read does not change any more, but for texts that are erased: their number is compared below.
-            connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            write_archive(connection, beside, self.organization, number, first, last, self.progress)
-        proved = prove_archive(beside, self.verify, progress=self.progress)
-        if path.exists() and not self._holds_the_same(path, proved):
-            raise ArchiveRefusedError(f"file {path}", "stands already and holds something else: name another folder")
-        beside.replace(path)
+        try:
+            with connection.transaction():
+                # What is read does not change any more, but for texts that are erased: their number is compared below.
+                connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                write_archive(connection, beside, self.organization, number, first, last, self.progress)
+            proved = prove_archive(beside, self.verify, progress=self.progress)
+            if path.exists() and not self._holds_the_same(path, proved):
+                reason = "stands already and holds something else: name another folder"
+                raise ArchiveRefusedError(f"file {path}", reason)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
         _sync_folder(folder)
-        with connection.transaction():
-            return self._let_go(connection, part, path, proved, before)
+        try:
+            with connection.transaction():
+                return self._let_go(connection, part, path, proved, before)
+        except ArchiveRefusedError:
+            # All of it is in the books still; and what was erased meanwhile must not stay in a file.
+            path.unlink()
+            raise
 
     def _holds_the_same(self, path: Path, proved: ProvedArchive) -> bool:
         """Whether a file was left by a run of these books that was killed, or of an archive that was restored."""

@@ -107,16 +107,22 @@ def resting(connection: psycopg.Connection[Any], tables: Sequence[str]) -> Itera
 def lock_journal(connection: psycopg.Connection[Any]) -> None:
     """Lock journal, list of partitions and head until the transaction ends.
 
-    In short tries: whoever waits for a lock on the journal lets all others wait behind him. Once he has it, he waits
-    for nothing more, because others take these locks in another order.
+    In short tries: whoever waits for a lock on the journal lets all others wait behind him. The partitions that take
+    new entries come first. A writer puts its rows there before it reads the journal and locks the head: so he who
+    waits here is let in by a commit, and the next writer waits outside, holding nothing that is wanted.
 
     Raises:
         ArchiveRefusedError: somebody reads the journal all the time.
     """
     statements = (
-        b"LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE",
-        b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT",
-        b"SELECT FROM ledger.head FOR UPDATE NOWAIT",
+        *(
+            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier("ledger", part.name))
+            for part in list_parts(connection)
+            if part.state in ("open", "ahead")
+        ),
+        sql.SQL("LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE"),
+        sql.SQL("LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT"),
+        sql.SQL("SELECT FROM ledger.head FOR UPDATE NOWAIT"),
     )
     for _ in range(LOCK_TRIES):
         try:

@@ -256,7 +256,8 @@ class ImplicitMetaPolicy:
         if satisfied >= self.threshold:
             return ""
         return (
-            f"{satisfied} of {len(self.sub_policies)} policies {self.name!r} are satisfied, {self.threshold} are needed"
+            f"implicit policy evaluation failed - {satisfied} sub-policies were satisfied, but this policy requires "
+            f"{self.threshold} of the '{self.name}' sub-policies to be satisfied"
         )
 
 

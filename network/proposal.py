@@ -153,8 +153,6 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
     payload = decode(proposal_pb2.ChaincodeProposalPayload(), proposal.payload, "ChaincodeProposalPayload")
     invocation = _chaincode_input(payload)
     _check_headers(channel, signer)
-    if not signed.signature:
-        raise WireError("SignedProposal.signature: empty; sign the proposal bytes with the creator's key")
     return ParsedProposal(
         tx_id=channel.tx_id,
         channel_id=channel.channel_id,

@@ -90,6 +90,7 @@ class CommittedBlock:
         header_hash: its header's hash.
         commit_hash: this peer's commit hash.
         validation: what it came to.
+        lacks_private: whether private values that this peer should have are missing.
         processing_s: seconds from the checked signatures to the durable block.
         storage_s: seconds of that in the database transaction that wrote it.
     """
@@ -99,6 +100,7 @@ class CommittedBlock:
     header_hash: bytes
     commit_hash: bytes
     validation: Validation
+    lacks_private: bool = False
     processing_s: float = 0.0
     storage_s: float = 0.0
 
@@ -380,7 +382,7 @@ class Committer:
         if self._settings.judged_before:
             _require_same_verdict(item.block, validation)
         judged = time.perf_counter()
-        content = self._write(item.block, validation, self._config)
+        content, lacks_private = self._write(item.block, validation, self._config)
         written = time.perf_counter()
         self._committed = Tip(number + 1, item.header_hash, validation.commit_hash)
         if validation.next_config is not None:
@@ -391,6 +393,7 @@ class Committer:
             item.header_hash,
             validation.commit_hash,
             validation,
+            lacks_private=lacks_private,
             processing_s=written - begun,
             storage_s=written - judged,
         )
@@ -399,14 +402,16 @@ class Committer:
         snapshot = self._tables.snapshot(needed_state(item.transactions))
         return judge_block(number, item.transactions, self._config, snapshot, self._committed.commit_hash)
 
-    def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> bytes:
+    def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> tuple[bytes, bool]:
+        """Write a block; return it as stored, and whether private values that belong to it are missing here."""
         peer = config.msps.deserialize(self._settings.peer_creator)
         number = block.header.number
         private = self._with_database(
             lambda again: self._tables.private_data().collect(number, validation, config, peer)
         )
         validated = validated_block(block, validation, private)
-        return self._with_database(lambda again: self._tables.write(validated, again=again))
+        content = self._with_database(lambda again: self._tables.write(validated, again=again))
+        return content, bool(private.missing)
 
     def _with_database(self, work: Callable[[bool], T]) -> T:
         """Repeat the work on new connections until the database answers; what it refuses ends it."""

@@ -269,7 +269,7 @@ class PeerChannel:
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):
             self._indexes.wake()
-        if any(key.collection for key in block.changed):
+        if block.lacks_private:
             self._reconciler.wake()
         for listener in self._listeners:
             listener(block)

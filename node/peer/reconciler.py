@@ -73,7 +73,7 @@ class Reconciler:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def wake(self) -> None:
-        """Look now: a block with private data was committed."""
+        """Look now: a block was committed of which something is missing."""
         self._awake.set()
 
     async def _run(self) -> None:

@@ -124,6 +124,8 @@ def verified_creator(
         ProposalRefusedError: in Fabric's words, which tell no more than they must.
     Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
     """
+    if not proposal.signature:
+        raise ProposalRefusedError("error validating proposal: empty signature bytes")
     denied = f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org"
     try:
         identity = deserialize(proposal.creator)

@@ -554,6 +554,7 @@ def test_texts_erased_meanwhile_stay_erased(books: Books, monkeypatch: pytest.Mo
     monkeypatch.setattr(archive, "prove_archive", erase_meanwhile)
     with pytest.raises(ArchiveRefusedError, match="texts were erased meanwhile"):
         books.archive()
+    assert not any(b'"rent"' in path.read_bytes() for path in books.folder.iterdir())
     monkeypatch.undo()
     files = books.archive()
     assert all(b'"rent"' not in path.read_bytes() for path in files)

@@ -203,6 +203,7 @@ async def test_file_whose_rows_were_rewritten_with_their_leaves_is_named(
     tamper(world, "UPDATE ledger.entry SET salt = sha256(salt) WHERE seq = 2")
     with pytest.raises(ArchiveRefusedError, match="entry 2: its row does not give the leaf"):
         archive(world, tmp_path)
+    assert list(tmp_path.iterdir()) == []
     resign(world)
     (first, _) = archive(world, tmp_path)
     found = await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, first)

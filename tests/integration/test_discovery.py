@@ -7,6 +7,7 @@ them; Fabric's own client, ``discover``, has its tests in ``tests/interop/test_d
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -23,10 +24,12 @@ from network.identity import parse_identity
 from network.policy import parse_signature_policy
 from network.rpc import StatusCode
 from node.peer.definition import approved_definition
+from node.peer.discovery.members import ChannelMembers
+from node.peer.gateway.endorsers import PeerEndpoint, RemotePeer
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
 from tests.support.discovery import PATH, Asker, endorsers, layouts, peers
-from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, running_network
+from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, client_tls, running_network, utc_now
 from tests.support.private_collections import collection_package
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -207,6 +210,24 @@ async def test_request_that_says_nothing_of_who_asks_is_refused(network: PeerNet
         await asker.channel.unary(PATH, b"", 5)
     with pytest.raises(RpcError, match="failed parsing request"):
         await asker.channel.unary(PATH, b"\xff", 5)
+
+
+async def test_peer_that_answers_for_another_organization_is_not_offered(network: PeerNetwork) -> None:
+    bank = network.peer(BANK)
+    addressed = PeerEndpoint(f"localhost:{network.members[PARTNER].port}", REGULATOR)
+    other = RemotePeer(addressed, client_tls(network.material, BANK))
+    members = ChannelMembers(
+        bank.channel,
+        network.material.signer(BANK, "peer"),
+        "localhost:1",
+        [other],
+        approvals=bank.endorser.approvals,
+        endorses=bank.endorser.endorses,
+        now=utc_now,
+        random_bytes=secrets.token_bytes,
+    )
+    assert [member.identity.msp_id for member in await members.alive()] == [BANK]
+    await other.close()
 
 
 async def test_peer_that_is_gone_is_not_offered(network: PeerNetwork) -> None:

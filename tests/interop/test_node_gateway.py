@@ -32,7 +32,7 @@ pytestmark = pytest.mark.interop
 HERE = Path(__file__).parent / "node_gateway"
 REPOSITORY = Path(__file__).parents[2]
 MVCC_READ_CONFLICT, VALID = 11, 0
-UNKNOWN, FAILED_PRECONDITION, ABORTED = 2, 9, 10
+UNKNOWN, FAILED_PRECONDITION, ABORTED, UNAVAILABLE = 2, 9, 10, 14
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +159,12 @@ def test_one_of_two_conflicting_submissions_fails_and_says_at_which_stage(seen: 
     assert lost["name"] in {"CommitError", "EndorseError"}
 
 
-@pytest.mark.parametrize(("step", "absent"), [("unknownChaincode", "nothing_here"), ("unknownChannel", "nowhere")])
-def test_unknown_chaincode_or_channel_is_named_in_a_failed_precondition(
-    seen: dict[str, Any], step: str, absent: str
-) -> None:
-    assert (seen[step].get("name"), seen[step].get("code")) == ("GatewayError", FAILED_PRECONDITION), seen[step]
+@pytest.mark.parametrize(
+    ("step", "absent", "code"),
+    [("unknownChaincode", "nothing_here", FAILED_PRECONDITION), ("unknownChannel", "nowhere", UNAVAILABLE)],
+)
+def test_unknown_chaincode_or_channel_is_named(seen: dict[str, Any], step: str, absent: str, code: int) -> None:
+    assert (seen[step].get("name"), seen[step].get("code")) == ("GatewayError", code), seen[step]
     assert absent in seen[step]["message"]
 
 

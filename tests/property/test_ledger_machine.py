@@ -124,13 +124,17 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             assert self.books.close_period(after_days(days)) == self.truth.close_period(after_days(days))
 
-    @rule(years_later=st.integers(0, 3).map(lambda drawn: drawn == 0))
-    def archive(self, years_later: bool) -> None:
+    @rule(before=batches, after=batches, years_later=st.booleans(), end=st.booleans())
+    def archive(self, before: list[Idea], after: list[Idea], years_later: bool, end: bool) -> None:
         """Sometimes years later: then nothing is placed, and the books are closed up to there."""
+        self._post(self._plan(before))
         if years_later:
             self.wait(3 * 366 * 86_400, sweep=True)
             now = self.truth.now
             assert self.books.close_period(now) == self.truth.close_period(now)
+        if end:
+            self.books.end_part()
+        self._post(self._plan(after))
         self.truth.model.archive(self.books.archive(self.folder))
 
     @rule()

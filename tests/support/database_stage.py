@@ -21,6 +21,7 @@ from ledger.audit import Finding, verify_books
 from ledger.balances import find_account, open_new_account
 from ledger.errors import ArchivedError, ArchiveRefusedError, ConflictError, InvalidValueError, NotFoundError
 from ledger.journal import EntryResult
+from ledger.journal_parts import end_part
 from ledger.periods import close_period, list_periods, reopen_period, report_periods
 from ledger.posting import AccountTerms, Writer
 from ledger.schema import migrate
@@ -163,6 +164,10 @@ class DatabaseStage:
         with suppress(ArchiveRefusedError):
             list(self._archivist().archive(folder, before=_EVER, proved_seq=10**9))
         return archived_seq(self.connection)
+
+    def end_part(self) -> None:
+        """Let the open partition end; the writer is not told."""
+        end_part(self.connection)
 
     def archive_all(self) -> int:
         """The same, into a folder that nobody needs."""

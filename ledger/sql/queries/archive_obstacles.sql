@@ -2,9 +2,9 @@
 WITH given AS MATERIALIZED (
     SELECT head.next_seq, head.closed_before, coalesce(dated.latest_at, newest.posted_at) AS latest_at
     FROM ledger.head
-    CROSS JOIN LATERAL (
+    LEFT JOIN LATERAL (
         SELECT posted_at FROM ledger.entry WHERE seq = least(%(last)s, head.next_seq - 1)
-    ) AS newest
+    ) AS newest ON true
     CROSS JOIN LATERAL (
         SELECT greatest(max(effective_at), newest.posted_at) AS latest_at
         FROM ledger.dated_posting WHERE seq BETWEEN %(first)s AND %(last)s

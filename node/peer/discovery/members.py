@@ -158,6 +158,9 @@ class ChannelMembers:
                 raise WireError(answer.response.message)
             identity = self._channel.config.msps.identity(answer.endorsement.endorser, self._now())
             identity.verify(endorsement_message(answer.payload, identity.creator), answer.endorsement.signature)
+            if identity.msp_id != peer.msp_id:
+                # Its words may be another's, passed on.
+                raise IdentityError(f"it answers as a peer of {identity.msp_id}, and the settings say {peer.msp_id}")
             height = ledger_pb2.BlockchainInfo.FromString(answer.response.payload).height
         except (RpcError, WireError, DecodeError, IdentityError, SignatureError) as error:
             _log.info("peer not on the channel or not alive", peer=peer.address, reason=str(error))

@@ -134,7 +134,7 @@ def _merge(first: list[PrincipalSet], second: list[PrincipalSet]) -> list[Princi
     inner, outer = {b for _, b in inside_first}, {b for _, b in inside_second}
     others = [other for b, other in enumerate(second) if b not in inner]
     # Fabric takes the places in ``outer`` from this list, which has become shorter meanwhile. That loses combinations
-    # now and then; but clients that ask several peers must be told the same by all of them.
+    # now and then; but what we answer should be what a Go peer may answer.
     others = [other for place, other in enumerate(others) if place not in outer]
     pairs = chain(
         ((first[a], second[b]) for a, b in inside_second),

@@ -19,7 +19,7 @@ from network.errors import RpcError
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
 from node.peer.errors import ChannelStoppedError, MissingBlockError
-from node.peer.gateway.calls import parse_request
+from node.peer.gateway.calls import no_policies, parse_request
 from node.peer.gateway.gateway import Gateway
 
 
@@ -28,10 +28,10 @@ async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call
     signed = parse_request(gateway_pb2.SignedChaincodeEventsRequest, request)
     if not signed.request:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "a chaincode events request is required")
-    message = parse_request(gateway_pb2.ChaincodeEventsRequest, signed.request)
+    message = parse_request(gateway_pb2.ChaincodeEventsRequest, signed.request, "chaincode events request")
     gateway = gateways.get(message.channel_id)
     if gateway is None:
-        raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
+        raise RpcError(StatusCode.PERMISSION_DENIED, no_policies(message.channel_id))
     gateway.check_access("gateway/ChaincodeEvents", SignedData(signed.request, message.identity, signed.signature))
     matches = _matcher(message.chaincode_id, message.after_transaction_id)
     start = await _start_block(gateway, message)
@@ -82,4 +82,4 @@ async def _start_block(gateway: Gateway, message: Any) -> int:
         return gateway.channel.progress.height
     if kind == "specified":
         return int(message.start_position.specified.number)
-    raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid start position type: {kind}")
+    raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid start position type: *orderer.SeekPosition_{kind.title()}")

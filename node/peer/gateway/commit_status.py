@@ -18,7 +18,7 @@ from network.policy import SignedData
 from network.rpc import Call, StatusCode
 from node.peer.commit_notifier import CommitStatus
 from node.peer.errors import ChannelStoppedError, MissingBlockError, StoreError
-from node.peer.gateway.calls import parse_request, within_deadline
+from node.peer.gateway.calls import no_policies, parse_request, within_deadline
 from node.peer.gateway.gateway import Gateway
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: C
     signed = parse_request(gateway_pb2.SignedCommitStatusRequest, request)
     if not signed.request:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "a commit status request is required")
-    message = parse_request(gateway_pb2.CommitStatusRequest, signed.request)
+    message = parse_request(gateway_pb2.CommitStatusRequest, signed.request, "status request")
     for value, text in (
         (message.identity, "no identity provided"),
         (message.channel_id, "no channel ID provided"),
@@ -39,7 +39,7 @@ async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: C
             raise RpcError(StatusCode.INVALID_ARGUMENT, text)
     gateway = gateways.get(message.channel_id)
     if gateway is None:
-        raise RpcError(StatusCode.PERMISSION_DENIED, f"channel '{message.channel_id}' not found")
+        raise RpcError(StatusCode.PERMISSION_DENIED, no_policies(message.channel_id))
     gateway.check_access("gateway/CommitStatus", SignedData(signed.request, message.identity, signed.signature))
     status = await within_deadline(call, _status(gateway, message.transaction_id), "context deadline exceeded")
     conflict = await _conflict(gateway, message.transaction_id, status.validation_code)

@@ -50,11 +50,12 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
     message = parse_request(gateway_pb2.EndorseRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
-    signed = message.proposed_transaction.SerializeToString()
-    proposal = parse_gateway_proposal(signed)
+    proposal = parse_gateway_proposal(message.proposed_transaction, _no_metadata)
     gateway = gateways.get(proposal.channel_id)
     if gateway is None:
-        raise _no_metadata(proposal.chaincode, proposal.channel_id)
+        if message.endorsing_organizations:
+            raise _no_peers(message.endorsing_organizations)
+        raise _no_metadata(proposal.channel_id, proposal.chaincode)
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
     collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
     try:
@@ -66,7 +67,12 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
     return reply
 
 
-def _no_metadata(chaincode: str, channel_id: str) -> RpcError:
+def _no_peers(msp_ids: Sequence[str]) -> RpcError:
+    text = f"failed to find any endorsing peers for org(s): {', '.join(msp_ids)}"
+    return RpcError(StatusCode.UNAVAILABLE, text)
+
+
+def _no_metadata(channel_id: str, chaincode: str) -> RpcError:
     text = f"{NO_COMBINATION}: No metadata was found for chaincode {chaincode} in channel {channel_id}"
     return RpcError(StatusCode.FAILED_PRECONDITION, text)
 
@@ -110,8 +116,7 @@ class _Collection:
         groups = {msp_id: self._gateway.peers.of([msp_id]) for msp_id in dict.fromkeys(msp_ids)}
         missing = [msp_id for msp_id, peers in groups.items() if not peers]
         if missing:
-            text = f"failed to find any endorsing peers for org(s): {', '.join(missing)}"
-            raise RpcError(StatusCode.UNAVAILABLE, text)
+            raise _no_peers(missing)
         if not all(await asyncio.gather(*(self._ask_one_of(peers) for peers in groups.values()))):
             raise rpc_error(StatusCode.ABORTED, NOT_ENOUGH, self._errors)
 
@@ -120,7 +125,7 @@ class _Collection:
         channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
         known = chaincode in SYSTEM_CHAINCODES or await self._gateway.channel.committed_definition(chaincode)
         if not known:
-            raise _no_metadata(chaincode, channel_id)
+            raise _no_metadata(channel_id, chaincode)
         first = await self._first_endorsement()
         requirement = await self._requirement(first)
         planner = self._gateway.planner()
@@ -159,7 +164,7 @@ class _Collection:
         for name in {item.name for item in interest.chaincodes}:
             definition = await self._gateway.channel.committed_definition(name)
             if definition is None:
-                raise _no_metadata(name, self._proposal.channel_id)
+                raise _no_metadata(self._proposal.channel_id, name)
             definitions[name] = definition
         self._protect_transient(interest, definitions)
         return requirement_of(interest, definitions)

@@ -15,7 +15,7 @@ from network.errors import RpcError
 from network.explanation import ErrorDetail
 from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
-from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.calls import no_config, parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.status import rpc_error
@@ -29,28 +29,34 @@ async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) 
     message = parse_request(gateway_pb2.EvaluateRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + "a signed proposal is required")
-    proposal = parse_gateway_proposal(message.proposed_transaction.SerializeToString(), UNPACK)
-    peers = await _candidates(gateways.get(proposal.channel_id), proposal, list(message.target_organizations))
+    proposal = parse_gateway_proposal(message.proposed_transaction, _incomplete, UNPACK)
+    gateway = gateways.get(proposal.channel_id)
+    if gateway is None:
+        raise RpcError(StatusCode.UNAVAILABLE, no_config(proposal.channel_id))
+    peers = await _candidates(gateway, proposal, list(message.target_organizations))
     answer = await within_deadline(call, _first_result(proposal, peers), "evaluate timeout expired")
     reply: bytes = gateway_pb2.EvaluateResponse(result=answer).SerializeToString()
     return reply
 
 
-async def _candidates(gateway: Gateway | None, proposal: ParsedProposal, msp_ids: list[str]) -> list[GatewayPeer]:
+def _incomplete(channel_id: str, chaincode: str) -> RpcError:
+    text = f"no chaincode name is provided, channel id [{channel_id}]" if channel_id else "no channel id provided"
+    return RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + text)
+
+
+async def _candidates(gateway: Gateway, proposal: ParsedProposal, msp_ids: list[str]) -> list[GatewayPeer]:
     """Return the peers to try, this one first.
 
     Raises:
         RpcError: FAILED_PRECONDITION when there is none.
     """
     protect = bool(proposal.transient) and not msp_ids
-    peers: list[GatewayPeer] = []
-    if gateway is not None:
-        own = gateway.peers.local
-        wanted = [own.msp_id] if protect else msp_ids
-        peers = gateway.peers.of(wanted) if wanted else gateway.peers.in_order()
-        if not await gateway.runs_here(proposal.chaincode):
-            defined = await gateway.channel.committed_definition(proposal.chaincode) is not None
-            peers = [peer for peer in peers if peer is not own] if defined else []
+    own = gateway.peers.local
+    wanted = [own.msp_id] if protect else msp_ids
+    peers = gateway.peers.of(wanted) if wanted else gateway.peers.in_order()
+    if not await gateway.runs_here(proposal.chaincode):
+        defined = await gateway.channel.committed_definition(proposal.chaincode) is not None
+        peers = [peer for peer in peers if peer is not own] if defined else []
     if peers:
         return peers
     text = f"no peers available to evaluate chaincode {proposal.chaincode} in channel {proposal.channel_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import structlog
 from fabric_protos.common import policies_pb2
 from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import proposal_response_pb2
@@ -19,6 +20,8 @@ from node.peer.endorser import Endorser
 from node.peer.gateway.endorsers import GatewayPeers
 from node.peer.gateway.orderers import Orderers
 from node.peer.gateway.plan import Planner
+
+_log = structlog.get_logger(__name__)
 
 
 class Gateway:
@@ -64,11 +67,25 @@ class Gateway:
             RpcError: PERMISSION_DENIED.
         """
         config = self.channel.config
+        path = config.acl_path(resource)
+        vouched = self._vouched_for(signed)
         try:
-            config.msps.identity(signed.creator, self._now())
-            config.check_acl(resource, [signed])
-        except (IdentityError, PolicyError, WireError) as error:
-            raise RpcError(StatusCode.PERMISSION_DENIED, f"access denied: {error}") from error
+            config.policy(path).evaluate([signed] if vouched else [])
+        except PolicyError as error:
+            text = "Failed evaluating policy on signed data during check policy on channel "
+            text += f"[{config.channel_id}] with policy [{path}]: [{error}]"
+            raise RpcError(StatusCode.PERMISSION_DENIED, text) from error
+        if not vouched:
+            raise RpcError(StatusCode.PERMISSION_DENIED, "access denied: nobody on the channel vouches for the caller")
+
+    def _vouched_for(self, signed: SignedData) -> bool:
+        """Say whether an organization of the channel vouches for a caller, now."""
+        try:
+            self.channel.config.msps.identity(signed.creator, self._now())
+        except (IdentityError, WireError) as error:
+            _log.warning("caller refused", channel=self.channel.channel_id, reason=str(error))
+            return False
+        return True
 
     def collection_members(
         self, interest: proposal_response_pb2.ChaincodeInterest, definitions: Mapping[str, Definition]

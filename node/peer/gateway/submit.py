@@ -11,7 +11,7 @@ from fabric_protos.gateway import gateway_pb2
 
 from network.errors import RpcError
 from network.rpc import Call, StatusCode
-from node.peer.gateway.calls import parse_request, within_deadline
+from node.peer.gateway.calls import no_config, parse_request, within_deadline
 from node.peer.gateway.gateway import Gateway
 
 BYZANTINE = "BFT"
@@ -27,7 +27,7 @@ async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) ->
         raise RpcError(StatusCode.INVALID_ARGUMENT, "prepared transaction must be signed")
     gateway = gateways.get(message.channel_id)
     if gateway is None:
-        raise RpcError(StatusCode.FAILED_PRECONDITION, f"channel '{message.channel_id}' not found")
+        raise RpcError(StatusCode.FAILED_PRECONDITION, no_config(message.channel_id))
     envelope = message.prepared_transaction.SerializeToString()
     settings = gateway.channel.config.orderer
     if settings.consensus_type == BYZANTINE:

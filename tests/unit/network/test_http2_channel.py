@@ -116,6 +116,11 @@ ANSWERS = {
         9,
         "ü 100% %zz",
     ),
+    "message with a space at its end": (
+        trailers((b":status", b"200"), (b"grpc-status", b"9"), (b"grpc-message", b"no channel ")),
+        9,
+        "no channel ",
+    ),
     "status that is no number": (trailers((b":status", b"200"), (b"grpc-status", b"many")), 2, ""),
     "no status": (head(1, REPLY_HEAD, TRAILERS), 13, "without a status"),
     "data without a status": (

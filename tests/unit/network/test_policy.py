@@ -171,7 +171,7 @@ def test_implicit_meta_policy_counts_groups(rule: str, signers: tuple[SigningIde
     if satisfied:
         found.evaluate(signed(*signers))
     else:
-        with pytest.raises(PolicyNotSatisfiedError, match="policies 'P' are satisfied"):
+        with pytest.raises(PolicyNotSatisfiedError, match="'P' sub-policies to be satisfied"):
             found.evaluate(signed(*signers))
 
 

@@ -126,7 +126,6 @@ def test_transient_data_enters_neither_hash_nor_transaction() -> None:
         (edited(signer=lambda m: m.ClearField("creator")), "SignatureHeader.creator"),
         (edited(channel=lambda m: setattr(m, "tx_id", "00")), "ChannelHeader.tx_id"),
         (edited(signer=lambda m: setattr(m, "nonce", b"x" * 24)), "ChannelHeader.tx_id"),
-        (signed_proposal(proposal_pb2.SignedProposal.FromString(proposed()).proposal_bytes, b""), "signature: empty"),
     ],
 )
 def test_damaged_proposal_is_refused_by_the_name_of_what_is_wrong(damaged: bytes, names: str) -> None:

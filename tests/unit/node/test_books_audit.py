@@ -5,15 +5,20 @@ Method: leaves in lists; hypothesis changes, removes and inserts rows anywhere a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import FINDINGS_MAX, RecomputedLeaf
 from network.merkle import TileWriter, leaf_hash, root
+from node.anchor.books import ArchivedEntries, Recomputed
 from node.anchor.errors import MirrorError
 from node.audit.books_audit import BooksAudit, anchored_leaves
 
+MOMENT = datetime(2026, 6, 1, tzinfo=UTC)
 LEAVES = [leaf_hash(index.to_bytes(4, "big")) for index in range(600)]
 
 
@@ -21,11 +26,14 @@ def rows_of(count: int) -> dict[int, RecomputedLeaf]:
     return {seq: RecomputedLeaf(seq, LEAVES[seq - 1], True, True) for seq in range(1, count + 1)}
 
 
-def findings(anchored: int, rows: dict[int, RecomputedLeaf], page: int = 7) -> list[tuple[str, int]]:
+def findings(
+    anchored: int, rows: dict[int, RecomputedLeaf], page: int = 7, archived: Sequence[ArchivedEntries] = ()
+) -> list[tuple[str, int]]:
     audit = BooksAudit(LEAVES[:anchored])
+    audit.add(Recomputed((), archived))
     ordered = [rows[seq] for seq in sorted(rows)]
     for begin in range(0, len(ordered), page):
-        audit.add(ordered[begin : begin + page])
+        audit.add(Recomputed(ordered[begin : begin + page]))
     found = [(finding.kind, finding.seq) for finding in audit.finish()]
     assert audit.checked == len(rows)
     return found
@@ -51,9 +59,34 @@ def test_uncovered_row_beyond_the_anchor_is_inserted_and_before_it_is_judged_by_
 
 def test_rows_out_of_order_are_refused() -> None:
     audit = BooksAudit(LEAVES[:5])
-    audit.add([RecomputedLeaf(2, LEAVES[1], True, True)])
+    some = Recomputed([RecomputedLeaf(2, LEAVES[1], True, True)])
+    audit.add(some)
     with pytest.raises(MirrorError, match="entry 2"):
-        audit.add([RecomputedLeaf(2, LEAVES[1], True, True)])
+        audit.add(some)
+
+
+ARCHIVED = [
+    ArchivedEntries(1, 4, "one.jsonl", bytes(32), MOMENT),
+    ArchivedEntries(5, 8, "two.jsonl", bytes(32), MOMENT),
+]
+
+
+def kept(seq: int, leaf: bytes, *, covered: bool = True) -> RecomputedLeaf:
+    return RecomputedLeaf(seq, leaf, covered, True, archived=True)
+
+
+def test_leaves_kept_of_archived_entries_are_compared() -> None:
+    rows = rows_of(20) | {seq: kept(seq, LEAVES[seq - 1], covered=False) for seq in range(1, 9)}
+    assert findings(20, rows, archived=ARCHIVED) == []
+    rows[3] = kept(3, LEAVES[0])
+    del rows[7]
+    assert findings(20, rows, archived=ARCHIVED) == [("changed", 3), ("missing", 7)]
+
+
+def test_entry_said_to_be_archived_needs_an_archive_that_names_it_and_an_anchor() -> None:
+    rows = rows_of(20) | {seq: kept(seq, LEAVES[seq - 1]) for seq in range(1, 9)}
+    assert findings(20, rows, archived=ARCHIVED[:1]) == [("missing", seq) for seq in range(5, 9)]
+    assert findings(6, {seq: rows[seq] for seq in range(1, 9)}, archived=ARCHIVED) == [("inserted", 7), ("inserted", 8)]
 
 
 def test_findings_are_bounded() -> None:
