@@ -43,12 +43,20 @@ def verify_block(block: common_pb2.Block, previous_header_hash: bytes, config: C
     channel_id = channel_of(block)
     if channel_id != config.channel_id:
         raise BlockError(f"block {number}: its transactions name channel {channel_id!r}, not {config.channel_id!r}")
-    if number == 0:
-        return
+    if number:
+        verify_signatures(block, config)
+
+
+def verify_signatures(block: common_pb2.Block, config: ChannelConfig) -> None:
+    """Check that the channel's orderers signed a block's header; the block may have no data.
+
+    Raises:
+        BlockError: they did not, or not enough of them.
+    """
     try:
         config.policy(BLOCK_POLICY).evaluate(list(_signed(block, config)))
     except PolicyError as error:
-        raise BlockError(f"block {number}: orderer signatures: {error}") from error
+        raise BlockError(f"block {block.header.number}: orderer signatures: {error}") from error
 
 
 def verify_hashes(block: common_pb2.Block, previous_header_hash: bytes) -> None:

@@ -264,6 +264,7 @@ def seek_envelope(
     stop: int = NEWEST_BLOCK,
     tls_cert_hash: bytes = b"",
     fail_if_not_ready: bool = False,
+    headers_only: bool = False,
 ) -> common_pb2.Envelope:
     """Return the request that a Deliver service takes; the arguments are those of :func:`seek_payload`."""
     payload = seek_payload(
@@ -275,6 +276,7 @@ def seek_envelope(
         stop=stop,
         tls_cert_hash=tls_cert_hash,
         fail_if_not_ready=fail_if_not_ready,
+        headers_only=headers_only,
     )
     return sign_envelope(payload, signer)
 
@@ -289,6 +291,7 @@ def seek_payload(
     stop: int = NEWEST_BLOCK,
     tls_cert_hash: bytes = b"",
     fail_if_not_ready: bool = False,
+    headers_only: bool = False,
 ) -> bytes:
     """Return what is signed to ask a Deliver service for blocks.
 
@@ -296,11 +299,13 @@ def seek_payload(
         start: first block wanted; ``None`` for the newest, ``NEXT_COMMIT`` for the one after it.
         stop: last block wanted; by default the stream goes on for ever.
         fail_if_not_ready: answer NOT_FOUND for a block that does not exist yet, rather than wait for it.
+        headers_only: ask for header and signatures of each block, configuration blocks aside.
     Source: proto orderer/ab.proto, SeekInfo.
     """
     seek = ab_pb2.SeekInfo(
         stop=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=stop)),
         behavior=ab_pb2.SeekInfo.FAIL_IF_NOT_READY if fail_if_not_ready else ab_pb2.SeekInfo.BLOCK_UNTIL_READY,
+        content_type=ab_pb2.SeekInfo.HEADER_WITH_SIG if headers_only else ab_pb2.SeekInfo.BLOCK,
     )
     if start is None:
         seek.start.newest.SetInParent()

@@ -76,6 +76,21 @@ class LedgerMetrics:
         return cell
 
 
+class OrdererFaults:
+    """What orderers did that they must not."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._faults = metrics.counter(
+            "dwaybank_orderer_faults",
+            "Blocks that an orderer forged, withheld, or gave differently to others.",
+            ["channel", "orderer", "fault"],
+        )
+
+    def count(self, channel_id: str, orderer: str, fault: str) -> None:
+        """Count one."""
+        self._faults.of(channel_id, orderer, fault).value += 1
+
+
 class EndorserMetrics:
     """Proposals as they are endorsed or refused."""
 
@@ -162,6 +177,7 @@ class PeerMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.ledger = LedgerMetrics(metrics)
         self.endorser = EndorserMetrics(metrics)
+        self.orderers = OrdererFaults(metrics)
 
 
 def _type_name(kind: int) -> str:

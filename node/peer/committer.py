@@ -5,7 +5,8 @@ Rules:
   while the other judges and writes the one before; after a configuration block the first waits, because the next block
   stands under the new one;
 - a block is told to others only after it is durable;
-- a block that is refused, or that cannot be judged, stops the channel with the reason; nothing of it is written;
+- a block that is refused is not written, and whoever is asked for blocks is told, to ask another; where nobody is, and
+  where a block cannot be judged, the channel stops with the reason;
 - a database that does not answer is waited for: the block is written once it does, and never twice.
 
 Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, core/ledger/kvledger/kv_ledger.go.
@@ -40,7 +41,7 @@ from network.block import (
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
 from network.envelope import parse_transaction
-from network.errors import ConfigError, NetworkError
+from network.errors import BlockError, ConfigError, NetworkError
 from network.rwset import StateKey
 from node.peer.block_store import Tip
 from node.peer.block_writer import PrivateUpdate, ValidatedBlock
@@ -139,6 +140,8 @@ class Committer:
         settings: database, channel, identity.
         on_commit: told of each durable block, in the event loop.
         on_stop: told why no more blocks are committed, in the event loop.
+        on_refuse: told of a block that does not hold and of its source, in the event loop; whatever follows is dropped
+            until that block comes again. None stops the channel instead.
     """
 
     def __init__(
@@ -146,11 +149,15 @@ class Committer:
         settings: CommitterSettings,
         on_commit: Callable[[CommittedBlock], None],
         on_stop: Callable[[ChannelStoppedError], None],
+        on_refuse: Callable[[int, str, str], None] | None = None,
     ) -> None:
         self._settings = settings
         self._on_commit = on_commit
         self._on_stop = on_stop
-        self._received: Queue[common_pb2.Block | None] = Queue()
+        self._on_refuse = on_refuse
+        self._refused = False
+        """Whether the next block was refused and is waited for from another source."""
+        self._received: Queue[tuple[common_pb2.Block, str] | None] = Queue()
         self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
@@ -210,10 +217,18 @@ class Committer:
         for thread in self._threads:
             thread.start()
 
-    async def put(self, block: common_pb2.Block) -> None:
-        """Hand over the next block from the orderer; waits while too many are on the way."""
+    async def put(self, block: common_pb2.Block, source: str = "") -> None:
+        """Hand over the next block from the orderer; waits while too many are on the way.
+
+        Args:
+            source: address it comes from.
+        """
         await self._room.acquire()
-        self._received.put(block)
+        self._received.put((block, source))
+
+    def give_up(self, reason: str) -> None:
+        """Commit nothing more: nobody has a next block that holds."""
+        self._fail(ChannelStoppedError(reason))
 
     async def between_blocks(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` with the committing connection between two blocks, and return what it returns.
@@ -271,20 +286,35 @@ class Committer:
     def _verify_blocks(self) -> None:
         """First thread: hashes and signatures."""
         try:
-            while (block := self._received.get()) is not None and not self._ending.is_set():
-                self._verify(block)
+            while (item := self._received.get()) is not None and not self._ending.is_set():
+                self._take(*item)
         finally:
             self._ending.set()
             self._put_checked(None)
 
-    def _verify(self, block: common_pb2.Block) -> None:
+    def _take(self, block: common_pb2.Block, source: str) -> None:
+        """Verify a block that is due; one that does not hold stops the channel only where nobody else is asked."""
         number, expected = block.header.number, self._verified.height
-        if number < expected:
+        if number < expected or (self._refused and number > expected):
             self._loop.call_soon_threadsafe(self._room.release)
             return
-        if number > expected:
-            raise ChannelStoppedError(f"the orderer sent block {number} where block {expected} was due")
-        verify_block(block, self._verified.header_hash, self._config)
+        try:
+            if number > expected:
+                raise BlockError(f"the orderer sent block {number} where block {expected} was due")
+            verify_block(block, self._verified.header_hash, self._config)
+        except BlockError as error:
+            if self._on_refuse is None:
+                raise
+            self._refused = True
+            self._loop.call_soon_threadsafe(self._room.release)
+            self._loop.call_soon_threadsafe(self._on_refuse, expected, source, str(error))
+            return
+        self._refused = False
+        self._check(block)
+
+    def _check(self, block: common_pb2.Block) -> None:
+        """Check the signatures in a block, and hand it over to be judged."""
+        number = block.header.number
         checked = self._check_signatures(block.data.data)
         hashed = header_hash(block.header)
         done = threading.Event() if holds_config(block.data) else None

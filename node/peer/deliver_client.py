@@ -1,7 +1,8 @@
 """Pulls the channel's blocks from the ordering service, or from another peer, and hands them to the committer.
 
 Orderers are tried in turn, with growing pauses; each new stream begins right after the last block handed over, so
-nothing is lost or repeated. What a block is worth is the committer's to decide.
+nothing is lost or repeated. What a block is worth is the committer's to decide: when it refuses one, the next orderer
+is asked for it; when every orderer has given one that is refused, there is no hope.
 
 Source: Fabric internal/pkg/peer/blocksprovider/blocksprovider.go.
 """
@@ -48,7 +49,8 @@ class DeliverClient:
         endpoints: who is asked, in turn.
         tls: how they are dialled.
         next_block: number of the first block wanted.
-        put: takes each block; waits while too many are on the way.
+        put: takes each block and its source's address; waits while too many are on the way.
+        on_hopeless: told why, once no source is left to be asked for the next block.
         now: UTC clock.
         random_bytes: for nonces.
         method: ``DELIVER`` where orderers are asked, ``PEER_DELIVER`` where peers are.
@@ -62,7 +64,8 @@ class DeliverClient:
         tls: rpc.ClientTls | None,
         *,
         next_block: int,
-        put: Callable[[common_pb2.Block], Awaitable[None]],
+        put: Callable[[common_pb2.Block, str], Awaitable[None]],
+        on_hopeless: Callable[[str], None],
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
         method: str = DELIVER,
@@ -73,6 +76,11 @@ class DeliverClient:
         self._tls = tls
         self._next_block = next_block
         self._put = put
+        self._on_hopeless = on_hopeless
+        self._refused: dict[str, int] = {}
+        """The block that each source gave and that did not hold."""
+        self._turn = 0
+        self._pulling: asyncio.Task[str] | None = None
         self._now = now
         self._random_bytes = random_bytes
         self._method = method
@@ -88,19 +96,47 @@ class DeliverClient:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def source(self) -> str:
+        """Address of whoever is asked for blocks now."""
+        return self._endpoints[self._turn % len(self._endpoints)].address
+
+    def refuse(self, number: int, source: str, reason: str) -> None:
+        """Ask somebody else for a block that did not hold."""
+        self._refused[source] = number
+        if all(self._refused.get(endpoint.address) == number for endpoint in self._endpoints):
+            self._on_hopeless(reason)
+        else:
+            self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """Leave the source that is asked now, for the next in turn.
+
+        Args:
+            number: the first block that is wanted of that one.
+        """
+        self._next_block = number
+        if self._pulling is not None:
+            self._pulling.cancel()
+
     async def _run(self) -> None:
         pause_s = PAUSE_FIRST_S
-        turn = 0
         while True:
-            endpoint = self._endpoints[turn % len(self._endpoints)]
+            endpoint = self._endpoints[self._turn % len(self._endpoints)]
             before = self._next_block
-            reason = await self._pull(endpoint)
-            if self._next_block > before:
+            self._pulling = asyncio.create_task(self._pull(endpoint))
+            try:
+                await asyncio.wait({self._pulling})
+            finally:
+                self._pulling.cancel()
+            left = self._pulling.cancelled()
+            reason = "another is asked" if left else self._pulling.result()
+            if left or self._next_block > before:
                 pause_s = PAUSE_FIRST_S
             _log.warning("no blocks arrive", source=endpoint.address, reason=reason, next_try_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
-            turn += 1
+            self._turn += 1
 
     async def _pull(self, endpoint: OrdererEndpoint) -> str:
         """Take blocks from one orderer until its stream ends, and return why it ended."""
@@ -113,7 +149,7 @@ class DeliverClient:
                     response = ab_pb2.DeliverResponse.FromString(reply)
                     if response.WhichOneof("Type") != "block":
                         return f"status {common_pb2.Status.Name(response.status)}"
-                    await self._put(response.block)
+                    await self._put(response.block, endpoint.address)
                     self._next_block = response.block.header.number + 1
         except RpcError as error:
             return error.message

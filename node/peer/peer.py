@@ -49,6 +49,7 @@ from node.peer.gateway.service import GatewayService
 from node.peer.installed import InstalledPackages
 from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle_local import InstallFunctions
+from node.peer.orderer_watch import WATCH_INTERVAL_S
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.package import ChaincodePackage
 from node.peer.peer_channel import ChannelSettings, PeerChannel, PeerParts
@@ -105,6 +106,7 @@ class PeerSettings:
         followed_peer: ``host:port`` of another peer of this organization, Fabric's, that endorses and submits in the
             place of this one. Blocks are taken from it and judged again, and only they are served. What it has of
             private values stays with it.
+        watch_interval_s: how often the orderers that blocks are not taken from are asked for headers.
     """
 
     database_url: str
@@ -125,6 +127,7 @@ class PeerSettings:
     execute_timeout_s: float = EXECUTE_TIMEOUT_S
     snapshots_folder: Path | None = None
     followed_peer: str | None = None
+    watch_interval_s: float = WATCH_INTERVAL_S
 
 
 def utc_now() -> datetime:
@@ -190,6 +193,7 @@ class Peer:
             now=now,
             random_bytes=random_bytes,
             snapshots_folder=settings.snapshots_folder,
+            watch_interval_s=settings.watch_interval_s,
         )
         home = ChannelSettings(
             settings.channel_id,

@@ -11,13 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
+from fabric_protos.common import common_pb2
 
 from network import rpc
 from network.channel_config import ChannelConfig
+from network.envelope import seek_envelope
 from network.identity import SigningIdentity
+from network.proposal import NONCE_BYTES
 from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.approvals import Approvals
 from node.peer.chaincode_definition import LIFECYCLE
@@ -36,6 +41,7 @@ from node.peer.installed import InstalledPackages
 from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle
 from node.peer.lifecycle_local import InstallFunctions
+from node.peer.orderer_watch import FORGED, WATCH_INTERVAL_S, OrdererWatch, WatchSettings
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.private_exchange import PrivateExchange
 from node.peer.reader import ChannelReader, DatabaseThread
@@ -68,6 +74,7 @@ class PeerParts:
         now: UTC clock.
         random_bytes: for nonces.
         snapshots_folder: where snapshots of the ledgers are made; None for nowhere.
+        watch_interval_s: how often the orderers that blocks are not taken from are asked for headers.
     """
 
     database_url: str
@@ -86,6 +93,7 @@ class PeerParts:
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
     snapshots_folder: Path | None = None
+    watch_interval_s: float = WATCH_INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class PeerChannel:
             ),
             self._on_commit,
             self._on_stop,
+            self._on_refuse,
         )
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         self._running = AsyncExitStack()
@@ -158,6 +167,8 @@ class PeerChannel:
             self._committer.start()
             starting.push_async_callback(self._deliver_client.stop)
             self._deliver_client.start()
+            starting.push_async_callback(self._watch.stop)
+            self._watch.start()
             starting.push_async_callback(self._reconciler.stop)
             self._reconciler.start()
             starting.push_async_callback(self._indexes.stop)
@@ -224,10 +235,34 @@ class PeerChannel:
             tls if followed is None else parts.client_tls,
             next_block=self.channel.progress.height,
             put=self._committer.put,
+            on_hopeless=self._committer.give_up,
             now=parts.now,
             random_bytes=parts.random_bytes,
             method=DELIVER if followed is None else PEER_DELIVER,
         )
+        self._watch = OrdererWatch(
+            self.channel,
+            self._deliver_client,
+            WatchSettings(
+                endpoints if followed is None else (),
+                tls,
+                parts.watch_interval_s,
+                self._seek,
+                partial(parts.metrics.orderers.count, settings.channel_id),
+            ),
+        )
+
+    def _seek(self, **wanted: Any) -> common_pb2.Envelope:
+        """Return a signed request for blocks."""
+        parts = self._parts
+        nonce, now = parts.random_bytes(NONCE_BYTES), parts.now()
+        return seek_envelope(self._settings.channel_id, parts.identity, nonce=nonce, timestamp=now, **wanted)
+
+    def _on_refuse(self, number: int, source: str, reason: str) -> None:
+        names = {"channel": self._settings.channel_id, "block": number, "orderer": source}
+        _log.error("block refused", reason=reason, **names)
+        self._parts.metrics.orderers.count(self._settings.channel_id, source, FORGED)
+        self._deliver_client.refuse(number, source, reason)
 
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)

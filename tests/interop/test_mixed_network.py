@@ -47,7 +47,7 @@ async def mixed(
     consensus: str, postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Mixed]:
     async with mixed_channel(
-        consensus, postgres_cluster, tmp_path_factory.mktemp(consensus), f"mixed_{consensus}"
+        consensus, postgres_cluster, tmp_path_factory.mktemp(consensus), f"mixed_{consensus}", watch_interval_s=0.5
     ) as mixed:
         yield mixed
 
@@ -198,6 +198,10 @@ async def test_lost_orderers_halt_the_network_and_fork_nothing(mixed: Mixed, con
     with pytest.raises(GatewayError):
         await mixed.our_client.submit("twin", "Put", "halted", "x")
     assert (mixed.ours.height, await mixed.go_height(), mixed.ours.stopped) == (height, height, None)
+    # Our peer asked all orderers for headers: those that died or lagged behind told no other story.
+    text = await mixed.metrics.text()
+    assert 'fault="forged"' not in text
+    assert 'fault="equivocated"' not in text
 
 
 async def submitted_in_time(mixed: Mixed, *call: str) -> None:

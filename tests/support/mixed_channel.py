@@ -14,6 +14,8 @@ from chaincode.in_process import load
 from chaincode.shim.server import ChaincodeServer
 from network import rpc
 from network.client import GatewayClient, PreparedTransaction
+from network.operations.metrics import Metrics
+from node.operations.peer_metrics import PeerMetrics
 from node.peer.peer import Peer
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR
@@ -52,6 +54,8 @@ class Mixed:
     ours: Peer
     go_client: GatewayClient
     our_client: GatewayClient
+    metrics: Metrics
+    """What our peer counts."""
 
     async def settle(self) -> None:
         """Wait until both kinds of peer have the same height."""
@@ -101,8 +105,15 @@ async def mixed_channel(
         # Starting and stopping wait for processes; the loop must go on for ours meanwhile.
         fabric = await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
+        metrics = Metrics()
         ours, port = await start_our_peer(
-            fabric, REGULATOR, postgres_cluster.create_database(name), stack, others=(BANK, PARTNER), **settings
+            fabric,
+            REGULATOR,
+            postgres_cluster.create_database(name),
+            stack,
+            others=(BANK, PARTNER),
+            metrics=PeerMetrics(metrics),
+            **settings,
         )
         fabric.peers[REGULATOR] = port
         content = service_package("twin_1", address=f"{HOST}:{(service_port := free_port())}", dial_timeout="10s")
@@ -115,7 +126,7 @@ async def mixed_channel(
         options = ("--signature-policy", POLICY, "--collections-config", str(folder / "collections.json"))
         await asyncio.to_thread(fabric.define, "twin", folder / "twin.tgz", identifier, *options, members=MEMBERS)
         clients = [client(fabric, msp_id, stack) for msp_id in (BANK, REGULATOR)]
-        mixed = Mixed(fabric, ours, *clients)
+        mixed = Mixed(fabric, ours, *clients, metrics)
         await mixed.settle()
         yield mixed
 

@@ -26,6 +26,7 @@ import psycopg
 from network import rpc
 from network.crypto_material import OrganizationSpec, generate_organization
 from network.msp_folder import read_msp_config
+from node.operations.peer_metrics import PeerMetrics
 from node.peer.database import migrate
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.peer import Peer, PeerSettings
@@ -38,6 +39,8 @@ from tests.support.shared_data import REPOSITORY
 
 MEMBERS = (BANK, PARTNER, REGULATOR)
 START_TIMEOUT_S = 30
+BFT_DIAL_S = 3
+"""Longer than SmartBFT orderers wait before they dial one another again."""
 
 _BUILDER = {
     "detect": 'grep -q ccaas "$2/metadata.json"',
@@ -294,6 +297,10 @@ def fabric_network(
     try:
         for number in range(orderers):
             network.start_orderer(number, free_port(), f"node{number}")
+        if byzantine:
+            # The first ones dialled the last before these listened, and wait before they try again; one that misses
+            # the first proposal lags for half a minute, and a peer that asked just that one with it.
+            time.sleep(BFT_DIAL_S)
         for msp_id, port in anchors.items():
             network.start_peer(msp_id, port)
             network.succeed(network.peer(msp_id, "channel", "join", "-b", str(genesis)))
@@ -310,6 +317,7 @@ async def start_our_peer(
     stack: AsyncExitStack,
     *,
     others: Sequence[str],
+    metrics: PeerMetrics | None = None,
     **settings: Any,
 ) -> tuple[Peer, int]:
     """Start a peer of ours for a member; return it and its port.
@@ -318,6 +326,7 @@ async def start_our_peer(
         database_url: an empty database.
         stack: ends it.
         others: members whose Go peers it knows.
+        metrics: where it counts.
         settings: beside the usual.
     """
     with psycopg.connect(database_url) as owner:
@@ -336,7 +345,7 @@ async def start_our_peer(
         other_peers=[PeerEndpoint(f"{HOST}:{fabric.peers[other]}", other) for other in others],
         client_tls=tls,
     )
-    peer = Peer(replace(usual, **settings))
+    peer = Peer(replace(usual, **settings), metrics=metrics)
     await peer.start()
     stack.push_async_callback(peer.stop)
     server = rpc.Server(HOST, port, rpc.ServerTls(certificate, key, tls.roots_pem))
