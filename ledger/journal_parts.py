@@ -114,7 +114,7 @@ def lock_journal(connection: psycopg.Connection[Any]) -> None:
     Raises:
         ArchiveRefusedError: somebody reads the journal all the time.
     """
-    statements = (
+    statements: tuple[sql.SQL | sql.Composed, ...] = (
         *(
             sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier("ledger", part.name))
             for part in list_parts(connection)

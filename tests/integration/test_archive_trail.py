@@ -103,6 +103,10 @@ def archive(world: World, folder: Path) -> list[Path]:
     return [folder / each.record.file_name for each in made]
 
 
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def audit(world: World, organization: str = REGULATOR) -> pb.AuditBooksResponse:
     handlers = world.regulator_handlers if organization == REGULATOR else world.bank_handlers
     request = pb.AuditBooksRequest(organization=BANK)
@@ -203,7 +207,7 @@ async def test_file_whose_rows_were_rewritten_with_their_leaves_is_named(
     tamper(world, "UPDATE ledger.entry SET salt = sha256(salt) WHERE seq = 2")
     with pytest.raises(ArchiveRefusedError, match="entry 2: its row does not give the leaf"):
         archive(world, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
     resign(world)
     (first, _) = archive(world, tmp_path)
     found = await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, first)
