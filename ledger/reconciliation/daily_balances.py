@@ -124,7 +124,7 @@ def day_changes(connection: psycopg.Connection[Any], accounts: Sequence[str]) ->
         ArchivedError: some of it is archived.
     """
     with telling_archived():
-        connection.execute(query("refuse_archived_accounts"), (list(accounts),))
+        connection.execute(b"SELECT ledger.refuse_archived_accounts(%s)", (list(accounts),))
     with connection.transaction(), connection.cursor("day_changes") as cursor:
         cursor.itersize = 5000
         cursor.execute(query("day_changes"), (list(accounts),))

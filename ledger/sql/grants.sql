@@ -42,6 +42,7 @@ GRANT EXECUTE ON FUNCTION
     ledger.striped_page(bigint, bigint, integer, timestamptz, timestamptz),
     ledger.statement_by_effect(bigint, bigint, timestamptz, bigint, integer, timestamptz),
     ledger.outbox_page(bigint, integer, integer, text[], text), ledger.refuse_archived_entry(bigint, uuid, text),
+    ledger.refuse_archived_accounts(text[]), ledger.opening_of(bigint),
     ledger.chart_document(smallint), ledger.chart_rule_of(smallint, text),
     ledger.chart_refusal(ledger.chart_rule, text, smallint, bigint, bigint)
 TO dwaybank_tenant;

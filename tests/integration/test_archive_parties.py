@@ -26,6 +26,7 @@ from ledger.monitor_store import set_monitor
 from ledger.monitors import Field, Monitor, Operator
 from ledger.outbox import Position, read_page
 from ledger.posting import Writer
+from ledger.reconciliation import day_changes
 from ledger.recurrence import Recurrence, Unit
 from ledger.schedule import Schedule, Template, entry_of, judged
 from ledger.schedule_store import (
@@ -232,6 +233,8 @@ ASKED: dict[str, Callable[[psycopg.Connection[Any]], object]] = {
     "statement by effect": lambda c: list(statement_lines(c, "acme:alice", by_effect=True)),
     "striped statement": lambda c: list(statement_lines(c, "acme:busy", by_effect=False)),
     "balance": lambda c: balance_at(c, "acme:alice", effective_at=START),
+    "day changes": lambda c: list(day_changes(c, ["acme:quiet"])),
+    "day changes of a striped account": lambda c: list(day_changes(c, ["acme:busy"])),
     "outbox": lambda c: read_page(c, Position(3, 0), count_max=9),
 }
 
@@ -255,6 +258,13 @@ def test_what_is_another_tenants_still_does_not_exist(books: Books) -> None:
         (bob,) = (row[0] for row in _owner(books.url, "SELECT id FROM ledger.account WHERE reference = 'bolt:bob'"))
         for function in ("statement_page(%s, 0, 9, '-infinity', 'infinity')", "known_seq(%s, '2026-03-02 09:01Z')"):
             acting.execute(f"SELECT * FROM ledger.{function}".encode(), (bob,))  # empty: no error tells of him
+        assert list(day_changes(acting, ["bolt:bob"])) == []
+        openings = acting.execute(
+            "SELECT reference, (ledger.opening_of(id)).balance FROM ledger.account WHERE reference LIKE 'acme:quiet'"
+            " UNION ALL SELECT 'bolt:bob', (ledger.opening_of(%s)).balance",
+            (bob,),
+        ).fetchall()
+        assert openings == [("acme:quiet", 13), ("bolt:bob", None)]
         for table in ("archive", "past_key", "account_opening", "hold_opening"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), acting.transaction():
                 acting.execute(f"SELECT FROM ledger.{table}".encode())

@@ -73,3 +73,23 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Tells of accounts that postings of theirs are archived, if any are.
+CREATE OR REPLACE FUNCTION ledger.refuse_archived_accounts(p_references text[]) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    PERFORM ledger.refuse_archived('what was posted first to account ' || reference)
+    FROM ledger.account
+    WHERE reference = ANY (p_references) AND ledger.sees_account(id) AND ledger.has_archived(id);
+END
+$$;
+
+-- Where archived entries left an account, and the time after which that is the whole; null where none is archived, and for
+-- an account that the caller does not see.
+CREATE OR REPLACE FUNCTION ledger.opening_of(p_account_id bigint, OUT balance bigint, OUT latest_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+    SELECT opening.balance, border.latest_at
+    FROM ledger.account_opening AS opening
+    CROSS JOIN ledger.archive_border() AS border
+    WHERE opening.account_id = p_account_id AND ledger.sees_account(p_account_id)
+$$;

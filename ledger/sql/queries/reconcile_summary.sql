@@ -18,19 +18,19 @@ WITH wanted AS (
 ), computed AS (
     SELECT newest.account_id,
         CASE
-            WHEN opening.account_id IS NULL
-                OR (newest.last_day + 1)::timestamp AT TIME ZONE 'UTC' > (SELECT latest_at FROM ledger.archive_border())
+            WHEN opening.balance IS NULL
+                OR (newest.last_day + 1)::timestamp AT TIME ZONE 'UTC' > opening.latest_at
             THEN coalesce(opening.balance, 0) + coalesce(sum(
                 CASE WHEN posting.side = wanted.normal_side THEN posting.amount ELSE -posting.amount END
             ), 0)
         END AS balance
     FROM newest
     JOIN wanted ON wanted.id = newest.account_id
-    LEFT JOIN ledger.account_opening AS opening ON opening.account_id = newest.account_id
+    CROSS JOIN LATERAL ledger.opening_of(newest.account_id) AS opening
     LEFT JOIN ledger.posting_view AS posting
         ON posting.account_id = newest.account_id
         AND posting.effective_at < (newest.last_day + 1)::timestamp AT TIME ZONE 'UTC'
-    GROUP BY newest.account_id, newest.last_day, opening.account_id, opening.balance
+    GROUP BY newest.account_id, newest.last_day, opening.balance, opening.latest_at
 ), waiting AS (
     SELECT item.account_id, count(*) FILTER (WHERE item.state = 1) AS open,
         count(*) FILTER (WHERE item.state = 2) AS explained, sum(item.difference) AS difference
