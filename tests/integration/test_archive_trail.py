@@ -121,11 +121,6 @@ async def prove(world: World, seq: int, file: Path | None = None) -> pb.GetProof
     return await world.call(world.bank_handlers, BANK, "GetProof", request, pb.GetProofResponse)
 
 
-def files_in(folder: Path) -> list[Path]:
-    """What lies in a folder."""
-    return list(folder.iterdir())
-
-
 async def test_archived_entry_is_proved_from_its_file_as_it_was_before(world: World, tmp_path: Path) -> None:
     before = [json.loads((await prove(world, seq)).bundle) for seq in range(1, ENTRIES + 1)]
     first, second = archive(world, tmp_path)
