@@ -373,9 +373,9 @@ def _key_policies(forge: Forge) -> list[Case]:
         Case("with a free key, by two", [make(both, endorsers=[REGULATOR, BANK])], [VALID]),
         Case("policy lifted without its organization", [make(lifted)], failure),
         Case("policy lifted", [make(lifted, endorsers=[REGULATOR])], [VALID]),
-        # What is then written under it is left out: there is nothing to compare with.
+        Case("written as before", [make(write)], [VALID]),
         Case("a key gets a policy that is none", [make(guard("junk", b"\xff"))], [VALID]),
-        # What is then written under it no Go peer of 3.1 can judge: it stops the channel.
+        # What is then written under it is left out: there is nothing to compare with.
         Case("policy and breach at once", [make(guard("at once", policy)), make(forge.write("at once"))],
              [VALID, ENDORSEMENT_POLICY_FAILURE]),
     ]  # fmt: skip
@@ -391,9 +391,9 @@ def _private(forge: Forge) -> list[Case]:
         Case("private write", [make(forge.private("shared"))], [VALID]),
         Case("private write, endorsed by one", [make(forge.private("shared"), endorsers=[BANK])], failure),
         Case("stale private read", [make(stale)], [MVCC_READ_CONFLICT]),
-        # A collection that is not defined is left out: there is nothing to compare with.
+        Case("collection's own policy broken", [make(forge.private("guarded"), endorsers=others)], failure),
         Case("collection's own policy kept", [make(forge.private("guarded"), endorsers=[PARTNER])], [VALID]),
-        # A collection that is not defined is not among them: a Go peer of 3.1 ends on it.
+        # A collection that is not defined is left out: there is nothing to compare with.
         Case("implicit collection of another", [make(implicit, endorsers=others)], failure),
         Case("implicit collection of its own", [make(implicit, endorsers=[PARTNER])], [VALID]),
     ]  # fmt: skip
