@@ -31,6 +31,10 @@ BATCH_ENTRIES_MAX = 4000
 WAITING_ENTRIES_MAX = 200_000
 """Most entries that may wait; more are refused at once, so that memory stays bounded."""
 
+WORTHWHILE_ENTRIES = 400
+"""From here on the next batch is prepared while one commits, rather than left to grow: both cores have work then.
+With 2,000, eight callers of 200 never met it, and nothing overlapped (docs/benchmarks.md)."""
+
 SMALL_BATCH_ENTRIES = 64
 """Up to here preparing costs less than handing the batch to another thread."""
 
@@ -176,7 +180,7 @@ class Collector:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            if committing is None or committing.done() or self._waiting_entries >= BATCH_ENTRIES_MAX // 2:
+            if committing is None or committing.done() or self._waiting_entries >= WORTHWHILE_ENTRIES:
                 return
             # Looked at again afterwards: a commit that was fenced has answered all who waited.
             await asyncio.wait((committing,))
