@@ -166,7 +166,7 @@ class DatabaseStage:
         return archived_seq(self.connection)
 
     def end_part(self) -> None:
-        """Let the open partition end. A writer that is not told has its next prepared batch refused, and judges again."""
+        """Let the open partition end; a writer that is not told has its next prepared batch refused."""
         end_part(self.connection)
         self.writer.forget()
 
