@@ -103,6 +103,11 @@ def archive(world: World, folder: Path) -> list[Path]:
     return [folder / each.record.file_name for each in made]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """What lies in a folder."""
+    return list(folder.iterdir())
+
+
 async def audit(world: World, organization: str = REGULATOR) -> pb.AuditBooksResponse:
     handlers = world.regulator_handlers if organization == REGULATOR else world.bank_handlers
     request = pb.AuditBooksRequest(organization=BANK)

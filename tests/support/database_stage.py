@@ -166,8 +166,9 @@ class DatabaseStage:
         return archived_seq(self.connection)
 
     def end_part(self) -> None:
-        """Let the open partition end; the writer is not told."""
+        """Let the open partition end; a writer that is not told has its next prepared batch refused."""
         end_part(self.connection)
+        self.writer.forget()
 
     def archive_all(self) -> int:
         """The same, into a folder that nobody needs."""
