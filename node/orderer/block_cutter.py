@@ -19,14 +19,13 @@ from typing import Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
-GAP_PER_ENVELOPE_S = 0.010
-"""Seconds of gap for each envelope of the last block. Below 100 envelopes/s every idle moment cuts; above, blocks grow
-until the gap's ceiling. A block of one costs all members together about 24 ms of CPU, a transaction in a block of 14
-about 7: with 2 ms the blocks of a whole consortium on two cores stayed at 1.6 transactions and 64 in flight reached
-half the throughput; 20 ms cost latency without gain (docs/benchmarks.md)."""
+GAP_PER_ENVELOPE_S = 0.002
+"""Seconds of gap for each envelope of the last block. Below 500 envelopes/s every idle moment cuts; above, blocks grow
+until the gap's ceiling. A block of one costs all members together about 9 ms of CPU, a transaction in a block of 14
+about 2: with 10 ms, 16 callers got 157 transactions/s instead of 484 (docs/benchmarks.md)."""
 
-GAP_MAX_S = 0.100
-"""Ceiling of the gap, seconds."""
+GAP_MAX_S = 0.070
+"""Ceiling of the gap, seconds; with 100 ms, 64 callers waited 101 ms instead of 93, and 256 got no more."""
 
 
 @dataclass(frozen=True, slots=True)

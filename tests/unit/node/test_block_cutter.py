@@ -24,8 +24,8 @@ def test_nothing_waiting_cuts_nothing() -> None:
     assert waiting.due_at() is None
 
 
-@pytest.mark.parametrize(("last_block", "gap_s"), [(1, 0.010), (5, 0.050), (10, 0.100), (100, 0.100)])
-def test_gap_after_a_cut_is_ten_milliseconds_an_envelope_up_to_a_hundred(last_block: int, gap_s: float) -> None:
+@pytest.mark.parametrize(("last_block", "gap_s"), [(1, 0.002), (5, 0.010), (35, 0.070), (100, 0.070)])
+def test_gap_after_a_cut_is_two_milliseconds_an_envelope_up_to_seventy(last_block: int, gap_s: float) -> None:
     waiting = cutter(max_messages=1_000, preferred_max_bytes=10**6)
     for n in range(last_block):
         waiting.add(str(n), 10)
