@@ -114,19 +114,17 @@ def lock_journal(connection: psycopg.Connection[Any]) -> None:
     Raises:
         ArchiveRefusedError: somebody reads the journal all the time.
     """
-    taking = [part.name for part in list_parts(connection) if part.state in ("open", "ahead")]
-    statements: list[sql.SQL | sql.Composed] = [
-        *(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier("ledger", name)) for name in taking),
-        sql.SQL("LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE"),
-        sql.SQL("LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT"),
-        sql.SQL("SELECT FROM ledger.head FOR UPDATE NOWAIT"),
-    ]
     for _ in range(LOCK_TRIES):
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}".encode())
-                for statement in statements:
-                    connection.execute(statement)
+                # Asked for at each try: postings go on meanwhile, and into the next partition.
+                for (name,) in connection.execute(query("partitions_taking")).fetchall():
+                    table = sql.Identifier("ledger", name)
+                    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+                connection.execute(b"LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE")
+                connection.execute(b"LOCK TABLE ledger.partition IN SHARE ROW EXCLUSIVE MODE NOWAIT")
+                connection.execute(b"SELECT FROM ledger.head FOR UPDATE NOWAIT")
             return
         except psycopg.errors.LockNotAvailable:
             time.sleep(LOCK_MS / 1000)
