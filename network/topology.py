@@ -191,4 +191,10 @@ def load_consortium(path: Path) -> Consortium:
 
 def save_consortium(consortium: Consortium, path: Path) -> None:
     """Write the consortium file."""
-    path.write_text(yaml.safe_dump(consortium.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+    path.write_text(consortium_text(consortium), encoding="utf-8")
+
+
+def consortium_text(consortium: Consortium) -> str:
+    """Return the consortium file's text."""
+    text: str = yaml.safe_dump(consortium.model_dump(mode="json"), sort_keys=False)
+    return text

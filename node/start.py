@@ -15,7 +15,8 @@ from typing import Any
 
 from rich.console import Console
 
-from network.topology import BASE_PORT, Consortium, default_consortium
+from network.errors import ConfigError
+from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
 from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home, prepare_home
 
@@ -58,6 +59,29 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
             "use that, or another --home (addresses stand in the channel's configuration)"
         )
     return home, consortium
+
+
+def prepare_consortium(root: Path, base_port: int | None, described_in: Path | None) -> Home:
+    """Make certificates, genesis block and settings of a new consortium, and start nothing.
+
+    Args:
+        described_in: its consortium file; None for the default one.
+    Raises:
+        ConfigurationError: there is a consortium already, or the file cannot be used.
+    """
+    if Home(root.resolve()).consortium_file.exists():
+        raise ConfigurationError(
+            f"{root} holds a consortium already: choose another --home, or start it with `dwaybank up`"
+        )
+    if described_in is None:
+        return ensure_home(root, base_port, {})[0]
+    if base_port is not None:
+        raise ConfigurationError("--base-port and --consortium: give one of them, the file says which ports are used")
+    try:
+        described = load_consortium(described_in)
+    except ConfigError as error:
+        raise ConfigurationError(str(error)) from error
+    return prepare_home(root, lambda: described, datetime.now(UTC), {})[0]
 
 
 def launch_supervisor(home: Home, on_step: Any = None) -> None:

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("up", help="Start the consortium and leave it running.", rich_help_panel=panel)(up)
     app.command("down", help="Stop the consortium; its data stays.", rich_help_panel=panel)(down)
     app.command("status", help="Show processes, heights and anchoring.", rich_help_panel=panel)(status)
+    app.command("prepare", help="Make a new consortium's certificates and settings.", rich_help_panel=panel)(prepare)
     app.command("demo", help="Run the main job from nothing and prove every step.", rich_help_panel=panel)(demo)
 
 
@@ -37,6 +38,26 @@ def up(
     from node.start import start_consortium
 
     start_consortium(home_path(home), base_port, database_url or [], foreground)
+
+
+def prepare(
+    home: HomeOption = None,
+    base_port: BasePortOption = None,
+    consortium: Annotated[
+        Path | None,
+        typer.Option(help="Consortium file to make it by, as `--print` writes one; default: three members."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--print", help="Print the default consortium file and make nothing.")] = False,
+) -> None:
+    """Make certificates, genesis block and settings of a new consortium, and start nothing."""
+    from network.topology import consortium_text, default_consortium
+    from node.start import free_base_port, prepare_consortium
+
+    if show:
+        typer.echo(consortium_text(default_consortium(base_port or free_base_port())), nl=False)
+        return
+    made = prepare_consortium(home_path(home), base_port, consortium)
+    typer.echo(f"{made.root}: prepared; `dwaybank up --home {made.root}` starts what it runs itself")
 
 
 def down(home: HomeOption = None) -> None:
