@@ -33,6 +33,7 @@ from ledger.archive_writer import COLUMNS, Progress, reversed_entries, write_arc
 from ledger.errors import ArchiveRefusedError, InvalidValueError
 from ledger.journal_parts import drop_part, lock_journal, resting
 from ledger.queries import query
+from ledger.schema import keep_schema
 from ledger.signed import Verify
 from ledger.transfer_file import ENTRY, OPTIONS
 
@@ -138,6 +139,7 @@ class Archivist:
         """Keep what must stay, record the archive, and drop the partition."""
         first, last, table = part
         bounds = {"first": first, "last": last}
+        keep_schema(connection)
         keep_keys(connection, bounds)
         keys = keys_digest(connection, first, last)
         if keys != proved.keys_sha256:
@@ -201,6 +203,7 @@ class Archivist:
     ) -> None:
         first, last = proved.first_seq, proved.last_seq
         table = f"entry_{first}"
+        keep_schema(connection)
         connection.execute(
             sql.SQL("CREATE TABLE ledger.{} (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
                 sql.Identifier(table)

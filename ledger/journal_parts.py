@@ -17,6 +17,7 @@ from psycopg import sql
 
 from ledger.errors import ArchiveRefusedError, InvalidValueError
 from ledger.queries import query
+from ledger.schema import keep_schema
 
 LOCK_MS, LOCK_TRIES = 300, 200
 """The journal is locked for a moment only, and nobody waits longer than this behind one who waits for it."""
@@ -71,6 +72,7 @@ def end_part(connection: psycopg.Connection[Any]) -> int:
         psycopg.Error: the database cannot be used.
     """
     with connection.transaction():
+        keep_schema(connection)
         lock_journal(connection)
         row = connection.execute(b"SELECT next_seq - 1 FROM ledger.head").fetchone()
         assert row is not None
