@@ -27,7 +27,7 @@ COLUMNS = {
     "leaf": ("seq", "leaf"),
     "description": ("seq", "salt", "description"),
     "metadata": ("seq", "salt", "pairs"),
-    "batch": ("first_seq", "last_seq", "digest", "signature"),
+    "batch": ("first_seq", "last_seq", "digest", "signature", "salt_secret"),
 }
 """Tables of the file but ``entry``, in their order; read by the queries ``archive_named`` and ``archive_beside``."""
 

@@ -40,6 +40,7 @@ SALT_BYTES = 32
 LEAF_BYTES = 32
 
 _BATCH_TAG = b"dwaybank.node/batch\x01"
+_SALT_TAG = b"dwaybank.node/salt\x01"
 _DESCRIPTION_TAG = b"dwaybank.node/description\x01"
 _METADATA_TAG = b"dwaybank.node/metadata\x01"
 
@@ -257,6 +258,21 @@ def _take_posting(reader: _Reader) -> CanonicalPosting:
         side=Side(reader.number("side", 1)),
         amount=reader.number("amount", 16),
     )
+
+
+def derive_salts(secret: bytes, first_seq: int, count: int) -> bytes:
+    """Return the salts of the entries of a batch, joined: SHA-256(``dwaybank.node/salt`` ‖ 0x01 ‖ secret ‖ seq) each.
+
+    Whoever knows salts of a batch can tell neither its secret nor any other salt: they are outputs of SHA-256 under a
+    secret key, and as all of its inputs have one length, none continues another.
+
+    Args:
+        secret: 32 random bytes that are used for this batch only.
+        first_seq: number of its first entry.
+    """
+    front, sha256 = _SALT_TAG + secret, hashlib.sha256
+    numbers = struct.iter_unpack("8s", struct.pack(f"!{count}q", *range(first_seq, first_seq + count)))
+    return b"".join([sha256(front + number).digest() for (number,) in numbers])
 
 
 def leaf_data(salt: bytes, canonical: bytes) -> bytes:

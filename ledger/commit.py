@@ -193,7 +193,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
         changes.last_seq[marked],
     )  # fmt: skip
     cursor.execute(
-        b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             epoch,
             batch.posted_at,
@@ -203,6 +203,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
             *map(pack.pack_int8, columns),
             digest,
             signature,
+            batch.salt_secret or None,
         ),
         prepare=True,
     )

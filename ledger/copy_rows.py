@@ -29,7 +29,7 @@ COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 
 STAMP_COLUMNS = (
-    "seq", "posted_at", "effective_at", "key", "decision_id", "decision_outcome", "decision_leaf", "salt", "leaf",
+    "seq", "posted_at", "key", "decision_id", "decision_outcome", "decision_leaf", "leaf",
 )  # fmt: skip
 """What every entry has."""
 
@@ -41,7 +41,10 @@ _TWO = (
 TRANSFER_COLUMNS = (*STAMP_COLUMNS, *_TWO)
 """Columns of a plain entry of two postings, its debit named first; all of fixed width."""
 
-ASKED_COLUMNS = (*TRANSFER_COLUMNS, "request_hash")
+TOLD_COLUMNS = ("request_hash", "effective_at")
+"""What every other entry has beside: what was asked, and what it counts for."""
+
+ASKED_COLUMNS = (*TRANSFER_COLUMNS, *TOLD_COLUMNS)
 """The same where what was asked does not follow from the rest."""
 
 POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "posting_balance", "posting_previous")
@@ -50,7 +53,7 @@ POSTING_COLUMNS = ("posting_account", "posting_asset", "posting_amount", "postin
 CAPTURE_COLUMNS = (*ASKED_COLUMNS, "hold_id")
 """Columns of an entry of two postings that captures a hold and has nothing else."""
 
-ARRAY_COLUMNS = (*STAMP_COLUMNS, "request_hash", *POSTING_COLUMNS)
+ARRAY_COLUMNS = (*STAMP_COLUMNS, *TOLD_COLUMNS, *POSTING_COLUMNS)
 """Columns of a simple entry of more than two postings."""
 
 BESIDE_COLUMNS = (
@@ -95,7 +98,7 @@ _FIXED = (
     dict.fromkeys(ASKED_COLUMNS, ">i8")
     | dict.fromkeys(("asset_id", "decision_outcome"), ">i2")
     | dict.fromkeys(("key", "decision_id", "request_hash"), "V16")
-    | dict.fromkeys(("decision_leaf", "salt", "leaf"), "V32")
+    | dict.fromkeys(("decision_leaf", "leaf"), "V32")
 )
 """Binary form of each column that has one width."""
 
@@ -190,7 +193,7 @@ _RAW_KINDS: dict[str, type[pack.Raw]] = (
     | dict.fromkeys(("asset_id", "decision_outcome"), pack.RawInt2)
     | dict.fromkeys(("key", "decision_id", "hold_id"), pack.RawUuid)
     | dict.fromkeys(
-        ("request_hash", "decision_leaf", "salt", "leaf", "description_commitment", "metadata_commitment", "refusals"),
+        ("request_hash", "decision_leaf", "leaf", "description_commitment", "metadata_commitment", "refusals"),
         pack.RawBytes,
     )
     | dict.fromkeys(("posting_account", "posting_amount", "posting_balance", "posting_previous"), pack.RawInt8s)

@@ -16,6 +16,7 @@ from ledger.canonical import (
     PREFIXES,
     SALT_BYTES,
     VERSION,
+    derive_salts,
     description_commitment,
     encode_body,
     encode_extension,
@@ -66,7 +67,7 @@ def encode_batch(
     Args:
         state: the copy of the books that it was judged on.
         decider: the compliance rules.
-        random_bytes: source of salts.
+        random_bytes: source of secrets that salts follow from, and of salts of texts.
         actors: numbers of actors, by name.
     """
     if not batch.places:
@@ -74,7 +75,8 @@ def encode_batch(
     accepted = batch.accepted = accepted_entries(state, batch)
     decisions = accepted.decisions = decider.decide(accepted, batch.posted_at)
     assert len(decisions.outcomes) == len(accepted)
-    posted_us, salts = microseconds(batch.posted_at), random_bytes(SALT_BYTES * len(accepted))
+    posted_us, batch.salt_secret = microseconds(batch.posted_at), random_bytes(SALT_BYTES)
+    salts = derive_salts(batch.salt_secret, batch.first_seq, len(accepted))
     stamps = Stamps(posted_us, accepted.keys, decisions, salts)
     apart = len(batch.partitions) > 1 or batch.few
     other = _OtherEncoder(batch, posted_us, random_bytes, actors)
@@ -187,12 +189,13 @@ class _OtherEncoder:
         if beside or is_divided:
             columns = CAPTURE_COLUMNS if len(postings) == 2 and beside.keys() == {"hold_id"} else OTHER_COLUMNS
         stamps: tuple[int | bytes, ...] = (
-            seq, posted_us, effective_us, key, decision.id, decision.outcome, decision.leaf, salt, leaf,
+            seq, posted_us, key, decision.id, decision.outcome, decision.leaf, leaf,
         )  # fmt: skip
         if len(postings) == 2:
-            told = () if columns is TRANSFER_COLUMNS else (asked,)
+            told = () if columns is TRANSFER_COLUMNS else (asked, effective_us)
             return leaf, columns, encode_transfer(columns, (*stamps, *_two(judged), *told), beside)
-        values = dict(zip(STAMP_COLUMNS, map(_binary, stamps), strict=True)) | {"request_hash": asked}
+        values = dict(zip(STAMP_COLUMNS, map(_binary, stamps), strict=True))
+        values |= {"request_hash": asked, "effective_at": int8(effective_us)}
         values["decision_outcome"] = int2(decision.outcome)
         return leaf, columns, encode_row(columns, values | _arrays(judged) | beside)
 

@@ -142,6 +142,7 @@ class PreparedBatch:
         first_refusal: number of the first of them.
         refusals_before: head of the chain before them.
         connection: on which its rows were sent ahead; None where they were not.
+        salt_secret: what the salts of its entries follow from.
         committed: whether the books have it.
     """
 
@@ -168,6 +169,7 @@ class PreparedBatch:
     first_refusal: int = 1
     refusals_before: bytes = FIRST_HEAD
     connection: psycopg.Connection[Any] | None = None
+    salt_secret: bytes = b""
     committed: bool = False
 
     def let_go(self) -> None:

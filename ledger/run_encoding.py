@@ -60,7 +60,7 @@ class Stamps:
         posted_us: time of the batch, microseconds since 1970.
         keys: their idempotency keys, 16 bytes each, joined.
         decisions: of the rules.
-        salts: 32 random bytes for each, joined.
+        salts: 32 bytes for each, joined.
     """
 
     posted_us: int
@@ -196,7 +196,6 @@ class _RowMaker:
             "decision_id": np.frombuffer(ids, f"V{ID_BYTES}"),
             "decision_outcome": np.frombuffer(outcomes, np.uint8),
             "decision_leaf": np.frombuffer(decision_leaves, f"V{LEAF_BYTES}"),
-            "salt": np.frombuffer(stamps.salts, f"V{SALT_BYTES}"),
             "leaf": np.frombuffer(b"".join(leaves), f"V{LEAF_BYTES}"),
         }
 

@@ -19,6 +19,8 @@ $$;
 
 -- Views that show a tenant his own rows only ask these, with the rights of whoever reads them.
 GRANT EXECUTE ON FUNCTION ledger.sees_all(), ledger.tenant_books() TO dwaybank_reader;
+-- So does who reads an entry's salt: this one knows no secret, it is given one.
+GRANT EXECUTE ON FUNCTION ledger.salt_of(bytea, bigint, bytea) TO dwaybank_reader;
 
 -- A tenant reads what shows him his own rows only, each named here: tables with row-level security, views and functions
 -- that ask who reads. Everything that is not named stays closed to him.
@@ -35,7 +37,7 @@ GRANT SELECT ON
     ledger.whole_account
 TO dwaybank_tenant;
 GRANT EXECUTE ON FUNCTION
-    ledger.sees_all(), ledger.tenant_books(), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),
+    ledger.sees_all(), ledger.tenant_books(), ledger.salt_of(bytea, bigint, bytea), ledger.sees_entry(bigint), ledger.sees_schedule(jsonb),
     ledger.balance_seen(bigint, bigint, timestamptz), ledger.known_seq(bigint, timestamptz),
     ledger.trial_balance_seen(timestamptz, timestamptz),
     ledger.statement_page(bigint, bigint, integer, timestamptz, timestamptz),

@@ -205,7 +205,7 @@ async def test_file_whose_rows_were_rewritten_with_their_leaves_is_named(
     world: World, tmp_path: Path, regulator_url: str
 ) -> None:
     """Whoever has the posting engine's key can make a file that proves by itself; not one that fits to the log."""
-    tamper(world, "UPDATE ledger.entry SET salt = sha256(salt) WHERE seq = 2")
+    tamper(world, "UPDATE ledger.entry SET salt = sha256(leaf) WHERE seq = 2")
     with pytest.raises(ArchiveRefusedError, match="entry 2: its row does not give the leaf"):
         archive(world, tmp_path)
     assert files_in(tmp_path) == []

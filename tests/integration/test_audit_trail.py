@@ -244,14 +244,14 @@ async def test_audit_names_exactly_the_rows_an_administrator_touched(world: Worl
 
 CHANGES = [
     "posted_at = posted_at - interval '1 day'",
-    "effective_at = effective_at + interval '1 microsecond'",
+    "effective_at = coalesce(effective_at, posted_at) + interval '1 microsecond'",
     "settlement_id = 'other'",
     "key = gen_random_uuid()",
     "decision_id = gen_random_uuid()",
     "decision_outcome = 3 - decision_outcome",
     "decision_leaf = sha256(decision_leaf)",
     "description_commitment = sha256('x')",
-    "salt = sha256(salt)",
+    "salt = sha256(leaf)",
     "amount = 900",
     "asset_id = 1",
     "debit_account = credit_account, credit_account = debit_account",
@@ -517,9 +517,13 @@ async def test_neither_leaves_nor_accounts_nor_amounts_ever_reach_the_channel(wo
     for forbidden in (b"alice", b"cash", b"123456789", b"987654321"):
         assert forbidden not in everything
     with psycopg.connect(world.bank_url) as connection:
-        rows = connection.execute("SELECT leaf, salt, decision_leaf, key FROM ledger.entry").fetchall()
-    for leaf, salt, decision_leaf, entry_key in rows:
-        for secret in (bytes(leaf), bytes(salt), bytes(decision_leaf), entry_key.bytes):
+        rows = connection.execute(
+            "SELECT entry.leaf, entry_view.salt, batch.salt_secret, entry.decision_leaf, entry.key FROM ledger.entry"
+            " JOIN ledger.entry_view USING (seq) JOIN ledger.batch ON entry.seq BETWEEN first_seq AND last_seq"
+        ).fetchall()
+    assert len(rows) == 2
+    for *hashes, entry_key in rows:
+        for secret in (*map(bytes, hashes), entry_key.bytes):
             for form in (secret, secret.hex().encode(), base64.b64encode(secret)):
                 assert form not in everything
 

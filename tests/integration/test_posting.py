@@ -379,8 +379,8 @@ def settle(bench: Bench, first: int, last: int, *, balance: int = 5, held: int =
         "SELECT ledger.settle_batch(%s, now(), NULL, %s, %s,"
         " (SELECT array_agg(id) FROM ledger.account WHERE reference = 'alice'),"
         " ARRAY[%s]::bigint[], ARRAY[6]::bigint[], ARRAY[%s]::bigint[], ARRAY[0]::bigint[], ARRAY[%s]::bigint[],"
-        " ARRAY[2]::bigint[], ARRAY[2]::bigint[], '{}', '{}', '{}', %s, %s)",
-        (bench.writer.epoch, first, last, balance, held, terms, bytes(32), bytes(64)),
+        " ARRAY[2]::bigint[], ARRAY[2]::bigint[], '{}', '{}', '{}', %s, %s, %s)",
+        (bench.writer.epoch, first, last, balance, held, terms, bytes(32), bytes(64), bytes(32)),
     )
 
 

@@ -32,10 +32,10 @@ CHANGES = (
     "posting_balance[2] = posting_balance[2] - 1",
     "credit_previous = credit_previous + 1",
     "posting_previous[1] = posting_previous[1] - 1",
-    "effective_at = effective_at - interval '1 day'",
+    "effective_at = coalesce(effective_at, posted_at) - interval '1 day'",
     "posted_at = posted_at + interval '1 microsecond'",
     "settlement_id = 's-99'",
-    "salt = sha256(salt)",
+    "salt = sha256(leaf)",
     "leaf = sha256(leaf)",
     "decision_outcome = 3 - decision_outcome",
     "decision_id = key",
@@ -44,8 +44,8 @@ CHANGES = (
     "reverses = coalesce(reverses, 0) + 1",
     "hold_id = decision_id",
     "chain_seq = coalesce(chain_seq, 0) + 1",
-    "description_commitment = sha256(salt)",
-    "metadata_commitment = sha256(salt)",
+    "description_commitment = sha256(leaf)",
+    "metadata_commitment = sha256(leaf)",
 )
 """Each changes a row in which nothing of it is null; ``request_hash`` alone is nobody's proof but its sender's."""
 

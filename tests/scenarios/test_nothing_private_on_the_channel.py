@@ -110,7 +110,8 @@ def private_hashes(connection: psycopg.Connection) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for what, statement in {
         "leaf": "SELECT leaf FROM ledger.entry",
-        "entry's salt": "SELECT salt FROM ledger.entry",
+        "entry's salt": "SELECT salt FROM ledger.entry_view",
+        "secret of a batch": "SELECT salt_secret FROM ledger.batch",
         "request hash": "SELECT request_hash FROM ledger.entry",
         "decision leaf": "SELECT decision_leaf FROM ledger.entry",
         "decision's leaf": "SELECT leaf FROM compliance.decision",

@@ -112,7 +112,7 @@ TAMPERINGS = {
         "entry 13: posting 1 names no account, or one of another asset",
     ),
     "posted before its predecessor": (
-        "UPDATE ledger.entry SET posted_at = posted_at - interval '1 hour', effective_at = effective_at - "
+        "UPDATE ledger.entry SET posted_at = posted_at - interval '1 hour', effective_at = coalesce(effective_at, posted_at) - "
         "interval '1 hour' WHERE seq = 15",
         "entry 15: its row does not give the leaf that stands with it",
         "entry 15: was posted before the entry that it follows",
@@ -325,7 +325,7 @@ TAMPERINGS = {
         "head: does not stand exactly once",
     ),
     "effective time changed": (
-        "UPDATE ledger.entry SET effective_at = effective_at + interval '1 hour' WHERE seq = 63",
+        "UPDATE ledger.entry SET effective_at = coalesce(effective_at, posted_at) + interval '1 hour' WHERE seq = 63",
         "entry 63: its row does not give the leaf that stands with it",
         "entry 63: is not among the dated postings of account alice as it was posted",
     ),

@@ -20,7 +20,8 @@ BEGIN
         SELECT p_id, v_schedule.due_at, v_schedule.attempts + 1, v_schedule.number, v_schedule.key, 'exists', posted.seq,
             p_now
         FROM (
-            SELECT seq FROM ledger.entry WHERE key = v_schedule.key AND effective_at = v_schedule.due_at
+            SELECT seq FROM ledger.entry
+            WHERE key = v_schedule.key AND coalesce(effective_at, posted_at) = v_schedule.due_at
             UNION ALL
             SELECT seq FROM ledger.past_key WHERE key = v_schedule.key
         ) AS posted

@@ -22,7 +22,8 @@ BEGIN
         RETURN 'stale';
     END IF;
     IF p_code IN ('posted', 'exists', 'skipped', 'invalid') THEN
-        SELECT seq INTO v_seq FROM ledger.entry WHERE key = v_schedule.key AND effective_at = p_due_at;
+        SELECT seq INTO v_seq FROM ledger.entry
+        WHERE key = v_schedule.key AND coalesce(effective_at, posted_at) = p_due_at;
         IF v_seq IS NULL AND p_code = 'exists' THEN
             SELECT seq INTO v_seq FROM ledger.past_key WHERE key = v_schedule.key;
         END IF;

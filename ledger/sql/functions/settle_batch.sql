@@ -22,7 +22,8 @@ CREATE OR REPLACE FUNCTION ledger.settle_batch(
     p_mark_number bigint[],
     p_mark_seq bigint[],
     p_digest bytea,
-    p_signature bytea
+    p_signature bytea,
+    p_salt_secret bytea
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ledger, pg_temp
@@ -80,8 +81,8 @@ BEGIN
     SELECT unnest(p_mark_account), unnest(p_mark_number), unnest(p_mark_seq), p_posted_at;
 
     IF p_last_seq >= p_first_seq THEN
-        INSERT INTO ledger.batch (first_seq, last_seq, epoch, digest, signature)
-        VALUES (p_first_seq, p_last_seq, p_epoch, p_digest, p_signature);
+        INSERT INTO ledger.batch (first_seq, last_seq, epoch, digest, signature, salt_secret)
+        VALUES (p_first_seq, p_last_seq, p_epoch, p_digest, p_signature, p_salt_secret);
         UPDATE ledger.head SET next_seq = p_last_seq + 1, signed_seq = p_last_seq, posted_at = p_posted_at
         WHERE id = 1;
         DELETE FROM ledger.arrival WHERE transaction = pg_current_xact_id();

@@ -69,7 +69,7 @@ BEGIN
 
     v_seq := ledger.chain_at(p_account_id, v_seq);
     WHILE v_seq > v_border.seq AND v_count <= p_entry_count LOOP
-        SELECT entry.posted_at, entry.effective_at, CASE p_account_id
+        SELECT entry.posted_at, coalesce(entry.effective_at, entry.posted_at) AS effective_at, CASE p_account_id
             WHEN entry.debit_account THEN entry.debit_previous
             WHEN entry.credit_account THEN entry.credit_previous
             ELSE entry.posting_previous[array_position(entry.posting_account, p_account_id)]
@@ -106,8 +106,8 @@ BEGIN
         ORDER BY picked.effective_at DESC, picked.seq DESC LIMIT p_entry_count + 1
     )
     SELECT entry.seq, posting.number, posting.amount,
-        v_balance - coalesce(sum(posting.amount * v_sign) OVER newer, 0), entry.posted_at, entry.effective_at,
-        entry.settlement_id, description.description,
+        v_balance - coalesce(sum(posting.amount * v_sign) OVER newer, 0), entry.posted_at,
+        coalesce(entry.effective_at, entry.posted_at), entry.settlement_id, description.description,
         coalesce(beyond.effective_at, CASE WHEN v_since > p_since THEN v_border.latest_at END),
         coalesce(beyond.seq, CASE WHEN v_since > p_since THEN 9223372036854775807 END)
     FROM place

@@ -46,8 +46,8 @@ AS $$
         -- One more than asked for: it tells whether there is a next page.
         WHERE chain.number <= p_entry_count
     )
-    SELECT entry.seq, posting.number, posting.amount, posting.balance, entry.posted_at, entry.effective_at,
-        entry.settlement_id, description.description,
+    SELECT entry.seq, posting.number, posting.amount, posting.balance, entry.posted_at,
+        coalesce(entry.effective_at, entry.posted_at), entry.settlement_id, description.description,
         coalesce(
             (SELECT beyond.seq FROM chain AS beyond WHERE beyond.number > p_entry_count),
             (

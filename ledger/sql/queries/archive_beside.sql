@@ -8,7 +8,7 @@ FROM (
     SELECT 2, 'metadata', seq, ARRAY[seq::text, salt::text, pairs::text]
     FROM ledger.metadata WHERE seq BETWEEN %(first)s AND %(last)s
     UNION ALL
-    SELECT 3, 'batch', first_seq, ARRAY[first_seq::text, last_seq::text, digest::text, signature::text]
+    SELECT 3, 'batch', first_seq, ARRAY[first_seq::text, last_seq::text, digest::text, signature::text, salt_secret::text]
     FROM ledger.batch
     WHERE first_seq BETWEEN %(first)s AND %(last)s
         OR %(under_way)s AND first_seq = (SELECT max(first_seq) FROM ledger.batch WHERE first_seq <= %(first)s)

@@ -3,8 +3,9 @@
 SELECT entry.seq, entry.key,
     CASE WHEN entry.posted_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
         THEN (extract(epoch FROM entry.posted_at) * 1000000)::bigint END,
-    CASE WHEN entry.effective_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
-        THEN (extract(epoch FROM entry.effective_at) * 1000000)::bigint END,
+    CASE WHEN coalesce(entry.effective_at, entry.posted_at)
+            BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN (extract(epoch FROM coalesce(entry.effective_at, entry.posted_at)) * 1000000)::bigint END,
     left(entry.settlement_id, 65),
     CASE
         WHEN entry.posting_amount IS NULL THEN ARRAY[entry.debit_account, entry.credit_account]
@@ -22,7 +23,11 @@ SELECT entry.seq, entry.key,
             AND cardinality(entry.posting_amount) <= 1000 THEN entry.posting_amount
     END,
     substring(entry.description_commitment FOR 33), entry.decision_id, entry.decision_outcome,
-    substring(entry.decision_leaf FOR 33), substring(entry.salt FOR 33), substring(entry.leaf FOR 33), entry.form,
+    substring(entry.decision_leaf FOR 33), ledger.salt_of(substring(entry.salt FOR 33), entry.seq, (
+        SELECT substring(batch.salt_secret FOR 33) FROM ledger.batch WHERE batch.first_seq <= entry.seq
+        ORDER BY batch.first_seq DESC LIMIT 1
+    )),
+    substring(entry.leaf FOR 33), entry.form,
     CASE WHEN entry.actor_id IS NULL THEN '' ELSE left(actor.name, 65) END,
     substring(entry.metadata_commitment FOR 33), entry.reverses, entry.hold_id, entry.chain_seq,
     substring(entry.refusals FOR 33)

@@ -64,7 +64,9 @@ BEGIN
             SELECT jsonb_strip_nulls(jsonb_build_object(
                 'entry_seq', entry.seq::text,
                 'key', CASE WHEN whole.shown THEN entry.key END,
-                'effective_at', to_char(entry.effective_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'effective_at', to_char(
+                    coalesce(entry.effective_at, entry.posted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+                ),
                 'settlement_id', entry.settlement_id,
                 'leaf', CASE WHEN whole.shown THEN encode(entry.leaf, 'hex') END,
                 'postings', posted.postings

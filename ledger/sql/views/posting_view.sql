@@ -1,7 +1,7 @@
 -- One row for each posting, its amount signed by side (debit above zero), whichever form its entry has.
 CREATE OR REPLACE VIEW ledger.signed_posting AS
 SELECT entry.seq, posting.number, posting.account_id, posting.asset_id, posting.amount, posting.balance,
-    posting.previous_seq, entry.posted_at, entry.effective_at, entry.reverses
+    posting.previous_seq, entry.posted_at, coalesce(entry.effective_at, entry.posted_at) AS effective_at, entry.reverses
 FROM ledger.entry
 CROSS JOIN LATERAL (
     SELECT 1::bigint, entry.debit_account, entry.asset_id, entry.amount, entry.debit_balance, entry.debit_previous

@@ -9,7 +9,7 @@ WHERE run.seq IS NOT NULL
 UNION ALL
 SELECT run.schedule_id, run.due_at, entry.seq, 'it was posted, and no record says so'
 FROM ledger.schedule_run AS run
-JOIN ledger.entry ON entry.key = run.key AND entry.effective_at = run.due_at
+JOIN ledger.entry ON entry.key = run.key AND coalesce(entry.effective_at, entry.posted_at) = run.due_at
 JOIN ledger.schedule ON schedule.id = run.schedule_id
 WHERE run.due_at IS DISTINCT FROM schedule.due_at
     AND NOT EXISTS (
@@ -19,7 +19,7 @@ WHERE run.due_at IS DISTINCT FROM schedule.due_at
 UNION ALL
 SELECT schedule.id, schedule.due_at, entry.seq, 'it was posted while its schedule was cancelled, and no record says so'
 FROM ledger.schedule
-JOIN ledger.entry ON entry.key = schedule.key AND entry.effective_at = schedule.due_at
+JOIN ledger.entry ON entry.key = schedule.key AND coalesce(entry.effective_at, entry.posted_at) = schedule.due_at
 WHERE schedule.status = 4 AND NOT EXISTS (SELECT FROM ledger.schedule_run AS run WHERE run.seq = entry.seq)
 UNION ALL
 SELECT schedule.id, run.due_at, NULL, 'occurrence ' || run.number || ' is on record, occurrence ' || run.number - 1 || ' is not'

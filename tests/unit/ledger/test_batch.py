@@ -206,7 +206,7 @@ def test_leaf_is_the_hash_of_the_canonical_form() -> None:
     batch = judge(plain, full)
     salt = b"s" * 32
     assert batch.accepted is not None
-    for entry, accepted in zip((plain, full), batch.accepted, strict=True):
+    for number, (entry, accepted) in enumerate(zip((plain, full), batch.accepted, strict=True), 1):
         postings = sorted(entry.postings, key=lambda posting: posting.side)
         canonical = encode_entry(
             CanonicalEntry(
@@ -218,6 +218,7 @@ def test_leaf_is_the_hash_of_the_canonical_form() -> None:
                 if entry.metadata else b"",
             )
         )  # fmt: skip
-        assert accepted.leaf == leaf_hash(salt, canonical)
+        own = hashlib.sha256(b"dwaybank.node/salt\x01" + salt + number.to_bytes(8, "big")).digest()
+        assert accepted.leaf == leaf_hash(own, canonical)
         assert encode_entry(decode_entry(canonical)) == canonical
     assert [result.code for result in batch.results] == [ResultCode.POSTED] * 2
