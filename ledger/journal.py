@@ -195,9 +195,10 @@ class NewEntry:
     metadata: tuple[tuple[str, str], ...] = ()
     scope: Scope | None = None
     is_simple: bool = field(init=False, compare=False, repr=False)
-    """Postings, a key and maybe a time of effect, nothing else: most entries, and the fast way through the books."""
+    """Postings, a key, maybe a time of effect and a hold to capture, nothing else: most entries, and the fast way
+    through the books."""
     is_plain: bool = field(init=False, compare=False, repr=False)
-    """Simple, and counting for the moment of its posting: what was asked follows from the row."""
+    """Postings and a key: what was asked follows from the row."""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.postings) <= POSTING_COUNT_MAX:
@@ -206,7 +207,6 @@ class NewEntry:
         has_extras = (
             self.settlement_id
             or self.description
-            or self.hold_id is not None
             or self.hold_final
             or self.linked
             or self.reverses is not None
@@ -218,7 +218,7 @@ class NewEntry:
         if has_extras or is_dated:
             self._check_extras()
         object.__setattr__(self, "is_simple", not has_extras)
-        object.__setattr__(self, "is_plain", not (has_extras or is_dated))
+        object.__setattr__(self, "is_plain", not (has_extras or is_dated or self.hold_id is not None))
 
     def _check_extras(self) -> None:
         if self.effective_at is not None and self.effective_at.tzinfo is None:

@@ -89,7 +89,7 @@ class Lookup:
         wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id for request in requests if not isinstance(request, NewEntry)}
-        holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
+        holds |= {entry.hold_id for entry in entries if entry.hold_id is not None}
         holds -= state.holds.keys()
         rows = self._rows("hold_states", (list(holds),)) if holds else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})

@@ -16,17 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.account_columns import Numbers
-from ledger.canonical import LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION
+from ledger.canonical import LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION, encode_extension, field
 from ledger.copy_rows import (
     ARRAY_COLUMNS,
     ASKED_COLUMNS,
+    CAPTURE_COLUMNS,
     POSTING_COLUMNS,
     TRANSFER_COLUMNS,
     cut,
     fixed_rows,
 )
 from ledger.decision import ID_BYTES, Decisions
-from ledger.journal import REQUEST_HASH_BYTES, request_hash
+from ledger.journal import REQUEST_HASH_BYTES, NewEntry, request_hash
 from ledger.pack import POSTGRES_EPOCH_US, LegArrays
 from ledger.run import Flags, Legs
 from ledger.run_judge import JudgedRun
@@ -94,11 +95,12 @@ def encode_run(
     wanted = np.ones(len(leaves), np.bool_)
     wanted[list(run.heads)] = False
     more = run.legs.counts != 2
-    asked = run.legs.hashed & ~more
+    asked, capturing = run.legs.hashed & ~more, run.legs.capturing
     rows: dict[tuple[str, ...], list[bytes]] = {}
     makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], list[bytes]]]] = (
         (TRANSFER_COLUMNS, ~(more | asked), maker.transfers),
-        (ASKED_COLUMNS, asked, maker.asked),
+        (ASKED_COLUMNS, asked & ~capturing, maker.asked),
+        (CAPTURE_COLUMNS, capturing, maker.captures),
         (ARRAY_COLUMNS, more, maker.arrays),
     )
     for columns, these, make in makers:
@@ -111,6 +113,9 @@ def encode_run(
 def _leaves(run: JudgedRun, stamps: Stamps, fields: Sequence[bytes]) -> list[bytes]:
     fronts, backs, sha256 = cut(_fronts(run, stamps)), cut(_backs(stamps)), hashlib.sha256
     starts, counts = run.legs.starts, run.legs.counts
+    for place in np.flatnonzero(run.legs.capturing).tolist():
+        extension = encode_extension("", b"", None, _hold_of(run.legs.entries[place]), None) + field(b"")
+        backs[place] = backs[place][: -len(PLAIN_EXTENSION)] + extension
     forms: Iterable[tuple[bytes, ...]]
     if (counts == 2).all():
         forms = zip(fronts, fields[::2], fields[1::2], backs, strict=True)
@@ -162,6 +167,11 @@ def _posting_fields(state: State, legs: Legs) -> list[bytes]:
     return [head + amount for head, amount in zip(heads, amounts, strict=True)]
 
 
+def _hold_of(entry: NewEntry) -> bytes:
+    assert entry.hold_id is not None
+    return entry.hold_id.bytes
+
+
 class _RowMaker:
     """Makes rows of ``ledger.entry`` for the entries of a run.
 
@@ -208,6 +218,15 @@ class _RowMaker:
         """Return the rows of entries of two postings of which the row does not tell what was asked."""
         values = self._of_two(places) | {"request_hash": self._hashes(places)}
         return cut(fixed_rows(ASKED_COLUMNS, values))
+
+    def captures(self, places: Numbers) -> list[bytes]:
+        """Return the rows of entries of two postings that capture a hold."""
+        holds = b"".join([_hold_of(self._run.legs.entries[place]) for place in places.tolist()])
+        values = self._of_two(places) | {
+            "request_hash": self._hashes(places),
+            "hold_id": np.frombuffer(holds, f"V{ID_BYTES}"),
+        }
+        return cut(fixed_rows(CAPTURE_COLUMNS, values))
 
     def arrays(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of more postings."""

@@ -72,6 +72,7 @@ class AccountState:
     terms = _Figure("terms")
     last_seq = _Figure("last_seq")
     posting_count = _Figure("posting_count")
+    least = _Figure("least")
     lowest = _Figure("lowest")
     highest = _Figure("highest")
     batch = _Figure("batch")
@@ -117,10 +118,8 @@ class AccountState:
         if self.status != OPEN or self.monitors or self.stripes:
             self.lowest, self.highest = NEVER, -NEVER
             return
-        lowest = -AMOUNT_MAX
-        if self.floor is not None:
-            lowest = max(lowest, self.floor - self.overdraft + self.held)
-        self.lowest = lowest
+        self.least = -NEVER if self.floor is None else self.floor - self.overdraft
+        self.lowest = max(self.least + self.held, -AMOUNT_MAX)
         self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
 
     @property

@@ -29,7 +29,7 @@ from ledger.partitions import Partition
 from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
-from ledger.state import CLOSED, FROZEN, OPEN, AccountState, State
+from ledger.state import CAPTURED, CLOSED, FROZEN, OPEN, AccountState, State
 from tests.support.books import START, PlainRules, key
 
 NAMES = (
@@ -117,12 +117,38 @@ def entries(draw: Any, names: tuple[str, ...] = NAMES) -> NewEntry:
     return NewEntry(number, tuple(postings), **more)
 
 
-holds = st.builds(
-    lambda number, name, amount: NewHold(key(1000 + number), name, amount, START + timedelta(1)),
-    st.integers(1, 3), st.sampled_from(REGULAR), st.integers(1, 9),
-)  # fmt: skip
-releases = st.builds(lambda number: HoldRelease(key(1000 + number)), st.integers(1, 3))
-requests = st.one_of(*[entries(REGULAR)] * 6, *[entries()] * 2, holds, releases)
+HELD = (*REGULAR, "a", "b", "c", "low", "frozen", "watched", "huge")
+"""Whose money each hold reserves, mostly."""
+numbers = st.integers(0, len(HELD) - 1)
+
+
+@st.composite
+def holds(draw: Any) -> NewHold:
+    number = draw(numbers)
+    name = draw(st.sampled_from([HELD[number]] * 9 + ["unknown"]))
+    until = draw(st.sampled_from([START + timedelta(1)] * 9 + [START]))
+    return NewHold(key(number + draw(st.sampled_from([0, 1000, 1000, 1000]))), name, draw(amounts), until)
+
+
+@st.composite
+def captures(draw: Any) -> NewEntry:
+    """An entry that takes from a hold, mostly on the right side of the right account."""
+    number = draw(numbers)
+    other = draw(st.sampled_from([name for name in REGULAR if name != HELD[number]]))
+    legs = [Posting(HELD[number], Side.CREDIT, amount := draw(amounts)), Posting(other, Side.DEBIT, amount)]
+    if draw(st.sampled_from([True] * 9 + [False])) and not NAMES.index(HELD[number]) % 2:
+        legs = [Posting(leg.account, Side(3 - leg.side), leg.amount) for leg in legs]
+    more = draw(st.sampled_from([{}] * 6 + [{"effective_at": at} for at in TIMES] + [{"hold_final": True}]))
+    return NewEntry(
+        key(draw(st.integers(1, 40))),
+        tuple(legs[:: draw(st.sampled_from([1, -1]))]),
+        hold_id=key(1000 + number),
+        **more,
+    )
+
+
+releases = st.builds(lambda number: HoldRelease(key(1000 + number)), numbers)
+requests = st.one_of(*[entries(REGULAR)] * 6, *[entries()] * 2, *[holds(), captures()] * 3, releases)
 batches = st.lists(requests, min_size=1, max_size=30).filter(lambda batch: not batch[-1].linked)
 
 
@@ -193,6 +219,15 @@ def test_the_comparison_meets_runs() -> None:
     books = Books(1)
     books.post([NewEntry(key(n), (Posting("a", Side.DEBIT, n), Posting("b", Side.CREDIT, n))) for n in (1, 2)])
     assert books.run_count == 1
+
+
+def test_the_comparison_meets_captures_in_runs() -> None:
+    books = Books(1)
+    placed = [NewHold(key(1000 + n), "d", 5, START + timedelta(1)) for n in (1, 2)]
+    legs = Posting("d", Side.DEBIT, 5), Posting("a", Side.CREDIT, 5)
+    batch = books.post([*placed, *(NewEntry(key(n), legs, hold_id=key(1000 + n)) for n in (1, 2))])
+    assert books.run_count == 1 and [len(rows) for rows in batch.rows.values()] == [2]
+    assert {row[4] for row in batch.holds} == {CAPTURED}
 
 
 @settings(max_examples=200, deadline=None)
