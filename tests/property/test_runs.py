@@ -227,7 +227,7 @@ def test_the_comparison_meets_captures_in_runs() -> None:
     legs = Posting("d", Side.DEBIT, 5), Posting("a", Side.CREDIT, 5)
     batch = books.post([*placed, *(NewEntry(key(n), legs, hold_id=key(1000 + n)) for n in (1, 2))])
     assert books.run_count == 1 and [len(rows) for rows in batch.rows.values()] == [2]
-    assert {row[4] for row in batch.holds} == {CAPTURED}
+    assert {hold.state for hold in batch.holds} == {CAPTURED}
 
 
 @settings(max_examples=200, deadline=None)
