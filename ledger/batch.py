@@ -11,7 +11,6 @@ places of refusals in their chain in ``ledger.refusal``.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -97,12 +96,12 @@ class BatchJudge:
 
     def _end_of_run(self, start: int, end: int) -> int:
         """Return where a run of simple requests ends: before a hold that is placed in it is captured."""
-        placed: set[uuid.UUID] = set()
+        placed: set[int] = set()
         for at in range(start, end):
-            request = cast(Simple, self._batch.requests[at])
+            request = self._batch.requests[at]
             if isinstance(request, NewHold):
-                placed.add(request.id)
-            elif request.hold_id in placed:
+                placed.add(request.id.int)
+            elif placed and isinstance(request, NewEntry) and request.hold_id and request.hold_id.int in placed:
                 return at
         return end
 
@@ -169,7 +168,7 @@ class BatchJudge:
                 self._batch.results[start + place] = HoldResult(_POSTED, hold_of(hold), MESSAGES[_POSTED])
             else:
                 assert request.hold_id is not None
-                hold = self._state.holds[request.hold_id]
+                hold = self._state.holds[request.hold_id.int]
                 capture(self._state, hold, -change, seq, self._now)
                 self._tell_hold(hold, HOLD_CAPTURED, -change, seq)
 
@@ -330,7 +329,7 @@ class BatchJudge:
                 if not account.stripes
             ]
         if entry.hold_id is not None:
-            hold = state.holds[entry.hold_id]
+            hold = state.holds[entry.hold_id.int]
             self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]), seq)
         self._watch(watched)
         batch.keys.append(key)

@@ -82,8 +82,7 @@ class HoldRelease:
     is_simple: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A hold as it stands.
 
     Args:

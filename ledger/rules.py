@@ -201,7 +201,7 @@ def capture(state: State, hold: HoldState, taken: int, seq: int, now: datetime, 
 
 def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now: datetime) -> ResultCode:
     """Judge a hold to be placed and, where nothing is wrong, reserve its money."""
-    known = state.holds.get(wanted.id)
+    known = state.holds.get(wanted.id.int)
     if known is not None:
         same = is_same_hold(known, wanted, account)
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY

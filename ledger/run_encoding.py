@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.account_columns import Numbers
-from ledger.canonical import LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION, encode_extension, field
+from ledger.canonical import CAPTURE_EXTENSION, LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION
 from ledger.copy_rows import (
     ARRAY_COLUMNS,
     ASKED_COLUMNS,
@@ -27,7 +27,7 @@ from ledger.copy_rows import (
     fixed_rows,
 )
 from ledger.decision import ID_BYTES, Decisions
-from ledger.journal import REQUEST_HASH_BYTES, NewEntry, request_hash
+from ledger.journal import REQUEST_HASH_BYTES, request_hash
 from ledger.pack import POSTGRES_EPOCH_US, LegArrays
 from ledger.run import Flags, Legs
 from ledger.run_judge import JudgedRun
@@ -113,9 +113,10 @@ def encode_run(
 def _leaves(run: JudgedRun, stamps: Stamps, fields: Sequence[bytes]) -> list[bytes]:
     fronts, backs, sha256 = cut(_fronts(run, stamps)), cut(_backs(stamps)), hashlib.sha256
     starts, counts = run.legs.starts, run.legs.counts
-    for place in np.flatnonzero(run.legs.capturing).tolist():
-        extension = encode_extension("", b"", None, _hold_of(run.legs.entries[place]), None) + field(b"")
-        backs[place] = backs[place][: -len(PLAIN_EXTENSION)] + extension
+    before, after = CAPTURE_EXTENSION
+    capturing = np.flatnonzero(run.legs.capturing)
+    for place, hold_id in zip(capturing.tolist(), _captured(run.legs, capturing), strict=True):
+        backs[place] = b"".join((backs[place][: -len(PLAIN_EXTENSION)], before, hold_id, after))
     forms: Iterable[tuple[bytes, ...]]
     if (counts == 2).all():
         forms = zip(fronts, fields[::2], fields[1::2], backs, strict=True)
@@ -167,9 +168,10 @@ def _posting_fields(state: State, legs: Legs) -> list[bytes]:
     return [head + amount for head, amount in zip(heads, amounts, strict=True)]
 
 
-def _hold_of(entry: NewEntry) -> bytes:
-    assert entry.hold_id is not None
-    return entry.hold_id.bytes
+def _captured(legs: Legs, places: Numbers) -> list[bytes]:
+    """Return the ids of the holds that these entries capture."""
+    entries = legs.entries
+    return [hold_id.bytes for place in places.tolist() if (hold_id := entries[place].hold_id) is not None]
 
 
 class _RowMaker:
@@ -221,11 +223,8 @@ class _RowMaker:
 
     def captures(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of two postings that capture a hold."""
-        holds = b"".join([_hold_of(self._run.legs.entries[place]) for place in places.tolist()])
-        values = self._of_two(places) | {
-            "request_hash": self._hashes(places),
-            "hold_id": np.frombuffer(holds, f"V{ID_BYTES}"),
-        }
+        holds = np.frombuffer(b"".join(_captured(self._run.legs, places)), f"V{ID_BYTES}")
+        values = self._of_two(places) | {"request_hash": self._hashes(places), "hold_id": holds}
         return cut(fixed_rows(CAPTURE_COLUMNS, values))
 
     def arrays(self, places: Numbers) -> list[bytes]:
@@ -257,8 +256,9 @@ class _RowMaker:
     def _hashes(self, places: Numbers) -> npt.NDArray[Any]:
         """Return what tells a repeat of these requests from another body."""
         legs, hashes = self._run.legs, []
-        for place, (start, end) in zip(places.tolist(), self._spans(places), strict=True):
+        entries, turned = legs.entries, legs.credit_first[places].tolist()
+        for place, (start, end), credit_first in zip(places.tolist(), self._spans(places), turned, strict=True):
             fields = self._fields[start:end]
-            asked = request_hash(legs.entries[place], fields[::-1] if legs.credit_first[place] else fields)
+            asked = request_hash(entries[place], fields[::-1] if credit_first else fields)
             hashes.append(asked[:REQUEST_HASH_BYTES])
         return np.frombuffer(b"".join(hashes), f"V{REQUEST_HASH_BYTES}")

@@ -10,10 +10,9 @@ Pure. ``batch`` gives runs in which everything else is in order (``is_regular``)
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -83,22 +82,21 @@ def find_held(state: State, legs: Legs, now: datetime) -> Flags:
     named once. Captures are of two postings, as their rows are.
     """
     ordinary = np.ones(len(legs.requests), np.bool_)
-    met: set[uuid.UUID] = set()
+    met: set[int] = set()
     captured: list[tuple[int, int, int]] = []
     for place in np.flatnonzero(legs.placing).tolist():
-        wanted = legs.requests[place]
-        assert isinstance(wanted, NewHold)
-        ordinary[place] = wanted.expires_at > now and wanted.id not in met and wanted.id not in state.holds
-        met.add(wanted.id)
-    for place, hold_id in enumerate([request.hold_id for request in legs.requests]):
-        if hold_id is None:
-            continue
-        hold = state.holds.get(hold_id)
-        if hold is None or hold_id in met or hold.state != PLACED or hold.expires_at <= now:
+        wanted, number = cast(NewHold, legs.requests[place]), legs.keys[place]
+        ordinary[place] = wanted.expires_at > now and number not in met and number not in state.holds
+        met.add(number)
+    named = [(place, request.hold_id) for place, request in enumerate(legs.requests) if request.hold_id is not None]
+    for place, hold_id in named:
+        number = hold_id.int
+        hold = state.holds.get(number)
+        if hold is None or number in met or hold.state != PLACED or hold.expires_at <= now:
             ordinary[place] = False
         else:
             captured.append((place, hold.account.row, hold.remaining))
-        met.add(hold_id)
+        met.add(number)
     if captured:
         places, rows, remaining = np.array(captured).T
         ordinary[places] = False
