@@ -84,7 +84,7 @@ class Order(NamedTuple):
 
     Args:
         by: ``"anchored"``, for searches that ask for nothing an entry says; ``"posted"``, ``"effective"``, ``"entry"``
-            or ``"worth"`` for disclosed ones. Empty for the first, or the second where the first cannot be.
+            or ``"worth"`` for disclosed ones. Empty for the first where it can be, else for the time that is bounded.
         descending: newest, or greatest, first.
     """
 
@@ -173,6 +173,9 @@ _POSTING = (
 AUTOMATIC = "automated_approval"
 """Status of a decision that no reviewer looks at."""
 
+_BESIDE = {"anchor": "c.", "attested": "attested.", "review": "review."}
+"""How conditions name what stands beside an entry."""
+
 _ANCHORED = "anchored"
 _REVIEWED = "e.decision <> 'automated_approval'"
 """What a review can be of: a small part, with an index of its own."""
@@ -210,11 +213,11 @@ class EntrySearch:
             AnchorError: the database does not answer.
         """
         limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
-        by = order.by or ("posted" if is_about_content(wanted) else _ANCHORED)
         asked = asked_of(wanted)
+        by = order.by or _usual_order(asked)
         after = _read_token(page_token, by) if page_token else None
         if by == _ANCHORED:
-            if is_about_content(wanted):
+            if _is_about_content(asked):
                 raise BadRequestError(f"sort: {by!r} goes with nothing an entry says: sort by {', '.join(_KEYS)}")
             found = self._anchored(asked, order.descending, limit + 1, after)
         elif by in _KEYS:
@@ -243,7 +246,8 @@ class EntrySearch:
             conditions.append(f"(c.block_number, c.tx_number) {compare}= (%(block_after)s, %(tx_after)s)")
             here = "(anchor.block_number, anchor.tx_number) = (%(block_after)s, %(tx_after)s)"
             follows = f"(NOT {here} OR seq {compare} %(seq_after)s)"
-        parts = {"decision_id": "d.decision_id", "after": follows}
+        parts = {"after": follows, "attested": _text("beside_attested")}
+        parts["review"] = _text("beside_review").format(decision_id="d.decision_id")
         return self._fetch("search_anchored_entries", conditions, descending, parts, parameters)
 
     def _disclosed(self, asked: Mapping[str, Any], order: Order, limit: int, after: Any) -> list[FoundEntry]:
@@ -260,7 +264,13 @@ class EntrySearch:
             parameters |= dict(zip(("key_after", "organization_after", "seq_after"), after, strict=True))
             last = "(%(key_after)s, %(organization_after)s, %(seq_after)s)"
             follows = f"({key}, e.organization, e.seq) {'<' if order.descending else '>'} {last}"
-        parts = {"decision_id": "e.decision_id", "after": follows, "key": key}
+        beside = {
+            "anchor": _text("beside_anchor"),
+            "attested": _text("beside_attested"),
+            "review": _text("beside_review").format(decision_id="e.decision_id"),
+        }
+        asked_beside = [text for name, text in beside.items() if any(_BESIDE[name] in each for each in conditions)]
+        parts = {**beside, "after": follows, "key": key, "asked_beside": "\n".join(asked_beside)}
         return self._fetch("search_disclosed_entries", conditions, order.descending, parts, parameters)
 
     def _fetch(
@@ -271,17 +281,16 @@ class EntrySearch:
         parts: Mapping[str, str],
         parameters: Mapping[str, Any],
     ) -> list[FoundEntry]:
-        beside = statement("beside_entry", _PACKAGE).decode().format(**parts)
-        text = statement(name, _PACKAGE).decode().format(
-            **parts,
-            conditions=" AND ".join(conditions) or "true",
-            beside=beside,
-            direction="DESC" if descending else "ASC",
-        )  # fmt: skip
+        direction = "DESC" if descending else "ASC"
+        text = _text(name).format(**parts, conditions=" AND ".join(conditions) or "true", direction=direction)
         with self._database.transaction() as connection:
             # Planned for what is asked, each time: one plan for all values would serve few of them.
             cursor = connection.execute(text.encode(), parameters, prepare=False)
             return [FoundEntry(*row) for row in cursor.fetchall()]
+
+
+def _text(name: str) -> str:
+    return statement(name, _PACKAGE).decode()
 
 
 def asked_of(wanted: EntryFilter) -> dict[str, Any]:
@@ -290,9 +299,17 @@ def asked_of(wanted: EntryFilter) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value != _DEFAULTS[name]}
 
 
-def is_about_content(wanted: EntryFilter) -> bool:
-    """Whether a filter asks for what only disclosed entries tell."""
-    return any(name not in _OF_ANCHOR for name in asked_of(wanted))
+def _usual_order(asked: Mapping[str, Any]) -> str:
+    if not _is_about_content(asked):
+        return _ANCHORED
+    # Who bounds one of the two times looks along it.
+    bounded = {name.partition("_")[0] for name in asked}
+    return "effective" if "effective" in bounded and "posted" not in bounded else "posted"
+
+
+def _is_about_content(asked: Mapping[str, Any]) -> bool:
+    """Whether what is asked for is told by disclosed entries only."""
+    return any(name not in _OF_ANCHOR for name in asked)
 
 
 def _write_token(last: FoundEntry, by: str) -> str:

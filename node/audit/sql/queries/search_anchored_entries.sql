@@ -27,5 +27,6 @@ SELECT e.organization, e.seq, e.block_number, e.tx_number, e.transaction_id, e.r
     NULL
 FROM entry AS e
 LEFT JOIN log.disclosed_entry AS d USING (organization, seq)
-{beside}
+{attested}
+{review}
 ORDER BY e.block_number {direction}, e.tx_number {direction}, e.seq {direction}
