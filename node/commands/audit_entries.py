@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,26 +37,21 @@ def register(group: typer.Typer) -> None:
 
 def audit_entries(
     organization: Annotated[str, typer.Option(help="Whose books, an MSP id.")] = "",
-    from_entry: Annotated[int, typer.Option(min=0, help="Entries from this number.")] = 0,
-    to_entry: Annotated[int, typer.Option(min=0, help="Entries up to this number.")] = 0,
+    entries: Annotated[str, typer.Option(help="Entry numbers: 17, 17.., ..4711 or 17..4711.")] = "",
     block: Annotated[int | None, typer.Option(min=0, help="Anchored in this block.")] = None,
     transaction: Annotated[str, typer.Option(help="Anchored by this transaction.")] = "",
     signer: Annotated[str, typer.Option(help="Anchored by this signer, MSP id/name.")] = "",
-    anchored_from: Annotated[str | None, typer.Option(help="Anchored at this time or day, or later.")] = None,
-    anchored_to: Annotated[str | None, typer.Option(help="Anchored by the end of this day, or by this time.")] = None,
+    anchored: Annotated[str, typer.Option(help="Anchored then: a day, a time, or FROM..TO of either.")] = "",
     attested: Annotated[bool, typer.Option("--attested", help="Only what another member vouches for.")] = False,
     disclosed: Annotated[bool, typer.Option("--disclosed", help="Only what was disclosed; so do all below.")] = False,
     account: Annotated[str, typer.Option(help="With a posting on this account.")] = "",
     asset: Annotated[str, typer.Option(help="With a posting in this asset.")] = "",
-    amount_from: Annotated[str, typer.Option(help="With a posting of this many minor units or more.")] = "",
-    amount_to: Annotated[str, typer.Option(help="With a posting of this many minor units or fewer.")] = "",
+    amount: Annotated[str, typer.Option(help="With a posting of this amount, or FROM..TO, in minor units.")] = "",
     settlement: Annotated[str, typer.Option(help="Of this settlement between banks.")] = "",
     key: Annotated[str, typer.Option(help="With this idempotency key.")] = "",
-    posted_from: Annotated[str | None, typer.Option(help="Posted at this time or day, or later.")] = None,
-    posted_to: Annotated[str | None, typer.Option(help="Posted by the end of this day, or by this time.")] = None,
-    effective_from: Annotated[str | None, typer.Option(help="Counts for this time or day, or later.")] = None,
-    effective_to: Annotated[str | None, typer.Option(help="Counts for this day, or time, or earlier.")] = None,
-    status: Annotated[str, typer.Option(help="automated_approval, requires_manual_review, approved or rejected.")] = "",
+    posted: Annotated[str, typer.Option(help="Posted then: a day, a time, or FROM..TO.")] = "",
+    effective: Annotated[str, typer.Option(help="Counts for then: a day, a time, or FROM..TO.")] = "",
+    status: Annotated[str, typer.Option(help="Compliance: approved, rejected, requires_manual_review ...")] = "",
     decision: Annotated[str, typer.Option(help="Id of its compliance decision.")] = "",
     rules: Annotated[str, typer.Option(help="Hash of the rules that decided.")] = "",
     reviewer: Annotated[str, typer.Option(help="Reviewed by MSP id/name, or by any of an MSP id.")] = "",
@@ -64,9 +61,7 @@ def audit_entries(
     saved: Annotated[str, typer.Option(help="Search as saved under this name; leave the fields out.")] = "",
     save: Annotated[str, typer.Option(help="Save this search under a name, too.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most so many; a file takes all.")] = 20,
-    out: Annotated[
-        Path | None, typer.Option(help="Write all to a file: .csv, .jsonl or .parquet; '-' for CSV to standard output.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write all to FILE.csv, .jsonl or .parquet; '-': CSV here.")] = None,
     org: OrgOption = "regulator",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -77,25 +72,20 @@ def audit_entries(
 
     search = audit_pb2.EntrySearch(
         organization=organization,
-        from_seq=from_entry,
-        to_seq=to_entry,
+        **_numbers("entries", entries, "from_seq", "to_seq", int),
         block=block,
         transaction_id=transaction,
         signer=signer,
-        anchored_from=_first(anchored_from, "--anchored-from"),
-        anchored_to=_last(anchored_to, "--anchored-to"),
+        **_times("anchored", anchored),
         attested=attested,
         disclosed=disclosed,
         account=account,
         asset=asset,
-        amount_from_minor=amount_from,
-        amount_to_minor=amount_to,
+        **_numbers("amount", amount, "amount_from_minor", "amount_to_minor", str),
         settlement_id=settlement,
         idempotency_key=key,
-        posted_from=_first(posted_from, "--posted-from"),
-        posted_to=_last(posted_to, "--posted-to"),
-        effective_from=_first(effective_from, "--effective-from"),
-        effective_to=_last(effective_to, "--effective-to"),
+        **_times("posted", posted),
+        **_times("effective", effective),
         status=status,
         decision_id=decision,
         rules_hash=rules,
@@ -106,17 +96,27 @@ def audit_entries(
     )
     if saved and search != audit_pb2.EntrySearch():
         raise ConfigurationError(f"--saved {saved}: the search is as it was saved: leave its fields out")
+    with_node(home, org, partial(_search, search, saved, save, out, None if as_json else _line, limit))
 
-    async def run(node: OwnNode) -> None:
-        asked = await _saved(node, saved) if saved else search
-        if save:
-            await _call(node, "SaveSearch", audit_pb2.SaveSearchRequest(name=save, search=asked))
-        if out is not None:
-            await _export(node, asked, out)
-        else:
-            await _show(node, asked, limit, as_json)
 
-    with_node(home, org, run)
+async def _search(
+    search: audit_pb2.EntrySearch,
+    saved: str,
+    save: str,
+    out: Path | None,
+    line: Callable[[audit_pb2.FoundEntry], str] | None,
+    limit: int,
+    node: OwnNode,
+) -> None:
+    from node.own_node import audit_pb2
+
+    asked = await _saved(node, saved) if saved else search
+    if save:
+        await _call(node, "SaveSearch", audit_pb2.SaveSearchRequest(name=save, search=asked))
+    if out is not None:
+        await _export(node, asked, out)
+    else:
+        await _show(node, asked, limit, line)
 
 
 def audit_bundle(
@@ -147,8 +147,6 @@ def audit_searches(
     home: HomeOption = None,
 ) -> None:
     """List saved searches with what they ask, or drop one."""
-    from google.protobuf.json_format import MessageToDict
-
     from node.own_node import audit_pb2
 
     async def run(node: OwnNode) -> None:
@@ -156,8 +154,7 @@ def audit_searches(
             await _call(node, "DropSavedSearch", audit_pb2.DropSavedSearchRequest(name=drop))
         reply = await _call(node, "ListSavedSearches", audit_pb2.ListSavedSearchesRequest())
         for each in reply.searches:
-            asked = json.dumps(MessageToDict(each.search, preserving_proto_field_name=True))
-            typer.echo(f"{each.name}: {asked} ({each.saved_by}, {_text(each.saved_at)})")
+            typer.echo(f"{each.name}: {json.dumps(_told(each.search))} ({each.saved_by}, {_text(each.saved_at)})")
 
     with_node(home, org, run)
 
@@ -204,9 +201,9 @@ async def _saved(node: OwnNode, name: str) -> audit_pb2.EntrySearch:
     return search
 
 
-async def _show(node: OwnNode, search: audit_pb2.EntrySearch, limit: int, as_json: bool) -> None:
-    from google.protobuf.json_format import MessageToDict
-
+async def _show(
+    node: OwnNode, search: audit_pb2.EntrySearch, limit: int, line: Callable[[audit_pb2.FoundEntry], str] | None
+) -> None:
     from node.own_node import audit_pb2
 
     shown, token = 0, ""
@@ -215,13 +212,17 @@ async def _show(node: OwnNode, search: audit_pb2.EntrySearch, limit: int, as_jso
         request = audit_pb2.SearchEntriesRequest(search=search, page_size=size, page_token=token)
         reply = await _call(node, "SearchEntries", request)
         for entry in reply.entries:
-            if as_json:
-                typer.echo(json.dumps(MessageToDict(entry, preserving_proto_field_name=True)))
-            else:
-                typer.echo(_line(entry))
+            typer.echo(line(entry) if line is not None else json.dumps(_told(entry)))
         shown, token = shown + len(reply.entries), reply.next_page_token
         if not token:
             return
+
+
+def _told(message: Any) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    told: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return told
 
 
 def _line(entry: audit_pb2.FoundEntry) -> str:
@@ -259,15 +260,27 @@ async def _export(node: OwnNode, search: audit_pb2.EntrySearch, out: Path) -> No
     typer.echo(f"{out}: {size} bytes")
 
 
-def _first(text: str | None, option: str) -> Timestamp | None:
-    moment = first_moment(text, option)
-    return _timestamp(moment) if moment is not None else None
+def _range(text: str) -> tuple[str, str]:
+    """Return both ends of FROM..TO; one value stands for both, a missing end for none."""
+    first, dots, last = text.partition("..")
+    return (first, last) if dots else (text, text)
 
 
-def _last(text: str | None, option: str) -> Timestamp | None:
-    moment = last_moment(text, option)
+def _numbers(option: str, text: str, first_field: str, last_field: str, kind: Callable[[str], Any]) -> dict[str, Any]:
+    from node.errors import ConfigurationError
+
+    ends = dict(zip((first_field, last_field), _range(text), strict=True))
+    if not all(end.isascii() and end.isdecimal() for end in ends.values() if end):
+        raise ConfigurationError(f"--{option} {text}: write a whole number, or two as FROM..TO")
+    return {field: kind(end) for field, end in ends.items() if end}
+
+
+def _times(option: str, text: str) -> dict[str, Any]:
+    first, last = _range(text)
+    begin, end = first_moment(first or None, f"--{option}"), last_moment(last or None, f"--{option}")
     # The service leaves the end of a time out; a person who names it wants it in.
-    return _timestamp(moment + timedelta(microseconds=1)) if moment is not None else None
+    ends = {f"{option}_from": begin, f"{option}_to": end and end + timedelta(microseconds=1)}
+    return {field: _timestamp(moment) for field, moment in ends.items() if moment is not None}
 
 
 def _timestamp(moment: Any) -> Timestamp:
