@@ -13,7 +13,6 @@ State (JSON): ``finding~<id>``, with every step of its life.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
@@ -23,6 +22,7 @@ from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
 from chaincode.shim.stub import ChaincodeStub
+from network.audit_record import finding_id as finding_id_of
 
 OPEN, EXPLAINED, ESCALATED, CLOSED = "open", "explained", "escalated", "closed"
 
@@ -37,13 +37,6 @@ ID_BYTES = 16
 HASH_BYTES = 32
 
 _SUBJECT = re.compile(r"(log|member|(checkpoint|entry)/[1-9][0-9]{0,18}|demand/[0-9a-f]{32}|block/[0-9]{1,19})")
-_ID_TAG = "dwaybank.node/finding/1"
-
-
-def finding_id_of(opened_by: str, kind: str, organization: str, subject: str) -> str:
-    """Return the id that a finding has: the first 16 bytes, in hex, of SHA-256 over its parts, joined by ``~``."""
-    joined = "~".join((_ID_TAG, opened_by, kind, organization, subject))
-    return hashlib.sha256(joined.encode()).hexdigest()[: 2 * ID_BYTES]
 
 
 class FindingsContract(Contract):

@@ -11,7 +11,8 @@ import json
 import pytest
 
 from chaincode.audit import AuditContract
-from chaincode.findings import KINDS, STEPS_MAX, finding_id_of
+from chaincode.findings import KINDS, STEPS_MAX
+from network.audit_record import finding_id as finding_id_of
 from tests.support.contract_runner import ContractLedger, Outcome, Runner
 from tests.support.contract_state import serialized_identity
 
