@@ -163,18 +163,7 @@ class AuditTrail:
         )
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
-        self.supervisor = None
-        if deadlines is not None:
-            self.supervisor = Supervisor(
-                msp_id,
-                self._database,
-                index=self.index,
-                mirrors=self.mirrors,
-                findings=self.findings,
-                members=members,
-                deadlines=deadlines,
-                now=now,
-            )
+        self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
         self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
@@ -300,6 +289,18 @@ class AuditTrail:
             ),
             *(BookFinding(DECISION, seq, explanation) for seq, explanation in decisions),
         ]
+
+    def _make_supervisor(self, deadlines: Deadlines, now: Callable[[], datetime]) -> Supervisor:
+        return Supervisor(
+            self.msp_id,
+            self._database,
+            index=self.index,
+            mirrors=self.mirrors,
+            findings=self.findings,
+            members=self._members,
+            deadlines=deadlines,
+            now=now,
+        )
 
     def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:

@@ -11,4 +11,3 @@ CREATE TRIGGER finding_text_stays BEFORE UPDATE OR DELETE ON log.finding_text
     FOR EACH ROW EXECUTE FUNCTION log.refuse_change();
 
 GRANT SELECT, INSERT ON log.finding_text TO dwaybank_application;
-GRANT SELECT ON log.finding_text TO dwaybank_reader;
