@@ -73,10 +73,12 @@ class BatchJudge:
         requests = self._batch.requests
         self._batch.results = [_NO_RESULT] * len(requests)
         self._state.begin_batch()
-        simple = self._simple_ones()
+        simple, places_holds = self._simple_ones(), NewHold in set(map(type, requests))
         at = 0
         while at < len(requests):
-            end = self._end_of_run(at, simple.index(False, at))
+            end = simple.index(False, at)
+            if places_holds:
+                end = self._end_of_run(at, end)
             if requests[at].linked:
                 at = self._judge_chain(at)
             elif end > at:
@@ -134,16 +136,14 @@ class BatchJudge:
         if end - start < RUN_ENTRIES_MIN or not is_summable(legs, self._state.columns.views()):
             self._judge_each(start, end)
             return
-        judged, refused, newest = judge_run(self._state, legs)
+        judged, refused, posted, newest = judge_run(self._state, legs)
         for place, code in refused.items():
             self._refuse(start + place, code)
             self._refused.append((start + place, int(newest[place]), False))
         self._change_holds(legs, start, refused, newest)
         if not judged.legs.entries:
             return
-        self._batch.places += [
-            at for at, counts in enumerate(legs.counts.tolist(), start) if counts > 1 and at - start not in refused
-        ]
+        self._batch.places += (start + np.flatnonzero(posted)).tolist()
         self._batch.judged.append(judged)
         self._batch.dated += dated_postings(self._state, judged, self._now)
         self._batch.keys += judged.legs.keys
@@ -175,8 +175,11 @@ class BatchJudge:
     def _repeated(self, legs: Legs) -> list[int]:
         """Return the places of entries whose keys stand already, or occur before in the same run."""
         standing = self._around.standing
-        entries = np.flatnonzero(~legs.placing).tolist()
-        keys = [legs.keys[place] for place in entries]
+        entries: Sequence[int] = range(len(legs.keys))
+        keys = legs.keys
+        if legs.placing.any():
+            entries = np.flatnonzero(~legs.placing).tolist()
+            keys = [legs.keys[place] for place in entries]
         if len({*keys}) == len(keys) and self._recent.keys().isdisjoint(keys) and standing.keys().isdisjoint(keys):
             return []
         met = {*self._recent, *standing}

@@ -86,11 +86,11 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        others = [entry for entry in entries if not entry.is_simple]
+        others = [entry for entry in entries if not entry.is_plain]
         wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
         holds = {request.id.int for request in requests if not isinstance(request, NewEntry)}
-        holds |= {entry.hold_id.int for entry in entries if entry.hold_id is not None}
+        holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
         unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
         rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})

@@ -56,11 +56,13 @@ class Verdict(NamedTuple):
     Args:
         run: its accepted entries.
         refused: codes of the refused requests, by place.
+        posted: which requests are accepted entries.
         newest: of each request, the newest entry once it was judged: its own number where it is an accepted one.
     """
 
     run: JudgedRun
     refused: dict[int, ResultCode]
+    posted: Flags
     newest: Numbers
 
 
@@ -134,7 +136,7 @@ def judge_run(state: State, legs: Legs) -> Verdict:
     _move_held(state, legs.only(accepted))
     if not posted.all():
         sums = _Sums(state, legs.only(posted))
-    return Verdict(sums.settle(), refused, newest)
+    return Verdict(sums.settle(), refused, posted, newest)
 
 
 def _move_held(state: State, legs: Legs) -> None:
