@@ -163,7 +163,7 @@ def captures(draw: Any) -> NewEntry:
         Posting(HELD[number], Side.CREDIT, amount := draw(st.integers(1, HELD_AMOUNT + 1))),
         Posting(other, Side.DEBIT, amount),
     ]
-    if draw(st.sampled_from([True] * 9 + [False])) and not NAMES.index(HELD[number]) % 2:
+    if draw(st.sampled_from([True] * 9 + [False])) and NAMES.index(HELD[number]) % 2:
         legs = [Posting(leg.account, Side(3 - leg.side), leg.amount) for leg in legs]
     more = draw(st.sampled_from([{}] * 6 + [{"effective_at": at} for at in TIMES] + [{"hold_final": True}]))
     return NewEntry(
