@@ -257,6 +257,16 @@ def test_the_comparison_meets_captures_in_runs() -> None:
     assert {hold.state for hold in batch.holds} == {CAPTURED}
 
 
+def test_a_refused_hold_holds_nothing_against_those_behind_it() -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    funds = NewEntry(key(1), (Posting("c", Side.DEBIT, 20), Posting("a", Side.CREDIT, 20)))
+    wanted = [NewHold(key(2000 + n), "c", amount, START + timedelta(1)) for n, amount in enumerate((30, 10, 9, 2))]
+    for books in (by_columns, one_by_one):
+        codes = [result.code.text for result in books.post([funds, *wanted]).results]
+        assert codes == ["posted", "exceeds_available", "posted", "exceeds_available", "posted"]
+    assert by_columns.run_count == 1 and by_columns.figures() == one_by_one.figures()
+
+
 @settings(max_examples=200, deadline=None)
 @given(asked=st.lists(batches, min_size=1, max_size=2), shortest=st.integers(2, 6))
 def test_where_runs_begin_makes_no_difference(asked: list[list[Request]], shortest: int) -> None:
