@@ -33,6 +33,7 @@ from node.peer.definition import Definition
 from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
 from node.peer.discovery.members import ChannelMembers
 from node.peer.discovery.service import DiscoveredChannel
+from node.peer.endorser import Endorser
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -69,6 +70,7 @@ class PeerParts:
         installs: functions of the lifecycle that need no channel.
         queries: system chaincodes that read the ledger.
         runners: what runs chaincodes, asked in this order.
+        endorsers: of all channels the peer is on.
         own: endorsements this peer made.
         metrics: where proposals and blocks are counted.
         now: UTC clock.
@@ -88,6 +90,7 @@ class PeerParts:
     installs: InstallFunctions
     queries: LedgerQueries
     runners: Sequence[ChaincodeRunner]
+    endorsers: Mapping[str, Endorser]
     own: OwnEndorsements
     metrics: PeerMetrics
     now: Callable[[], datetime]
@@ -206,6 +209,7 @@ class PeerChannel:
             approvals=self.approvals,
             queries=parts.queries,
             runners=parts.runners,
+            channels=parts.endorsers,
             own=parts.own,
             distribute=self._exchange.distribute,
             now=parts.now,

@@ -67,14 +67,11 @@ class Gateway:
             RpcError: PERMISSION_DENIED.
         """
         config = self.channel.config
-        path = config.acl_path(resource)
         vouched = self._vouched_for(signed)
         try:
-            config.policy(path).evaluate([signed] if vouched else [])
+            config.check_acl(resource, [signed] if vouched else [])
         except PolicyError as error:
-            text = "Failed evaluating policy on signed data during check policy on channel "
-            text += f"[{config.channel_id}] with policy [{path}]: [{error}]"
-            raise RpcError(StatusCode.PERMISSION_DENIED, text) from error
+            raise RpcError(StatusCode.PERMISSION_DENIED, config.acl_refusal(resource, error)) from error
         if not vouched:
             raise RpcError(StatusCode.PERMISSION_DENIED, "access denied: nobody on the channel vouches for the caller")
 
