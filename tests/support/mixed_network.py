@@ -126,6 +126,11 @@ class FabricNetwork:
         assert step.status == 0, step.text
         return step
 
+    def height(self, msp_id: str) -> int:
+        """Return the height of a member's peer."""
+        info = self.succeed(self.peer(msp_id, "channel", "getinfo", "-c", self.channel_id))
+        return int(info.output.partition('"height":')[2].partition(",")[0])
+
     def until(self, *arguments: str, msp_id: str = BANK) -> Outcome:
         """Run ``peer`` until it succeeds: right after a join there may be no leader yet."""
         deadline = time.monotonic() + START_TIMEOUT_S
