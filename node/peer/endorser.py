@@ -23,6 +23,7 @@ from typing import TypeVar
 import structlog
 from fabric_protos.peer import proposal_response_pb2
 
+from network import tracing
 from network.channel_config import ChannelConfig
 from network.errors import IdentityError, PolicyError
 from network.identity import Identity, SigningIdentity
@@ -369,7 +370,8 @@ class _Call:
             decorations=self._proposal.decorations,
         )
         try:
-            return await runner.execute(invocation, state)
+            with tracing.span("simulate", chaincode=chaincode, tx_id=self._proposal.tx_id):
+                return await runner.execute(invocation, state)
         except ChaincodeError as error:
             if self._simulator.stale:
                 raise StaleReadError(str(error)) from error

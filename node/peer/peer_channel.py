@@ -27,6 +27,7 @@ from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.approvals import Approvals
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.channel import Channel
+from node.peer.commit_traces import CommitTraces
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
@@ -145,6 +146,7 @@ class PeerChannel:
             self._on_stop,
             self._on_refuse,
         )
+        self._traces = CommitTraces()
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         self._running = AsyncExitStack()
         self.channel_no = 0
@@ -219,7 +221,7 @@ class PeerChannel:
         self._orderers = Orderers(endpoints, tls)
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
-        self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now, self._traces)
         members = ChannelMembers(
             self.channel,
             parts.identity,
@@ -271,6 +273,7 @@ class PeerChannel:
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
+        self._traces.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):
             self._indexes.wake()
         if block.lacks_private:

@@ -14,6 +14,7 @@ from network.errors import IdentityError, PolicyError, RpcError, WireError
 from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.channel import Channel
+from node.peer.commit_traces import CommitTraces
 from node.peer.definition import Definition
 from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.endorser import Endorser
@@ -33,6 +34,7 @@ class Gateway:
         peers: this peer and the other organizations'.
         orderers: ordering service.
         now: UTC clock, for the expiry of callers.
+        traces: of the transactions submitted here.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class Gateway:
         peers: GatewayPeers,
         orderers: Orderers,
         now: Callable[[], datetime],
+        traces: CommitTraces,
     ) -> None:
         self.channel = channel
         self.peers = peers
         self.orderers = orderers
+        self.traces = traces
         self._endorser = endorser
         self._now = now
         self._planner: Planner | None = None
