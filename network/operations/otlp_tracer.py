@@ -14,6 +14,7 @@ from typing import Any
 
 from network import tracing
 from network.errors import NetworkError, RpcError
+from network.rpc.port import ClientTls
 from network.tracing import Attributes, Kind
 
 INSTALL = "traces need OpenTelemetry's packages: pip install 'dwaybank-node[otel]'"
@@ -50,7 +51,6 @@ class OtlpTracer:
 
     def __init__(self, service: str, endpoint: str, ratio: float = 1.0, roots_pem: bytes | None = None) -> None:
         try:
-            import grpc
             from opentelemetry import trace
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource
@@ -58,11 +58,13 @@ class OtlpTracer:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
             from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
             from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+            from network.rpc.grpc_channel import credentials
         except ImportError as error:
             raise NetworkError(INSTALL) from error
         insecure = not endpoint.startswith("https://")
-        credentials = None if insecure else grpc.ssl_channel_credentials(roots_pem)
-        exporter = OTLPSpanExporter(endpoint, insecure, credentials, timeout=SEND_TIMEOUT_S)
+        own_roots = None if insecure or roots_pem is None else credentials(ClientTls(roots_pem))
+        exporter = OTLPSpanExporter(endpoint, insecure, own_roots, timeout=SEND_TIMEOUT_S)
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(ratio)), resource=Resource.create({"service.name": service})
         )

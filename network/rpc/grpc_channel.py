@@ -132,7 +132,7 @@ class Channel:
             if self._tls is None:
                 self._channel = grpc.aio.insecure_channel(self.address, self._options)
             else:
-                self._channel = grpc.aio.secure_channel(self.address, _credentials(self._tls), self._options)
+                self._channel = grpc.aio.secure_channel(self.address, credentials(self._tls), self._options)
         return self._channel
 
 
@@ -171,7 +171,8 @@ async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
         raise
 
 
-def _credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+def credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+    """Return the library's form of a client's TLS."""
     return grpc.ssl_channel_credentials(
         root_certificates=tls.roots_pem, private_key=tls.key_pem, certificate_chain=tls.certificate_pem
     )
