@@ -32,9 +32,9 @@ class OtlpCollector:
     port: int = 0
     _server: rpc.Server | None = None
 
-    async def start(self) -> None:
+    async def start(self, tls: rpc.ServerTls | None = None) -> None:
         """Listen on a free port of this machine."""
-        self._server = rpc.Server("127.0.0.1", 0, None)
+        self._server = rpc.Server("127.0.0.1", 0, tls)
         self._server.unary(EXPORT, self._export)
         self.port = await self._server.start()
 

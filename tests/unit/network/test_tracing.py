@@ -5,6 +5,7 @@ Method: real servers and channels on loopback, each pair of transports, and a tr
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
@@ -14,12 +15,14 @@ from typing import Any
 import pytest
 
 from network import tracing
-from network.errors import NetworkError
+from network.errors import NetworkError, RpcError
 from network.operations import otlp_tracer
-from network.rpc import Call, grpc_channel, grpc_server
+from network.rpc import Call, ServerTls, StatusCode, grpc_channel, grpc_server
 from network.rpc.http2 import channel as http2_channel
 from network.rpc.http2 import server as http2_server
 from network.tracing import Attributes, Kind
+from tests.support.certificates import Authority
+from tests.support.otlp_collector import OtlpCollector
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -148,6 +151,26 @@ async def test_nothing_is_sent_or_wrapped_while_traces_are_off(server_kind: Any,
 def test_header_that_is_none_is_no_parent(text: str) -> None:
     assert tracing.read_traceparent(text) == ""
     assert tracing.read_traceparent(CALLER) == CALLER
+
+
+async def test_spans_reach_a_collector_by_tls() -> None:
+    pytest.importorskip("opentelemetry.sdk", reason=otlp_tracer.INSTALL)
+    authority = Authority("collector")
+    certificate, key = authority.issue("localhost")
+    collector = OtlpCollector()
+    await collector.start(ServerTls(certificate, key))
+    tracer = otlp_tracer.OtlpTracer("node", f"https://localhost:{collector.port}", roots_pem=authority.pem)
+    with tracer.span("work", Kind.SERVER, CALLER, {"size": 3}):
+        tracer.record("before", tracer.traceparent(), 1, {})
+    with pytest.raises(RpcError), tracer.span("refused", Kind.CLIENT, "", {}):
+        raise RpcError(StatusCode.ABORTED, "with a text that stays here")
+    await asyncio.to_thread(tracer.close)
+    await collector.stop()
+    before, work, refused = collector.spans
+    assert (work.trace_id, work.parent_id, work.attributes) == (TRACE, CALLER.split("-")[2], {"size": "3"})
+    assert (before.name, before.trace_id, before.parent_id) == ("before", TRACE, work.span_id)
+    assert (refused.failed, refused.attributes) == ("RpcError", {"rpc.grpc.status_code": "10"})
+    assert "stays here" not in repr(collector.spans)
 
 
 def test_missing_packages_are_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
