@@ -67,9 +67,9 @@ mixed-go-peer: $(DEVELOPMENT) ## A Go peer joins a network of ours and follows i
 demo-fabric: $(DEVELOPMENT) ## The main job with the shared ledger on an orderer and peers of Fabric's
 	@$(BIN)/python -m tests.mixed main-job $(MIXED_OPTIONS)
 
-compatibility: $(DEVELOPMENT) ## Run the tests and write into docs/compatibility.md what became of those it names
+compatibility: $(DEVELOPMENT) ## Run the tests that docs/compatibility.md names and write there what became of them
 	@mkdir -p build
-	@$(PYTEST) --junitxml build/tests.xml
+	@$(PYTEST) --junitxml build/tests.xml $$($(BIN)/python -m tests.compatibility)
 	@$(BIN)/python -m tests.compatibility build/tests.xml
 
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen

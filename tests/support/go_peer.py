@@ -19,6 +19,7 @@ from tests.support.config_updates import batch_size_update
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools
+from tests.support.member_changes import change_all
 from tests.support.mixed_network import FabricNetwork, prepare_folder
 from tests.support.ordering import broadcast
 from tests.support.peer_network import CONTRACT, POLICY, PeerNetwork, client_tls, running_network
@@ -71,6 +72,7 @@ async def commit_much(network: PeerNetwork) -> None:
     codes = sorted([(await client.commit_status(item.tx_id)).code for item in updates])
     assert codes == [VALID, MVCC_READ_CONFLICT, MVCC_READ_CONFLICT]
     await reconfigure(network)
+    await change_all(network, network.orderer.folder)
     await client.submit("pc", "Put", "after", "x")
 
 

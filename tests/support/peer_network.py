@@ -211,7 +211,7 @@ async def running_network(
             msp_id,
             replace(
                 PeerSettings(
-                    database_url=_database(cluster, f"{name}_{number}"),
+                    database_url=new_database(cluster, f"{name}_{number}"),
                     channel_id=CHANNEL,
                     genesis=genesis,
                     identity=material.signer(msp_id, "peer"),
@@ -252,7 +252,8 @@ def _genesis(material: Material, channel_id: str, msp_ids: Sequence[str], ordere
     return bytes(genesis_block(spec).SerializeToString(deterministic=True))
 
 
-def _database(cluster: PostgresCluster, name: str) -> str:
+def new_database(cluster: PostgresCluster, name: str) -> str:
+    """Return the URL of a new database with the peer's tables."""
     url = cluster.create_database(name)
     with psycopg.connect(url) as owner:
         migrate(owner)
