@@ -23,6 +23,7 @@ from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
+from network.operations.otlp_tracer import traced
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
@@ -50,7 +51,7 @@ from node.books.tenant_service import SERVICE as TENANT_SERVICE
 from node.books.tenant_service import TenantService
 from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
-from node.config import NodeConfig, load_settings, read_file
+from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import NodeError
 from node.logs import configure_logging
@@ -320,7 +321,9 @@ def run(config_file: Path) -> int:
     levels = configure_logging()
 
     async def main() -> None:
-        process = NodeProcess(load_settings(NodeConfig, config_file), levels)
-        await run_until_stopped(process, process.failed)
+        config = load_settings(NodeConfig, config_file)
+        with traced(new_tracer(config.tracing, f"node {config.msp_id}")):
+            process = NodeProcess(config, levels)
+            await run_until_stopped(process, process.failed)
 
     return run_process("node", main, (LedgerError,))

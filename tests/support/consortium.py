@@ -327,7 +327,7 @@ def own_consortium(database_urls: Mapping[str, str] | None = None) -> Iterator[R
         running.start()
         yield running
     finally:
-        _end(running, folder)
+        remove_home(running, folder)
 
 
 def home_folder() -> Path:
@@ -398,7 +398,8 @@ def process_is_alive(pid: int) -> bool:
         return False
 
 
-def _end(running: RunningConsortium, folder: Path) -> None:
+def remove_home(running: RunningConsortium, folder: Path) -> None:
+    """End a consortium and forget its folder."""
     running.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
