@@ -25,7 +25,7 @@ function spliced(text, splices) {
   let at = 0;
   for (const splice of [...splices].sort((one, other) => one.at - other.at)) {
     const insert = splice.base64 === undefined ? Buffer.from(splice.text) : Buffer.from(splice.base64, "base64");
-    parts.push(text.subarray(at, splice.at), ...Array(splice.times ?? 1).fill(insert));
+    parts.push(text.subarray(at, splice.at), Buffer.alloc(insert.length * (splice.times ?? 1), insert));
     at = splice.at + splice.remove;
   }
   return Buffer.concat([...parts, text.subarray(at)]);
