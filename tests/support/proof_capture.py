@@ -24,12 +24,14 @@ from fabric_protos.peer import chaincode_event_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from nacl.signing import SigningKey
 
-from network.block import header_hash, new_block, parse_block
+from network.block import header_hash, is_config_block, new_block, parse_block
 from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle, parse_bundle
+from network.channel_config import config_of_block
 from network.checkpoint import COSIGNATURE_V1, ED25519, Checkpoint, VerifierKey, cosign, sign_checkpoint, verifier_key
 from network.identity import SigningIdentity, serialize_identity
 from network.merkle import inclusion_proof, root
 from node.audit.entry_fields import describe_entry
+from tests.support.captured import NETWORKS, captured
 from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR
 from tests.support.crafted import Edits
 from tests.support.proof_entries import DECISION_LEAVES, LEAVES, SALT, decision_record, entry_forms
@@ -1119,7 +1121,27 @@ def capture(keys: NetworkKeys, bundle: bytes) -> Corpus:
     for name, (reason, make) in LOG_CASES.items():
         made = build_bundle(make(Forge(keys, log)))
         vectors.append(Vector(name, "log_of_entries", reason, difference(text, made), captured=True))
-    return Corpus(int(NOW.timestamp()), {"network": network}, tuple(vectors))
+    networks = {"network": network, **{f"fabric_{name}": fabric_network(name, content) for name in NETWORKS}}
+    vectors += [Vector(f"blocks_of_fabric_{name}", f"fabric_{name}", "wrong_contract", (), captured=True) for name in NETWORKS]
+    return Corpus(int(NOW.timestamp()), networks, tuple(vectors))
+
+
+def fabric_network(name: str, content: BundleContent) -> Network:
+    """Return a bundle over blocks that a Fabric network made: nothing of ours is on it, so it proves no entry.
+
+    Every check before that of the contract must hold: Fabric's own configurations, orderers' signatures, definitions.
+    """
+    blocks = captured(name).blocks
+    configs = [number for number, block in enumerate(blocks) if is_config_block(parse_block(block))]
+    newest = len(blocks) - 1
+    bundle = replace(
+        content,
+        channel=config_of_block(parse_block(blocks[0]))[0],
+        anchor=ref(newest),
+        definitions={"anchorgo": (ref(4),)},
+        blocks={number: blocks[number] for number in (*configs, 4, newest)},
+    )
+    return Network(header_hash(parse_block(blocks[0]).header).hex(), build_bundle(bundle))
 
 
 def main() -> None:

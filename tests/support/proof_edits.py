@@ -35,6 +35,7 @@ def derive(captured: Corpus) -> Iterator[Vector]:
     for name, (reason, splice) in LARGE.items():
         yield Vector(name, "network", reason, (splice(network),))
     yield from _options(captured)
+    yield from _byzantine(captured.text("fabric_bft"))
     yield from _entries(captured.text("log_of_entries"))
 
 
@@ -509,6 +510,23 @@ def _options(captured: Corpus) -> Iterator[Vector]:
     yield Vector("three_witnesses_demanded", "network", "not_attested", (), witnesses_min=3)
     alone = edited(network, put("witnesses", to=[]))
     yield Vector("no_witnesses_and_none_demanded", "network", None, difference(network, alone), witnesses_min=0)
+
+
+def _byzantine(bundle: bytes) -> Iterator[Vector]:
+    """Blocks of a Byzantine-tolerant ordering service, which a quorum of orderers signs by their numbers."""
+    newest = max(json.loads(bundle)["blocks"], key=int)
+    edits: dict[str, Callable[[Any], object]] = {
+        "below_the_quorum": lambda m: m.signatures.__delitem__(slice(1, None)),
+        "signed_by_one_of_them_thrice": lambda m: [m.signatures[at].CopyFrom(m.signatures[0]) for at in (1, 2)],
+        "signed_by_a_stranger": lambda m: [
+            setattr(item, "identifier_header", common_pb2.IdentifierHeader(identifier=99).SerializeToString())
+            for item in m.signatures
+        ],
+        "signed_by_noise": lambda m: setattr(m.signatures[0], "identifier_header", b"\xff"),
+    }
+    for name, edit in edits.items():
+        bent = edited(bundle, in_block(newest, lambda block, edit=edit: _metadata(block, edit)))
+        yield Vector(f"block_of_fabric_bft_{name}", "fabric_bft", "wrong_block_signature", difference(bundle, bent))
 
 
 def _entries(log: bytes) -> Iterator[Vector]:
