@@ -1,8 +1,8 @@
 """The verifier in one HTML file against the published vectors.
 
-Aim: two verifiers that share no code say the same of every bundle, and for the same reason. Method: the page's own script
-runs under Node over ``fixtures/proofs/vectors.json.gz``, read by a program in JavaScript; and in a headless Chromium the
-page itself is opened from its file, as a supervisor opens it.
+Aim: two verifiers that share no code say the same of every bundle, and for the same reason. Method: the page's own
+script runs under Node over ``fixtures/proofs/vectors.json.gz``, read by a program in JavaScript; and in a headless
+Chromium the page itself is opened from its file, as a supervisor opens it.
 
 To run the first: Node 20.9 or later on the PATH. To run the second: ``pip install playwright``, and a Chromium that it
 finds (``playwright install chromium``) or that ``DWAYBANK_CHROMIUM`` names.
@@ -58,7 +58,9 @@ def browser() -> Iterator[Any]:
             # Inside containers Chromium's own sandbox often cannot start; the page it is to open is our own.
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except api.Error as error:
-            pytest.skip(f"no Chromium: playwright install chromium, or name it in DWAYBANK_CHROMIUM: {error.message[:200]}")
+            pytest.skip(
+                f"no Chromium: playwright install chromium, or name it in DWAYBANK_CHROMIUM: {error.message[:200]}"
+            )
         yield chromium
         chromium.close()
 
@@ -90,7 +92,9 @@ def verify(page: Any, *files: Path, genesis: str = CORPUS.networks["network"].ge
 def bundles(tmp_path: Path) -> dict[str, Path]:
     """A good bundle, one with another amount, and one whose fields are markup."""
     texts = {name: CORPUS.text(name) for name in ("entry_of_a_real_network", "shown_amount")}
-    texts["markup"] = texts["shown_amount"].replace(b'"amount_minor"', b'"<img src=x onerror=alert(1)>":1,"amount_minor"')
+    texts["markup"] = texts["shown_amount"].replace(
+        b'"amount_minor"', b'"<img src=x onerror=alert(1)>":1,"amount_minor"'
+    )
     for name, text in texts.items():
         (tmp_path / f"{name}.json").write_bytes(text)
     return {name: tmp_path / f"{name}.json" for name in texts}

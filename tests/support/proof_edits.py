@@ -65,7 +65,10 @@ def number(text: str) -> TextEdit:
 
 
 TEXTS: dict[str, tuple[str | None, TextEdit]] = {
-    "text_with_spaces_and_escapes": (None, lambda t: b" \t\r\n" + t.replace(b'"version":1', b' "\\u0076ersion" : 1 ') + b"\n"),
+    "text_with_spaces_and_escapes": (
+        None,
+        lambda t: b" \t\r\n" + t.replace(b'"version":1', b' "\\u0076ersion" : 1 ') + b"\n",
+    ),
     "text_empty": ("malformed_json", lambda t: b""),
     "text_of_a_space": ("malformed_json", lambda t: b" "),
     "text_is_a_list": ("malformed_json", lambda t: b"[" + t + b"]"),
@@ -181,8 +184,20 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
     "field_unknown_in_reference": (MALFORMED, put("checkpoint", "anchor", "valid", to=True)),
     "field_unknown_in_witness": (MALFORMED, put("witnesses", 0, "trusted", to=True)),
     "field_unknown_in_decision": (MALFORMED, put("decision", "approved", to=True)),
-    **{f"field_{name}_missing": (MALFORMED, drop(name)) for name in
-       ("channel", "organization", "entry", "inclusion", "checkpoint", "witnesses", "decision", "definitions", "blocks")},
+    **{
+        f"field_{name}_missing": (MALFORMED, drop(name))
+        for name in (
+            "channel",
+            "organization",
+            "entry",
+            "inclusion",
+            "checkpoint",
+            "witnesses",
+            "decision",
+            "definitions",
+            "blocks",
+        )
+    },
     "field_salt_missing": (MALFORMED, drop("entry", "salt")),
     "field_index_missing": (MALFORMED, drop("checkpoint", "anchor", "index")),
     "seq_true": (MALFORMED, put("entry", "seq", to=True)),
@@ -236,7 +251,7 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
     "base64_with_a_zero_character": (MALFORMED, put("entry", "salt", to="AA\u0000A")),
     "salt_of_65_bytes": (MALFORMED, put("entry", "salt", to=base64.b64encode(bytes(65)).decode())),
     "salt_is_a_list_of_bytes": (MALFORMED, put("entry", "salt", to=[0] * 32)),
-}  # fmt: skip
+}
 
 
 # --- the content --------------------------------------------------------------------------------------------------
@@ -323,27 +338,44 @@ CONTENTS: dict[str, tuple[str | None, JsonEdit]] = {
     "organization_of_another_member": ("wrong_organization", put("organization", to="PartnerMSP")),
     "organization_in_cyrillic": ("wrong_organization", put("organization", to="Dwaybаnk" + "MSP")),
     "organization_with_a_tilde": ("wrong_organization", put("organization", to="DwaybankMSP~1")),
-    "note_with_a_cosignature": ("wrong_checkpoint", lambda v: v["checkpoint"].update(
-        note=v["checkpoint"]["note"] + v["witnesses"][0]["cosignature"] + "\n")),
-    "note_with_another_size": ("wrong_checkpoint", change("checkpoint", "note", by=lambda n: n.replace("\n4000\n", "\n4001\n"))),
+    "note_with_a_cosignature": (
+        "wrong_checkpoint",
+        lambda v: v["checkpoint"].update(note=v["checkpoint"]["note"] + v["witnesses"][0]["cosignature"] + "\n"),
+    ),
+    "note_with_another_size": (
+        "wrong_checkpoint",
+        change("checkpoint", "note", by=lambda n: n.replace("\n4000\n", "\n4001\n")),
+    ),
     "note_with_a_signature_bent": ("wrong_checkpoint", change("checkpoint", "note", by=lambda n: n[:-6] + "AAAA=\n")),
     "note_of_noise": ("wrong_checkpoint", put("checkpoint", "note", to="noise")),
     "witness_is_the_bank": ("wrong_witness", put("witnesses", 0, "organization", to="DwaybankMSP")),
     "witness_twice": ("wrong_witness", change("witnesses", by=lambda w: [w[0], w[0]])),
     "witness_is_nobody": ("wrong_witness", put("witnesses", 0, "organization", to="NobodyMSP")),
     "witness_is_the_orderer": ("wrong_witness", put("witnesses", 0, "organization", to="OrdererMSP")),
-    "witness_of_another_registration": ("wrong_organization", lambda v: v["witnesses"][0].update(
-        registration=v["witnesses"][1]["registration"])),
-    "witness_registered_as_a_log": ("wrong_organization", lambda v: v["witnesses"][0].update(
-        registration=v["checkpoint"]["registration"])),
+    "witness_of_another_registration": (
+        "wrong_organization",
+        lambda v: v["witnesses"][0].update(registration=v["witnesses"][1]["registration"]),
+    ),
+    "witness_registered_as_a_log": (
+        "wrong_organization",
+        lambda v: v["witnesses"][0].update(registration=v["checkpoint"]["registration"]),
+    ),
     "witnesses_swapped_signatures": ("unsigned_checkpoint", _swap_signatures),
     "cosignature_bent": ("wrong_signature", change("witnesses", 0, "cosignature", by=lambda c: c[:-9] + "A" + c[-8:])),
     "cosignature_with_text_behind": ("malformed_note", change("witnesses", 0, "cosignature", by=lambda c: c + " x")),
     "no_witnesses": ("not_attested", put("witnesses", to=[])),
-    "anchor_is_the_registration": ("record_missing", lambda v: v["checkpoint"].update(anchor=v["checkpoint"]["registration"])),
-    "registration_is_the_anchor": ("wrong_order", lambda v: v["checkpoint"].update(registration=v["checkpoint"]["anchor"])),
-    "registration_of_another_member": ("wrong_organization", lambda v: v["checkpoint"].update(
-        registration=v["witnesses"][0]["registration"])),
+    "anchor_is_the_registration": (
+        "record_missing",
+        lambda v: v["checkpoint"].update(anchor=v["checkpoint"]["registration"]),
+    ),
+    "registration_is_the_anchor": (
+        "wrong_order",
+        lambda v: v["checkpoint"].update(registration=v["checkpoint"]["anchor"]),
+    ),
+    "registration_of_another_member": (
+        "wrong_organization",
+        lambda v: v["checkpoint"].update(registration=v["witnesses"][0]["registration"]),
+    ),
     "anchor_in_genesis": ("invalid_transaction", put("checkpoint", "anchor", to={"block": 0, "index": 0})),
     "anchor_is_a_definition": ("wrong_contract", lambda v: v["checkpoint"].update(anchor=v["definitions"]["audit"][0])),
     "anchor_in_a_block_not_shown": ("missing_block", put("checkpoint", "anchor", "block", to=9)),
@@ -358,10 +390,19 @@ CONTENTS: dict[str, tuple[str | None, JsonEdit]] = {
     "definitions_missing": ("definition_missing", put("definitions", to={})),
     "definition_of_audit_missing": ("definition_missing", drop("definitions", "audit")),
     "definition_of_compliance_missing": ("definition_missing", drop("definitions", "compliance")),
-    "definition_of_another": ("wrong_definition", lambda v: v["definitions"].update(audit=v["definitions"]["compliance"])),
-    "definition_is_an_invocation": ("wrong_contract", lambda v: v["definitions"].update(audit=[v["checkpoint"]["anchor"]])),
+    "definition_of_another": (
+        "wrong_definition",
+        lambda v: v["definitions"].update(audit=v["definitions"]["compliance"]),
+    ),
+    "definition_is_an_invocation": (
+        "wrong_contract",
+        lambda v: v["definitions"].update(audit=[v["checkpoint"]["anchor"]]),
+    ),
     "definition_twice": ("wrong_definition", change("definitions", "audit", by=lambda d: d * 2)),
-    "definition_named_otherwise": ("wrong_definition", lambda v: v["definitions"].update(other=v["definitions"].pop("audit"))),
+    "definition_named_otherwise": (
+        "wrong_definition",
+        lambda v: v["definitions"].update(other=v["definitions"].pop("audit")),
+    ),
     "shown_amount": ("wrong_fields", put("entry", "fields", "postings", 0, "amount_minor", to="1")),
     "shown_amount_as_number": ("wrong_fields", change("entry", "fields", "postings", 0, "amount_minor", by=int)),
     "shown_scale_as_true": ("wrong_fields", put("entry", "fields", "postings", 0, "scale", to=True)),
@@ -376,10 +417,16 @@ CONTENTS: dict[str, tuple[str | None, JsonEdit]] = {
     "shown_field_named_proto": ("wrong_fields", put("entry", "fields", "__proto__", to={})),
     "shown_field_named_constructor": ("wrong_fields", put("entry", "fields", "constructor", to=None)),
     "shown_settlement_null": ("wrong_fields", put("entry", "fields", "settlement_id", to=None)),
-    "shown_time_in_another_form": ("wrong_fields", change("entry", "fields", "effective_at", by=lambda t: t.replace("+00:00", "Z"))),
-    "shown_account_in_lookalikes": ("wrong_fields", change("entry", "fields", "postings", 0, "account", by=lambda a: a.replace("a", "а"))),
+    "shown_time_in_another_form": (
+        "wrong_fields",
+        change("entry", "fields", "effective_at", by=lambda t: t.replace("+00:00", "Z")),
+    ),
+    "shown_account_in_lookalikes": (
+        "wrong_fields",
+        change("entry", "fields", "postings", 0, "account", by=lambda a: a.replace("a", "а")),
+    ),
     "shown_refusals": ("wrong_fields", put("entry", "fields", "refusals", to="")),
-}  # fmt: skip
+}
 
 
 # --- blocks -------------------------------------------------------------------------------------------------------
@@ -424,7 +471,10 @@ BLOCKS: dict[str, tuple[str | None, JsonEdit]] = {
     "genesis_with_a_transaction_more": ("wrong_block_data", in_block("0", lambda b: b.data.data.append(b"more"))),
     "genesis_without_transactions": ("wrong_block_data", in_block("0", lambda b: b.ClearField("data"))),
     "genesis_with_another_data_hash": ("wrong_genesis", in_block("0", lambda b: _flipped(b.header, "data_hash"))),
-    "genesis_with_a_hash_before": ("wrong_genesis", in_block("0", lambda b: setattr(b.header, "previous_hash", bytes(32)))),
+    "genesis_with_a_hash_before": (
+        "wrong_genesis",
+        in_block("0", lambda b: setattr(b.header, "previous_hash", bytes(32))),
+    ),
     "block_empty": ("wrong_block_number", put("blocks", "8", to="")),
     "block_of_noise": ("malformed_block", put("blocks", "8", to=_b64(b"\xff\xff"))),
     "block_cut_off": ("malformed_block", raw_block("8", lambda r: r[:-1])),
@@ -434,32 +484,62 @@ BLOCKS: dict[str, tuple[str | None, JsonEdit]] = {
     "block_with_field_0": ("malformed_block", raw_block("8", lambda r: r + b"\x02\x00")),
     "block_with_wire_type_6": ("malformed_block", raw_block("8", lambda r: r + b"\x56\x00")),
     "block_with_an_endless_number": ("malformed_block", raw_block("8", lambda r: r + b"\x50" + b"\xff" * 11)),
-    "block_with_a_length_beyond_its_end": ("malformed_block", raw_block("8", lambda r: r + b"\x5a\xff\xff\xff\xff\x0f")),
-    "block_with_a_length_beyond_63_bits": ("malformed_block", raw_block("8", lambda r: r + b"\x5a" + b"\xff" * 9 + b"\x01")),
+    "block_with_a_length_beyond_its_end": (
+        "malformed_block",
+        raw_block("8", lambda r: r + b"\x5a\xff\xff\xff\xff\x0f"),
+    ),
+    "block_with_a_length_beyond_63_bits": (
+        "malformed_block",
+        raw_block("8", lambda r: r + b"\x5a" + b"\xff" * 9 + b"\x01"),
+    ),
     "block_with_a_header_cut_off": ("malformed_block", raw_block("8", lambda r: r + b"\x0a\x02\x12\x05")),
     "block_data_of_another_wire_type": (None, raw_block("8", lambda r: r + b"\x10\x05")),
     "block_without_header": ("wrong_block_number", in_block("8", lambda b: b.ClearField("header"))),
     "block_under_another_number": ("wrong_block_number", lambda v: v["blocks"].update({"9": v["blocks"].pop("8")})),
-    "blocks_swapped": ("wrong_block_number", lambda v: v["blocks"].update({"7": v["blocks"]["8"], "8": v["blocks"]["7"]})),
-    "block_with_its_transaction_twice": ("wrong_block_data", in_block("8", lambda b: b.data.data.append(b.data.data[0]))),
-    "block_with_a_byte_bent": ("wrong_block_data", raw_block("8", lambda r: r[:3000] + bytes([r[3000] ^ 1]) + r[3001:])),
+    "blocks_swapped": (
+        "wrong_block_number",
+        lambda v: v["blocks"].update({"7": v["blocks"]["8"], "8": v["blocks"]["7"]}),
+    ),
+    "block_with_its_transaction_twice": (
+        "wrong_block_data",
+        in_block("8", lambda b: b.data.data.append(b.data.data[0])),
+    ),
+    "block_with_a_byte_bent": (
+        "wrong_block_data",
+        raw_block("8", lambda r: r[:3000] + bytes([r[3000] ^ 1]) + r[3001:]),
+    ),
     "block_renumbered_inside": ("wrong_block_number", in_block("8", lambda b: setattr(b.header, "number", 9))),
     "block_with_another_hash_before": ("broken_chain", in_block("8", lambda b: _flipped(b.header, "previous_hash"))),
     "block_without_hash_before": ("broken_chain", in_block("8", lambda b: b.header.ClearField("previous_hash"))),
-    "block_apart_with_another_hash_before": ("wrong_block_signature", in_block("11", lambda b: _flipped(b.header, "previous_hash"))),
-    "block_apart_without_any_hash_before": ("wrong_block_data", in_block("11", lambda b: b.header.ClearField("previous_hash"))),
+    "block_apart_with_another_hash_before": (
+        "wrong_block_signature",
+        in_block("11", lambda b: _flipped(b.header, "previous_hash")),
+    ),
+    "block_apart_without_any_hash_before": (
+        "wrong_block_data",
+        in_block("11", lambda b: b.header.ClearField("previous_hash")),
+    ),
     "block_without_signatures": ("wrong_block_signature", in_block("8", lambda b: b.ClearField("metadata"))),
-    "block_with_a_signature_bent": ("wrong_block_signature",
-        in_block("8", lambda b: _metadata(b, lambda m: _flipped(m.signatures[0], "signature")))),
-    "block_with_the_signature_of_another": ("wrong_block_signature", lambda v: v["blocks"].update({"8": _b64(_with_metadata_of(
-        v["blocks"]["8"], v["blocks"]["7"]))})),
-    "block_with_another_configuration_named": ("wrong_block_signature",
-        in_block("8", lambda b: _metadata(b, lambda m: setattr(m, "value", m.value + b"\x0a\x02\x08\x01")))),
-    "block_signed_twice_by_one": (None, in_block("8", lambda b: _metadata(b, lambda m: m.signatures.add().CopyFrom(m.signatures[0])))),
+    "block_with_a_signature_bent": (
+        "wrong_block_signature",
+        in_block("8", lambda b: _metadata(b, lambda m: _flipped(m.signatures[0], "signature"))),
+    ),
+    "block_with_the_signature_of_another": (
+        "wrong_block_signature",
+        lambda v: v["blocks"].update({"8": _b64(_with_metadata_of(v["blocks"]["8"], v["blocks"]["7"]))}),
+    ),
+    "block_with_another_configuration_named": (
+        "wrong_block_signature",
+        in_block("8", lambda b: _metadata(b, lambda m: setattr(m, "value", m.value + b"\x0a\x02\x08\x01"))),
+    ),
+    "block_signed_twice_by_one": (
+        None,
+        in_block("8", lambda b: _metadata(b, lambda m: m.signatures.add().CopyFrom(m.signatures[0]))),
+    ),
     "block_of_the_registration_missing": ("missing_block", drop("blocks", "6")),
     "block_of_the_anchor_missing": ("missing_block", drop("blocks", "8")),
     "block_of_a_definition_missing": ("missing_block", drop("blocks", "1")),
-}  # fmt: skip
+}
 
 
 def _with_metadata_of(block: str, other: str) -> bytes:
@@ -505,7 +585,13 @@ def _options(captured: Corpus) -> Iterator[Vector]:
     genesis = captured.networks["network"].genesis
     network = captured.text("network")
     yield Vector("genesis_foreign", "network", "wrong_genesis", (), genesis="00" * 32)
-    yield Vector("genesis_bent_in_one_bit", "network", "wrong_genesis", (), genesis=genesis[:-1] + f"{int(genesis[-1], 16) ^ 1:x}")
+    yield Vector(
+        "genesis_bent_in_one_bit",
+        "network",
+        "wrong_genesis",
+        (),
+        genesis=genesis[:-1] + f"{int(genesis[-1], 16) ^ 1:x}",
+    )
     yield Vector("two_witnesses_demanded", "network", None, (), witnesses_min=2)
     yield Vector("three_witnesses_demanded", "network", "not_attested", (), witnesses_min=3)
     alone = edited(network, put("witnesses", to=[]))

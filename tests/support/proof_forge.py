@@ -6,12 +6,12 @@ was bent. Blocks follow the newest one of a bundle, so that a bundle can carry b
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -31,7 +31,7 @@ from network.config_delta import config_delta, sign_update
 from network.config_update import authorized_result
 from network.envelope import config_envelope
 from network.errors import ConfigError
-from network.identity import SigningIdentity
+from network.identity import SigningIdentity, serialize_identity
 from network.policy import parse_signature_policy
 from network.rwset import KvWrite, NamespaceRwset, TxRwset
 from network.signing import CURVE_ORDERS
@@ -43,6 +43,20 @@ ADMINS = (BANK, PARTNER, REGULATOR, ORDERER)
 P256_ORDER = CURVE_ORDERS["secp256r1"]
 
 Change = Callable[[configtx_pb2.ConfigGroup], object]
+Case = Callable[["Forge"], BundleContent]
+
+
+class Cases(dict[str, tuple[str | None, Case]]):
+    """By a vector's name why its bundle is refused (None: it is not), and what makes it."""
+
+    def case(self, name: str, reason: str | None) -> Callable[[Case], Case]:
+        """Enter a function."""
+
+        def enter(make: Case) -> Case:
+            self[name] = (reason, make)
+            return make
+
+        return enter
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,9 @@ class Forge:
         blocks = {**self.content.blocks, **self.added}
         return replace(self.content, **{"blocks": blocks, **changes})
 
-    def commit(self, *envelopes: bytes, signer: SigningIdentity | None = None, last_config: int = -1, **bend: Any) -> int:
+    def commit(
+        self, *envelopes: bytes, signer: SigningIdentity | None = None, last_config: int = -1, **bend: Any
+    ) -> int:
         """Cut, sign and append a block; return its number.
 
         Args:
@@ -137,11 +153,18 @@ class Forge:
         writes = [(prefix + "Sequence", db_pb2.StateData(Int64=sequence).SerializeToString())]
         if policy is not None:
             info = chaincode_definition_pb2.ChaincodeValidationInfo(validation_parameter=_application_policy(policy))
-            writes.append((prefix + "ValidationInfo", db_pb2.StateData(Bytes=info.SerializeToString()).SerializeToString()))
+            writes.append(
+                (prefix + "ValidationInfo", db_pb2.StateData(Bytes=info.SerializeToString()).SerializeToString())
+            )
         return self.transaction(writes, "_lifecycle", creator=self.keys.signer(BANK, "Admin"), **options)
 
     def reconfigure(
-        self, change: Change, *, signers: Sequence[str] = ADMINS, bend: Callable[[Any], object] = bool, strict: bool = True
+        self,
+        change: Change,
+        *,
+        signers: Sequence[str] = ADMINS,
+        bend: Callable[[Any], object] = bool,
+        strict: bool = True,
     ) -> int:
         """Commit a configuration block; return its number.
 
@@ -183,7 +206,9 @@ class Forge:
         """
         certificate, _ = self.keys.authority(msp_id)
         _, key = self.keys.authority(by or msp_id)
-        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - timedelta(days=1)).build()
+        revoked = (
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - timedelta(days=1)).build()
+        )
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(certificate.subject)
@@ -193,7 +218,9 @@ class Forge:
         )
         if key_id:
             known = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-            builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), False)
+            builder = builder.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), False
+            )
         crl = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         return change_msp(msp_id, lambda msp: msp.revocation_list.append(crl))
 
@@ -260,6 +287,32 @@ def change_value(path: Sequence[str], name: str, kind: Any, change: Callable[[An
         group.values[name].value = message.SerializeToString()
 
     return apply
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def armored(der: bytes) -> bytes:
+    """Return any bytes as if they were a certificate's."""
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+
+
+def with_creator(identity: SigningIdentity, id_bytes: bytes, msp_id: str = BANK) -> SigningIdentity:
+    """Return the identity, its key unchanged, under other bytes of a creator."""
+    identity.creator = serialize_identity(msp_id, id_bytes)
+    return identity
+
+
+def high_s_certificate(certificate: x509.Certificate) -> bytes:
+    """Return the certificate's twin, whose issuer's signature has the larger S."""
+    tbs, signature = certificate.tbs_certificate_bytes, high_s(certificate.signature)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    start = der.index(tbs) + len(tbs)
+    algorithm = der[start : start + 2 + der[start + 1]]
+    body = tbs + algorithm + bytes([0x03, len(signature) + 1, 0]) + signature
+    return armored(b"\x30\x82" + len(body).to_bytes(2, "big") + body)
 
 
 def high_s(signature: bytes) -> bytes:

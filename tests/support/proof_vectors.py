@@ -1,7 +1,7 @@
 """The published vectors of proof bundles: how they are written down, read, and made.
 
-``fixtures/proofs/vectors.json.gz`` holds them; its README says what a reader needs. A vector is an edit of another text:
-splices of its bytes, so that whoever tests a verifier needs nothing but gzip, JSON and this page. There are two kinds:
+``fixtures/proofs/vectors.json.gz`` holds them; the README beside it says what a reader needs. A vector is an edit of
+another text, splices of its bytes: whoever tests a verifier needs gzip and JSON, and no more. There are two kinds:
 
 - *captured*: from a real network, or forged with its keys (``tests.support.proof_capture``), which are not kept;
 - *derived*: made from those by ``tests.support.proof_edits``, the same on every run.
