@@ -26,6 +26,7 @@ from network.operations.log_levels import LogLevels
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
+from node.audit.entry_service import EntryService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
@@ -117,6 +118,7 @@ class NodeProcess:
         TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
+        EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)

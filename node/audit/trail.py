@@ -33,7 +33,9 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
@@ -156,7 +158,9 @@ class AuditTrail:
             now=now,
         )
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
-        self.demands = Demands(peer, members, genesis_hash, now=now, random_bytes=random_bytes)
+        self.disclosed = DisclosedEntries(self._database)
+        self.entries = EntrySearch(self._database)
+        self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
         self._proofs = self._make_proofs(peer, decisions)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
 

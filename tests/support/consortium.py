@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import random
 import shutil
@@ -35,6 +34,7 @@ from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.rpc import Channel, ClientTls
 from network.topology import Consortium, Organization, default_consortium
+from node.child import ending_with_parent
 from node.home import Home, open_home, tls_roots
 from node.own_node import AUDIT, LEDGER, SETTLEMENT, OwnNode, audit_pb2, ledger_pb2, partner_pb2
 from node.postgres import ClusterSettings, PostgresCluster
@@ -44,8 +44,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 DEBIT, CREDIT = ledger_pb2.SIDE_DEBIT, ledger_pb2.SIDE_CREDIT
-
-_PR_SET_PDEATHSIG = 1
 
 
 class RunningConsortium:
@@ -86,7 +84,7 @@ class RunningConsortium:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=ending_with_parent(signal.SIGTERM),
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -413,7 +411,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
