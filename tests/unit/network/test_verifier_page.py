@@ -13,7 +13,14 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
-from fabric_protos.peer import chaincode_event_pb2, policy_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
+from fabric_protos.peer import (
+    chaincode_event_pb2,
+    chaincode_pb2,
+    policy_pb2,
+    proposal_pb2,
+    proposal_response_pb2,
+    transaction_pb2,
+)
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -22,7 +29,7 @@ from tests.support.verifier_page import PAGE, inline, sealed
 
 MODULES = (
     common_pb2, configtx_pb2, configuration_pb2, policies_pb2, rwset_pb2, kv_rwset_pb2, identities_pb2, msp_config_pb2,
-    msp_principal_pb2, orderer_pb2, chaincode_event_pb2, policy_pb2, proposal_pb2, proposal_response_pb2,
+    msp_principal_pb2, orderer_pb2, chaincode_event_pb2, chaincode_pb2, policy_pb2, proposal_pb2, proposal_response_pb2,
     transaction_pb2, peer_pb2, chaincode_definition_pb2, db_pb2,
 )  # fmt: skip
 TYPES = {
