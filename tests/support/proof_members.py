@@ -5,6 +5,7 @@ Who may change the channel, who belongs to a member, and from which block on.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -239,6 +240,27 @@ def _revoked(msp_id: str, user: str, **options: Any) -> Any:
     return lambda forge: forge.revoke(msp_id, forge.serial(msp_id, user), **options)
 
 
+def sized_signer(forge: Forge, size: int) -> SigningIdentity:
+    """Return a client of the bank whose serialized identity has so many bytes, some of them behind its certificate."""
+    signer = forge.keys.signer(BANK)
+    certificate = pem(signer.certificate)
+    missing = size - len(with_creator(signer, certificate + b"x" * 10_000).creator) + 10_000
+    return with_creator(signer, certificate + b"x" * missing)
+
+
+def stray_bits(forge: Forge) -> SigningIdentity:
+    """Return a client of the bank in whose PEM text the bits behind the last byte are not zero."""
+    while True:
+        made = forge.issue(BANK, ("client",))
+        text = base64.b64encode(made.certificate.public_bytes(serialization.Encoding.DER)).decode()
+        if text.endswith("="):
+            break
+    at = len(text.rstrip("=")) - 1
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    bent = text[:at] + digits[digits.index(text[at]) + 1] + text[at + 1 :]
+    return with_creator(made, f"-----BEGIN CERTIFICATE-----\n{bent}\n-----END CERTIFICATE-----\n".encode())
+
+
 def _authority_as_creator(forge: Forge) -> SigningIdentity:
     certificate, key = forge.keys.authority(BANK)
     return SigningIdentity(BANK, pem(certificate), key)
@@ -299,6 +321,9 @@ CASES.update(
                 )
             ),
         ),
+        "signer_with_stray_bits_in_its_certificate": (None, creator_in(stray_bits)),
+        "signer_of_16384_bytes": (None, creator_in(lambda f: sized_signer(f, 16_384))),
+        "signer_of_16385_bytes": ("wrong_creator", creator_in(lambda f: sized_signer(f, 16_385))),
         "signer_with_another_label": (
             None,
             creator_in(

@@ -13,6 +13,7 @@ from fabric_protos.peer import chaincode_event_pb2
 
 from network.block import new_block
 from network.bundle import BundleContent
+from network.identity import serialize_identity
 from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR
 from tests.support.crafted import Edits
 from tests.support.proof_forge import Case, Cases, Forge, bent_metadata, high_s, high_s_certificate, ref, with_creator
@@ -274,6 +275,12 @@ def in_block(**options: Any) -> Case:
     return make
 
 
+def huge_signer() -> bytes:
+    """Return a signer's header whose identity is a megabyte in which certificates begin and never end."""
+    creator = serialize_identity(ORDERER, b"-----BEGIN CERTIFICATE-----\n" * 40_000)
+    return bytes(common_pb2.SignatureHeader(creator=creator).SerializeToString())
+
+
 def _swapped_fields(block: Any) -> None:
     envelope = common_pb2.Envelope.FromString(block.data.data[0])
     payload, signature = (
@@ -300,6 +307,10 @@ CASES.update(
         "block_signed_with_noise_beside": (
             None,
             in_block(signed=bent_metadata(lambda m: m.signatures.add(signature_header=b"", signature=b"noise"))),
+        ),
+        "block_signed_with_a_huge_identity_beside": (
+            None,
+            in_block(signed=bent_metadata(lambda m: m.signatures.add(signature_header=huge_signer(), signature=b"x"))),
         ),
         "block_whose_signer_cannot_be_read": (
             "wrong_block_signature",
