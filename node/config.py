@@ -141,6 +141,17 @@ class OrdererConfig(_Strict):
     """Levels by logger, as Fabric's logging specifications."""
 
 
+class Supervision(_Strict):
+    """How long a regulator's node bears what before it opens a finding."""
+
+    checkpoint_deadline_s: float = Field(default=60, gt=0)
+    """From a member's sealing to its anchoring, and for its node to answer."""
+    disclosure_deadline_s: float = Field(default=86_400, gt=0)
+    """From a demand to what it asks for."""
+    interval_s: float = Field(default=5, gt=0, le=3600)
+    """Between two rounds."""
+
+
 class NodeConfig(_Strict):
     """``node.yaml``."""
 
@@ -181,6 +192,8 @@ class NodeConfig(_Strict):
     webhook_networks: list[IPv4Network | IPv6Network] = []
     """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)
+    supervision: Supervision = Supervision()
+    """How a regulator's node watches the other members."""
     operations: OperationsSettings | None = None
     log_spec: str = DEFAULT_SPEC
     """Levels by logger, as Fabric's logging specifications."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -27,9 +27,11 @@ from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
 from node.audit.entry_service import EntryService
+from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
 from node.books.chart_service import SERVICE as CHART_SERVICE
@@ -118,6 +120,7 @@ class NodeProcess:
         TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
+        FindingService(trail.findings, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
@@ -275,10 +278,18 @@ class NodeProcess:
             records=OwnPeerRecords(self.peer),
             epochs=compliance.epochs if compliance is not None else None,
             decisions=compliance.decisions if compliance is not None else None,
+            deadlines=self._deadlines(),
             anchor_interval_s=config.anchor_interval_s,
             now=utc_now,
             random_bytes=secrets.token_bytes,
         )
+
+    def _deadlines(self) -> Deadlines | None:
+        if self._config.role != "regulator":
+            return None
+        told = self._config.supervision
+        seconds = (told.checkpoint_deadline_s, told.disclosure_deadline_s, told.interval_s)
+        return Deadlines(*(timedelta(seconds=each) for each in seconds))
 
     def _webhooks(self, books: Books) -> Webhooks:
         config = self._config

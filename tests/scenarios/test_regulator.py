@@ -120,6 +120,38 @@ async def test_a_supervisor_finds_what_was_disclosed_takes_it_home_and_leaves_a_
         assert "Traceback" not in refused.stderr
 
 
+async def test_a_finding_is_opened_explained_and_closed_by_the_two_it_concerns(
+    consortium: RunningConsortium, paid: list[int]
+) -> None:
+    def said(org: Organization, *arguments: object) -> str:
+        done = consortium.command("audit", *arguments, "--org", org.name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    async def shown(what: str, org: Organization, *arguments: object) -> None:
+        async def shows() -> bool:
+            return what in said(org, *arguments)
+
+        await eventually(shows, f"{org.name} shows {what}")
+
+    regulator, bank = consortium.regulator, consortium.bank
+    matter = (bank.msp_id, "other", f"entry/{paid[0]}")
+    number = said(regulator, "open-finding", *matter, "--evidence", "Counted twice.").split()[0]
+    again = consortium.command("audit", "open-finding", *matter, "--evidence", "Counted twice.")
+    assert (again.returncode, "finding_exists" in again.stderr) == (1, True)
+    await shown(number, bank, "findings", "--status", "open")
+    foreign = consortium.command("audit", "finding", number, "--close", "mistaken", "--org", bank.name)
+    assert foreign.returncode == 1
+    assert "Traceback" not in foreign.stderr
+    assert "explained" in said(bank, "finding", number, "--explain", "Once for each drawer.")
+    await shown("Once for each drawer.", regulator, "finding", number)
+    assert "evidence: Counted twice." in said(bank, "finding", number)
+    partner = said(consortium.consortium.organization("partner"), "finding", number)
+    assert "not to be had here" in partner
+    assert "Counted" not in partner
+    assert "closed" in said(regulator, "finding", number, "--close", "remedied")
+
+
 async def test_demand_is_refused_for_what_does_not_exist_and_for_others(
     consortium: RunningConsortium, paid: list[int]
 ) -> None:

@@ -29,6 +29,7 @@ from node.access import Members
 from node.anchor.database import migrate as migrate_log
 from node.audit.audit_service import AuditService
 from node.audit.entry_service import EntryService
+from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.trail import AuditTrail, TrailKeys
 from node.compliance.decisions import encode_decision
@@ -227,6 +228,7 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
     for trail in (bank, regulator):
         members, server = members_of(consortium.material, trail.msp_id), cast(Server, handlers[trail.msp_id])
         AuditService(trail, members).register(server)
+        FindingService(trail.findings, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)
     try:

@@ -507,3 +507,121 @@ class ListLooksResponse(_message.Message):
     looks: _containers.RepeatedCompositeFieldContainer[Look]
     broken_number: int
     def __init__(self, looks: _Optional[_Iterable[_Union[Look, _Mapping]]] = ..., broken_number: _Optional[int] = ...) -> None: ...
+
+class FindingStep(_message.Message):
+    __slots__ = ("status", "by", "taken_at", "transaction_id", "outcome", "explanation_commitment", "explanation")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    by: str
+    taken_at: _timestamp_pb2.Timestamp
+    transaction_id: str
+    outcome: str
+    explanation_commitment: bytes
+    explanation: str
+    def __init__(self, status: _Optional[str] = ..., by: _Optional[str] = ..., taken_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., transaction_id: _Optional[str] = ..., outcome: _Optional[str] = ..., explanation_commitment: _Optional[bytes] = ..., explanation: _Optional[str] = ...) -> None: ...
+
+class AuditFinding(_message.Message):
+    __slots__ = ("finding_id", "organization", "opened_by", "kind", "subject", "status", "evidence_commitment", "evidence", "steps")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    organization: str
+    opened_by: str
+    kind: str
+    subject: str
+    status: str
+    evidence_commitment: bytes
+    evidence: str
+    steps: _containers.RepeatedCompositeFieldContainer[FindingStep]
+    def __init__(self, finding_id: _Optional[str] = ..., organization: _Optional[str] = ..., opened_by: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., status: _Optional[str] = ..., evidence_commitment: _Optional[bytes] = ..., evidence: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[FindingStep, _Mapping]]] = ...) -> None: ...
+
+class ListFindingsRequest(_message.Message):
+    __slots__ = ("organization", "status")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    status: str
+    def __init__(self, organization: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+
+class ListFindingsResponse(_message.Message):
+    __slots__ = ("findings",)
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[AuditFinding]
+    def __init__(self, findings: _Optional[_Iterable[_Union[AuditFinding, _Mapping]]] = ...) -> None: ...
+
+class GetFindingRequest(_message.Message):
+    __slots__ = ("finding_id",)
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    def __init__(self, finding_id: _Optional[str] = ...) -> None: ...
+
+class GetFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class OpenFindingRequest(_message.Message):
+    __slots__ = ("organization", "kind", "subject", "evidence")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    kind: str
+    subject: str
+    evidence: str
+    def __init__(self, organization: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., evidence: _Optional[str] = ...) -> None: ...
+
+class OpenFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class MoveFindingRequest(_message.Message):
+    __slots__ = ("finding_id", "explanation", "escalate", "close_as")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_AS_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    explanation: str
+    escalate: bool
+    close_as: str
+    def __init__(self, finding_id: _Optional[str] = ..., explanation: _Optional[str] = ..., escalate: bool = ..., close_as: _Optional[str] = ...) -> None: ...
+
+class MoveFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class ReadFindingTextRequest(_message.Message):
+    __slots__ = ("finding_id", "commitment")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    commitment: bytes
+    def __init__(self, finding_id: _Optional[str] = ..., commitment: _Optional[bytes] = ...) -> None: ...
+
+class ReadFindingTextResponse(_message.Message):
+    __slots__ = ("salt", "text")
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    salt: bytes
+    text: str
+    def __init__(self, salt: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...
