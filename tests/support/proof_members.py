@@ -148,6 +148,14 @@ CASES.update(
                 )
             ),
         ),
+        "config_of_arabic_time": (
+            "wrong_config",
+            changed_afterwards(
+                lambda _: change_value(
+                    ("Orderer",), "BatchTimeout", orderer_pb2.BatchTimeout, lambda m: setattr(m, "timeout", "٣s")
+                )
+            ),
+        ),
         "config_of_mixed_time": (
             None,
             changed_afterwards(
