@@ -9,6 +9,7 @@ reason that each vector names. The keys are thrown away with the home.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,20 +31,32 @@ def capture(keys: NetworkKeys, bundle: bytes) -> Corpus:
     content = parse_bundle(bundle)
     network = Network(header_hash(parse_block(content.blocks[0]).header).hex(), bundle)
     vectors = [Vector("entry_of_a_real_network", "network", None, (), captured=True)]
+    bases = {"network": bundle}
+    for name in ("config_changed_by_its_administrator", "config_changed_then_anchored"):
+        # Most configurations are made of one of these with few bytes.
+        _, make = MEMBERS.pop(name)
+        bases[name] = build_bundle(make(Forge(keys, content)))
+        vectors.append(Vector(name, "network", None, difference(bundle, bases[name]), captured=True))
     for name, (reason, make) in {**MEMBERS, **TRANSACTIONS, **NETWORK_CASES}.items():
-        made = build_bundle(make(Forge(keys, content)))
-        vectors.append(Vector(name, "network", reason, difference(bundle, made), captured=True))
+        vectors.append(_smallest(name, reason, build_bundle(make(Forge(keys, content))), bases))
     log = prepare_log(Forge(keys, content))
-    text = build_bundle(log)
-    vectors.append(Vector("log_of_entries", "network", None, difference(bundle, text), captured=True))
+    bases = {"log_of_entries": build_bundle(log)}
+    vectors.append(
+        Vector("log_of_entries", "network", None, difference(bundle, bases["log_of_entries"]), captured=True)
+    )
     for name, (reason, make) in LOGS.items():
-        made = build_bundle(make(Forge(keys, log)))
-        vectors.append(Vector(name, "log_of_entries", reason, difference(text, made), captured=True))
+        vectors.append(_smallest(name, reason, build_bundle(make(Forge(keys, log))), bases))
     networks = {"network": network, **{f"fabric_{name}": fabric_network(name, content) for name in NETWORKS}}
     vectors += [
         Vector(f"blocks_of_fabric_{name}", f"fabric_{name}", "wrong_contract", (), captured=True) for name in NETWORKS
     ]
     return Corpus(int(NOW.timestamp()), networks, tuple(vectors))
+
+
+def _smallest(name: str, reason: str | None, bundle: bytes, bases: Mapping[str, bytes]) -> Vector:
+    """Return the vector as an edit of the base it differs least from."""
+    found = [Vector(name, base, reason, difference(text, bundle), captured=True) for base, text in bases.items()]
+    return min(found, key=lambda vector: sum(len(splice.insert) for splice in vector.splices))
 
 
 def fabric_network(name: str, content: BundleContent) -> Network:

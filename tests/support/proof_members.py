@@ -9,6 +9,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
@@ -413,3 +414,40 @@ def _(forge: Forge) -> BundleContent:
     creator = forge.issue(BANK, ("client",), issuer=(made.certificate, made._key))
     anchor = forge.commit(forge.anchored_again(creator=creator, endorsers=(PARTNER, REGULATOR)))
     return forge.bundle(anchor=ref(anchor))
+
+
+# --- certificates that cannot be read ----------------------------------------------------------------------------
+
+BENT_CERTIFICATES: dict[str, tuple[bytes, bytes]] = {
+    "of_version_2": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01"),
+    "of_an_unknown_key": (b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x58\xce\x3d\x02\x01"),
+    "on_an_unknown_curve": (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x77"),
+    "whose_key_is_no_point": (b"\x03\x42\x00\x04", b"\x03\x42\x00\x05"),
+    "whose_issuer_is_no_name": (b"\x31\x0b\x30\x09\x06\x03\x55\x04\x06", b"\x30\x0b\x30\x09\x06\x03\x55\x04\x06"),
+    "whose_issuer_is_no_string": (b"\x06\x03\x55\x04\x06\x13", b"\x06\x03\x55\x04\x06\x01"),
+    "whose_country_is_not_printable": (b"\x13\x02US", b"\x13\x02U@"),
+    "of_a_month_13": (b"\x17\x0d2611", b"\x17\x0d2613"),
+    "of_a_local_time": (b"Z\x17\x0d", b"+\x17\x0d"),
+    "with_a_serial_number_padded": (b"\xa0\x03\x02\x01\x02\x02", b"\xa0\x03\x02\x01\x02\x82"),
+    "with_an_extension_twice": (b"\x06\x03\x55\x1d\x0f", b"\x06\x03\x55\x1d\x13"),
+    "that_is_no_authority": (b"\x30\x03\x01\x01\xff", b"\x30\x03\x01\x01\x00"),
+}
+
+
+def bent_authority(old: bytes, new: bytes) -> Case:
+    """A member's TLS authority is added once more, bent where nothing but reading it can tell."""
+
+    def make(forge: Forge) -> BundleContent:
+        def change(msp: Any) -> None:
+            der = x509.load_pem_x509_certificate(msp.tls_root_certs[0]).public_bytes(serialization.Encoding.DER)
+            assert old in der, old.hex()
+            msp.tls_root_certs.append(armored(der.replace(old, new, 1)))
+
+        forge.reconfigure(change_msp(PARTNER, change), strict=False)
+        return forge.bundle()
+
+    return make
+
+
+for _name, (_old, _new) in BENT_CERTIFICATES.items():
+    CASES[f"config_with_an_authority_{_name}"] = ("wrong_config", bent_authority(_old, _new))

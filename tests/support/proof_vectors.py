@@ -18,12 +18,15 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).resolve().parents[2] / "fixtures" / "proofs" / "vectors.json.gz"
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[^"]')
+_GROUPS = re.compile(rb'"|[^"]{1,16}', re.DOTALL)
+"""Whole groups of base64 digits, as many as make a splice worth its place."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +132,20 @@ def spliced(text: bytes, splices: Sequence[Splice]) -> bytes:
 
 
 def difference(before: bytes, after: bytes) -> tuple[Splice, ...]:
-    """Return splices that make ``after`` of ``before``; whole JSON strings and single bytes are compared."""
-    return tuple(_trimmed(before, *part) for part in _parts(before, after))
+    """Return splices that make ``after`` of ``before``: JSON strings are compared, and what is in those that differ."""
+    return tuple(_trimmed(before, *part) for part in _parts(before, after, _TOKEN))
 
 
-def _parts(before: bytes, after: bytes) -> Iterator[tuple[int, int, bytes]]:
-    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    starts = [0]
-    for token in old:
-        starts.append(starts[-1] + len(token))
+def _parts(before: bytes, after: bytes, token: re.Pattern[bytes], at: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    old, new = token.findall(before), token.findall(after)
+    starts = list(accumulate(map(len, old), initial=at))
     if b"".join(old) != before or b"".join(new) != after:
-        yield 0, len(before), after
+        yield at, at + len(before), after
         return
     for tag, begin, end, first, last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
+        if tag == "replace" and token is _TOKEN and end - begin == last - first == 1 and len(new[first]) > 1_000:
+            yield from _parts(old[begin], new[first], _GROUPS, starts[begin])
+        elif tag != "equal":
             yield starts[begin], starts[end], b"".join(new[first:last])
 
 
