@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-ledger bench-network compatibility clean
+.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-audit bench-ledger bench-network compatibility clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,6 +61,9 @@ bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 
 bench-ledger: $(DEVELOPMENT) ## Measure the books only, all of their speed table
 	@$(BIN)/python -m benchmarks ledger $(BENCH_OPTIONS)
+
+bench-audit: $(DEVELOPMENT) ## Measure the audit trail: search at ten million entries, proofs made and verified
+	@$(BIN)/python -m benchmarks audit proofs
 
 bench-network: $(DEVELOPMENT) ## Measure the shared ledger, beside real Fabric where FABRIC_BIN names it
 	@$(BIN)/python -m benchmarks network fabric catch_up
