@@ -132,9 +132,13 @@ class Endorser:
         except ChaincodeError:
             return False
 
-    async def process(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+    async def process(
+        self, proposal: ParsedProposal, *, evaluating: bool = False
+    ) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal of this channel whose form is in order, or answer why not.
 
+        Args:
+            evaluating: only the chaincode's answer is wanted: where it succeeds, nothing else is made, and not signed.
         Returns:
             endorsed, or with the status and text of what failed.
         Raises:
@@ -143,10 +147,11 @@ class Endorser:
         creator = self._check_creator(proposal)
         self._check_acl(proposal, creator)
         # The index is asked while the simulation runs; nothing leaves before its answer.
-        self._channel.notifier.follow(proposal.tx_id)
+        if not evaluating:
+            self._channel.notifier.follow(proposal.tx_id)
         known = self._channel.reader.transaction(proposal.tx_id)
         try:
-            response = await self._endorse(proposal, creator, known)
+            response = await self._endorse(proposal, creator, known, evaluating=evaluating)
             await self._require_new(proposal, known)
         except ProposalRefusedError:
             raise
@@ -189,16 +194,21 @@ class Endorser:
             )
 
     async def _endorse(
-        self, proposal: ParsedProposal, creator: Identity, known: asyncio.Future[TransactionRecord | None]
+        self,
+        proposal: ParsedProposal,
+        creator: Identity,
+        known: asyncio.Future[TransactionRecord | None],
+        *,
+        evaluating: bool,
     ) -> proposal_response_pb2.ProposalResponse:
-        simulation = await self._simulate(proposal, creator)
+        simulation = await self._simulate(proposal, creator, evaluating=evaluating)
         await self._require_new(proposal, known)
         answer = proposal_response_pb2.Response(
             status=simulation.response.status,
             message=simulation.response.message,
             payload=simulation.response.payload,
         )
-        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR:
+        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR or (evaluating and simulation.results is NOTHING):
             return proposal_response_pb2.ProposalResponse(response=answer)
         event = b""
         if simulation.event is not None and answer.status < ERROR_THRESHOLD:
@@ -225,7 +235,7 @@ class Endorser:
             version=1, endorsement=endorsement, payload=payload, response=answer, interest=simulation.interest
         )
 
-    async def _simulate(self, proposal: ParsedProposal, creator: Identity) -> _Simulation:
+    async def _simulate(self, proposal: ParsedProposal, creator: Identity, *, evaluating: bool) -> _Simulation:
         """Run the proposal until its reads fit one committed height."""
         if proposal.chaincode in (QSCC, CSCC):
             answer = await self._queries.invoke(proposal.chaincode, proposal.args, proposal.creator)
@@ -233,7 +243,7 @@ class Endorser:
         for _ in range(SIMULATIONS_MAX):
             simulator = self._channel.simulator(proposal.tx_id)
             try:
-                simulation = await self._simulate_once(simulator, proposal, creator)
+                simulation = await self._simulate_once(simulator, proposal, creator, evaluating=evaluating)
             except StaleReadError:
                 continue
             finally:
@@ -245,10 +255,15 @@ class Endorser:
             f"{SIMULATIONS_MAX} times while it was simulated; propose it again"
         )
 
-    async def _simulate_once(self, simulator: TxSimulator, proposal: ParsedProposal, creator: Identity) -> _Simulation:
+    async def _simulate_once(
+        self, simulator: TxSimulator, proposal: ParsedProposal, creator: Identity, *, evaluating: bool
+    ) -> _Simulation:
         call = _Call(self, simulator, proposal, creator)
         version = await call.version_of(proposal.chaincode)
         response, event = await call.run(proposal.chaincode, proposal.args)
+        if evaluating and response.status < ERROR_THRESHOLD and not simulator.wrote_private:
+            # Private writes go to other peers even from here, as in Fabric, and what fails there is told.
+            return _Simulation(response, event, version, NOTHING, proposal_response_pb2.ChaincodeInterest())
         interest = await interest_of(simulator, self._channel)
         return _Simulation(response, event, version, simulator.finish(), interest)
 
