@@ -35,7 +35,7 @@ from network.msp import Msp, MspManager
 from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _KNOWN_CAPABILITIES = {
