@@ -11,7 +11,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-ledger bench-network compatibility clean
+.PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-audit bench-ledger bench-network compatibility clean \
+	mixed-raft mixed-bft mixed-endorsement mixed-go-peer demo-fabric
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,9 +52,24 @@ format: $(DEVELOPMENT) ## Format the code
 proto: $(DEVELOPMENT) ## Regenerate network/pb from proto/
 	@PATH="$(abspath $(BIN)):$$PATH" proto/generate
 
-compatibility: $(DEVELOPMENT) ## Run the tests and write into docs/compatibility.md what became of those it names
+mixed-raft: $(DEVELOPMENT) ## Our peer beside Go peers on Fabric's Raft orderers, two of them killed
+	@$(BIN)/python -m tests.mixed raft $(MIXED_OPTIONS)
+
+mixed-bft: $(DEVELOPMENT) ## The same on SmartBFT orderers
+	@$(BIN)/python -m tests.mixed bft $(MIXED_OPTIONS)
+
+mixed-endorsement: $(DEVELOPMENT) ## Go peers and ours endorse together
+	@$(BIN)/python -m tests.mixed endorsement $(MIXED_OPTIONS)
+
+mixed-go-peer: $(DEVELOPMENT) ## A Go peer joins a network of ours and follows its orderer
+	@$(BIN)/python -m tests.mixed go-peer $(MIXED_OPTIONS)
+
+demo-fabric: $(DEVELOPMENT) ## The main job with the shared ledger on an orderer and peers of Fabric's
+	@$(BIN)/python -m tests.mixed main-job $(MIXED_OPTIONS)
+
+compatibility: $(DEVELOPMENT) ## Run the tests that docs/compatibility.md names and write there what became of them
 	@mkdir -p build
-	@$(PYTEST) --junitxml build/tests.xml
+	@$(PYTEST) --junitxml build/tests.xml $$($(BIN)/python -m tests.compatibility)
 	@$(BIN)/python -m tests.compatibility build/tests.xml
 
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
@@ -61,6 +77,9 @@ bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 
 bench-ledger: $(DEVELOPMENT) ## Measure the books only, all of their speed table
 	@$(BIN)/python -m benchmarks ledger $(BENCH_OPTIONS)
+
+bench-audit: $(DEVELOPMENT) ## Measure the audit trail: search at ten million entries, proofs made and verified
+	@$(BIN)/python -m benchmarks audit proofs
 
 bench-network: $(DEVELOPMENT) ## Measure the shared ledger, beside real Fabric where FABRIC_BIN names it
 	@$(BIN)/python -m benchmarks network fabric catch_up

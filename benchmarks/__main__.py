@@ -21,6 +21,7 @@ NAMES = (
     "startup",
     "transport",
     "archive",
+    "audit",
 )
 """Each is a module of this package with ``run() -> Result``."""
 

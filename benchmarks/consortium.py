@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import REPOSITORY, cpu_s
 from network.errors import RpcError
 from network.topology import Chaincode, Consortium, Organization, default_consortium
+from node.config import ChaincodeService, NodeConfig, load_settings, save_settings
 from node.errors import NodeError
 from node.home import Home, prepare_home
 from node.own_node import AUDIT, OwnNode, audit_pb2
+from node.postgres import free_port
 from node.start import free_base_port, launch_supervisor, read_status, stop_consortium
 
+BENCHMARK = "benchmark"
+CONTRACT = "benchmarks.contract:BenchmarkContract"
+PACKAGE_ID = "benchmark:1"
 FIRST_PORT = 24_000
 READY_TIMEOUT_S = 60.0
 
@@ -31,6 +38,8 @@ class Running:
 
     home: Home
     consortium: Consortium
+    services: Mapping[str, int] = field(default_factory=dict)
+    """Process id of each contract that runs as a process of its own."""
 
     @property
     def bank(self) -> Organization:
@@ -39,7 +48,7 @@ class Running:
 
     def pids(self) -> dict[str, int]:
         """Process id of each part, by its name in ``dwaybank status``."""
-        return {row["name"]: row["pid"] for row in read_status(self.home)["processes"]}
+        return {row["name"]: row["pid"] for row in read_status(self.home)["processes"]} | dict(self.services)
 
     def client_options(self) -> tuple[str, ...]:
         """The options by which a load client finds it."""
@@ -70,30 +79,59 @@ def benchmark_consortium(base_port: int) -> Consortium:
     """Return the default consortium with the benchmark's own contract beside the usual ones."""
     usual = default_consortium(base_port)
     contract = Chaincode(
-        name="benchmark",
-        contract="benchmarks.contract:BenchmarkContract",
+        name=BENCHMARK,
+        contract=CONTRACT,
         endorsement_policy=usual.chaincodes[0].endorsement_policy,
     )
     return usual.model_copy(update={"chaincodes": (*usual.chaincodes, contract)})
 
 
 @contextmanager
-def running_consortium() -> Iterator[Running]:
-    """Start a fresh consortium, wait until its contracts can be called, stop and remove it at the end."""
+def running_consortium(*, as_service: bool = False) -> Iterator[Running]:
+    """Start a fresh consortium, wait until its contracts can be called, stop and remove it at the end.
+
+    Args:
+        as_service: the benchmark's contract runs beside each node as a process of its own, instead of within the node.
+    """
     root = Path(tempfile.mkdtemp(prefix="dwaybank-bench-"))
     _make_importable()
     base_port = free_base_port(FIRST_PORT + os.getpid() % 200 * 100)
     home, consortium = prepare_home(root, lambda: benchmark_consortium(base_port), datetime.now(UTC), {})
-    running = Running(home, consortium)
+    with ExitStack() as services:
+        members = consortium.organizations if as_service else ()
+        pids = {f"{own.name}-contract": services.enter_context(_contract_beside(home, own)) for own in members}
+        try:
+            launch_supervisor(home)
+            running = Running(home, consortium, pids)
+            # One transaction defines each contract; the members' registrations follow.
+            asyncio.run(wait_for_height(running, 1 + len(consortium.chaincodes)))
+            yield running
+        finally:
+            with suppress(NodeError):
+                stop_consortium(home.root)
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _contract_beside(home: Home, own: Organization) -> Iterator[int]:
+    """Serve the benchmark's contract to a member's node, which is yet to start; give the process id."""
+    address = f"127.0.0.1:{free_port()}"
+    file = home.organization(own) / "node.yaml"
+    settings = load_settings(NodeConfig, file)
+    # Without TLS, as Fabric's peers call the same contract in the benchmark beside it.
+    service = {"contract": "", "service": ChaincodeService(package_id=PACKAGE_ID, address=address, tls=False)}
+    chaincodes = [
+        chaincode.model_copy(update=service) if chaincode.name == BENCHMARK else chaincode
+        for chaincode in settings.chaincodes
+    ]
+    save_settings(settings.model_copy(update={"chaincodes": chaincodes}), file)
+    command = [sys.executable, "-m", "chaincode", "serve", CONTRACT, "--package-id", PACKAGE_ID, "--address", address]
+    process = subprocess.Popen(command, cwd=REPOSITORY)
     try:
-        launch_supervisor(home)
-        # One transaction defines each contract; the members' registrations follow.
-        asyncio.run(wait_for_height(running, 1 + len(consortium.chaincodes)))
-        yield running
+        yield process.pid
     finally:
-        with suppress(NodeError):
-            stop_consortium(home.root)
-        shutil.rmtree(root, ignore_errors=True)
+        process.terminate()
+        process.wait(20)
 
 
 async def wait_for_height(running: Running, height: int) -> None:

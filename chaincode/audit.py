@@ -12,7 +12,7 @@ Rules every endorser applies:
 
 State (JSON, see :mod:`chaincode.encoding`; roots and proofs are base64 as in checkpoints, ids and commitments hex):
 ``log~<msp>``, ``witness~<msp>``, ``checkpoint~<msp>~<size>``, ``cosignature~<msp>~<size>~<witness msp>``,
-``demand~<id>``.
+``demand~<id>``; findings as :mod:`chaincode.findings` says.
 
 Source: RFC 6962, C2SP tlog-checkpoint and tlog-cosignature, through :mod:`network.merkle` and
 :mod:`network.checkpoint`.
@@ -25,7 +25,7 @@ from typing import Any
 
 from chaincode import keys
 from chaincode.callers import require_client
-from chaincode.contract import Contract, reads_only
+from chaincode.contract import reads_only
 from chaincode.encoding import (
     INTEGER_MAX,
     decode_base64,
@@ -36,6 +36,7 @@ from chaincode.encoding import (
     to_json,
 )
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
+from chaincode.findings import FindingsContract
 from chaincode.shim.stub import ChaincodeStub
 from network import checkpoint as signed_checkpoint
 from network import merkle
@@ -62,8 +63,8 @@ def witness_name(msp_id: str) -> str:
     return f"dwaybank.node/witness/{msp_id}"
 
 
-class AuditContract(Contract):
-    """Anchors log heads, cosignatures and demands for disclosure."""
+class AuditContract(FindingsContract):
+    """Anchors log heads, cosignatures and demands for disclosure; findings come with ``FindingsContract``."""
 
     name = "audit"
     version = "1.0"

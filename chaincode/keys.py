@@ -86,3 +86,8 @@ def flag(record_id: str) -> str:
 def review(record_id: str) -> str:
     """Key of a reviewer's decision."""
     return f"review~{record_id}"
+
+
+def finding(finding_id: str) -> str:
+    """Key of a finding about a member."""
+    return f"finding~{finding_id}"

@@ -16,7 +16,9 @@ from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
 from gateway.logs import configure_logging
+from network.errors import NetworkError
 from network.operations.log_levels import LogLevels, LogSpecError
+from network.operations.otlp_tracer import OtlpTracer, traced
 
 GRACE_S = 10
 """Time for requests under way when the gateway is asked to stop."""
@@ -40,9 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         levels.set(config.log_spec)
         prepare_database(config)
-        server = _Server(_settings(config, levels))
-        asyncio.run(server.serve())
-    except (ConfigurationError, LogSpecError) as error:
+        with traced(_tracer(config)):
+            server = _Server(_settings(config, levels))
+            asyncio.run(server.serve())
+    except (ConfigurationError, LogSpecError, NetworkError) as error:
         return _fail(error, 1)
     except SystemExit:
         return _fail(f"cannot listen on {config.listen.host}:{config.listen.port}: free the port or choose another", 1)
@@ -52,6 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _fail(reason: object, status: int) -> int:
     sys.stderr.write(f"gateway: {reason}\n")
     return status
+
+
+def _tracer(config: GatewayConfig) -> OtlpTracer | None:
+    tracing = config.tracing
+    if tracing is None:
+        return None
+    roots = None if tracing.roots is None else tracing.roots.read_bytes()
+    return OtlpTracer(f"gateway {config.organization.msp_id}", tracing.endpoint, tracing.ratio, roots)
 
 
 class _Server(uvicorn.Server):

@@ -95,6 +95,16 @@ class Operations(_Part):
         return self
 
 
+class Tracing(_Part):
+    """Where traces of calls to the node are sent (``network.tracing``): a collector that takes OTLP over gRPC."""
+
+    endpoint: str = Field(pattern=r"^https?://.+:\d+$")
+    ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the traces that is recorded."""
+    roots: Path | None = None
+    """Authorities of the collector's certificate, where they are not the system's."""
+
+
 class PasswordCost(_Part):
     """Argon2id's cost; the default is the OWASP password storage recommendation for one lane."""
 
@@ -120,6 +130,7 @@ class GatewayConfig(BaseSettings):
     assets: tuple[Asset, ...] = Field(min_length=1)
     password_cost: PasswordCost = PasswordCost()
     operations: Operations | None = None
+    tracing: Tracing | None = None
     log_spec: str = DEFAULT_SPEC
     """Levels by logger, as Fabric's logging specifications."""
 
@@ -193,7 +204,11 @@ def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
             client_roots=tuple(folder / path for path in files.client_roots),
         )
         operations = operations.model_copy(update={"tls": absolute})
-    changes = {"tls": tls, "jwt_secret_file": folder / config.jwt_secret_file, "operations": operations}
+    tracing = config.tracing
+    if tracing is not None and tracing.roots is not None:
+        tracing = tracing.model_copy(update={"roots": folder / tracing.roots})
+    jwt_secret_file = folder / config.jwt_secret_file
+    changes = {"tls": tls, "jwt_secret_file": jwt_secret_file, "operations": operations, "tracing": tracing}
     return config.model_copy(update=changes)
 
 

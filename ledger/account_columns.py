@@ -33,6 +33,7 @@ class Views(NamedTuple):
         terms: how many times status or terms were changed.
         last_seq: newest entry that touched it.
         posting_count: postings it has seen.
+        least: floor and overdraft line of the available balance; ``-NEVER`` where there is none.
         lowest, highest: bounds of the balance after an entry that is plainly allowed; see ``AccountState.bound``.
         batch: number of the batch that changed it last.
         balance_before, held_before, count_before: as they stood before that batch.
@@ -46,6 +47,7 @@ class Views(NamedTuple):
     terms: Numbers
     last_seq: Numbers
     posting_count: Numbers
+    least: Numbers
     lowest: Numbers
     highest: Numbers
     batch: Numbers

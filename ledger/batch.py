@@ -11,11 +11,12 @@ places of refusals in their chain in ``ledger.refusal``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
+from ledger.account_columns import Numbers
 from ledger.event import HOLD_CAPTURED, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, hold_changed, monitor_fired
 from ledger.hold import HoldRelease, HoldResult, NewHold
 from ledger.journal import MESSAGES, EntryResult, NewEntry, ResultCode, microseconds
@@ -32,9 +33,9 @@ from ledger.prepared import (
     signed,
 )
 from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
-from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
-from ledger.run import RUN_ENTRIES_MIN, Legs, legs_of
-from ledger.run_judge import is_regular, is_summable, judge_run
+from ledger.rules import capture, is_same_hold, judge_entry, judge_hold, judge_release, new_hold
+from ledger.run import RUN_ENTRIES_MIN, Legs, Simple, legs_of
+from ledger.run_judge import find_held, is_regular, is_summable, judge_run
 from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
 from ledger.stripes import choose_stripes, put_on_stripes, sum_up
@@ -72,10 +73,12 @@ class BatchJudge:
         requests = self._batch.requests
         self._batch.results = [_NO_RESULT] * len(requests)
         self._state.begin_batch()
-        simple = self._simple_ones()
+        simple, places_holds = self._simple_ones(), NewHold in set(map(type, requests))
         at = 0
         while at < len(requests):
             end = simple.index(False, at)
+            if places_holds:
+                end = self._end_of_run(at, end)
             if requests[at].linked:
                 at = self._judge_chain(at)
             elif end > at:
@@ -93,13 +96,27 @@ class BatchJudge:
             return [False] * (len(requests) + 1)
         return [*(request.is_simple for request in requests), False]
 
+    def _end_of_run(self, start: int, end: int) -> int:
+        """Return where a run of simple requests ends: before a hold that is placed in it is captured."""
+        placed: set[int] = set()
+        for at in range(start, end):
+            request = self._batch.requests[at]
+            if isinstance(request, NewHold):
+                placed.add(request.id.int)
+            elif placed and isinstance(request, NewEntry) and request.hold_id and request.hold_id.int in placed:
+                return at
+        return end
+
     def _judge_run(self, start: int, end: int) -> None:
-        """Judge simple entries by columns, and those that have anything out of the ordinary one by one."""
-        entries = cast(Sequence[NewEntry], self._batch.requests[start:end])
-        legs = legs_of(entries, self._state.rows)
+        """Judge simple requests by columns, and those that have anything out of the ordinary one by one."""
+        if end - start < RUN_ENTRIES_MIN:
+            self._judge_each(start, end)
+            return
+        legs = legs_of(cast(Sequence[Simple], self._batch.requests[start:end]), self._state.rows)
+        regular = find_held(self._state, legs, self._now)
         choose_stripes(self._state, legs)
-        regular = is_regular(legs, self._state.columns.views())
-        regular[self._repeated(legs.keys)] = False
+        regular &= is_regular(legs, self._state.columns.views())
+        regular[self._repeated(legs)] = False
         if self._state.closed_before is not None:
             regular &= ~legs.told | (legs.effective_us >= microseconds(self._state.closed_before))
         first = 0
@@ -110,31 +127,64 @@ class BatchJudge:
                 self._judge(start + stop, None)
             first = stop + 1
 
+    def _judge_each(self, start: int, end: int) -> None:
+        for at in range(start, end):
+            self._judge(at, None)
+
     def _judge_regular(self, legs: Legs, start: int) -> None:
-        if len(legs.entries) < RUN_ENTRIES_MIN or not is_summable(legs):
-            for at in range(start, start + len(legs.entries)):
-                self._judge(at, None)
+        end = start + len(legs.requests)
+        if end - start < RUN_ENTRIES_MIN or not is_summable(legs, self._state.columns.views()):
+            self._judge_each(start, end)
             return
-        judged, refused = judge_run(self._state, legs)
-        for before, (place, code) in enumerate(refused.items()):
+        judged, refused, posted, newest = judge_run(self._state, legs)
+        for place, code in refused.items():
             self._refuse(start + place, code)
-            self._refused.append((start + place, judged.first_seq + place - before - 1, False))
-        places = range(start, start + len(legs.entries))
-        self._batch.places += [at for at in places if at - start not in refused] if refused else places
-        if judged.legs.entries:
-            self._batch.judged.append(judged)
-            self._batch.dated += dated_postings(self._state, judged, self._now)
+            self._refused.append((start + place, int(newest[place]), False))
+        self._change_holds(legs, start, refused, newest)
+        if not judged.legs.entries:
+            return
+        self._batch.places += (start + np.flatnonzero(posted)).tolist()
+        self._batch.judged.append(judged)
+        self._batch.dated += dated_postings(self._state, judged, self._now)
         self._batch.keys += judged.legs.keys
         self._recent.update(zip(judged.legs.keys, range(judged.first_seq, self._state.next_seq), strict=True))
 
-    def _repeated(self, keys: Sequence[int]) -> list[int]:
-        """Return the places of keys that stand already, or occur before in the same run."""
+    def _change_holds(self, legs: Legs, start: int, refused: Collection[int], newest: Numbers) -> None:
+        """Place the holds of a run and let its captures take from theirs."""
+        own = np.flatnonzero(legs.held)
+        for place, row, change, seq in zip(
+            legs.entry[own].tolist(),
+            legs.row[own].tolist(),
+            legs.held[own].tolist(),
+            newest[legs.entry[own]].tolist(),
+            strict=True,
+        ):
+            if place in refused:
+                continue
+            request = legs.requests[place]
+            if isinstance(request, NewHold):
+                hold = new_hold(self._state, request, self._state.listed[row - 1], self._now)
+                self._tell_hold(hold, HOLD_PLACED, change, seq)
+                self._batch.results[start + place] = HoldResult(_POSTED, hold_of(hold), MESSAGES[_POSTED])
+            else:
+                assert request.hold_id is not None
+                hold = self._state.holds[request.hold_id.int]
+                capture(self._state, hold, -change, seq, self._now)
+                self._tell_hold(hold, HOLD_CAPTURED, -change, seq)
+
+    def _repeated(self, legs: Legs) -> list[int]:
+        """Return the places of entries whose keys stand already, or occur before in the same run."""
         standing = self._around.standing
+        entries: Sequence[int] = range(len(legs.keys))
+        keys = legs.keys
+        if legs.placing.any():
+            entries = np.flatnonzero(~legs.placing).tolist()
+            keys = [legs.keys[place] for place in entries]
         if len({*keys}) == len(keys) and self._recent.keys().isdisjoint(keys) and standing.keys().isdisjoint(keys):
             return []
         met = {*self._recent, *standing}
         repeated = []
-        for place, key in enumerate(keys):
+        for place, key in zip(entries, keys, strict=True):
             if key in met:
                 repeated.append(place)
             met.add(key)
@@ -232,17 +282,17 @@ class BatchJudge:
         hold = own_hold(self._state, request.id, request.scope)
         done = account is not None and account.money != before
         if account is not None and hold is not None and done:
-            self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]))
+            self._tell_hold(hold, _HOLD_EVENTS[hold.state], abs(account.held - before[1]), self._state.next_seq - 1)
             if account.monitors:
                 self._watch({account: before})
         self._batch.results[at] = HoldResult(code, hold_of(hold) if hold is not None else None, MESSAGES[code])
         return code, done
 
-    def _tell_hold(self, hold: HoldState, kind: str, amount: int) -> None:
-        """Note what happened to a hold after the newest entry judged."""
+    def _tell_hold(self, hold: HoldState, kind: str, amount: int, after_seq: int) -> None:
+        """Note what happened to a hold after this entry."""
         remaining = hold.remaining if hold.state == PLACED else 0
         self._batch.events.append(
-            hold_changed(kind, hold.id, hold.account.id, self._state.next_seq - 1, amount=amount, remaining=remaining)
+            hold_changed(kind, hold.id, hold.account.id, after_seq, amount=amount, remaining=remaining)
         )
 
     def _watch(self, before: Mapping[AccountState, tuple[int, int]]) -> None:
@@ -282,8 +332,8 @@ class BatchJudge:
                 if not account.stripes
             ]
         if entry.hold_id is not None:
-            hold = state.holds[entry.hold_id]
-            self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]))
+            hold = state.holds[entry.hold_id.int]
+            self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]), seq)
         self._watch(watched)
         batch.keys.append(key)
         self._recent[key] = seq

@@ -56,6 +56,9 @@ PREFIXES = {version: field(DOMAIN_TAG) + field(bytes([version])) + b"\x00\x08" f
 PLAIN_EXTENSION = bytes(12)
 """The fields that versions 2 and 3 added, where all are absent."""
 
+CAPTURE_EXTENSION = bytes(6) + b"\x00\x10", bytes(4)
+"""The same before and after the id of a hold, where it alone is given."""
+
 _HEAD = struct.Struct("!H16sHqHqHH")
 _POSTING = struct.Struct("!HBHqQ")
 _LOW_HALF = 2**64 - 1

@@ -8,6 +8,7 @@ not take undoes all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -26,7 +27,7 @@ from ledger.decision import Decider
 from ledger.journal import microseconds
 from ledger.outbox import record_events
 from ledger.partitions import rows_by_partition
-from ledger.prepared import PreparedBatch
+from ledger.prepared import HoldRow, PreparedBatch
 from ledger.refusal import signed_digest
 
 MARK_POSTINGS = 64
@@ -130,8 +131,7 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
             pack.pack_int8(changes),
         )
         cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
-    if batch.holds:
-        cursor.execute(b"SELECT ledger.write_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", (epoch, *_holds(batch)))
+    _write_holds(cursor, epoch, batch)
     if batch.tenant_holds:
         ids, tenants = zip(*batch.tenant_holds, strict=True)
         placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
@@ -167,20 +167,36 @@ def _record_refusals(
     )
 
 
-def _holds(batch: PreparedBatch) -> tuple[Any, ...]:
-    ids, accounts, amounts, captured, states, placed, expire, ended, seqs, _ = zip(*batch.holds, strict=True)
+def _write_holds(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
+    new = [hold for hold in batch.holds if hold.is_new]
+    if new:
+        times = _times([hold.placed_at for hold in new]), _times([hold.expires_at for hold in new])
+        statement = b"SELECT ledger.place_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        cursor.execute(statement, (epoch, *_holds(new, batch.posted_at), *times), prepare=True)
+    others = [hold for hold in batch.holds if not hold.is_new]
+    if others:
+        statement = b"SELECT ledger.change_holds(%s, %s, %s, %s, %s, %s, %s, %s)"
+        cursor.execute(statement, (epoch, *_holds(others, batch.posted_at)), prepare=True)
+
+
+def _holds(holds: Sequence[HoldRow], posted_at: datetime) -> tuple[Any, ...]:
+    ids, accounts, amounts, captured, states, ended, seqs, *_ = zip(*holds, strict=True)
     return (
         pack.pack_uuids([number.bytes for number in ids]),
         pack.pack_int8(accounts),
         pack.pack_int8(amounts),
         pack.pack_int8(captured),
         pack.pack_int2(states),
-        pack.pack_times([microseconds(moment) for moment in placed]),
-        pack.pack_times([microseconds(moment) for moment in expire]),
-        # Placed holds have no end; the function leaves it out for them.
-        pack.pack_times([microseconds(moment or batch.posted_at) for moment in ended]),
+        # Placed holds have no end; the functions leave it out for them.
+        _times([moment or posted_at for moment in ended]),
         pack.pack_int8([seq or 0 for seq in seqs]),
     )
+
+
+def _times(moments: Sequence[datetime]) -> pack.PackedTime:
+    """Return times, of which many are the same."""
+    known = {moment: microseconds(moment) for moment in {*moments}}
+    return pack.pack_times([known[moment] for moment in moments])
 
 
 def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:

@@ -97,7 +97,7 @@ def fixed_rows(columns: Sequence[str], values: Mapping[str, npt.NDArray[Any]], o
 _FIXED = (
     dict.fromkeys(ASKED_COLUMNS, ">i8")
     | dict.fromkeys(("asset_id", "decision_outcome"), ">i2")
-    | dict.fromkeys(("key", "decision_id", "request_hash"), "V16")
+    | dict.fromkeys(("key", "decision_id", "request_hash", "hold_id"), "V16")
     | dict.fromkeys(("decision_leaf", "leaf"), "V32")
 )
 """Binary form of each column that has one width."""

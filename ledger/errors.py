@@ -178,6 +178,7 @@ class StatementFormatError(LedgerError):
         self.line = line
         self.column = column
         self.value = value
+        self.reason = reason
 
 
 def shorten(value: object, length_max: int = 60) -> str:

@@ -39,7 +39,9 @@ class NewHold:
     expires_at: datetime
     linked: bool = False
     scope: Scope | None = None
-    is_simple: ClassVar[bool] = False
+    side: ClassVar[int] = 0
+    effective_at: ClassVar[None] = None
+    hold_id: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         check_reference(self.account)
@@ -47,6 +49,21 @@ class NewHold:
             raise InvalidValueError("amount_minor", self.amount, f"give 1 to {AMOUNT_MAX}")
         if self.expires_at.tzinfo is None:
             raise InvalidValueError("expires_at", self.expires_at, "give a time with its zone")
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether it stands alone and nobody has to be asked whose it is: the fast way through the books."""
+        return not self.linked and self.scope is None
+
+    @property
+    def key(self) -> uuid.UUID:
+        """Its name, as an entry's key is."""
+        return self.id
+
+    @property
+    def postings(self) -> tuple[NewHold]:
+        """Beside the postings of entries: itself, on neither side."""
+        return (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +82,7 @@ class HoldRelease:
     is_simple: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A hold as it stands.
 
     Args:

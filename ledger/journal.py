@@ -52,6 +52,7 @@ REQUEST_HASH_BYTES = 16
 
 _REQUEST_TAG = b"dwaybank.node/request\x01"
 _NO_HOLD = bytes(16)
+_NO_TEXT = bytes(2)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -163,7 +164,7 @@ class Scope(NamedTuple):
     books: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewEntry:
     """An entry to be posted.
 
@@ -195,9 +196,10 @@ class NewEntry:
     metadata: tuple[tuple[str, str], ...] = ()
     scope: Scope | None = None
     is_simple: bool = field(init=False, compare=False, repr=False)
-    """Postings, a key and maybe a time of effect, nothing else: most entries, and the fast way through the books."""
+    """Postings, a key, maybe a time of effect and a hold to capture, nothing else: most entries, and the fast way
+    through the books."""
     is_plain: bool = field(init=False, compare=False, repr=False)
-    """Simple, and counting for the moment of its posting: what was asked follows from the row."""
+    """Postings and a key: what was asked follows from the row."""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.postings) <= POSTING_COUNT_MAX:
@@ -206,7 +208,6 @@ class NewEntry:
         has_extras = (
             self.settlement_id
             or self.description
-            or self.hold_id is not None
             or self.hold_final
             or self.linked
             or self.reverses is not None
@@ -218,7 +219,22 @@ class NewEntry:
         if has_extras or is_dated:
             self._check_extras()
         object.__setattr__(self, "is_simple", not has_extras)
-        object.__setattr__(self, "is_plain", not (has_extras or is_dated))
+        object.__setattr__(self, "is_plain", not (has_extras or is_dated or self.hold_id is not None))
+
+    @classmethod
+    def plain(cls, key: uuid.UUID, one: Posting, other: Posting) -> NewEntry:
+        """Return an entry of two postings and nothing beside them, in a third of the usual time.
+
+        Raises:
+            InvalidValueError: both are on one account.
+        """
+        postings = one, other
+        if one.account == other.account:
+            _check_sides(postings)
+        entry = object.__new__(cls)
+        # What is left out has its default from the class.
+        entry.__dict__.update(key=key, postings=postings, is_simple=True, is_plain=True)
+        return entry
 
     def _check_extras(self) -> None:
         if self.effective_at is not None and self.effective_at.tzinfo is None:
@@ -298,9 +314,13 @@ def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
     """
     hold = entry.hold_id.bytes if entry.hold_id is not None else _NO_HOLD
     when = microseconds(entry.effective_at) if entry.effective_at is not None else 0
-    later = entry.hold_final or entry.linked or entry.reverses is not None or entry.actor or entry.metadata
+    later = not entry.is_simple and (
+        entry.hold_final or entry.linked or entry.reverses is not None or entry.actor or entry.metadata
+    )
     given = (entry.effective_at is not None) | (entry.hold_id is not None) << 1 | bool(later) << 2
     head = _REQUEST_TAG + _REQUEST_HEAD.pack(given, hold, when, len(posting_fields)) + b"".join(posting_fields)
+    if entry.is_simple:
+        return hashlib.sha256(head + _NO_TEXT).digest()
     parts = [head, _text_field(entry.settlement_id)]
     if later:
         flags = entry.hold_final | entry.linked << 1 | (entry.reverses is not None) << 2

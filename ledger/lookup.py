@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from ledger import pack
 from ledger.account import AccountFacts, Side
 from ledger.archived import archived_seq
 from ledger.connections import WriterConnections
@@ -85,13 +86,13 @@ class Lookup:
             entries: the entries among the requests.
             with_keys: whether to look the entries' keys up.
         """
-        others = [entry for entry in entries if not entry.is_simple]
+        others = [entry for entry in entries if not entry.is_plain]
         wanted = {posting.account for entry in entries for posting in entry.postings}
         wanted |= {request.account for request in requests if isinstance(request, NewHold)}
-        holds = {request.id for request in requests if not isinstance(request, NewEntry)}
-        holds |= {entry.hold_id for entry in others if entry.hold_id is not None}
-        holds -= state.holds.keys()
-        rows = self._rows("hold_states", (list(holds),)) if holds else []
+        holds = {request.id.int for request in requests if not isinstance(request, NewEntry)}
+        holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
+        unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
+        rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         for row in rows:
             _remember_hold(state, row)
@@ -183,7 +184,7 @@ def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) ->
 
 def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
     number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq, tenant = row
-    state.holds[number] = HoldState(
+    state.holds[number.int] = HoldState(
         number,
         state.accounts[reference],
         amount=amount,

@@ -198,8 +198,9 @@ def pack_bytes(values: Sequence[bytes | None]) -> PackedBytes:
 
 def pack_texts(values: Sequence[str | None]) -> PackedText:
     """Return ``text[]``; None is null."""
-    encoded = [value.encode() if value is not None else None for value in values]
-    return PackedText(_any_length(encoded), len(values), nullable=True)
+    # Kinds and codes repeat.
+    fields = {value: _any_length((value.encode() if value is not None else None,)) for value in {*values}}
+    return PackedText(b"".join([fields[value] for value in values]), len(values), nullable=True)
 
 
 def pack_optional_uuids(values: Sequence[bytes | None]) -> PackedUuid:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -111,9 +112,30 @@ class AccountChanges(NamedTuple):
     posting_count: Numbers
 
 
-HoldRow = tuple[uuid.UUID, int, int, int, int, datetime, datetime, "datetime | None", "int | None", bool]
-"""A hold after the batch: id, account, amount, captured, state, placed_at, expires_at, ended_at, newest entry that
-captured of it, whether it is new."""
+class HoldRow(NamedTuple):
+    """A hold after the batch.
+
+    Args:
+        account_id: of the account inside the database.
+        entry_seq: newest entry that captured of it.
+        is_new: whether the batch placed it.
+    """
+
+    id: uuid.UUID
+    account_id: int
+    amount: int
+    captured: int
+    state: int
+    ended_at: datetime | None
+    entry_seq: int | None
+    placed_at: datetime
+    expires_at: datetime
+    is_new: bool
+
+
+_ROW_OF = attrgetter(
+    "id", "account.id", "amount", "captured", "state", "ended_at", "entry_seq", "placed_at", "expires_at", "new"
+)
 
 
 @dataclass(slots=True)
@@ -340,13 +362,8 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
     # In the order of their numbers they lie side by side in the database.
     rows = rows[np.argsort(views.id[rows])]
     batch.accounts = AccountChanges(*(getattr(views, name)[rows] for name in AccountChanges._fields))
+    batch.holds = list(map(HoldRow._make, map(_ROW_OF, state.changed_holds)))
     for hold in state.changed_holds:
-        batch.holds.append(
-            (
-                hold.id, hold.account.id, hold.amount, hold.captured, hold.state, hold.placed_at, hold.expires_at,
-                hold.ended_at, hold.entry_seq, hold.new,
-            )
-        )  # fmt: skip
         if hold.new and hold.tenant is not None:
             batch.tenant_holds.append((hold.id, hold.tenant))
         hold.new = False

@@ -184,19 +184,24 @@ def _apply(
             for number, remaining in original.remaining.items()
         }
     if hold is not None:
-        state.touch_hold(hold)
-        hold.captured += -changes[hold.account] * hold.account.sign
-        hold.entry_seq = seq
-        if entry.hold_final or not hold.remaining:
-            hold.state, hold.ended_at = CAPTURED, now
+        capture(state, hold, -changes[hold.account] * hold.account.sign, seq, now, final=entry.hold_final)
         hold.account.held -= freed
         hold.account.bound()
     state.next_seq = seq + 1
 
 
+def capture(state: State, hold: HoldState, taken: int, seq: int, now: datetime, *, final: bool = False) -> None:
+    """Let an entry take from a hold."""
+    state.touch_hold(hold)
+    hold.captured += taken
+    hold.entry_seq = seq
+    if final or not hold.remaining:
+        hold.state, hold.ended_at = CAPTURED, now
+
+
 def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now: datetime) -> ResultCode:
     """Judge a hold to be placed and, where nothing is wrong, reserve its money."""
-    known = state.holds.get(wanted.id)
+    known = state.holds.get(wanted.id.int)
     if known is not None:
         same = is_same_hold(known, wanted, account)
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
@@ -218,22 +223,27 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
     state.touch(account)
     account.held += wanted.amount
     account.bound()
-    state.add_hold(
-        HoldState(
-            wanted.id,
-            account,
-            amount=wanted.amount,
-            captured=0,
-            state=PLACED,
-            placed_at=now,
-            expires_at=wanted.expires_at,
-            ended_at=None,
-            entry_seq=None,
-            new=True,
-            tenant=wanted.scope.tenant if wanted.scope is not None else None,
-        )
-    )
+    new_hold(state, wanted, account, now)
     return _POSTED
+
+
+def new_hold(state: State, wanted: NewHold, account: AccountState, now: datetime) -> HoldState:
+    """Let a new hold stand."""
+    hold = HoldState(
+        wanted.id,
+        account,
+        amount=wanted.amount,
+        captured=0,
+        state=PLACED,
+        placed_at=now,
+        expires_at=wanted.expires_at,
+        ended_at=None,
+        entry_seq=None,
+        new=True,
+        tenant=wanted.scope.tenant if wanted.scope is not None else None,
+    )
+    state.add_hold(hold)
+    return hold
 
 
 def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None) -> bool:

@@ -1,13 +1,13 @@
-"""Entries as columns: read from the requests once, judged together, written together.
+"""Requests as columns: read once, judged together, written together.
 
-A *run* is a stretch of a batch in which each request is a simple entry (``NewEntry.is_simple``): postings, a key and
-maybe a time of effect, nothing beside. Its legs are the postings of all its entries one after the other; of two
-postings the debit stands first, as the books keep them.
+A *run* is a stretch of a batch in which each request is simple (``is_simple``): an entry of postings and a key, maybe
+with a time of effect and a hold to capture, nothing beside; or a hold to be placed. Its legs are the postings of all
+its entries one after the other, of two the debit first, as the books keep them; a hold is one leg that moves no money.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 from ledger.account import Side
 from ledger.account_columns import Numbers
-from ledger.journal import NewEntry, microseconds
+from ledger.hold import NewHold
+from ledger.journal import NewEntry, Posting, microseconds
 
 Flags = npt.NDArray[np.bool_]
 
+Simple = NewEntry | NewHold
+
 RUN_ENTRIES_MIN = 16
-"""Fewer entries are judged one by one: arrays would cost more than they save."""
+"""Fewer requests are judged one by one: arrays would cost more than they save."""
 
 NOT_DATED = -(2**63)
 """In the place of a time that was not told; no time that there is."""
@@ -31,29 +34,48 @@ NOT_DATED = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """Postings of a run of entries.
+    """Postings of a run, and what its holds do.
 
     Args:
-        entries: the entries.
-        keys: their idempotency keys.
-        counts: number of postings of each.
+        requests: entries and holds.
+        keys: their idempotency keys; of holds, their ids.
+        counts: number of legs of each.
         starts: place of the first leg of each.
-        entry: of each leg, its entry's place in the run.
+        entry: of each leg, its request's place in the run.
         row: of each leg, its account's row in the copy of the books; 0 for an unknown one.
-        amount: of each leg, minor units, debit above zero.
+        amount: of each leg, minor units, debit above zero; 0 for a hold.
+        held: of each leg, what it adds to the account's held money: the hold that is placed, less the hold captured.
         credit_first: whether the request named the credit of its two postings first.
         effective_us: when each entry counts for, microseconds since 1970; ``NOT_DATED`` for the moment of its posting.
     """
 
-    entries: Sequence[NewEntry]
+    requests: Sequence[Simple]
     keys: Sequence[int]
     counts: Numbers
     starts: Numbers
     entry: Numbers
     row: Numbers
     amount: Numbers
+    held: Numbers
     credit_first: Flags
     effective_us: Numbers
+
+    @property
+    def entries(self) -> Sequence[NewEntry]:
+        """The requests of a run that has no holds to be placed, or none any more."""
+        return cast(Sequence[NewEntry], self.requests)
+
+    @property
+    def placing(self) -> Flags:
+        """Whether each request is a hold."""
+        placing: Flags = self.counts == 1
+        return placing
+
+    @property
+    def capturing(self) -> Flags:
+        """Whether each request captures a hold."""
+        capturing: Flags = np.logical_or.reduceat(self.held < 0, self.starts)
+        return capturing
 
     @property
     def told(self) -> Flags:
@@ -64,72 +86,76 @@ class Legs:
     @property
     def hashed(self) -> Flags:
         """Whether the row keeps a hash of what was asked, because the rest of it does not tell that."""
-        hashed: Flags = (self.counts != 2) | self.credit_first | self.told
+        hashed: Flags = (self.counts != 2) | self.credit_first | self.told | self.capturing
         return hashed
 
     def part(self, first: int, end: int) -> Legs:
-        """Return the legs of the entries from ``first`` to before ``end``."""
-        if first == 0 and end == len(self.entries):
+        """Return the legs of the requests from ``first`` to before ``end``."""
+        if first == 0 and end == len(self.requests):
             return self
         counts = self.counts[first:end]
         start = int(self.starts[first])
         legs = slice(start, start + int(counts.sum()))
         return Legs(
-            self.entries[first:end],
+            self.requests[first:end],
             self.keys[first:end],
             counts,
             self.starts[first:end] - start,
             self.entry[legs] - first,
             self.row[legs],
             self.amount[legs],
+            self.held[legs],
             self.credit_first[first:end],
             self.effective_us[first:end],
         )
 
-    def without(self, left_out: Collection[int]) -> Legs:
-        """Return the legs of all entries but those at these places."""
-        taken = np.ones(len(self.entries), np.bool_)
-        taken[list(left_out)] = False
+    def only(self, taken: Flags) -> Legs:
+        """Return the legs of these requests."""
+        if taken.all():
+            return self
         kept, places = taken[self.entry], np.flatnonzero(taken).tolist()
         counts = self.counts[taken]
         return Legs(
-            [self.entries[at] for at in places],
+            [self.requests[at] for at in places],
             [self.keys[at] for at in places],
             counts,
             np.cumsum(counts) - counts,
             np.repeat(np.arange(len(places)), counts),
             self.row[kept],
             self.amount[kept],
+            self.held[kept],
             self.credit_first[taken],
             self.effective_us[taken],
         )
 
 
-def legs_of(entries: Sequence[NewEntry], rows: Mapping[str, int]) -> Legs:
-    """Return the legs of simple entries.
+def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
+    """Return the legs of simple requests; what captures do to held money is left to ``run_judge.find_captured``.
 
     Args:
-        entries: at least one.
+        requests: at least one.
         rows: rows of the accounts known, by reference.
     """
-    each = [entry.postings for entry in entries]
+    each: list[Sequence[Posting | NewHold]] = [request.postings for request in requests]
     counts = np.fromiter(map(len, each), np.int64, len(each))
     postings = list(chain.from_iterable(each))
     names = [posting.account for posting in postings]
     row = np.fromiter(map(rows.get, names, repeat(0)), np.int64, len(names))
     side = np.fromiter([posting.side for posting in postings], np.int64, len(names))
     amount = np.fromiter([posting.amount for posting in postings], np.int64, len(names))
+    held = np.where(side == NewHold.side, amount, 0)
+    amount -= held
     amount[side == Side.CREDIT] *= -1
     starts = np.cumsum(counts) - counts
     credit_first = (counts == 2) & (amount[starts] < 0)
     turned = starts[credit_first]
     for column in (row, amount):
         column[turned], column[turned + 1] = column[turned + 1], column[turned]
-    times = [entry.effective_at for entry in entries]
+    times = [request.effective_at for request in requests]
     effective_us = np.full(len(each), NOT_DATED)
     for place in [place for place, time in enumerate(times) if time is not None]:
         effective_us[place] = microseconds(cast(datetime, times[place]))
     return Legs(
-        entries, [entry.key.int for entry in entries], counts, starts, np.repeat(np.arange(len(each)), counts), row,
-        amount, credit_first, effective_us,
+        requests, [request.key.int for request in requests], counts, starts, np.repeat(np.arange(len(each)), counts),
+        row, amount, held, credit_first, effective_us,
     )  # fmt: skip

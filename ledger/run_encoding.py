@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.account_columns import Numbers
-from ledger.canonical import LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION
+from ledger.canonical import CAPTURE_EXTENSION, LEAF_BYTES, PLAIN_EXTENSION, PREFIXES, SALT_BYTES, VERSION
 from ledger.copy_rows import (
     ARRAY_COLUMNS,
     ASKED_COLUMNS,
+    CAPTURE_COLUMNS,
     POSTING_COLUMNS,
     TRANSFER_COLUMNS,
     cut,
@@ -94,11 +95,12 @@ def encode_run(
     wanted = np.ones(len(leaves), np.bool_)
     wanted[list(run.heads)] = False
     more = run.legs.counts != 2
-    asked = run.legs.hashed & ~more
+    asked, capturing = run.legs.hashed & ~more, run.legs.capturing
     rows: dict[tuple[str, ...], list[bytes]] = {}
     makers: Sequence[tuple[tuple[str, ...], Flags, Callable[[Numbers], list[bytes]]]] = (
         (TRANSFER_COLUMNS, ~(more | asked), maker.transfers),
-        (ASKED_COLUMNS, asked, maker.asked),
+        (ASKED_COLUMNS, asked & ~capturing, maker.asked),
+        (CAPTURE_COLUMNS, capturing, maker.captures),
         (ARRAY_COLUMNS, more, maker.arrays),
     )
     for columns, these, make in makers:
@@ -111,6 +113,10 @@ def encode_run(
 def _leaves(run: JudgedRun, stamps: Stamps, fields: Sequence[bytes]) -> list[bytes]:
     fronts, backs, sha256 = cut(_fronts(run, stamps)), cut(_backs(stamps)), hashlib.sha256
     starts, counts = run.legs.starts, run.legs.counts
+    before, after = CAPTURE_EXTENSION
+    capturing = np.flatnonzero(run.legs.capturing)
+    for place, hold_id in zip(capturing.tolist(), _captured(run.legs, capturing), strict=True):
+        backs[place] = b"".join((backs[place][: -len(PLAIN_EXTENSION)], before, hold_id, after))
     forms: Iterable[tuple[bytes, ...]]
     if (counts == 2).all():
         forms = zip(fronts, fields[::2], fields[1::2], backs, strict=True)
@@ -162,6 +168,12 @@ def _posting_fields(state: State, legs: Legs) -> list[bytes]:
     return [head + amount for head, amount in zip(heads, amounts, strict=True)]
 
 
+def _captured(legs: Legs, places: Numbers) -> list[bytes]:
+    """Return the ids of the holds that these entries capture."""
+    entries = legs.entries
+    return [hold_id.bytes for place in places.tolist() if (hold_id := entries[place].hold_id) is not None]
+
+
 class _RowMaker:
     """Makes rows of ``ledger.entry`` for the entries of a run.
 
@@ -208,6 +220,12 @@ class _RowMaker:
         values = self._of_two(places) | {"request_hash": self._hashes(places)}
         return cut(fixed_rows(ASKED_COLUMNS, values))
 
+    def captures(self, places: Numbers) -> list[bytes]:
+        """Return the rows of entries of two postings that capture a hold."""
+        holds = np.frombuffer(b"".join(_captured(self._run.legs, places)), f"V{ID_BYTES}")
+        values = self._of_two(places) | {"request_hash": self._hashes(places), "hold_id": holds}
+        return cut(fixed_rows(CAPTURE_COLUMNS, values))
+
     def arrays(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of more postings."""
         values = self._stamped(places) | {"request_hash": self._hashes(places)}
@@ -237,8 +255,9 @@ class _RowMaker:
     def _hashes(self, places: Numbers) -> npt.NDArray[Any]:
         """Return what tells a repeat of these requests from another body."""
         legs, hashes = self._run.legs, []
-        for place, (start, end) in zip(places.tolist(), self._spans(places), strict=True):
+        entries, turned = legs.entries, legs.credit_first[places].tolist()
+        for place, (start, end), credit_first in zip(places.tolist(), self._spans(places), turned, strict=True):
             fields = self._fields[start:end]
-            asked = request_hash(legs.entries[place], fields[::-1] if legs.credit_first[place] else fields)
+            asked = request_hash(entries[place], fields[::-1] if credit_first else fields)
             hashes.append(asked[:REQUEST_HASH_BYTES])
         return np.frombuffer(b"".join(hashes), f"V{REQUEST_HASH_BYTES}")

@@ -1,8 +1,9 @@
-"""Judges a run of simple entries at once: what ``rules.judge_entry`` would give one after the other, by columns.
+"""Judges a run of simple requests at once: what ``rules`` would give one after the other, by columns.
 
-Method: the legs are sorted by account, in their order within it; the sums up to each leg are the balances after it. An
-entry that would leave an account outside its bounds is refused, the earliest first, and its legs taken out of the sums
-that follow; so whoever comes later is judged on what really stands. Then numbers are given and the copy is moved on.
+Method: the legs are sorted by account, in their order within it; the sums up to each leg are the balances after it, and
+what was held more or less by then. A request that would leave an account outside its bounds is refused, the earliest
+first, and its legs taken out of the sums that follow; so whoever comes later is judged on what really stands. Then
+numbers are given and the copy's accounts are moved on; its holds are left to ``batch``.
 
 Pure. ``batch`` gives runs in which everything else is in order (``is_regular``); all others go through the rules.
 """
@@ -10,14 +11,18 @@ Pure. ``batch`` gives runs in which everything else is in order (``is_regular``)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from ledger.account_columns import NEVER, Numbers, Views, exact_total
+from ledger.hold import NewHold
 from ledger.journal import ResultCode
+from ledger.money import AMOUNT_MAX
 from ledger.rules import balance_code
 from ledger.run import Flags, Legs
-from ledger.state import State
+from ledger.state import PLACED, State
 
 TOTAL_MAX = 2**61
 """Amounts of a run that add up to more could leave the range of 64 bits on the way, so they are judged one by one."""
@@ -45,8 +50,24 @@ class JudgedRun:
     heads: dict[int, bytes] = field(default_factory=dict)
 
 
+class Verdict(NamedTuple):
+    """What became of a run.
+
+    Args:
+        run: its accepted entries.
+        refused: codes of the refused requests, by place.
+        posted: which requests are accepted entries.
+        newest: of each request, the newest entry once it was judged: its own number where it is an accepted one.
+    """
+
+    run: JudgedRun
+    refused: dict[int, ResultCode]
+    posted: Flags
+    newest: Numbers
+
+
 def is_regular(legs: Legs, views: Views) -> Flags:
-    """Return which entries have nothing about them but what their amounts do to balances.
+    """Return which requests have nothing about them but what their amounts do to balances and held money.
 
     Known accounts that are open and unwatched, all of one asset, and debits that equal credits.
     """
@@ -56,30 +77,82 @@ def is_regular(legs: Legs, views: Views) -> Flags:
     return np.logical_and.reduceat(fitting, legs.starts) & balanced
 
 
-def is_summable(legs: Legs) -> bool:
-    """Whether no sum of these amounts can leave the range of 64 bits."""
-    return exact_total(np.abs(legs.amount)) < TOTAL_MAX
+def find_held(state: State, legs: Legs, now: datetime) -> Flags:
+    """Tell legs what they capture, and return which requests have nothing out of the ordinary about a hold.
+
+    A hold to be placed is new and ends later than now; one that is captured is placed and has as much left. Each is
+    named once. Captures are of two postings, as their rows are.
+    """
+    ordinary = np.ones(len(legs.requests), np.bool_)
+    met: set[int] = set()
+    captured: list[tuple[int, int, int]] = []
+    for place in np.flatnonzero(legs.placing).tolist():
+        wanted, number = cast(NewHold, legs.requests[place]), legs.keys[place]
+        ordinary[place] = wanted.expires_at > now and number not in met and number not in state.holds
+        met.add(number)
+    named = [(place, request.hold_id) for place, request in enumerate(legs.requests) if request.hold_id is not None]
+    for place, hold_id in named:
+        number = hold_id.int
+        hold = state.holds.get(number)
+        if hold is None or number in met or hold.state != PLACED or hold.expires_at <= now:
+            ordinary[place] = False
+        else:
+            captured.append((place, hold.account.row, hold.remaining))
+        met.add(number)
+    if captured:
+        places, rows, remaining = np.array(captured).T
+        ordinary[places] = False
+        sign = state.columns.views().sign
+        for leg in (legs.starts[places], legs.starts[places] + 1):
+            taken = -legs.amount[leg] * sign[legs.row[leg]]
+            fits = (legs.row[leg] == rows) & (taken > 0) & (taken <= remaining) & (legs.counts[places] == 2)
+            legs.held[leg[fits]] = -taken[fits]
+            ordinary[places[fits]] = True
+    return ordinary
 
 
-def judge_run(state: State, legs: Legs) -> tuple[JudgedRun, dict[int, ResultCode]]:
-    """Judge regular entries and let those stand that nothing is wrong with.
+def is_summable(legs: Legs, views: Views) -> bool:
+    """Whether no sum of these amounts can leave the range of 64 bits; nor, where money is held, that of a balance."""
+    total = exact_total(np.abs(legs.amount))
+    if not legs.held.any():
+        return total < TOTAL_MAX
+    furthest = int(np.abs(views.balance[legs.row]).max()) + int(views.held[legs.row].max())
+    return total + exact_total(np.abs(legs.held)) + furthest < AMOUNT_MAX
+
+
+def judge_run(state: State, legs: Legs) -> Verdict:
+    """Judge regular requests and let those stand that nothing is wrong with.
 
     Args:
-        state: the copy of the books; moved on.
-        legs: of the entries; their amounts must be summable.
-    Returns:
-        The accepted entries, and the codes of the refused ones by their place in the run.
+        state: the copy of the books; its accounts are moved on.
+        legs: of the requests; their amounts must be summable.
     """
     sums = _Sums(state, legs)
     refused = sums.refuse()
-    if refused:
-        legs = legs.without(refused)
-        sums = _Sums(state, legs)
-    return sums.settle(), refused
+    accepted = np.ones(len(legs.requests), np.bool_)
+    accepted[list(refused)] = False
+    posted = accepted & ~legs.placing
+    newest = state.next_seq - 1 + np.cumsum(posted)
+    _move_held(state, legs.only(accepted))
+    if not posted.all():
+        sums = _Sums(state, legs.only(posted))
+    return Verdict(sums.settle(), refused, posted, newest)
+
+
+def _move_held(state: State, legs: Legs) -> None:
+    """Move held money on, and what of balances it leaves."""
+    own = np.flatnonzero(legs.held)
+    if not len(own):
+        return
+    views, rows = state.columns.views(), legs.row[own]
+    changed = np.unique(rows)
+    state.touch_rows(changed)
+    np.add.at(views.held, rows, legs.held[own])
+    views.lowest[changed] = np.maximum(views.least[changed] + views.held[changed], -AMOUNT_MAX)
 
 
 class _Sums:
-    """Legs in the order of accounts, and each account's balance after each of its legs."""
+    """Legs in the order of accounts; each account's balance after each of its legs, and what is held more by then."""
 
     def __init__(self, state: State, legs: Legs) -> None:
         self._state = state
@@ -93,18 +166,24 @@ class _Sums:
         self._changes = (legs.amount * views.sign[legs.row])[self._order]
         self._firsts = np.flatnonzero(np.diff(self._rows, prepend=-1))
         self._lengths = np.diff(self._firsts, append=len(self._rows))
-        sums = np.cumsum(self._changes)
-        before = views.balance[self._rows[self._firsts]] - (sums - self._changes)[self._firsts]
-        self._balances = sums + np.repeat(before, self._lengths)
+        self._held_changes = legs.held[self._order]
+        self._balances = self._sums(self._changes, views.balance[self._rows[self._firsts]])
+        self._held_more = self._sums(self._held_changes, np.zeros_like(self._firsts))
+
+    def _sums(self, changes: Numbers, before: Numbers) -> Numbers:
+        """Return sums up to each leg, over the legs of each account."""
+        sums = np.cumsum(changes)
+        since: Numbers = sums + np.repeat(before - (sums - changes)[self._firsts], self._lengths)
+        return since
 
     def refuse(self) -> dict[int, ResultCode]:
         """Refuse what goes beyond bounds, in the order of arrival; return codes by place in the run."""
-        rows, entries, balances = self._rows, self._entries, self._balances
+        rows, entries, balances, held_more = self._rows, self._entries, self._balances, self._held_more
         lowest, highest = self._views.lowest[rows], self._views.highest[rows]
         # Judged is the state after the whole entry: after the last of its legs on an account.
         is_last = np.ones(len(rows), np.bool_)
         is_last[:-1] = (rows[1:] != rows[:-1]) | (entries[1:] != entries[:-1])
-        outside = ((balances < lowest) | (balances > highest)) & is_last
+        outside = ((balances - held_more < lowest) | (balances > highest)) & is_last
         refused: dict[int, ResultCode] = {}
         if not outside.any():
             return refused
@@ -120,14 +199,17 @@ class _Sums:
             for at in own:
                 tail = slice(at, ends[at])
                 balances[tail] -= self._changes[at]
-                outside[tail] = ((balances[tail] < lowest[tail]) | (balances[tail] > highest[tail])) & is_last[tail]
+                held_more[tail] -= self._held_changes[at]
+                free = balances[tail] - held_more[tail]
+                outside[tail] = ((free < lowest[tail]) | (balances[tail] > highest[tail])) & is_last[tail]
         return refused
 
     def _code(self, places: Numbers) -> ResultCode:
-        """Return the code that goes first over the accounts of an entry."""
+        """Return the code that goes first over the accounts of a request."""
+        columns = (self._rows[places], self._balances[places], self._held_more[places])
         codes = (
-            balance_code(self._state.listed[row - 1], balance, 0)
-            for row, balance in zip(self._rows[places].tolist(), self._balances[places].tolist(), strict=True)
+            balance_code(self._state.listed[row - 1], balance, -held_more)
+            for row, balance, held_more in zip(*(column.tolist() for column in columns), strict=True)
         )
         return min(code for code in codes if code is not ResultCode.POSTED)
 
@@ -147,7 +229,7 @@ class _Sums:
         views.last_seq[changed] = seqs[lasts]
         views.posting_count[changed] += self._lengths
         first_seq = state.next_seq
-        state.next_seq += len(self._legs.entries)
+        state.next_seq += len(self._legs.requests)
         return JudgedRun(first_seq, self._legs, self._as_asked(self._balances), self._as_asked(previous))
 
     def _as_asked(self, column: Numbers) -> Numbers:

@@ -72,6 +72,7 @@ class AccountState:
     terms = _Figure("terms")
     last_seq = _Figure("last_seq")
     posting_count = _Figure("posting_count")
+    least = _Figure("least")
     lowest = _Figure("lowest")
     highest = _Figure("highest")
     batch = _Figure("batch")
@@ -117,10 +118,8 @@ class AccountState:
         if self.status != OPEN or self.monitors or self.stripes:
             self.lowest, self.highest = NEVER, -NEVER
             return
-        lowest = -AMOUNT_MAX
-        if self.floor is not None:
-            lowest = max(lowest, self.floor - self.overdraft + self.held)
-        self.lowest = lowest
+        self.least = -NEVER if self.floor is None else self.floor - self.overdraft
+        self.lowest = max(self.least + self.held, -AMOUNT_MAX)
         self.highest = AMOUNT_MAX if self.ceiling is None else min(self.ceiling, AMOUNT_MAX)
 
     @property
@@ -209,7 +208,7 @@ class State:
         rows: their rows, by reference.
         assets: what they count, by number.
         heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
-        holds: by id.
+        holds: by id, as a number.
         originals: entries that requests of this copy's life want to take back, by number.
         archived_seq: the newest archived entry, as known when originals were last looked for; 0 for none.
         batch: number of the batch being judged, so that the first change of an account in it can be told.
@@ -229,7 +228,7 @@ class State:
     rows: dict[str, int] = field(default_factory=dict)
     assets: dict[int, Asset] = field(default_factory=dict)
     heads: list[bytes] = field(default_factory=list)
-    holds: dict[uuid.UUID, HoldState] = field(default_factory=dict)
+    holds: dict[int, HoldState] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)
     archived_seq: int = 0
     batch: int = 0
@@ -308,14 +307,14 @@ class State:
 
     def add_hold(self, hold: HoldState) -> None:
         """Let a new hold stand."""
-        self.holds[hold.id] = hold
+        self.holds[hold.id.int] = hold
         hold.batch = self.batch
         self.changed_holds.append(hold)
         if self.undo is not None:
             self.undo.append(lambda: self._forget_hold(hold))
 
     def _forget_hold(self, hold: HoldState) -> None:
-        del self.holds[hold.id]
+        del self.holds[hold.id.int]
         self.changed_holds.remove(hold)
 
     def take_back(self) -> None:

@@ -5,6 +5,7 @@ Proof bundles, the audit index and the anchoring worker all read them here, so t
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from network.bundle_format import read_json
@@ -15,11 +16,18 @@ AUDIT = "audit"
 COMPLIANCE = "compliance"
 
 _NUMBER_DIGITS = 20
+_FINDING_TAG = "dwaybank.node/finding/1"
 
 
 def record_key(kind: str, *parts: str | int) -> str:
     """Return the state key of a record: its kind and what names it, joined by ``~``; numbers padded to 20 digits."""
     return "~".join([kind, *(part if isinstance(part, str) else str(part).zfill(_NUMBER_DIGITS) for part in parts)])
+
+
+def finding_id(opened_by: str, kind: str, organization: str, subject: str) -> str:
+    """Return the id that a finding has: the first 16 bytes, in hex, of SHA-256 over its parts, joined by ``~``."""
+    joined = "~".join((_FINDING_TAG, opened_by, kind, organization, subject))
+    return hashlib.sha256(joined.encode()).hexdigest()[:32]
 
 
 def written_record(transaction: ParsedTransaction, namespace: str, kind: str, *parts: str | int) -> dict[str, Any]:

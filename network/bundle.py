@@ -19,8 +19,6 @@ Usage without network or database: ``python -m network.bundle verify FILE --gene
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +34,9 @@ from network.bundle_format import (
     DecisionEvidence,
     TransactionRef,
     WitnessEvidence,
+    decode_base64,
     parse_bundle,
+    same_json,
     serialize_bundle,
 )
 from network.checkpoint import Checkpoint, open_checkpoint, verify_cosignature
@@ -228,9 +228,9 @@ def _verify_fields(content: BundleContent, describe: Describe) -> Mapping[str, A
         raise ProofError("unreadable_entry", "the entry's canonical form cannot be read") from error
     if fields.get("seq") != content.seq:
         raise ProofError("wrong_fields", f"the entry's own number is {fields.get('seq')}, not {content.seq}")
-    shown = {name: value for name, value in content.fields.items() if fields.get(name) != value}
-    if shown:
-        raise ProofError("wrong_fields", f"the field {sorted(shown)[0][:40]!r} is shown otherwise than it was proved")
+    for name, value in content.fields.items():
+        if name not in fields or not same_json(fields[name], value):
+            raise ProofError("wrong_fields", f"the field {name[:40]!r} is shown otherwise than it was proved")
     if content.decision is not None and fields.get("decision_leaf") != leaf_hash(content.decision.record).hex():
         raise ProofError("wrong_decision", "the decision is not the one the entry is bound to")
     return fields
@@ -256,11 +256,10 @@ def _whole(record: Mapping[str, Any], name: str) -> int:
 
 
 def _hash(record: Mapping[str, Any], name: str) -> bytes:
-    value = record.get(name)
     try:
-        return base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except binascii.Error as error:
-        raise ProofError("malformed_record", f"the record's {name} is not base64") from error
+        return decode_base64(record.get(name))
+    except ValueError as error:
+        raise ProofError("malformed_record", f"the record's {name} is {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,6 +43,9 @@ from network.proposal import endorsement_message
 
 LIFECYCLE = "_lifecycle"
 LIFECYCLE_POLICY = "/Channel/Application/LifecycleEndorsement"
+IDENTITY_BYTES_MAX = 16_384
+"""A larger identity is none: anyone may add signatures to a bundle's blocks, and reading a text of megabytes for a
+certificate takes hours. Real ones have one to four thousand bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ def _open_genesis(block: common_pb2.Block, genesis_hash: bytes) -> ChannelConfig
         raise ProofError("wrong_genesis", f"block 0 hashes to {header_hash(block.header).hex()}, which is not trusted")
     _check_hashes(block)
     try:
-        return ChannelConfig.from_block(block)
+        return _bounded(ChannelConfig.from_block(block))
     except NetworkError as error:
         raise ProofError("wrong_config", f"the configuration in block 0 cannot be read: {error}") from error
 
@@ -215,9 +218,14 @@ def _open_genesis(block: common_pb2.Block, genesis_hash: bytes) -> ChannelConfig
 def _next_config(config: ChannelConfig, block: common_pb2.Block) -> ChannelConfig:
     parsed = parse_transaction(block.data.data[0])
     try:
-        return config.validate_update(parsed.data)
+        return _bounded(config.validate_update(parsed.data))
     except (ConfigError, WireError) as error:
         raise ProofError("wrong_config", f"the configuration in block {block.header.number} is refused") from error
+
+
+def _bounded(config: ChannelConfig) -> ChannelConfig:
+    config.msps.identity_bytes_max = IDENTITY_BYTES_MAX
+    return config
 
 
 def _check_hashes(block: common_pb2.Block) -> None:

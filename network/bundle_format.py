@@ -2,7 +2,7 @@
 
 Rules kept here:
 - Every field is known, present and of its one type; a key given twice, a float, a stray field or base64 in another
-  form is refused; sizes and counts are bounded before anything is computed.
+  form is refused; sizes, counts and depth are bounded before anything is computed.
 - Nothing read here is trusted: ``network/bundle.py`` says what it proves.
 
 The form is described in ``docs/proof-format.md``.
@@ -11,7 +11,6 @@ The form is described in ``docs/proof-format.md``.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ ENTRY_BYTES_MAX = 1024 * 1024
 PROOF_LENGTH_MAX = 64
 WITNESS_COUNT_MAX = 64
 DEFINITION_COUNT_MAX = 64
+JSON_DEPTH_MAX = 64
+"""Objects and lists inside one another, values inside them counted: a limit of the form, not of whoever reads it."""
 NUMBER_MAX = 2**53 - 1
 """Largest number in a bundle: every JSON reader keeps it exactly."""
 
@@ -157,7 +158,7 @@ def parse_bundle(data: bytes) -> BundleContent:
 
 
 def read_json(data: bytes, reason: str) -> dict[str, Any]:
-    """Return a JSON object read strictly: UTF-8, no key twice, no float, no number beyond 2**53 - 1.
+    """Return a JSON object read strictly: UTF-8, no key twice, no float, no number beyond 2**53 - 1, no endless depth.
 
     Raises:
         ProofError: ``reason``.
@@ -185,7 +186,37 @@ def read_json(data: bytes, reason: str) -> dict[str, Any]:
         raise ProofError(reason, "the text is not JSON in UTF-8") from error
     if not isinstance(value, dict):
         raise ProofError(reason, "the JSON text is not an object")
+    if _depth(value) > JSON_DEPTH_MAX:
+        raise ProofError(reason, f"the JSON text is nested deeper than {JSON_DEPTH_MAX}")
     return value
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are of one type and equal: to Python, ``True`` equals 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same_json(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return bool(one == other)
+
+
+def decode_base64(value: Any) -> bytes:
+    """Read base64 in its one canonical form: standard digits, padded, no stray bits, nothing else.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(value, str):
+        raise ValueError("not base64")
+    try:
+        data = base64.b64decode(value, validate=True)
+    except ValueError as error:
+        raise ValueError("not base64") from error
+    if _encode(data) != value:
+        raise ValueError("not canonical base64")
+    return data
 
 
 class _Reader:
@@ -313,15 +344,29 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(value: Any, where: str, bytes_max: int) -> bytes:
-    if not isinstance(value, str) or len(value) > (bytes_max + 2) // 3 * 4:
-        raise ProofError("malformed_bundle", f"{where} is not base64 of at most {bytes_max} bytes")
+    if isinstance(value, str) and len(value) > (bytes_max + 2) // 3 * 4:
+        raise ProofError("malformed_bundle", f"{where} has more than {bytes_max} bytes")
     try:
-        data = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ProofError("malformed_bundle", f"{where} is not base64") from error
-    if _encode(data) != value or len(data) > bytes_max:
-        raise ProofError("malformed_bundle", f"{where} is not canonical base64 of at most {bytes_max} bytes")
+        data = decode_base64(value)
+    except ValueError as error:
+        raise ProofError("malformed_bundle", f"{where} is {error}") from error
+    if len(data) > bytes_max:
+        raise ProofError("malformed_bundle", f"{where} has more than {bytes_max} bytes")
     return data
+
+
+def _depth(value: Any) -> int:
+    """Return how deep a JSON value is nested; a plain value is 1 deep."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
 
 
 def _is_text(value: str) -> bool:

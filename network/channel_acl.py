@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from network.errors import PolicyError
+
 READERS = "/Channel/Application/Readers"
 """Guards what is only read."""
 
@@ -62,3 +64,18 @@ LOCAL_ROLES = MappingProxyType(
     }
 )
 """Role in the peer's own organization by resource; no configuration can change these."""
+
+
+def refusal_text(path: str, channel_id: str, error: PolicyError) -> str:
+    """Return Fabric's text for whom a policy keeps out.
+
+    Args:
+        path: of the policy.
+        channel_id: named where the policy is Fabric's default for the resource; empty where the channel chose it.
+        error: what the policy lacks.
+    Source: Fabric core/aclmgmt/resourceprovider.go, core/policy/policy.go.
+    """
+    if not channel_id:
+        return f"failed evaluating policy on signed data during check policy [{path}]: [{error}]"
+    place = f"on channel [{channel_id}] with policy [{path}]"
+    return f"Failed evaluating policy on signed data during check policy {place}: [{error}]"

@@ -27,7 +27,7 @@ from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from google.protobuf.message import DecodeError
 
-from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES
+from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES, refusal_text
 from network.config_update import ROOT, authorized_result, elements_of
 from network.errors import ConfigError, PolicyError
 from network.identity import serialize_identity
@@ -35,7 +35,7 @@ from network.msp import Msp, MspManager
 from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _KNOWN_CAPABILITIES = {
@@ -228,6 +228,11 @@ class ChannelConfig:
         if path is None:
             raise PolicyError(f"Unmapped policy for {resource}")
         return path
+
+    def acl_refusal(self, resource: str, error: PolicyError) -> str:
+        """Return Fabric's text for whom a resource's policy keeps out."""
+        own = bool(self._acls.get(resource))
+        return refusal_text(self.acl_path(resource), "" if own else self.channel_id, error)
 
     def check_acl(self, resource: str, signed: Sequence[SignedData]) -> None:
         """Check that a request may use a peer's service.

@@ -133,12 +133,18 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
         # Go reads a certificate whole; here each part is read when asked for, so all are asked for now.
         _ = certificate.version, certificate.serial_number, certificate.subject, certificate.issuer
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
-        certificate.public_key()
+        key = certificate.public_key()
     except X509_ERRORS as error:
         raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
     if certificate.serial_number < 0:
         raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
+    if isinstance(key, ec.EllipticCurvePublicKey) and _point(key) not in certificate.tbs_certificate_bytes:
+        raise IdentityError("certificate's key is a compressed point, which Go refuses; issue it with the whole point")
     return certificate
+
+
+def _point(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
 def first_pem_block(pem: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ proto msp/msp_config.proto, msp/msp_principal.proto.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -392,17 +393,21 @@ class MspManager:
                 raise ConfigError(f"MSP {msp.msp_id} is defined twice, differently; make the definitions equal")
         self.msps: Mapping[str, Msp] = MappingProxyType(by_id)
         self._deserialized: dict[bytes, Identity] = {}
+        self.identity_bytes_max = sys.maxsize
+        """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
 
         Raises:
             WireError: not a ``SerializedIdentity``.
-            IdentityError: an organization that is not on the channel, or no chain to its roots.
+            IdentityError: an organization that is not on the channel, no chain to its roots, or too large.
         Source: Fabric msp/mspmgrimpl.go, DeserializeIdentity.
         """
         identity = self._deserialized.get(creator)
         if identity is None:
+            if len(creator) > self.identity_bytes_max:
+                raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(_msp_id_of(creator)).deserialize(creator)
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()

@@ -191,7 +191,10 @@ def load_consortium(path: Path) -> Consortium:
 
 def save_consortium(consortium: Consortium, path: Path) -> None:
     """Write the consortium file."""
-    path.write_text(consortium_text(consortium), encoding="utf-8")
+    # By a rename, for whoever looks for the file must find all of it, and a crash must leave none that is cut short.
+    aside = path.with_suffix(".new")
+    aside.write_text(consortium_text(consortium), encoding="utf-8")
+    aside.replace(path)
 
 
 def consortium_text(consortium: Consortium) -> str:

@@ -31,10 +31,12 @@ class Caller(NamedTuple):
     Args:
         msp_id: the organization whose authority issued it.
         tenant: the tenant inside it; empty for the organization itself.
+        user: the certificate's common name.
     """
 
     msp_id: str
     tenant: str
+    user: str
 
 
 class Members:
@@ -72,6 +74,16 @@ class Members:
         """
         self._check_own(self.caller(call))
 
+    def own_user(self, call: Call) -> str:
+        """Return which user of this organization calls, as ``MSP id/common name``; never a tenant's.
+
+        Raises:
+            RpcError: PERMISSION_DENIED for another member's or a tenant's certificate.
+        """
+        self.require_own(call)
+        caller = self._caller(call)
+        return f"{caller.msp_id}/{caller.user}"
+
     def own_tenant(self, call: Call) -> str:
         """Return the tenant that calls, empty for this organization's own programs.
 
@@ -92,7 +104,7 @@ class Members:
             raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
         if pem not in self._known:
             certificate = x509.load_pem_x509_certificate(pem)
-            self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate))
+            self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate), _user_of(certificate))
         return self._known[pem]
 
     def _issuer(self, certificate: x509.Certificate) -> str:
@@ -112,3 +124,7 @@ def _tenant_of(certificate: x509.Certificate) -> str:
         return tenant_of(units)
     except ValueError as error:
         raise RpcError(PERMISSION_DENIED, f"client certificate: {error}") from error
+
+
+def _user_of(certificate: x509.Certificate) -> str:
+    return "".join(str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))

@@ -22,6 +22,7 @@ from node.commands import (
     consortium,
     currency,
     events,
+    iso20022,
     peer_ledger,
     periods,
     processes,
@@ -45,6 +46,7 @@ reconcile.register(app)
 schedule.register(app)
 events.register(app)
 currency.register(app)
+iso20022.register(app)
 audit.register(app)
 peer_ledger.register(app)
 processes.register(app)

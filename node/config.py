@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from network.operations.http_server import HttpTls
 from network.operations.log_levels import DEFAULT_SPEC
+from network.operations.otlp_tracer import OtlpTracer
 from network.rpc import ClientTls, ServerTls
 from node.errors import ConfigurationError
 
@@ -74,6 +75,17 @@ class OperationsSettings(_Strict):
         if self.tls is None:
             return None
         return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
+
+
+class TracingSettings(_Strict):
+    """Where a process sends traces of its calls (``network.tracing``)."""
+
+    endpoint: str = Field(pattern=r"^https?://.+:\d+$")
+    """Of a collector that takes OTLP over gRPC."""
+    ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the traces begun here that is recorded; those that callers began are recorded as they say."""
+    roots: Path | None = None
+    """Authorities of the collector's certificate, where they are not the system's."""
 
 
 class ChaincodeService(_Strict):
@@ -137,8 +149,20 @@ class OrdererConfig(_Strict):
     genesis_block: Path
     data_folder: Path
     operations: OperationsSettings | None = None
+    tracing: TracingSettings | None = None
     log_spec: str = DEFAULT_SPEC
     """Levels by logger, as Fabric's logging specifications."""
+
+
+class Supervision(_Strict):
+    """How long a regulator's node bears what before it opens a finding."""
+
+    checkpoint_deadline_s: float = Field(default=60, gt=0)
+    """From a member's sealing to its anchoring, and for its node to answer."""
+    disclosure_deadline_s: float = Field(default=86_400, gt=0)
+    """From a demand to what it asks for."""
+    interval_s: float = Field(default=5, gt=0, le=3600)
+    """Between two rounds."""
 
 
 class NodeConfig(_Strict):
@@ -181,7 +205,10 @@ class NodeConfig(_Strict):
     webhook_networks: list[IPv4Network | IPv6Network] = []
     """Private networks that webhooks may reach, with plain HTTP if need be."""
     anchor_interval_s: float = Field(default=0.5, gt=0, le=60)
+    supervision: Supervision = Supervision()
+    """How a regulator's node watches the other members."""
     operations: OperationsSettings | None = None
+    tracing: TracingSettings | None = None
     log_spec: str = DEFAULT_SPEC
     """Levels by logger, as Fabric's logging specifications."""
 
@@ -213,6 +240,18 @@ def save_settings(settings: _Strict, path: Path) -> None:
     """Write a settings file, readable by its owner only."""
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def new_tracer(settings: TracingSettings | None, service: str) -> OtlpTracer | None:
+    """Return what records and sends traces under the name of a process; None without settings.
+
+    Raises:
+        NetworkError: OpenTelemetry's packages are not installed.
+    """
+    if settings is None:
+        return None
+    roots = None if settings.roots is None else read_file(settings.roots)
+    return OtlpTracer(service, settings.endpoint, settings.ratio, roots)
 
 
 def read_file(path: Path) -> bytes:

@@ -10,7 +10,8 @@ from network.operations.certificates import CertificateWatch, Watched, authoriti
 from network.operations.health import UnhealthyError
 from network.operations.http_server import HttpServer, HttpTls
 from network.operations.log_levels import LogLevels
-from node.config import OrdererConfig, load_settings
+from network.operations.otlp_tracer import traced
+from node.config import OrdererConfig, load_settings, new_tracer
 from node.errors import NodeError
 from node.logs import configure_logging
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
@@ -98,7 +99,9 @@ def run(config_file: Path) -> int:
     levels = configure_logging()
 
     async def main() -> None:
-        process = OrdererProcess(load_settings(OrdererConfig, config_file), levels)
-        await run_until_stopped(process, process.failed)
+        config = load_settings(OrdererConfig, config_file)
+        with traced(new_tracer(config.tracing, f"orderer {config.msp_id}")):
+            process = OrdererProcess(config, levels)
+            await run_until_stopped(process, process.failed)
 
     return run_process("orderer", main, (OrdererError,))

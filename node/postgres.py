@@ -13,7 +13,6 @@ Who brings a server of their own gives its URL instead and never comes here.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import pwd
@@ -29,6 +28,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from node.child import ending_with_parent
 from node.errors import PostgresError
 
 SOCKET_PATH_BYTES_MAX = 100
@@ -38,7 +38,6 @@ START_TIMEOUT_S = 60.0
 """Long enough for the redo of a large write-ahead log after a crash."""
 
 _SUPERUSER = "dwaybank_admin"
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class PostgresCluster:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=ending_with_parent(signal.SIGINT),
                 cwd=self._settings.folder,
                 user=self._account and self._account.pw_uid,
                 group=self._account and self._account.pw_gid,
@@ -277,10 +276,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _server_account() -> pwd.struct_passwd | None:

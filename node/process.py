@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -23,12 +23,16 @@ from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
+from network.operations.otlp_tracer import traced
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
+from node.audit.entry_service import EntryService
+from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
 from node.books.chart_service import SERVICE as CHART_SERVICE
@@ -47,7 +51,7 @@ from node.books.tenant_service import SERVICE as TENANT_SERVICE
 from node.books.tenant_service import TenantService
 from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
-from node.config import NodeConfig, load_settings, read_file
+from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import NodeError
 from node.logs import configure_logging
@@ -117,6 +121,8 @@ class NodeProcess:
         TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
+        FindingService(trail.findings, self._members).register(self._server)
+        EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
@@ -273,10 +279,18 @@ class NodeProcess:
             records=OwnPeerRecords(self.peer),
             epochs=compliance.epochs if compliance is not None else None,
             decisions=compliance.decisions if compliance is not None else None,
+            deadlines=self._deadlines(),
             anchor_interval_s=config.anchor_interval_s,
             now=utc_now,
             random_bytes=secrets.token_bytes,
         )
+
+    def _deadlines(self) -> Deadlines | None:
+        if self._config.role != "regulator":
+            return None
+        told = self._config.supervision
+        seconds = (told.checkpoint_deadline_s, told.disclosure_deadline_s, told.interval_s)
+        return Deadlines(*(timedelta(seconds=each) for each in seconds))
 
     def _webhooks(self, books: Books) -> Webhooks:
         config = self._config
@@ -307,7 +321,9 @@ def run(config_file: Path) -> int:
     levels = configure_logging()
 
     async def main() -> None:
-        process = NodeProcess(load_settings(NodeConfig, config_file), levels)
-        await run_until_stopped(process, process.failed)
+        config = load_settings(NodeConfig, config_file)
+        with traced(new_tracer(config.tracing, f"node {config.msp_id}")):
+            process = NodeProcess(config, levels)
+            await run_until_stopped(process, process.failed)
 
     return run_process("node", main, (LedgerError,))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from node.child import ending_with_parent
 from node.errors import PostgresError, SupervisorError
 from node.postgres import PostgresCluster
 
@@ -29,7 +29,6 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 PAUSE_FIRST_S = 0.2
 PAUSE_MAX_S = 5.0
-_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +115,8 @@ class ManagedProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=_end_with_parent,
+                # A killed supervisor must not leave a consortium behind that nobody watches.
+                preexec_fn=ending_with_parent(signal.SIGTERM),
                 # The gRPC library's own remarks are no log lines of ours and say nothing an operator can act on.
                 env=os.environ | {"GRPC_VERBOSITY": "ERROR"},
             )
@@ -199,8 +199,3 @@ async def _accepts_connections(port: int) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return True
-
-
-def _end_with_parent() -> None:
-    # A killed supervisor must not leave a consortium behind that nobody watches.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

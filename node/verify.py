@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import network
 from network.block import header_hash, parse_block
 from network.bundle import VerifiedEntry, verify_bundle
+from network.bundle_format import BUNDLE_BYTES_MAX
 from network.errors import ProofError, WireError
 from node.audit.entry_fields import describe_entry
 from node.config import read_file
@@ -18,8 +20,8 @@ from node.errors import ConfigurationError
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
-BUNDLE_BYTES_MAX = 64 * 1024 * 1024
-"""A larger file is refused before it is read."""
+PAGE = Path(network.__file__).with_name("verifier.html")
+"""The other verifier: one HTML file that shares no code with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def genesis_hash(text: str) -> bytes:
 
 def _verify(path: Path, trusted: bytes) -> VerifyReport:
     try:
+        # A larger file is refused before it is read.
         if path.stat().st_size > BUNDLE_BYTES_MAX:
             return VerifyReport(str(path), None, "bundle_too_large", f"more than {BUNDLE_BYTES_MAX} bytes")
     except OSError as error:

@@ -1,7 +1,8 @@
 """Writes into ``docs/compatibility.md`` what became of the tests that its rows name.
 
-    make compatibility            runs the tests, then this
-    python -m tests.compatibility REPORT.xml
+    make compatibility                         runs the tests it names, then writes
+    python -m tests.compatibility              names the files and folders of those tests
+    python -m tests.compatibility REPORT.xml   writes
 
 Every name of a test file, folder or test between backquotes in a table is followed by its outcome in the report:
 how many passed, and how many failed or were skipped, where any did. What the report does not hold was not run.
@@ -23,6 +24,12 @@ _OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 Outcomes = Mapping[tuple[str, str], Counter[str]]
 """Of each test, by its file and name: how often it ended how, once for each of its parameters."""
+
+
+def named(page: str) -> list[str]:
+    """Return the files and folders of tests that the page's tables name."""
+    lines = [line for line in page.split("\n") if line.startswith("|")]
+    return sorted({match.group(1) for line in lines for match in _NAME.finditer(line)})
 
 
 def read_report(path: Path) -> Outcomes:
@@ -63,5 +70,14 @@ def _file_of(classname: str) -> str:
     return "/".join(parts[: module + 1]) + ".py"
 
 
+def main(arguments: list[str]) -> None:
+    """Name the tests, or write what became of them."""
+    page = PAGE.read_text(encoding="utf-8")
+    if arguments:
+        PAGE.write_text(with_outcomes(page, read_report(Path(arguments[0]))), encoding="utf-8")
+    else:
+        print(*named(page))
+
+
 if __name__ == "__main__":
-    PAGE.write_text(with_outcomes(PAGE.read_text(encoding="utf-8"), read_report(Path(sys.argv[1]))), encoding="utf-8")
+    main(sys.argv[1:])

@@ -1,12 +1,16 @@
 """Reads XML of strangers into a plain tree: no document type, hence no entity and nothing to expand or to fetch.
 
-Every element remembers its line, so that an error can name it. Memory is bounded by the file's size.
+Every element remembers its line, so that an error can name it. Memory is bounded by the file's size. Comments and
+processing instructions are passed over; who must account for every byte asks for ``plain`` and has them refused,
+together with every encoding but UTF-8.
 """
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NoReturn
 from xml.parsers import expat
 
 from ledger.errors import StatementFormatError
@@ -73,13 +77,20 @@ class Element:
             waiting += reversed(element.children)
 
 
-def parse_xml(data: bytes) -> Element:
+def parse_xml(data: bytes, *, plain: bool = False, elements_max: int = ELEMENTS_MAX) -> Element:
     """Return the root of a document.
 
+    Args:
+        data: the document as received.
+        plain: elements, attributes and text in UTF-8 without a byte order mark; anything else is refused.
+        elements_max: most elements.
     Raises:
-        StatementFormatError: not well-formed, too deep, or with a document type.
+        StatementFormatError: not well-formed, too deep, too long, with a document type, or not plain where asked.
     """
-    builder = _Builder()
+    builder = _Builder(plain, elements_max)
+    # The parser would follow a byte order mark, or zeros between letters, whatever encoding it is told.
+    if plain and (b"\x00" in data or data.startswith(BOM_UTF8)):
+        raise StatementFormatError(1, "", "document", "is not UTF-8 without a byte order mark")
     try:
         builder.parser.Parse(data, True)
     except expat.ExpatError as error:
@@ -92,26 +103,42 @@ def parse_xml(data: bytes) -> Element:
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, plain: bool, elements_max: int) -> None:
         self.root: Element | None = None
         self._open: list[Element] = []
         self._count = 0
-        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self._elements_max = elements_max
+        self.parser = expat.ParserCreate("UTF-8" if plain else None, " ")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
+        if plain:
+            self.parser.XmlDeclHandler = self._declared
+            self.parser.CommentHandler = self._refuse_comment
+            self.parser.ProcessingInstructionHandler = self._refuse_instruction
 
     def _refuse_doctype(self, name: str, *_: object) -> None:
-        raise StatementFormatError(
-            self.parser.CurrentLineNumber, "", name, "a document type has no place in a statement"
-        )
+        self._refuse(name, "a document type has no place here")
+
+    def _refuse_comment(self, text: str) -> None:
+        self._refuse(text, "a comment has no place here")
+
+    def _refuse_instruction(self, target: str, _: str) -> None:
+        self._refuse(target, "a processing instruction has no place here")
+
+    def _declared(self, version: str, encoding: str | None, _: int) -> None:
+        if version != "1.0" or (encoding or "UTF-8").upper() != "UTF-8":
+            self._refuse(f"{version} {encoding}", "is not XML 1.0 in UTF-8")
+
+    def _refuse(self, value: str, reason: str) -> NoReturn:
+        raise StatementFormatError(self.parser.CurrentLineNumber, "", value, reason)
 
     def _start(self, qualified: str, attributes: dict[str, str]) -> None:
         namespace, _, name = qualified.rpartition(" ")
         self._count += 1
-        if len(self._open) >= DEPTH_MAX or self._count > ELEMENTS_MAX:
+        if len(self._open) >= DEPTH_MAX or self._count > self._elements_max:
             raise StatementFormatError(self.parser.CurrentLineNumber, "", name, "is one element too deep or too many")
         path = f"{self._open[-1].path}/{name}" if self._open else name
         element = Element(name, namespace, path, self.parser.CurrentLineNumber, attributes)

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from network import tracing
 from network.errors import RpcError
 from network.rpc.grpc_status import to_rpc_error
 from network.rpc.port import MESSAGE_BYTES_MAX, ClientTls, StatusCode, certificate_hash
@@ -46,6 +47,7 @@ class Channel:
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
         self._methods: dict[tuple[str, str], Any] = {}
+        tracing.wrap_made(self)
 
     @property
     def tls_certificate_hash(self) -> bytes:
@@ -66,8 +68,9 @@ class Channel:
         Raises:
             RpcError: the call failed.
         """
+        call = self._method("unary_unary", path)
         try:
-            reply: bytes = await self._method("unary_unary", path)(request, timeout=timeout_s)
+            reply: bytes = await call(request, timeout=timeout_s, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
             raise to_rpc_error(error) from error
         return reply
@@ -78,7 +81,7 @@ class Channel:
         Raises:
             RpcError: the call failed, at any reply.
         """
-        call = self._method("unary_stream", path)(request, timeout=timeout_s)
+        call = self._method("unary_stream", path)(request, timeout=timeout_s, metadata=_metadata())
         async with aclosing(_replies(call)) as replies:
             async for reply in replies:
                 yield reply
@@ -92,7 +95,7 @@ class Channel:
             RpcError: the call failed.
             Exception: whatever ``requests`` raised, after the call has been cancelled.
         """
-        call = self._method("stream_stream", path)(timeout=timeout_s)
+        call = self._method("stream_stream", path)(timeout=timeout_s, metadata=_metadata())
         sender = asyncio.create_task(_send(call, requests))
         try:
             async with aclosing(_replies(call)) as replies:
@@ -129,8 +132,13 @@ class Channel:
             if self._tls is None:
                 self._channel = grpc.aio.insecure_channel(self.address, self._options)
             else:
-                self._channel = grpc.aio.secure_channel(self.address, _credentials(self._tls), self._options)
+                self._channel = grpc.aio.secure_channel(self.address, credentials(self._tls), self._options)
         return self._channel
+
+
+def _metadata() -> tuple[tuple[str, str], ...] | None:
+    trace = tracing.traceparent()
+    return (("traceparent", trace),) if trace else None
 
 
 async def _replies(call: Any) -> AsyncGenerator[bytes, None]:
@@ -163,7 +171,8 @@ async def _send(call: Any, requests: AsyncIterator[bytes]) -> None:
         raise
 
 
-def _credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+def credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+    """Return the library's form of a client's TLS."""
     return grpc.ssl_channel_credentials(
         root_certificates=tls.roots_pem, private_key=tls.key_pem, certificate_chain=tls.certificate_pem
     )

@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from network import tracing
 from network.errors import NetworkError, RpcError
 from network.rpc.grpc_status import abort
 from network.rpc.port import (
@@ -70,15 +71,15 @@ class Server:
 
     def unary(self, path: str, handler: Unary) -> None:
         """Serve ``path`` with one request and one reply."""
-        self._add(path, grpc.unary_unary_rpc_method_handler(_unary(path, handler)))
+        self._add(path, grpc.unary_unary_rpc_method_handler(_unary(path, tracing.served_unary(path, handler))))
 
     def server_stream(self, path: str, handler: ServerStream) -> None:
         """Serve ``path`` with one request and a stream of replies."""
-        self._add(path, grpc.unary_stream_rpc_method_handler(_streaming(path, handler)))
+        self._add(path, grpc.unary_stream_rpc_method_handler(_streaming(path, tracing.served_stream(path, handler))))
 
     def bidi(self, path: str, handler: Bidi) -> None:
         """Serve ``path`` with streams both ways; the request stream ends when the caller closes its side."""
-        self._add(path, grpc.stream_stream_rpc_method_handler(_streaming(path, handler)))
+        self._add(path, grpc.stream_stream_rpc_method_handler(_streaming(path, tracing.served_stream(path, handler))))
 
     def enable_health(self) -> None:
         """Serve ``grpc.health.v1.Health``, Check and Watch; the whole server is SERVING from start to stop."""
@@ -198,7 +199,13 @@ def _call(path: str, context: _Context) -> Call:
         deadline=None if remaining is None else time.monotonic() + remaining,
         peer_certificate=bytes(certificates[0]) if certificates else None,
         peer=context.peer(),
+        traceparent=_traceparent(context) if tracing.active() else "",
     )
+
+
+def _traceparent(context: _Context) -> str:
+    sent = dict(context.invocation_metadata() or ())
+    return tracing.read_traceparent(str(sent.get("traceparent", "")))
 
 
 def _credentials(tls: ServerTls) -> grpc.ServerCredentials:

@@ -54,12 +54,14 @@ class Call:
         peer_certificate: the caller's TLS certificate (PEM), verified against the server's client roots;
             ``None`` without mutual TLS.
         peer: the caller's address, for logs only: it proves nothing.
+        traceparent: which trace the caller says the call belongs to (``network.tracing``); empty for none.
     """
 
     method: str
     deadline: float | None
     peer_certificate: bytes | None
     peer: str
+    traceparent: str = ""
 
     @property
     def tls_certificate_hash(self) -> bytes | None:

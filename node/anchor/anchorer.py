@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import structlog
 from nacl.signing import SigningKey
 
+from network import tracing
 from network.audit_record import AUDIT, COMPLIANCE
 from network.checkpoint import COSIGNATURE_V1, verifier_key
 from network.errors import GatewayError, NetworkError
@@ -204,7 +205,8 @@ class Anchorer:
         proof = await asyncio.to_thread(self._consistency, head.size, sealed.size)
         opening = await asyncio.to_thread(self._control_opening, head.size, sealed.size)
         encoded = json.dumps([base64.b64encode(node).decode() for node in proof])
-        await self._gateway.submit(AUDIT, "AnchorCheckpoint", sealed.note, encoded, opening.commitment.hex())
+        with tracing.span("anchor checkpoint", size=sealed.size, previous_size=head.size):
+            await self._gateway.submit(AUDIT, "AnchorCheckpoint", sealed.note, encoded, opening.commitment.hex())
         await asyncio.to_thread(self._record_lag, head.size, sealed.size)
         logger.info("checkpoint_anchored", size=sealed.size, previous_size=head.size)
         return True

@@ -10,12 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
-from typing import TypeVar
-
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
+from collections.abc import AsyncIterator
 
 from ledger.audit import NO_LEAF
 from ledger.canonical import SALT_BYTES, decode_entry, leaf_hash
@@ -24,7 +19,7 @@ from ledger.rows import Disclosure
 from network.errors import NetworkError
 from network.merkle import HASH_BYTES, TILE_WIDTH
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
-from network.rpc import Call, RpcError, Server, StatusCode
+from network.rpc import Call, Server
 from node.access import Members
 from node.anchor.books import ArchivedEntries, recompute_all
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
@@ -32,14 +27,11 @@ from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
 from node.audit.records import AuditRecord
 from node.audit.reviews import Review
+from node.audit.serving import Serving, number, parse, text, time_of, timestamp
 from node.audit.trail import AuditTrail
 from node.errors import NodeError
 
 WAIT_MS_MAX = 60_000
-SEQ_MAX = 2**53 - 1
-_METADATA_BYTES_MAX = 1_024
-
-R = TypeVar("R", bound=Message)
 
 
 class AuditService:
@@ -56,47 +48,18 @@ class AuditService:
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
-        self._offer_own(server, "GetAnchorStatus", pb.GetAnchorStatusRequest, self._get_anchor_status)
-        self._offer_own(server, "SearchAudit", pb.SearchAuditRequest, self._search_audit)
-        self._offer_own(server, "GetProof", pb.GetProofRequest, self._get_proof)
-        self._offer_own(server, "DemandDisclosure", pb.DemandDisclosureRequest, self._demand_disclosure)
-        self._offer_own(server, "AuditBooks", pb.AuditBooksRequest, self._audit_books)
-        self._offer_own(server, "ListReviews", pb.ListReviewsRequest, self._list_reviews)
-        self._offer_own(server, "DecideReview", pb.DecideReviewRequest, self._decide_review)
-        self._offer(server, "Disclose", pb.DiscloseRequest, self._disclose)
-        self._offer(server, "ReadTile", pb.ReadTileRequest, self._read_tile)
-        self._offer(server, "ReadCheckpoint", pb.ReadCheckpointRequest, self._read_checkpoint)
+        serving = Serving(server, self._members)
+        serving.own("GetAnchorStatus", pb.GetAnchorStatusRequest, self._get_anchor_status)
+        serving.own("SearchAudit", pb.SearchAuditRequest, self._search_audit)
+        serving.own("GetProof", pb.GetProofRequest, self._get_proof)
+        serving.own_users("DemandDisclosure", pb.DemandDisclosureRequest, self._demand_disclosure)
+        serving.own("AuditBooks", pb.AuditBooksRequest, self._audit_books)
+        serving.own("ListReviews", pb.ListReviewsRequest, self._list_reviews)
+        serving.own("DecideReview", pb.DecideReviewRequest, self._decide_review)
+        serving.members("Disclose", pb.DiscloseRequest, self._disclose)
+        serving.members("ReadTile", pb.ReadTileRequest, self._read_tile)
+        serving.members("ReadCheckpoint", pb.ReadCheckpointRequest, self._read_checkpoint)
         server.server_stream(f"/{SERVICE}/RecomputeLeaves", self._recompute_leaves)
-
-    def _offer_own(
-        self, server: Server, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]
-    ) -> None:
-        async def own(caller: str, request: R) -> Message:
-            del caller
-            return await handle(request)
-
-        self._offer(server, method, request_type, own, own_only=True)
-
-    def _offer(
-        self,
-        server: Server,
-        method: str,
-        request_type: type[R],
-        handle: Callable[[str, R], Awaitable[Message]],
-        *,
-        own_only: bool = False,
-    ) -> None:
-        async def serve(data: bytes, call: Call) -> bytes:
-            caller = self._members.caller(call)
-            if own_only:
-                self._members.require_own(call)
-            request = _parse(request_type, data)
-            try:
-                return (await handle(caller, request)).SerializeToString()
-            except (NodeError, NetworkError) as error:
-                raise rpc_error_of(error) from error
-
-        server.unary(f"/{SERVICE}/{method}", serve)
 
     # --- own side ----------------------------------------------------------------------------------------------
 
@@ -121,26 +84,28 @@ class AuditService:
 
     async def _search_audit(self, request: pb.SearchAuditRequest) -> pb.SearchAuditResponse:
         wanted = SearchFilter(
-            kind=_text("kind", request.kind),
-            organization=_text("organization", request.organization),
-            entry_seq=_number("entry_seq", request.entry_seq, 0),
-            transaction_id=_text("transaction_id", request.transaction_id),
-            record_id=_text("record_id", request.record_id),
-            recorded_from=_time("recorded_from", request.recorded_from) if request.HasField("recorded_from") else None,
-            recorded_to=_time("recorded_to", request.recorded_to) if request.HasField("recorded_to") else None,
+            kind=text("kind", request.kind),
+            organization=text("organization", request.organization),
+            entry_seq=number("entry_seq", request.entry_seq, 0),
+            transaction_id=text("transaction_id", request.transaction_id),
+            record_id=text("record_id", request.record_id),
+            recorded_from=time_of("recorded_from", request.recorded_from)
+            if request.HasField("recorded_from")
+            else None,
+            recorded_to=time_of("recorded_to", request.recorded_to) if request.HasField("recorded_to") else None,
         )
-        token = _text("page_token", request.page_token)
+        token = text("page_token", request.page_token)
         records, next_token = await asyncio.to_thread(self._trail.index.search, wanted, request.page_size, token)
         return pb.SearchAuditResponse(records=[_record(record) for record in records], next_page_token=next_token)
 
     async def _get_proof(self, request: pb.GetProofRequest) -> pb.GetProofResponse:
-        seq = _number("seq", request.seq, 1)
-        wait_ms = min(_number("wait_ms", request.wait_ms, 0), WAIT_MS_MAX)
+        seq = number("seq", request.seq, 1)
+        wait_ms = min(number("wait_ms", request.wait_ms, 0), WAIT_MS_MAX)
         archived = _disclosure(seq, request) if request.canonical else None
         return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000, archived))
 
-    async def _demand_disclosure(self, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
-        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose)
+    async def _demand_disclosure(self, user: str, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
+        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose, user)
         return pb.DemandDisclosureResponse(
             demand_id=disclosed.demand_id, transaction_id=disclosed.transaction_id, bundles=disclosed.bundles
         )
@@ -160,8 +125,8 @@ class AuditService:
 
     async def _list_reviews(self, request: pb.ListReviewsRequest) -> pb.ListReviewsResponse:
         reviews, token = await self._trail.reviews.page(
-            _text("organization", request.organization),
-            _text("status", request.status),
+            text("organization", request.organization),
+            text("status", request.status),
             request.page_size,
             request.page_token,
         )
@@ -194,10 +159,10 @@ class AuditService:
 
     async def _recompute_leaves(self, data: bytes, call: Call) -> AsyncIterator[bytes]:
         self._members.caller(call)
-        request = _parse(pb.RecomputeLeavesRequest, data)
+        request = parse(pb.RecomputeLeavesRequest, data)
         try:
             books = self._trail.own_books()
-            first, last = _number("from_seq", request.from_seq, 0), _number("to_seq", request.to_seq, 0)
+            first, last = number("from_seq", request.from_seq, 0), number("to_seq", request.to_seq, 0)
             async for some in recompute_all(books, first, last):
                 leaves = [
                     pb.RecomputedLeaf(
@@ -212,13 +177,6 @@ class AuditService:
                 yield pb.RecomputeLeavesResponse(leaves=leaves, archived=archived).SerializeToString()
         except (NodeError, NetworkError) as error:
             raise rpc_error_of(error) from error
-
-
-def _parse(kind: type[R], data: bytes) -> R:
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise RpcError(StatusCode.INVALID_ARGUMENT, f"{kind.__name__} cannot be parsed") from error
 
 
 def _disclosure(seq: int, request: pb.GetProofRequest) -> Disclosure:
@@ -239,33 +197,8 @@ def _archived(archive: ArchivedEntries) -> pb.ArchivedEntries:
         last_seq=archive.last_seq,
         file_name=archive.file_name,
         file_sha256=archive.file_sha256,
-        archived_at=_timestamp(archive.archived_at),
+        archived_at=timestamp(archive.archived_at),
     )
-
-
-def _text(field: str, value: str) -> str:
-    if len(value) > _METADATA_BYTES_MAX or "\x00" in value:
-        raise BadRequestError(f"{field}: give at most {_METADATA_BYTES_MAX} characters of text")
-    return value
-
-
-def _number(field: str, value: int, least: int) -> int:
-    if not least <= value <= SEQ_MAX:
-        raise BadRequestError(f"{field}: {value} is not a number from {least} to {SEQ_MAX}")
-    return value
-
-
-def _time(field: str, value: Timestamp) -> datetime:
-    try:
-        return value.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRequestError(f"{field}: not a time of the years 1 to 9999") from error
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(moment)
-    return found
 
 
 def _record(record: AuditRecord) -> pb.AuditRecord:
@@ -275,7 +208,7 @@ def _record(record: AuditRecord) -> pb.AuditRecord:
         record_id=record.key,
         block_number=record.block_number,
         transaction_id=record.transaction_id,
-        recorded_at=_timestamp(record.recorded_at),
+        recorded_at=timestamp(record.recorded_at),
         from_seq=record.from_seq or 0,
         to_seq=record.to_seq or 0,
         signer=record.signer,
@@ -289,6 +222,6 @@ def _review(review: Review) -> pb.Review:
         organization=review.state.organization,
         status=review.state.status,
         reviewer=review.state.reviewer,
-        recorded_at=_timestamp(review.state.recorded_at),
+        recorded_at=timestamp(review.state.recorded_at),
         seq=review.seq,
     )

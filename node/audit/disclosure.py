@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from network.audit_record import AUDIT, record_key
-from network.bundle import verify_bundle
+from network.bundle import VerifiedEntry, verify_bundle
 from network.errors import ProofError
 from node.anchor.anchorer import Gateway
+from node.audit.disclosed import DisclosedEntries
 from node.audit.entry_fields import describe_entry
 from node.audit.errors import BadRequestError, RefusedError, UnknownEntryError
 from node.audit.index import AuditIndex
@@ -63,6 +64,7 @@ class Demands:
     Args:
         members: the other members' nodes, by organization.
         genesis_hash: what every bundle must lead back to.
+        kept: where what was disclosed is kept, with its proof.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Demands:
         gateway: Gateway,
         members: Mapping[str, Discloser],
         genesis_hash: bytes,
+        kept: DisclosedEntries,
         *,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
@@ -77,12 +80,15 @@ class Demands:
         self._gateway = gateway
         self._members = members
         self._genesis_hash = genesis_hash
+        self._kept = kept
         self._now = now
         self._random_bytes = random_bytes
 
-    async def demand(self, organization: str, seqs: Sequence[int], purpose: str) -> Disclosed:
-        """Write a demand on the shared ledger, fetch what it asks for, and check every bundle.
+    async def demand(self, organization: str, seqs: Sequence[int], purpose: str, user: str) -> Disclosed:
+        """Write a demand on the shared ledger, fetch what it asks for, check every bundle and keep it.
 
+        Args:
+            user: who demands, and is shown the entries.
         Raises:
             BadRequestError: a field cannot be used; nothing was written.
             GatewayError: the demand could not be written.
@@ -97,16 +103,24 @@ class Demands:
         encoded = json.dumps(sorted(seqs))
         committed = await self._gateway.submit(AUDIT, "Demand", demand_id, organization, encoded, purpose)
         bundles = dict(zip(sorted(seqs), await member.disclose(demand_id), strict=False))
-        for seq in seqs:
-            await asyncio.to_thread(self._check_bundle, bundles.get(seq), organization, seq)
+        entries = [await asyncio.to_thread(self._checked, bundles.get(seq), organization, seq) for seq in seqs]
+        proved = [(entry, bundles[entry.seq]) for entry in entries]
+        await asyncio.to_thread(self._keep, demand_id, proved, user)
         return Disclosed(demand_id, committed.tx_id, tuple(bundles[seq] for seq in seqs))
 
-    def _check_bundle(self, bundle: bytes | None, organization: str, seq: int) -> None:
+    def _keep(self, demand_id: str, proved: Sequence[tuple[VerifiedEntry, bytes]], user: str) -> None:
+        now = self._now()
+        self._kept.keep(demand_id, proved, now)
+        shown = [(entry.organization, entry.seq) for entry, _ in proved]
+        self._kept.note_look(user, {"demand": {"demand_id": demand_id}}, shown, now)
+
+    def _checked(self, bundle: bytes | None, organization: str, seq: int) -> VerifiedEntry:
         if bundle is None:
             raise ProofError("not_disclosed", f"{organization} gave no bundle for entry {seq}")
         entry = verify_bundle(bundle, self._genesis_hash, describe=describe_entry, now=self._now())
         if (entry.organization, entry.seq) != (organization, seq):
             raise ProofError("wrong_entry", f"{organization} gave another entry's bundle for entry {seq}")
+        return entry
 
 
 class Disclosures:

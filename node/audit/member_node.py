@@ -13,6 +13,7 @@ from network.errors import RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2
 from network.rpc import Channel, StatusCode
 from node.anchor.books import ArchivedEntries, Recomputed
+from node.audit.finding_text import OpenedText
 
 SERVICE = "dwaybank.audit.v1.AuditService"
 TILE_TIMEOUT_S = 10.0
@@ -37,6 +38,25 @@ class MemberNode:
         request = audit_pb2.ReadTileRequest(level=level, index=index, width=width)
         reply = await self._call("ReadTile", request, audit_pb2.ReadTileResponse, TILE_TIMEOUT_S)
         return reply.hashes
+
+    async def read_checkpoint(self) -> bytes:
+        """Return the member's newest signed note.
+
+        Raises:
+            RpcError: the member does not answer or refuses; FAILED_PRECONDITION while its log is empty.
+        """
+        request = audit_pb2.ReadCheckpointRequest()
+        return (await self._call("ReadCheckpoint", request, audit_pb2.ReadCheckpointResponse, TILE_TIMEOUT_S)).note
+
+    async def read_finding_text(self, finding_id: str, commitment: bytes) -> OpenedText:
+        """Return a text of a finding that concerns both organizations.
+
+        Raises:
+            RpcError: the member does not answer or refuses.
+        """
+        request = audit_pb2.ReadFindingTextRequest(finding_id=finding_id, commitment=commitment)
+        reply = await self._call("ReadFindingText", request, audit_pb2.ReadFindingTextResponse, TILE_TIMEOUT_S)
+        return OpenedText(reply.salt, reply.text)
 
     async def disclose(self, demand_id: str) -> list[bytes]:
         """Return the bundles that an on-chain demand asks this member for.

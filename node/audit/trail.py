@@ -33,20 +33,24 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
+from node.audit.findings import Findings, TextHolder
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
+from node.audit.supervisor import Deadlines, HeadReader, Supervisor
 
 
 class OwnPeer(Gateway, BlockSource, Protocol):
     """The own peer: transactions and blocks; ``network.client.GatewayClient`` is one."""
 
 
-class Member(LogReader, Discloser, Protocol):
+class Member(LogReader, Discloser, TextHolder, HeadReader, Protocol):
     """Another member's node; ``member_node.MemberNode`` is one."""
 
     def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
@@ -101,6 +105,7 @@ class AuditTrail:
         members: the other members' nodes by organization.
         records: what the own peer commits, where it runs in this process; None reads the blocks ``peer`` gives.
         epochs, decisions: compliance; None where there are none.
+        deadlines: by which other members are watched; None where they are not.
     """
 
     def __init__(
@@ -117,6 +122,7 @@ class AuditTrail:
         records: RecordSource | None = None,
         epochs: EpochSource | None = None,
         decisions: DecisionSource | None = None,
+        deadlines: Deadlines | None = None,
         anchor_interval_s: float = 0.5,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
@@ -156,7 +162,11 @@ class AuditTrail:
             now=now,
         )
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
-        self.demands = Demands(peer, members, genesis_hash, now=now, random_bytes=random_bytes)
+        self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
+        self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
+        self.disclosed = DisclosedEntries(self._database)
+        self.entries = EntrySearch(self._database)
+        self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
         self._proofs = self._make_proofs(peer, decisions)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
 
@@ -170,9 +180,13 @@ class AuditTrail:
         await self.indexer.start()
         await self.anchorer.start()
         await self.attester.start()
+        if self.supervisor is not None:
+            await self.supervisor.start()
 
     async def stop(self) -> None:
         """End all background work."""
+        if self.supervisor is not None:
+            await self.supervisor.stop()
         await self.attester.stop()
         await self.anchorer.stop()
         await self.indexer.stop()
@@ -181,7 +195,8 @@ class AuditTrail:
     @property
     def failure(self) -> BaseException | None:
         """Why a part of the background work ended without being told to; the process must then start again."""
-        return self.indexer.failure or self.anchorer.failure or self.attester.failure
+        watching = self.supervisor.failure if self.supervisor is not None else None
+        return self.indexer.failure or self.anchorer.failure or self.attester.failure or watching
 
     def status(self) -> TrailStatus:
         """Return how far everything is. Blocks."""
@@ -274,6 +289,18 @@ class AuditTrail:
             ),
             *(BookFinding(DECISION, seq, explanation) for seq, explanation in decisions),
         ]
+
+    def _make_supervisor(self, deadlines: Deadlines, now: Callable[[], datetime]) -> Supervisor:
+        return Supervisor(
+            self.msp_id,
+            self._database,
+            index=self.index,
+            mirrors=self.mirrors,
+            findings=self.findings,
+            members=self._members,
+            deadlines=deadlines,
+            now=now,
+        )
 
     def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:

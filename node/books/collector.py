@@ -24,6 +24,7 @@ import structlog
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, LedgerError, StaleCopyError
 from ledger.posting import Writer
 from ledger.prepared import PreparedBatch, Request
+from network import tracing
 
 BATCH_ENTRIES_MAX = 4000
 """Most entries collected into one batch; one caller's larger request still goes whole."""
@@ -207,6 +208,10 @@ class Collector:
 
     async def _settle(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> None:
         """Commit a batch and answer its callers. Raises nothing."""
+        with tracing.span("post batch", entries=sum(len(job.requests) for job in jobs) if tracing.active() else 0):
+            await self._settle_batch(jobs, prepared)
+
+    async def _settle_batch(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> None:
         try:
             if prepared is not None:
                 results = await self._commit(jobs, prepared)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import IntEnum
-from functools import lru_cache
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,7 +16,7 @@ from ledger.account import MAIN_BOOK, Account, NewAccount, Side, Terms, check_re
 from ledger.errors import InvalidValueError
 from ledger.hold import Hold, NewHold
 from ledger.journal import EntryResult, NewEntry, Outcome, Posting, ResultCode
-from ledger.money import parse_amount_minor, parse_balance_minor
+from ledger.money import AMOUNT_MAX, parse_amount_minor, parse_balance_minor
 from ledger.posting import STATUS_NUMBERS, AccountTerms
 from ledger.refusal_store import KeptRefusal, RefusalFilter
 from ledger.statements import PostedEntry, StatementLine
@@ -26,10 +25,10 @@ from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 _SIDES: dict[int, Side] = {pb.SIDE_DEBIT: Side.DEBIT, pb.SIDE_CREDIT: Side.CREDIT}
 _PB_SIDES = {Side.DEBIT: pb.SIDE_DEBIT, Side.CREDIT: pb.SIDE_CREDIT}
 
-_KEY = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-REFERENCES_REMEMBERED = 16_384
-"""Well-formed references that are not looked at again."""
+_KEY_FIELD = rb"\n\x24([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+_POSTING_FIELD = rb"\x12(.)\n(.)([0-9A-Za-z:_.\-]{1,64})\x10([\x01\x02])\x1a(.)([1-9][0-9]{0,18})"
+_PLAIN_TRANSFER = re.compile(_KEY_FIELD + _POSTING_FIELD + _POSTING_FIELD, re.DOTALL)
+"""An entry of two postings and nothing beside them, as protobuf writes it: of each field tag, length, bytes."""
 
 YEAR_MIN, YEAR_MAX = 1900, 2200
 """Effective times outside these years are typing errors."""
@@ -115,30 +114,27 @@ def _plain_transfer(message: pb.NewEntry) -> NewEntry | None:
 
     The same as ``new_entry`` for the common case, which is nearly all there is to do for a call of many.
     """
-    key, postings = message.idempotency_key, message.postings
+    match = _PLAIN_TRANSFER.fullmatch(message.SerializeToString())
+    if match is None:
+        return None
+    key, *legs = match.groups()
+    size, length, one, side, width, digits, other_size, other_length, other, other_side, other_width, again = legs
+    # A text may hold bytes that look like the fields after it: only lengths tell where each field ends.
+    lengths = b"".join((size, length, width, other_size, other_length, other_width))
+    first, second, last = len(one), len(other), len(digits)
+    amount = int(digits)
     if (
-        len(postings) != 2 or not _KEY.fullmatch(key) or message.settlement_id or message.description
-        or message.hold_id or message.hold_final or message.linked or message.reverses or message.actor
-        or message.metadata or message.HasField("effective_at")
-    ):  # fmt: skip
+        lengths != bytes((first + last + 6, first, last, second + last + 6, second, last))
+        or digits != again
+        or amount > AMOUNT_MAX
+        or one == other
+    ):
         return None
-    first, second = postings
-    amount = first.amount_minor
-    if second.amount_minor != amount:
-        return None
-    try:
-        number = parse_amount_minor(amount, "amount_minor")
-        one = Posting(_reference(first.account), _SIDES[first.side], number)
-        other = Posting(_reference(second.account), _SIDES[second.side], number)
-        return NewEntry(uuid.UUID(int=int(key.replace("-", ""), 16)), (one, other))
-    except (InvalidValueError, KeyError):
-        return None
-
-
-@lru_cache(maxsize=REFERENCES_REMEMBERED)
-def _reference(text: str) -> str:
-    """Return a well-formed reference, always the same object for the same text."""
-    return check_reference(text)
+    return NewEntry.plain(
+        uuid.UUID(int=int(key.replace(b"-", b""), 16)),
+        Posting(one.decode(), _SIDES[side[0]], amount),
+        Posting(other.decode(), _SIDES[other_side[0]], amount),
+    )
 
 
 def new_entry(message: pb.NewEntry, path: str) -> NewEntry:

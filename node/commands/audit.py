@@ -1,4 +1,4 @@
-"""``dwaybank anchor|proof|verify|audit|review``: what the shared ledger holds, and what it proves."""
+"""``dwaybank anchor|proof|verify|verifier|audit|review``: what the shared ledger holds, and what it proves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node.commands import audit_entries, audit_findings
 from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
@@ -24,10 +25,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(anchor, name="anchor", rich_help_panel=panel)
     app.command("proof", help="Fetch the proof bundle of one entry.", rich_help_panel=panel)(proof)
     app.command("verify", help="Verify a proof bundle offline.", rich_help_panel=panel)(verify)
+    app.command("verifier", help="Write the verifier as one HTML file for a browser.", rich_help_panel=panel)(verifier)
     group = typer.Typer(help="Search the audit trail; demand disclosure; audit books.", no_args_is_help=True)
     group.command("search", help="Search the audit trail in the node's own copy.")(audit_search)
     group.command("demand", help="Demand disclosure of entries from another organization.")(audit_demand)
     group.command("books", help="Compare books, row by row, with the anchored log.")(audit_books)
+    audit_entries.register(group)
+    audit_findings.register(group)
     group.command("archive", help="Compare the rows in an archive's file with the anchored log.")(audit_archive)
     app.add_typer(group, name="audit", rich_help_panel=panel)
     review = typer.Typer(help="Compliance decisions that wait for a reviewer.", no_args_is_help=True)
@@ -112,6 +116,21 @@ def verify(
         typer.echo(json.dumps(report.as_dict()) if as_json else report.sentence())
     if not all(report.valid for report in reports):
         raise typer.Exit(1)
+
+
+def verifier(
+    out: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
+) -> None:
+    """Write the HTML verifier, for whoever is to check bundles in a browser and with no word of this program."""
+    from node.verify import PAGE
+
+    page = PAGE.read_bytes()
+    if out is None:
+        sys.stdout.buffer.write(page)
+        return
+    with plain_file_errors():
+        out.write_bytes(page)
+    typer.echo(f"{out}: open it in a browser, from the disk; it connects to nothing")
 
 
 def audit_search(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -25,7 +25,8 @@ from ledger.account_columns import exact_total
 from ledger.canonical import field
 from ledger.copy_rows import cut
 from ledger.decision import AcceptedEntries, Debits, Decisions
-from ledger.journal import Outcome, microseconds
+from ledger.errors import InvalidValueError
+from ledger.journal import EPOCH, Outcome, microseconds
 from ledger.money import AMOUNT_MAX
 from node.compliance.rules import RuleSet
 from node.compliance.store import DecisionColumns, StoredDecision, insert_decisions
@@ -72,6 +73,59 @@ def encode_decision(
     """
     amount = b"\x00\x00" if reporting_amount_minor is None else b"\x00\x08" + reporting_amount_minor.to_bytes(8, "big")
     return b"".join((_PREFIX, decision_id, b"\x00\x10", entry_key, _OUTCOME_FIELDS[outcome], shared, amount))
+
+
+class DecisionRecord(NamedTuple):
+    """What a decision record tells.
+
+    Args:
+        decision_id: 16 bytes.
+        entry_key: idempotency key of the entry.
+        outcome: what was decided.
+        rules_hash: version of the rules, 32 bytes.
+        decided_at: UTC.
+        reporting_currency: its code.
+        worth: of the entry in minor units of that currency; None where none could be had.
+    """
+
+    decision_id: bytes
+    entry_key: uuid.UUID
+    outcome: Outcome
+    rules_hash: bytes
+    decided_at: datetime
+    reporting_currency: str
+    worth: int | None
+
+
+def decode_decision(canonical: bytes) -> DecisionRecord:
+    """Return what a canonical decision record tells, if it is one, byte for byte.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    tail, fields = canonical.removeprefix(_PREFIX[:-2]), []
+    while tail:
+        end = 2 + int.from_bytes(tail[:2], "big")
+        fields.append(tail[2:end])
+        tail = tail[end:]
+    try:
+        decision_id, key, outcome, rules_hash, time, currency, worth = fields
+        found = DecisionRecord(
+            decision_id,
+            uuid.UUID(bytes=key),
+            Outcome(int.from_bytes(outcome, "big")),
+            rules_hash,
+            EPOCH + timedelta(microseconds=int.from_bytes(time, "big", signed=True)),
+            currency.decode("ascii"),
+            int.from_bytes(worth, "big") if worth else None,
+        )
+        shared = field(rules_hash) + field(time) + field(currency)
+        same = encode_decision(decision_id, key, found.outcome, shared, found.worth) == canonical
+    except (ValueError, OverflowError) as error:
+        raise InvalidValueError("decision record", canonical[:16], "is no record of version 1") from error
+    if not same or len(decision_id) != ID_BYTES or len(rules_hash) != 32 or len(time) != 8:
+        raise InvalidValueError("decision record", canonical[:16], "is no record of version 1")
+    return found
 
 
 def decision_leaf(salt: bytes, canonical: bytes) -> bytes:

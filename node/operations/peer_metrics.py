@@ -157,13 +157,15 @@ class MeasuredEndorser(Endorser):
         super().__init__(*arguments, **parts)
         self._metrics = metrics
 
-    async def process(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+    async def process(
+        self, proposal: ParsedProposal, *, evaluating: bool = False
+    ) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal, as :class:`Endorser` does, and count what comes of it."""
         metrics = self._metrics
         metrics.received.value += 1
         begun = perf_counter()
         try:
-            response = await super().process(proposal)
+            response = await super().process(proposal, evaluating=evaluating)
         except ProposalRefusedError as error:
             metrics.refused(proposal, error)
             raise

@@ -9,6 +9,7 @@ OrdererError
 │   └── BlockStoreWriteError       a block could not be made durable; nothing was kept of it
 ├── GenesisError             the genesis block is missing, unusable, or not the chain's own
 ├── JoinBlockError           a block by which a channel is to be joined is not one this orderer can begin with
+├── UpdateEnvelopeError      an envelope by which a channel is to be configured anew is no configuration update
 ├── ChannelExistsError       the channel to be joined is ordered here already
 ├── ChannelMissingError      the channel named is not ordered here
 └── ChannelConfiguredError   the channel to be removed stands in this orderer's settings
@@ -66,6 +67,10 @@ class GenesisError(OrdererError):
 
 class JoinBlockError(OrdererError):
     """A block by which a channel is to be joined is not one that this orderer can begin with."""
+
+
+class UpdateEnvelopeError(OrdererError):
+    """An envelope that an administrator has a channel configured anew with is no configuration update."""
 
 
 class ChannelExistsError(OrdererError):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from network.channel_config import ChannelConfig
@@ -26,7 +26,7 @@ from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from network.policy import SignedData
 from network.proposal import NONCE_BYTES
-from node.orderer.errors import EnvelopeRefusedError
+from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
 
 WRITERS = "/Channel/Writers"
 BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
@@ -76,6 +76,28 @@ def parse_message(envelope: bytes) -> Message:
     return Message(
         envelope, outer.payload, outer.signature, channel.channel_id, channel.type, channel.tx_id, signer.creator
     )
+
+
+def parse_config_update(envelope: bytes) -> tuple[Message, str]:
+    """Read an envelope that must be a configuration update; return it and the channel it updates.
+
+    Raises:
+        UpdateEnvelopeError: it is none.
+    Source: Fabric orderer/common/channelparticipation/validator.go, ValidateUpdateConfigEnvelope.
+    """
+    try:
+        message = parse_message(envelope)
+        if not message.is_config_update:
+            raise UpdateEnvelopeError("bad type")
+        if not message.channel_id:
+            raise UpdateEnvelopeError("empty channel id")
+        data = common_pb2.Payload.FromString(message.payload).data
+        update = configtx_pb2.ConfigUpdate.FromString(configtx_pb2.ConfigUpdateEnvelope.FromString(data).config_update)
+    except EnvelopeRefusedError as refusal:
+        raise UpdateEnvelopeError(str(refusal)) from refusal
+    except DecodeError as error:
+        raise UpdateEnvelopeError("the config update in it cannot be read") from error
+    return message, update.channel_id
 
 
 def check_message(message: Message, config: ChannelConfig, now: datetime) -> None:

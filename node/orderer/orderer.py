@@ -46,7 +46,7 @@ from node.orderer.errors import (
     GenesisError,
     JoinBlockError,
 )
-from node.orderer.msg_processor import check_may_sign
+from node.orderer.msg_processor import check_may_sign, check_message, parse_config_update
 
 log = structlog.get_logger(__name__)
 
@@ -153,6 +153,32 @@ class Orderer:
             store = await asyncio.to_thread(_begin, self._directory / config.channel_id, genesis)
             chain = self._chains[config.channel_id] = Chain(store, self._identity, self._now)
             self._run(chain)
+        return chain
+
+    async def update(self, envelope: bytes) -> Chain:
+        """Configure a channel anew; true once the block is durable.
+
+        Args:
+            envelope: a serialized configuration update with the signatures it needs, signed by a writer of the channel.
+        Raises:
+            UpdateEnvelopeError: it is no configuration update.
+            ChannelMissingError: the channel it names is not ordered here.
+            EnvelopeRefusedError: the channel's configuration in force does not admit it.
+        Source: Fabric orderer/common/multichannel/registrar.go, UpdateChannel.
+        """
+        message, channel_id = parse_config_update(envelope)
+        chain = self._chains.get(channel_id)
+        if chain is None:
+            raise ChannelMissingError
+        failed = f"failed update config of channel {channel_id}"
+        try:
+            check_message(message, chain.config, self._now())
+        except EnvelopeRefusedError as refusal:
+            text = f"{failed}: config update for existing channel did not pass initial checks: {refusal}"
+            raise EnvelopeRefusedError(refusal.status, text) from refusal
+        refused = await chain.order(message)
+        if refused is not None:
+            raise EnvelopeRefusedError(refused.status, f"{failed}: {refused}") from refused
         return chain
 
     async def remove(self, channel_id: str) -> None:

@@ -4,9 +4,11 @@
     GET    /participation/v1/channels/{channel}               one, with its height
     GET    /participation/v1/channels/{channel}/blocks/{id}   a block: newest, oldest, config or a number
     POST   /participation/v1/channels                         join, the genesis block as part ``config-block`` of a form
+    PUT    /participation/v1/channels                         configure anew, part ``config-update-envelope`` of a form
     DELETE /participation/v1/channels/{channel}               remove
 
-Whoever gets through mutual TLS with a certificate of the orderer's own organization may do all of it, as in Fabric.
+Whoever gets through mutual TLS with a certificate of the orderer's own organization may do all of it, as in Fabric; but
+a configuration update needs the signatures that the channel wants, as everywhere.
 
 Source: Fabric orderer/common/channelparticipation/{restapi,validator}.go, orderer/common/types; its statuses and texts.
 """
@@ -21,14 +23,22 @@ from typing import Any
 from network.block import last_config_number, parse_block
 from network.operations.http_server import Request, Response
 from node.orderer.chain import Chain
-from node.orderer.errors import ChannelExistsError, ChannelMissingError, JoinBlockError, OrdererError
+from node.orderer.errors import (
+    ChannelExistsError,
+    ChannelMissingError,
+    EnvelopeRefusedError,
+    JoinBlockError,
+    OrdererError,
+    UpdateEnvelopeError,
+)
 from node.orderer.orderer import Orderer
 
 BASE = "/participation/v1/channels"
 REQUEST_BYTES_MAX = 1024 * 1024
 """Bytes of a request (orderer.yaml, ChannelParticipation.MaxRequestBodySize)."""
 
-PART = "config-block"
+BLOCK_PART = "config-block"
+UPDATE_PART = "config-update-envelope"
 
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
 _ACCEPTED = ("application/json", "application/*", "*/*")
@@ -50,7 +60,7 @@ class Participation:
     def __init__(self, orderer: Orderer) -> None:
         self._orderer = orderer
         self._routes: list[tuple[re.Pattern[str], dict[str, Answer]]] = [
-            (re.compile(BASE), {"GET": self._all, "POST": self._join}),
+            (re.compile(BASE), {"GET": self._all, "POST": self._join, "PUT": self._update}),
             (re.compile(BASE + "/([^/]+)"), {"GET": self._one, "DELETE": self._remove}),
             (re.compile(BASE + "/([^/]+)/blocks/([^/]+)"), {"GET": self._block}),
         ]
@@ -90,20 +100,27 @@ class Participation:
         return Response(200, await chain.block(number), "application/octet-stream")
 
     async def _join(self, request: Request) -> Response:
-        content_type = request.headers.get("content-type", "")
-        if not content_type.startswith("multipart/form-data"):
-            raise _RefusedError(400, f"unsupported Content-Type: [{content_type}]")
-        genesis = _only_part(request.body, _boundary(content_type))
         try:
-            chain = await self._orderer.join(genesis)
+            chain = await self._orderer.join(_only_part(request, BLOCK_PART))
         except ChannelExistsError as error:
             raise _RefusedError(405, f"cannot join: {error}", "GET, DELETE") from error
         except JoinBlockError as error:
             raise _RefusedError(400, f"invalid join block: {error}") from error
         except OrdererError as error:
             raise _RefusedError(400, f"cannot join: {error}") from error
-        info = _info(chain)
-        return _json(201, info, {"Location": str(info["url"])})
+        return _created(chain)
+
+    async def _update(self, request: Request) -> Response:
+        envelope = _only_part(request, UPDATE_PART)
+        try:
+            chain = await self._orderer.update(envelope)
+        except UpdateEnvelopeError as error:
+            raise _RefusedError(400, f"invalid config update envelope: {error}") from error
+        except ChannelMissingError as error:
+            raise _RefusedError(405, f"cannot update: {error}") from error
+        except EnvelopeRefusedError as error:
+            raise _RefusedError(400, f"cannot update: {error}") from error
+        return _created(chain)
 
     async def _remove(self, request: Request, channel_id: str) -> Response:
         try:
@@ -135,6 +152,11 @@ def _info(chain: Chain) -> dict[str, Any]:
     }
 
 
+def _created(chain: Chain) -> Response:
+    info = _info(chain)
+    return _json(201, info, {"Location": str(info["url"])})
+
+
 def _checked(channel_id: str) -> str:
     if _CHANNEL_ID.fullmatch(channel_id) is None:
         raise _RefusedError(
@@ -158,21 +180,24 @@ async def _number_of(chain: Chain, block_id: str) -> int:
     return int(block_id)
 
 
+def _only_part(request: Request, name: str) -> bytes:
+    """Return the content of a form's one part, byte for byte. Source: RFC 7578."""
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith("multipart/form-data"):
+        raise _RefusedError(400, f"unsupported Content-Type: [{content_type}]")
+    pieces = (b"\r\n" + request.body).split(_boundary(content_type))
+    parts = [piece for piece in pieces[1:] if not piece.startswith(b"--")]
+    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+        raise _RefusedError(400, "cannot read form from request body: multipart: NextPart: EOF")
+    if not any(f'name="{name}"'.encode() in part.partition(b"\r\n\r\n")[0] for part in parts):
+        raise _RefusedError(400, f"form does not contains part key: {name}")
+    if len(parts) != 1:
+        raise _RefusedError(400, "form contains too many parts")
+    return parts[0].partition(b"\r\n\r\n")[2]
+
+
 def _boundary(content_type: str) -> bytes:
     found = re.search(r'boundary="?([^";,]{1,200})"?', content_type)
     if found is None:
         raise _RefusedError(400, "cannot read form from request body: multipart: boundary is empty")
     return b"\r\n--" + found.group(1).encode()
-
-
-def _only_part(body: bytes, boundary: bytes) -> bytes:
-    """Return the content of a form's one part, byte for byte. Source: RFC 7578."""
-    pieces = (b"\r\n" + body).split(boundary)
-    parts = [piece for piece in pieces[1:] if not piece.startswith(b"--")]
-    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
-        raise _RefusedError(400, "cannot read form from request body: multipart: NextPart: EOF")
-    if not any(f'name="{PART}"'.encode() in part.partition(b"\r\n\r\n")[0] for part in parts):
-        raise _RefusedError(400, f"form does not contains part key: {PART}")
-    if len(parts) != 1:
-        raise _RefusedError(400, "form contains too many parts")
-    return parts[0].partition(b"\r\n\r\n")[2]

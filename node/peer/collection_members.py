@@ -10,8 +10,8 @@ from typing import Any
 from fabric_protos.msp import msp_principal_pb2
 
 from network.channel_config import ChannelConfig
-from network.errors import PolicyError
-from network.identity import Identity
+from network.errors import IdentityError, PolicyError
+from network.identity import Identity, parse_identity
 from network.policy import SignaturePolicy
 from node.peer.definition import Definition
 from node.peer.endorsement_policy import implicit_collection_owner
@@ -24,6 +24,18 @@ def static_collection(definition: Definition | None, collection: str) -> Any | N
     return definition.static_collections().get(collection) if definition is not None else None
 
 
+def own_identity(config: ChannelConfig, creator: bytes) -> Identity:
+    """Return this peer's identity as a configuration knows it.
+
+    A configuration from before its organization came, or before its authority was rotated, knows nothing of it: it is
+    then what it says of itself, and a member of its organization's implicit collection only.
+    """
+    try:
+        return config.msps.deserialize(creator)
+    except IdentityError:
+        return parse_identity(creator)
+
+
 def is_member(definition: Definition | None, collection: str, config: ChannelConfig, identity: Identity) -> bool:
     """Say whether an identity satisfies a collection's policy."""
     if owner := implicit_collection_owner(collection):
@@ -33,7 +45,7 @@ def is_member(definition: Definition | None, collection: str, config: ChannelCon
         return False
     try:
         SignaturePolicy(static.member_orgs_policy.signature_policy, config.msps).evaluate_identities([identity])
-    except PolicyError:
+    except (PolicyError, IdentityError):
         return False
     return True
 

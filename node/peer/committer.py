@@ -46,6 +46,7 @@ from network.rwset import StateKey
 from node.peer.block_store import Tip
 from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
+from node.peer.collection_members import own_identity
 from node.peer.database import Connection
 from node.peer.database_job import DatabaseJob
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
@@ -404,7 +405,7 @@ class Committer:
 
     def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> tuple[bytes, bool]:
         """Write a block; return it as stored, and whether private values that belong to it are missing here."""
-        peer = config.msps.deserialize(self._settings.peer_creator)
+        peer = own_identity(config, self._settings.peer_creator)
         number = block.header.number
         private = self._with_database(
             lambda again: self._tables.private_data().collect(number, validation, config, peer)

@@ -5,6 +5,8 @@ Rules, Fabric's unless said:
   stands in a committed block, or when the channel's policy for proposals does not let its creator propose;
 - an answer of status 400 or more is never endorsed; 500 and more carries what was simulated, for diagnosis;
 - a simulation whose reads changed underneath is run again (ours: Go peers hold up the commit instead);
+- a chaincode called on another channel of this peer reads that channel's state, by that channel's definition, approvals
+  and access rules; what it reads and writes there is no part of the transaction;
 - expiry of the creator's certificate counts here, though not in validation.
 
 Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, core/handlers/{auth,endorsement}.
@@ -13,14 +15,17 @@ Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 from fabric_protos.peer import proposal_response_pb2
 
-from network.errors import PolicyError
+from network import tracing
+from network.channel_config import ChannelConfig
+from network.errors import IdentityError, PolicyError
 from network.identity import Identity, SigningIdentity
 from network.proposal import (
     ParsedProposal,
@@ -35,6 +40,7 @@ from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.channel import Channel
 from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
+from node.peer.definition import Definition
 from node.peer.endorsement_interest import interest_of
 from node.peer.errors import ChaincodeError, PeerError, StaleReadError, StoreError
 from node.peer.ledger_queries import LedgerQueries
@@ -53,6 +59,8 @@ from node.peer.tx_simulator import TxSimulator
 
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 ERROR_THRESHOLD = 400
 """Answers from this status on are not endorsed (shim.ERRORTHRESHOLD)."""
 
@@ -61,6 +69,9 @@ SERVER_ERROR = 500
 
 SIMULATIONS_MAX = 5
 """Times a simulation is started anew when committed blocks change what it read."""
+
+CHAINCODE_TO_CHAINCODE = "peer/ChaincodeToChaincode"
+"""Resource whose access rule a call from one chaincode to another is held to, on the channel of the one called."""
 
 NOTHING = SimulationResults(b"", b"")
 """What a query of the ledger reads and writes by Fabric's account."""
@@ -90,6 +101,7 @@ class Endorser:
         approvals: which definitions this organization approves, and what runs them.
         queries: the system chaincodes that read the ledger.
         runners: what runs chaincodes here, asked in this order.
+        channels: the endorser of each channel this peer is on, for chaincodes that call one of another channel.
         own: where endorsements made are remembered.
         distribute: hands private write sets to the members' peers; refuses by raising ChaincodeError.
         now: UTC clock, for the expiry of creators.
@@ -104,6 +116,7 @@ class Endorser:
         approvals: Approvals,
         queries: LedgerQueries,
         runners: Sequence[ChaincodeRunner],
+        channels: Mapping[str, Endorser],
         own: OwnEndorsements,
         distribute: Callable[[str, bytes], Awaitable[None]],
         now: Callable[[], datetime],
@@ -114,6 +127,7 @@ class Endorser:
         self.approvals = approvals
         self._queries = queries
         self._runners = runners
+        self._channels = channels
         self._own = own
         self._distribute = distribute
         self._now = now
@@ -121,6 +135,10 @@ class Endorser:
     def runner_of(self, code: str) -> ChaincodeRunner | None:
         """Return what runs a chaincode's code, by what :meth:`Approvals.code_of` gives; None where nothing does."""
         return next((runner for runner in self._runners if runner.has(code)), None)
+
+    def on_channel(self, channel_id: str) -> Endorser | None:
+        """Return this peer's endorser of another channel, None where the peer is not on it."""
+        return self._channels.get(channel_id)
 
     async def endorses(self, chaincode: str) -> bool:
         """Say whether this peer would endorse a chaincode: it is defined, approved by this organization, and here."""
@@ -132,9 +150,13 @@ class Endorser:
         except ChaincodeError:
             return False
 
-    async def process(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
+    async def process(
+        self, proposal: ParsedProposal, *, evaluating: bool = False
+    ) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal of this channel whose form is in order, or answer why not.
 
+        Args:
+            evaluating: only the chaincode's answer is wanted: where it succeeds, nothing else is made, and not signed.
         Returns:
             endorsed, or with the status and text of what failed.
         Raises:
@@ -143,10 +165,11 @@ class Endorser:
         creator = self._check_creator(proposal)
         self._check_acl(proposal, creator)
         # The index is asked while the simulation runs; nothing leaves before its answer.
-        self._channel.notifier.follow(proposal.tx_id)
+        if not evaluating:
+            self._channel.notifier.follow(proposal.tx_id)
         known = self._channel.reader.transaction(proposal.tx_id)
         try:
-            response = await self._endorse(proposal, creator, known)
+            response = await self._endorse(proposal, creator, known, evaluating=evaluating)
             await self._require_new(proposal, known)
         except ProposalRefusedError:
             raise
@@ -175,10 +198,7 @@ class Endorser:
         try:
             config.policy(config.acl_path("peer/Propose")).evaluate_identities([creator])
         except PolicyError as error:
-            raise ProposalRefusedError(
-                f"failed evaluating policy on signed data during check policy "
-                f"[{config.acl_path('peer/Propose')}]: [{error}]"
-            ) from error
+            raise ProposalRefusedError(config.acl_refusal("peer/Propose", error)) from error
 
     async def _require_new(self, proposal: ParsedProposal, known: asyncio.Future[TransactionRecord | None]) -> None:
         is_new = await known is None
@@ -189,16 +209,21 @@ class Endorser:
             )
 
     async def _endorse(
-        self, proposal: ParsedProposal, creator: Identity, known: asyncio.Future[TransactionRecord | None]
+        self,
+        proposal: ParsedProposal,
+        creator: Identity,
+        known: asyncio.Future[TransactionRecord | None],
+        *,
+        evaluating: bool,
     ) -> proposal_response_pb2.ProposalResponse:
-        simulation = await self._simulate(proposal, creator)
+        simulation = await self._simulate(proposal, creator, evaluating=evaluating)
         await self._require_new(proposal, known)
         answer = proposal_response_pb2.Response(
             status=simulation.response.status,
             message=simulation.response.message,
             payload=simulation.response.payload,
         )
-        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR:
+        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR or (evaluating and simulation.results is NOTHING):
             return proposal_response_pb2.ProposalResponse(response=answer)
         event = b""
         if simulation.event is not None and answer.status < ERROR_THRESHOLD:
@@ -225,15 +250,48 @@ class Endorser:
             version=1, endorsement=endorsement, payload=payload, response=answer, interest=simulation.interest
         )
 
-    async def _simulate(self, proposal: ParsedProposal, creator: Identity) -> _Simulation:
+    async def _simulate(self, proposal: ParsedProposal, creator: Identity, *, evaluating: bool) -> _Simulation:
         """Run the proposal until its reads fit one committed height."""
         if proposal.chaincode in (QSCC, CSCC):
             answer = await self._queries.invoke(proposal.chaincode, proposal.args, proposal.creator)
             return _Simulation(answer, None, SYSTEM_VERSION, NOTHING, proposal_response_pb2.ChaincodeInterest())
+
+        async def simulate(simulator: TxSimulator) -> _Simulation:
+            call = _Call(self, simulator, proposal, creator)
+            version = await call.version_of(proposal.chaincode)
+            response, event = await call.run_proposed()
+            if evaluating and response.status < ERROR_THRESHOLD and not simulator.wrote_private:
+                # Private writes go to other peers even from here, as in Fabric, and what fails there is told.
+                return _Simulation(response, event, version, NOTHING, proposal_response_pb2.ChaincodeInterest())
+            interest = await interest_of(simulator, self._channel)
+            return _Simulation(response, event, version, simulator.finish(), interest)
+
+        return await self._until_it_fits(proposal.tx_id, simulate)
+
+    async def answer_other_channel(self, proposal: ParsedProposal, chaincode: str, args: Sequence[bytes]) -> Response:
+        """Run a chaincode of this channel for a proposal of another; what it read and wrote is dropped.
+
+        Raises:
+            ChaincodeError: the proposal's creator may not, or the chaincode gave no answer.
+        """
+        try:
+            creator = self._channel.config.msps.deserialize(proposal.creator)
+        except IdentityError as error:
+            # As Fabric says it: whoever is unknown on a channel satisfies none of its policies.
+            _check_may_call(self._channel.config, [])
+            raise ChaincodeError(str(error)) from error
+
+        async def simulate(simulator: TxSimulator) -> Response:
+            return await _Call(self, simulator, proposal, creator).run_called(chaincode, args)
+
+        return await self._until_it_fits(proposal.tx_id, simulate)
+
+    async def _until_it_fits(self, tx_id: str, simulate: Callable[[TxSimulator], Awaitable[T]]) -> T:
+        """Simulate, again where committed blocks changed what was read meanwhile."""
         for _ in range(SIMULATIONS_MAX):
-            simulator = self._channel.simulator(proposal.tx_id)
+            simulator = self._channel.simulator(tx_id)
             try:
-                simulation = await self._simulate_once(simulator, proposal, creator)
+                simulation = await simulate(simulator)
             except StaleReadError:
                 continue
             finally:
@@ -241,16 +299,9 @@ class Endorser:
             if not simulator.stale:
                 return simulation
         raise ChaincodeError(
-            f"error in simulation: what transaction {proposal.tx_id} reads was changed by committed blocks "
+            f"error in simulation: what transaction {tx_id} reads was changed by committed blocks "
             f"{SIMULATIONS_MAX} times while it was simulated; propose it again"
         )
-
-    async def _simulate_once(self, simulator: TxSimulator, proposal: ParsedProposal, creator: Identity) -> _Simulation:
-        call = _Call(self, simulator, proposal, creator)
-        version = await call.version_of(proposal.chaincode)
-        response, event = await call.run(proposal.chaincode, proposal.args)
-        interest = await interest_of(simulator, self._channel)
-        return _Simulation(response, event, version, simulator.finish(), interest)
 
 
 class _Call:
@@ -272,32 +323,47 @@ class _Call:
         """
         if chaincode == LIFECYCLE:
             return SYSTEM_VERSION
-        advice = f"make sure the chaincode {chaincode} has been successfully defined on channel "
-        advice += f"{self._channel.channel_id} and try again"
+        try:
+            definition = await self._find(chaincode)
+        except ChaincodeError as error:
+            raise ChaincodeError(
+                f"make sure the chaincode {chaincode} has been successfully defined on channel "
+                f"{self._channel.channel_id} and try again: {error}"
+            ) from error
+        if definition.init_required:
+            await self._check_initialized(chaincode, definition.version, is_init=self._proposal.is_init)
+        return definition.version
+
+    async def _find(self, chaincode: str) -> Definition:
+        """Return a chaincode's committed definition, and take note of what runs it."""
         sequence = await read_sequence(self._simulator, chaincode)
         definition = await self._channel.definition(chaincode, sequence) if sequence else None
         if definition is None:
-            raise ChaincodeError(f"{advice}: chaincode {chaincode} not found")
-        try:
-            code = await self._endorser.approvals.code_of(definition)
-            runner = self._endorser.runner_of(code)
-            if runner is None:
-                raise not_installed(chaincode)
-        except ChaincodeError as error:
-            raise ChaincodeError(f"{advice}: {error}") from error
+            raise ChaincodeError(f"chaincode {chaincode} not found")
+        code = await self._endorser.approvals.code_of(definition)
+        runner = self._endorser.runner_of(code)
+        if runner is None:
+            raise not_installed(chaincode)
         self._runners[chaincode] = (code, runner)
-        if definition.init_required:
-            await self._check_initialized(chaincode, definition.version)
-        return definition.version
+        return definition
 
-    async def run(self, chaincode: str, args: Sequence[bytes]) -> tuple[Response, Event | None]:
-        """Run a chaincode in this transaction.
+    async def run_proposed(self) -> tuple[Response, Event | None]:
+        """Run the chaincode that the proposal names.
 
         Raises:
             ChaincodeError: it gave no answer.
         """
-        if chaincode == LIFECYCLE:
-            return await self._run_lifecycle(args), None
+        proposal = self._proposal
+        if proposal.chaincode == LIFECYCLE:
+            return await self._run_lifecycle(proposal.args), None
+        try:
+            return await self._run(proposal.chaincode, proposal.args, is_init=proposal.is_init)
+        except ChaincodeError as error:
+            text = f"error in simulation: failed to execute transaction {proposal.tx_id}: {error}"
+            raise ChaincodeError(text) from error
+
+    async def _run(self, chaincode: str, args: Sequence[bytes], *, is_init: bool) -> tuple[Response, Event | None]:
+        """Run a chaincode in this transaction, on this channel."""
         state = ChaincodeState(
             self._simulator,
             chaincode,
@@ -307,22 +373,22 @@ class _Call:
         )
         code, runner = self._runners[chaincode]
         invocation = Invocation(
-            channel_id=self._proposal.channel_id,
+            channel_id=self._channel.channel_id,
             tx_id=self._proposal.tx_id,
             chaincode=chaincode,
             code=code,
             args=args,
             signed_proposal=self._proposal.signed_proposal,
-            is_init=self._proposal.is_init,
+            is_init=is_init,
             decorations=self._proposal.decorations,
         )
         try:
-            return await runner.execute(invocation, state)
+            with tracing.span("simulate", chaincode=chaincode, tx_id=self._proposal.tx_id):
+                return await runner.execute(invocation, state)
         except ChaincodeError as error:
             if self._simulator.stale:
                 raise StaleReadError(str(error)) from error
-            text = f"error in simulation: failed to execute transaction {self._proposal.tx_id}: {error}"
-            raise ChaincodeError(text) from error
+            raise
 
     async def _run_lifecycle(self, args: Sequence[bytes]) -> Response:
         call = LifecycleCall(self._simulator, self._channel.config, self._proposal.creator)
@@ -332,30 +398,56 @@ class _Call:
         """Run a chaincode that a chaincode calls; its event does not count, as in Fabric."""
         called, _, other_channel = name.partition("/")
         channel = channel or other_channel
-        if channel not in ("", self._channel.channel_id):
-            raise ChaincodeError(f"failed to find ledger for channel: {channel}")
-        if called in SYSTEM_CHAINCODES:
-            raise ChaincodeError(f"system chaincode {called} cannot be invoked from a chaincode")
-        config = self._channel.config
+        if channel in ("", self._channel.channel_id):
+            return await self.run_called(called, args)
+        other = self._endorser.on_channel(channel)
+        if other is None:
+            raise ChaincodeError(f"Failed to get policy manager for channel [{channel}]")
+        return await other.answer_other_channel(self._proposal, called, args)
+
+    async def run_called(self, chaincode: str, args: Sequence[bytes]) -> Response:
+        """Run a chaincode of this channel that a chaincode calls, if the creator may have it called.
+
+        Raises:
+            ChaincodeError: not allowed, not defined, or no answer.
+        """
+        if chaincode in SYSTEM_CHAINCODES:
+            raise ChaincodeError(f"system chaincode {chaincode} cannot be invoked from a chaincode")
+        _check_may_call(self._channel.config, [self._creator])
         try:
-            config.policy(config.acl_path("peer/ChaincodeToChaincode")).evaluate_identities([self._creator])
-        except PolicyError as error:
-            raise ChaincodeError(f"{called} may not be invoked by this creator: {error}") from error
-        await self.version_of(called)
-        response, _ = await self.run(called, args)
+            definition = await self._find(chaincode)
+        except ChaincodeError as error:
+            raise ChaincodeError(
+                f"execute failed: invalid invocation: [channel {self._channel.channel_id}] failed to get chaincode "
+                f"container info for {chaincode}: {error}"
+            ) from error
+        if definition.init_required:
+            await self._check_initialized(chaincode, definition.version, is_init=False)
+        try:
+            response, _ = await self._run(chaincode, args, is_init=False)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"execute failed: {error}") from error
         return response
 
-    async def _check_initialized(self, chaincode: str, version: str) -> None:
+    async def _check_initialized(self, chaincode: str, version: str, *, is_init: bool) -> None:
         """Enforce that a chaincode is initialised exactly once for each version."""
         initialized = await self._simulator.get_state(chaincode, INITIALIZED_KEY) == version.encode()
-        if self._proposal.is_init and initialized:
+        if is_init and initialized:
             raise ChaincodeError(f"chaincode '{chaincode}' is already initialized but called as init")
-        if self._proposal.is_init:
+        if is_init:
             self._simulator.put_state(chaincode, INITIALIZED_KEY, version.encode())
         elif not initialized:
             raise ChaincodeError(
                 f"chaincode '{chaincode}' has not been initialized for this version, must call as init first"
             )
+
+
+def _check_may_call(config: ChannelConfig, creators: Sequence[Identity]) -> None:
+    """Require that a channel lets a creator have its chaincodes called by others."""
+    try:
+        config.policy(config.acl_path(CHAINCODE_TO_CHAINCODE)).evaluate_identities(creators)
+    except PolicyError as error:
+        raise ChaincodeError(config.acl_refusal(CHAINCODE_TO_CHAINCODE, error)) from error
 
 
 def failure(text: str) -> proposal_response_pb2.ProposalResponse:

@@ -1,7 +1,7 @@
 """Runs coroutines of one thread's event loop in another's.
 
-As ``asyncio.run_coroutine_threadsafe`` does, but whatever is handed over before the other thread takes its turn costs
-that thread one wake-up, and so do the outcomes on their way back: a wake-up is the dear part.
+As ``asyncio.run_coroutine_threadsafe`` does, but whatever one turn of a loop hands over costs the other thread one
+wake-up, and so do the outcomes on their way back: a wake-up is the dear part.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class LoopBridge:
 
     def __init__(self, here: asyncio.AbstractEventLoop, there: asyncio.AbstractEventLoop) -> None:
         self._here = here
-        self._requests = _Letterbox(there)
-        self._outcomes = _Letterbox(here)
+        self._requests = _Letterbox(here, there)
+        self._outcomes = _Letterbox(there, here)
         self._there = there
 
     def run(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
@@ -92,23 +92,27 @@ class _Errand:
 
 
 class _Letterbox:
-    """What other threads want done in one event loop, in order."""
+    """What one event loop wants done in another, in order; the letters of one turn go out together."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, sender: asyncio.AbstractEventLoop, receiver: asyncio.AbstractEventLoop) -> None:
+        self._sender = sender
+        self._receiver = receiver
         self._letters: deque[Callable[[], None]] = deque()
         self._announced = False
 
     def post(self, letter: Callable[[], None]) -> None:
-        """Have ``letter`` called in the loop; from any thread."""
+        """Have ``letter`` called in the receiver's loop; called in the sender's."""
         # Put in before the announcement is looked at, as _empty looks after it has taken the announcement down: so
         # every letter is either announced or still to be taken.
         self._letters.append(letter)
         if not self._announced:
             self._announced = True
-            # A closed loop does nothing more, and nobody waits for it.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._empty)
+            self._sender.call_soon(self._announce)
+
+    def _announce(self) -> None:
+        # A closed loop does nothing more, and nobody waits for it.
+        with suppress(RuntimeError):
+            self._receiver.call_soon_threadsafe(self._empty)
 
     def _empty(self) -> None:
         self._announced = False

@@ -188,6 +188,7 @@ class Peer:
             installs=installs,
             queries=queries,
             runners=[self._runner, self._chaincodes],
+            endorsers=self._endorsers,
             own=OwnEndorsements(),
             metrics=metrics or PeerMetrics(Metrics()),
             now=now,

@@ -27,12 +27,14 @@ from node.operations.peer_metrics import MeasuredEndorser, PeerMetrics
 from node.peer.approvals import Approvals
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.channel import Channel
+from node.peer.commit_traces import CommitTraces
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
 from node.peer.contract_runner import ChaincodeRunner
 from node.peer.definition import Definition
 from node.peer.deliver_client import DELIVER, PEER_DELIVER, DeliverClient
 from node.peer.discovery.members import ChannelMembers
 from node.peer.discovery.service import DiscoveredChannel
+from node.peer.endorser import Endorser
 from node.peer.errors import ChannelStoppedError
 from node.peer.gateway.endorsers import GatewayPeers, LocalPeer, RemotePeer
 from node.peer.gateway.gateway import Gateway
@@ -69,6 +71,7 @@ class PeerParts:
         installs: functions of the lifecycle that need no channel.
         queries: system chaincodes that read the ledger.
         runners: what runs chaincodes, asked in this order.
+        endorsers: of all channels the peer is on.
         own: endorsements this peer made.
         metrics: where proposals and blocks are counted.
         now: UTC clock.
@@ -88,6 +91,7 @@ class PeerParts:
     installs: InstallFunctions
     queries: LedgerQueries
     runners: Sequence[ChaincodeRunner]
+    endorsers: Mapping[str, Endorser]
     own: OwnEndorsements
     metrics: PeerMetrics
     now: Callable[[], datetime]
@@ -142,6 +146,7 @@ class PeerChannel:
             self._on_stop,
             self._on_refuse,
         )
+        self._traces = CommitTraces()
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         self._running = AsyncExitStack()
         self.channel_no = 0
@@ -206,6 +211,7 @@ class PeerChannel:
             approvals=self.approvals,
             queries=parts.queries,
             runners=parts.runners,
+            channels=parts.endorsers,
             own=parts.own,
             distribute=self._exchange.distribute,
             now=parts.now,
@@ -215,7 +221,7 @@ class PeerChannel:
         self._orderers = Orderers(endpoints, tls)
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
-        self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now)
+        self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now, self._traces)
         members = ChannelMembers(
             self.channel,
             parts.identity,
@@ -267,6 +273,7 @@ class PeerChannel:
     def _on_commit(self, block: CommittedBlock) -> None:
         self.channel.committed(block)
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
+        self._traces.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):
             self._indexes.wake()
         if block.lacks_private:

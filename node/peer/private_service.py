@@ -24,7 +24,7 @@ from network.pb.dwaybank.peer.v1 import private_data_pb2 as pb
 from network.rpc import Call, StatusCode
 from network.rwset import PrivateCollectionRwset, parse_private_rwset
 from node.peer.channel import Channel
-from node.peer.collection_members import is_member
+from node.peer.collection_members import is_member, own_identity
 from node.peer.errors import PeerError
 from node.peer.private_data import serialize_write_set
 from node.peer.private_requests import RequestVerifier
@@ -77,7 +77,7 @@ class PrivateDataService:
             items = parse_private_rwset(pushed.write_set)
         except WireError as error:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"write_set: {error}") from error
-        own = channel.config.msps.deserialize(self._own)
+        own = own_identity(channel.config, self._own)
         kept = [item for item in items if await _may_have(channel, item.namespace, item.collection, own)]
         if not kept:
             raise RpcError(StatusCode.PERMISSION_DENIED, "this organization is no member of any of the collections")

@@ -208,6 +208,11 @@ class TxSimulator:
         """End the simulation without a result."""
         self._done = True
 
+    @property
+    def wrote_private(self) -> bool:
+        """Whether anything was written to a collection."""
+        return any(key.collection for key in self.written)
+
     def namespaces(self) -> set[str]:
         """Return the chaincodes whose state was read or written so far."""
         keys = {key.namespace for key in self._read} | {key.namespace for key in self.written}

@@ -39,12 +39,15 @@ from network.seek import parse_seek
 from node.books.wire import new_entries
 from node.collections_file import parse_collections
 from node.errors import ConfigurationError
+from node.iso20022 import read_message, write_message
+from node.iso20022.errors import UnacceptableMessageError
 from node.peer.connection_file import parse_connection
 from node.peer.errors import ChaincodeError, PeerError
 from node.peer.package import parse_package
 from node.peer.rich_query import parse_query
 from tests.support.captured import captured
 from tests.support.consortium_in_memory import START
+from tests.support.iso20022 import EXAMPLES
 from tests.support.packages import python_package, service_package
 from tests.support.shared_data import REPOSITORY
 
@@ -91,6 +94,11 @@ _UPDATES = [
 
 def _configuration_update(data: bytes) -> None:
     _CONFIG.propose_update(common_pb2.Envelope.FromString(data))
+
+
+def _message(data: bytes) -> None:
+    message = read_message(data)
+    assert read_message(write_message(message)) == message
 
 
 def _header_block(data: bytes) -> None:
@@ -183,6 +191,7 @@ TARGETS = {
     "collections_file": Target(parse_collections, (ConfigurationError,), [json.dumps([_COLLECTION]).encode()]),
     "rich_query": Target(_text(parse_query), (PeerError,), [json.dumps(_QUERY).encode()]),
     "entries": Target(_entries, (InvalidValueError, DecodeError), [_entry()]),
+    "iso20022_message": Target(_message, (UnacceptableMessageError,), [write_message(each) for each in EXAMPLES]),
     "statement_file": Target(
         lambda data: read_statement_file(data, _ACCOUNTS),
         (StatementFormatError,),

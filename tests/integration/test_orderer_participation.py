@@ -49,6 +49,9 @@ class Admin:
     async def join(self, genesis: bytes) -> httpx.Response:
         return await self.client.post(BASE, files={"config-block": ("config.block", genesis)})
 
+    async def update(self, envelope: bytes) -> httpx.Response:
+        return await self.client.put(BASE, files={"config-update-envelope": ("update.pb", envelope)})
+
 
 def tls_context(material: Material, msp_id: str | None) -> ssl.SSLContext:
     """Return a client's TLS; without an organization, one without a certificate."""
@@ -143,6 +146,36 @@ async def test_newest_configuration_block_is_found(admin: Admin) -> None:
     assert parse_block(found.content).header.number == 1
 
 
+async def test_configuration_is_updated_by_an_administrators_form(admin: Admin) -> None:
+    genesis = parse_block((admin.folder / "genesis.block").read_bytes())
+    administrator = admin.material.user(ORDERER, "Admin")
+    updated = await admin.update(batch_size_update(genesis, 7, [administrator], administrator))
+    info = (updated.status_code, updated.headers["Location"], updated.json()["height"])
+    assert info == (201, f"{BASE}/{CHANNEL}", 2)
+    assert admin.orderer.chains[CHANNEL].config.orderer.max_messages == 7
+    found = await admin.client.get(f"{BASE}/{CHANNEL}/blocks/config")
+    assert parse_block(found.content).header.number == 1
+
+
+async def test_update_that_the_channel_does_not_admit_changes_nothing(admin: Admin, tmp_path: Path) -> None:
+    genesis = parse_block((admin.folder / "genesis.block").read_bytes())
+    elsewhere = parse_block(admin.genesis("elsewhere"))
+    administrator = admin.material.user(ORDERER, "Admin")
+    stranger = make_material(tmp_path / "strangers").user(ORDERER, "Admin")
+    failed = f"cannot update: failed update config of channel {CHANNEL}: "
+    cases = [
+        (batch_size_update(genesis, 7, [], administrator), 400, f"{failed}error applying config update to existing"),
+        (batch_size_update(genesis, 7, [administrator], stranger), 400, f"{failed}config update for existing channel"),
+        (batch_size_update(elsewhere, 7, [administrator], administrator), 405, "cannot update: channel does not exist"),
+        (admin.material.envelope(), 400, "invalid config update envelope: bad type"),
+        (b"", 400, "invalid config update envelope: Message was empty"),
+    ]
+    for envelope, status, text in cases:
+        refused = await admin.update(envelope)
+        assert (refused.status_code, refused.json()["error"][: len(text)]) == (status, text)
+    assert admin.orderer.chains[CHANNEL].height == 1
+
+
 async def test_block_that_begins_no_channel_of_this_orderer_is_refused(admin: Admin) -> None:
     pem = (admin.material.host(ORDERER) / "tls" / "server.crt").read_bytes()
     other = (admin.material.host(BANK) / "tls" / "server.crt").read_bytes()
@@ -183,7 +216,9 @@ async def test_request_that_cannot_be_served_says_why(admin: Admin) -> None:
         (await client.get(f"{BASE}/UPPER"), 400, "invalid channel ID"),
         (await client.get(f"{BASE}/{CHANNEL}/blocks/7"), 404, "block 7 does not exist"),
         (await client.get(f"{BASE}/{CHANNEL}/blocks/last"), 400, "not equal <newest|oldest|config|(number)>"),
-        (await client.put(BASE), 405, "invalid request method: PUT"),
+        (await client.patch(BASE), 405, "invalid request method: PATCH"),
+        (await client.put(BASE, content=b"x"), 400, "unsupported Content-Type"),
+        (await client.put(BASE, files={"config-block": ("x", b"x")}), 400, "part key: config-update-envelope"),
         (await client.get(BASE, headers={"Accept": "text/html"}), 406, "application/json only"),
         (await client.post(BASE, content=b"x"), 400, "unsupported Content-Type"),
         (await client.post(BASE, files={"other": ("x", b"x")}), 400, "does not contains part key: config-block"),

@@ -30,7 +30,7 @@ from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_RE
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
-from network.proposal import signed_proposal
+from network.proposal import parse_proposal, signed_proposal
 from network.rpc import StatusCode
 from node.peer.conflicts import Conflicts
 from node.peer.definition import approved_definition
@@ -94,6 +94,20 @@ async def test_submitted_transaction_is_committed_alike_on_every_peer(network: P
     for msp_id in MEMBERS:
         assert await network.peer(msp_id).read_state("pc", "k") == b"v"
     assert await client.evaluate("pc", "Get", "k") == b"v"
+
+
+async def test_evaluated_proposal_is_answered_and_not_endorsed(network: PeerNetwork) -> None:
+    proposal = network.client().propose("pc", "Put", "never-ordered", "v")
+    signature = network.material.signer(BANK).sign(proposal.message)
+    parsed = parse_proposal(signed_proposal(proposal.message, signature))
+    evaluated = await network.peer().endorser.process(parsed, evaluating=True)
+    assert (evaluated.response.status, evaluated.response.payload) == (200, b"v")
+    assert not evaluated.HasField("endorsement")
+    assert not evaluated.payload
+    endorsed = await network.peer().endorser.process(parsed)
+    assert endorsed.response == evaluated.response
+    assert endorsed.endorsement.endorser == network.members[BANK].settings.identity.creator
+    assert endorsed.payload
 
 
 @pytest.mark.parametrize(("chaincode", "count"), [("any", 1), ("pc", 2), ("default", 2), ("all", 3)])
@@ -634,6 +648,20 @@ async def test_purged_value_is_gone_from_the_whole_database(network: PeerNetwork
                 holds = f"position('purge-me' IN encode({column}, 'escape')) > 0"
                 found = connection.execute(f"SELECT count(*) FROM channel.{table} WHERE {holds}".encode()).fetchone()
                 assert found == (0,)
+
+
+async def test_private_value_of_an_evaluation_is_kept_by_the_members_as_fabrics_peers_keep_it(
+    network: PeerNetwork,
+) -> None:
+    value = b"evaluated-only"
+    client = network.client()
+    await client.evaluate(
+        "pc", "PutPrivate", "bilateral", "evaluated", transient={"value": value}, target_organizations=[BANK]
+    )
+    with psycopg.connect(network.members[BANK].settings.database_url) as connection:
+        kept = connection.execute("SELECT content FROM channel.transient_write_set").fetchall()
+    assert any(value in content for (content,) in kept)
+    assert await network.peer().read_state("pc", "evaluated") is None
 
 
 async def test_undefined_collection_is_refused(network: PeerNetwork) -> None:

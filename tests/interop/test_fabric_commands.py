@@ -24,9 +24,12 @@ import pytest
 from fabric_protos.common import common_pb2
 
 from network.block import header_hash, parse_block
+from network.channel_config import ChannelConfig
+from network.identity import SigningIdentity
 from node.home import open_home
 from node.postgres import free_port
 from tests.support.config_by_tools import ConfigTool
+from tests.support.config_updates import batch_size_update
 from tests.support.fabric_programs import FabricTools, Outcome
 from tests.support.fabric_tools import ConsortiumTools
 from tests.support.packages import package, package_id, python_package, service_package
@@ -446,6 +449,25 @@ def test_removed_channel_is_ordered_no_more(consortium: ConsortiumTools, folder:
     assert "channel does not exist" in consortium.osnadmin("channel", "list", "-c", "third").output
     fetch = ("channel", "fetch", "0", str(own / "none.block"), "-c", "third", *consortium.ordering("partner"))
     assert common_pb2.Status.Name(common_pb2.NOT_FOUND) in consortium.peer("partner", *fetch).text
+
+
+def test_osnadmin_updates_a_channels_configuration(consortium: ConsortiumTools, folder: Path) -> None:
+    own = folder / "fifth"
+    own.mkdir()
+    block = consortium.configtxgen("fifth", own)
+    assert consortium.osnadmin("channel", "join", "-c", "fifth", "--config-block", str(block)).status == 0
+    orderer = consortium.consortium.orderer
+    admin = consortium.home.orderer_crypto(consortium.consortium) / "users" / f"Admin@{orderer.domain}" / "msp"
+    administrator = SigningIdentity.from_msp_folder(admin, orderer.msp_id)
+    update = own / "update.pb"
+    for signers, status in (([], 400), ([administrator], 201)):
+        update.write_bytes(batch_size_update(parse_block(block.read_bytes()), 7, signers, administrator))
+        told = consortium.osnadmin("channel", "update", "-c", "fifth", "-e", str(update))
+        assert told.output.startswith(f"Status: {status}\n"), told.text
+    assert json.loads(told.output.partition("\n")[2])["height"] == 2
+    consortium.osnadmin("channel", "fetch", "-c", "fifth", "-b", "config", "-f", str(own / "config"))
+    newest = ChannelConfig.from_block(parse_block((own / "config").read_bytes()))
+    assert (newest.sequence, newest.orderer.max_messages) == (1, 7)
 
 
 def test_discover_is_told_of_every_peer_and_who_must_endorse(consortium: ConsortiumTools) -> None:

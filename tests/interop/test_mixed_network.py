@@ -10,16 +10,13 @@ To run it: see ``tests/support/fabric_programs.py``.
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from fabric_protos.common import common_pb2
 
-from network.block import header_hash, parse_block, transactions_filter
+from network.block import parse_block, transactions_filter
 from network.envelope import (
     DUPLICATE_TXID,
     ENDORSEMENT_POLICY_FAILURE,
@@ -27,11 +24,18 @@ from network.envelope import (
     PHANTOM_READ_CONFLICT,
     VALID,
 )
-from network.errors import CommitError, CommitStatusError, EndorseError, GatewayError, SubmitError
+from network.errors import CommitError, SubmitError
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR
 from tests.support.mixed_channel import NETWORKS, Mixed, mixed_channel
 from tests.support.mixed_network import MEMBERS
+from tests.support.mixed_scenario import (
+    compare_blocks,
+    endorse_together,
+    lose_an_orderer,
+    lose_another_orderer,
+    submit_through_both_gateways,
+)
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 
@@ -52,50 +56,12 @@ async def mixed(
         yield mixed
 
 
-async def through_go(mixed: Mixed, function: str, *args: str, **options: object) -> bytes:
-    """Submit through the Go peer's gateway, which learns of other peers only after a moment."""
-    for attempt in range(60):
-        try:
-            return (await mixed.go_client.submit("twin", function, *args, **options)).result
-        except EndorseError as error:
-            if attempt == 59 or "no combination of peers" not in str(error):
-                raise
-            await asyncio.sleep(0.5)
-    raise AssertionError("unreachable")
-
-
 async def test_both_kinds_of_gateway_submit_and_read(mixed: Mixed) -> None:
-    assert await through_go(mixed, "Put", "k", "go") == b"go"
-    await mixed.settle()
-    assert await mixed.our_client.evaluate("twin", "Get", "k", target_organizations=[REGULATOR]) == b"go"
-    assert (await mixed.our_client.submit("twin", "Put", "k", "ours")).result == b"ours"
-    await mixed.settle()
-    assert await mixed.go_client.evaluate("twin", "Get", "k") == b"ours"
+    await submit_through_both_gateways(mixed)
 
 
 async def test_go_peers_and_ours_endorse_the_same_bytes(mixed: Mixed) -> None:
-    """Our gateway compares the answers byte for byte; ``all`` asks every organization."""
-    client = mixed.our_client
-    calls = [
-        ("PutMany", "r", "150"),
-        ("Range", "r", "s"),
-        ("PutComposite", "kind", "a", "1", "x"),
-        ("Partial", "kind", "a"),
-        ("Who",),
-        ("Emit", "paid", "5"),
-        ("Delete", "r0001"),
-        ("History", "k"),
-        ("Guard", "guarded", BANK),
-    ]
-    for call in calls:
-        committed = await client.submit("twin", *call, endorsing_organizations=MEMBERS)
-        await mixed.settle()
-        assert committed.block_number > 0
-    pages = {
-        await client.evaluate("twin", "Page", "r", "s", "7", "r0003", target_organizations=[msp_id])
-        for msp_id in MEMBERS
-    }
-    assert len(pages) == 1
+    await endorse_together(mixed)
 
 
 async def test_private_data_has_the_same_hashes(mixed: Mixed) -> None:
@@ -167,50 +133,14 @@ async def flags(mixed: Mixed) -> bytes:
 
 
 async def test_every_block_has_the_same_flags_and_commit_hash(mixed: Mixed) -> None:
-    """All but the signatures is compared: each peer keeps those that the orderer it asked had."""
     client = mixed.our_client
     updates = [await client.endorse("twin", "Bump", "hot") for _ in range(3)]
     assert sorted(await mixed.order(*updates)) == [VALID, MVCC_READ_CONFLICT, MVCC_READ_CONFLICT]
-    await mixed.settle()
-    height = mixed.ours.height
-    compared = 0
-    async for theirs in mixed.go_client.blocks(0, stop=height - 1):
-        number = theirs.header.number
-        ours = parse_block(await mixed.ours.block(number) or b"")
-        assert header_hash(ours.header) == header_hash(theirs.header)
-        assert ours.data == theirs.data
-        for slot in (common_pb2.TRANSACTIONS_FILTER, common_pb2.COMMIT_HASH):
-            assert ours.metadata.metadata[slot] == theirs.metadata.metadata[slot], (number, slot)
-        compared += 1
-    assert compared == height > 20
+    await compare_blocks(mixed)
+    assert mixed.ours.height > 20
 
 
 async def test_lost_orderers_halt_the_network_and_fork_nothing(mixed: Mixed, consensus: str) -> None:
     """Three of four SmartBFT orderers, or two of three of Raft, go on, without the leader too; one fewer does not."""
-    fabric, before = mixed.fabric, mixed.ours.current_block_hash
-    lost = f"orderer{await asyncio.to_thread(fabric.leader)}" if consensus == "raft" else "orderer3"
-    await asyncio.to_thread(fabric.stop, lost)
-    await submitted_in_time(mixed, "Put", "fewer", secrets.token_hex(4))
-    await mixed.settle()
-    assert mixed.ours.current_block_hash != before
-    height = mixed.ours.height
-    await asyncio.to_thread(fabric.stop, next(name for name in fabric.processes if name.startswith("orderer")))
-    with pytest.raises(GatewayError):
-        await mixed.our_client.submit("twin", "Put", "halted", "x")
-    assert (mixed.ours.height, await mixed.go_height(), mixed.ours.stopped) == (height, height, None)
-    # Our peer asked all orderers for headers: those that died or lagged behind told no other story.
-    text = await mixed.metrics.text()
-    assert 'fault="forged"' not in text
-    assert 'fault="equivocated"' not in text
-
-
-async def submitted_in_time(mixed: Mixed, *call: str) -> None:
-    """Submit, again while a new leader is elected."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await mixed.our_client.submit("twin", *call)
-            except (SubmitError, CommitStatusError):
-                await asyncio.sleep(1)
-            else:
-                return
+    await lose_an_orderer(mixed, consensus)
+    await lose_another_orderer(mixed)

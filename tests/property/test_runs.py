@@ -29,7 +29,7 @@ from ledger.partitions import Partition
 from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
-from ledger.state import CLOSED, FROZEN, OPEN, AccountState, State
+from ledger.state import CAPTURED, CLOSED, FROZEN, OPEN, PLACED, AccountState, HoldState, State
 from tests.support.books import START, PlainRules, key
 
 NAMES = (
@@ -52,6 +52,10 @@ NAMES = (
 REGULAR = NAMES[:8]
 TIMES = (START, START - timedelta(3), START + timedelta(1))
 """Of effect: that of the batch, before the close of the books, and a later one."""
+HELD = (*REGULAR, "a", "b", "c", "low", "d", "frozen", "watched", "huge")
+"""Whose money each hold reserves, mostly."""
+HELD_AMOUNT = 3
+"""Of each hold that stands from before."""
 STRIPES = {"wide": 3, "deep": 2}
 """Of accounts with and without a floor."""
 
@@ -77,7 +81,29 @@ def new_state() -> State:
         if name == "watched":
             account.monitors = (Monitor(uuid.UUID(int=1), name, Field.BALANCE, Operator.AT_LEAST, 3),)
             account.bound()
+    for number, name in enumerate(HELD):
+        if name not in STRIPES:
+            _hold(state, number, state.accounts[name])
+    state.changed_holds = []
     return state
+
+
+def _hold(state: State, number: int, account: AccountState) -> None:
+    """Let a hold stand from before; of some, the deadline has passed."""
+    hold = HoldState(
+        key(1000 + number),
+        account,
+        amount=HELD_AMOUNT,
+        captured=0,
+        state=PLACED,
+        placed_at=START - timedelta(2),
+        expires_at=START + timedelta(1 if number % 4 else 0),
+        ended_at=None,
+        entry_seq=None,
+    )
+    state.add_hold(hold)
+    account.held += HELD_AMOUNT
+    account.bound()
 
 
 def _stripe(state: State, account: AccountState, number: int) -> AccountState:
@@ -117,12 +143,39 @@ def entries(draw: Any, names: tuple[str, ...] = NAMES) -> NewEntry:
     return NewEntry(number, tuple(postings), **more)
 
 
-holds = st.builds(
-    lambda number, name, amount: NewHold(key(1000 + number), name, amount, START + timedelta(1)),
-    st.integers(1, 3), st.sampled_from(REGULAR), st.integers(1, 9),
-)  # fmt: skip
-releases = st.builds(lambda number: HoldRelease(key(1000 + number)), st.integers(1, 3))
-requests = st.one_of(*[entries(REGULAR)] * 6, *[entries()] * 2, holds, releases)
+numbers = st.integers(0, len(HELD) - 1)
+
+
+@st.composite
+def holds(draw: Any) -> NewHold:
+    number = draw(numbers)
+    name = draw(st.sampled_from([HELD[number]] * 9 + ["unknown"]))
+    until = draw(st.sampled_from([START + timedelta(1)] * 9 + [START]))
+    return NewHold(key(number + draw(st.sampled_from([1000, 2000, 3000, 4000]))), name, draw(amounts), until)
+
+
+@st.composite
+def captures(draw: Any) -> NewEntry:
+    """An entry that takes from a hold, mostly on the right side of the right account."""
+    number, placed = draw(numbers), draw(st.sampled_from([1000] * 5 + [2000]))
+    other = draw(st.sampled_from([name for name in REGULAR if name != HELD[number]]))
+    legs = [
+        Posting(HELD[number], Side.CREDIT, amount := draw(st.integers(1, HELD_AMOUNT + 1))),
+        Posting(other, Side.DEBIT, amount),
+    ]
+    if draw(st.sampled_from([True] * 9 + [False])) and NAMES.index(HELD[number]) % 2:
+        legs = [Posting(leg.account, Side(3 - leg.side), leg.amount) for leg in legs]
+    more = draw(st.sampled_from([{}] * 6 + [{"effective_at": at} for at in TIMES] + [{"hold_final": True}]))
+    return NewEntry(
+        key(draw(st.integers(1, 40))),
+        tuple(legs[:: draw(st.sampled_from([1, -1]))]),
+        hold_id=key(placed + number),
+        **more,
+    )
+
+
+releases = st.builds(lambda number: HoldRelease(key(1000 + number)), numbers)
+requests = st.one_of(*[entries(REGULAR)] * 6, *[entries()] * 2, *[holds(), captures()] * 3, releases)
 batches = st.lists(requests, min_size=1, max_size=30).filter(lambda batch: not batch[-1].linked)
 
 
@@ -193,6 +246,25 @@ def test_the_comparison_meets_runs() -> None:
     books = Books(1)
     books.post([NewEntry(key(n), (Posting("a", Side.DEBIT, n), Posting("b", Side.CREDIT, n))) for n in (1, 2)])
     assert books.run_count == 1
+
+
+def test_the_comparison_meets_captures_in_runs() -> None:
+    books = Books(1)
+    placed = [NewHold(key(2000 + n), "d", 5, START + timedelta(1)) for n in (1, 2)]
+    legs = Posting("d", Side.DEBIT, 5), Posting("a", Side.CREDIT, 5)
+    batch = books.post([*placed, *(NewEntry(key(n), legs, hold_id=key(2000 + n)) for n in (1, 2))])
+    assert books.run_count == 1 and [len(rows) for rows in batch.rows.values()] == [2]
+    assert {hold.state for hold in batch.holds} == {CAPTURED}
+
+
+def test_a_refused_hold_holds_nothing_against_those_behind_it() -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    funds = NewEntry(key(1), (Posting("c", Side.DEBIT, 20), Posting("a", Side.CREDIT, 20)))
+    wanted = [NewHold(key(2000 + n), "c", amount, START + timedelta(1)) for n, amount in enumerate((30, 10, 9, 2))]
+    for books in (by_columns, one_by_one):
+        codes = [result.code.text for result in books.post([funds, *wanted]).results]
+        assert codes == ["posted", "exceeds_available", "posted", "exceeds_available", "posted"]
+    assert by_columns.run_count == 1 and by_columns.figures() == one_by_one.figures()
 
 
 @settings(max_examples=200, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -82,6 +83,73 @@ async def test_demanded_bundles_verify_in_a_process_of_their_own(
     assert any(demand_id in record.record_id for record in records), "the demand itself is on the shared ledger"
     for record in records:
         assert record.signer, "and says who looked"
+
+
+async def test_a_supervisor_finds_what_was_disclosed_takes_it_home_and_leaves_a_trace(
+    consortium: RunningConsortium, paid: list[int], tmp_path: Path
+) -> None:
+    bank = consortium.bank.msp_id
+
+    def said(*arguments: object) -> str:
+        done = consortium.command("audit", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said("demand", bank, paid[0], "--purpose", "spot_check", "--folder", tmp_path)
+    everything = said("entries", "--organization", bank, "--limit", 1000)
+    assert "not disclosed" in everything
+    (line,) = said("entries", "--organization", bank, "--entries", paid[0], "--disclosed").splitlines()
+    assert "attested" in line
+    (told,) = map(json.loads, said("entries", "--entries", paid[0], "--disclosed", "--json").splitlines())
+    account = json.loads(told["fields_json"])["postings"][0]["account"]
+    said("entries", "--account", account, "--posted", "2020-01-01..", "--save", "of that account")
+    assert "of that account" in said("searches")
+    said("entries", "--saved", "of that account", "--out", tmp_path / "found.csv")
+    rows = list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines()))
+    assert str(paid[0]) in {row["seq"] for row in rows}
+    said("bundle", bank, paid[0], "--out", tmp_path / "one.json")
+    verified = dwaybank("verify", tmp_path / "one.json", "--genesis", consortium.genesis_hash.hex())
+    assert verified.returncode == 0, verified.stdout
+    looks = said("looks", "--verify")
+    assert "every look follows" in looks
+    assert '{"bundle":{}}' in looks.splitlines()[0]
+    for wrong in (["--amount", "many"], ["--posted", "yesterday"], ["--saved", "nothing"], ["--status", "fine"]):
+        refused = consortium.command("audit", "entries", *wrong)
+        assert refused.returncode == 1
+        assert wrong[1] in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+async def test_a_finding_is_opened_explained_and_closed_by_the_two_it_concerns(
+    consortium: RunningConsortium, paid: list[int]
+) -> None:
+    def said(org: Organization, *arguments: object) -> str:
+        done = consortium.command("audit", *arguments, "--org", org.name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    async def shown(what: str, org: Organization, *arguments: object) -> None:
+        async def shows() -> bool:
+            return what in said(org, *arguments)
+
+        await eventually(shows, f"{org.name} shows {what}")
+
+    regulator, bank = consortium.regulator, consortium.bank
+    matter = (bank.msp_id, "other", f"entry/{paid[0]}")
+    number = said(regulator, "open-finding", *matter, "--evidence", "Counted twice.").split()[0]
+    again = consortium.command("audit", "open-finding", *matter, "--evidence", "Counted twice.")
+    assert (again.returncode, "finding_exists" in again.stderr) == (1, True)
+    await shown(number, bank, "findings", "--status", "open")
+    foreign = consortium.command("audit", "finding", number, "--close", "mistaken", "--org", bank.name)
+    assert foreign.returncode == 1
+    assert "Traceback" not in foreign.stderr
+    assert "explained" in said(bank, "finding", number, "--explain", "Once for each drawer.")
+    await shown("Once for each drawer.", regulator, "finding", number)
+    assert "evidence: Counted twice." in said(bank, "finding", number)
+    partner = said(consortium.consortium.organization("partner"), "finding", number)
+    assert "not to be had here" in partner
+    assert "Counted" not in partner
+    assert "closed" in said(regulator, "finding", number, "--close", "remedied")
 
 
 async def test_demand_is_refused_for_what_does_not_exist_and_for_others(

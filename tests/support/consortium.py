@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import random
 import shutil
@@ -35,6 +34,7 @@ from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.rpc import Channel, ClientTls
 from network.topology import Consortium, Organization, default_consortium
+from node.child import ending_with_parent
 from node.home import Home, open_home, tls_roots
 from node.own_node import AUDIT, LEDGER, SETTLEMENT, OwnNode, audit_pb2, ledger_pb2, partner_pb2
 from node.postgres import ClusterSettings, PostgresCluster
@@ -44,8 +44,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 DEBIT, CREDIT = ledger_pb2.SIDE_DEBIT, ledger_pb2.SIDE_CREDIT
-
-_PR_SET_PDEATHSIG = 1
 
 
 class RunningConsortium:
@@ -86,7 +84,7 @@ class RunningConsortium:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=ending_with_parent(signal.SIGTERM),
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -329,7 +327,7 @@ def own_consortium(database_urls: Mapping[str, str] | None = None) -> Iterator[R
         running.start()
         yield running
     finally:
-        _end(running, folder)
+        remove_home(running, folder)
 
 
 def home_folder() -> Path:
@@ -400,7 +398,8 @@ def process_is_alive(pid: int) -> bool:
         return False
 
 
-def _end(running: RunningConsortium, folder: Path) -> None:
+def remove_home(running: RunningConsortium, folder: Path) -> None:
+    """End a consortium and forget its folder."""
     running.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -413,7 +412,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

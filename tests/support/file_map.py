@@ -23,8 +23,9 @@ HEAD = """# The map of files
 Every source file with the first sentence of its own docstring (`tests/support/file_map.py` writes this page). Beside
 them: SQL in `ledger/sql/` (migrations, functions that are the one door for writing, views, queries) and in
 `node/peer/sql/`, `node/anchor/sql/`, `node/audit/sql/`, `node/compliance/sql/`, `node/partner/sql/`, `gateway/sql/`;
-service definitions in `proto/`, their bindings in `network/pb/`; inputs in `fixtures/`, each folder with a README;
-measurements in `benchmarks/`; tests in `tests/`, where `tests/unit/<room>/test_<module>.py` mirrors the code.
+the proof verifier for browsers in `network/verifier.html`; service definitions in `proto/`, their bindings in
+`network/pb/`; inputs in `fixtures/`, each folder with a README; measurements in `benchmarks/`; tests in `tests/`, where
+`tests/unit/<room>/test_<module>.py` mirrors the code.
 """
 
 

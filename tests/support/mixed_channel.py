@@ -66,8 +66,7 @@ class Mixed:
 
     async def go_height(self) -> int:
         """Return the height of the bank's Go peer."""
-        info = await asyncio.to_thread(self.fabric.peer, BANK, "channel", "getinfo", "-c", self.fabric.channel_id)
-        return int(info.output.partition('"height":')[2].partition(",")[0])
+        return await asyncio.to_thread(self.fabric.height, BANK)
 
     async def order(self, *prepared: PreparedTransaction) -> list[int]:
         """Have transactions ordered as they are; return what became of each."""

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -79,6 +80,7 @@ class FabricNetwork:
     peers: dict[str, int]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     operations_ports: dict[int, int] = field(default_factory=dict)
+    admin_ports: dict[int, int] = field(default_factory=dict)
 
     def organization(self, msp_id: str) -> Path:
         """Return the folder of an organization's certificates."""
@@ -123,6 +125,11 @@ class FabricNetwork:
         """Return a step that must have succeeded."""
         assert step.status == 0, step.text
         return step
+
+    def height(self, msp_id: str) -> int:
+        """Return the height of a member's peer."""
+        info = self.succeed(self.peer(msp_id, "channel", "getinfo", "-c", self.channel_id))
+        return int(info.output.partition('"height":')[2].partition(",")[0])
 
     def until(self, *arguments: str, msp_id: str = BANK) -> Outcome:
         """Run ``peer`` until it succeeds: right after a join there may be no leader yet."""
@@ -264,9 +271,16 @@ class FabricNetwork:
         }
         self.start(f"orderer{number}", [str(self.tools.programs / "orderer")], settings)
         wait_for_port(admin_port)
-        client = ("--client-cert", certificate, "--client-key", key, "--ca-file", roots)
-        join = ("channel", "join", "--channelID", self.channel_id, "--config-block", str(self.genesis))
-        joined = self.tools.run("osnadmin", [*join, "-o", f"{HOST}:{admin_port}", *client])
+        self.admin_ports[number] = admin_port
+        self.order_channel(number, host_name, self.channel_id, self.genesis)
+
+    def order_channel(self, number: int, host_name: str, channel_id: str, genesis: Path) -> None:
+        """Have an orderer take a channel up."""
+        tls = self.organization(ORDERER) / "orderers" / f"{host_name}.{DOMAINS[ORDERER]}" / "tls"
+        client = ("--client-cert", str(tls / "server.crt"), "--client-key", str(tls / "server.key"))
+        place = ("-o", f"{HOST}:{self.admin_ports[number]}", "--ca-file", str(tls / "ca.crt"))
+        join = ("channel", "join", "--channelID", channel_id, "--config-block", str(genesis))
+        joined = self.tools.run("osnadmin", [*join, *place, *client])
         assert "Status: 201" in joined.output, joined.text
 
 
@@ -282,21 +296,31 @@ def fabric_network(
     channel_id: str = "anchors",
     batch_timeout: str = "200ms",
     batch_size: int = 100,
+    more_channels: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[FabricNetwork]:
-    """Run orderers, and peers for some of the members, all on one channel."""
+    """Run orderers, and peers for some of the members, all on one channel.
+
+    Args:
+        more_channels: members of others that are ordered too; ``<id>.block`` in the folder begins each.
+    """
     prepare_folder(tools, folder)
     ports = [free_port() for _ in range(orderers)]
     root = material.root / "ordererOrganizations" / DOMAINS[ORDERER]
     hosts = [root / "orderers" / f"node{number}.{DOMAINS[ORDERER]}" for number in range(orderers)]
     endpoints = tuple(zip(ports, hosts, strict=True))
     service = OrderingService(ORDERER, root / "msp", endpoints, byzantine, batch_timeout, batch_size)
-    members = {msp_id: material.root / "peerOrganizations" / DOMAINS[msp_id] / "msp" for msp_id in MEMBERS}
     anchors = {msp_id: free_port() for msp_id in go_peers}
-    genesis = genesis_by_configtxgen(tools, channel_id, service, members, folder, anchors=anchors)
+    blocks = {}
+    for name, on_it in {channel_id: MEMBERS, **more_channels}.items():
+        members = {msp_id: material.root / "peerOrganizations" / DOMAINS[msp_id] / "msp" for msp_id in on_it}
+        blocks[name] = genesis_by_configtxgen(tools, name, service, members, folder, anchors=anchors)
+    genesis = blocks.pop(channel_id)
     network = FabricNetwork(tools, folder, material, channel_id, genesis, ports, {})
     try:
         for number in range(orderers):
             network.start_orderer(number, free_port(), f"node{number}")
+            for name, block in blocks.items():
+                network.order_channel(number, f"node{number}", name, block)
         if byzantine:
             # The first ones dialled the last before these listened, and wait before they try again; one that misses
             # the first proposal lags for half a minute, and a peer that asked just that one with it.

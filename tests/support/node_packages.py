@@ -16,13 +16,19 @@ import pytest
 NODE_MIN = (20, 9)
 
 
-def installed_packages(folder: Path) -> Path:
-    """Return ``node_modules`` with the packages of a folder's package-lock.json; skip the test without Node."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node or npm is not on the PATH: install Node 20.9 or later to run the official packages")
+def require_node(*others: str) -> None:
+    """Skip the test where Node, or a program beside it, is missing or too old."""
+    for program in ("node", *others):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not on the PATH: install Node 20.9 or later")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if tuple(int(part) for part in version.removeprefix("v").split(".")[:2]) < NODE_MIN:
-        pytest.skip(f"node {version} is too old: the official packages need 20.9 or later")
+        pytest.skip(f"node {version} is too old: 20.9 or later is needed")
+
+
+def installed_packages(folder: Path) -> Path:
+    """Return ``node_modules`` with the packages of a folder's package-lock.json; skip the test without Node."""
+    require_node("npm")
     if given := os.environ.get("DWAYBANK_NODE_MODULES"):
         return Path(given)
     lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]

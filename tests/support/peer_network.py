@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -69,7 +70,7 @@ class Member:
 
 @dataclass
 class OrdererHost:
-    """The running orderer and its server."""
+    """The running orderer of every channel whose genesis block lies in its folder, and its server."""
 
     folder: Path
     identity: SigningIdentity
@@ -80,7 +81,8 @@ class OrdererHost:
 
     async def start(self) -> None:
         """Start orderer and server."""
-        self.orderer = Orderer(self.folder / "orderer", [self.folder / "genesis.block"], self.identity, utc_now)
+        genesis_blocks = sorted(self.folder.glob("*.block"))
+        self.orderer = Orderer(self.folder / "orderer", genesis_blocks, self.identity, utc_now)
         await self.orderer.start()
         self.server = rpc.Server("127.0.0.1", self.port, self.tls)
         self.orderer.register(self.server)
@@ -186,6 +188,7 @@ async def running_network(
     definitions: tuple[Definition, ...] = (approved_definition("pc", "1.0", 1, POLICY),),
     contracts: Mapping[str, str] | None = None,
     by_member: Mapping[str, Mapping[str, Any]] | None = None,
+    more_channels: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> AsyncIterator[PeerNetwork]:
     """Run orderer and peers, commit the definitions, and stop all in the end.
 
@@ -193,16 +196,13 @@ async def running_network(
         definitions: committed at the start, approved by all.
         contracts: in every peer's process, by chaincode name.
         by_member: changes to single members' settings.
+        more_channels: members of others that are ordered too; ``<id>.block`` in the folder begins each.
     """
     orderer_port = free_port()
-    orderer_org = replace(material.org(ORDERER), orderer_endpoints=(f"127.0.0.1:{orderer_port}",))
-    spec = ChannelSpec(
-        CHANNEL,
-        orderer_orgs=(orderer_org,),
-        application_orgs=tuple(material.org(msp_id) for msp_id in MEMBERS),
-    )
-    genesis = genesis_block(spec).SerializeToString(deterministic=True)
+    genesis = _genesis(material, CHANNEL, MEMBERS, orderer_port)
     (folder / "genesis.block").write_bytes(genesis)
+    for channel_id, on_it in more_channels.items():
+        (folder / f"{channel_id}.block").write_bytes(_genesis(material, channel_id, on_it, orderer_port))
     orderer_tls = rpc.ServerTls(*host_tls(material, ORDERER), tls_roots(material))
     orderer = OrdererHost(folder, material.signer(ORDERER, "orderer"), orderer_port, orderer_tls)
     ports = {msp_id: free_port() for msp_id in MEMBERS}
@@ -211,7 +211,7 @@ async def running_network(
             msp_id,
             replace(
                 PeerSettings(
-                    database_url=_database(cluster, f"{name}_{number}"),
+                    database_url=new_database(cluster, f"{name}_{number}"),
                     channel_id=CHANNEL,
                     genesis=genesis,
                     identity=material.signer(msp_id, "peer"),
@@ -245,7 +245,15 @@ async def running_network(
         yield network
 
 
-def _database(cluster: PostgresCluster, name: str) -> str:
+def _genesis(material: Material, channel_id: str, msp_ids: Sequence[str], orderer_port: int) -> bytes:
+    orderer_org = replace(material.org(ORDERER), orderer_endpoints=(f"127.0.0.1:{orderer_port}",))
+    members = tuple(material.org(msp_id) for msp_id in msp_ids)
+    spec = ChannelSpec(channel_id, orderer_orgs=(orderer_org,), application_orgs=members)
+    return bytes(genesis_block(spec).SerializeToString(deterministic=True))
+
+
+def new_database(cluster: PostgresCluster, name: str) -> str:
+    """Return the URL of a new database with the peer's tables."""
     url = cluster.create_database(name)
     with psycopg.connect(url) as owner:
         migrate(owner)

@@ -18,8 +18,9 @@ from nacl.signing import SigningKey
 
 from ledger.account import Side
 from ledger.balances import open_account
+from ledger.canonical import field
 from ledger.decision import AcceptedEntries, Decision, Decisions
-from ledger.journal import Outcome, transfer
+from ledger.journal import Outcome, microseconds, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from network.merkle import leaf_hash, root
@@ -27,12 +28,16 @@ from network.rpc import Call, Channel, Server
 from node.access import Members
 from node.anchor.database import migrate as migrate_log
 from node.audit.audit_service import AuditService
+from node.audit.entry_service import EntryService
+from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.trail import AuditTrail, TrailKeys
+from node.compliance.decisions import encode_decision
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
 
 R = TypeVar("R", bound=Message)
 WRITER_KEY = SigningKey(bytes(31) + b"\x09")
+RULES_HASH = bytes([0x22]) * 32
 
 
 class RecordedDecisions:
@@ -47,7 +52,12 @@ class RecordedDecisions:
         for entry in entries.entries:
             manual = entry.postings[0].amount % 1000 == 0
             outcome = Outcome.REQUIRES_MANUAL_REVIEW if manual else Outcome.AUTOMATED_APPROVAL
-            number, record = os.urandom(16), os.urandom(32) + outcome.text.encode()
+            number, shared = (
+                os.urandom(16),
+                field(RULES_HASH) + field(microseconds(now).to_bytes(8, "big")) + field(b"EUR"),
+            )
+            canonical = encode_decision(number, entry.key.bytes, outcome, shared, entry.postings[0].amount)
+            record = os.urandom(32) + canonical
             self.records[number] = record
             decisions.append(Decision(number, outcome, leaf_hash(record)))
         return Decisions.of(decisions)
@@ -77,7 +87,7 @@ class RecordedDecisions:
             "to_seq": to_seq,
             "root": base64.b64encode(root([leaf for _, _, leaf in covered])).decode(),
             "counts": {"automated_approval": len(covered) - len(flags), "requires_manual_review": len(flags)},
-            "rules_hash": "22" * 32,
+            "rules_hash": RULES_HASH.hex(),
             "flags": flags,
         }
 
@@ -216,8 +226,10 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         members={BANK: MemberNode(cast(Channel, line))},
     )
     for trail in (bank, regulator):
-        service = AuditService(trail, members_of(consortium.material, trail.msp_id))
-        service.register(cast(Server, handlers[trail.msp_id]))
+        members, server = members_of(consortium.material, trail.msp_id), cast(Server, handlers[trail.msp_id])
+        AuditService(trail, members).register(server)
+        FindingService(trail.findings, members).register(server)
+        EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)
     try:
         await bank.anchorer.register()

@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, ClassVar
 
+from network import tracing
 from network.errors import RpcError
 from network.rpc.http2 import frames
 from network.rpc.http2.connection import CLOSE_TIMEOUT_S, Connection
 from network.rpc.http2.frames import END_STREAM, ErrorCode, ProtocolError, Setting
-from network.rpc.http2.heads import ReplyHead, parse_reply, request_block
+from network.rpc.http2.heads import ReplyHead, parse_reply, request_block, trace_block
 from network.rpc.http2.hpack import LIST_BYTES_MAX, Decoder, HeaderListTooLargeError
 from network.rpc.http2.made_call import MadeCall
 from network.rpc.http2.stream import WINDOW_BYTES, Stream
@@ -78,6 +79,7 @@ class Channel:
         self._retry_at = 0.0
         self._backoff_s = BACKOFF_FIRST_S
         self._blocks: dict[tuple[str, float | None], bytes] = {}
+        tracing.wrap_made(self)
 
     @property
     def tls_certificate_hash(self) -> bytes:
@@ -216,6 +218,8 @@ class Channel:
                     self._blocks.clear()
                 known = self._blocks[path, timeout_s] = self._block(path, timeout_s)
             block = known
+        if trace := tracing.traceparent():
+            block += trace_block(trace)
         call = connection.open(deadline, streaming=streaming)
         # The head of a call is always followed by data, which ends it.
         return call, connection.headers(call.id, block, 0)

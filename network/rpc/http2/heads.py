@@ -20,6 +20,7 @@ from network.rpc.http2.frames import ErrorCode
 from network.rpc.http2.hpack import Fields, encode
 from network.rpc.port import StatusCode
 from network.rpc.refusal import DETAILS_KEY, sendable
+from network.tracing import read_traceparent
 
 USER_AGENT: Final = b"grpc-dwaybank/1"
 
@@ -49,6 +50,7 @@ class RequestHead:
         refusal: header block that answers the call at once.
         malformed: why the stream must be reset instead.
         may_be_trailers: whether the fields may follow a request's messages; they are malformed as a head then.
+        traceparent: the trace it belongs to, in the form of W3C's Trace Context; empty for none.
     """
 
     path: bytes
@@ -57,6 +59,7 @@ class RequestHead:
     refusal: bytes = b""
     malformed: str = ""
     may_be_trailers: bool = False
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,11 @@ def request_block(scheme: bytes, authority: bytes, path: bytes, timeout_s: float
     if timeout_s is not None:
         fields.append((b"grpc-timeout", _timeout_text(timeout_s)))
     return encode(*fields)
+
+
+def trace_block(traceparent: str) -> bytes:
+    """Return what follows the header block of a request that belongs to a trace."""
+    return encode((b"traceparent", traceparent.encode()))
 
 
 def refusal_block(error: RpcError, *, head: bool) -> bytes:
@@ -136,7 +144,14 @@ def parse_request(fields: Fields) -> RequestHead:
             refusal = refusal_block(RpcError(StatusCode.INTERNAL, "grpc-timeout is malformed"), head=True)
         else:
             timeout_s = int(matched[1]) * _UNITS_S[matched[2]]
-    return RequestHead(values[b":path"], timeout_s, None if length is None else int(length), refusal)
+    trace = values.get(b"traceparent")
+    return RequestHead(
+        values[b":path"],
+        timeout_s,
+        None if length is None else int(length),
+        refusal,
+        traceparent="" if trace is None else read_traceparent(trace.decode("latin-1")),
+    )
 
 
 def _refusal(values: dict[bytes, bytes]) -> bytes:

@@ -70,7 +70,7 @@ class ServedCall(Stream):
         if head.timeout_s is not None:
             deadline = connection.loop.time() + head.timeout_s
             self._tick = connection.deadlines.add(deadline, self)
-        self._call = Call(method.path, deadline, connection.peer_certificate, connection.peer)
+        self._call = Call(method.path, deadline, connection.peer_certificate, connection.peer, head.traceparent)
         self._running = connection.server.running
         self._running.add(self)
         if method.kind is Kind.BIDI:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from network import tracing
 from network.errors import NetworkError, RpcError
 from network.rpc.http2 import frames
 from network.rpc.http2.connection import CLOSE_TIMEOUT_S, GREETING_TIMEOUT_S, STREAMS_MAX, Connection
@@ -78,15 +79,15 @@ class Server:
 
     def unary(self, path: str, handler: Unary) -> None:
         """Serve ``path`` with one request and one reply."""
-        self._add(path, Kind.UNARY, handler)
+        self._add(path, Kind.UNARY, tracing.served_unary(path, handler))
 
     def server_stream(self, path: str, handler: ServerStream) -> None:
         """Serve ``path`` with one request and a stream of replies."""
-        self._add(path, Kind.SERVER_STREAM, handler)
+        self._add(path, Kind.SERVER_STREAM, tracing.served_stream(path, handler))
 
     def bidi(self, path: str, handler: Bidi) -> None:
         """Serve ``path`` with streams both ways; the request stream ends when the caller closes its side."""
-        self._add(path, Kind.BIDI, handler)
+        self._add(path, Kind.BIDI, tracing.served_stream(path, handler))
 
     def enable_health(self) -> None:
         """Serve ``grpc.health.v1.Health``, Check and Watch; the whole server is SERVING from start to stop."""

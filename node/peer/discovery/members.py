@@ -37,6 +37,7 @@ from network.proposal import endorsement_message, new_proposal, signed_proposal
 from node.peer.approvals import Approvals
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.channel import Channel
+from node.peer.collection_members import own_identity
 from node.peer.gateway.endorsers import PROCESS_PROPOSAL, RemotePeer
 
 _log = structlog.get_logger(__name__)
@@ -125,7 +126,7 @@ class ChannelMembers:
             for definition in definitions
             if await self._endorses(definition.name)
         ]
-        own = self._channel.config.msps.deserialize(self._identity.creator)
+        own = own_identity(self._channel.config, self._identity.creator)
         members = [self._member(own, self._address, self._channel.progress.height, runs)]
         for peer, identity, height in answers:
             runs = [

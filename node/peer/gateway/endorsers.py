@@ -66,9 +66,9 @@ class GatewayPeer(ABC):
         """Whether it failed a moment ago."""
         return time.monotonic() < self._left_out_until
 
-    async def ask(self, proposal: ParsedProposal) -> Answer:
-        """Send a proposal and judge the answer."""
-        answer = await self._process(proposal)
+    async def ask(self, proposal: ParsedProposal, *, evaluating: bool = False) -> Answer:
+        """Send a proposal and judge the answer; the own peer endorses nothing that is only to be evaluated."""
+        answer = await self._process(proposal, evaluating=evaluating)
         if answer.verdict.remove:
             self._left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
@@ -78,7 +78,7 @@ class GatewayPeer(ABC):
         return ErrorDetail(self.address, self.msp_id, message)
 
     @abstractmethod
-    async def _process(self, proposal: ParsedProposal) -> Answer:
+    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
         """Have the proposal endorsed, whatever comes of it."""
 
 
@@ -89,10 +89,10 @@ class LocalPeer(GatewayPeer):
         super().__init__(address, msp_id)
         self._endorser = endorser
 
-    async def _process(self, proposal: ParsedProposal) -> Answer:
+    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
-                response = await self._endorser.process(proposal)
+                response = await self._endorser.process(proposal, evaluating=evaluating)
         except ProposalRefusedError as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
         except TimeoutError:
@@ -124,7 +124,7 @@ class RemotePeer(GatewayPeer):
         """Drop the connection."""
         await self._channel.close()
 
-    async def _process(self, proposal: ParsedProposal) -> Answer:
+    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
         try:
             reply = await self._channel.unary(PROCESS_PROPOSAL, proposal.signed_proposal, ENDORSEMENT_TIMEOUT_S)
             response = proposal_response_pb2.ProposalResponse.FromString(reply)

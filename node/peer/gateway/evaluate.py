@@ -72,7 +72,7 @@ async def _first_result(proposal: ParsedProposal, peers: list[GatewayPeer]) -> p
     errors: list[ErrorDetail] = []
     code = StatusCode.ABORTED
     for peer in peers:
-        answer = await peer.ask(proposal)
+        answer = await peer.ask(proposal, evaluating=True)
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             return _result(answer.response)
         code = answer.verdict.code
@@ -84,7 +84,9 @@ async def _first_result(proposal: ParsedProposal, peers: list[GatewayPeer]) -> p
 
 
 def _result(response: proposal_response_pb2.ProposalResponse) -> proposal_response_pb2.Response:
-    """Return the answer with the payload that was endorsed, where there is one."""
+    """Return the answer with the payload that was endorsed, where there is one: the own peer endorses nothing."""
+    if not response.HasField("endorsement"):
+        return response.response
     try:
         payload = proposal_response_pb2.ProposalResponsePayload.FromString(response.payload)
         action = proposal_pb2.ChaincodeAction.FromString(payload.extension)

@@ -14,6 +14,7 @@ from network.errors import IdentityError, PolicyError, RpcError, WireError
 from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.channel import Channel
+from node.peer.commit_traces import CommitTraces
 from node.peer.definition import Definition
 from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.endorser import Endorser
@@ -33,6 +34,7 @@ class Gateway:
         peers: this peer and the other organizations'.
         orderers: ordering service.
         now: UTC clock, for the expiry of callers.
+        traces: of the transactions submitted here.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class Gateway:
         peers: GatewayPeers,
         orderers: Orderers,
         now: Callable[[], datetime],
+        traces: CommitTraces,
     ) -> None:
         self.channel = channel
         self.peers = peers
         self.orderers = orderers
+        self.traces = traces
         self._endorser = endorser
         self._now = now
         self._planner: Planner | None = None
@@ -67,14 +71,11 @@ class Gateway:
             RpcError: PERMISSION_DENIED.
         """
         config = self.channel.config
-        path = config.acl_path(resource)
         vouched = self._vouched_for(signed)
         try:
-            config.policy(path).evaluate([signed] if vouched else [])
+            config.check_acl(resource, [signed] if vouched else [])
         except PolicyError as error:
-            text = "Failed evaluating policy on signed data during check policy on channel "
-            text += f"[{config.channel_id}] with policy [{path}]: [{error}]"
-            raise RpcError(StatusCode.PERMISSION_DENIED, text) from error
+            raise RpcError(StatusCode.PERMISSION_DENIED, config.acl_refusal(resource, error)) from error
         if not vouched:
             raise RpcError(StatusCode.PERMISSION_DENIED, "access denied: nobody on the channel vouches for the caller")
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 from google.protobuf.message import DecodeError
 
-from network import rpc
+from network import rpc, tracing
 from network.errors import RpcError
 from network.explanation import ErrorDetail
 from network.rpc import StatusCode
@@ -62,6 +63,8 @@ class OrdererConnection:
         Raises:
             RpcError: no answer came.
         """
+        if tracing.traceparent():
+            return await self._broadcast_alone(envelope)
         if self._stream is None or self._stream.done():
             self._outgoing = asyncio.Queue()
             self._waiting = deque()
@@ -74,6 +77,17 @@ class OrdererConnection:
                 return await answer
         except TimeoutError as error:
             raise RpcError(StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded") from error
+
+    async def _broadcast_alone(self, envelope: bytes) -> ab_pb2.BroadcastResponse:
+        """Send an envelope that belongs to a trace in a call of its own: what all share belongs to none."""
+        only: asyncio.Queue[bytes | None] = asyncio.Queue()
+        only.put_nowait(envelope)
+        only.put_nowait(None)
+        with tracing.span(BROADCAST[1:], tracing.Kind.CLIENT):
+            async with aclosing(self._channel.bidi(BROADCAST, _items(only), BROADCAST_TIMEOUT_S)) as replies:
+                async for reply in replies:
+                    return _answer(reply)
+        raise RpcError(StatusCode.UNAVAILABLE, "EOF")
 
     async def close(self) -> None:
         """End the stream and drop the connection."""
@@ -90,11 +104,11 @@ class OrdererConnection:
             async for reply in self._channel.bidi(BROADCAST, _items(outgoing), None):
                 answer = waiting.popleft()
                 if not answer.done():
-                    answer.set_result(ab_pb2.BroadcastResponse.FromString(reply))
+                    answer.set_result(_answer(reply))
         except RpcError as error:
             failure = error
-        except (DecodeError, IndexError):
-            failure = RpcError(StatusCode.INTERNAL, "the orderer's answer is no BroadcastResponse")
+        except IndexError:
+            failure = RpcError(StatusCode.INTERNAL, "the orderer answers what it was not asked")
         finally:
             # Whoever comes from here on opens another stream.
             self._stream = None
@@ -176,6 +190,13 @@ class Orderers:
         """Return the orderers' positions, beginning with the one that last took a transaction."""
         positions = range(len(self._connections))
         return sorted(positions, key=lambda position: position != self._preferred)
+
+
+def _answer(reply: bytes) -> ab_pb2.BroadcastResponse:
+    try:
+        return ab_pb2.BroadcastResponse.FromString(reply)
+    except DecodeError as error:
+        raise RpcError(StatusCode.INTERNAL, "the orderer's answer is no BroadcastResponse") from error
 
 
 async def _items(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:

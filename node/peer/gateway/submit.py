@@ -35,5 +35,6 @@ async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) ->
     else:
         work = gateway.orderers.submit(envelope)
     await within_deadline(call, work, "submit timeout expired while broadcasting to ordering service")
+    gateway.traces.submitted(message.transaction_id)
     reply: bytes = gateway_pb2.SubmitResponse().SerializeToString()
     return reply

@@ -27,6 +27,7 @@ from network.errors import NetworkError
 from network.rwset import PrivateCollectionRwset
 from node.peer.block_store import Tip
 from node.peer.channel_tables import ChannelTables
+from node.peer.collection_members import own_identity
 from node.peer.committer import validated_block
 from node.peer.database import Connection, connect, fetch
 from node.peer.errors import MaintenanceError, PeerError, StoreError
@@ -189,7 +190,7 @@ class _Replay:
                 f"validation codes {flags.hex()} and commit hash {commit_hash.hex() or 'none'} were stored, "
                 f"{validation.flags.hex()} and {validation.commit_hash.hex() or 'none'} are what it comes to"
             )
-        peer = self._config.msps.deserialize(self._creator)
+        peer = own_identity(self._config, self._creator)
         kept = _KeptSets(self._tables.connection, self._tables.channel_no, sets)
         private = kept.collect(number, validation, self._config, peer)
         self._tables.write(validated_block(block, validation, private), again=False)

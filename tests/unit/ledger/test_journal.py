@@ -123,3 +123,18 @@ def test_every_code_has_its_number_text_and_sentence() -> None:
     assert set(MESSAGES) == set(ResultCode)
     assert ResultCode.EXCEEDS_AVAILABLE.text == "exceeds_available"
     assert [outcome.text for outcome in Outcome] == ["automated_approval", "requires_manual_review"]
+
+
+def test_a_plain_entry_is_made_alike_in_both_ways() -> None:
+    one, other = Posting("a", Side.DEBIT, 2), Posting("b", Side.CREDIT, 2)
+    quick, usual = NewEntry.plain(KEY, one, other), NewEntry(KEY, (one, other))
+    assert quick == usual and repr(quick) == repr(usual) and hash(quick) == hash(usual)
+    assert (quick.is_simple, quick.is_plain) == (usual.is_simple, usual.is_plain) == (True, True)
+    with pytest.raises(InvalidValueError, match="stands on both sides"):
+        NewEntry.plain(KEY, one, Posting("a", Side.CREDIT, 2))
+
+
+def test_a_capture_is_simple_but_not_plain() -> None:
+    capture = transfer(KEY, "a", "b", 2, hold_id=KEY)
+    assert capture.is_simple and not capture.is_plain
+    assert not replace(capture, hold_final=True).is_simple

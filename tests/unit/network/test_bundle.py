@@ -605,7 +605,7 @@ def test_witness_key_registered_by_someone_else_is_refused(material: Material) -
         (b'{"from_seq":"1","to_seq":20,"root":""}', "malformed_record"),
         (b'{"from_seq":true,"to_seq":20,"root":""}', "malformed_record"),
         (b'{"from_seq":1,"to_seq":20,"root":"%"}', "malformed_record"),
-        (b'{"from_seq":1,"to_seq":20,"root":7}', "malformed_hash"),
+        (b'{"from_seq":1,"to_seq":20,"root":7}', "malformed_record"),
         (b'{"from_seq":8,"to_seq":20,"root":""}', "wrong_epoch"),
         (b'{"from_seq":1,"to_seq":6,"root":""}', "wrong_epoch"),
     ],

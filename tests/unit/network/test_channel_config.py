@@ -127,6 +127,19 @@ def test_acl_is_fabrics_default_unless_the_channel_says_otherwise(channel: Gener
             changed.acl_path(resource)
 
 
+def test_refusal_names_the_channel_where_it_has_no_rule_of_its_own(channel: GeneratedChannel) -> None:
+    error = PolicyError("no")
+    default = channel.config.acl_refusal("peer/Propose", error)
+    assert default == (
+        f"Failed evaluating policy on signed data during check policy on channel [{channel.config.channel_id}] with "
+        "policy [/Channel/Application/Writers]: [no]"
+    )
+    changed = _loaded(channel, _acls({"peer/Propose": "Admins"}))
+    assert changed.acl_refusal("peer/Propose", error) == (
+        "failed evaluating policy on signed data during check policy [/Channel/Application/Admins]: [no]"
+    )
+
+
 def test_check_acl_judges_the_requests_signature(channel: GeneratedChannel) -> None:
     user = channel.user("partner", "User1")
     request = SignedData(b"request", user.creator, user.sign(b"request"))

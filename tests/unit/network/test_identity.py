@@ -103,6 +103,34 @@ def test_certificate_with_a_negative_serial_number_is_refused() -> None:
         parse_identity(creator)
 
 
+def test_certificate_with_a_compressed_key_is_refused() -> None:
+    key = new_key().public_key()
+    name = x509.Name([])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key)
+    builder = builder.serial_number(1).not_valid_before(START).not_valid_after(START)
+    der = builder.sign(new_key(), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    whole = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    info = der[der.index(whole) - 26 : der.index(whole) + len(whole)]
+    assert info[:2] == b"\x30\x59"
+    shorter = b"\x30\x39" + info[2:-68] + b"\x03\x22\x00" + point
+    tbs = x509.load_der_x509_certificate(der).tbs_certificate_bytes
+    inner = tbs[3 if tbs[1] == 0x81 else 4 :].replace(info, shorter)
+    rest = der[der.index(tbs) + len(tbs) :]
+    text = base64.encodebytes(_sequence(_sequence(inner) + rest))
+    creator = serialize_identity("AMSP", b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n")
+    with pytest.raises(IdentityError, match="compressed point"):
+        parse_identity(creator)
+
+
+def _sequence(content: bytes) -> bytes:
+    length = len(content)
+    head = (
+        bytes([length]) if length < 0x80 else bytes([0x81, length]) if length < 0x100 else b"\x82" + length.to_bytes(2)
+    )
+    return b"\x30" + head + content
+
+
 def test_first_pem_block_takes_any_label_skips_what_is_broken_and_reads_headers() -> None:
     good = b"-----BEGIN ANYTHING-----\nName: value\n\nAQID\n-----END ANYTHING-----\n"
     broken = b"-----BEGIN A-----\n!!!!\n-----END A-----\n"

@@ -76,6 +76,39 @@ def test_short_way_and_long_way_agree(message: pb.NewEntry) -> None:
     assert short == read(lambda: wire.new_entry(message, "entries[0]"))
 
 
+def field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+LEG = field(1, b"a") + b"\x10\x01" + field(3, b"5")
+OTHER = field(1, b"b") + b"\x10\x02" + field(3, b"5")
+CRAFTED = {
+    "plain": field(2, LEG) + field(2, OTHER),
+    "the second posting inside the first": field(2, LEG + field(2, OTHER)),
+    "the second posting inside the first's amount": field(
+        2, LEG[:-2] + bytes([3 + len(OTHER)]) + b"5" + field(2, OTHER)
+    ),
+    "side and amount inside the account": field(2, field(1, LEG[2:])) + field(2, OTHER),
+    "an unknown field in a posting": field(2, LEG + field(9, b"5")) + field(2, OTHER),
+    "an unknown field after the postings": field(2, LEG) + field(2, OTHER) + field(15, b"5"),
+    "fields in another order": field(2, LEG[3:] + LEG[:3]) + field(2, OTHER),
+    "one account twice": field(2, LEG) + field(2, LEG[:3] + OTHER[3:]),
+}
+
+
+@pytest.mark.parametrize("crafted", CRAFTED.values(), ids=CRAFTED)
+def test_lengths_tell_where_fields_end(crafted: bytes) -> None:
+    message = pb.NewEntry.FromString(field(1, KEY.encode()) + crafted)
+    assert read(lambda: wire.new_entries([message])[0]) == read(lambda: wire.new_entry(message, "entries[0]"))
+
+
+def test_most_entries_go_the_short_way() -> None:
+    for name, crafted in CRAFTED.items():
+        message = pb.NewEntry.FromString(field(1, KEY.encode()) + crafted)
+        short = name in ("plain", "fields in another order")
+        assert (wire._plain_transfer(message) is not None) is short, name
+
+
 def test_an_error_names_the_entry_by_its_place() -> None:
     leg = pb.Posting(account="a", side=pb.SIDE_DEBIT, amount_minor="5")
     right = pb.NewEntry(idempotency_key=KEY, postings=[leg, pb.Posting(account="b", side=2, amount_minor="5")])

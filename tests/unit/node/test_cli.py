@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
-    "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "audit",
-    "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule", "asset",
-    "rate", "monitor", "webhook", "events",
+    "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "verifier",
+    "audit", "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule",
+    "asset", "rate", "monitor", "webhook", "events",
 )  # fmt: skip
 
 
@@ -51,6 +53,21 @@ def test_wrong_use_ends_in_one_sentence(tmp_path: Path, arguments: tuple[str, ..
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_html_verifier_is_written_as_it_stands_in_the_package(tmp_path: Path) -> None:
+    page, copy = (REPOSITORY / "network" / "verifier.html").read_text(), tmp_path / "verifier.html"
+    assert dwaybank("verifier").stdout == page
+    done = dwaybank("verifier", "--out", str(copy))
+    assert (done.returncode, copy.read_text()) == (0, page)
+    assert str(copy) in done.stdout
+    done = dwaybank("verifier", "--out", str(tmp_path / "absent" / "verifier.html"))
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1)
+
+
+def test_html_verifier_goes_into_the_wheel() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    assert "verifier.html" in settings["tool"]["setuptools"]["package-data"]["network"]
 
 
 def test_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compatibility import PAGE, read_report, with_outcomes
+from tests.compatibility import PAGE, named, read_report, with_outcomes
 from tests.support.shared_data import REPOSITORY
 
 NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+?)(?:::(\w+))?`", PAGE.read_text(encoding="utf-8"))))
@@ -34,6 +34,11 @@ def test_outcomes_stand_behind_the_names_and_replace_those_of_before() -> None:
         "| it works | `tests/a.py::test_b` *2 passed, 1 skipped*, `tests/c/` *3 passed* and `tests/d.py` *not run* |"
     )
     assert with_outcomes(once, outcomes) == once
+
+
+def test_only_tests_in_tables_are_named_each_file_once() -> None:
+    page = "`tests/a.py` in text\n| `tests/c.py::test_b`, `tests/c.py` *9 passed* and `tests/d/` |\n| | `Makefile` |"
+    assert named(page) == ["tests/c.py", "tests/d/"]
 
 
 def test_report_is_read(tmp_path: Path) -> None:

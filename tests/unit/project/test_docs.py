@@ -24,7 +24,7 @@ FOLDERS = (*ROOMS, "tests", "fixtures", "docs", "proto", "benchmarks", "deploy")
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[A-Za-z0-9_./-]*")
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"\bdwaybank ((?:[a-z][a-z-]* ?)+)")
+COMMAND = re.compile(r"\bdwaybank ((?:[a-z][a-z0-9-]* ?)+)")
 STEP = re.compile(r"^\| [^|]+ \| `([^`]+\.(?:py|sql))` \| `([A-Za-z_.]+)` \|$", re.MULTILINE)
 
 

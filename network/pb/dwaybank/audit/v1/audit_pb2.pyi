@@ -293,3 +293,335 @@ class DecideReviewResponse(_message.Message):
     review: Review
     transaction_id: str
     def __init__(self, review: _Optional[_Union[Review, _Mapping]] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+
+class EntrySearch(_message.Message):
+    __slots__ = ("organization", "from_seq", "to_seq", "block", "transaction_id", "signer", "anchored_from", "anchored_to", "attested", "disclosed", "account", "asset", "amount_from_minor", "amount_to_minor", "settlement_id", "idempotency_key", "posted_from", "posted_to", "effective_from", "effective_to", "status", "decision_id", "rules_hash", "reviewer", "demand_id", "sort", "ascending")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQ_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNER_FIELD_NUMBER: _ClassVar[int]
+    ANCHORED_FROM_FIELD_NUMBER: _ClassVar[int]
+    ANCHORED_TO_FIELD_NUMBER: _ClassVar[int]
+    ATTESTED_FIELD_NUMBER: _ClassVar[int]
+    DISCLOSED_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FROM_MINOR_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_TO_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SETTLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    POSTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    POSTED_TO_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_FROM_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_TO_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    RULES_HASH_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    ASCENDING_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    from_seq: int
+    to_seq: int
+    block: int
+    transaction_id: str
+    signer: str
+    anchored_from: _timestamp_pb2.Timestamp
+    anchored_to: _timestamp_pb2.Timestamp
+    attested: bool
+    disclosed: bool
+    account: str
+    asset: str
+    amount_from_minor: str
+    amount_to_minor: str
+    settlement_id: str
+    idempotency_key: str
+    posted_from: _timestamp_pb2.Timestamp
+    posted_to: _timestamp_pb2.Timestamp
+    effective_from: _timestamp_pb2.Timestamp
+    effective_to: _timestamp_pb2.Timestamp
+    status: str
+    decision_id: str
+    rules_hash: str
+    reviewer: str
+    demand_id: str
+    sort: str
+    ascending: bool
+    def __init__(self, organization: _Optional[str] = ..., from_seq: _Optional[int] = ..., to_seq: _Optional[int] = ..., block: _Optional[int] = ..., transaction_id: _Optional[str] = ..., signer: _Optional[str] = ..., anchored_from: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., anchored_to: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., attested: bool = ..., disclosed: bool = ..., account: _Optional[str] = ..., asset: _Optional[str] = ..., amount_from_minor: _Optional[str] = ..., amount_to_minor: _Optional[str] = ..., settlement_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., posted_from: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., posted_to: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., effective_from: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., effective_to: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[str] = ..., decision_id: _Optional[str] = ..., rules_hash: _Optional[str] = ..., reviewer: _Optional[str] = ..., demand_id: _Optional[str] = ..., sort: _Optional[str] = ..., ascending: bool = ...) -> None: ...
+
+class FoundEntry(_message.Message):
+    __slots__ = ("organization", "seq", "block_number", "transaction_id", "anchored_at", "signer", "state", "fields_json", "demand_id", "disclosed_at", "status", "reviewer", "rules_hash", "worth_minor")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ANCHORED_AT_FIELD_NUMBER: _ClassVar[int]
+    SIGNER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    DISCLOSED_AT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    RULES_HASH_FIELD_NUMBER: _ClassVar[int]
+    WORTH_MINOR_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    seq: int
+    block_number: int
+    transaction_id: str
+    anchored_at: _timestamp_pb2.Timestamp
+    signer: str
+    state: str
+    fields_json: str
+    demand_id: str
+    disclosed_at: _timestamp_pb2.Timestamp
+    status: str
+    reviewer: str
+    rules_hash: str
+    worth_minor: str
+    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ..., anchored_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., signer: _Optional[str] = ..., state: _Optional[str] = ..., fields_json: _Optional[str] = ..., demand_id: _Optional[str] = ..., disclosed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[str] = ..., reviewer: _Optional[str] = ..., rules_hash: _Optional[str] = ..., worth_minor: _Optional[str] = ...) -> None: ...
+
+class SearchEntriesRequest(_message.Message):
+    __slots__ = ("search", "page_size", "page_token")
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    search: EntrySearch
+    page_size: int
+    page_token: str
+    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class SearchEntriesResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[FoundEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[FoundEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ExportEntriesRequest(_message.Message):
+    __slots__ = ("search", "format")
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    search: EntrySearch
+    format: str
+    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., format: _Optional[str] = ...) -> None: ...
+
+class ExportEntriesResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class GetDisclosedBundleRequest(_message.Message):
+    __slots__ = ("organization", "seq")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    seq: int
+    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ...) -> None: ...
+
+class GetDisclosedBundleResponse(_message.Message):
+    __slots__ = ("bundle",)
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    bundle: bytes
+    def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
+
+class SavedSearch(_message.Message):
+    __slots__ = ("name", "search", "saved_by", "saved_at")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    SAVED_BY_FIELD_NUMBER: _ClassVar[int]
+    SAVED_AT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    search: EntrySearch
+    saved_by: str
+    saved_at: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., search: _Optional[_Union[EntrySearch, _Mapping]] = ..., saved_by: _Optional[str] = ..., saved_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SaveSearchRequest(_message.Message):
+    __slots__ = ("name", "search")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    search: EntrySearch
+    def __init__(self, name: _Optional[str] = ..., search: _Optional[_Union[EntrySearch, _Mapping]] = ...) -> None: ...
+
+class SaveSearchResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListSavedSearchesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListSavedSearchesResponse(_message.Message):
+    __slots__ = ("searches",)
+    SEARCHES_FIELD_NUMBER: _ClassVar[int]
+    searches: _containers.RepeatedCompositeFieldContainer[SavedSearch]
+    def __init__(self, searches: _Optional[_Iterable[_Union[SavedSearch, _Mapping]]] = ...) -> None: ...
+
+class DropSavedSearchRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DropSavedSearchResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListLooksRequest(_message.Message):
+    __slots__ = ("before", "page_size", "verify")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    VERIFY_FIELD_NUMBER: _ClassVar[int]
+    before: int
+    page_size: int
+    verify: bool
+    def __init__(self, before: _Optional[int] = ..., page_size: _Optional[int] = ..., verify: bool = ...) -> None: ...
+
+class Look(_message.Message):
+    __slots__ = ("number", "looked_at", "actor", "asked_json", "shown_json", "hash")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_AT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ASKED_JSON_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_JSON_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    looked_at: _timestamp_pb2.Timestamp
+    actor: str
+    asked_json: str
+    shown_json: str
+    hash: bytes
+    def __init__(self, number: _Optional[int] = ..., looked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., asked_json: _Optional[str] = ..., shown_json: _Optional[str] = ..., hash: _Optional[bytes] = ...) -> None: ...
+
+class ListLooksResponse(_message.Message):
+    __slots__ = ("looks", "broken_number")
+    LOOKS_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    looks: _containers.RepeatedCompositeFieldContainer[Look]
+    broken_number: int
+    def __init__(self, looks: _Optional[_Iterable[_Union[Look, _Mapping]]] = ..., broken_number: _Optional[int] = ...) -> None: ...
+
+class FindingStep(_message.Message):
+    __slots__ = ("status", "by", "taken_at", "transaction_id", "outcome", "explanation_commitment", "explanation")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    by: str
+    taken_at: _timestamp_pb2.Timestamp
+    transaction_id: str
+    outcome: str
+    explanation_commitment: bytes
+    explanation: str
+    def __init__(self, status: _Optional[str] = ..., by: _Optional[str] = ..., taken_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., transaction_id: _Optional[str] = ..., outcome: _Optional[str] = ..., explanation_commitment: _Optional[bytes] = ..., explanation: _Optional[str] = ...) -> None: ...
+
+class AuditFinding(_message.Message):
+    __slots__ = ("finding_id", "organization", "opened_by", "kind", "subject", "status", "evidence_commitment", "evidence", "steps")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    organization: str
+    opened_by: str
+    kind: str
+    subject: str
+    status: str
+    evidence_commitment: bytes
+    evidence: str
+    steps: _containers.RepeatedCompositeFieldContainer[FindingStep]
+    def __init__(self, finding_id: _Optional[str] = ..., organization: _Optional[str] = ..., opened_by: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., status: _Optional[str] = ..., evidence_commitment: _Optional[bytes] = ..., evidence: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[FindingStep, _Mapping]]] = ...) -> None: ...
+
+class ListFindingsRequest(_message.Message):
+    __slots__ = ("organization", "status")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    status: str
+    def __init__(self, organization: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+
+class ListFindingsResponse(_message.Message):
+    __slots__ = ("findings",)
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[AuditFinding]
+    def __init__(self, findings: _Optional[_Iterable[_Union[AuditFinding, _Mapping]]] = ...) -> None: ...
+
+class GetFindingRequest(_message.Message):
+    __slots__ = ("finding_id",)
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    def __init__(self, finding_id: _Optional[str] = ...) -> None: ...
+
+class GetFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class OpenFindingRequest(_message.Message):
+    __slots__ = ("organization", "kind", "subject", "evidence")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    kind: str
+    subject: str
+    evidence: str
+    def __init__(self, organization: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., evidence: _Optional[str] = ...) -> None: ...
+
+class OpenFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class MoveFindingRequest(_message.Message):
+    __slots__ = ("finding_id", "explanation", "escalate", "close_as")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_AS_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    explanation: str
+    escalate: bool
+    close_as: str
+    def __init__(self, finding_id: _Optional[str] = ..., explanation: _Optional[str] = ..., escalate: bool = ..., close_as: _Optional[str] = ...) -> None: ...
+
+class MoveFindingResponse(_message.Message):
+    __slots__ = ("finding",)
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    finding: AuditFinding
+    def __init__(self, finding: _Optional[_Union[AuditFinding, _Mapping]] = ...) -> None: ...
+
+class ReadFindingTextRequest(_message.Message):
+    __slots__ = ("finding_id", "commitment")
+    FINDING_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    finding_id: str
+    commitment: bytes
+    def __init__(self, finding_id: _Optional[str] = ..., commitment: _Optional[bytes] = ...) -> None: ...
+
+class ReadFindingTextResponse(_message.Message):
+    __slots__ = ("salt", "text")
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    salt: bytes
+    text: str
+    def __init__(self, salt: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...

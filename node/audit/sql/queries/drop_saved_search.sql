@@ -1,0 +1,1 @@
+DELETE FROM log.saved_search WHERE name = %s RETURNING name

@@ -1,0 +1,1 @@
+SELECT salt, text FROM log.finding_text WHERE commitment = %s

@@ -1,0 +1,237 @@
+"""Watches the other members and opens what it finds on the shared ledger.
+
+What is watched, at each round:
+
+| finding | when |
+|---|---|
+| ``late_checkpoint`` | a member's sealed log is ahead of what it anchored, for longer than the deadline |
+| ``silent_member`` | its node does not answer, for longer than the deadline |
+| ``forked_log`` | its signed head is not what it anchored at that size, or stays behind it; or its tiles give another |
+| ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline |
+
+Rules:
+- the same matter is opened once, also over a restart: a finding's id follows from it;
+- how long something lasts is counted from when this process saw it first: a restart gives more time, never less;
+- one member that cannot be judged now does not keep the others from being watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from network.audit_record import record_key
+from network.checkpoint import Checkpoint, open_checkpoint
+from network.errors import GatewayError, ProofError, RpcError
+from network.rpc import StatusCode
+from node.anchor.database import Database
+from node.anchor.errors import AnchorError
+from node.anchor.store import MirrorStore
+from node.audit.findings import Findings, already_opened
+from node.audit.index import AuditIndex
+
+logger = structlog.get_logger(__name__)
+
+_PACKAGE = "node.audit"
+
+
+class HeadReader(Protocol):
+    """Another member's node."""
+
+    async def read_checkpoint(self) -> bytes:
+        """Return its newest signed note."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long is borne what.
+
+    Args:
+        checkpoint: from sealing to anchoring, and without an answer.
+        disclosure: from a demand to what it asks for.
+        round: between two rounds.
+    """
+
+    checkpoint: timedelta
+    disclosure: timedelta
+    round: timedelta
+
+
+class Matter(NamedTuple):
+    """What is to be opened as a finding."""
+
+    organization: str
+    kind: str
+    subject: str
+    evidence: str
+
+
+class _Seen(NamedTuple):
+    """When something was first seen, and at which size of the log."""
+
+    at: datetime
+    size: int
+
+
+class Supervisor:
+    """Watches until stopped.
+
+    Args:
+        members: the other members' nodes, by organization.
+        now: the clock, UTC.
+    """
+
+    def __init__(
+        self,
+        msp_id: str,
+        database: Database,
+        *,
+        index: AuditIndex,
+        mirrors: MirrorStore,
+        findings: Findings,
+        members: Mapping[str, HeadReader],
+        deadlines: Deadlines,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._msp_id = msp_id
+        self._database = database
+        self._index = index
+        self._mirrors = mirrors
+        self._findings = findings
+        self._members = members
+        self._deadlines = deadlines
+        self._now = now
+        self._since: dict[tuple[str, str], _Seen] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to work in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the background work ended without being told to, a fault of the program; None while it works."""
+        return self._task.exception() if self._task is not None and self._task.done() else None
+
+    async def stop(self) -> None:
+        """End the background work."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def watch(self) -> list[Matter]:
+        """Look at everything once, open what is found, and return what was opened."""
+        matters = await asyncio.to_thread(self._unanswered)
+        for organization, member in self._members.items():
+            matters += await asyncio.to_thread(self._mirrored, organization)
+            matters += await self._head_of(organization, member)
+        return [matter for matter in matters if await self._opened(matter)]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.watch()
+            except (AnchorError, GatewayError) as error:
+                logger.warning("watching_failed", reason=str(error))
+            await asyncio.sleep(self._deadlines.round.total_seconds())
+
+    async def _opened(self, matter: Matter) -> bool:
+        if await asyncio.to_thread(self._findings.is_open, matter.organization, matter.kind, matter.subject):
+            return False
+        try:
+            await self._findings.open(*matter)
+        except GatewayError as error:
+            if already_opened(error):
+                return False
+            raise
+        logger.warning("finding_opened", organization=matter.organization, kind=matter.kind, subject=matter.subject)
+        return True
+
+    def _unanswered(self) -> list[Matter]:
+        now = self._now()
+        asked = {"own": self._msp_id, "before": now - self._deadlines.disclosure}
+        return [
+            Matter(
+                organization,
+                "unanswered_demand",
+                f"demand/{demand_id}",
+                f"demanded at {recorded_at.isoformat()}, not disclosed in whole by {now.isoformat()}",
+            )
+            for organization, demand_id, recorded_at in self._database.fetch("unanswered_demands", asked, _PACKAGE)
+        ]
+
+    def _mirrored(self, organization: str) -> list[Matter]:
+        return [
+            Matter(organization, "forked_log", f"checkpoint/{size}", explanation)
+            for size, explanation, _ in self._mirrors.findings(organization)
+        ]
+
+    async def _head_of(self, organization: str, member: HeadReader) -> list[Matter]:
+        log = await asyncio.to_thread(self._index.record, record_key("log", organization))
+        if log is None:
+            return []
+        try:
+            note = await member.read_checkpoint()
+        except RpcError as error:
+            if error.code == StatusCode.FAILED_PRECONDITION:
+                return []  # it answers, and says that its log is empty
+            return await self._silent(organization, str(error))
+        self._since.pop((organization, "silent_member"), None)
+        anchored = await asyncio.to_thread(self._anchored, organization)
+        try:
+            head = open_checkpoint(note, str(json.loads(log.body)["verifier_key"]))
+        except ProofError as error:
+            size = anchored[0] if anchored is not None else 0
+            told = f"its newest note is not its log's: {error}; the note: {base64.b64encode(note).decode()}"
+            return [Matter(organization, "forked_log", _subject(size), told)]
+        return await self._judged(organization, head, note, anchored)
+
+    def _anchored(self, organization: str) -> tuple[int, bytes] | None:
+        found = [each for each in self._index.newest_checkpoints(self._msp_id) if each.organization == organization]
+        return (int(json.loads(found[0].body)["size"]), found[0].anchored_root()) if found else None
+
+    async def _judged(
+        self, organization: str, head: Checkpoint, note: bytes, anchored: tuple[int, bytes] | None
+    ) -> list[Matter]:
+        size, root = anchored if anchored is not None else (0, b"")
+        shown = f"its signed note: {base64.b64encode(note).decode()}"
+        if head.size < size:
+            # What it anchored since it answered may already have reached this peer: only a head that stays back counts.
+            behind = f"its log is at {head.size}, behind what it anchored; {shown}"
+            return self._lasting(organization, "forked_log", size, behind)
+        self._since.pop((organization, "forked_log"), None)
+        late = self._since.get((organization, "late_checkpoint"))
+        if late is not None and late.size <= size:
+            # A busy log is always ahead of its anchors: what counts is how long one size of it waits.
+            self._since.pop((organization, "late_checkpoint"))
+        if head.size == size:
+            if head.root != root:
+                return [Matter(organization, "forked_log", _subject(size), f"another root than anchored; {shown}")]
+            return []
+        return self._lasting(organization, "late_checkpoint", head.size, f"sealed and not anchored; {shown}")
+
+    async def _silent(self, organization: str, reason: str) -> list[Matter]:
+        anchored = await asyncio.to_thread(self._anchored, organization)
+        size = anchored[0] if anchored is not None else 0
+        return self._lasting(organization, "silent_member", size, f"its node does not answer: {reason}")
+
+    def _lasting(self, organization: str, kind: str, size: int, evidence: str) -> list[Matter]:
+        """Return a matter once it has lasted longer than the deadline; what it is about stays as first seen."""
+        now = self._now()
+        first = self._since.setdefault((organization, kind), _Seen(now, size))
+        if now - first.at <= self._deadlines.checkpoint:
+            return []
+        return [Matter(organization, kind, _subject(first.size), f"since {first.at.isoformat()}: {evidence}")]
+
+
+def _subject(size: int) -> str:
+    return f"checkpoint/{size}" if size else "log"

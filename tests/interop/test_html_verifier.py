@@ -1,0 +1,168 @@
+"""The verifier in one HTML file against the published vectors.
+
+Aim: two verifiers that share no code say the same of every bundle, and for the same reason. Method: the page's own
+script runs under Node over ``fixtures/proofs/vectors.json.gz``, read by a program in JavaScript; and in a headless
+Chromium the page itself is opened from its file, as a supervisor opens it.
+
+To run the first: Node 20.9 or later on the PATH. To run the second: ``pip install playwright``, and a Chromium that it
+finds (``playwright install chromium``) or that ``DWAYBANK_CHROMIUM`` names.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.node_packages import require_node
+from tests.support.proof_vectors import FILE, read_corpus
+from tests.support.verifier_page import PAGE
+
+pytestmark = pytest.mark.interop
+
+HARNESS = Path(__file__).parents[1] / "support" / "html_verifier.mjs"
+CORPUS = read_corpus()
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, dict[str, Any]]:
+    """What the page's script says of each vector."""
+    require_node()
+    done = subprocess.run(
+        ["node", str(HARNESS), str(PAGE), str(FILE)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return {answer["name"]: answer for answer in found}
+
+
+@pytest.mark.parametrize("vector", CORPUS.vectors, ids=lambda vector: vector.name)
+def test_script_of_the_page_answers_as_published(vector, answers: dict[str, dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
+    assert answers[vector.name]["reason"] == vector.reason, answers[vector.name]["message"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    with api.sync_playwright() as playwright:
+        path = os.environ.get("DWAYBANK_CHROMIUM") or shutil.which("chromium")
+        try:
+            # Inside containers Chromium's own sandbox often cannot start; the page it is to open is our own.
+            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(
+                f"no Chromium: playwright install chromium, or name it in DWAYBANK_CHROMIUM: {error.message[:200]}"
+            )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """The page, opened from its file; every request it makes and every fault it meets is remembered."""
+    opened = browser.new_page()
+    opened.asked, opened.faults = [], []
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.on("console", lambda message: opened.faults.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+    opened.goto(PAGE.as_uri())
+    yield opened
+    assert opened.asked == [PAGE.as_uri()]
+    assert opened.faults == []
+    opened.close()
+
+
+def verify(page: Any, *files: Path, genesis: str = CORPUS.networks["network"].genesis) -> None:
+    """Do what a supervisor does."""
+    page.get_by_label("Hash of the genesis block").fill(genesis)
+    page.get_by_label("Proof bundles").set_input_files([str(file) for file in files])
+    page.get_by_role("button", name="Verify").click()
+    # Not by a condition in JavaScript: the page's policy forbids its evaluation.
+    page.locator("article").nth(len(files) - 1).wait_for()
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> dict[str, Path]:
+    """A good bundle, one with another amount, and one whose fields are markup."""
+    texts = {name: CORPUS.text(name) for name in ("entry_of_a_real_network", "shown_amount")}
+    texts["markup"] = texts["shown_amount"].replace(
+        b'"amount_minor"', b'"<img src=x onerror=alert(1)>":1,"amount_minor"'
+    )
+    for name, text in texts.items():
+        (tmp_path / f"{name}.json").write_bytes(text)
+    return {name: tmp_path / f"{name}.json" for name in texts}
+
+
+def test_supervisor_sees_verdicts_checks_and_the_entry(page: Any, bundles: dict[str, Path]) -> None:
+    verify(page, *bundles.values())
+    good, bent, _ = page.locator("article").all()
+    assert good.get_by_role("heading").inner_text() == "PROVED: entry_of_a_real_network.json"
+    assert "Entry 500 of DwaybankMSP is attested" in good.inner_text()
+    assert good.locator("li.holds").count() == 10
+    assert good.get_by_role("row", name="posting 1").count() == 1
+    assert bent.get_by_role("heading").inner_text() == "NOT PROVED: shown_amount.json"
+    assert "wrong_fields" in bent.inner_text()
+    assert (bent.locator("li.holds").count(), bent.locator("li.refused").count()) == (9, 1)
+    assert page.locator("article img").count() == 0
+
+
+def test_another_genesis_block_is_refused_and_what_is_no_hash_is_not_taken(page: Any, bundles: dict[str, Path]) -> None:
+    verify(page, bundles["entry_of_a_real_network"], genesis="00" * 32)
+    assert "wrong_genesis" in page.locator("article").inner_text()
+    page.get_by_label("Hash of the genesis block").fill("not a hash")
+    page.get_by_role("button", name="Verify").click()
+    assert page.locator("#genesis:invalid").count() == 1
+
+
+def test_bundle_dropped_on_the_page_is_verified(page: Any, bundles: dict[str, Path]) -> None:
+    page.get_by_label("Hash of the genesis block").fill(CORPUS.networks["network"].genesis)
+    page.evaluate(
+        """text => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([text], "dropped.json"));
+            document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+        }""",
+        bundles["entry_of_a_real_network"].read_text(),
+    )
+    page.wait_for_selector("article")
+    assert page.get_by_role("heading", level=2).inner_text() == "PROVED: dropped.json"
+
+
+def test_page_cannot_connect_even_if_it_wanted_to(page: Any) -> None:
+    outcome = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'connected', (error) => error.name)")
+    assert outcome == "TypeError"
+    assert any("Content Security Policy" in fault for fault in page.faults)
+    page.faults.clear()
+
+
+def test_page_is_worked_by_keyboard_alone(page: Any) -> None:
+    focused = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        focused.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert focused == ["genesis", "witnesses", "files", "BUTTON"]
+
+
+def test_chromium_answers_every_vector_as_published(page: Any) -> None:
+    program = """async ([text, genesis, witnessesMin, now]) => {
+        const bytes = Uint8Array.from(atob(text), (digit) => digit.charCodeAt(0));
+        const outcome = await verifyBundle(bytes, fromHex(genesis), { witnessesMin, now });
+        return outcome.proved ? null : outcome.reason;
+    }"""
+    wrong = {}
+    for vector in CORPUS.vectors:
+        text = CORPUS.text(vector.name)
+        if len(text) > 1_000_000:  # handed over in one message; Node has judged it
+            continue
+        given = [base64.b64encode(text).decode(), CORPUS.genesis(vector).hex(), vector.witnesses_min, CORPUS.now]
+        if (answer := page.evaluate(program, given)) != vector.reason:
+            wrong[vector.name] = (answer, vector.reason)
+    assert wrong == {}
