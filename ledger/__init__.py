@@ -12,8 +12,9 @@ What other rooms read (schema ``ledger``; columns are explained in ``sql/migrati
   ``settlement_id``, arrays ``posting_account`` (``ledger.account.id``), ``posting_asset``, ``posting_amount`` (debit
   above zero, credit below), ``posting_balance``, ``posting_previous``; ``description_commitment``, ``decision_id``
   uuid, ``decision_outcome`` (1 automated_approval, 2 requires_manual_review), ``decision_leaf``, ``salt``, ``leaf``;
-- ``ledger.batch``: ``first_seq``, ``last_seq``, ``epoch``, ``digest``, ``signature``: one row for each commit that
-  posted something; digest = ``canonical.batch_digest`` over the leaves, signature = Ed25519 over the digest. Rows
-  of ``entry`` that no valid batch covers were not written by the writer;
+  null are the ``effective_at`` that is ``posted_at``, and the salt that follows from the batch (``salt_of``);
+- ``ledger.batch``: ``first_seq``, ``last_seq``, ``epoch``, ``digest``, ``signature``, ``salt_secret``: one row for each
+  commit that posted something; digest = ``canonical.batch_digest`` over the leaves, signature = Ed25519 over the
+  digest. Rows of ``entry`` that no valid batch covers were not written by the writer;
 - ``ledger.head``: ``next_seq``, ``epoch``. The canonical form and the leaf: ``canonical``.
 """

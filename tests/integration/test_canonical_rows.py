@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from ledger.account import Side
 from ledger.audit import recompute_leaves
-from ledger.canonical import VERSION, leaf_hash
+from ledger.canonical import VERSION, derive_salts, leaf_hash
 from ledger.decision import AcceptedEntries, Decision, Decisions
 from ledger.hold import HoldRelease
 from ledger.journal import EPOCH, NewEntry, Outcome, Posting, transfer
@@ -74,6 +75,29 @@ def test_leaf_of_a_posted_entry_equals_the_vector(database_url: str) -> None:
         (result,) = writer.post([NewEntry(uuid.UUID(vector["key"]), postings)])
         assert (result.seq, result.leaf) == (1, expected)
         assert [leaf.leaf for leaf in recompute_leaves(connection, verify)] == [expected]
+
+
+def test_salts_follow_in_the_database_as_they_do_in_the_writer(database_url: str) -> None:
+    with (
+        open_writer(database_url, Clock(), PlainRules(), random_bytes=os.urandom) as writer,
+        psycopg.connect(database_url, autocommit=True) as connection,
+    ):
+        open_accounts(connection, ACCOUNTS)
+        for first in (1, 3):
+            writer.post([transfer(key(first + n), "cash", "alice", 5) for n in range(2)])
+        batches = connection.execute("SELECT first_seq, salt_secret FROM ledger.batch ORDER BY first_seq").fetchall()
+        assert [first for first, _ in batches] == [1, 3] and batches[0][1] != batches[1][1]
+        salts = b"".join(derive_salts(secret, first, 2) for first, secret in batches)
+        assert b"".join(row.salt or b"" for row in read_rows(connection, 1, 4, 4)) == salts
+        shown = connection.execute("SELECT salt FROM ledger.entry_view ORDER BY seq").fetchall()
+        assert b"".join(row[0] for row in shown) == salts
+        assert len({salts[at : at + 32] for at in range(0, 128, 32)}) == 4
+        # A row that has a salt of its own keeps it.
+        (own,) = connection.execute("SELECT ledger.salt_of('own', 1, sha256('x'))").fetchone() or (b"",)
+        assert own == b"own"
+        kept = "SELECT count(*) FROM ledger.entry WHERE salt IS NULL AND effective_at IS NULL"
+        assert connection.execute(kept).fetchone() == (4,)
+        assert all(leaf.unchanged for leaf in recompute_leaves(connection, verify))
 
 
 @pytest.mark.parametrize("form", FILES)

@@ -53,7 +53,7 @@ REFERENCE_DATA = {"ledger.asset"}
 
 FUNCTIONS = {
     "balance_seen", "chart_document", "chart_refusal", "chart_rule_of", "known_seq", "opening_of", "outbox_page",
-    "refuse_archived_accounts", "refuse_archived_entry", "sees_all", "sees_entry", "sees_schedule",
+    "refuse_archived_accounts", "refuse_archived_entry", "salt_of", "sees_all", "sees_entry", "sees_schedule",
     "statement_by_effect", "statement_page", "striped_page", "tenant_books", "trial_balance_seen",
 }  # fmt: skip
 """What a tenant may call; each is tried below with what is not his."""

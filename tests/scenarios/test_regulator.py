@@ -197,7 +197,8 @@ TAMPERING = {
     "amount": "UPDATE ledger.entry SET amount = amount + 1 WHERE seq = {seq}",
     "account": "UPDATE ledger.entry SET debit_account = credit_account, credit_account = debit_account"
     " WHERE seq = {seq}",
-    "day": "UPDATE ledger.entry SET effective_at = coalesce(effective_at, posted_at) - interval '1 day' WHERE seq = {seq}",
+    "day": "UPDATE ledger.entry SET effective_at = coalesce(effective_at, posted_at) - interval '1 day'"
+    " WHERE seq = {seq}",
     "settlement": "UPDATE ledger.entry SET settlement_id = 'another' WHERE seq = {seq}",
     "key": "UPDATE ledger.entry SET key = gen_random_uuid() WHERE seq = {seq}",
     "decision": "UPDATE ledger.entry SET decision_outcome = 3 - decision_outcome WHERE seq = {seq}",

@@ -112,8 +112,8 @@ TAMPERINGS = {
         "entry 13: posting 1 names no account, or one of another asset",
     ),
     "posted before its predecessor": (
-        "UPDATE ledger.entry SET posted_at = posted_at - interval '1 hour', effective_at = coalesce(effective_at, posted_at) - "
-        "interval '1 hour' WHERE seq = 15",
+        "UPDATE ledger.entry SET posted_at = posted_at - interval '1 hour',"
+        " effective_at = coalesce(effective_at, posted_at) - interval '1 hour' WHERE seq = 15",
         "entry 15: its row does not give the leaf that stands with it",
         "entry 15: was posted before the entry that it follows",
     ),
@@ -124,7 +124,8 @@ TAMPERINGS = {
     ),
     "batch deleted": (
         "DELETE FROM ledger.batch WHERE first_seq = 5",
-        "entry 5: no batch that the posting engine signed holds it",
+        # What its salt follows from is gone, too.
+        "entry 5: its row does not give the leaf that stands with it",
         "batch 6: does not follow the batch before it, which ends with entry 4",
     ),
     "batch stretched": (

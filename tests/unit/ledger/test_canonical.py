@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ledger.canonical import (
     CanonicalPosting,
     batch_digest,
     decode_entry,
+    derive_salts,
     description_commitment,
     encode_entry,
     leaf_data,
@@ -77,6 +79,16 @@ def test_form_and_leaf_equal_the_vector(version: int, vector: dict[str, Any]) ->
     if vector.get("metadata"):
         pairs = tuple(vector["metadata"].items())
         assert metadata_commitment(bytes.fromhex(vector["metadata_salt"]), pairs).hex() == vector["metadata_commitment"]
+
+
+def test_each_salt_follows_from_the_secret_and_the_number() -> None:
+    secret = bytes(range(32))
+    expected = [
+        hashlib.sha256(b"dwaybank.node/salt\x01" + secret + number.to_bytes(8, "big")).digest()
+        for number in (2**40, 2**40 + 1, 2**40 + 2)
+    ]
+    assert derive_salts(secret, 2**40, 3) == b"".join(expected)
+    assert derive_salts(secret, 1, 0) == b""
 
 
 def test_batch_digest_equals_the_vector() -> None:
