@@ -213,7 +213,7 @@ def test_functions_tell_a_tenant_nothing_of_others(url: str, connection: Connect
         ),
     }  # fmt: skip
     # The others take nothing that could be another's: they tell who asks, judge what is given, or are tried below.
-    apart = {"chart_refusal", "outbox_page", "sees_all", "tenant_books", "trial_balance_seen"}
+    apart = {"chart_refusal", "outbox_page", "salt_of", "sees_all", "tenant_books", "trial_balance_seen"}
     # tests/integration/test_archive_parties.py tries these, where something is archived.
     apart |= {"opening_of", "refuse_archived_accounts", "refuse_archived_entry"}
     assert set(tried) | apart == FUNCTIONS

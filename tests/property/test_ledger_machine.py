@@ -295,7 +295,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _compare_entries(self) -> None:
         rows = self.books.connection.execute(
-            "SELECT seq, key, posted_at, effective_at, reverses, chain_seq, hold_id FROM ledger.entry ORDER BY seq"
+            "SELECT seq, key, posted_at, effective_at, reverses, chain_seq, hold_id FROM ledger.entry_view ORDER BY seq"
         ).fetchall()
         wanted = [
             (
