@@ -2,8 +2,8 @@
 
 Rules:
 - handlers go from bytes to bytes; who calls is told by the client certificate before anything is read;
-- other members reach four methods of this part only: ``ReadTile``, ``ReadCheckpoint`` and ``RecomputeLeaves`` give salted hashes,
-  ``Disclose`` gives what an on-chain demand of that very member asks for;
+- other members reach four methods of this part: ``ReadTile``, ``ReadCheckpoint`` and ``RecomputeLeaves`` give salted
+  hashes, ``Disclose`` gives what an on-chain demand of that very member asks for;
 - everything else answers this organization's own programs.
 """
 
