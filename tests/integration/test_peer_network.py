@@ -696,14 +696,7 @@ async def test_peer_down_is_replaced_by_another_organizations(network: PeerNetwo
         await partner.start()
     await network.wait_for_height(committed.block_number + 1)
     assert await network.peer(PARTNER).read_state("pc", "without-partner") == b"v"
-    async with asyncio.timeout(20):
-        while True:
-            # Whoever could not connect pauses before he tries again.
-            try:
-                await network.client().submit("all", "Put", "with-partner", "v")
-                break
-            except EndorseError:
-                await asyncio.sleep(0.1)
+    await network.found_again(lambda: network.client().submit("all", "Put", "with-partner", "v"))
 
 
 async def test_busy_key_is_simulated_again_until_it_fits(network: PeerNetwork) -> None:

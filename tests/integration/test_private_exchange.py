@@ -169,6 +169,7 @@ async def test_member_that_was_away_catches_up_with_what_is_current_and_what_was
     assert places(network, PARTNER, "away-one") == {"private_write_set"}
     # What was purged before it came does not come: nobody has it whole any more.
     assert [places(network, msp_id, "away-purged") for msp_id in MEMBERS] == [set(), set(), set()]
+    await network.found_again(lambda: put(network, "pushed", "again", b"with-the-other"))
 
 
 async def test_time_to_live_erases_every_copy(network: PeerNetwork) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from fabric_protos.peer import proposal_response_pb2
 
 from network import rpc
 from network.client import GatewayClient
-from network.errors import GatewayError
+from network.errors import EndorseError, GatewayError
 from network.genesis import ChannelSpec, genesis_block
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
@@ -94,6 +94,9 @@ class OrdererHost:
         await self.orderer.stop()
 
 
+T = TypeVar("T")
+
+
 class PeerNetwork:
     """The network while it runs."""
 
@@ -127,6 +130,15 @@ class PeerNetwork:
         """Wait until every peer has this many blocks."""
         async with asyncio.timeout(20):
             await asyncio.gather(*(member.peer.wait_for_height(height) for member in self.members.values()))
+
+    async def found_again(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what work gives that needs a member who was away: who could not connect pauses before the next try."""
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    return await work()
+                except EndorseError:
+                    await asyncio.sleep(0.1)
 
     async def until_connected(self, chaincode: str, *call: str) -> None:
         """Evaluate a call on every peer until a chaincode in another process answers there."""
