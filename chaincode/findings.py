@@ -22,7 +22,7 @@ from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
 from chaincode.shim.stub import ChaincodeStub
-from network.audit_record import finding_id as finding_id_of
+from network.audit_record import finding_id_of
 
 OPEN, EXPLAINED, ESCALATED, CLOSED = "open", "explained", "escalated", "closed"
 

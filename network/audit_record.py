@@ -24,7 +24,7 @@ def record_key(kind: str, *parts: str | int) -> str:
     return "~".join([kind, *(part if isinstance(part, str) else str(part).zfill(_NUMBER_DIGITS) for part in parts)])
 
 
-def finding_id(opened_by: str, kind: str, organization: str, subject: str) -> str:
+def finding_id_of(opened_by: str, kind: str, organization: str, subject: str) -> str:
     """Return the id that a finding has: the first 16 bytes, in hex, of SHA-256 over its parts, joined by ``~``."""
     joined = "~".join((_FINDING_TAG, opened_by, kind, organization, subject))
     return hashlib.sha256(joined.encode()).hexdigest()[:32]

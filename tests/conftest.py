@@ -74,6 +74,15 @@ def database_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@pytest.fixture
+def regulator_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
+    """URL of a second empty database, for the regulator beside a bank; dropped after the test."""
+    name = f"test_{next(_numbers)}_regulator"
+    yield postgres_cluster.create_database(name)
+    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture(scope="session")
 def consortium() -> Iterator[RunningConsortium]:
     """A running consortium, its databases on the disk and written through, that tests leave whole."""

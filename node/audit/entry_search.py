@@ -173,8 +173,12 @@ _POSTING = (
 AUTOMATIC = "automated_approval"
 """Status of a decision that no reviewer looks at."""
 
-_BESIDE = {"anchor": "c.", "attested": "attested.", "review": "review."}
-"""How conditions name what stands beside an entry."""
+_ASKS_OF = {
+    "anchor": {"block", "transaction_id", "signer", "anchored_from", "anchored_to"},
+    "attested": {"attested"},
+    "review": {"status", "reviewer"},
+}
+"""Fields of a filter that ask for what stands beside a disclosed entry."""
 
 _ANCHORED = "anchored"
 _REVIEWED = "e.decision <> 'automated_approval'"
@@ -213,7 +217,7 @@ class EntrySearch:
             AnchorError: the database does not answer.
         """
         limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
-        asked = asked_of(wanted)
+        asked = _asked(wanted)
         by = order.by or _usual_order(asked)
         after = _read_token(page_token, by) if page_token else None
         if by == _ANCHORED:
@@ -269,7 +273,7 @@ class EntrySearch:
             "attested": _text("beside_attested"),
             "review": _text("beside_review").format(decision_id="e.decision_id"),
         }
-        asked_beside = [text for name, text in beside.items() if any(_BESIDE[name] in each for each in conditions)]
+        asked_beside = [text for name, text in beside.items() if not _ASKS_OF[name].isdisjoint(asked)]
         parts = {**beside, "after": follows, "key": key, "asked_beside": "\n".join(asked_beside)}
         return self._fetch("search_disclosed_entries", conditions, order.descending, parts, parameters)
 
@@ -293,7 +297,7 @@ def _text(name: str) -> str:
     return statement(name, _PACKAGE).decode()
 
 
-def asked_of(wanted: EntryFilter) -> dict[str, Any]:
+def _asked(wanted: EntryFilter) -> dict[str, Any]:
     """Return what a filter asks for, without what lets everything through."""
     told = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
     return {name: value for name, value in told.items() if value != _DEFAULTS[name]}

@@ -15,8 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from network.audit_record import AUDIT, record_key
-from network.audit_record import finding_id as finding_id_of
+from network.audit_record import AUDIT, finding_id_of, record_key
 from network.errors import GatewayError, RpcError
 from node.anchor.anchorer import Gateway
 from node.anchor.database import Database
@@ -79,8 +78,8 @@ class Findings:
         told: dict[str, Any] = json.loads(record.body)
         return told
 
-    def is_open(self, organization: str, kind: str, subject: str) -> bool:
-        """Whether this organization opened a finding about a matter before. Blocks."""
+    def was_opened(self, organization: str, kind: str, subject: str) -> bool:
+        """Whether this organization opened a finding about a matter before; it may be closed. Blocks."""
         finding_id = finding_id_of(self._msp_id, kind, organization, subject)
         return self._index.record(record_key("finding", finding_id)) is not None
 

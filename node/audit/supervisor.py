@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ from node.audit.findings import Findings, already_opened
 from node.audit.index import AuditIndex
 
 logger = structlog.get_logger(__name__)
+
+NOTE_SHOWN_MAX = 2_000
+TOLD_LENGTH_MAX = 1_000
+"""What a member says goes into evidence cut to so many bytes and characters: evidence is a text of limited length."""
 
 _PACKAGE = "node.audit"
 
@@ -110,6 +115,7 @@ class Supervisor:
         self._deadlines = deadlines
         self._now = now
         self._since: dict[tuple[str, str], _Seen] = {}
+        self._refused_at: dict[tuple[str, str, str], datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -131,28 +137,37 @@ class Supervisor:
     async def watch(self) -> list[Matter]:
         """Look at everything once, open what is found, and return what was opened."""
         matters = await asyncio.to_thread(self._unanswered)
-        for organization, member in self._members.items():
+        for organization in self._members:
             matters += await asyncio.to_thread(self._mirrored, organization)
-            matters += await self._head_of(organization, member)
+        for found in await asyncio.gather(*(self._head_of(*each) for each in self._members.items())):
+            matters += found
         return [matter for matter in matters if await self._opened(matter)]
 
     async def _run(self) -> None:
         while True:
             try:
                 await self.watch()
-            except (AnchorError, GatewayError) as error:
+            except AnchorError as error:
                 logger.warning("watching_failed", reason=str(error))
             await asyncio.sleep(self._deadlines.round.total_seconds())
 
     async def _opened(self, matter: Matter) -> bool:
-        if await asyncio.to_thread(self._findings.is_open, matter.organization, matter.kind, matter.subject):
+        what, now = matter[:3], self._now()
+        # What could not be opened waits a while: each try keeps its evidence for ever.
+        refused = self._refused_at.get(what)
+        if refused is not None and now - refused <= self._deadlines.checkpoint:
+            return False
+        if await asyncio.to_thread(self._findings.was_opened, *what):
             return False
         try:
             await self._findings.open(*matter)
         except GatewayError as error:
-            if already_opened(error):
-                return False
-            raise
+            if not already_opened(error):
+                self._refused_at[what] = now
+                logger.warning(
+                    "finding_not_opened", organization=matter.organization, kind=matter.kind, reason=str(error)
+                )
+            return False
         logger.warning("finding_opened", organization=matter.organization, kind=matter.kind, subject=matter.subject)
         return True
 
@@ -171,7 +186,7 @@ class Supervisor:
 
     def _mirrored(self, organization: str) -> list[Matter]:
         return [
-            Matter(organization, "forked_log", f"checkpoint/{size}", explanation)
+            Matter(organization, "forked_log", f"checkpoint/{size}", explanation[:TOLD_LENGTH_MAX])
             for size, explanation, _ in self._mirrors.findings(organization)
         ]
 
@@ -179,35 +194,40 @@ class Supervisor:
         log = await asyncio.to_thread(self._index.record, record_key("log", organization))
         if log is None:
             return []
+        note = failed = None
         try:
             note = await member.read_checkpoint()
         except RpcError as error:
-            if error.code == StatusCode.FAILED_PRECONDITION:
-                return []  # it answers, and says that its log is empty
-            return await self._silent(organization, str(error))
+            failed = error
+        size, root = await asyncio.to_thread(self._anchored, organization)
+        if failed is not None and failed.code != StatusCode.FAILED_PRECONDITION:
+            told = f"its node does not answer: {failed}"
+            return self._lasting(organization, "silent_member", size, told[:TOLD_LENGTH_MAX])
         self._since.pop((organization, "silent_member"), None)
-        anchored = await asyncio.to_thread(self._anchored, organization)
+        if note is None:
+            # It answers, and says that its log is empty.
+            return self._behind(organization, 0, size, "") if size else []
+        shown = _shown(note)
         try:
             head = open_checkpoint(note, str(json.loads(log.body)["verifier_key"]))
         except ProofError as error:
-            size = anchored[0] if anchored is not None else 0
-            told = f"its newest note is not its log's: {error}; the note: {base64.b64encode(note).decode()}"
-            return [Matter(organization, "forked_log", _subject(size), told)]
-        return await self._judged(organization, head, note, anchored)
-
-    def _anchored(self, organization: str) -> tuple[int, bytes] | None:
-        found = [each for each in self._index.newest_checkpoints(self._msp_id) if each.organization == organization]
-        return (int(json.loads(found[0].body)["size"]), found[0].anchored_root()) if found else None
-
-    async def _judged(
-        self, organization: str, head: Checkpoint, note: bytes, anchored: tuple[int, bytes] | None
-    ) -> list[Matter]:
-        size, root = anchored if anchored is not None else (0, b"")
-        shown = f"its signed note: {base64.b64encode(note).decode()}"
+            told = f"its newest note is not its log's: {error}"[:TOLD_LENGTH_MAX]
+            return [Matter(organization, "forked_log", _subject(size), f"{told}; {shown}")]
         if head.size < size:
-            # What it anchored since it answered may already have reached this peer: only a head that stays back counts.
-            behind = f"its log is at {head.size}, behind what it anchored; {shown}"
-            return self._lasting(organization, "forked_log", size, behind)
+            return self._behind(organization, head.size, size, shown)
+        return self._judged(organization, head, size, root, shown)
+
+    def _anchored(self, organization: str) -> tuple[int, bytes]:
+        """Return size and root of a member's newest anchor; 0 and nothing without one."""
+        found = [each for each in self._index.newest_checkpoints(self._msp_id) if each.organization == organization]
+        return (int(json.loads(found[0].body)["size"]), found[0].anchored_root()) if found else (0, b"")
+
+    def _behind(self, organization: str, head_size: int, size: int, shown: str) -> list[Matter]:
+        # What it anchored since it answered may already have reached this peer: only a head that stays back counts.
+        told = f"its log is at {head_size}, behind what it anchored; {shown}"
+        return self._lasting(organization, "forked_log", size, told)
+
+    def _judged(self, organization: str, head: Checkpoint, size: int, root: bytes, shown: str) -> list[Matter]:
         self._since.pop((organization, "forked_log"), None)
         late = self._since.get((organization, "late_checkpoint"))
         if late is not None and late.size <= size:
@@ -219,11 +239,6 @@ class Supervisor:
             return []
         return self._lasting(organization, "late_checkpoint", head.size, f"sealed and not anchored; {shown}")
 
-    async def _silent(self, organization: str, reason: str) -> list[Matter]:
-        anchored = await asyncio.to_thread(self._anchored, organization)
-        size = anchored[0] if anchored is not None else 0
-        return self._lasting(organization, "silent_member", size, f"its node does not answer: {reason}")
-
     def _lasting(self, organization: str, kind: str, size: int, evidence: str) -> list[Matter]:
         """Return a matter once it has lasted longer than the deadline; what it is about stays as first seen."""
         now = self._now()
@@ -231,6 +246,13 @@ class Supervisor:
         if now - first.at <= self._deadlines.checkpoint:
             return []
         return [Matter(organization, kind, _subject(first.size), f"since {first.at.isoformat()}: {evidence}")]
+
+
+def _shown(note: bytes) -> str:
+    """Return a note as evidence; of one that is longer than any log's, what tells it from others."""
+    if len(note) <= NOTE_SHOWN_MAX:
+        return f"its signed note: {base64.b64encode(note).decode()}"
+    return f"its note of {len(note)} bytes, SHA-256 {hashlib.sha256(note).hexdigest()}"
 
 
 def _subject(size: int) -> str:

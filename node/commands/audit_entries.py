@@ -96,7 +96,7 @@ def audit_entries(
     )
     if saved and search != audit_pb2.EntrySearch():
         raise ConfigurationError(f"--saved {saved}: the search is as it was saved: leave its fields out")
-    with_node(home, org, partial(_search, search, saved, save, out, None if as_json else _line, limit))
+    with_node(home, org, partial(_search, search, saved, save, out, as_json, limit))
 
 
 async def _search(
@@ -104,7 +104,7 @@ async def _search(
     saved: str,
     save: str,
     out: Path | None,
-    line: Callable[[audit_pb2.FoundEntry], str] | None,
+    as_json: bool,
     limit: int,
     node: OwnNode,
 ) -> None:
@@ -116,7 +116,7 @@ async def _search(
     if out is not None:
         await _export(node, asked, out)
     else:
-        await _show(node, asked, limit, line)
+        await _show(node, asked, limit, as_json)
 
 
 def audit_bundle(
@@ -201,9 +201,7 @@ async def _saved(node: OwnNode, name: str) -> audit_pb2.EntrySearch:
     return search
 
 
-async def _show(
-    node: OwnNode, search: audit_pb2.EntrySearch, limit: int, line: Callable[[audit_pb2.FoundEntry], str] | None
-) -> None:
+async def _show(node: OwnNode, search: audit_pb2.EntrySearch, limit: int, as_json: bool) -> None:
     from node.own_node import audit_pb2
 
     shown, token = 0, ""
@@ -212,7 +210,7 @@ async def _show(
         request = audit_pb2.SearchEntriesRequest(search=search, page_size=size, page_token=token)
         reply = await _call(node, "SearchEntries", request)
         for entry in reply.entries:
-            typer.echo(line(entry) if line is not None else json.dumps(_told(entry)))
+            typer.echo(json.dumps(_told(entry)) if as_json else _line(entry))
         shown, token = shown + len(reply.entries), reply.next_page_token
         if not token:
             return
@@ -276,19 +274,13 @@ def _numbers(option: str, text: str, first_field: str, last_field: str, kind: Ca
 
 
 def _times(option: str, text: str) -> dict[str, Any]:
+    from node.audit.serving import timestamp
+
     first, last = _range(text)
     begin, end = first_moment(first or None, f"--{option}"), last_moment(last or None, f"--{option}")
     # The service leaves the end of a time out; a person who names it wants it in.
     ends = {f"{option}_from": begin, f"{option}_to": end and end + timedelta(microseconds=1)}
-    return {field: _timestamp(moment) for field, moment in ends.items() if moment is not None}
-
-
-def _timestamp(moment: Any) -> Timestamp:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    return {field: timestamp(moment) for field, moment in ends.items() if moment is not None}
 
 
 def _text(stamp: Timestamp) -> str:

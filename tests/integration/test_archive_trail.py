@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from network.rpc import StatusCode
 from node.audit.archive_audit import audit_archive
 from node.audit.entry_fields import describe_entry
 from node.audit.errors import NotYetError
-from node.postgres import PostgresCluster
 from tests.support.archived_books import archivist, sealed
 from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
 from tests.support.database_stage import divide_journal
@@ -42,14 +41,6 @@ ARCHIVED = 8
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
-
-
-@pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
-    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
-    yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

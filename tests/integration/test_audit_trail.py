@@ -10,7 +10,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
@@ -45,14 +45,6 @@ from tests.support.trails import DirectChannel, World, post, running_world, tls_
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
-
-
-@pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
-    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
-    yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

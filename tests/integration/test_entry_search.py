@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,6 @@ from network.rpc import StatusCode
 from node.audit.disclosed import ranges_of
 from node.audit.entry_export import COLUMNS
 from node.audit.member_node import SERVICE
-from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
 from tests.support.trails import RULES_HASH, DirectChannel, World, post, running_world, tls_certificate
 
@@ -40,14 +39,6 @@ USER = f"{REGULATOR}/Node@regulator.test"
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
-
-
-@pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
-    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
-    yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

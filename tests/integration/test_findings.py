@@ -7,21 +7,20 @@ is moved by hand; each fault is made in the bank's own database, or on the line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from nacl.signing import SigningKey
 
-from network.audit_record import finding_id
+from network.audit_record import finding_id_of
 from network.checkpoint import Checkpoint, sign_checkpoint
 from network.errors import GatewayError, RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import StatusCode
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.supervisor import Deadlines, Supervisor
-from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, ConsortiumInMemory, Material, make_material
 from tests.support.trails import World, post, running_world
 
@@ -34,14 +33,6 @@ LATE, LONG_LATE = timedelta(seconds=61), timedelta(hours=2)
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
-
-
-@pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
-    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
-    yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
@@ -183,6 +174,49 @@ async def test_another_head_of_the_same_size_is_found_at_once(world: World, watc
     assert await watch.after() == [], "it is one matter"
 
 
+@pytest.mark.parametrize("note", [b"x" * 3_000_000, b"\xff" * 1_500, b""])
+async def test_a_member_that_answers_with_rubbish_is_found_and_hides_no_other_matter(
+    world: World, watch: Watch, note: bytes
+) -> None:
+    post(world.writer, 100)
+    await world.settle()
+    world.regulator.mirrors.keep_finding(BANK, 7, "tiles of another log" * 1_000, datetime.now(UTC))
+    answer = pb.ReadCheckpointResponse(note=note).SerializeToString()
+    world.line.bend = lambda path, reply: answer if path.endswith("/ReadCheckpoint") else reply
+    assert sorted(await watch.after()) == [("forked_log", "checkpoint/1"), ("forked_log", "checkpoint/7")]
+
+
+async def test_a_log_that_was_anchored_and_is_said_to_be_empty_is_found(world: World, watch: Watch) -> None:
+    post(world.writer, 100)
+    await world.settle()
+    tamper(world.bank_url, "DELETE FROM log.checkpoint")
+    assert await watch.after() == []
+    assert await watch.after(LATE) == [("forked_log", "checkpoint/1")]
+
+
+async def test_what_cannot_be_opened_keeps_nothing_else_from_it_and_is_tried_again(
+    world: World, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(world.writer, 100)
+    await world.settle()
+    for size in (7, 8):
+        world.regulator.mirrors.keep_finding(BANK, size, "the tiles do not give the anchored root", datetime.now(UTC))
+    refusals, submit = [], world.regulator.findings._gateway.submit
+
+    async def refuse(contract: str, function: str, *arguments: str) -> object:
+        if "checkpoint/7" in arguments:
+            refusals.append(arguments)
+            raise GatewayError("too few members answer", "")
+        return await submit(contract, function, *arguments)
+
+    monkeypatch.setattr(world.regulator.findings._gateway, "submit", refuse)
+    assert await watch.after() == [("forked_log", "checkpoint/8")]
+    assert await watch.after() == []
+    assert len(refusals) == 1, "not at every round"
+    monkeypatch.undo()
+    assert await watch.after(LATE) == [("forked_log", "checkpoint/7")]
+
+
 async def test_what_the_mirror_found_becomes_a_finding(world: World, watch: Watch) -> None:
     post(world.writer, 100)
     await world.settle()
@@ -248,7 +282,7 @@ async def listed(world: World, **wanted: str) -> list[str]:
 async def test_both_sides_read_evidence_and_explanations_and_the_shared_ledger_has_none_of_them(world: World) -> None:
     finding = await opened(world)
     number = finding.finding_id
-    assert number == finding_id(REGULATOR, "other", BANK, "entry/17")
+    assert number == finding_id_of(REGULATOR, "other", BANK, "entry/17")
     explained = await move(world, BANK, number, explanation="A rainy day: the vault was under water.")
     assert explained.status == "explained"
     found = await told(world, number)

@@ -7,7 +7,7 @@ constraints, indexes and NOT NULL dropped where an attack needs that; findings a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
@@ -18,7 +18,6 @@ from ledger.audit import NO_LEAF, recompute_leaves
 from ledger.hold import HoldRelease
 from ledger.journal import transfer
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
-from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer, verify
 from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
 from tests.support.journal import NO_RULES, ROOM_FOR_ANY
@@ -105,14 +104,6 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(Path(tmp_path_factory.mktemp("crypto")))
-
-
-@pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster, database_url: str) -> Iterator[str]:
-    name = database_url.rpartition("/")[2].partition("?")[0] + "_regulator"
-    yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

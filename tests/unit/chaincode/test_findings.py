@@ -12,7 +12,7 @@ import pytest
 
 from chaincode.audit import AuditContract
 from chaincode.findings import KINDS, STEPS_MAX
-from network.audit_record import finding_id as finding_id_of
+from network.audit_record import finding_id_of
 from tests.support.contract_runner import ContractLedger, Outcome, Runner
 from tests.support.contract_state import serialized_identity
 
