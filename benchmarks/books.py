@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg
@@ -28,6 +27,7 @@ from ledger.journal import NewEntry, Outcome, ResultCode, transfer
 from ledger.posting import Writer
 from ledger.prepared import Request
 from ledger.schema import migrate
+from ledger.script import Executes
 from node.books.books import Books
 from node.postgres import ClusterSettings, PostgresCluster, free_port
 from node.service import settle_interpreter
@@ -53,7 +53,7 @@ class PlainRules:
         leaves = b"".join([sha256(drawn[at : at + 48]).digest() for at in range(0, len(drawn), 48)])
         return Decisions(ids, outcomes.astype(np.uint8).tobytes(), leaves)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         return
 
 

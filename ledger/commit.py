@@ -3,6 +3,9 @@
 Order: rows of entries by COPY, where they are many; then, sent together: few rows by INSERT, texts, dated postings,
 holds, events, kept refusals, the decider's records, the settlement of the batch and the commit. What the database does
 not take undoes all of it.
+
+All that can be made before the batch's turn comes is made then (``script_of``): between one commit and the next
+nothing is left but to send it.
 """
 
 from __future__ import annotations
@@ -29,13 +32,14 @@ from ledger.outbox import record_events
 from ledger.partitions import rows_by_partition
 from ledger.prepared import HoldRow, PreparedBatch
 from ledger.refusal import signed_digest
+from ledger.script import Executes, Script
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
 
 
 def send_rows(connection: psycopg.Connection[Any], batch: PreparedBatch) -> None:
-    """Begin a batch's database transaction and send its rows; ``write_batch`` goes on.
+    """Begin a batch's database transaction and send its rows, where they are many; ``write_batch`` goes on.
 
     Raises:
         psycopg.Error: nothing of it stands.
@@ -56,52 +60,54 @@ def roll_back(connection: psycopg.Connection[Any]) -> None:
         connection.rollback()
 
 
-def write_batch(
-    connection: psycopg.Connection[Any],
-    epoch: int,
-    batch: PreparedBatch,
-    decider: Decider,
-    sign: Callable[[bytes], bytes],
-) -> None:
-    """Write a batch that changes anything.
+def write_batch(connection: psycopg.Connection[Any], batch: PreparedBatch) -> None:
+    """Write what else a batch changes, and commit.
 
     Args:
-        connection: in autocommit mode; the batch's own where its rows were sent ahead.
-        sign: the writer's signature of a digest.
+        connection: in autocommit mode; the one its rows were sent on, where they are many.
     Raises:
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
             connection was lost while it committed, that is unknown.
     """
-    digest = signature = b""
-    if batch.accepted is not None:
-        digest = batch_digest(batch.first_seq, batch.last_seq, batch.accepted.leaves)
-        signature = sign(digest)
     with connection.cursor(binary=True) as cursor:
         try:
-            if not batch.few and batch.connection is None:
-                send_rows(connection, batch)
             with connection.pipeline():
                 if batch.few:
                     cursor.execute(b"BEGIN")
-                    for columns, rows in batch.rows.items():
-                        _insert(cursor, batch, columns, rows)
-                _write_beside(cursor, epoch, batch)
-                if batch.refusals:
-                    _record_refusals(cursor, epoch, batch, sign)
-                if batch.accepted is not None:
-                    decider.in_commit(cursor, batch.accepted, batch.posted_at)
-                _settle(cursor, epoch, batch, digest, signature)
+                batch.script.run(cursor)
                 cursor.execute(b"COMMIT")
         except BaseException:
             roll_back(connection)
             raise
 
 
-def _insert(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
+def script_of(epoch: int, batch: PreparedBatch, decider: Decider, sign: Callable[[bytes], bytes]) -> Script:
+    """Return what a batch that changes anything does after its rows were sent; few rows are among it.
+
+    Args:
+        sign: the writer's signature of a digest.
+    """
+    script = Script()
+    if batch.few:
+        for columns, rows in batch.rows.items():
+            _insert(script, batch, columns, rows)
+    _write_beside(script, epoch, batch)
+    if batch.refusals:
+        _record_refusals(script, epoch, batch, sign)
+    digest = signature = b""
+    if batch.accepted is not None:
+        decider.in_commit(script, batch.accepted, batch.posted_at)
+        digest = batch_digest(batch.first_seq, batch.last_seq, batch.accepted.leaves)
+        signature = sign(digest)
+    _settle(script, epoch, batch, digest, signature)
+    return script
+
+
+def _insert(script: Executes, batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
     for table, own in rows_by_partition(rows, batch.partitions):
         statement = insert_statement(table, columns)
         for row in own:
-            cursor.execute(statement, row_parameters(row, columns), prepare=True)
+            script.execute(statement, row_parameters(row, columns), prepare=True)
 
 
 def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str, ...], rows: Sequence[bytes]) -> None:
@@ -110,16 +116,16 @@ def _copy(cursor: psycopg.Cursor[Any], batch: PreparedBatch, columns: tuple[str,
             copy.write(b"".join((COPY_HEAD, *own, COPY_END)))
 
 
-def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
+def _write_beside(script: Executes, epoch: int, batch: PreparedBatch) -> None:
     """Write what few entries have, and holds."""
     if batch.descriptions:
         seqs, salts, texts = zip(*batch.descriptions, strict=True)
         columns = (pack.pack_int8(seqs), pack.pack_hashes(salts), pack.pack_texts(texts))
-        cursor.execute(b"SELECT ledger.describe_entries(%s, %s, %s, %s)", (epoch, *columns))
+        script.execute(b"SELECT ledger.describe_entries(%s, %s, %s, %s)", (epoch, *columns))
     if batch.metadata:
         seqs, salts, pairs = zip(*batch.metadata, strict=True)
         given = [Jsonb(dict(each)) for each in pairs]
-        cursor.execute(
+        script.execute(
             b"SELECT ledger.add_metadata(%s, %s, %s, %s)", (epoch, pack.pack_int8(seqs), pack.pack_hashes(salts), given)
         )
     if batch.dated:
@@ -130,22 +136,20 @@ def _write_beside(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch)
             pack.pack_int8(numbers),
             pack.pack_int8(changes),
         )
-        cursor.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
-    _write_holds(cursor, epoch, batch)
+        script.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
+    _write_holds(script, epoch, batch)
     if batch.tenant_holds:
         ids, tenants = zip(*batch.tenant_holds, strict=True)
         placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
-        cursor.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
+        script.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
     if batch.events:
-        record_events(cursor, epoch, batch.events, batch.posted_at)
+        record_events(script, epoch, batch.events, batch.posted_at)
 
 
-def _record_refusals(
-    cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, sign: Callable[[bytes], bytes]
-) -> None:
+def _record_refusals(script: Executes, epoch: int, batch: PreparedBatch, sign: Callable[[bytes], bytes]) -> None:
     refused = [each.refused for each in batch.refusals]
     last = batch.first_refusal + len(refused) - 1
-    cursor.execute(
+    script.execute(
         b"SELECT ledger.record_refusals(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             epoch,
@@ -167,16 +171,16 @@ def _record_refusals(
     )
 
 
-def _write_holds(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch) -> None:
+def _write_holds(script: Executes, epoch: int, batch: PreparedBatch) -> None:
     new = [hold for hold in batch.holds if hold.is_new]
     if new:
         times = _times([hold.placed_at for hold in new]), _times([hold.expires_at for hold in new])
         statement = b"SELECT ledger.place_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        cursor.execute(statement, (epoch, *_holds(new, batch.posted_at), *times), prepare=True)
+        script.execute(statement, (epoch, *_holds(new, batch.posted_at), *times), prepare=True)
     others = [hold for hold in batch.holds if not hold.is_new]
     if others:
         statement = b"SELECT ledger.change_holds(%s, %s, %s, %s, %s, %s, %s, %s)"
-        cursor.execute(statement, (epoch, *_holds(others, batch.posted_at)), prepare=True)
+        script.execute(statement, (epoch, *_holds(others, batch.posted_at)), prepare=True)
 
 
 def _holds(holds: Sequence[HoldRow], posted_at: datetime) -> tuple[Any, ...]:
@@ -199,7 +203,7 @@ def _times(moments: Sequence[datetime]) -> pack.PackedTime:
     return pack.pack_times([known[moment] for moment in moments])
 
 
-def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
+def _settle(script: Executes, epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:
     changes = batch.accounts
     assert changes is not None
     marked = changes.count_before // MARK_POSTINGS != changes.posting_count // MARK_POSTINGS
@@ -208,7 +212,7 @@ def _settle(cursor: psycopg.Cursor[Any], epoch: int, batch: PreparedBatch, diges
         changes.last_seq, changes.posting_count, changes.id[marked], changes.posting_count[marked],
         changes.last_seq[marked],
     )  # fmt: skip
-    cursor.execute(
+    script.execute(
         b"SELECT ledger.settle_batch(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             epoch,

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-import psycopg
-
 from ledger.account_columns import Numbers
 from ledger.journal import NewEntry, Outcome
 from ledger.money import Asset
+from ledger.script import Executes
 
 ID_BYTES = 16
 LEAF_BYTES = 32
@@ -146,10 +145,11 @@ class Decider(Protocol):
         Entries of a batch that is not committed leave no trace of their decision.
         """
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         """Write the decision records of the accepted entries in the entries' own database transaction.
 
-        It may not commit or roll back; what it raises undoes the whole batch.
+        The statements run when the batch is committed, and may not commit or roll back. What this raises, or the
+        database refuses of it, undoes the whole batch.
         """
 
 

@@ -27,6 +27,7 @@ from ledger.archived import telling_archived
 from ledger.errors import InvalidValueError
 from ledger.event import ENTRY_POSTED, NewEvent
 from ledger.queries import query
+from ledger.script import Executes
 
 PAGE_POSITIONS_MAX = 1000
 """Most positions one page looks at."""
@@ -91,11 +92,11 @@ class OutboxPage:
     is_last: bool
 
 
-def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewEvent], now: datetime) -> None:
+def record_events(script: Executes, epoch: int, events: Sequence[NewEvent], now: datetime) -> None:
     """Write events in the database transaction under way: after its entries are appended, before they are settled.
 
     Args:
-        cursor: inside the transaction, of a connection that knows packed arrays (``pack.register``).
+        script: of the transaction, on a connection that knows packed arrays (``pack.register``).
         epoch: the writer's.
         events: in the order they happened.
         now: the commit's time.
@@ -111,7 +112,7 @@ def record_events(cursor: psycopg.Cursor[Any], epoch: int, events: Sequence[NewE
         pack.pack_int8(remaining),
         pack.pack_texts([_ENCODE(payload) if payload is not None else None for payload in payloads]),
     )
-    cursor.execute(query("record_events"), (epoch, now, *columns))
+    script.execute(query("record_events"), (epoch, now, *columns))
 
 
 def _numbers(seqs: Sequence[int]) -> list[int]:

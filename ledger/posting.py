@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from ledger.batch import BatchJudge
-from ledger.commit import roll_back, send_rows, write_batch
+from ledger.commit import roll_back, script_of, send_rows, write_batch
 from ledger.connections import WriterConnections, translated
 from ledger.decision import Decider
 from ledger.encoding import encode_batch
@@ -74,7 +74,7 @@ class AccountTerms(NamedTuple):
 
 
 class Writer:
-    """Posts to the books. One thread may prepare a batch while another commits the one before it.
+    """Posts to the books. One thread may prepare a batch while others commit the ones before it.
 
     Args:
         url: connection URL of the organization's database.
@@ -106,7 +106,6 @@ class Writer:
         self._generation = 0
         self._recent: dict[int, int] = {}
         self._batches: list[PreparedBatch] = []
-        self._sent: list[PreparedBatch] = []
         self._lookups_left = 0
         self._last_posted_at = EPOCH
         self.epoch = 0
@@ -118,7 +117,6 @@ class Writer:
         Raises:
             BooksUnavailableError: the database cannot be reached.
         """
-        self._sent = []
         self._connections.open()
         row = self._one(b"SELECT epoch, nullif(posted_at, '-infinity') FROM ledger.take_over()")
         self.epoch = row[0]
@@ -136,7 +134,6 @@ class Writer:
             FencedError: another writer took over meanwhile.
             BooksUnavailableError: the database cannot be reached.
         """
-        self._sent = []
         self._connections.open()
         if self._one(b"SELECT epoch FROM ledger.head")[0] != self.epoch:
             raise FencedError(self.epoch)
@@ -180,30 +177,13 @@ class Writer:
         ]
 
     def prepare(self, requests: Sequence[Request]) -> PreparedBatch:
-        """Return the batch ready to commit; another thread may commit the batch before it meanwhile.
+        """Return the batch ready to commit; other threads may commit the batches before it meanwhile.
 
         Every prepared batch must be committed, in the order of preparation; one that cannot be must be followed by
         ``forget``, because the copy of the books counts it in.
         """
         with self._judging:
-            batch = self._judge(requests, dry=False)
-            if not batch.few and any(not before.committed for before in self._batches[:-1]):
-                self._send_ahead(batch)
-            return batch
-
-    def _send_ahead(self, batch: PreparedBatch) -> None:
-        """Send the rows while the batch before commits; both cores of a small machine have work then."""
-        connection = self._connections.take()
-        if connection is None:
-            return
-        with self._doubting(connection):
-            try:
-                send_rows(connection, batch)
-            except BaseException:
-                self._connections.give_back(connection)
-                raise
-        batch.connection = connection
-        self._sent.append(batch)
+            return self._judge(requests, dry=False)
 
     def forget(self) -> None:
         """Drop the copy of the books; batches prepared on it are void."""
@@ -214,9 +194,10 @@ class Writer:
         if requests and requests[-1].linked:
             raise InvalidValueError("linked", True, "the last request has none after it to stand or fall with")
         try:
-            state = self._state_now()
+            # Read before the copy is: whoever forgets it in between makes the batch void.
+            generation, state = self._generation, self._state_now()
             self._last_posted_at = max(self._last_posted_at, self._now())
-            batch = PreparedBatch(self._generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
+            batch = PreparedBatch(generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
             entries = [request for request in requests if isinstance(request, NewEntry)]
             look_up = self._wants_lookup(len(entries)) or dry
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
@@ -239,6 +220,8 @@ class Writer:
                 self._take_back(state, batch)
             else:
                 self._batches.append(batch)
+                if batch.writes:
+                    batch.script = script_of(self.epoch, batch, self._decider, self._sign)
         except psycopg.Error as error:
             self.forget()
             raise translated(error, self.epoch) from error
@@ -280,44 +263,35 @@ class Writer:
         for key in batch.keys:
             del self._recent[key]
 
-    def commit(self, batch: PreparedBatch) -> list[Any]:
+    def commit(self, batch: PreparedBatch, await_turn: Callable[[], object] = lambda: None) -> list[Any]:
         """Post a prepared batch in one database transaction.
 
+        Args:
+            await_turn: returns when the batch before has been committed, or never will be. Rows travel meanwhile: both
+                cores of a small machine have work then.
         Raises:
             StaleCopyError: the books are not as the copy said, or an old key is repeated; nothing was posted, the copy
                 is dropped, ``post`` with the same requests will know.
         """
-        if batch.generation != self._generation:
-            self._take_back_void()
-            raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
-        with self._connection_for(batch) as connection, self._doubting(connection):
-            if batch.writes:
-                write_batch(connection, self.epoch, batch, self._decider, self._sign)
-            elif connection.execute(b"SELECT epoch FROM ledger.head").fetchall() != [(self.epoch,)]:
-                # Nothing to write: but only the writer of the books may say so.
-                raise FencedError(self.epoch)
+        with self._connections.writing() as connection:
+            ahead = batch.writes and not batch.few and batch.generation == self._generation
+            if ahead:
+                with self._doubting(connection):
+                    send_rows(connection, batch)
+            await_turn()
+            if batch.generation != self._generation:
+                if ahead:
+                    with self._doubting(connection):
+                        roll_back(connection)
+                raise StaleCopyError("the batch was judged on a copy of the books that was dropped since")
+            with self._doubting(connection):
+                if batch.writes:
+                    write_batch(connection, batch)
+                elif connection.execute(b"SELECT epoch FROM ledger.head").fetchall() != [(self.epoch,)]:
+                    # Nothing to write: but only the writer of the books may say so.
+                    raise FencedError(self.epoch)
         batch.let_go()
         return batch.results
-
-    @contextmanager
-    def _connection_for(self, batch: PreparedBatch) -> Iterator[psycopg.Connection[Any]]:
-        """Yield the connection that the rows were sent on, or a free one."""
-        if batch.connection is None:
-            self._take_back_void()
-            with self._connections.writing() as connection:
-                yield connection
-            return
-        self._sent.remove(batch)
-        try:
-            yield batch.connection
-        finally:
-            self._connections.give_back(batch.connection)
-
-    def _take_back_void(self) -> None:
-        """Undo what was sent ahead for batches that nobody may commit any more."""
-        for batch in [batch for batch in self._sent if batch.generation != self._generation]:
-            with self._connection_for(batch) as connection, self._doubting(connection):
-                roll_back(connection)
 
     @contextmanager
     def _doubting(self, connection: psycopg.Connection[Any]) -> Iterator[None]:

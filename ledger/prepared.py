@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-import psycopg
 
 from ledger.account import Side
 from ledger.account_columns import Numbers
@@ -23,6 +22,7 @@ from ledger.journal import EntryResult, NewEntry, Outcome, Posting, microseconds
 from ledger.partitions import Partition
 from ledger.refusal import FIRST_HEAD, Link
 from ledger.run_judge import JudgedRun
+from ledger.script import Script
 from ledger.state import HOLD_STATES, AccountState, HoldState, State
 from ledger.stripes import Striped
 
@@ -163,7 +163,7 @@ class PreparedBatch:
         refusals: those that are kept, in their places in the chain.
         first_refusal: number of the first of them.
         refusals_before: head of the chain before them.
-        connection: on which its rows were sent ahead; None where they were not.
+        script: what its database transaction does after its rows were sent.
         salt_secret: what the salts of its entries follow from.
         committed: whether the books have it.
     """
@@ -190,13 +190,13 @@ class PreparedBatch:
     refusals: Sequence[Link] = ()
     first_refusal: int = 1
     refusals_before: bytes = FIRST_HEAD
-    connection: psycopg.Connection[Any] | None = None
+    script: Script = field(default_factory=Script)
     salt_secret: bytes = b""
     committed: bool = False
 
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
-        self.committed, self.connection = True, None
+        self.committed, self.script = True, Script()
         self.rows, self.judged, self.accounts, self.refusals = {}, [], None, ()
 
     @property

@@ -3,7 +3,8 @@
 Rules:
 - requests are served in the order they came; what waits when the writer is free becomes the next batch, so an idle
   engine answers at once and a busy one grows its batches;
-- while one batch commits, the next is prepared in another thread;
+- while one batch commits, the rows of the next travel, and the one after is prepared; they commit in the order they
+  were prepared. Once one fails nothing new begins until it, and then each after it, was posted again or refused;
 - after a lost connection the same batch is posted again: keys make that safe. A batch the database refuses as a whole
   is posted request by request, so that one caller's fault stays with that caller;
 - a fenced writer answers everyone with ``FencedError`` from then on.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -35,6 +37,10 @@ WAITING_ENTRIES_MAX = 200_000
 WORTHWHILE_ENTRIES = 400
 """From here on the next batch is prepared while one commits, rather than left to grow: both cores have work then.
 With 2,000, eight callers of 200 never met it, and nothing overlapped (docs/benchmarks.md)."""
+
+FLIGHTS_MAX = 2
+"""Batches on their way into the database at once: one settles while the rows of the next travel. Behind them a third is
+prepared as soon as it cannot grow any more."""
 
 SMALL_BATCH_ENTRIES = 64
 """Up to here preparing costs less than handing the batch to another thread."""
@@ -78,7 +84,12 @@ class Collector:
         self._waiting_entries = 0
         self._arrived = asyncio.Event()
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="books-prepare")
-        self._committing = ThreadPoolExecutor(1, thread_name_prefix="books-commit")
+        self._committing = ThreadPoolExecutor(FLIGHTS_MAX, thread_name_prefix="books-commit")
+        self._flights: list[asyncio.Task[None]] = []
+        self._commits: set[asyncio.Future[Any]] = set()
+        self._turn_ended = threading.Event()
+        self._turn_ended.set()
+        self._mending = False
         self._worker: asyncio.Task[None] | None = None
         self._fenced: FencedError | None = None
 
@@ -142,49 +153,67 @@ class Collector:
         self._arrived.set()
 
     async def _work(self) -> None:
-        """Serve for ever. At most one batch commits while the next is prepared."""
-        committing: asyncio.Task[None] | None = None
+        """Serve for ever."""
         try:
             while True:
-                await self._something_waits(committing)
+                await self._something_waits()
                 if isinstance(self._waiting[0], _Command):
-                    await _finished(committing)
+                    await self._landed()
                     command = self._waiting.popleft()
                     assert isinstance(command, _Command)
                     await self._run_command(command)
                     continue
                 jobs = self._take_posts()
                 try:
-                    committing = await self._begin(jobs, committing)
+                    await self._begin(jobs)
                 except asyncio.CancelledError:
                     for job in jobs:
                         _fail(job, BooksUnavailableError("the posting engine stops"))
                     raise
         finally:
-            await _finished(committing)
+            await asyncio.shield(self._landed())
 
-    async def _begin(self, jobs: Sequence[_Post], committing: asyncio.Task[None] | None) -> asyncio.Task[None]:
-        """Return the task that commits these jobs, begun after the batch before has ended."""
-        idle = committing is None or committing.done()
-        if idle and sum(len(job.requests) for job in jobs) <= SMALL_BATCH_ENTRIES:
-            task = asyncio.create_task(self._settle(jobs, None))
+    async def _begin(self, jobs: Sequence[_Post]) -> None:
+        """Begin to commit these jobs, behind the batches under way."""
+        if not self._under_way() and sum(len(job.requests) for job in jobs) <= SMALL_BATCH_ENTRIES:
+            task = asyncio.create_task(
+                self._settle(jobs, self._in(self._committing, self._writer.post, _requests(jobs)))
+            )
+            self._flights.append(task)
             # Unprepared work may not run beside the preparation of the next batch.
-            await asyncio.wait((task,))
-            return task
+            await self._landed()
+            return
         prepared = await self._prepare(jobs)
-        await _finished(committing)
-        return asyncio.create_task(self._settle(jobs, prepared))
+        while len(self._under_way()) >= (1 if self._mending else FLIGHTS_MAX):
+            await asyncio.wait(self._flights, return_when=asyncio.FIRST_COMPLETED)
+        before = self._flights[-1] if self._flights else None
+        self._flights.append(asyncio.create_task(self._settle(jobs, self._commit(jobs, prepared, before), before)))
+        # The commit goes to its thread before the next preparation does, which would keep the interpreter from it.
+        await asyncio.sleep(0)
 
-    async def _something_waits(self, committing: asyncio.Task[None] | None) -> None:
-        """Return when there is work, and enough of it: while a batch commits, the next one may grow."""
+    def _under_way(self) -> Sequence[asyncio.Task[None]]:
+        """Return the batches that are being committed, oldest first."""
+        self._flights = [task for task in self._flights if not task.done()]
+        self._mending = self._mending and bool(self._flights)
+        return self._flights
+
+    async def _landed(self) -> None:
+        """Return when nothing is under way."""
+        while flights := self._under_way():
+            await asyncio.wait(flights)
+
+    async def _something_waits(self) -> None:
+        """Return when there is work, and enough of it: while batches commit, the next one may grow."""
         while True:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            if committing is None or committing.done() or self._waiting_entries >= WORTHWHILE_ENTRIES:
+            flights = self._under_way()
+            worthwhile = WORTHWHILE_ENTRIES if len(flights) < FLIGHTS_MAX else BATCH_ENTRIES_MAX
+            if not flights or self._waiting_entries >= worthwhile:
                 return
             # Looked at again afterwards: a commit that was fenced has answered all who waited.
-            await asyncio.wait((committing,))
+            await asyncio.wait(flights, return_when=asyncio.FIRST_COMPLETED)
 
     def _take_posts(self) -> list[_Post]:
         jobs: list[_Post] = []
@@ -206,32 +235,57 @@ class Collector:
         except LedgerError:
             return None
 
-    async def _settle(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> None:
-        """Commit a batch and answer its callers. Raises nothing."""
+    async def _settle(
+        self, jobs: Sequence[_Post], posting: Awaitable[list[Any]], before: asyncio.Task[None] | None = None
+    ) -> None:
+        """Answer callers once their batch is committed. Raises nothing."""
         with tracing.span("post batch", entries=sum(len(job.requests) for job in jobs) if tracing.active() else 0):
-            await self._settle_batch(jobs, prepared)
+            try:
+                results = await posting
+            except FencedError as error:
+                self._fence(error, jobs)
+                return
+            except Exception as error:  # noqa: BLE001 - root of the batch: every caller must get an answer
+                await self._alone(before)
+                await self._recover(jobs, error)
+                return
+            self._committed()
+            _answer(jobs, results)
 
-    async def _settle_batch(self, jobs: Sequence[_Post], prepared: PreparedBatch | None) -> None:
-        try:
-            if prepared is not None:
-                results = await self._commit(jobs, prepared)
-            else:
-                results = await self._in(self._committing, self._writer.post, _requests(jobs))
-        except FencedError as error:
-            self._fence(error, jobs)
-            return
-        except Exception as error:  # noqa: BLE001 - root of the batch: every caller must get an answer
-            await self._recover(jobs, error)
-            return
-        self._committed()
-        _answer(jobs, results)
+    async def _commit(
+        self, jobs: Sequence[_Post], prepared: PreparedBatch | None, before: asyncio.Task[None] | None
+    ) -> list[Any]:
+        """Commit a prepared batch in its turn; judge it again on fresh books where its copy of them was stale."""
+        if prepared is not None:
+            my_turn, self._turn_ended = self._turn_ended, threading.Event()
+            commit = asyncio.ensure_future(
+                self._in(self._committing, self._commit_in_turn, prepared, my_turn, self._turn_ended)
+            )
+            self._commits.add(commit)
+            commit.add_done_callback(self._commits.discard)
+            with contextlib.suppress(StaleCopyError):
+                return await commit
+        await self._alone(before)
+        return await self._in(self._preparing, self._post_anew, jobs)
 
-    async def _commit(self, jobs: Sequence[_Post], prepared: PreparedBatch) -> list[Any]:
-        """Commit a prepared batch; judge it again on fresh books where its copy of them was stale."""
+    def _commit_in_turn(self, prepared: PreparedBatch, turn: threading.Event, ended: threading.Event) -> list[Any]:
         try:
-            return await self._in(self._committing, self._writer.commit, prepared)
-        except StaleCopyError:
-            return await self._in(self._committing, self._writer.post, _requests(jobs))
+            return self._writer.commit(prepared, turn.wait)
+        finally:
+            ended.set()
+
+    def _post_anew(self, jobs: Sequence[_Post]) -> list[Any]:
+        # Whatever was prepared since on the fresh copy came later, and has to stand behind these.
+        self._writer.forget()
+        return self._writer.post(_requests(jobs))
+
+    async def _alone(self, before: asyncio.Task[None] | None) -> None:
+        """Return when those before are answered and nobody commits; nothing new begins until this flight ends."""
+        self._mending = True
+        if before is not None:
+            await asyncio.wait((before,))
+        if self._commits:
+            await asyncio.wait(tuple(self._commits))
 
     async def _recover(self, jobs: Sequence[_Post], error: Exception) -> None:
         """Post again after a lost connection, or apart when the batch as a whole was refused."""
@@ -249,8 +303,8 @@ class Collector:
         """Post one caller's entries, over a new connection where needed; return whether the database can be reached."""
         for attempt in range(RECONNECT_TRIES):
             try:
-                await self._in(self._committing, self._writer.ensure_connected)
-                results = await self._in(self._committing, self._writer.post, job.requests)
+                await self._in(self._preparing, self._writer.ensure_connected)
+                results = await self._in(self._preparing, self._writer.post, job.requests)
                 self._committed()
                 _answer([job], results)
             except FencedError as fenced:
@@ -291,11 +345,6 @@ class Collector:
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
-
-
-async def _finished(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        await asyncio.shield(task)
 
 
 def _requests(jobs: Sequence[_Post]) -> list[Request]:

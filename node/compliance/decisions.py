@@ -15,11 +15,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
 
 from ledger.account_columns import exact_total
 from ledger.canonical import field
@@ -28,6 +27,7 @@ from ledger.decision import AcceptedEntries, Debits, Decisions
 from ledger.errors import InvalidValueError
 from ledger.journal import EPOCH, Outcome, microseconds
 from ledger.money import AMOUNT_MAX
+from ledger.script import Executes
 from node.compliance.rules import RuleSet
 from node.compliance.store import DecisionColumns, StoredDecision, insert_decisions
 
@@ -169,13 +169,13 @@ class ComplianceDecider:
         leaves = b"".join(_leaves(entries.keys, ids, salts, outcomes, shared, worths))
         return Decisions(ids, outcomes.tobytes(), leaves, Record(worths, salts))
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         """Write the decision records in the entries' own database transaction."""
         decisions = accepted.decisions
         worths, salts = decisions.record
         seqs = np.arange(accepted.first_seq, accepted.first_seq + len(accepted))
         rows = DecisionColumns(seqs, decisions.ids, decisions.outcomes, worths, salts, decisions.leaves)
-        insert_decisions(cursor, self.rules, now, rows)
+        insert_decisions(script, self.rules, now, rows)
 
 
 def _leaves(

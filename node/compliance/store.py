@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger import pack
 from ledger.migrate import apply_migrations
+from ledger.script import Executes
 from node.compliance.errors import DecisionStoreError
 from node.compliance.rules import RuleSet
 
@@ -102,16 +103,15 @@ def statement(name: str) -> bytes:
     return (files("node.compliance") / "sql" / "queries" / f"{name}.sql").read_bytes()
 
 
-def insert_decisions(cursor: psycopg.Cursor[Any], rules: RuleSet, decided_at: datetime, rows: DecisionColumns) -> None:
+def insert_decisions(script: Executes, rules: RuleSet, decided_at: datetime, rows: DecisionColumns) -> None:
     """Write decision records, and their rules where new, with one statement inside the caller's transaction.
 
     Args:
-        cursor: of the posting commit.
+        script: of the posting commit, on a connection that knows packed arrays (``pack.register``).
         rules: the rules that decided all of them.
         decided_at: time of the decisions.
         rows: in the order of their entries.
     """
-    pack.register(cursor.connection)
     columns = (
         pack.pack_int8(rows.seqs),
         pack.pack_uuids(rows.ids),
@@ -121,7 +121,7 @@ def insert_decisions(cursor: psycopg.Cursor[Any], rules: RuleSet, decided_at: da
         pack.pack_hashes(rows.salts),
         pack.pack_hashes(rows.leaves),
     )
-    cursor.execute(statement("record_decisions"), (rules.hash, rules.text, decided_at, *columns), prepare=True)
+    script.execute(statement("record_decisions"), (rules.hash, rules.text, decided_at, *columns), prepare=True)
 
 
 class ComplianceStore:

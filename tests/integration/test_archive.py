@@ -25,6 +25,7 @@ from ledger.archive_proof import Carried, prove_archive
 from ledger.archive_state import list_archives
 from ledger.balances import trial_balance
 from ledger.balances_in_time import balance_at, snapshot, trial_balance_at, verify_times
+from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.errors import ArchivedError, ArchiveRefusedError, CheckpointError, ImportRefusedError
 from ledger.export import export_books
 from ledger.import_books import import_books
@@ -265,7 +266,7 @@ def test_keys_of_archived_entries_are_answered_for_ever(books: Books) -> None:
             ]
         )
         assert (reversal.code, unknown.code) == (ResultCode.ENTRY_ARCHIVED, ResultCode.ENTRY_NOT_FOUND)
-        batch = writer.prepare([transfer(key(30_000 + n), "cash", "alice", 5) for n in range(3)])
+        batch = writer.prepare([transfer(key(30_000 + n), "cash", "alice", 5) for n in range(INSERTED_ROWS_MAX + 1)])
         for rows in batch.rows.values():
             rows[:] = [row.replace(key(30_001).bytes, key(7).bytes) for row in rows]
         with pytest.raises(Exception, match="a key of the batch was posted before"):

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.journal import NewEntry, ResultCode, transfer
 from ledger.queries import query
 from ledger.schema import keep_partition_ahead, migrate
@@ -221,7 +222,7 @@ def test_settlement_refuses_a_key_of_an_older_partition(connection: psycopg.Conn
         for number in (900, 2, 3, 4, 5, 6):
             writer.post(entries(number))
         for number in (900, 4, 5):
-            batch = writer.prepare(entries(*range(number * 1000, number * 1000 + 3)))
+            batch = writer.prepare(entries(*range(number * 1000, number * 1000 + INSERTED_ROWS_MAX + 1)))
             # What a writer would send that never looked.
             (rows,) = batch.rows.values()
             rows[1] = rows[1].replace(key(number * 1000 + 1).bytes, key(number).bytes)

@@ -15,6 +15,7 @@ from ledger.account import Side
 from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, list_accounts, open_account, trial_balance
 from ledger.canonical import batch_digest
+from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
 from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
@@ -554,14 +555,10 @@ def test_crash_at_any_step_posts_all_of_the_batch_or_nothing(
 
 def test_successor_that_comes_between_rows_and_settlement_wins(bench: Bench) -> None:
     successor = new_writer(bench.url)
-
-    def in_commit(cursor: object, accepted: object, now: object) -> None:
-        successor.open()
-
-    bench.rules.in_commit = in_commit  # type: ignore[method-assign]
+    batch = bench.writer.prepare([transfer(key(n), "cash", "alice", 1) for n in range(1, INSERTED_ROWS_MAX + 2)])
     try:
         with pytest.raises(FencedError):
-            bench.writer.post([transfer(key(1), "cash", "alice", 1)])
+            bench.writer.commit(batch, await_turn=successor.open)
         assert bench.balance("alice") == 0
         assert [r.seq for r in successor.post([transfer(key(2), "cash", "alice", 1)])] == [1]
     finally:

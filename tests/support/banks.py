@@ -23,6 +23,7 @@ from ledger.hold import HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry, Outcome, Posting
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
+from ledger.script import Executes
 from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.msp import MspManager
@@ -65,7 +66,7 @@ class _ApproveAll:
         approved = bytes([Outcome.AUTOMATED_APPROVAL]) * len(entries)
         return Decisions(os.urandom(16 * len(entries)), approved, os.urandom(32 * len(entries)))
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         return
 
 

@@ -19,6 +19,7 @@ from ledger.decision import AcceptedEntries, AcceptedEntry, Decision, Decisions
 from ledger.journal import Outcome
 from ledger.posting import Writer
 from ledger.schema import migrate
+from ledger.script import Executes
 
 SIGNING_KEY = SigningKey(bytes(range(32)))
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -68,7 +69,7 @@ class PlainRules:
             decisions.append(Decision(leaf[:16], outcome, leaf))
         return Decisions.of(decisions)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         self.recorded.extend(accepted)
 
 

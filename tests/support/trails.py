@@ -23,6 +23,7 @@ from ledger.decision import AcceptedEntries, Decision, Decisions
 from ledger.journal import Outcome, microseconds, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
+from ledger.script import Executes
 from network.merkle import leaf_hash, root
 from network.rpc import Call, Channel, Server
 from node.access import Members
@@ -62,7 +63,7 @@ class RecordedDecisions:
             decisions.append(Decision(number, outcome, leaf_hash(record)))
         return Decisions.of(decisions)
 
-    def in_commit(self, cursor: psycopg.Cursor[Any], accepted: AcceptedEntries, now: datetime) -> None:
+    def in_commit(self, script: Executes, accepted: AcceptedEntries, now: datetime) -> None:
         self.entries += [(item.decision.id, item.decision.outcome, item.decision.leaf) for item in accepted]
 
     def decision_record(self, seq: int) -> bytes | None:

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from ledger.errors import FencedError
+from ledger.errors import FencedError, StaleCopyError
 from ledger.journal import transfer
 from ledger.posting import Writer
-from node.books.collector import SMALL_BATCH_ENTRIES, Collector
+from node.books.collector import BATCH_ENTRIES_MAX, SMALL_BATCH_ENTRIES, Collector
 from tests.support.books import key
 
 
@@ -25,7 +25,7 @@ class FencedWriter:
     def prepare(self, requests: Any) -> Any:
         return requests
 
-    def commit(self, prepared: Any) -> Any:
+    def commit(self, prepared: Any, await_turn: Any) -> Any:
         self.committing.set()
         self.let_go.wait(10)
         raise FencedError(1)
@@ -47,4 +47,52 @@ async def test_who_waits_behind_a_commit_that_is_fenced_is_told_and_the_collecto
             await caller
     assert collector.fenced
     await asyncio.sleep(0.05)  # the collector looks at what waits: nothing does any more
+    await collector.stop()
+
+
+class StaleOnceWriter:
+    """Whose first batch is stale; the commits and posts it was asked for, by their first requests' keys, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.forgotten = 0
+        self.let_go = threading.Event()
+
+    def prepare(self, requests: Any) -> Any:
+        return requests
+
+    def commit(self, prepared: Any, await_turn: Any) -> Any:
+        await_turn()
+        number = prepared[0].key.int
+        self.told.append(("commit", number))
+        if number == 1:
+            self.let_go.wait(10)
+        if number == 1 or self.forgotten == 0:
+            raise StaleCopyError("doubt")
+        return list(prepared)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+    def post(self, requests: Any) -> Any:
+        self.told.append(("post", requests[0].key.int))
+        return list(requests)
+
+
+async def test_batches_behind_one_that_is_stale_are_posted_again_in_their_order() -> None:
+    writer = StaleOnceWriter()
+    collector = Collector(cast(Writer, writer), lambda: None)
+    await collector.start()
+    batches = [
+        [transfer(key(first + place * 1_000), "a", "b", 1) for place in range(BATCH_ENTRIES_MAX)]
+        for first in range(1, 5)
+    ]
+    callers = [asyncio.create_task(collector.post(batch)) for batch in batches]
+    await asyncio.sleep(0.05)  # two under way, the third prepared behind them
+    writer.let_go.set()
+    answers = await asyncio.gather(*callers)
+    assert answers == batches
+    assert [number for what, number in writer.told if what == "post"] == [1, 2]
+    # The third goes on as it was prepared: nothing of it was begun before the first two stood.
+    assert writer.told[-2:] == [("commit", 3), ("commit", 4)]
     await collector.stop()
