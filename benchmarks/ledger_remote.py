@@ -35,6 +35,7 @@ from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import TRANSPORT, Channel, ClientTls, Server, ServerTls
 from node.access import Members
 from node.books.ledger_service import SERVICE, LedgerService
+from node.service import settle_interpreter
 
 PATH = f"/{SERVICE}/PostEntries"
 OWNER = "BenchMSP"
@@ -62,7 +63,9 @@ class Kind:
 
 
 LOADS = (
-    Kind("transfers, 200 a call", callers=8, connections=2, calls=25, transfers=200),
+    # As many as fill the writer's batches, and as few as leave them to a third.
+    Kind("transfers, 200 a call", callers=24, connections=2, calls=25, transfers=200),
+    Kind("transfers, 200 a call, 8 callers", callers=8, connections=2, calls=25, transfers=200),
     Kind("transfers, 1,000 callers", callers=1_000, connections=4, calls=5, transfers=1),
     Kind("one transfer at a time", callers=1, connections=1, calls=500, transfers=1),
 )
@@ -113,7 +116,9 @@ async def serve(url: str, folder: Path) -> None:
     await books.start()
     server = Server("127.0.0.1", 0, ServerTls(pem["cert.pem"], pem["key.pem"], pem["ca.pem"]))
     LedgerService(books, Members(OWNER, {OWNER: [pem["ca.pem"]]})).register(server)
-    print(await server.start(), flush=True)
+    port = await server.start()
+    settle_interpreter()
+    print(port, flush=True)
     await asyncio.Event().wait()
 
 
