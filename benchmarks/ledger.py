@@ -47,7 +47,7 @@ from ledger.prepared import Request
 from node.books.books import Books
 from node.postgres import PostgresCluster
 
-RUN_BATCHES = 25
+RUN_BATCHES = 50
 """Batches of one run."""
 ONE_CALLER_CALLS = 1_000
 HOLD_TERM = timedelta(days=1)
