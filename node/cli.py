@@ -23,6 +23,8 @@ from node.commands import (
     currency,
     events,
     iso20022,
+    obligations,
+    partner,
     peer_ledger,
     periods,
     processes,
@@ -47,6 +49,8 @@ schedule.register(app)
 events.register(app)
 currency.register(app)
 iso20022.register(app)
+partner.register(app)
+obligations.register(partner.group)
 audit.register(app)
 peer_ledger.register(app)
 processes.register(app)
