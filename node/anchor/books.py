@@ -17,6 +17,7 @@ from ledger import figures
 from ledger.archive_state import Archive, standing_archives
 from ledger.audit import Finding, KeptWalk, RecomputedLeaf, RowWalk, verify_books
 from ledger.errors import ArchivedError, DamagedRowError
+from ledger.queries import query
 from ledger.rows import SEQ_MIN, Disclosure, disclose
 from ledger.signed import signed_leaves
 from node.anchor.database import Database
@@ -102,6 +103,12 @@ class Books:
             raise InArchiveError(f"{error}, or give the file: dwaybank proof {seq} --archive FILE") from error
         except DamagedRowError as error:
             raise SealError(f"{error}: audit the books before disclosing it") from error
+
+    def description(self, seq: int) -> tuple[bytes, str] | None:
+        """Return the salt and the free text of an entry; None where none is kept."""
+        with self._database.transaction() as connection:
+            row = connection.execute(query("description"), (seq,)).fetchone()
+        return (bytes(row[0]), str(row[1])) if row is not None else None
 
     def _is_signed(self, digest: bytes, signature: bytes) -> bool:
         try:

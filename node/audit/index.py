@@ -24,7 +24,7 @@ UNSTORED_BLOCKS_MAX = 500
 
 _PACKAGE = "node.audit"
 _NEWEST = (2**62, 2**30, "")
-_ID_KINDS = ("flag", "review", "demand", "finding")
+_ID_KINDS = ("flag", "review", "demand", "refusal", "finding")
 
 
 class Position(NamedTuple):

@@ -33,8 +33,12 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.customers import CustomerSource
+from node.audit.demand_store import DemandStore
+from node.audit.demands import Demands, Discloser
+from node.audit.details import DetailStore
 from node.audit.disclosed import DisclosedEntries
-from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.disclosure import Disclosures, DisclosureSettings
 from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.findings import Findings, TextHolder
@@ -43,6 +47,7 @@ from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSo
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
+from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines, HeadReader, Supervisor
 
 
@@ -101,6 +106,8 @@ class AuditTrail:
         database_url: the organization's database; schema ``log`` (and ``ledger``, with books) is migrated already.
         genesis_hash: header hash of the channel's block 0.
         peer: the own peer, as the organization's client "Node".
+        member: this organization towards the others.
+        disclosure: how demands are made and answered.
         reviewer: the same peer as a reviewer; None where the node holds no reviewer's identity.
         members: the other members' nodes by organization.
         records: what the own peer commits, where it runs in this process; None reads the blocks ``peer`` gives.
@@ -116,6 +123,8 @@ class AuditTrail:
         database_url: str,
         genesis_hash: bytes,
         keys: TrailKeys,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
         peer: OwnPeer,
         reviewer: Gateway | None,
         members: Mapping[str, Member],
@@ -131,6 +140,7 @@ class AuditTrail:
         self.channel_id = channel_id
         self._members = members
         self._decisions = decisions
+        self._now = now
         self._database = Database(database_url)
         self._books = Books(self._database, keys.writer) if keys.writer is not None else None
         self.store = LogStore(self._database)
@@ -142,6 +152,7 @@ class AuditTrail:
             msp_id,
             log_key=keys.log,
             witness_key=keys.witness,
+            disclosure_key=bytes(disclosure.key.public_key),
             gateway=peer,
             sealer=sealer,
             store=self.store,
@@ -166,9 +177,10 @@ class AuditTrail:
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
-        self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
+        self.known_demands = DemandStore(msp_id, self._database, self.index)
+        self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
         self._proofs = self._make_proofs(peer, decisions)
-        self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
+        self.disclosures = self._make_disclosures(member, disclosure, peer)
 
     def open(self) -> None:
         """Connect to the database. Blocks."""
@@ -230,16 +242,6 @@ class AuditTrail:
         assert self._proofs is not None
         return self._proofs
 
-    def own_disclosures(self) -> Disclosures:
-        """Return what answers other members' demands.
-
-        Raises:
-            NotYetError: this organization keeps no books.
-        """
-        self.own_books()
-        assert self._disclosures is not None
-        return self._disclosures
-
     async def entry_state(self, seq: int) -> str:
         """Return how far an entry has come: ``posted``, ``sealed``, ``anchored`` or ``attested``."""
         return await self.own_proofs().state(seq)
@@ -300,6 +302,41 @@ class AuditTrail:
             members=self._members,
             deadlines=deadlines,
             now=now,
+        )
+
+    def _make_demands(
+        self,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
+        peer: OwnPeer,
+        genesis_hash: bytes,
+        random_bytes: Callable[[int], bytes],
+    ) -> Demands:
+        return Demands(
+            member,
+            disclosure.key,
+            gateway=peer,
+            members=self._members,
+            genesis_hash=genesis_hash,
+            demands=self.known_demands,
+            kept=self.disclosed,
+            details=DetailStore(self._database, disclosure.key),
+            findings=self.findings if self.supervisor is not None else None,
+            now=self._now,
+            random_bytes=random_bytes,
+        )
+
+    def _make_disclosures(self, member: OwnMember, disclosure: DisclosureSettings, peer: OwnPeer) -> Disclosures:
+        return Disclosures(
+            member,
+            disclosure,
+            gateway=peer,
+            demands=self.known_demands,
+            indexer=self.indexer,
+            proofs=self._proofs,
+            books=self._books,
+            customers=CustomerSource(self._database),
+            now=self._now,
         )
 
     def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
