@@ -87,7 +87,7 @@ class TxSimulator:
         self._paged_query = False
         self._done = False
         self._fitting = threading.Lock()
-        """Held while an answer is fitted in: what is known is so in the thread that asks, the rest in the event loop."""
+        """Held while an answer is fitted in: what is known is, in the thread that asks; all else in the event loop."""
         self.stale = False
         """Whether a read no longer fitted; the outcome must then not be used."""
         self.written: set[StateKey] = set()
