@@ -11,7 +11,7 @@ from node.audit.demand_store import STATES, Demand, DemandStore
 from node.audit.demands import Demands
 from node.audit.disclosure import Disclosures
 from node.audit.errors import BadRequestError
-from node.audit.serving import Serving, number, text, timestamp
+from node.audit.serving import Serving, acting, number, text, timestamp
 
 
 class DisclosureService:
@@ -42,8 +42,9 @@ class DisclosureService:
         serving.members("Disclose", pb.DiscloseRequest, self._disclose)
 
     async def _demand_disclosure(self, user: str, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
+        who = acting(user, request.for_user)
         disclosed = await self._demands.demand(
-            request.organization, list(request.seqs), request.purpose, user, list(request.scope)
+            request.organization, list(request.seqs), request.purpose, who, list(request.scope)
         )
         return pb.DemandDisclosureResponse(
             demand_id=disclosed.demand_id,
@@ -53,14 +54,15 @@ class DisclosureService:
         )
 
     async def _fetch_disclosure(self, user: str, request: pb.FetchDisclosureRequest) -> pb.FetchDisclosureResponse:
-        disclosed = await self._demands.fetch(request.demand_id, user)
+        disclosed = await self._demands.fetch(request.demand_id, acting(user, request.for_user))
         return pb.FetchDisclosureResponse(bundles=disclosed.bundles, details=disclosed.details)
 
     async def _get_disclosed_details(
         self, user: str, request: pb.GetDisclosedDetailsRequest
     ) -> pb.GetDisclosedDetailsResponse:
         organization, seq = text("organization", request.organization), number("seq", request.seq, 1)
-        found = await asyncio.to_thread(self._demands.details_of, organization, seq, user)
+        who = acting(user, request.for_user)
+        found = await asyncio.to_thread(self._demands.details_of, organization, seq, who)
         return pb.GetDisclosedDetailsResponse(details=found)
 
     async def _list_demands(self, request: pb.ListDemandsRequest) -> pb.ListDemandsResponse:
@@ -71,7 +73,7 @@ class DisclosureService:
         return pb.ListDemandsResponse(demands=[_message(each) for each in found])
 
     async def _allow_demand(self, user: str, request: pb.AllowDemandRequest) -> pb.AllowDemandResponse:
-        await self._disclosures.allow(request.demand_id, user)
+        await self._disclosures.allow(request.demand_id, acting(user, request.for_user))
         return pb.AllowDemandResponse()
 
     async def _refuse_demand(self, request: pb.RefuseDemandRequest) -> pb.RefuseDemandResponse:
