@@ -32,6 +32,8 @@ from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.proof_service import SERVICE as PROOF_SERVICE
+from node.audit.proof_service import ProofService
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
@@ -111,7 +113,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PROOF_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -122,6 +124,7 @@ class NodeProcess:
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
+        ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)

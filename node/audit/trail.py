@@ -37,10 +37,13 @@ from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import Demands, Discloser, Disclosures
 from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
+from node.audit.evidence import ChannelEvidenceSource
 from node.audit.findings import Findings, TextHolder
+from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.proofs import DecisionSource, ProofBuilder
+from node.audit.range_proofs import RangeProofs
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
 from node.audit.supervisor import Deadlines, HeadReader, Supervisor
@@ -167,7 +170,12 @@ class AuditTrail:
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
         self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
-        self._proofs = self._make_proofs(peer, decisions)
+        evidence = ChannelEvidenceSource(self.index, peer)
+        self.head_proofs = HeadProofs(
+            channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
+        )
+        self._proofs = self._make_proofs(evidence, decisions)
+        self._range_proofs = self._make_range_proofs(evidence)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
 
     def open(self) -> None:
@@ -229,6 +237,16 @@ class AuditTrail:
         self.own_books()
         assert self._proofs is not None
         return self._proofs
+
+    def own_range_proofs(self) -> RangeProofs:
+        """Return the builder of proofs over many of the own entries.
+
+        Raises:
+            NotYetError: this organization keeps no books.
+        """
+        self.own_books()
+        assert self._range_proofs is not None
+        return self._range_proofs
 
     def own_disclosures(self) -> Disclosures:
         """Return what answers other members' demands.
@@ -302,7 +320,7 @@ class AuditTrail:
             now=now,
         )
 
-    def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
+    def _make_proofs(self, evidence: ChannelEvidenceSource, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:
             return None
         return ProofBuilder(
@@ -312,8 +330,15 @@ class AuditTrail:
             store=self.store,
             index=self.index,
             indexer=self.indexer,
-            source=peer,
+            evidence=evidence,
             decisions=decisions,
+        )
+
+    def _make_range_proofs(self, evidence: ChannelEvidenceSource) -> RangeProofs | None:
+        if self._books is None:
+            return None
+        return RangeProofs(
+            self.channel_id, self.msp_id, books=self._books, store=self.store, index=self.index, evidence=evidence
         )
 
     def _told(self, found: BlockRecords) -> None:

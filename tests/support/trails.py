@@ -32,6 +32,8 @@ from node.audit.audit_service import AuditService
 from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
+from node.audit.proof_service import SERVICE as PROOF_SERVICE
+from node.audit.proof_service import ProofService
 from node.audit.trail import AuditTrail, TrailKeys
 from node.compliance.decisions import encode_decision
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
@@ -178,6 +180,11 @@ class World:
         channel = DirectChannel(handlers, tls_certificate(self.consortium.material, caller))
         return reply_type.FromString(await channel.unary(f"/{SERVICE}/{method}", request.SerializeToString(), 5))
 
+    async def prove(self, handlers: Handlers, caller: str, method: str, request: Message, reply_type: type[R]) -> R:
+        """Call a node's proof service as a program of ``caller``."""
+        channel = DirectChannel(handlers, tls_certificate(self.consortium.material, caller))
+        return reply_type.FromString(await channel.unary(f"/{PROOF_SERVICE}/{method}", request.SerializeToString(), 5))
+
     async def settle(self) -> None:
         """Seal, anchor, index, mirror and cosign everything posted so far."""
         await self.bank.anchorer.anchor()
@@ -230,6 +237,7 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         members, server = members_of(consortium.material, trail.msp_id), cast(Server, handlers[trail.msp_id])
         AuditService(trail, members).register(server)
         FindingService(trail.findings, members).register(server)
+        ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)
     try:
