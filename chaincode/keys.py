@@ -91,3 +91,23 @@ def review(record_id: str) -> str:
 def finding(finding_id: str) -> str:
     """Key of a finding about a member."""
     return f"finding~{finding_id}"
+
+
+def obligation(obligation_id: str) -> str:
+    """Key of what one bank owes another; the amount lies under ``details`` in their collection."""
+    return f"obligation~{obligation_id}"
+
+
+def details(obligation_id: str) -> str:
+    """Key, in two banks' collection, of an obligation's details."""
+    return f"details~{obligation_id}"
+
+
+def diverged(obligation_id: str) -> str:
+    """Key that stands while an obligation's bookings differ from what was agreed."""
+    return f"diverged~{obligation_id}"
+
+
+def under(kind: str) -> tuple[str, str]:
+    """Range of all keys of a kind (``\\x7f`` follows every character of a part)."""
+    return f"{kind}~", f"{kind}~\x7f"

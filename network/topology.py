@@ -6,6 +6,8 @@ One YAML file, ``consortium.yaml``, is the whole description of a consortium on 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from network.errors import ConfigError
+from network.obligation import SETTLEMENT, pair_collection
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,40}$")]
@@ -55,6 +58,8 @@ class Organization(_Strict):
     operations_port: Port | None = None
     """Of the node's operations service; none in homes made before there was one."""
     gateway_operations_port: Port | None = None
+    portal_port: Port | None = None
+    """Of a regulator's portal; none in homes made before there was one."""
     fabric_peer: str | None = Field(default=None, pattern=r"^.+:\d+$")
     """``host:port`` of a peer of Fabric's that somebody else starts, with the certificate made here for its host
     ``peer``: it endorses and submits for the member, whose node follows it. Named for all members or for none."""
@@ -75,6 +80,18 @@ class Organization(_Strict):
         return f"node.{self.domain}"
 
 
+class Collection(_Strict):
+    """A private data collection of a contract."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]+[A-Za-z0-9_-]*$")
+    policy: str
+    """Whose peers hold its values."""
+    endorsement_policy: str
+    """Whose peers must endorse a write."""
+    max_peer_count: int = Field(default=3, ge=0)
+    """To how many other peers an endorser hands a value on at once; the rest of the members fetch it."""
+
+
 class Chaincode(_Strict):
     """A contract every member runs, and who must endorse what it writes."""
 
@@ -83,6 +100,7 @@ class Chaincode(_Strict):
     version: str = "1.0"
     sequence: int = Field(default=1, ge=1)
     endorsement_policy: str
+    collections: tuple[Collection, ...] = ()
 
 
 class Consortium(_Strict):
@@ -120,7 +138,7 @@ class Consortium(_Strict):
         ports = [] if orderer.external else [orderer.port, orderer.admin_port, orderer.operations_port]
         for organization in self.organizations:
             ports += [organization.node_port, organization.postgres_port, organization.gateway_port]
-            ports += [organization.operations_port, organization.gateway_operations_port]
+            ports += [organization.operations_port, organization.gateway_operations_port, organization.portal_port]
         return [port for port in ports if port is not None]
 
     def organization(self, name: str) -> Organization:
@@ -155,6 +173,7 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
             gateway_port=base_port + 10 * number + 3 if role == "bank" else None,
             operations_port=base_port + 10 * number + 4,
             gateway_operations_port=base_port + 10 * number + 5 if role == "bank" else None,
+            portal_port=base_port + 10 * number + 6 if role == "regulator" else None,
         )
         for number, (name, display_name, role) in enumerate(members)
     )
@@ -167,7 +186,28 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
             Chaincode(
                 name="compliance", contract="chaincode.compliance:ComplianceContract", endorsement_policy=two_of_three
             ),
+            Chaincode(
+                name=SETTLEMENT,
+                contract="chaincode.settlement:SettlementContract",
+                endorsement_policy=two_of_three,
+                collections=settlement_collections(organizations),
+            ),
         ),
+    )
+
+
+def settlement_collections(organizations: Iterable[Organization]) -> tuple[Collection, ...]:
+    """Return the collections of the contract ``settlement``: one for each two banks, which every regulator reads."""
+    members = sorted(organizations, key=lambda member: member.msp_id)
+    regulators = [member.msp_id for member in members if member.role == "regulator"]
+    banks = [member.msp_id for member in members if member.role == "bank"]
+    return tuple(
+        Collection(
+            name=pair_collection(one, other),
+            policy="OR(" + ", ".join(f"'{msp_id}.member'" for msp_id in (one, other, *regulators)) + ")",
+            endorsement_policy=f"AND('{one}.peer', '{other}.peer')",
+        )
+        for one, other in combinations(banks, 2)
     )
 
 

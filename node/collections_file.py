@@ -6,6 +6,7 @@ Source: Fabric internal/peer/chaincode/common.go, collectionConfigJson and getCo
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated
 
 from fabric_protos.peer import collection_pb2, policy_pb2
@@ -14,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from network.errors import PolicyError
 from network.policy import parse_signature_policy
+from network.topology import Collection
 from node.errors import ConfigurationError
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -63,6 +65,24 @@ def parse_collections(content: bytes) -> bytes:
         except PolicyError as error:
             raise ConfigurationError(f"collections file: collection {collection.name!r}: {error}") from error
     return bytes(package.SerializeToString())
+
+
+def collections_text(collections: Iterable[Collection]) -> str:
+    """Return the file that describes a consortium's collections of one contract."""
+    described = [
+        {
+            "name": each.name,
+            "policy": each.policy,
+            "requiredPeerCount": 0,
+            "maxPeerCount": each.max_peer_count,
+            "blockToLive": 0,
+            "memberOnlyRead": True,
+            "memberOnlyWrite": True,
+            "endorsementPolicy": {"signaturePolicy": each.endorsement_policy},
+        }
+        for each in collections
+    ]
+    return json.dumps(described, indent=2) + "\n"
 
 
 def _fill(static: collection_pb2.StaticCollectionConfig, collection: _Collection) -> None:

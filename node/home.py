@@ -2,9 +2,9 @@
 
     <home>/consortium.yaml                the description all else follows from; written last, so it marks a whole home
     <home>/crypto/                        certificates and keys in the layout of Fabric's ``cryptogen``
-    <home>/channel/genesis.block
+    <home>/channel/{genesis.block,settlement-collections.json}
     <home>/orderer/{orderer.yaml,blocks/}
-    <home>/<organization>/{node.yaml,gateway.yaml,rules.yaml,connection-profile.json,secrets/,postgres/}
+    <home>/<organization>/{node.yaml,gateway.yaml,portal.yaml,rules.yaml,connection-profile.json,secrets/,postgres/}
     <home>/logs/ · <home>/run/
 
 Rules: a folder that holds anything else is refused and left alone; keys and passwords are readable by their owner only;
@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from network.crypto_material import OrganizationSpec, generate_organization
+from network.crypto_material import OrganizationSpec, add_tls_client, add_tls_server, generate_organization
 from network.errors import ConfigError
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
-from network.topology import Consortium, Organization, load_consortium, save_consortium
+from network.topology import Chaincode, Consortium, Organization, load_consortium, save_consortium
+from node.collections_file import collections_text
 from node.config import (
     ChaincodeSettings,
     NodeConfig,
@@ -46,6 +47,12 @@ _RULES = Path(__file__).resolve().parent / "compliance" / "default_rules.yaml"
 
 CLIENTS = ("User1", "Node", "Gateway")
 """Client identities of each organization besides Admin: Fabric clients', the node's own, the gateway's."""
+
+EXAMINERS = (("Examiner", "portal:examiner"), ("Supervisor", "portal:supervisor"))
+"""Who logs in at a regulator's portal besides Admin, and the unit that gives the role."""
+
+PORTAL = "Portal"
+"""TLS client by which a portal calls its node; it signs nothing on the channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,10 @@ class Home:
         """The channel's first block."""
         return self.root / "channel" / "genesis.block"
 
+    def collections(self, chaincode: Chaincode) -> Path:
+        """A contract's private data collections, as Fabric's ``--collections-config`` takes them."""
+        return self.genesis.parent / f"{chaincode.name}-collections.json"
+
     @property
     def orderer(self) -> Path:
         """The orderer's settings and blocks."""
@@ -94,6 +105,10 @@ class Home:
     def user(self, organization: Organization, user: str) -> Path:
         """A user's folder with ``msp/`` and ``tls/``."""
         return self.crypto(organization) / "users" / f"{user}@{organization.domain}"
+
+    def portal_tls(self, organization: Organization) -> Path:
+        """The folder of the portal's TLS certificate as a server."""
+        return self.crypto(organization) / "servers" / f"portal.{organization.domain}" / "tls"
 
     def secret(self, organization: Organization, name: str) -> Path:
         """A file only its owner may read."""
@@ -178,6 +193,9 @@ def _generate(home: Home, consortium: Consortium, now: datetime, database_urls: 
         folder.mkdir(exist_ok=True)
     _generate_certificates(home, consortium, now)
     home.genesis.write_bytes(genesis_block(_channel(home, consortium)).SerializeToString())
+    for chaincode in consortium.chaincodes:
+        if chaincode.collections:
+            home.collections(chaincode).write_text(collections_text(chaincode.collections))
     _write_orderer_settings(home, consortium)
     for organization in consortium.organizations:
         _generate_organization(home, consortium, organization, database_urls.get(organization.name))
@@ -211,9 +229,13 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
                 hosts=("node",) if organization.fabric_peer is None else ("node", "peer"),
                 users=CLIENTS,
                 reviewers=("Reviewer",),
+                others=EXAMINERS if organization.portal_port is not None else (),
             ),
             now,
         )
+        if organization.portal_port is not None:
+            add_tls_server(home.crypto(organization), "portal", now)
+            add_tls_client(home.crypto(organization), PORTAL, ("client",), now)
 
 
 def _channel(home: Home, consortium: Consortium) -> ChannelSpec:
@@ -289,6 +311,11 @@ def _generate_organization(home: Home, consortium: Consortium, own: Organization
     write_connection_profile(home.root, consortium, own, folder / "connection-profile.json")
 
 
+def _chaincode_settings(home: Home, chaincode: Chaincode) -> ChaincodeSettings:
+    collections_file = home.collections(chaincode) if chaincode.collections else None
+    return ChaincodeSettings(**chaincode.model_dump(exclude={"collections"}), collections_file=collections_file)
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read; one that exists is kept."""
     if path.exists():
@@ -315,7 +342,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         peers={organization.msp_id: f"127.0.0.1:{organization.node_port}" for organization in consortium.organizations},
         database_url_file=home.secret(own, "node.url"),
         owner_database_url_file=home.secret(own, "owner.url"),
-        chaincodes=[ChaincodeSettings(**chaincode.model_dump()) for chaincode in consortium.chaincodes],
+        chaincodes=[_chaincode_settings(home, chaincode) for chaincode in consortium.chaincodes],
         commits_definitions=own == consortium.organizations[0] and not consortium.on_fabric_peers,
         fabric_peer=own.fabric_peer,
         log_key_file=home.secret(own, "log.key"),

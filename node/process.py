@@ -62,6 +62,7 @@ from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.node_health import NodeHealth
 from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
+from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -316,6 +317,8 @@ class NodeProcess:
             members=self._members,
             msps=lambda: self.peer.config.msps,
             now=utc_now,
+            limits=partner_limits(config.partners),
+            terms=partner_terms(config.partners),
         )
 
 

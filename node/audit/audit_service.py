@@ -27,7 +27,7 @@ from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
 from node.audit.records import AuditRecord
 from node.audit.reviews import Review
-from node.audit.serving import Serving, number, parse, text, time_of, timestamp
+from node.audit.serving import Serving, acting, number, parse, text, time_of, timestamp
 from node.audit.trail import AuditTrail
 from node.errors import NodeError
 
@@ -105,7 +105,8 @@ class AuditService:
         return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000, archived))
 
     async def _demand_disclosure(self, user: str, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
-        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose, user)
+        who = acting(user, request.for_user)
+        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose, who)
         return pb.DemandDisclosureResponse(
             demand_id=disclosed.demand_id, transaction_id=disclosed.transaction_id, bundles=disclosed.bundles
         )

@@ -122,13 +122,19 @@ class ContractLedger:
         self.count = 0
 
     async def submit(
-        self, creator: bytes, function: str, *args: str | bytes, tx_id: str = "", timestamp: datetime = NOW
+        self,
+        creator: bytes,
+        function: str,
+        *args: str | bytes,
+        tx_id: str = "",
+        timestamp: datetime = NOW,
+        transient: dict[str, bytes] | None = None,
     ) -> Outcome:
         """Run a transaction; commit it when it is endorsed."""
         self.count += 1
         tx_id = tx_id or f"tx{self.count}"
         encoded = [arg if isinstance(arg, bytes) else arg.encode("utf-8", "surrogateescape") for arg in args]
-        proposal = signed_proposal(creator, timestamp=timestamp)
+        proposal = signed_proposal(creator, timestamp=timestamp, transient=transient)
         outcome = await self.runner.run(self.contract, tx_id, [function.encode(), *encoded], proposal, self.state)
         if outcome.status < 400:
             self.state.commit(tx_id, timestamp)

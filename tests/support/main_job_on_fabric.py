@@ -46,23 +46,25 @@ def running_fabric(folder: Path, *, peers: bool) -> Iterator[tuple[ConsortiumToo
         try:
             fabric.start_orderer(0, free_port(), consortium.orderer.host)
             if peers:
-                start_peers(fabric, home.genesis, consortium)
+                start_peers(fabric, home, consortium)
             yield ConsortiumTools(tools, home, consortium), fabric
         finally:
             for name in list(fabric.processes):
                 fabric.stop(name)
 
 
-def start_peers(fabric: FabricNetwork, genesis: Path, consortium: Consortium) -> None:
+def start_peers(fabric: FabricNetwork, home: Home, consortium: Consortium) -> None:
     """Start a Go peer for each member, with our contracts as services."""
     for member in consortium.organizations:
         assert member.fabric_peer is not None
         fabric.start_peer(member.msp_id, int(member.fabric_peer.partition(":")[2]), host_name="peer")
-        fabric.succeed(fabric.peer(member.msp_id, "channel", "join", "-b", str(genesis)))
+        fabric.succeed(fabric.peer(member.msp_id, "channel", "join", "-b", str(home.genesis)))
     members = [member.msp_id for member in consortium.organizations]
     for chaincode in consortium.chaincodes:
-        policy = ("--signature-policy", chaincode.endorsement_policy)
-        fabric.serve(chaincode.name, chaincode.contract, *policy, members=members)
+        options = ["--signature-policy", chaincode.endorsement_policy]
+        if chaincode.collections:
+            options += ["--collections-config", str(home.collections(chaincode))]
+        fabric.serve(chaincode.name, chaincode.contract, *options, members=members)
 
 
 def main_job(home: Home, report: Path, *, shown: bool = False) -> list[str]:

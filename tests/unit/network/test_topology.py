@@ -9,12 +9,18 @@ import yaml
 from pydantic import ValidationError
 
 from network.errors import ConfigError
-from network.topology import Consortium, default_consortium, load_consortium, save_consortium
+from network.topology import (
+    Consortium,
+    default_consortium,
+    load_consortium,
+    save_consortium,
+    settlement_collections,
+)
 
 
 def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
     consortium = default_consortium(20_000)
-    assert len(set(consortium.ports())) == len(consortium.ports()) == 16
+    assert len(set(consortium.ports())) == len(consortium.ports()) == 17
     save_consortium(consortium, tmp_path / "consortium.yaml")
     assert load_consortium(tmp_path / "consortium.yaml") == consortium
 
@@ -79,3 +85,14 @@ def test_peers_of_fabrics_stand_for_all_members_or_for_none() -> None:
     consortium = Consortium.model_validate(described)
     assert [member.peer_address for member in consortium.organizations] == [f"127.0.0.1:705{n}" for n in (1, 2, 3)]
     assert consortium.organizations[0].peer_host == "peer.dwaybank.test"
+
+
+def test_each_two_banks_have_a_collection_that_regulators_read_and_only_both_write() -> None:
+    consortium = default_consortium()
+    third = consortium.organizations[1].model_copy(update={"name": "saver", "msp_id": "SaverMSP"})
+    found = settlement_collections((*consortium.organizations, third))
+    assert [each.name for each in found] == [
+        "pair_DwaybankMSP_PartnerMSP", "pair_DwaybankMSP_SaverMSP", "pair_PartnerMSP_SaverMSP",
+    ]  # fmt: skip
+    assert found[1].policy == "OR('DwaybankMSP.member', 'SaverMSP.member', 'RegulatorMSP.member')"
+    assert found[1].endorsement_policy == "AND('DwaybankMSP.peer', 'SaverMSP.peer')"

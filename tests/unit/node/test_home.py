@@ -13,6 +13,7 @@ import pytest
 
 from network.identity import SigningIdentity
 from network.topology import Consortium, default_consortium
+from node.chaincodes import definitions
 from node.config import NodeConfig, OrdererConfig, load_settings
 from node.errors import ConfigurationError
 from node.home import CLIENTS, FREE_BYTES_MIN, Home, open_home, prepare_home
@@ -106,3 +107,12 @@ def test_database_url_for_an_unknown_organization_is_refused(tmp_path: Path) -> 
 def test_missing_home_is_answered_with_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="start one with `dwaybank up"):
         open_home(tmp_path / "absent")
+
+
+def test_contracts_with_collections_are_approved_with_them_by_every_member(prepared: tuple[Home, Consortium]) -> None:
+    home, consortium = prepared
+    for member in consortium.organizations:
+        config = load_settings(NodeConfig, home.organization(member) / "node.yaml")
+        by_name = {definition.name: definition for definition in definitions(config.chaincodes)}
+        assert list(by_name["settlement"].static_collections()) == ["pair_DwaybankMSP_PartnerMSP"]
+        assert by_name["audit"].collections == by_name["compliance"].collections == b""

@@ -113,14 +113,16 @@ class GetProofResponse(_message.Message):
     def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
 
 class DemandDisclosureRequest(_message.Message):
-    __slots__ = ("organization", "seqs", "purpose")
+    __slots__ = ("organization", "seqs", "purpose", "for_user")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     SEQS_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
     organization: str
     seqs: _containers.RepeatedScalarFieldContainer[int]
     purpose: str
-    def __init__(self, organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ...) -> None: ...
+    for_user: str
+    def __init__(self, organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
 
 class DemandDisclosureResponse(_message.Message):
     __slots__ = ("demand_id", "transaction_id", "bundles")
@@ -385,14 +387,16 @@ class FoundEntry(_message.Message):
     def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ..., anchored_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., signer: _Optional[str] = ..., state: _Optional[str] = ..., fields_json: _Optional[str] = ..., demand_id: _Optional[str] = ..., disclosed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[str] = ..., reviewer: _Optional[str] = ..., rules_hash: _Optional[str] = ..., worth_minor: _Optional[str] = ...) -> None: ...
 
 class SearchEntriesRequest(_message.Message):
-    __slots__ = ("search", "page_size", "page_token")
+    __slots__ = ("search", "page_size", "page_token", "for_user")
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
     search: EntrySearch
     page_size: int
     page_token: str
-    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    for_user: str
+    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
 
 class SearchEntriesResponse(_message.Message):
     __slots__ = ("entries", "next_page_token")
@@ -403,12 +407,14 @@ class SearchEntriesResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[FoundEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ExportEntriesRequest(_message.Message):
-    __slots__ = ("search", "format")
+    __slots__ = ("search", "format", "for_user")
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
     search: EntrySearch
     format: str
-    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., format: _Optional[str] = ...) -> None: ...
+    for_user: str
+    def __init__(self, search: _Optional[_Union[EntrySearch, _Mapping]] = ..., format: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
 
 class ExportEntriesResponse(_message.Message):
     __slots__ = ("data",)
@@ -417,12 +423,14 @@ class ExportEntriesResponse(_message.Message):
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class GetDisclosedBundleRequest(_message.Message):
-    __slots__ = ("organization", "seq")
+    __slots__ = ("organization", "seq", "for_user")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
     organization: str
     seq: int
-    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ...) -> None: ...
+    for_user: str
+    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ..., for_user: _Optional[str] = ...) -> None: ...
 
 class GetDisclosedBundleResponse(_message.Message):
     __slots__ = ("bundle",)
@@ -443,12 +451,14 @@ class SavedSearch(_message.Message):
     def __init__(self, name: _Optional[str] = ..., search: _Optional[_Union[EntrySearch, _Mapping]] = ..., saved_by: _Optional[str] = ..., saved_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SaveSearchRequest(_message.Message):
-    __slots__ = ("name", "search")
+    __slots__ = ("name", "search", "for_user")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
     name: str
     search: EntrySearch
-    def __init__(self, name: _Optional[str] = ..., search: _Optional[_Union[EntrySearch, _Mapping]] = ...) -> None: ...
+    for_user: str
+    def __init__(self, name: _Optional[str] = ..., search: _Optional[_Union[EntrySearch, _Mapping]] = ..., for_user: _Optional[str] = ...) -> None: ...
 
 class SaveSearchResponse(_message.Message):
     __slots__ = ()
