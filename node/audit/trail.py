@@ -166,15 +166,7 @@ class AuditTrail:
             interval_s=anchor_interval_s,
         )
         self.mirror = Mirror(self.mirrors, now)
-        self.attester = Attester(
-            msp_id,
-            key=keys.witness,
-            gateway=peer,
-            heads=self.index,
-            mirror=self.mirror,
-            readers=members,
-            now=now,
-        )
+        self.attester = self._make_attester(keys.witness, peer)
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
@@ -320,6 +312,17 @@ class AuditTrail:
             members=self._members,
             deadlines=deadlines,
             now=now,
+        )
+
+    def _make_attester(self, key: SigningKey, peer: OwnPeer) -> Attester:
+        return Attester(
+            self.msp_id,
+            key=key,
+            gateway=peer,
+            heads=self.index,
+            mirror=self.mirror,
+            readers=self._members,
+            now=self._now,
         )
 
     def _make_demands(
