@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +13,7 @@ from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
 from gateway.logs import configure_logging
+from gateway.serving import StoppableServer
 from network.errors import NetworkError
 from network.operations.log_levels import LogLevels, LogSpecError
 from network.operations.otlp_tracer import OtlpTracer, traced
@@ -43,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         levels.set(config.log_spec)
         prepare_database(config)
         with traced(_tracer(config)):
-            server = _Server(_settings(config, levels))
+            server = StoppableServer(_settings(config, levels))
             asyncio.run(server.serve())
     except (ConfigurationError, LogSpecError, NetworkError) as error:
         return _fail(error, 1)
@@ -63,20 +61,6 @@ def _tracer(config: GatewayConfig) -> OtlpTracer | None:
         return None
     roots = None if tracing.roots is None else tracing.roots.read_bytes()
     return OtlpTracer(f"gateway {config.organization.msp_id}", tracing.endpoint, tracing.ratio, roots)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop gracefully on SIGTERM and SIGINT; the library would raise the signal again after its own stop."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
 
 def _settings(config: GatewayConfig, levels: LogLevels) -> uvicorn.Config:

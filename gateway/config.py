@@ -19,6 +19,7 @@ Example of the file::
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +27,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.errors import ConfigurationError
 from network.operations.log_levels import DEFAULT_SPEC
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 SECRET_BYTES_MIN = 32
 """Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
@@ -157,6 +160,19 @@ def load_config(path: Path) -> GatewayConfig:
     Raises:
         ConfigurationError: unreadable, not YAML, or a field that is wrong; the text names it.
     """
+    config = read_settings(GatewayConfig, path)
+    return _with_absolute_paths(config, path.resolve().parent)
+
+
+def read_settings(kind: type[Settings], path: Path) -> Settings:
+    """Read one settings file of this room.
+
+    Args:
+        kind: the model of its fields.
+        path: YAML file; paths in it are left as they stand.
+    Raises:
+        ConfigurationError: unreadable, not YAML, or a field that is wrong; the text names it.
+    """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -168,10 +184,9 @@ def load_config(path: Path) -> GatewayConfig:
     if not isinstance(fields, dict):
         raise ConfigurationError(f"configuration {path} holds no fields: see the example in the documentation")
     try:
-        config = GatewayConfig(**fields)
+        return kind(**fields)
     except ValidationError as error:
         raise ConfigurationError(f"configuration {path}: {_first_fault(error)}") from error
-    return _with_absolute_paths(config, path.resolve().parent)
 
 
 def read_secret(path: Path) -> bytes:

@@ -56,37 +56,39 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        body = await self._read(scope, receive)
+        body = await read_body(scope, receive, self._body_bytes_max)
         if body is None:
             problem = Problem(413, "too_large", f"the body may have {self._body_bytes_max} bytes")
             await problem_response(problem, scope["path"])(scope, receive, send_with_headers)
             return
         try:
-            await self._app(scope, _replay(body, receive), send_with_headers)
+            await self._app(scope, replay_body(body, receive), send_with_headers)
         except Exception as error:
             # The root of the request's task: the framework below has answered all it foresees.
             if started:
                 raise
             await problem_response(problem_of(error), scope["path"])(scope, receive, send_with_headers)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Return the body, or None where it is too large."""
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced[:20]) > self._body_bytes_max:
+
+async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes | None:
+    """Return a request's body, or None where it is too large; none is read beyond the limit."""
+    announced = Headers(scope=scope).get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > bytes_max:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)  # the client left; the application learns it from the next receive
+        body += message.get("body", b"")
+        if len(body) > bytes_max:
             return None
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return bytes(body)  # the client left; the application learns it from the next receive
-            body += message.get("body", b"")
-            if len(body) > self._body_bytes_max:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a receive that gives a body read before, then what the server has to say."""
     given = False
 
     async def replay() -> Message:

@@ -40,6 +40,9 @@ from network.identity import SigningIdentity
 VALIDITY = timedelta(days=3650)
 """How long every certificate made here is valid, as in cryptogen."""
 
+LOCAL_NAMES = ("localhost", "127.0.0.1")
+"""Under which every server made here is reached on its own machine."""
+
 _KEY_FILE = "priv_sk"
 _TLS_USAGES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 _ROLES = ("client", "peer", "admin", "orderer")
@@ -57,6 +60,7 @@ class OrganizationSpec:
         hosts: host names without the domain.
         users: clients; an administrator "Admin" is always added.
         reviewers: clients with the further unit "reviewer".
+        others: clients with further units of their own, by name.
         sans: further names and addresses in every host's TLS certificate.
     """
 
@@ -67,7 +71,8 @@ class OrganizationSpec:
     hosts: tuple[str, ...]
     users: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
-    sans: tuple[str, ...] = ("localhost", "127.0.0.1")
+    others: tuple[tuple[str, str], ...] = ()
+    sans: tuple[str, ...] = LOCAL_NAMES
 
     def folder(self, root: Path) -> Path:
         """Where the organization's material lies under a root."""
@@ -135,6 +140,7 @@ def generate_organization(root: Path, spec: OrganizationSpec, not_before: dateti
     users: list[tuple[str, tuple[str, ...]]] = [("Admin", ("admin",))]
     users += [(user, ("client",)) for user in spec.users]
     users += [(user, ("client", "reviewer")) for user in spec.reviewers]
+    users += [(user, ("client", unit)) for user, unit in spec.others]
     for user, units in users:
         add_user(folder, user, units, not_before)
 
@@ -179,6 +185,26 @@ def add_tls_client(folder: Path, user: str, units: Iterable[str], not_before: da
     if target.exists():
         raise ConfigError(f"{target} exists; choose another name")
     _write_tls(target, name, tuple(units), (), Authority.load(folder / "tlsca"), not_before)
+    return target
+
+
+def add_tls_server(folder: Path, host: str, not_before: datetime) -> Path:
+    """Write a TLS certificate for a server of an organization that is no peer, such as its portal.
+
+    Args:
+        folder: the organization's, with ``tlsca``.
+        host: host name without the domain; ``localhost`` and 127.0.0.1 are named in it, too.
+        not_before: UTC time from which it is valid.
+    Returns:
+        the host's folder with ``tls``.
+    Raises:
+        ConfigError: the host exists, or the authority cannot be read.
+    """
+    name = f"{host}.{folder.name}"
+    target = folder / "servers" / name
+    if target.exists():
+        raise ConfigError(f"{target} exists; choose another name")
+    _write_tls(target, name, (), (name, host, *LOCAL_NAMES), Authority.load(folder / "tlsca"), not_before)
     return target
 
 

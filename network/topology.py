@@ -58,6 +58,8 @@ class Organization(_Strict):
     operations_port: Port | None = None
     """Of the node's operations service; none in homes made before there was one."""
     gateway_operations_port: Port | None = None
+    portal_port: Port | None = None
+    """Of a regulator's portal; none in homes made before there was one."""
     fabric_peer: str | None = Field(default=None, pattern=r"^.+:\d+$")
     """``host:port`` of a peer of Fabric's that somebody else starts, with the certificate made here for its host
     ``peer``: it endorses and submits for the member, whose node follows it. Named for all members or for none."""
@@ -136,7 +138,7 @@ class Consortium(_Strict):
         ports = [] if orderer.external else [orderer.port, orderer.admin_port, orderer.operations_port]
         for organization in self.organizations:
             ports += [organization.node_port, organization.postgres_port, organization.gateway_port]
-            ports += [organization.operations_port, organization.gateway_operations_port]
+            ports += [organization.operations_port, organization.gateway_operations_port, organization.portal_port]
         return [port for port in ports if port is not None]
 
     def organization(self, name: str) -> Organization:
@@ -171,6 +173,7 @@ def default_consortium(base_port: int = BASE_PORT) -> Consortium:
             gateway_port=base_port + 10 * number + 3 if role == "bank" else None,
             operations_port=base_port + 10 * number + 4,
             gateway_operations_port=base_port + 10 * number + 5 if role == "bank" else None,
+            portal_port=base_port + 10 * number + 6 if role == "regulator" else None,
         )
         for number, (name, display_name, role) in enumerate(members)
     )

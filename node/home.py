@@ -4,7 +4,7 @@
     <home>/crypto/                        certificates and keys in the layout of Fabric's ``cryptogen``
     <home>/channel/{genesis.block,settlement-collections.json}
     <home>/orderer/{orderer.yaml,blocks/}
-    <home>/<organization>/{node.yaml,gateway.yaml,rules.yaml,connection-profile.json,secrets/,postgres/}
+    <home>/<organization>/{node.yaml,gateway.yaml,portal.yaml,rules.yaml,connection-profile.json,secrets/,postgres/}
     <home>/logs/ · <home>/run/
 
 Rules: a folder that holds anything else is refused and left alone; keys and passwords are readable by their owner only;
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from network.crypto_material import OrganizationSpec, generate_organization
+from network.crypto_material import OrganizationSpec, add_tls_client, add_tls_server, generate_organization
 from network.errors import ConfigError
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
 from network.topology import Chaincode, Consortium, Organization, load_consortium, save_consortium
@@ -47,6 +47,12 @@ _RULES = Path(__file__).resolve().parent / "compliance" / "default_rules.yaml"
 
 CLIENTS = ("User1", "Node", "Gateway")
 """Client identities of each organization besides Admin: Fabric clients', the node's own, the gateway's."""
+
+EXAMINERS = (("Examiner", "portal:examiner"), ("Supervisor", "portal:supervisor"))
+"""Who logs in at a regulator's portal besides Admin, and the unit that gives the role."""
+
+PORTAL = "Portal"
+"""TLS client by which a portal calls its node; it signs nothing on the channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,10 @@ class Home:
     def user(self, organization: Organization, user: str) -> Path:
         """A user's folder with ``msp/`` and ``tls/``."""
         return self.crypto(organization) / "users" / f"{user}@{organization.domain}"
+
+    def portal_tls(self, organization: Organization) -> Path:
+        """The folder of the portal's TLS certificate as a server."""
+        return self.crypto(organization) / "servers" / f"portal.{organization.domain}" / "tls"
 
     def secret(self, organization: Organization, name: str) -> Path:
         """A file only its owner may read."""
@@ -219,9 +229,13 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
                 hosts=("node",) if organization.fabric_peer is None else ("node", "peer"),
                 users=CLIENTS,
                 reviewers=("Reviewer",),
+                others=EXAMINERS if organization.portal_port is not None else (),
             ),
             now,
         )
+        if organization.portal_port is not None:
+            add_tls_server(home.crypto(organization), "portal", now)
+            add_tls_client(home.crypto(organization), PORTAL, ("client",), now)
 
 
 def _channel(home: Home, consortium: Consortium) -> ChannelSpec:
@@ -286,7 +300,7 @@ def _generate_organization(home: Home, consortium: Consortium, own: Organization
     (folder / "secrets").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     (folder / "secrets").chmod(0o700)
-    for name in ("log.key", "witness.key", "writer.key", "pseudonym.key"):
+    for name in ("log.key", "witness.key", "writer.key", "pseudonym.key", "disclosure.key"):
         write_secret(home.secret(own, name), secrets.token_bytes(32))
     write_secret(home.secret(own, "token.key"), secrets.token_hex(32).encode())
     if database_url is not None:
@@ -317,6 +331,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
     return NodeConfig(
         msp_id=own.msp_id,
         role=own.role,
+        supervisors=[other.msp_id for other in others if other.role == "regulator"],
         channel=consortium.channel,
         port=own.node_port,
         msp_folder=peer / "msp",
@@ -333,6 +348,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         fabric_peer=own.fabric_peer,
         log_key_file=home.secret(own, "log.key"),
         witness_key_file=home.secret(own, "witness.key"),
+        disclosure_key_file=home.secret(own, "disclosure.key"),
         writer_key_file=home.secret(own, "writer.key"),
         rules_file=home.organization(own) / "rules.yaml",
         secrets_folder=home.organization(own) / "secrets",

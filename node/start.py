@@ -209,6 +209,8 @@ def print_addresses(home: Home, consortium: Consortium) -> None:
         lines.append(f"  node (gRPC, mutual TLS)  127.0.0.1:{member.node_port}")
         if member.gateway_port:
             lines.append(f"  customers (HTTP)         http://127.0.0.1:{member.gateway_port}/docs")
+        if member.portal_port:
+            lines.append(f"  portal (HTTPS)           https://localhost:{member.portal_port}/")
         lines.append(
             f"  PostgreSQL               {'your own server' if own_server else f'127.0.0.1:{member.postgres_port}'}"
         )

@@ -1,8 +1,8 @@
 """Runs a whole consortium on one machine: ``dwaybank up`` starts one of these, ``dwaybank down`` ends it.
 
-Order of start: database clusters and orderer · nodes · gateways; order of stop: the reverse. Only one supervisor may
-hold a data directory (a lock on ``run/lock``, freed by the kernel when it dies). ``run/status.json`` tells the command
-line how far the start has come and who listens where.
+Order of start: database clusters and orderer · nodes · gateways and portals; order of stop: the reverse. Only one
+supervisor may hold a data directory (a lock on ``run/lock``, freed by the kernel when it dies). ``run/status.json``
+tells the command line how far the start has come and who listens where.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ from node.errors import NodeError, SupervisorError
 from node.gateway_settings import write_gateway_settings
 from node.home import Home, open_home
 from node.logs import configure_logging
+from node.portal_settings import write_portal_settings
 from node.postgres import ClusterSettings, PostgresCluster
 from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
+
+_ROOMS = {"gateway": ("-m", "gateway"), "portal": ("-m", "gateway.portal")}
+"""Programs of a room of their own."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +76,13 @@ class Supervisor:
             for member in consortium.organizations
             if member.gateway_port is not None
         ]
+        self._portals = [
+            self._process(
+                f"{member.name}-portal", member.portal_port, "portal", home.organization(member) / "portal.yaml"
+            )
+            for member in consortium.organizations
+            if member.portal_port is not None
+        ]
 
     async def start(self) -> None:
         """Start everything and return when all of it accepts connections.
@@ -86,7 +97,8 @@ class Supervisor:
         await asyncio.gather(*(self._start_database(member) for member in self._consortium.organizations))
         for orderer in self._orderers:
             await orderer.wait_until_ready()
-        for step, processes in (("starting nodes", self._nodes), ("starting gateways", self._gateways)):
+        doors = (*self._gateways, *self._portals)
+        for step, processes in (("starting nodes", self._nodes), ("starting gateways", doors)):
             self._status.update(step=step)
             for process in processes:
                 await process.start()
@@ -106,7 +118,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop everything in reverse order."""
         self._status.update(state="stopping")
-        await stop_all(self._gateways)
+        await stop_all([*self._gateways, *self._portals])
         await stop_all(self._nodes)
         await stop_all(self._orderers)
         await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))
@@ -116,7 +128,7 @@ class Supervisor:
         """Name, pid, port and restarts of each process."""
         rows: list[dict[str, object]] = [
             {"name": process.spec.name, "pid": process.pid, "port": process.spec.port, "restarts": process.restarts}
-            for process in (*self._orderers, *self._nodes, *self._gateways)
+            for process in (*self._orderers, *self._nodes, *self._gateways, *self._portals)
         ]
         for member in self._consortium.organizations:
             cluster = self._clusters.get(member.name)
@@ -133,7 +145,7 @@ class Supervisor:
 
     def _process(self, name: str, port: int | None, command: str, settings: Path) -> ManagedProcess:
         assert port is not None
-        module = ("-m", "gateway") if command == "gateway" else ("-m", "node", command)
+        module = _ROOMS.get(command, ("-m", "node", command))
         return ManagedProcess(
             ProcessSpec(name, (*module, "--config", str(settings)), port, self._home.logs / f"{name}.log")
         )
@@ -156,6 +168,8 @@ class Supervisor:
         )
         if member.gateway_port is not None:
             write_gateway_settings(self._home, self._consortium, member)
+        if member.portal_port is not None:
+            write_portal_settings(self._home, self._consortium, member)
 
     def _refuse_taken_ports(self) -> None:
         for port in self._consortium.ports():

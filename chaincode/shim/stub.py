@@ -146,6 +146,7 @@ class ChaincodeStub:
         self._fields = ProposalFields.from_signed_proposal(signed_proposal)
         self._state = state
         self._decorations = dict(decorations or {})
+        self._batches: WriteBatches | None = None
         self._event: tuple[str, bytes] | None = None
         self._open = True
         self._reads_only = ""
@@ -410,12 +411,13 @@ class ChaincodeStub:
         self.require_open()
         if isinstance(self._state, WriteBatches):
             self._state.start_write_batch()
+            self._batches = self._state
 
     async def finish_write_batch(self) -> None:
         """Send the writes collected; done by itself at the end of the invocation."""
         self.require_open()
-        if isinstance(self._state, WriteBatches):
-            await _asked(self._state.finish_write_batch())
+        if self._batches is not None:
+            await _asked(self._batches.finish_write_batch())
 
     def forbid_writes(self, function: str) -> None:
         """Refuse every write from here on, because ``function`` is declared to read only."""

@@ -28,7 +28,7 @@ from node.audit.entry_search import EntryFilter, EntrySearch, FoundEntry, Order
 from node.audit.errors import BadRequestError, rpc_error_of
 from node.audit.index import PAGE_SIZE_MAX
 from node.audit.member_node import SERVICE
-from node.audit.serving import Serving, number, parse, text, time_of, timestamp
+from node.audit.serving import Serving, acting, number, parse, text, time_of, timestamp
 from node.errors import NodeError
 
 STATUSES = ("automated_approval", "requires_manual_review", "approved", "rejected")
@@ -72,16 +72,17 @@ class EntryService:
 
     async def _search_entries(self, user: str, request: pb.SearchEntriesRequest) -> pb.SearchEntriesResponse:
         wanted, order = filter_of(request.search), _order(request.search)
-        token = text("page_token", request.page_token)
+        token, who = text("page_token", request.page_token), acting(user, request.for_user)
         found, next_token = await asyncio.to_thread(self._search.page, wanted, order, request.page_size, token)
-        await asyncio.to_thread(self._note_look, user, "search", request.search, found)
+        await asyncio.to_thread(self._note_look, who, "search", request.search, found)
         return pb.SearchEntriesResponse(entries=[_message(entry) for entry in found], next_page_token=next_token)
 
     async def _export_entries(self, data: bytes, call: Call) -> AsyncIterator[bytes]:
         user = self._members.own_user(call)
         request = parse(pb.ExportEntriesRequest, data)
         try:
-            pages = self._noted_pages(user, request.search, filter_of(request.search), _order(request.search))
+            who = acting(user, request.for_user)
+            pages = self._noted_pages(who, request.search, filter_of(request.search), _order(request.search))
             pieces = export_entries(pages, request.format)
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 for start in range(0, len(piece), _PIECE_BYTES):
@@ -105,13 +106,15 @@ class EntryService:
         self, user: str, request: pb.GetDisclosedBundleRequest
     ) -> pb.GetDisclosedBundleResponse:
         organization, seq = text("organization", request.organization), number("seq", request.seq, 1)
+        who = acting(user, request.for_user)
         bundle = await asyncio.to_thread(self._disclosed.bundle, organization, seq)
-        await asyncio.to_thread(self._disclosed.note_look, user, {"bundle": {}}, [(organization, seq)], self._now())
+        await asyncio.to_thread(self._disclosed.note_look, who, {"bundle": {}}, [(organization, seq)], self._now())
         return pb.GetDisclosedBundleResponse(bundle=bundle)
 
     async def _save_search(self, user: str, request: pb.SaveSearchRequest) -> pb.SaveSearchResponse:
         filter_of(request.search)
-        await asyncio.to_thread(self._disclosed.save_search, request.name, _told(request.search), user, self._now())
+        who = acting(user, request.for_user)
+        await asyncio.to_thread(self._disclosed.save_search, request.name, _told(request.search), who, self._now())
         return pb.SaveSearchResponse()
 
     async def _list_saved_searches(self, request: pb.ListSavedSearchesRequest) -> pb.ListSavedSearchesResponse:

@@ -21,6 +21,7 @@ from node.errors import NodeError
 
 SEQ_MAX = 2**53 - 1
 TEXT_LENGTH_MAX = 1_024
+NAME_LENGTH_MAX = 200
 
 R = TypeVar("R", bound=Message)
 
@@ -31,11 +32,13 @@ class Serving:
     Args:
         server: that offers them.
         members: tells who calls.
+        service: full name of the service.
     """
 
-    def __init__(self, server: Server, members: Members) -> None:
+    def __init__(self, server: Server, members: Members, service: str = SERVICE) -> None:
         self._server = server
         self._members = members
+        self._service = service
 
     def own(self, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]) -> None:
         """Offer a method to this organization's own programs."""
@@ -69,7 +72,7 @@ class Serving:
             except (NodeError, NetworkError) as error:
                 raise rpc_error_of(error) from error
 
-        self._server.unary(f"/{SERVICE}/{method}", serve)
+        self._server.unary(f"/{self._service}/{method}", serve)
 
 
 def parse(kind: type[R], data: bytes) -> R:
@@ -85,6 +88,15 @@ def text(field: str, value: str) -> str:
     if len(value) > TEXT_LENGTH_MAX or "\x00" in value:
         raise BadRequestError(f"{field}: give at most {TEXT_LENGTH_MAX} characters of text")
     return value
+
+
+def acting(user: str, for_user: str) -> str:
+    """Return who acts, for the record: the caller by certificate, and whom it says it acts for."""
+    if not for_user:
+        return user
+    if len(for_user) > NAME_LENGTH_MAX or not for_user.isprintable():
+        raise BadRequestError(f"for_user: give at most {NAME_LENGTH_MAX} printable characters")
+    return f"{user} for {for_user}"
 
 
 def number(field: str, value: int, least: int) -> int:

@@ -1,4 +1,4 @@
-"""``dwaybank node|orderer|gateway``: one process in the foreground, as a service manager or a container runs it."""
+"""``dwaybank node|orderer|gateway|portal``: one process in the foreground, as a service manager runs it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("node", help="Run one organization's node.", rich_help_panel=panel)(run_node)
     app.command("orderer", help="Run the ordering service.", rich_help_panel=panel)(run_orderer)
     app.command("gateway", help="Run one bank's gateway for customers.", rich_help_panel=panel)(run_gateway)
+    app.command("portal", help="Run a regulator's portal for examiners.", rich_help_panel=panel)(run_portal)
     app.command("supervise", hidden=True)(run_supervisor)
 
 
@@ -38,6 +39,11 @@ def run_orderer(config: ConfigOption) -> None:
 def run_gateway(config: ConfigOption) -> None:
     """Run one bank's gateway; it is a room of its own, so this process becomes that program."""
     os.execv(sys.executable, [sys.executable, "-m", "gateway", "--config", str(config)])  # noqa: S606 - our own program
+
+
+def run_portal(config: ConfigOption) -> None:
+    """Run a regulator's portal, a program of the gateway's room."""
+    os.execv(sys.executable, [sys.executable, "-m", "gateway.portal", "--config", str(config)])  # noqa: S606 - our own
 
 
 def run_supervisor(home: Annotated[Path, typer.Option("--home")]) -> None:

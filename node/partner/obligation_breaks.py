@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from node.partner.messages import Evidence
 from node.partner.obligation import FINAL_STATES, Recorded, booked_amount
 from node.partner.obligation_chain import SettlementChain
 from node.partner.obligation_driver import EntryReader
 from node.partner.obligation_store import START, ObligationStore, Place
-from node.partner.store import Evidence
 
 BREAKS_MAX = 500
 PAGE_SIZE = 100

@@ -12,8 +12,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from node.partner.database import statement
 from node.partner.errors import SettlementStoreError
+from node.partner.messages import Evidence
 from node.partner.obligation import Recorded
-from node.partner.store import Evidence
 
 _Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 _POOL_SIZE = 2

@@ -74,6 +74,10 @@ class ChaincodeState:
         await self._check(collection, "read")
         return await self._simulator.get_private(self._namespace, collection, key)
 
+    def known_state(self, collection: str, key: str) -> bytes | None:
+        """Return a committed value as ``get_state`` does, None where it has to be read; for any thread."""
+        return None if collection else self._simulator.known_state(self._namespace, key)
+
     async def get_states(self, collection: str, keys: Sequence[str]) -> list[bytes]:
         """Return several committed values."""
         return [await self.get_state(collection, key) for key in keys]

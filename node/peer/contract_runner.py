@@ -260,7 +260,8 @@ def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
 class _StateBridge:
     """A chaincode's state for use from the contracts' thread.
 
-    What only notes something down is done at once; what may read committed state goes to the peer's own event loop.
+    What only notes something down is done at once, and so are reads of what the peer has in memory; all that has to be
+    read goes to the peer's own event loop.
     """
 
     def __init__(self, state: ChaincodeState, home: LoopBridge) -> None:
@@ -268,7 +269,8 @@ class _StateBridge:
         self._home = home
 
     async def get_state(self, collection: str, key: str) -> bytes:
-        return await self._call(self._state.get_state(collection, key))
+        known = self._state.known_state(collection, key)
+        return known if known is not None else await self._call(self._state.get_state(collection, key))
 
     async def get_states(self, collection: str, keys: Sequence[str]) -> list[bytes]:
         return await self._call(self._state.get_states(collection, keys))

@@ -14,6 +14,7 @@ Source: Fabric core/ledger/kvledger/txmgmt/txmgr/{tx_simulator,query_executor}.g
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +32,7 @@ from node.peer.world_state import StateRange, StateValue
 
 
 class Reader(Protocol):
-    """What a simulation reads from: committed state, each answer with its height."""
+    """Committed state, each answer with its height."""
 
     async def state(self, key: StateKey) -> tuple[StateValue | None, int]: ...
     async def private_value(self, key: StateKey) -> tuple[StateValue | None, int]: ...
@@ -41,6 +42,12 @@ class Reader(Protocol):
     ) -> StateRange: ...
     async def history(self, namespace: str, key: str) -> list[KeyModification]: ...
     async def documents(self, request: DocumentRequest) -> DocumentPage: ...
+
+
+class States(Reader, Protocol):
+    """What a simulation reads from: committed state, of which some is known at once, in any thread."""
+
+    def known(self, key: StateKey) -> tuple[StateValue | None, int] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class TxSimulator:
         progress: what was committed lately.
     """
 
-    def __init__(self, tx_id: str, reader: Reader, progress: Progress) -> None:
+    def __init__(self, tx_id: str, reader: States, progress: Progress) -> None:
         self._tx_id = tx_id
         self._reader = reader
         self._progress = progress
@@ -79,6 +86,8 @@ class TxSimulator:
         self._private_query = False
         self._paged_query = False
         self._done = False
+        self._fitting = threading.Lock()
+        """Held while an answer is fitted in: what is known is, in the thread that asks; all else in the event loop."""
         self.stale = False
         """Whether a read no longer fitted; the outcome must then not be used."""
         self.written: set[StateKey] = set()
@@ -88,12 +97,25 @@ class TxSimulator:
 
     async def get_state(self, namespace: str, key: str) -> bytes:
         """Return the committed value, empty when there is none."""
-        value = await self._read_public(namespace, key)
-        return value.value if value is not None else b""
+        value = await self._read_key(StateKey(namespace, "", key.encode()))
+        return self._recorded(namespace, key, value)
+
+    def known_state(self, namespace: str, key: str) -> bytes | None:
+        """Return the committed value, empty when there is none; None where it has to be read. For any thread."""
+        self._require_open()
+        wanted = StateKey(namespace, "", key.encode())
+        with self._fitting:
+            if wanted not in self._read:
+                known = self._reader.known(wanted)
+                if known is None or self._height not in (None, known[1]):
+                    return None
+                self._read[wanted], self._height = known
+        return self._recorded(namespace, key, self._read[wanted])
 
     async def get_metadata(self, namespace: str, key: str) -> Mapping[str, bytes]:
         """Return the committed metadata of a public key."""
-        value = await self._read_public(namespace, key)
+        value = await self._read_key(StateKey(namespace, "", key.encode()))
+        self._recorded(namespace, key, value)
         return parse_metadata(value.metadata if value is not None else None)
 
     def put_state(self, namespace: str, key: str, value: bytes) -> None:
@@ -264,10 +286,10 @@ class TxSimulator:
         if self._wrote:
             raise StateError(f"txid [{self._tx_id}]: unsuppored transaction. {rule}")
 
-    async def _read_public(self, namespace: str, key: str) -> StateValue | None:
-        value = await self._read_key(StateKey(namespace, "", key.encode()))
+    def _recorded(self, namespace: str, key: str, value: StateValue | None) -> bytes:
+        """Record that a public key was read; return its value, empty when there is none."""
         self._builder.add_read(namespace, key, value.version if value is not None else None)
-        return value
+        return value.value if value is not None else b""
 
     async def _read_private_hash(self, namespace: str, collection: str, key: str) -> StateValue | None:
         value = await self._read_key(StateKey(namespace, collection, key_hash(key)))
@@ -285,15 +307,16 @@ class TxSimulator:
     async def _settle(self, height: int, *keys: StateKey, scanned: Scanned | None = None) -> None:
         """Fit an answer that belongs to ``height`` into the simulation, or find the simulation stale."""
         await self._progress.wait_for_height(height)
-        if self._height is None:
-            self._height = height
-        if height > self._height:
-            self._require_unchanged(self._height, height, self._read, self._scanned)
-            self._height = height
-        elif height < self._height:
-            self._require_unchanged(height, self._height, keys, (scanned,) if scanned else ())
-        if scanned is not None:
-            self._scanned.append(scanned)
+        with self._fitting:
+            if self._height is None:
+                self._height = height
+            if height > self._height:
+                self._require_unchanged(self._height, height, self._read, self._scanned)
+                self._height = height
+            elif height < self._height:
+                self._require_unchanged(height, self._height, keys, (scanned,) if scanned else ())
+            if scanned is not None:
+                self._scanned.append(scanned)
 
     def _require_unchanged(self, low: int, high: int, keys: Iterable[StateKey], scanned: Iterable[Scanned]) -> None:
         changes = self._progress.changes(low, high)

@@ -20,7 +20,7 @@ from network.topology import (
 
 def test_default_consortium_uses_no_port_twice_and_survives_the_file(tmp_path: Path) -> None:
     consortium = default_consortium(20_000)
-    assert len(set(consortium.ports())) == len(consortium.ports()) == 16
+    assert len(set(consortium.ports())) == len(consortium.ports()) == 17
     save_consortium(consortium, tmp_path / "consortium.yaml")
     assert load_consortium(tmp_path / "consortium.yaml") == consortium
 

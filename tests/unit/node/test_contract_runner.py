@@ -37,6 +37,10 @@ class State:
 
     def __init__(self) -> None:
         self.written: dict[str, bytes] = {}
+        self.known: dict[str, bytes] = {}
+
+    def known_state(self, collection: str, key: str) -> bytes | None:
+        return self.known.get(key)
 
     async def get_state(self, collection: str, key: str) -> bytes:
         await asyncio.sleep(0)
@@ -75,6 +79,13 @@ async def test_contract_reads_writes_and_answers(runner: ContractRunner) -> None
     response, event = await run(runner, "Update", "k", "new", state=state)
     assert (response.status, response.payload, event) == (200, b"value of k", None)
     assert state.written == {"k": b"new"}
+
+
+async def test_what_is_known_is_read_without_going_back_to_the_peers_loop(runner: ContractRunner) -> None:
+    state = State()
+    state.known = {"refused": b"known"}
+    response, _ = await run(runner, "Update", "refused", "new", state=state)
+    assert (response.status, response.payload) == (200, b"known")
 
 
 async def test_event_is_handed_over(runner: ContractRunner) -> None:

@@ -40,6 +40,9 @@ class Committed:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
+    def known(self, key: StateKey) -> tuple[StateValue | None, int] | None:
+        return None
+
     async def state(self, key: StateKey) -> tuple[StateValue | None, int]:
         entry = self._state.entry(key)
         return None if entry is None else StateValue(entry.value, entry.metadata, entry.version), 1

@@ -32,6 +32,9 @@ class CommittedState:
                 self.values[key] = StateValue(value, b"", Version(self.progress.height, 0))
         self.progress.advance(b"", b"", [key for key, _ in writes])
 
+    def known(self, key: StateKey) -> tuple[StateValue | None, int] | None:
+        return None
+
     async def state(self, key: StateKey) -> tuple[StateValue | None, int]:
         return self.values.get(key), self.progress.height
 

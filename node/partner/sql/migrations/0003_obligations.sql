@@ -29,7 +29,8 @@ CREATE TABLE partner.obligation (
 CREATE INDEX obligation_due ON partner.obligation (next_attempt_at)
 WHERE state IN ('', 'proposed', 'agreed', 'netting');
 
-CREATE FUNCTION partner.record_outgoing_obligation() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION partner.record_outgoing_obligation() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = partner, pg_temp AS $$
 BEGIN
     INSERT INTO partner.obligation (
         outgoing, partner_msp_id, settlement_id, asset, amount, seq, completed_at, next_attempt_at, changed_at
@@ -44,7 +45,8 @@ CREATE TRIGGER completed_becomes_obligation AFTER UPDATE ON partner.outgoing
 FOR EACH ROW WHEN (NEW.state = 'completed' AND OLD.state <> 'completed')
 EXECUTE FUNCTION partner.record_outgoing_obligation();
 
-CREATE FUNCTION partner.record_incoming_obligation() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION partner.record_incoming_obligation() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = partner, pg_temp AS $$
 BEGIN
     INSERT INTO partner.obligation (
         outgoing, partner_msp_id, settlement_id, asset, amount, seq, completed_at, next_attempt_at, changed_at
@@ -91,4 +93,4 @@ CREATE TRIGGER obligation_is_kept BEFORE DELETE OR TRUNCATE ON partner.obligatio
 FOR EACH STATEMENT EXECUTE FUNCTION partner.refuse_edit();
 
 GRANT SELECT ON partner.obligation TO dwaybank_application, dwaybank_reader;
-GRANT INSERT, UPDATE ON partner.obligation TO dwaybank_application;
+GRANT UPDATE ON partner.obligation TO dwaybank_application;

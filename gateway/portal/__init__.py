@@ -1,0 +1,1 @@
+"""The regulator's portal: pages for examiners, supervisors and administrators, made from their own node's answers."""

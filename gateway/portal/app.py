@@ -1,0 +1,118 @@
+"""Composition root of the portal: configuration in, application out; nothing connects before the application starts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from gateway.auth.tokens import utc_now
+from gateway.config import Tls
+from gateway.errors import ConfigurationError, CustomerGatewayError, TokenError
+from gateway.portal.certificates import CertificateLogin
+from gateway.portal.config import PortalConfig
+from gateway.portal.guard import PortalGuard
+from gateway.portal.node import PortalNode
+from gateway.portal.rendering import Pages
+from gateway.portal.routes import entries, login, overview, search
+from gateway.portal.services import Services, services_of
+from gateway.portal.sessions import Sessions
+from gateway.problems import problem_of
+from network.rpc import Channel, ClientTls
+
+log = structlog.get_logger(__name__)
+
+_STATIC = Path(__file__).resolve().parent / "static"
+
+
+def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now) -> Starlette:
+    """Build the portal.
+
+    Args:
+        config: where everything is.
+        now: clock, for tests of what expires.
+    Returns:
+        The ASGI application, its parts in ``state.services``; its lifespan disconnects from the node.
+    Raises:
+        ConfigurationError: a file of the settings cannot be used.
+    """
+    channel = Channel(config.node.address, _client_tls(config.node_tls), server_name=config.node.server_name)
+    pages = Pages(config.organization, {member.msp_id: member.display_name for member in config.members})
+    given = config.certificates
+    certificates = (
+        None if given is None else CertificateLogin(config.organization.msp_id, given.msp_folder, given.units, now)
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        log.info("portal.ready", organization=config.organization.msp_id, node=config.node.address)
+        try:
+            yield
+        finally:
+            await channel.close()
+
+    app = Starlette(
+        routes=[
+            *(route for part in (overview, search, entries, login) for route in part.ROUTES),
+            Route("/healthz", _healthz),
+            Mount("/static", _Static(directory=_STATIC)),
+        ],
+        middleware=[Middleware(PortalGuard, origins=config.served_origins, refuse=pages.refusal)],
+        exception_handlers={CustomerGatewayError: _refused, HTTPException: _refused},
+        lifespan=lifespan,
+    )
+    app.state.services = Services(
+        config=config,
+        node=PortalNode(channel, timeout_s=config.node.timeout_s),
+        pages=pages,
+        sessions=Sessions(
+            idle=timedelta(seconds=config.sessions.idle_s),
+            total=timedelta(seconds=config.sessions.total_s),
+            now=now,
+            random_bytes=secrets.token_bytes,
+        ),
+        certificates=certificates,
+        now=now,
+    )
+    return app
+
+
+class _Static(StaticFiles):
+    """Files of the package: kept by browsers, and asked for again whether they changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Return the page of what was refused; who is not logged in is led there."""
+    if isinstance(error, TokenError) and request.method == "GET":
+        return RedirectResponse("/login", 303)
+    problem = problem_of(error)
+    return services_of(request).pages.refusal(problem.status, problem.detail)
+
+
+async def _healthz(request: Request) -> Response:
+    del request
+    return Response("ok\n", media_type="text/plain")
+
+
+def _client_tls(tls: Tls) -> ClientTls:
+    try:
+        return ClientTls(tls.roots.read_bytes(), tls.certificate.read_bytes(), tls.key.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"node_tls: {error.filename} cannot be read: {error.strerror}") from error

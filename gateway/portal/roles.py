@@ -1,0 +1,48 @@
+"""Who may do what: three roles, one table, asked by every page before anything else.
+
+Whoever administers access sees nothing that was disclosed; whoever examines gives nobody access.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gateway.errors import ForbiddenError
+
+
+class Role(StrEnum):
+    """What somebody is at the portal."""
+
+    EXAMINER = "examiner"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+class Action(StrEnum):
+    """What a page does."""
+
+    OVERVIEW = "see the overview"
+    SEARCH = "search and see entries"
+    EXPORT = "export entries"
+
+
+_ALL = frozenset(Role)
+_EXAMINING = frozenset({Role.EXAMINER, Role.SUPERVISOR})
+
+MAY: dict[Action, frozenset[Role]] = {
+    Action.OVERVIEW: _ALL,
+    Action.SEARCH: _EXAMINING,
+    Action.EXPORT: _EXAMINING,
+}
+"""The whole of it."""
+
+
+def require(role: Role, action: Action) -> None:
+    """Let a role pass that may do this.
+
+    Raises:
+        ForbiddenError: it may not.
+    """
+    if role not in MAY[action]:
+        allowed = " and ".join(sorted(MAY[action]))
+        raise ForbiddenError("wrong_role", f"to {action} is for the roles {allowed}: you are {role}")

@@ -1,0 +1,191 @@
+"""An examiner's journey at the portal, without a browser: log in, search, entry; and who may not.
+
+Method: the one consortium that all journeys share; its own portal process; requests as a browser sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.portal.sessions import COOKIE
+from network.crypto_material import OrganizationSpec, generate_organization
+from network.topology import Organization
+from tests.support.consortium import RunningConsortium
+from tests.support.customer import Customer
+from tests.support.portal_client import PortalClient, text_of, tls_of
+
+SignUp = Callable[[Organization, str], Awaitable[Customer]]
+Open = Callable[[str], Awaitable[PortalClient]]
+
+
+@pytest.fixture
+async def open_portal(consortium: RunningConsortium) -> AsyncIterator[Open]:
+    """Open the portal as a user of the regulator, logged in."""
+    async with AsyncExitStack() as browsers:
+
+        async def opened(user: str) -> PortalClient:
+            regulator = consortium.regulator
+            tls = tls_of(consortium.home, regulator, consortium.home.user(regulator, user))
+            origin = f"https://localhost:{regulator.portal_port}"
+            client = await browsers.enter_async_context(PortalClient(origin, tls))
+            answer = await client.log_in()
+            assert answer.status_code == 303, answer.text
+            return client
+
+        yield opened
+
+
+@pytest.fixture
+async def paid(consortium: RunningConsortium, sign_up: SignUp) -> list[int]:
+    """Numbers of two entries of the bank that are attested."""
+    ada, bob = await sign_up(consortium.bank, "ada"), await sign_up(consortium.bank, "bob")
+    seqs = [await consortium.deposit(consortium.bank, ada.account, 50_000)]
+    seqs.append((await ada.pay(bob, 1_234))["seq"])
+    await consortium.settled()
+    return seqs
+
+
+async def test_an_examiner_finds_an_entry_and_sees_its_path(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+
+    overview = text_of(await examiner.page("/"))
+    assert "Examiner@regulator.test, examiner" in overview
+    assert bank in overview
+    found = await examiner.page(f"/search?organization={bank}&from_seq={paid[-1]}&to_seq={paid[-1]}")
+    assert f'href="/entries/{bank}/{paid[-1]}"' in found
+    entry = text_of(await examiner.page(f"/entries/{bank}/{paid[-1]}"))
+    assert "Cosigned by" in entry
+    assert "not disclosed here" in entry
+
+
+async def test_nobody_without_a_certificate_sees_anything(consortium: RunningConsortium) -> None:
+    regulator = consortium.regulator
+    async with PortalClient(
+        f"https://localhost:{regulator.portal_port}", tls_of(consortium.home, regulator)
+    ) as stranger:
+        for path in ("/", "/search", f"/entries/{consortium.bank.msp_id}/1"):
+            answer = await stranger.http.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (await stranger.log_in()).status_code == 401
+
+
+async def test_a_look_says_which_examiner_the_portal_showed_what(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    bank = consortium.bank.msp_id
+    demanded = consortium.command("audit", "demand", bank, str(paid[0]), "--purpose", "spot_check")
+    assert demanded.returncode == 0, demanded.stderr
+    examiner = await open_portal("Examiner")
+    entry = await examiner.page(f"/entries/{bank}/{paid[0]}")
+    assert "500.00" in text_of(entry)
+    looks = consortium.command("audit", "looks", "--verify")
+    assert "Portal@regulator.test for Examiner@regulator.test" in looks.stdout, looks.stdout + looks.stderr
+
+
+# --- who may not, and what is refused ---------------------------------------------------------------------------
+
+
+async def test_an_administrator_sees_nothing_that_was_disclosed(
+    consortium: RunningConsortium, open_portal: Open
+) -> None:
+    administrator = await open_portal("Admin")
+    for path in ("/search", f"/entries/{consortium.bank.msp_id}/1", f"/entries/{consortium.bank.msp_id}/1/bundle"):
+        assert "for the roles examiner and supervisor" in text_of(await administrator.page(path, 403))
+    assert 'href="/search"' not in await administrator.page("/")
+
+
+async def test_a_certificate_that_another_made_with_the_same_names_ends_the_handshake(
+    consortium: RunningConsortium, tmp_path: Path
+) -> None:
+    spec = OrganizationSpec(
+        name="Regulator", msp_id="RegulatorMSP", domain="regulator.test", kind="peer", hosts=(),
+        others=(("Examiner", "portal:examiner"),),
+    )  # fmt: skip
+    generate_organization(tmp_path, spec, datetime(2026, 1, 1, tzinfo=UTC))
+    forged = spec.folder(tmp_path) / "users" / "Examiner@regulator.test"
+    origin = f"https://localhost:{consortium.regulator.portal_port}"
+    async with PortalClient(origin, tls_of(consortium.home, consortium.regulator, forged)) as eve:
+        with pytest.raises(httpx.TransportError):
+            await eve.log_in()
+
+
+async def test_a_client_without_a_role_is_told_which_units_give_one(consortium: RunningConsortium) -> None:
+    regulator = consortium.regulator
+    tls = tls_of(consortium.home, regulator, consortium.home.user(regulator, "User1"))
+    async with PortalClient(f"https://localhost:{regulator.portal_port}", tls) as client:
+        answer = await client.log_in()
+        assert answer.status_code == 403
+        assert "portal:examiner" in answer.text
+
+
+async def test_a_cookie_is_worth_nothing_without_the_certificate_it_began_with(
+    consortium: RunningConsortium, open_portal: Open
+) -> None:
+    examiner = await open_portal("Examiner")
+    cookie = examiner.http.cookies[COOKIE]
+    regulator = consortium.regulator
+    for thief in (None, consortium.home.user(regulator, "Supervisor")):
+        async with PortalClient(examiner.origin, tls_of(consortium.home, regulator, thief)) as client:
+            answer = await client.http.get("/", headers={"Cookie": f"{COOKIE}={cookie}"})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    await examiner.page("/")
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "é", "a" * 4_000, f"{COOKIE}={COOKIE}", "%00; =", ";" * 50])
+async def test_a_bad_cookie_is_nobodys(consortium: RunningConsortium, cookie: str) -> None:
+    regulator = consortium.regulator
+    async with PortalClient(f"https://localhost:{regulator.portal_port}", tls_of(consortium.home, regulator)) as client:
+        answer = await client.http.get("/", headers={"Cookie": f"{COOKIE}={cookie}".encode()})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+async def test_a_form_of_another_site_changes_nothing(open_portal: Open) -> None:
+    examiner = await open_portal("Examiner")
+    foreign: list[dict[str, str]] = [
+        {"Origin": "https://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ]  # fmt: skip
+    for headers in foreign:
+        assert (await examiner.http.post("/logout", headers=headers)).status_code == 403
+    for form in ({}, {"csrf": ""}, {"csrf": "0" * 64}):
+        assert (await examiner.http.post("/logout", data=form)).status_code == 403
+    assert (await examiner.http.post("/logout", data={"csrf": "0", "x": "1"})).status_code == 422
+    await examiner.page("/")
+    left = await examiner.send("/", "/logout")
+    assert left.url.path == "/login"
+    assert (await examiner.http.get("/")).status_code == 303
+
+
+async def test_requests_that_no_page_makes_are_refused_and_the_portal_goes_on(open_portal: Open) -> None:
+    examiner = await open_portal("Examiner")
+    assert (await examiner.http.post("/logout", content=b"x" * 70_000)).status_code == 413
+    assert (await examiner.http.get("/", headers={"Host": "evil.test"})).status_code == 421
+    assert (await examiner.http.put("/logout")).status_code == 405
+    for path in ("/search?nonsense=1", "/search?from_seq=1&from_seq=2", "/search?from_seq=x", "/search?page_token=x"):
+        assert (await examiner.http.get(path)).status_code == 422, path
+    for path in ("/entries/NobodyMSP/1", "/entries/DwaybankMSP/999999999", "/entries/DwaybankMSP/0", "/nowhere",
+                 "/static/../app.py", "/static/%2e%2e/app.py"):  # fmt: skip
+        assert (await examiner.http.get(path)).status_code == 404, path
+    await examiner.page("/")
+
+
+async def test_every_answer_forbids_scripts_frames_and_caches(open_portal: Open) -> None:
+    examiner = await open_portal("Examiner")
+    for path in ("/", "/search", "/login", "/nowhere", "/healthz"):
+        headers = (await examiner.http.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert (headers["x-frame-options"], headers["cache-control"]) == ("DENY", "no-store"), path
+        assert headers["strict-transport-security"]
+    cookie = (await examiner.log_in()).headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("__host-session=", "secure", "httponly", "samesite=strict", "path=/"))
