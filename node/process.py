@@ -31,6 +31,8 @@ from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
+from node.audit.portal_service import SERVICE as PORTAL_SERVICE
+from node.audit.portal_service import PortalService
 from node.audit.member_node import MemberNode
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -111,7 +113,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PORTAL_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -123,6 +125,7 @@ class NodeProcess:
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
+        self._portal_service(trail).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
@@ -301,6 +304,11 @@ class NodeProcess:
             bell=books.bell,
             now=utc_now,
             settings=WebhookSettings(networks=config.webhook_networks),
+        )
+
+    def _portal_service(self, trail: AuditTrail) -> PortalService:
+        return PortalService(
+            trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
         )
 
     def _partner_area(self, books: Books) -> PartnerArea:

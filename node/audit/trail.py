@@ -33,6 +33,7 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.cases import Cases
 from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import Demands, Discloser, Disclosures
 from node.audit.entry_search import EntrySearch
@@ -40,6 +41,7 @@ from node.audit.errors import BadRequestError, NotYetError
 from node.audit.findings import Findings, TextHolder
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
+from node.audit.passkeys import Passkeys
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
@@ -166,6 +168,8 @@ class AuditTrail:
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
+        self.cases = Cases(self._database)
+        self.passkeys = Passkeys(self._database)
         self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
         self._proofs = self._make_proofs(peer, decisions)
         self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None

@@ -78,10 +78,12 @@ async def test_nobody_without_a_certificate_sees_anything(consortium: RunningCon
 
 
 async def test_a_look_says_which_examiner_the_portal_showed_what(
-    consortium: RunningConsortium, paid: list[int], open_portal: Open
+    consortium: RunningConsortium, paid: list[int], open_portal: Open, tmp_path: Path
 ) -> None:
     bank = consortium.bank.msp_id
-    demanded = consortium.command("audit", "demand", bank, str(paid[0]), "--purpose", "spot_check")
+    demanded = consortium.command(
+        "audit", "demand", bank, str(paid[0]), "--purpose", "spot_check", "--folder", tmp_path
+    )
     assert demanded.returncode == 0, demanded.stderr
     examiner = await open_portal("Examiner")
     entry = await examiner.page(f"/entries/{bank}/{paid[0]}")
