@@ -31,9 +31,9 @@ from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
+from node.audit.member_node import MemberNode
 from node.audit.portal_service import SERVICE as PORTAL_SERVICE
 from node.audit.portal_service import PortalService
-from node.audit.member_node import MemberNode
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
