@@ -32,7 +32,7 @@ class Serving:
     Args:
         server: that offers them.
         members: tells who calls.
-        service: which of them.
+        service: full name of the service.
     """
 
     def __init__(self, server: Server, members: Members, service: str = SERVICE) -> None:
