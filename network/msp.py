@@ -177,11 +177,6 @@ class Msp:
         """Certificates of the root authorities, in canonical form."""
         return self._authorities.roots
 
-    @property
-    def revoked_count(self) -> int:
-        """How many certificates its revocation lists name."""
-        return sum(len(list_.crl) for list_ in self._crls)
-
     def has_role(self, identity: Identity, role: str) -> bool:
         """Tell whether the certificate carries the unit of a role ("client", "peer", "admin", "orderer")."""
         unit = self.node_ous.get(role)

@@ -102,11 +102,16 @@ async def test_an_examiner_demands_an_entry_opens_a_finding_and_keeps_a_case(
     entry = f"/entries/{bank}/{paid[0]}"
     assert f"/demands?organization={bank}&amp;seqs={paid[0]}" in await examiner.page(entry)
     disclosed = await examiner.send(
-        "/demands", "/demands", organization=bank, seqs=str(paid[0]), purpose="supervisory_review"
+        "/demands", "/demands", organization=bank, seqs=str(paid[0]), purpose="supervisory_review", customer="1"
     )
     assert disclosed.url.path == entry, disclosed.text
     assert "500.00" in text_of(disclosed.text)
-    assert "supervisory_review" in text_of(await examiner.page("/demands"))
+    assert "Who stands behind its accounts" in text_of(disclosed.text)
+    demands = text_of(await examiner.page("/demands?state=answered"))
+    assert "supervisory_review answered" in demands
+    assert (
+        "supervisory_review" not in text_of(await examiner.page("/demands?state=refused")).partition("Demands made")[2]
+    )
     bundle = await examiner.http.get(f"{entry}/bundle")
     assert bundle.json()["entry"]["seq"] == paid[0]
 

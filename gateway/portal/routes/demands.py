@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any
-
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -16,26 +12,19 @@ from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 
 PURPOSES = ("supervisory_review", "spot_check", "complaint", "suspicion")
+STATES = ("waiting", "allowed", "answered", "refused")
+SCOPES = ("description", "customer")
+"""What may be demanded beside entries."""
 SEQS_MAX = 200
-LIST_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ShownDemand:
-    """A demand of this organization, and the finding that it was not answered, where there is one."""
-
-    record: pb.AuditRecord
-    body: dict[str, Any]
-    finding: pb.AuditFinding | None
-
-
-@page(Action.DEMAND, ("organization", "seqs"))
+@page(Action.DEMAND, ("organization", "seqs", "state"))
 async def show_demands(visit: Visit) -> Response:
     """Show the form and this organization's demands, newest first."""
     return await _page(visit, dict(visit.form))
 
 
-@page(Action.DEMAND, ("organization", "seqs", "purpose"))
+@page(Action.DEMAND, ("organization", "seqs", "purpose", *SCOPES))
 async def make_demand(visit: Visit) -> Response:
     """Write a demand on the shared ledger and fetch what it asks for; lead to what was disclosed."""
     form = dict(visit.form)
@@ -44,6 +33,7 @@ async def make_demand(visit: Visit) -> Response:
             organization=form.get("organization", ""),
             seqs=_seqs(form.get("seqs", "")),
             purpose=form.get("purpose", ""),
+            scope=[scope for scope in SCOPES if scope in form],
             for_user=visit.person.name,
         )
         reply = await visit.services.node.call("DemandDisclosure", request, pb.DemandDisclosureResponse, SLOW_S)
@@ -54,24 +44,31 @@ async def make_demand(visit: Visit) -> Response:
     return RedirectResponse(f"/search?disclosed=1&demand_id={reply.demand_id}", 303)
 
 
+@page(Action.DEMAND, ("demand_id",))
+async def fetch_demand(visit: Visit) -> Response:
+    """Ask again for what a demand of this organization asks."""
+    request = pb.FetchDisclosureRequest(demand_id=visit.form.get("demand_id", ""), for_user=visit.person.name)
+    try:
+        await visit.services.node.call("FetchDisclosure", request, pb.FetchDisclosureResponse, SLOW_S)
+    except CustomerGatewayError as error:
+        return await _page(visit, {}, str(error), 422)
+    return RedirectResponse(f"/search?disclosed=1&demand_id={request.demand_id}", 303)
+
+
 async def _page(visit: Visit, form: dict[str, str], fault: str = "", status: int = 200) -> Response:
-    demands = await _demands(visit)
-    return visit.page("demands.html", status, form=form, fault=fault, demands=demands, purposes=PURPOSES)
-
-
-async def _demands(visit: Visit) -> list[ShownDemand]:
-    node = visit.services.node
-    request = pb.SearchAuditRequest(kind="demand", page_size=LIST_MAX)
-    records = (await node.call("SearchAudit", request, pb.SearchAuditResponse)).records
-    findings = (await node.call("ListFindings", pb.ListFindingsRequest(), pb.ListFindingsResponse)).findings
-    unanswered = {finding.subject: finding for finding in findings if finding.kind == "unanswered_demand"}
+    request = pb.ListDemandsRequest(state=form.get("state", ""))
+    reply = await visit.services.node.call("ListDemands", request, pb.ListDemandsResponse)
     own = visit.services.config.organization.msp_id
-    told = [(record, json.loads(record.body_json)) for record in records]
-    return [
-        ShownDemand(record, body, unanswered.get(f"demand/{body['demand_id']}"))
-        for record, body in told
-        if body["demanding_organization"] == own
-    ]
+    demands = [demand for demand in reply.demands if demand.demanding_organization == own]
+    return visit.page(
+        "demands.html",
+        status,
+        form=form,
+        fault=fault,
+        demands=demands,
+        purposes=PURPOSES,
+        states=STATES,
+    )
 
 
 def _seqs(text: str) -> list[int]:
@@ -91,4 +88,5 @@ def _seqs(text: str) -> list[int]:
 ROUTES = [
     Route("/demands", show_demands),
     Route("/demands", make_demand, methods=["POST"]),
+    Route("/demands/fetch", fetch_demand, methods=["POST"]),
 ]

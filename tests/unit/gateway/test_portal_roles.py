@@ -33,6 +33,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("GET", "/entries/{organization}/{seq:int}/bundle"): "E S",
     ("GET", "/demands"): "E S",
     ("POST", "/demands"): "E S",
+    ("POST", "/demands/fetch"): "E S",
     ("GET", "/findings"): "E S",
     ("POST", "/findings"): "E S",
     ("GET", "/findings/new"): "E S",
