@@ -27,8 +27,8 @@ from network.audit_record import finding_id_of
 OPEN, EXPLAINED, ESCALATED, CLOSED = "open", "explained", "escalated", "closed"
 
 KINDS = (
-    "altered_books", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint", "silent_member",
-    "unanswered_demand", "unsound_disclosure", "other",
+    "altered_books", "diverging_receipts", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint",
+    "refused_demand", "silent_member", "unanswered_demand", "unopened_totals", "unsound_disclosure", "other",
 )  # fmt: skip
 OUTCOMES = ("remedied", "mistaken", "sanctioned")
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from ledger.errors import LedgerError
@@ -27,11 +28,16 @@ from network.operations.otlp_tracer import traced
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
+from node.audit.disclosure import DisclosureSettings
+from node.audit.disclosure_service import DisclosureService
 from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.proof_service import SERVICE as PROOF_SERVICE
+from node.audit.proof_service import ProofService
+from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
@@ -54,6 +60,7 @@ from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import NodeError
+from node.home import write_secret
 from node.logs import configure_logging
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
@@ -112,7 +119,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PROOF_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -123,6 +130,8 @@ class NodeProcess:
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
+        DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
@@ -270,6 +279,11 @@ class NodeProcess:
                 witness=SigningKey(read_file(config.witness_key_file)),
                 writer=writer_key,
             ),
+            member=OwnMember(
+                SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
+                lambda: self.peer.config.msps,
+            ),
+            disclosure=self._disclosure_settings(),
             peer=self._own_peer("Node"),
             reviewer=self._own_peer("Reviewer"),
             members={
@@ -284,6 +298,15 @@ class NodeProcess:
             anchor_interval_s=config.anchor_interval_s,
             now=utc_now,
             random_bytes=secrets.token_bytes,
+        )
+
+    def _disclosure_settings(self) -> DisclosureSettings:
+        config = self._config
+        file = config.disclosure_key_file or config.witness_key_file.parent / "disclosure.key"
+        # Homes made before there were such keys get theirs at the first start.
+        write_secret(file, secrets.token_bytes(PrivateKey.SIZE))
+        return DisclosureSettings(
+            PrivateKey(read_file(file)), frozenset(config.supervisors), at_once=config.discloses_at_once
         )
 
     def _deadlines(self) -> Deadlines | None:

@@ -24,7 +24,7 @@ UNSTORED_BLOCKS_MAX = 500
 
 _PACKAGE = "node.audit"
 _NEWEST = (2**62, 2**30, "")
-_ID_KINDS = ("flag", "review", "demand", "finding")
+_ID_KINDS = ("flag", "review", "demand", "refusal", "finding")
 
 
 class Position(NamedTuple):
@@ -162,6 +162,14 @@ class AuditIndex:
         """Return the oldest anchored head that covers an entry; one that another member cosigned, if there is one."""
         for attested in (True, False):
             found = self._fetch("checkpoint_covering", {"organization": organization, "seq": seq, "attested": attested})
+            if found:
+                return _record(found[0])
+        return None
+
+    def checkpoint_up_to(self, organization: str, size: int) -> AuditRecord | None:
+        """Return the newest anchored head of at most so many entries; one that another member cosigned, if any is."""
+        for attested in (True, False):
+            found = self._fetch("checkpoint_up_to", {"organization": organization, "size": size, "attested": attested})
             if found:
                 return _record(found[0])
         return None

@@ -7,7 +7,8 @@ What is watched, at each round:
 | ``late_checkpoint`` | a member's sealed log is ahead of what it anchored, for longer than the deadline |
 | ``silent_member`` | its node does not answer, for longer than the deadline |
 | ``forked_log`` | its signed head is not what it anchored at that size, or stays behind it; or its tiles give another |
-| ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline |
+| ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline, nor refused |
+| ``refused_demand`` | a demand of this organization was refused on the shared ledger |
 
 Rules:
 - the same matter is opened once, also over a restart: a finding's id follows from it;
@@ -137,6 +138,7 @@ class Supervisor:
     async def watch(self) -> list[Matter]:
         """Look at everything once, open what is found, and return what was opened."""
         matters = await asyncio.to_thread(self._unanswered)
+        matters += await asyncio.to_thread(self._refused)
         for organization in self._members:
             matters += await asyncio.to_thread(self._mirrored, organization)
         for found in await asyncio.gather(*(self._head_of(*each) for each in self._members.items())):
@@ -182,6 +184,14 @@ class Supervisor:
                 f"demanded at {recorded_at.isoformat()}, not disclosed in whole by {now.isoformat()}",
             )
             for organization, demand_id, recorded_at in self._database.fetch("unanswered_demands", asked, _PACKAGE)
+        ]
+
+    def _refused(self) -> list[Matter]:
+        return [
+            Matter(organization, "refused_demand", f"demand/{demand_id}", f"refused at {at.isoformat()}: {reason}")
+            for organization, demand_id, reason, at in self._database.fetch(
+                "refused_demands", (self._msp_id,), _PACKAGE
+            )
         ]
 
     def _mirrored(self, organization: str) -> list[Matter]:

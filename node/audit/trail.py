@@ -33,16 +33,24 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.customers import CustomerSource
+from node.audit.demand_store import DemandStore
+from node.audit.demands import Demands, Discloser
+from node.audit.details import DetailStore
 from node.audit.disclosed import DisclosedEntries
-from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.disclosure import Disclosures, DisclosureSettings
 from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
+from node.audit.evidence import ChannelEvidenceSource
 from node.audit.findings import Findings, TextHolder
+from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.proofs import DecisionSource, ProofBuilder
+from node.audit.range_proofs import RangeProofs
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
+from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines, HeadReader, Supervisor
 
 
@@ -101,6 +109,8 @@ class AuditTrail:
         database_url: the organization's database; schema ``log`` (and ``ledger``, with books) is migrated already.
         genesis_hash: header hash of the channel's block 0.
         peer: the own peer, as the organization's client "Node".
+        member: this organization towards the others.
+        disclosure: how demands are made and answered.
         reviewer: the same peer as a reviewer; None where the node holds no reviewer's identity.
         members: the other members' nodes by organization.
         records: what the own peer commits, where it runs in this process; None reads the blocks ``peer`` gives.
@@ -116,6 +126,8 @@ class AuditTrail:
         database_url: str,
         genesis_hash: bytes,
         keys: TrailKeys,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
         peer: OwnPeer,
         reviewer: Gateway | None,
         members: Mapping[str, Member],
@@ -131,6 +143,7 @@ class AuditTrail:
         self.channel_id = channel_id
         self._members = members
         self._decisions = decisions
+        self._now = now
         self._database = Database(database_url)
         self._books = Books(self._database, keys.writer) if keys.writer is not None else None
         self.store = LogStore(self._database)
@@ -142,6 +155,7 @@ class AuditTrail:
             msp_id,
             log_key=keys.log,
             witness_key=keys.witness,
+            disclosure_key=bytes(disclosure.key.public_key),
             gateway=peer,
             sealer=sealer,
             store=self.store,
@@ -152,23 +166,21 @@ class AuditTrail:
             interval_s=anchor_interval_s,
         )
         self.mirror = Mirror(self.mirrors, now)
-        self.attester = Attester(
-            msp_id,
-            key=keys.witness,
-            gateway=peer,
-            heads=self.index,
-            mirror=self.mirror,
-            readers=members,
-            now=now,
-        )
+        self.attester = self._make_attester(keys.witness, peer)
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
-        self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
-        self._proofs = self._make_proofs(peer, decisions)
-        self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
+        self.known_demands = DemandStore(msp_id, self._database, self.index)
+        self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
+        evidence = ChannelEvidenceSource(self.index, peer)
+        self.head_proofs = HeadProofs(
+            channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
+        )
+        self._proofs = self._make_proofs(evidence, decisions)
+        self._range_proofs = self._make_range_proofs(evidence)
+        self.disclosures = self._make_disclosures(member, disclosure, peer)
 
     def open(self) -> None:
         """Connect to the database. Blocks."""
@@ -230,15 +242,15 @@ class AuditTrail:
         assert self._proofs is not None
         return self._proofs
 
-    def own_disclosures(self) -> Disclosures:
-        """Return what answers other members' demands.
+    def own_range_proofs(self) -> RangeProofs:
+        """Return the builder of proofs over many of the own entries.
 
         Raises:
             NotYetError: this organization keeps no books.
         """
         self.own_books()
-        assert self._disclosures is not None
-        return self._disclosures
+        assert self._range_proofs is not None
+        return self._range_proofs
 
     async def entry_state(self, seq: int) -> str:
         """Return how far an entry has come: ``posted``, ``sealed``, ``anchored`` or ``attested``."""
@@ -302,7 +314,53 @@ class AuditTrail:
             now=now,
         )
 
-    def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
+    def _make_attester(self, key: SigningKey, peer: OwnPeer) -> Attester:
+        return Attester(
+            self.msp_id,
+            key=key,
+            gateway=peer,
+            heads=self.index,
+            mirror=self.mirror,
+            readers=self._members,
+            now=self._now,
+        )
+
+    def _make_demands(
+        self,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
+        peer: OwnPeer,
+        genesis_hash: bytes,
+        random_bytes: Callable[[int], bytes],
+    ) -> Demands:
+        return Demands(
+            member,
+            disclosure.key,
+            gateway=peer,
+            members=self._members,
+            genesis_hash=genesis_hash,
+            demands=self.known_demands,
+            kept=self.disclosed,
+            details=DetailStore(self._database, disclosure.key),
+            findings=self.findings if self.supervisor is not None else None,
+            now=self._now,
+            random_bytes=random_bytes,
+        )
+
+    def _make_disclosures(self, member: OwnMember, disclosure: DisclosureSettings, peer: OwnPeer) -> Disclosures:
+        return Disclosures(
+            member,
+            disclosure,
+            gateway=peer,
+            demands=self.known_demands,
+            indexer=self.indexer,
+            proofs=self._proofs,
+            books=self._books,
+            customers=CustomerSource(self._database),
+            now=self._now,
+        )
+
+    def _make_proofs(self, evidence: ChannelEvidenceSource, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:
             return None
         return ProofBuilder(
@@ -312,8 +370,15 @@ class AuditTrail:
             store=self.store,
             index=self.index,
             indexer=self.indexer,
-            source=peer,
+            evidence=evidence,
             decisions=decisions,
+        )
+
+    def _make_range_proofs(self, evidence: ChannelEvidenceSource) -> RangeProofs | None:
+        if self._books is None:
+            return None
+        return RangeProofs(
+            self.channel_id, self.msp_id, books=self._books, store=self.store, index=self.index, evidence=evidence
         )
 
     def _told(self, found: BlockRecords) -> None:

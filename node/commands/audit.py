@@ -1,4 +1,4 @@
-"""``dwaybank anchor|proof|verify|verifier|audit|review``: what the shared ledger holds, and what it proves."""
+"""``dwaybank anchor|verify|verifier|audit|review``: what the shared ledger holds, and what it proves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import audit_entries, audit_findings
+from node.commands import audit_disclosure, audit_entries, audit_findings, proof
 from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
@@ -23,13 +23,13 @@ def register(app: typer.Typer) -> None:
     anchor = typer.Typer(help="How far the log is sealed, anchored and attested.", no_args_is_help=True)
     anchor.command("status", help="Show how far the log is sealed, anchored and attested.")(anchor_status)
     app.add_typer(anchor, name="anchor", rich_help_panel=panel)
-    app.command("proof", help="Fetch the proof bundle of one entry.", rich_help_panel=panel)(proof)
+    proof.register(app, panel)
     app.command("verify", help="Verify a proof bundle offline.", rich_help_panel=panel)(verify)
     app.command("verifier", help="Write the verifier as one HTML file for a browser.", rich_help_panel=panel)(verifier)
     group = typer.Typer(help="Search the audit trail; demand disclosure; audit books.", no_args_is_help=True)
     group.command("search", help="Search the audit trail in the node's own copy.")(audit_search)
-    group.command("demand", help="Demand disclosure of entries from another organization.")(audit_demand)
     group.command("books", help="Compare books, row by row, with the anchored log.")(audit_books)
+    audit_disclosure.register(group)
     audit_entries.register(group)
     audit_findings.register(group)
     group.command("archive", help="Compare the rows in an archive's file with the anchored log.")(audit_archive)
@@ -70,37 +70,6 @@ def anchor_status(org: OrgOption = "dwaybank", home: HomeOption = None, as_json:
     with_node(home, org, run)
 
 
-def proof(
-    seq: Annotated[int, typer.Argument(min=1, help="Entry number.")],
-    out: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
-    wait_s: Annotated[int, typer.Option(min=0, max=60, help="Wait this long for the entry to be attested.")] = 10,
-    archive: Annotated[Path | None, typer.Option(help="Of an archived entry: the file that holds it.")] = None,
-    org: OrgOption = "dwaybank",
-    home: HomeOption = None,
-) -> None:
-    """Fetch the proof bundle of one entry of the organization's own books."""
-    from ledger.archive_entry import disclose_from
-    from node.own_node import AUDIT, audit_pb2
-
-    request = audit_pb2.GetProofRequest(seq=seq, wait_ms=wait_s * 1000)
-    if archive is not None:
-        with plain_file_errors():
-            disclosed = disclose_from(archive, seq)
-        request.salt, request.canonical = disclosed.salt, disclosed.canonical
-
-    async def run(node: OwnNode) -> None:
-        reply = await node.call(AUDIT, "GetProof", request, audit_pb2.GetProofResponse, wait_s + 30)
-        if out is None:
-            sys.stdout.buffer.write(reply.bundle + b"\n")
-        else:
-            out.write_bytes(reply.bundle)
-            typer.echo(
-                f"{out}: {len(reply.bundle)} bytes; check it anywhere with `dwaybank verify {out} --genesis ...`"
-            )
-
-    with_node(home, org, run)
-
-
 def verify(
     bundles: Annotated[list[Path], typer.Argument(help="Bundle files.")],
     genesis: Annotated[
@@ -113,7 +82,7 @@ def verify(
 
     reports = verify_files(bundles, genesis)
     for report in reports:
-        typer.echo(json.dumps(report.as_dict()) if as_json else report.sentence())
+        typer.echo(json.dumps(report.as_dict()) if as_json else "\n".join(report.sentences()))
     if not all(report.valid for report in reports):
         raise typer.Exit(1)
 
@@ -134,7 +103,9 @@ def verifier(
 
 
 def audit_search(
-    kind: Annotated[str, typer.Option(help="log, checkpoint, cosignature, epoch, flag, review or demand.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="log, checkpoint, cosignature, epoch, flag, review, demand, refusal, ...")
+    ] = "",
     organization: Annotated[str, typer.Option(help="MSP id the record is about.")] = "",
     entry: Annotated[int, typer.Option(min=0, help="Records that cover this entry number.")] = 0,
     transaction: Annotated[str, typer.Option(help="Transaction id.")] = "",
@@ -175,30 +146,6 @@ def audit_search(
             token = reply.next_page_token
             if not token:
                 return
-
-    with_node(home, org, run)
-
-
-def audit_demand(
-    organization: Annotated[str, typer.Argument(help="MSP id that is to disclose.")],
-    entries: Annotated[list[int], typer.Argument(help="Entry numbers.")],
-    purpose: Annotated[str, typer.Option(help="A code such as supervisory_review; it stays on the shared ledger.")],
-    folder: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path(),
-    org: OrgOption = "regulator",
-    home: HomeOption = None,
-) -> None:
-    """Demand disclosure; the demand itself is a record on the shared ledger."""
-    from node.own_node import AUDIT, audit_pb2
-
-    async def run(node: OwnNode) -> None:
-        request = audit_pb2.DemandDisclosureRequest(organization=organization, seqs=entries, purpose=purpose)
-        reply = await node.call(AUDIT, "DemandDisclosure", request, audit_pb2.DemandDisclosureResponse, 60)
-        folder.mkdir(parents=True, exist_ok=True)
-        for seq, bundle in zip(entries, reply.bundles, strict=True):
-            path = folder / f"{organization}-{seq}.json"
-            path.write_bytes(bundle)
-            typer.echo(str(path))
-        typer.echo(f"demand {reply.demand_id} in transaction {reply.transaction_id}")
 
     with_node(home, org, run)
 
