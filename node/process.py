@@ -35,6 +35,8 @@ from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.portal_service import SERVICE as PORTAL_SERVICE
+from node.audit.portal_service import PortalService
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
 from node.audit.sealing import OwnMember
@@ -119,7 +121,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE, PROOF_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -133,6 +135,7 @@ class NodeProcess:
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
+        self._portal_service(trail).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
@@ -325,6 +328,11 @@ class NodeProcess:
             bell=books.bell,
             now=utc_now,
             settings=WebhookSettings(networks=config.webhook_networks),
+        )
+
+    def _portal_service(self, trail: AuditTrail) -> PortalService:
+        return PortalService(
+            trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
         )
 
     def _partner_area(self, books: Books) -> PartnerArea:
