@@ -210,6 +210,14 @@ class ObligationsContract(Contract):
         record = await existing(stub, obligation_id)
         return (await details(stub, Pair(*record["banks"]), obligation_id)).fields()
 
+    @reads_only
+    async def get_pair_details(
+        self, stub: ChaincodeStub, first: str, second: str, ids: list[str]
+    ) -> list[dict[str, Any]]:
+        """Return the details of up to 100 obligations of two banks, in the order asked; as ``get_details``."""
+        pair = Pair(keys.require_organization(first), keys.require_organization(second))
+        return [(await details(stub, pair, each)).fields() for each in require_ids(ids)]
+
 
 async def _end_proposed(stub: ChaincodeStub, pair: Pair, record: dict[str, Any], state: str) -> dict[str, Any]:
     """End what nobody agreed to, with the one it is linked to."""
