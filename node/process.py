@@ -276,8 +276,7 @@ class NodeProcess:
                 writer=writer_key,
             ),
             member=OwnMember(
-                SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
-                lambda: self.peer.config.msps,
+                SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id), lambda: self.peer.config.msps
             ),
             disclosure=self._disclosure_settings(),
             peer=self._own_peer("Node"),

@@ -266,12 +266,12 @@ async def test_what_a_bank_signs_and_does_not_prove_is_kept_nowhere_and_becomes_
     ("forge", "reason"),
     [
         (
-            lambda world, content: sign_as_member(world.consortium.material.signer(PARTNER), DISCLOSURE, content),
+            lambda world, content: sign_as_member(world.consortium.material.signer(PARTNER, "peer"), DISCLOSURE, content),
             "signer",
         ),
-        (lambda world, content: sign_as_member(world.consortium.material.signer(BANK), REPORT, content), "signature"),
+        (lambda world, content: sign_as_member(world.consortium.material.signer(BANK, "peer"), REPORT, content), "signature"),
         (
-            lambda world, content: sign_as_member(world.consortium.material.signer(BANK), DISCLOSURE, content + b"x"),
+            lambda world, content: sign_as_member(world.consortium.material.signer(BANK, "peer"), DISCLOSURE, content + b"x"),
             "signature",
         ),
     ],

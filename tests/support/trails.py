@@ -203,7 +203,7 @@ class World:
 def own_member(consortium: ConsortiumInMemory, msp_id: str) -> OwnMember:
     """Return an organization towards the others, under the channel's first configuration."""
     config = ChannelConfig.from_block(consortium.blocks[0])
-    return OwnMember(consortium.material.signer(msp_id), lambda: config.msps)
+    return OwnMember(consortium.material.signer(msp_id, "peer"), lambda: config.msps)
 
 
 @asynccontextmanager
