@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -119,18 +120,39 @@ def disclose(connection: psycopg.Connection[Any], seq: int) -> Disclosure:
         DamagedRowError: there is no such row, or it no longer gives the leaf that was posted.
         ArchivedError: it is archived.
     """
-    rows = read_rows(connection, seq, seq, 2)
-    if not rows:
-        refuse_archived_entry(connection, seq)
-    if len(rows) != 1:
-        raise DamagedRowError(seq, "it stands in the books twice" if rows else "it does not stand in the books")
-    row = rows[0]
-    canonical, leaf = recompute_leaf(row, read_accounts(connection, rows))
+    return disclose_range(connection, seq, seq)[0]
+
+
+def disclose_range(connection: psycopg.Connection[Any], first_seq: int, last_seq: int) -> list[Disclosure]:
+    """Return what proves each entry of a range that is not empty, from its row as it stands now, in order.
+
+    Raises:
+        DamagedRowError: a row is not there, or no longer gives the leaf that was posted.
+        ArchivedError: one is archived.
+    """
+    # One more than there should be: a number that stands twice is found before any entry is.
+    rows = read_rows(connection, first_seq, last_seq, last_seq - first_seq + 2)
+    accounts = read_accounts(connection, rows)
+    found = {row.seq: row for row in rows}
+    twice = Counter(row.seq for row in rows)
+    disclosed = []
+    for seq in range(first_seq, last_seq + 1):
+        if seq not in found:
+            refuse_archived_entry(connection, seq)
+            raise DamagedRowError(seq, "it does not stand in the books")
+        if twice[seq] > 1:
+            raise DamagedRowError(seq, "it stands in the books twice")
+        disclosed.append(_disclosed(found[seq], accounts))
+    return disclosed
+
+
+def _disclosed(row: EntryRow, accounts: Mapping[int, AccountNames]) -> Disclosure:
+    canonical, leaf = recompute_leaf(row, accounts)
     if row.leaf is None or leaf != bytes(row.leaf):
-        raise DamagedRowError(seq, "it no longer reads as it was posted")
+        raise DamagedRowError(row.seq, "it no longer reads as it was posted")
     assert row.salt is not None
     assert row.decision_id is not None
-    return Disclosure(seq, bytes(row.salt), canonical, leaf, row.decision_id.bytes)
+    return Disclosure(row.seq, bytes(row.salt), canonical, leaf, row.decision_id.bytes)
 
 
 def _entry(row: EntryRow, accounts: Mapping[int, AccountNames]) -> CanonicalEntry:

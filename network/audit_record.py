@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from network.bundle_format import read_json
+from network.bundle_json import read_json
 from network.envelope import ParsedTransaction
 from network.errors import ProofError
 
@@ -16,6 +16,7 @@ AUDIT = "audit"
 COMPLIANCE = "compliance"
 
 _NUMBER_DIGITS = 20
+_CONTROLS_TAG = b"dwaybank.node/controls\x01"
 _FINDING_TAG = "dwaybank.node/finding/1"
 
 
@@ -28,6 +29,11 @@ def finding_id_of(opened_by: str, kind: str, organization: str, subject: str) ->
     """Return the id that a finding has: the first 16 bytes, in hex, of SHA-256 over its parts, joined by ``~``."""
     joined = "~".join((_FINDING_TAG, opened_by, kind, organization, subject))
     return hashlib.sha256(joined.encode()).hexdigest()[:32]
+
+
+def commit_controls(totals: str, salt: bytes) -> bytes:
+    """Return the salted commitment to control totals that an anchor carries: SHA-256(tag ‖ salt ‖ JSON text)."""
+    return hashlib.sha256(_CONTROLS_TAG + salt + totals.encode()).digest()
 
 
 def written_record(transaction: ParsedTransaction, namespace: str, kind: str, *parts: str | int) -> dict[str, Any]:

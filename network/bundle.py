@@ -13,33 +13,22 @@ What a bundle that verifies proves, link by link:
 What it does not prove: that a transaction without any witness was VALID (two endorsed transactions may conflict, and
 the flag of the loser is no orderer's word), nor what the entry means: ``describe`` reads its canonical bytes.
 
-Usage without network or database: ``python -m network.bundle verify FILE --genesis HASH``.
+``network/bundle_verifier.py`` verifies bundles of all versions, and many of one channel at the price of one channel.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-from network.audit_record import AUDIT, COMPLIANCE, written_record
-from network.bundle_channel import ChannelEvidence, VerifiedTransaction
-from network.bundle_format import (
-    BundleContent,
-    DecisionEvidence,
-    TransactionRef,
-    WitnessEvidence,
-    decode_base64,
-    parse_bundle,
-    same_json,
-    serialize_bundle,
-)
-from network.checkpoint import Checkpoint, open_checkpoint, verify_cosignature
+from network.audit_record import COMPLIANCE, written_record
+from network.bundle_channel import ChannelEvidence
+from network.bundle_format import BundleContent, DecisionEvidence, parse_bundle, serialize_bundle
+from network.bundle_head import HeadVerifier, VerifiedHead, Witness, require_creator
+from network.bundle_json import decode_base64, same_json
+from network.bundle_parts import TransactionRef, WitnessEvidence
 from network.errors import ProofError
 from network.merkle import leaf_hash, verify_inclusion
 
@@ -51,25 +40,15 @@ __all__ = [
     "Witness",
     "WitnessEvidence",
     "build_bundle",
-    "main",
     "parse_bundle",
     "verify_bundle",
+    "verify_entry",
 ]
 
 SALT_BYTES = 32
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a witness's clock may run ahead of the verifier's."""
 
 Describe = Callable[[bytes], Mapping[str, Any]]
 """From canonical bytes to the entry's fields; ``seq`` (int) and ``decision_leaf`` (hex) among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """Another member that vouches for the checkpoint."""
-
-    organization: str
-    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +103,28 @@ def verify_bundle(
     """
     content = parse_bundle(bundle)
     evidence = ChannelEvidence(genesis_hash, content.blocks, content.definitions)
-    if evidence.channel_id != content.channel:
-        raise ProofError("wrong_channel", f"the blocks are of channel {evidence.channel_id[:80]!r}")
-    anchor = evidence.transaction(content.anchor, AUDIT)
-    checkpoint = _verify_checkpoint(content, evidence, anchor)
-    witnesses = _verify_witnesses(content, evidence, anchor, now)
-    if len(witnesses) < witnesses_min:
-        raise ProofError("not_attested", f"{len(witnesses)} members vouch for the checkpoint, {witnesses_min} must")
-    leaf = _verify_entry(content, checkpoint)
+    return verify_entry(
+        content, evidence, HeadVerifier(evidence), witnesses_min=witnesses_min, describe=describe, now=now
+    )
+
+
+def verify_entry(
+    content: BundleContent,
+    evidence: ChannelEvidence,
+    heads: HeadVerifier,
+    *,
+    witnesses_min: int,
+    describe: Describe | None,
+    now: datetime | None,
+) -> VerifiedEntry:
+    """Return what a bundle proves on a channel whose blocks hold; as ``verify_bundle``.
+
+    Raises:
+        ProofError: it proves nothing.
+    """
+    evidence.require_channel(content.channel)
+    head = heads.verify(content.organization, content.checkpoint, witnesses_min=witnesses_min, now=now)
+    leaf = _verify_entry(content, head)
     if content.decision is not None:
         _verify_decision(content, content.decision, evidence)
     fields = _verify_fields(content, describe) if describe is not None else None
@@ -142,68 +135,23 @@ def verify_bundle(
         leaf=leaf,
         canonical=content.canonical,
         fields=fields,
-        log_size=checkpoint.size,
-        log_root=checkpoint.root,
-        block_number=anchor.block,
-        block_hash=evidence.block_hash(anchor.block),
-        transaction_id=anchor.parsed.tx_id,
-        witnesses=witnesses,
+        log_size=head.size,
+        log_root=head.root,
+        block_number=head.block_number,
+        block_hash=head.block_hash,
+        transaction_id=head.transaction_id,
+        witnesses=head.witnesses,
         decision_record=content.decision.record if content.decision else None,
     )
 
 
-def _verify_checkpoint(content: BundleContent, evidence: ChannelEvidence, anchor: VerifiedTransaction) -> Checkpoint:
-    """Check that the bank anchored the note, and signed it with the log key it registered before."""
-    organization = content.organization
-    _require_creator(anchor, organization)
-    record = written_record(anchor.parsed, AUDIT, "checkpoint", organization, content.size)
-    if record.get("note") != content.note:
-        raise ProofError("wrong_checkpoint", "the note in the bundle is not the one that was anchored")
-    registration = evidence.transaction(content.registration, AUDIT)
-    _require_creator(registration, organization)
-    _require_order(content.registration, content.anchor)
-    log = written_record(registration.parsed, AUDIT, "log", organization)
-    checkpoint = open_checkpoint(content.note.encode(), str(log.get("verifier_key")))
-    if checkpoint.origin != log.get("origin") or checkpoint.size != content.size:
-        raise ProofError("wrong_checkpoint", "the checkpoint is of another log or another size")
-    return checkpoint
-
-
-def _verify_witnesses(
-    content: BundleContent, evidence: ChannelEvidence, anchor: VerifiedTransaction, now: datetime | None
-) -> tuple[Witness, ...]:
-    found: dict[str, Witness] = {}
-    for witness in content.witnesses:
-        organization = witness.organization
-        if organization == content.organization or organization in found:
-            raise ProofError("wrong_witness", f"{organization[:80]!r} vouches for itself or twice")
-        if organization not in anchor.config.application_msp_ids:
-            raise ProofError("wrong_witness", f"{organization[:80]!r} is no member of the channel")
-        registration = evidence.transaction(witness.registration, AUDIT)
-        _require_creator(registration, organization)
-        key = written_record(registration.parsed, AUDIT, "witness", organization).get("cosigner_key")
-        seconds = verify_cosignature(content.note.encode(), witness.cosignature, str(key))
-        found[organization] = Witness(organization, _witness_time(seconds, now))
-    return tuple(found.values())
-
-
-def _witness_time(seconds: int, now: datetime | None) -> datetime:
-    try:
-        time = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise ProofError("witness_in_future", f"a witness states the time {seconds}") from error
-    if now is not None and time > now + CLOCK_SKEW:
-        raise ProofError("witness_in_future", f"a witness states the time {time.isoformat()}, which is to come")
-    return time
-
-
-def _verify_entry(content: BundleContent, checkpoint: Checkpoint) -> bytes:
+def _verify_entry(content: BundleContent, head: VerifiedHead) -> bytes:
     if content.seq < 1:
         raise ProofError("index_out_of_range", "entries are numbered from 1")
     if len(content.salt) != SALT_BYTES or not content.canonical:
         raise ProofError("wrong_salt", f"an entry's salt has {SALT_BYTES} bytes and its canonical form at least one")
     leaf = leaf_hash(content.salt + content.canonical)
-    verify_inclusion(leaf, content.seq - 1, checkpoint.size, content.proof, checkpoint.root)
+    verify_inclusion(leaf, content.seq - 1, head.size, content.proof, head.root)
     return leaf
 
 
@@ -211,7 +159,7 @@ def _verify_decision(content: BundleContent, decision: DecisionEvidence, evidenc
     """Check that the decision stands in an anchored epoch at the place of the entry's number."""
     organization = content.organization
     transaction = evidence.transaction(decision.transaction, COMPLIANCE)
-    _require_creator(transaction, organization)
+    require_creator(transaction, organization)
     epoch = written_record(transaction.parsed, COMPLIANCE, "epoch", organization, decision.epoch)
     first, last = _whole(epoch, "from_seq"), _whole(epoch, "to_seq")
     if not first <= content.seq <= last:
@@ -236,18 +184,6 @@ def _verify_fields(content: BundleContent, describe: Describe) -> Mapping[str, A
     return fields
 
 
-def _require_creator(transaction: VerifiedTransaction, organization: str) -> None:
-    if transaction.creator.msp_id != organization:
-        raise ProofError(
-            "wrong_organization", f"a transaction is by {transaction.creator.msp_id}, not {organization[:80]}"
-        )
-
-
-def _require_order(first: TransactionRef, second: TransactionRef) -> None:
-    if (first.block, first.index) >= (second.block, second.index):
-        raise ProofError("wrong_order", "the log's key was registered after the checkpoint was anchored")
-
-
 def _whole(record: Mapping[str, Any], name: str) -> int:
     value = record.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -260,49 +196,3 @@ def _hash(record: Mapping[str, Any], name: str) -> bytes:
         return decode_base64(record.get(name))
     except ValueError as error:
         raise ProofError("malformed_record", f"the record's {name} is {error}") from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify one bundle file and write the outcome as JSON; 0 when it proves the entry, 1 when not, 2 for misuse."""
-    parser = argparse.ArgumentParser(prog="python -m network.bundle", description="Verify a proof bundle offline.")
-    command = parser.add_subparsers(required=True).add_parser("verify")
-    command.add_argument("file", type=Path)
-    command.add_argument("--genesis", required=True, help="header hash of block 0, 64 hex digits")
-    command.add_argument("--witnesses", type=int, default=1, help="other members that must vouch (default 1)")
-    options = parser.parse_args(arguments)
-    try:
-        genesis_hash = bytes.fromhex(options.genesis)
-        bundle = options.file.read_bytes()
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    try:
-        entry = verify_bundle(bundle, genesis_hash, witnesses_min=options.witnesses, now=datetime.now(UTC))
-    except ProofError as error:
-        sys.stdout.write(json.dumps({"valid": False, "reason": error.reason, "message": str(error)}) + "\n")
-        return 1
-    sys.stdout.write(json.dumps(_report(entry)) + "\n")
-    return 0
-
-
-def _report(entry: VerifiedEntry) -> dict[str, Any]:
-    return {
-        "valid": True,
-        "state": entry.state,
-        "channel": entry.channel_id,
-        "organization": entry.organization,
-        "seq": entry.seq,
-        "leaf": entry.leaf.hex(),
-        "log_size": entry.log_size,
-        "block_number": entry.block_number,
-        "block_hash": entry.block_hash.hex(),
-        "transaction_id": entry.transaction_id,
-        "witnesses": [
-            {"organization": witness.organization, "time": witness.time.isoformat()} for witness in entry.witnesses
-        ],
-        "decision": entry.decision_record is not None,
-    }
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from network.block import header_hash, is_config_block, last_config_number, parse_block
 from network.block_verifier import verify_block, verify_hashes
-from network.bundle_format import TransactionRef
+from network.bundle_parts import TransactionRef
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import (
@@ -95,11 +95,21 @@ class ChannelEvidence:
         self._definitions: dict[str, list[_Definition]] = {}
         for name, references in definitions.items():
             self._definitions[name] = self._define(name, references)
+        self._transactions: dict[tuple[TransactionRef, str], VerifiedTransaction] = {}
 
     @property
     def channel_id(self) -> str:
         """Name of the channel."""
         return self._configs[0][1].channel_id
+
+    def require_channel(self, channel_id: str) -> None:
+        """Refuse the name of another channel.
+
+        Raises:
+            ProofError: ``wrong_channel``.
+        """
+        if self.channel_id != channel_id:
+            raise ProofError("wrong_channel", f"the blocks are of channel {self.channel_id[:80]!r}")
 
     def block_hash(self, number: int) -> bytes:
         """Return the header hash of a block that was given."""
@@ -121,8 +131,12 @@ class ChannelEvidence:
                 ``wrong_contract``, ``wrong_creator``, ``wrong_creator_signature``, ``definition_missing`` or
                 ``endorsement_policy``.
         """
-        found = self._signed_transaction(reference, contract)
-        self._check_endorsements(found, self._policy(contract, found))
+        found = self._transactions.get((reference, contract))
+        if found is None:
+            found = self._signed_transaction(reference, contract)
+            self._check_endorsements(found, self._policy(contract, found))
+            # No more than the blocks hold: kept for whoever checks many bundles of one channel.
+            self._transactions[reference, contract] = found
         return found
 
     def _accept(self, number: int, block: common_pb2.Block) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from network.bundle_format import decode_base64
+from network.bundle_json import decode_base64
 from network.errors import IdentityError, ProofError, SignatureError, WireError
 from network.identity import Identity, SigningIdentity
 from network.msp import MspManager

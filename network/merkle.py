@@ -361,6 +361,15 @@ def tile_node_reader(read_tile: ReadTile) -> ReadNode:
     return read_node
 
 
+def level_reader(leaves: Sequence[bytes]) -> ReadNode:
+    """Return a reader of complete subtrees over leaf hashes in memory that hashes each of them once, now."""
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([node_hash(left, right) for left, right in zip(below[::2], below[1::2], strict=False)])
+    return lambda level, index: levels[level][index]
+
+
 def split_hashes(hashes: bytes) -> list[bytes]:
     """Return the 32-byte hashes of a tile.
 

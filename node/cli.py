@@ -23,6 +23,7 @@ from node.commands import (
     currency,
     events,
     iso20022,
+    partner,
     peer_ledger,
     periods,
     processes,
@@ -47,6 +48,7 @@ schedule.register(app)
 events.register(app)
 currency.register(app)
 iso20022.register(app)
+partner.register(app)
 audit.register(app)
 peer_ledger.register(app)
 processes.register(app)

@@ -129,11 +129,48 @@ class ChaincodeSettings(_Strict):
         return self
 
 
+Minor = Annotated[int, Field(gt=0)]
+
+
+class PartnerLimits(_Strict):
+    """What a partner may do at this node (docs/partner-banks.md)."""
+
+    single_minor: dict[str, Minor] = {}
+    """Largest amount of one settlement, by asset."""
+    daily_minor: dict[str, Minor] = {}
+    """Largest sum of a day, midnight to midnight UTC, by asset."""
+    open_max: int = Field(default=10_000, ge=0)
+    """Settlements agreed to and not yet finished; 0 for no limit."""
+    calls_per_s: float = Field(default=500, ge=0)
+    """On average; 0 for no limit."""
+    calls_burst: int = Field(default=1_000, ge=1)
+
+
+class PartnerFee(_Strict):
+    """What is kept of a payment: a flat amount and a share."""
+
+    flat_minor: int = Field(default=0, ge=0)
+    basis_points: int = Field(default=0, ge=0, le=10_000)
+
+
+class PartnerQuotes(_Strict):
+    """On what terms payments of a partner are quoted."""
+
+    fees: dict[str, PartnerFee] = {}
+    """By asset of the payment. A partner with fees orders under a quote only."""
+    rate_source: str = ""
+    """Whose rates, of those on record in the books, are used; without it nothing is exchanged."""
+    rate_age_max_s: float = Field(default=900, gt=0)
+    valid_s: float = Field(default=60, gt=0)
+
+
 class Partner(_Strict):
     """Another bank this bank settles with."""
 
     msp_id: str
     address: str
+    limits: PartnerLimits = PartnerLimits()
+    quotes: PartnerQuotes = PartnerQuotes()
 
 
 class OrdererConfig(_Strict):

@@ -35,6 +35,8 @@ from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.proof_service import SERVICE as PROOF_SERVICE
+from node.audit.proof_service import ProofService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -65,6 +67,7 @@ from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.node_health import NodeHealth
 from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
+from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -116,7 +119,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PROOF_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -128,6 +131,7 @@ class NodeProcess:
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
@@ -332,6 +336,8 @@ class NodeProcess:
             members=self._members,
             msps=lambda: self.peer.config.msps,
             now=utc_now,
+            limits=partner_limits(config.partners),
+            terms=partner_terms(config.partners),
         )
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import network
 from network.block import header_hash, parse_block
-from network.bundle import VerifiedEntry, verify_bundle
-from network.bundle_format import BUNDLE_BYTES_MAX
+from network.bundle import VerifiedEntry
+from network.bundle_parts import BUNDLE_BYTES_MAX
+from network.bundle_verifier import BundleVerifier, Proved, witnesses_report
 from network.errors import ProofError, WireError
-from node.audit.entry_fields import describe_entry
+from node.audit.entry_fields import describe_entry, read_entry
 from node.config import read_file
 from node.errors import ConfigurationError
+from node.verify_words import claim_report, claim_sentences
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -29,50 +31,51 @@ class VerifyReport:
     """Outcome for one file."""
 
     file: str
-    entry: VerifiedEntry | None
+    proved: Proved | None
     reason: str = ""
     message: str = ""
 
     @property
     def valid(self) -> bool:
-        """True when the bundle proves its entry."""
-        return self.entry is not None
+        """True when the bundle proves its claim."""
+        return self.proved is not None
 
-    def sentence(self) -> str:
-        """The outcome for people."""
-        entry = self.entry
-        if entry is None:
-            return f"{self.file}: NOT PROVED ({self.reason}): {self.message}"
-        witnesses = ", ".join(witness.organization for witness in entry.witnesses)
-        return (
-            f"{self.file}: entry {entry.seq} of {entry.organization} is {entry.state}: log of {entry.log_size} entries "
-            f"anchored in block {entry.block_number}, cosigned by {witnesses or 'nobody'}"
-        )
+    def sentences(self) -> list[str]:
+        """The outcome for people: what is proved, then what is not."""
+        proved = self.proved
+        if proved is None:
+            return [f"{self.file}: NOT PROVED ({self.reason}): {self.message}"]
+        if not isinstance(proved, VerifiedEntry):
+            first, *rest = claim_sentences(proved)
+            return [f"{self.file}: {first}", *(f"  {line}" for line in rest)]
+        witnesses = ", ".join(witness.organization for witness in proved.witnesses)
+        return [
+            f"{self.file}: entry {proved.seq} of {proved.organization} is {proved.state}: log of {proved.log_size} "
+            f"entries anchored in block {proved.block_number}, cosigned by {witnesses or 'nobody'}"
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome for programs."""
-        entry = self.entry
-        if entry is None:
+        proved = self.proved
+        if proved is None:
             return {"file": self.file, "valid": False, "reason": self.reason, "message": self.message}
-        return {
-            "file": self.file,
-            "valid": True,
-            "state": entry.state,
-            "organization": entry.organization,
-            "entry": dict(entry.fields or {}),
-            "log_size": entry.log_size,
-            "log_root": entry.log_root.hex(),
-            "block_number": entry.block_number,
-            "block_hash": entry.block_hash.hex(),
-            "transaction_id": entry.transaction_id,
-            "witnesses": [
-                {"organization": witness.organization, "time": witness.time.isoformat()} for witness in entry.witnesses
-            ],
+        told = {"file": self.file, "valid": True, "organization": proved.organization}
+        if not isinstance(proved, VerifiedEntry):
+            return told | claim_report(proved)
+        return told | {
+            "state": proved.state,
+            "entry": dict(proved.fields or {}),
+            "log_size": proved.log_size,
+            "log_root": proved.log_root.hex(),
+            "block_number": proved.block_number,
+            "block_hash": proved.block_hash.hex(),
+            "transaction_id": proved.transaction_id,
+            "witnesses": witnesses_report(proved.witnesses),
         }
 
 
 def verify_files(files: Sequence[Path], genesis: str) -> list[VerifyReport]:
-    """Verify bundle files.
+    """Verify bundle files; what those of one channel share is checked once.
 
     Args:
         files: one bundle each.
@@ -80,8 +83,8 @@ def verify_files(files: Sequence[Path], genesis: str) -> list[VerifyReport]:
     Raises:
         ConfigurationError: a file cannot be read, or ``genesis`` is neither of the two.
     """
-    trusted = genesis_hash(genesis)
-    return [_verify(path, trusted) for path in files]
+    verifier = BundleVerifier(genesis_hash(genesis), describe=describe_entry, read=read_entry)
+    return [_verify(path, verifier) for path in files]
 
 
 def genesis_hash(text: str) -> bytes:
@@ -100,7 +103,7 @@ def genesis_hash(text: str) -> bytes:
         raise ConfigurationError(f"--genesis {text[:80]}: the file is no block: {error}") from error
 
 
-def _verify(path: Path, trusted: bytes) -> VerifyReport:
+def _verify(path: Path, verifier: BundleVerifier) -> VerifyReport:
     try:
         # A larger file is refused before it is read.
         if path.stat().st_size > BUNDLE_BYTES_MAX:
@@ -108,7 +111,6 @@ def _verify(path: Path, trusted: bytes) -> VerifyReport:
     except OSError as error:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
     try:
-        entry = verify_bundle(read_file(path), trusted, describe=describe_entry, now=datetime.now(UTC))
+        return VerifyReport(str(path), verifier.verify(read_file(path), datetime.now(UTC)))
     except ProofError as error:
         return VerifyReport(str(path), None, error.reason, str(error))
-    return VerifyReport(str(path), entry)

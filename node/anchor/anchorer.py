@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ import structlog
 from nacl.signing import SigningKey
 
 from network import tracing
-from network.audit_record import AUDIT, COMPLIANCE
+from network.audit_record import AUDIT, COMPLIANCE, commit_controls
 from network.checkpoint import COSIGNATURE_V1, verifier_key
 from network.errors import GatewayError, NetworkError
 from network.merkle import EMPTY_ROOT, build_consistency_proof, tile_node_reader
@@ -44,7 +43,6 @@ LAG_ANCHORS = 20
 
 RETRY_S = 0.5
 EPOCH_ENTRIES_MAX = 100_000
-_CONTROLS_TAG = b"dwaybank.node/controls\x01"
 
 
 class Gateway(Protocol):
@@ -335,11 +333,6 @@ class Anchorer:
         if problem != self._problem:
             logger.warning("anchoring_failed", reason=problem)
         self._problem = problem
-
-
-def commit_controls(totals: str, salt: bytes) -> bytes:
-    """Return the salted commitment to control totals: SHA-256(tag ‖ salt ‖ JSON text)."""
-    return hashlib.sha256(_CONTROLS_TAG + salt + totals.encode()).digest()
 
 
 def _write_totals(totals: Mapping[str, Totals]) -> str:

@@ -6,7 +6,8 @@ Reads only. What is read, and how a row that someone changed is told, is ``ledge
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +19,7 @@ from ledger.archive_state import Archive, standing_archives
 from ledger.audit import Finding, KeptWalk, RecomputedLeaf, RowWalk, verify_books
 from ledger.errors import ArchivedError, DamagedRowError
 from ledger.queries import query
-from ledger.rows import SEQ_MIN, Disclosure, disclose
+from ledger.rows import SEQ_MIN, Disclosure, disclose, disclose_range
 from ledger.signed import signed_leaves
 from node.anchor.database import Database
 from node.anchor.errors import InArchiveError, SealError
@@ -100,7 +101,7 @@ class Books:
             with self._database.transaction() as connection:
                 return disclose(connection, seq)
         except ArchivedError as error:
-            raise InArchiveError(f"{error}, or give the file: dwaybank proof {seq} --archive FILE") from error
+            raise InArchiveError(f"{error}, or give the file: dwaybank proof entry {seq} --archive FILE") from error
         except DamagedRowError as error:
             raise SealError(f"{error}: audit the books before disclosing it") from error
 
@@ -110,12 +111,43 @@ class Books:
             row = connection.execute(query("description"), (seq,)).fetchone()
         return (bytes(row[0]), str(row[1])) if row is not None else None
 
+    def disclose_range(self, from_seq: int, to_seq: int) -> list[Disclosure]:
+        """Return what proves each row of a range, from its columns as they stand now.
+
+        Raises:
+            SealError: a row is not there, or no longer gives the leaf that was posted.
+            InArchiveError: one is archived.
+        """
+        with _telling(), self._database.transaction() as connection:
+            return disclose_range(connection, from_seq, to_seq)
+
+    def sums_before(self, seq: int, account: str = "") -> Mapping[tuple[str, str], Totals]:
+        """Return for each account and asset the sums over the rows before a number; of one account where it is named.
+
+        Raises:
+            InArchiveError: some of them are archived.
+        """
+        with _telling(), self._database.transaction() as connection:
+            sums = figures.sums_before(connection, seq, account)
+        return {key: Totals(debits, credits_) for key, (debits, credits_) in sums.items()}
+
     def _is_signed(self, digest: bytes, signature: bytes) -> bool:
         try:
             self._writer_key.verify(digest, signature)
         except (BadSignatureError, ValueError):
             return False
         return True
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Tell what the books' rows do not give, as this room's errors."""
+    try:
+        yield
+    except ArchivedError as error:
+        raise InArchiveError(str(error)) from error
+    except DamagedRowError as error:
+        raise SealError(f"{error}: audit the books before disclosing it") from error
 
 
 @dataclass(frozen=True, slots=True)

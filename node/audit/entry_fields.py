@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from ledger.canonical import decode_entry
+from ledger.canonical import CanonicalEntry, decode_entry
 from ledger.journal import EPOCH
+
+_TIMES_US = range(-62_135_596_800_000_000, 253_402_300_800_000_000)
+"""Years 1 to 9999, microseconds since 1970 UTC."""
 
 
 def describe_entry(canonical: bytes) -> Mapping[str, Any]:
@@ -40,6 +43,19 @@ def describe_entry(canonical: bytes) -> Mapping[str, Any]:
         # Only where there are any: fields shown are compared, and most entries have none.
         **({"refusals": entry.refusals.hex()} if entry.refusals else {}),
     }
+
+
+def read_entry(canonical: bytes) -> CanonicalEntry:
+    """Return the entry that a canonical form tells, where every field of it can be shown.
+
+    Raises:
+        InvalidValueError: the bytes are no canonical entry.
+        OverflowError: a time is none of the years 1 to 9999.
+    """
+    entry = decode_entry(canonical)
+    if entry.posted_at_us not in _TIMES_US or entry.effective_at_us not in _TIMES_US:
+        raise OverflowError("a time that no calendar holds")
+    return entry
 
 
 def _time(microseconds: int) -> str:

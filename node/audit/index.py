@@ -166,6 +166,14 @@ class AuditIndex:
                 return _record(found[0])
         return None
 
+    def checkpoint_up_to(self, organization: str, size: int) -> AuditRecord | None:
+        """Return the newest anchored head of at most so many entries; one that another member cosigned, if any is."""
+        for attested in (True, False):
+            found = self._fetch("checkpoint_up_to", {"organization": organization, "size": size, "attested": attested})
+            if found:
+                return _record(found[0])
+        return None
+
     def newest_checkpoints(self, but: str) -> list[AuditRecord]:
         """Return the newest anchored head of every organization other than ``but``."""
         return [_record(row) for row in self._fetch("newest_checkpoints", (but,))]

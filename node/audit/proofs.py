@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from ledger.rows import Disclosure
-from network.audit_record import AUDIT, COMPLIANCE, record_key
-from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle
-from network.merkle import build_inclusion_proof, inclusion_proof, tile_node_reader
+from network.audit_record import AUDIT, COMPLIANCE
+from network.bundle import BundleContent, DecisionEvidence
+from network.bundle_format import entry_value
+from network.merkle import ReadNode, build_inclusion_proof, level_reader, tile_node_reader
 from node.anchor.books import Books
 from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import describe_entry
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
+from node.audit.evidence import ChannelEvidenceSource, ChannelParts, joined, place_of, references_of
 from node.audit.index import AuditIndex
-from node.audit.indexer import BlockSource, Indexer
+from node.audit.indexer import Indexer
 from node.audit.records import AuditRecord
 
-BLOCKS_KEPT = 64
-"""Blocks kept in memory: genesis, definitions and registrations stand in every bundle."""
+NODES_KEPT = 1 << 16
+"""Subtrees of the log kept in memory while the index stands still."""
 
 STATES = ("posted", "sealed", "anchored", "attested")
 
@@ -59,6 +59,7 @@ class ProofBuilder:
     Args:
         channel_id: the shared ledger's channel.
         msp_id: the organization.
+        evidence: what the bundles of the channel share.
         decisions: None where this node keeps no decision records; bundles then carry none.
     """
 
@@ -71,7 +72,7 @@ class ProofBuilder:
         store: LogStore,
         index: AuditIndex,
         indexer: Indexer,
-        source: BlockSource,
+        evidence: ChannelEvidenceSource,
         decisions: DecisionSource | None,
     ) -> None:
         self._channel_id = channel_id
@@ -80,9 +81,8 @@ class ProofBuilder:
         self._store = store
         self._index = index
         self._indexer = indexer
-        self._source = source
+        self._evidence = evidence
         self._decisions = decisions
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     async def state(self, seq: int) -> str:
         """Return how far an entry has come: one of ``STATES``.
@@ -115,15 +115,14 @@ class ProofBuilder:
             await self._indexer.wait(min(left, 0.25))
         disclosure = archived if archived is not None else await asyncio.to_thread(self._books.disclose, seq)
         try:
-            content = await asyncio.to_thread(self._content, disclosure)
+            content, parts = await asyncio.to_thread(self._content, disclosure)
         except NotSealedError as error:
             if archived is None:
                 raise
             raise BadRequestError(
                 f"canonical: entry {seq} is not what was sealed: give the archive's own file"
             ) from error
-        blocks = {number: await self._block(number) for number in sorted(content.blocks)}
-        return build_bundle(replace(content, blocks=blocks))
+        return joined(entry_value(content), await self._evidence.text(parts))
 
     def _state(self, seq: int) -> str:
         if not 0 < seq <= self._books.posted_seq():
@@ -136,84 +135,69 @@ class ProofBuilder:
         return "sealed" if seq <= self._store.head().size else "posted"
 
     def _is_complete(self, seq: int) -> bool:
-        has_epoch = self._decisions is None or self._index.epoch_covering(self._msp_id, seq) is not None
+        has_epoch = self._decisions is None or self._epoch_covering(seq) is not None
         return self._state(seq) == "attested" and has_epoch
 
-    def _content(self, disclosure: Disclosure) -> BundleContent:
-        """Return a bundle's content; its blocks are still empty."""
+    def _content(self, disclosure: Disclosure) -> tuple[BundleContent, ChannelParts]:
+        """Return a bundle's own content, without definitions and blocks, and which of those it needs."""
         seq = disclosure.seq
-        checkpoint = self._index.checkpoint_covering(self._msp_id, seq)
-        registration = self._index.record(record_key("log", self._msp_id))
-        if checkpoint is None or registration is None:
+        record = self._evidence.checkpoint_covering(self._msp_id, seq)
+        checkpoint = self._evidence.checkpoint(self._msp_id, record) if record is not None else None
+        if checkpoint is None:
             raise NotYetError(f"entry {seq} is {self._state(seq)}, not anchored yet: ask again in a moment")
-        record = json.loads(checkpoint.body)
-        size = int(record["size"])
-        witnesses = self._witnesses(size)
         decision = self._decision(disclosure)
-        newest = max(checkpoint.block_number, decision.transaction.block if decision else 0)
-        landmarks = self._index.landmarks(newest)
-        definitions = {
-            name: tuple(TransactionRef(*place) for place in landmarks.definitions.get(name, ()))
-            for name in ((AUDIT, COMPLIANCE) if decision else (AUDIT,))
-        }
-        references = [_place(checkpoint), _place(registration), *(witness.registration for witness in witnesses)]
-        references += [decision.transaction] if decision else []
-        references += [place for places in definitions.values() for place in places]
-        return BundleContent(
+        references = references_of(checkpoint) + ([decision.transaction] if decision else [])
+        parts = self._evidence.parts(references, (AUDIT, COMPLIANCE) if decision else (AUDIT,))
+        content = BundleContent(
             channel=self._channel_id,
             organization=self._msp_id,
             seq=seq,
             salt=disclosure.salt,
             canonical=disclosure.canonical,
             fields=describe_entry(disclosure.canonical),
-            size=size,
-            proof=tuple(self._inclusion(disclosure, size)),
-            note=record["note"],
-            registration=_place(registration),
-            anchor=_place(checkpoint),
-            witnesses=tuple(witnesses),
+            size=checkpoint.size,
+            proof=tuple(self._inclusion(disclosure, checkpoint.size)),
+            note=checkpoint.note,
+            registration=checkpoint.registration,
+            anchor=checkpoint.anchor,
+            witnesses=checkpoint.witnesses,
             decision=decision,
-            definitions=definitions,
-            blocks=dict.fromkeys({0, *landmarks.configs, *(reference.block for reference in references)}, b""),
+            definitions={},
+            blocks={},
         )
+        return content, parts
 
     def _inclusion(self, disclosure: Disclosure, size: int) -> list[bytes]:
-        read_node = tile_node_reader(self._store.read_tile)
+        read_node = self._evidence.remembered("log", lambda: log_reader(self._store))
         if read_node(0, disclosure.seq - 1) != disclosure.leaf:
             raise NotSealedError(f"entry {disclosure.seq} is not what was sealed: audit the books before disclosing it")
         return build_inclusion_proof(read_node, disclosure.seq - 1, size)
-
-    def _witnesses(self, size: int) -> list[WitnessEvidence]:
-        found: list[WitnessEvidence] = []
-        for record in self._index.cosignatures(self._msp_id, size):
-            body = json.loads(record.body)
-            registration = self._index.record(record_key("witness", body["witness"]))
-            assert registration is not None, "a cosignature is only recorded for a registered key"
-            found.append(WitnessEvidence(body["witness"], body["cosignature"], _place(registration)))
-        return found
 
     def _decision(self, disclosure: Disclosure) -> DecisionEvidence | None:
         if self._decisions is None:
             return None
         record = self._decisions.decision_record(disclosure.seq)
-        epoch = self._index.epoch_covering(self._msp_id, disclosure.seq)
+        epoch = self._epoch_covering(disclosure.seq)
         if record is None or epoch is None or epoch.from_seq is None or epoch.to_seq is None:
             return None
-        leaves = self._decisions.decision_leaves(epoch.from_seq, epoch.to_seq)
-        proof = inclusion_proof(leaves, disclosure.seq - epoch.from_seq)
-        return DecisionEvidence(record, int(json.loads(epoch.body)["epoch"]), tuple(proof), _place(epoch))
+        first, last, decisions = epoch.from_seq, epoch.to_seq, self._decisions
+        read_node = self._evidence.remembered(
+            ("epoch", first), lambda: level_reader(decisions.decision_leaves(first, last))
+        )
+        proof = build_inclusion_proof(read_node, disclosure.seq - first, last - first + 1)
+        return DecisionEvidence(record, int(json.loads(epoch.body)["epoch"]), tuple(proof), place_of(epoch))
 
-    async def _block(self, number: int) -> bytes:
-        if number not in self._blocks:
-            async with aclosing(self._source.blocks(number, stop=number)) as blocks:
-                async for block in blocks:
-                    self._blocks[number] = bytes(block.SerializeToString())
-        self._blocks.move_to_end(number)
-        found = self._blocks[number]
-        while len(self._blocks) > BLOCKS_KEPT:
-            self._blocks.popitem(last=False)
+    def _epoch_covering(self, seq: int) -> AuditRecord | None:
+        epochs: list[AuditRecord] = self._evidence.remembered("epochs", list)
+        for known in epochs:
+            if (known.from_seq or 0) <= seq <= (known.to_seq or 0):
+                return known
+        found = self._index.epoch_covering(self._msp_id, seq)
+        if found is not None:
+            epochs.append(found)
         return found
 
 
-def _place(record: AuditRecord) -> TransactionRef:
-    return TransactionRef(record.block_number, record.tx_number)
+def log_reader(store: LogStore) -> ReadNode:
+    """Return a reader of the own log's complete subtrees that remembers them, for as long as the log's end is not."""
+    return lru_cache(NODES_KEPT)(tile_node_reader(store.read_tile))

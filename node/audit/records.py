@@ -19,7 +19,7 @@ from fabric_protos.common import common_pb2
 from network.audit_record import AUDIT, COMPLIANCE
 from network.block import header_hash, recorded_commit_hash, transactions_filter
 from network.bundle_channel import LIFECYCLE
-from network.bundle_format import read_json
+from network.bundle_json import read_json
 from network.envelope import VALID, ParsedTransaction, parse_transaction
 from network.errors import NetworkError, ProofError
 from network.identity import parse_identity

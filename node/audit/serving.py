@@ -32,11 +32,13 @@ class Serving:
     Args:
         server: that offers them.
         members: tells who calls.
+        service: full name of the service.
     """
 
-    def __init__(self, server: Server, members: Members) -> None:
+    def __init__(self, server: Server, members: Members, service: str = SERVICE) -> None:
         self._server = server
         self._members = members
+        self._service = service
 
     def own(self, method: str, request_type: type[R], handle: Callable[[R], Awaitable[Message]]) -> None:
         """Offer a method to this organization's own programs."""
@@ -70,7 +72,7 @@ class Serving:
             except (NodeError, NetworkError) as error:
                 raise rpc_error_of(error) from error
 
-        self._server.unary(f"/{SERVICE}/{method}", serve)
+        self._server.unary(f"/{self._service}/{method}", serve)
 
 
 def parse(kind: type[R], data: bytes) -> R:

@@ -41,10 +41,13 @@ from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import Disclosures, DisclosureSettings
 from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
+from node.audit.evidence import ChannelEvidenceSource
 from node.audit.findings import Findings, TextHolder
+from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.proofs import DecisionSource, ProofBuilder
+from node.audit.range_proofs import RangeProofs
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
 from node.audit.sealing import OwnMember
@@ -163,15 +166,7 @@ class AuditTrail:
             interval_s=anchor_interval_s,
         )
         self.mirror = Mirror(self.mirrors, now)
-        self.attester = Attester(
-            msp_id,
-            key=keys.witness,
-            gateway=peer,
-            heads=self.index,
-            mirror=self.mirror,
-            readers=members,
-            now=now,
-        )
+        self.attester = self._make_attester(keys.witness, peer)
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
@@ -179,7 +174,12 @@ class AuditTrail:
         self.entries = EntrySearch(self._database)
         self.known_demands = DemandStore(msp_id, self._database, self.index)
         self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
-        self._proofs = self._make_proofs(peer, decisions)
+        evidence = ChannelEvidenceSource(self.index, peer)
+        self.head_proofs = HeadProofs(
+            channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
+        )
+        self._proofs = self._make_proofs(evidence, decisions)
+        self._range_proofs = self._make_range_proofs(evidence)
         self.disclosures = self._make_disclosures(member, disclosure, peer)
 
     def open(self) -> None:
@@ -241,6 +241,16 @@ class AuditTrail:
         self.own_books()
         assert self._proofs is not None
         return self._proofs
+
+    def own_range_proofs(self) -> RangeProofs:
+        """Return the builder of proofs over many of the own entries.
+
+        Raises:
+            NotYetError: this organization keeps no books.
+        """
+        self.own_books()
+        assert self._range_proofs is not None
+        return self._range_proofs
 
     async def entry_state(self, seq: int) -> str:
         """Return how far an entry has come: ``posted``, ``sealed``, ``anchored`` or ``attested``."""
@@ -304,6 +314,17 @@ class AuditTrail:
             now=now,
         )
 
+    def _make_attester(self, key: SigningKey, peer: OwnPeer) -> Attester:
+        return Attester(
+            self.msp_id,
+            key=key,
+            gateway=peer,
+            heads=self.index,
+            mirror=self.mirror,
+            readers=self._members,
+            now=self._now,
+        )
+
     def _make_demands(
         self,
         member: OwnMember,
@@ -339,7 +360,7 @@ class AuditTrail:
             now=self._now,
         )
 
-    def _make_proofs(self, peer: OwnPeer, decisions: DecisionSource | None) -> ProofBuilder | None:
+    def _make_proofs(self, evidence: ChannelEvidenceSource, decisions: DecisionSource | None) -> ProofBuilder | None:
         if self._books is None:
             return None
         return ProofBuilder(
@@ -349,8 +370,15 @@ class AuditTrail:
             store=self.store,
             index=self.index,
             indexer=self.indexer,
-            source=peer,
+            evidence=evidence,
             decisions=decisions,
+        )
+
+    def _make_range_proofs(self, evidence: ChannelEvidenceSource) -> RangeProofs | None:
+        if self._books is None:
+            return None
+        return RangeProofs(
+            self.channel_id, self.msp_id, books=self._books, store=self.store, index=self.index, evidence=evidence
         )
 
     def _told(self, found: BlockRecords) -> None:

@@ -1,4 +1,4 @@
-"""``dwaybank anchor|proof|verify|verifier|audit|review``: what the shared ledger holds, and what it proves."""
+"""``dwaybank anchor|verify|verifier|audit|review``: what the shared ledger holds, and what it proves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import audit_disclosure, audit_entries, audit_findings
+from node.commands import audit_disclosure, audit_entries, audit_findings, proof
 from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     anchor = typer.Typer(help="How far the log is sealed, anchored and attested.", no_args_is_help=True)
     anchor.command("status", help="Show how far the log is sealed, anchored and attested.")(anchor_status)
     app.add_typer(anchor, name="anchor", rich_help_panel=panel)
-    app.command("proof", help="Fetch the proof bundle of one entry.", rich_help_panel=panel)(proof)
+    proof.register(app, panel)
     app.command("verify", help="Verify a proof bundle offline.", rich_help_panel=panel)(verify)
     app.command("verifier", help="Write the verifier as one HTML file for a browser.", rich_help_panel=panel)(verifier)
     group = typer.Typer(help="Search the audit trail; demand disclosure; audit books.", no_args_is_help=True)
@@ -70,37 +70,6 @@ def anchor_status(org: OrgOption = "dwaybank", home: HomeOption = None, as_json:
     with_node(home, org, run)
 
 
-def proof(
-    seq: Annotated[int, typer.Argument(min=1, help="Entry number.")],
-    out: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
-    wait_s: Annotated[int, typer.Option(min=0, max=60, help="Wait this long for the entry to be attested.")] = 10,
-    archive: Annotated[Path | None, typer.Option(help="Of an archived entry: the file that holds it.")] = None,
-    org: OrgOption = "dwaybank",
-    home: HomeOption = None,
-) -> None:
-    """Fetch the proof bundle of one entry of the organization's own books."""
-    from ledger.archive_entry import disclose_from
-    from node.own_node import AUDIT, audit_pb2
-
-    request = audit_pb2.GetProofRequest(seq=seq, wait_ms=wait_s * 1000)
-    if archive is not None:
-        with plain_file_errors():
-            disclosed = disclose_from(archive, seq)
-        request.salt, request.canonical = disclosed.salt, disclosed.canonical
-
-    async def run(node: OwnNode) -> None:
-        reply = await node.call(AUDIT, "GetProof", request, audit_pb2.GetProofResponse, wait_s + 30)
-        if out is None:
-            sys.stdout.buffer.write(reply.bundle + b"\n")
-        else:
-            out.write_bytes(reply.bundle)
-            typer.echo(
-                f"{out}: {len(reply.bundle)} bytes; check it anywhere with `dwaybank verify {out} --genesis ...`"
-            )
-
-    with_node(home, org, run)
-
-
 def verify(
     bundles: Annotated[list[Path], typer.Argument(help="Bundle files.")],
     genesis: Annotated[
@@ -113,7 +82,7 @@ def verify(
 
     reports = verify_files(bundles, genesis)
     for report in reports:
-        typer.echo(json.dumps(report.as_dict()) if as_json else report.sentence())
+        typer.echo(json.dumps(report.as_dict()) if as_json else "\n".join(report.sentences()))
     if not all(report.valid for report in reports):
         raise typer.Exit(1)
 

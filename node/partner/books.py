@@ -5,18 +5,24 @@ For each partner and asset there are two accounts:
 - ``vostro-<partner>-<asset>`` (credit): what we owe the partner for payments of our customers to his;
 - ``nostro-<partner>-<asset>`` (debit): what the partner owes us for payments of his customers to ours.
 
+Beside them, for each asset: ``fees-partners-<asset>``, ``unclaimed-returns-<asset>``, and where payments are exchanged,
+the position ``fx-partners-<asset>-<other asset>``.
+
 Our vostro with the partner and his nostro with us grow by the same entries, so they agree when nothing is under way.
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ledger.account import Account, Side, check_reference
 from ledger.errors import ConflictError, InvalidValueError
 from ledger.hold import HoldResult, NewHold
 from ledger.journal import EntryResult, NewEntry
+
+T = TypeVar("T")
 
 
 class Books(Protocol):
@@ -36,6 +42,12 @@ class Books(Protocol):
 
     async def post(self, entry: NewEntry) -> EntryResult:
         """Post one entry and return its result after the commit."""
+
+    async def post_batch(self, requests: Sequence[NewEntry]) -> list[EntryResult]:
+        """Post entries in order and return their results after the commit; linked ones stand or fall together."""
+
+    async def read(self, work: Callable[..., T], /, *arguments: Any, **named: Any) -> T:
+        """Run one of the reading functions of ``ledger``."""
 
 
 class InterbankAccounts:
@@ -60,6 +72,14 @@ class InterbankAccounts:
     async def unclaimed(self, asset: str) -> str:
         """Return the account for money that came back while its owner's account could not take it."""
         return await self._open(f"unclaimed-returns-{asset}", asset, Side.CREDIT)
+
+    async def fees(self, asset: str) -> str:
+        """Return the account for what is kept of payments that partners send."""
+        return await self._open(f"fees-partners-{asset}", asset, Side.CREDIT)
+
+    async def position(self, asset: str, against: str) -> str:
+        """Return the position account of an asset that is exchanged with another."""
+        return await self._open(f"fx-partners-{asset}-{against}", asset, Side.CREDIT)
 
     async def net_position(self, partner_msp_id: str, asset: str) -> int:
         """Return what we owe the partner less what he owes us, minor units."""

@@ -2,7 +2,8 @@
 
 Each turn asks the automaton what comes next, does it, and writes the new state down. A crash between doing and writing
 repeats the step, which finds what it did before by its derived id. A step that cannot be done now is tried again after
-a pause that doubles up to half a minute, or at the deadline if that comes first.
+a pause that doubles up to half a minute, or when the partner asked to be asked again, or at the deadline if that comes
+first. What the partner signed is written down in the same commit as the state it justifies.
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueErro
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
 from node.partner.books import Books, InterbankAccounts
-from node.partner.errors import PartnerUnavailableError, TransitionError, UnknownPartnerError
+from node.partner.errors import (
+    NotCancellableError,
+    PartnerBusyError,
+    PartnerUnavailableError,
+    TransitionError,
+    UnknownPartnerError,
+)
 from node.partner.link import PartnerLink
+from node.partner.messages import Evidence
 from node.partner.settlement import (
+    CANCELLED,
     POSTED,
     Outgoing,
     SenderState,
     Step,
     after_abort_notice,
+    after_cancel,
     after_capture,
     after_complete,
     after_expiry,
@@ -39,6 +49,9 @@ from node.partner.settlement import (
 from node.partner.store import SettlementStore
 
 log = structlog.get_logger(__name__)
+
+Done = tuple[Outgoing, Evidence | None]
+"""A settlement after a step, and what the partner signed for it."""
 
 PAUSE_FIRST_S = 0.5
 PAUSE_MAX_S = 30.0
@@ -69,7 +82,7 @@ class SettlementDriver:
         self._accounts = InterbankAccounts(books)
         # One driver at a time for each settlement; a lock lives as long as somebody holds or awaits it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._steps: dict[Step, Callable[[Outgoing], Awaitable[Outgoing]]] = {
+        self._steps: dict[Step, Callable[[Outgoing], Awaitable[Done]]] = {
             Step.PLACE_HOLD: self._place_hold,
             Step.PREPARE: self._prepare,
             Step.EXPIRE: self._expire,
@@ -91,7 +104,7 @@ class SettlementDriver:
             settlement = await self._store.outgoing(settlement_id)
             while (step := next_step(settlement, self._now())) is not Step.NOTHING:
                 try:
-                    changed = await self._steps[step](settlement)
+                    changed, evidence = await self._steps[step](settlement)
                 except (PartnerUnavailableError, BooksUnavailableError) as error:
                     return await self._postpone(settlement, step, error)
                 except (TransitionError, ConflictError) as error:
@@ -99,14 +112,36 @@ class SettlementDriver:
                     await self._postpone(settlement, step, error)
                     raise
                 now = self._now()
-                await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now)
+                await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now, evidence=evidence)
                 log.info("settlement.step", settlement_id=settlement_id, step=step.value, state=changed.state.value)
                 settlement = changed
             return settlement
 
+    async def cancel(self, settlement_id: str) -> Outgoing:
+        """Give up a settlement whose money was not yet taken; return it as it stands then.
+
+        Raises:
+            NotCancellableError: the money was taken, or it has ended in another way.
+            BooksUnavailableError, SettlementStoreError: not known yet; ask again.
+        """
+        async with self._locks.setdefault(settlement_id, asyncio.Lock()):
+            settlement = await self._store.outgoing(settlement_id)
+            if settlement.refusal != CANCELLED:
+                if settlement.state not in (SenderState.ORDERED, SenderState.HELD, SenderState.PREPARED):
+                    told = f"settlement {settlement_id}: is {settlement.state.value} and can no more be cancelled"
+                    raise NotCancellableError(told)
+                freed = await self._books.release_hold(settlement.hold_id)
+                changed = after_cancel(settlement, "" if freed.hold is None else freed.hold.state)
+                now = self._now()
+                await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now)
+                log.info("settlement.cancelled", settlement_id=settlement_id)
+        return await self.drive(settlement_id)
+
     async def _postpone(self, settlement: Outgoing, step: Step, error: Exception) -> Outgoing:
         failed, now = after_failure(settlement), self._now()
         pause_s = min(PAUSE_FIRST_S * 2 ** min(settlement.attempts, 10), PAUSE_MAX_S)
+        if isinstance(error, PartnerBusyError):
+            pause_s = max(pause_s, error.retry_after_s)
         next_attempt_at = now + timedelta(seconds=pause_s)
         if settlement.state is SenderState.HELD and now < settlement.deadline:
             next_attempt_at = min(next_attempt_at, settlement.deadline)
@@ -120,30 +155,30 @@ class SettlementDriver:
         )
         return failed
 
-    async def _place_hold(self, settlement: Outgoing) -> Outgoing:
+    async def _place_hold(self, settlement: Outgoing) -> Done:
         # The account is opened first: a capture must never fail for want of it.
         try:
             await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
         except InvalidValueError as error:
-            return after_hold(settlement, f"{error.field}_not_found", "")
+            return after_hold(settlement, f"{error.field}_not_found", ""), None
         account = await self._books.find_account(settlement.debtor_account)
         if account is not None and account.facts.asset.code != settlement.asset:
-            return after_hold(settlement, "asset_mismatch", "")
+            return after_hold(settlement, "asset_mismatch", ""), None
         hold = NewHold(settlement.hold_id, settlement.debtor_account, settlement.amount, settlement.deadline)
         result = await self._books.place_hold(hold)
-        return after_hold(settlement, result.text, "" if result.hold is None else result.hold.state)
+        return after_hold(settlement, result.text, "" if result.hold is None else result.hold.state), None
 
-    async def _prepare(self, settlement: Outgoing) -> Outgoing:
+    async def _prepare(self, settlement: Outgoing) -> Done:
         answer = await self._link(settlement).prepare(settlement)
         if answer.refusal:
             await self._books.release_hold(settlement.hold_id)
-        return after_prepare(settlement, answer.agreed_reference, answer.refusal)
+        return after_prepare(settlement, answer.agreed_reference, answer.refusal), answer.evidence
 
-    async def _expire(self, settlement: Outgoing) -> Outgoing:
+    async def _expire(self, settlement: Outgoing) -> Done:
         await self._books.release_hold(settlement.hold_id)
-        return after_expiry(settlement)
+        return after_expiry(settlement), None
 
-    async def _capture(self, settlement: Outgoing) -> Outgoing:
+    async def _capture(self, settlement: Outgoing) -> Done:
         vostro = await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
         entry = NewEntry(
             key=settlement.capture_key,
@@ -163,13 +198,13 @@ class SettlementDriver:
         if code not in POSTED:
             # Also where the deadline has passed: the money is free now and not at the books' next sweep.
             await self._books.release_hold(settlement.hold_id)
-        return after_capture(settlement, code, result.seq)
+        return after_capture(settlement, code, result.seq), None
 
-    async def _complete(self, settlement: Outgoing) -> Outgoing:
+    async def _complete(self, settlement: Outgoing) -> Done:
         answer = await self._link(settlement).complete(settlement)
-        return after_complete(settlement, answer.seq, answer.refusal)
+        return after_complete(settlement, answer.seq, answer.refusal), answer.evidence
 
-    async def _return(self, settlement: Outgoing) -> Outgoing:
+    async def _return(self, settlement: Outgoing) -> Done:
         # One key for both ways: whichever was posted first, before a crash, is the only one there can be.
         unclaimed = await self._accounts.unclaimed(settlement.asset)
         for account in (settlement.debtor_account, unclaimed):
@@ -177,7 +212,7 @@ class SettlementDriver:
             if result.seq is not None:
                 if account == unclaimed:
                     log.warning("settlement.return_unclaimed", settlement_id=settlement.settlement_id)
-                return after_return(settlement, result.seq)
+                return after_return(settlement, result.seq), None
         raise BooksUnavailableError(f"the books refuse the return entry: {result.code.text}")
 
     async def _return_entry(self, settlement: Outgoing, account: str) -> NewEntry:
@@ -192,11 +227,11 @@ class SettlementDriver:
             description=settlement.description,
         )
 
-    async def _notify_abort(self, settlement: Outgoing) -> Outgoing:
-        state = await self._link(settlement).abort(settlement)
-        if state == "completed":
+    async def _notify_abort(self, settlement: Outgoing) -> Done:
+        answer = await self._link(settlement).abort(settlement)
+        if answer.state == "completed":
             log.error("settlement.partner_claims_completed", settlement_id=settlement.settlement_id)
-        return after_abort_notice(settlement)
+        return after_abort_notice(settlement), answer.evidence
 
     def _link(self, settlement: Outgoing) -> PartnerLink:
         try:

@@ -6,6 +6,8 @@ SettlementError
 ├── PaymentNotFoundError     no such payment
 ├── UnknownPartnerError      not a bank this node settles with
 ├── PartnerUnavailableError  the partner bank does not answer; nothing is known to have happened, asking again is safe
+│   └── PartnerBusyError     the partner bank asks for patience; carries the seconds after which to ask again
+├── NotCancellableError      a payment that cannot be cancelled or returned as it stands; says what can be done
 ├── MessageRefusedError      a bank-to-bank message that must not be acted on; carries the gRPC status code
 └── SettlementStoreError     the database refuses or does not answer
 """
@@ -37,6 +39,23 @@ class UnknownPartnerError(SettlementError):
 
 class PartnerUnavailableError(SettlementError):
     """The partner bank gives no answer that could be relied on."""
+
+
+class PartnerBusyError(PartnerUnavailableError):
+    """The partner bank takes no more at the moment.
+
+    Args:
+        message: what the partner said.
+        retry_after_s: when he wants to be asked again.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotCancellableError(SettlementError):
+    """The payment has come too far, or not far enough, for what is asked."""
 
 
 class MessageRefusedError(SettlementError):

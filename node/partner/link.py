@@ -1,7 +1,8 @@
 """Speaks to a partner bank's node: signed messages over mutual TLS.
 
-Rules it keeps: every message is signed anew with the present time; whatever is not a plain answer of the protocol is
-"not available", because only an answer says what happened.
+Rules it keeps: both nodes agree on a version before anything else is said; every message is signed anew with the
+present time; whatever is not a plain, signed answer to this very message is "not available", because only an answer
+says what happened.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Channel, StatusCode
-from node.partner.errors import PartnerUnavailableError
-from node.partner.messages import signed_message, timestamp
+from node.partner.errors import MessageRefusedError, PartnerBusyError, PartnerUnavailableError
+from node.partner.limits import retry_after_s
+from node.partner.messages import Evidence, MessageVerifier, evidence_of, signed_message, timestamp
+from node.partner.protocol import VERSIONS
 from node.partner.settlement import Outgoing
 
 PARTNER_SERVICE = "dwaybank.partner.v1.PartnerService"
 
 REFERENCE_LENGTH_MAX = 64
 """Longest reference taken from a partner, in characters."""
+
+_Asked = partner_pb2.QuerySettlementRequest
+_Answered = partner_pb2.QuerySettlementResponse
+"""Requests and responses of all methods but GetVersion have one form: a signed message in field 1."""
 
 _Reply = TypeVar("_Reply", bound=Message)
 
@@ -35,6 +42,7 @@ class PrepareAnswer:
 
     agreed_reference: str
     refusal: str
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,15 @@ class CompleteAnswer:
 
     seq: int | None
     refusal: str
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAnswer:
+    """The partner's answer to Abort: ``"aborted"``, ``"unknown"`` or ``"completed"``."""
+
+    state: str
+    evidence: Evidence | None = None
 
 
 class PartnerLink(Protocol):
@@ -54,8 +71,8 @@ class PartnerLink(Protocol):
     async def complete(self, settlement: Outgoing) -> CompleteAnswer:
         """Tell the partner that the money has left; returns his final answer."""
 
-    async def abort(self, settlement: Outgoing) -> str:
-        """Tell the partner that the payment will not come; returns ``"aborted"``, ``"unknown"`` or ``"completed"``."""
+    async def abort(self, settlement: Outgoing) -> AbortAnswer:
+        """Tell the partner that the payment will not come."""
 
     async def positions(self) -> dict[str, int]:
         """Return by asset what the partner's books say he owes us, net."""
@@ -68,6 +85,7 @@ class RpcPartnerLink:
         channel: connection to the partner's node.
         partner_msp_id: whose node it is.
         identity: ours.
+        verifier: decides which answers are believed.
         now: clock.
         timeout_s: patience for one call.
     """
@@ -78,90 +96,142 @@ class RpcPartnerLink:
         partner_msp_id: str,
         identity: SigningIdentity,
         *,
+        verifier: MessageVerifier,
         now: Callable[[], datetime],
         timeout_s: float = 5.0,
     ) -> None:
         self._channel = channel
         self._partner_msp_id = partner_msp_id
         self._identity = identity
+        self._verifier = verifier
         self._now = now
         self._timeout_s = timeout_s
+        self._version = 0
+
+    async def version(self, *, anew: bool = False) -> int:
+        """Return the version both nodes speak, asked for once, or again.
+
+        Raises:
+            PartnerUnavailableError: no answer, or none in common; the message says which.
+        """
+        if not self._version or anew:
+            request = partner_pb2.GetVersionRequest(versions=VERSIONS)
+            reply = await self._call("GetVersion", request, partner_pb2.GetVersionResponse)
+            if reply.chosen not in VERSIONS:
+                raise PartnerUnavailableError(f"{self._partner_msp_id}: GetVersion: chose {reply.chosen}, not offered")
+            self._version = reply.chosen
+        return self._version
 
     async def prepare(self, settlement: Outgoing) -> PrepareAnswer:
         """Ask whether the partner will take the payment."""
         payload = partner_pb2.Prepare(
             settlement_id=settlement.settlement_id,
-            sender_msp_id=self._identity.msp_id,
-            receiver_msp_id=self._partner_msp_id,
             asset=settlement.asset,
             amount_minor=str(settlement.amount),
             beneficiary_account=settlement.beneficiary_account,
             deadline=timestamp(settlement.deadline),
-            sent_at=timestamp(self._now()),
+            quote_id=settlement.quote_id,
+            return_of=settlement.return_of,
+            return_reason=settlement.return_reason,
         )
-        request = partner_pb2.PrepareSettlementRequest(message=signed_message(payload, self._identity))
-        reply = await self._call("PrepareSettlement", request, partner_pb2.PrepareSettlementResponse)
-        if reply.accepted and 0 < len(reply.agreed_reference) <= REFERENCE_LENGTH_MAX and not reply.refusal:
-            return PrepareAnswer(reply.agreed_reference, "")
-        if reply.refusal and not reply.accepted:
-            return PrepareAnswer("", reply.refusal[:64])
+        said, signed = await self.ask("PrepareSettlement", payload, partner_pb2.PrepareAnswer)
+        self._check_settlement(said.settlement_id, settlement)
+        evidence = evidence_of("prepare_answer", signed)
+        if said.accepted and 0 < len(said.agreed_reference) <= REFERENCE_LENGTH_MAX and not said.refusal:
+            return PrepareAnswer(said.agreed_reference, "", evidence)
+        if said.refusal and not said.accepted:
+            return PrepareAnswer("", said.refusal[:64], evidence)
         raise PartnerUnavailableError(f"{self._partner_msp_id}: answered Prepare with neither reference nor refusal")
 
     async def complete(self, settlement: Outgoing) -> CompleteAnswer:
         """Tell the partner that the money has left; returns his final answer."""
         payload = partner_pb2.Complete(
-            settlement_id=settlement.settlement_id,
-            sender_msp_id=self._identity.msp_id,
-            receiver_msp_id=self._partner_msp_id,
-            agreed_reference=settlement.agreed_reference,
-            sent_at=timestamp(self._now()),
+            settlement_id=settlement.settlement_id, agreed_reference=settlement.agreed_reference
         )
-        request = partner_pb2.CompleteSettlementRequest(message=signed_message(payload, self._identity))
-        reply = await self._call("CompleteSettlement", request, partner_pb2.CompleteSettlementResponse)
-        if reply.completed and reply.seq > 0 and not reply.refusal:
-            return CompleteAnswer(reply.seq, "")
-        if reply.refusal and not reply.completed:
-            return CompleteAnswer(None, reply.refusal[:64])
+        said, signed = await self.ask("CompleteSettlement", payload, partner_pb2.CompleteAnswer)
+        self._check_settlement(said.settlement_id, settlement)
+        evidence = evidence_of("complete_answer", signed)
+        if said.completed and said.seq > 0 and not said.refusal:
+            return CompleteAnswer(said.seq, "", evidence)
+        if said.refusal and not said.completed:
+            return CompleteAnswer(None, said.refusal[:64], evidence)
         raise PartnerUnavailableError(f"{self._partner_msp_id}: answered Complete with neither entry nor refusal")
 
-    async def abort(self, settlement: Outgoing) -> str:
+    async def abort(self, settlement: Outgoing) -> AbortAnswer:
         """Tell the partner that the payment will not come."""
-        payload = partner_pb2.Abort(
-            settlement_id=settlement.settlement_id,
-            sender_msp_id=self._identity.msp_id,
-            receiver_msp_id=self._partner_msp_id,
-            reason=settlement.refusal,
-            sent_at=timestamp(self._now()),
-        )
-        request = partner_pb2.AbortSettlementRequest(message=signed_message(payload, self._identity))
-        try:
-            reply = await self._call("AbortSettlement", request, partner_pb2.AbortSettlementResponse)
-        except PartnerUnavailableError as error:
-            cause = error.__cause__
-            if isinstance(cause, RpcError) and cause.code == StatusCode.FAILED_PRECONDITION:
-                return "completed"
-            raise
-        return reply.state
+        payload = partner_pb2.Abort(settlement_id=settlement.settlement_id, reason=settlement.refusal)
+        said, signed = await self.ask("AbortSettlement", payload, partner_pb2.AbortAnswer)
+        self._check_settlement(said.settlement_id, settlement)
+        if said.state not in ("aborted", "unknown", "completed"):
+            raise PartnerUnavailableError(f"{self._partner_msp_id}: answered Abort with {said.state[:64]!r}")
+        return AbortAnswer(said.state, evidence_of("abort_answer", signed))
 
     async def positions(self) -> dict[str, int]:
         """Return by asset what the partner's books say he owes us, net."""
-        payload = partner_pb2.Query(
-            sender_msp_id=self._identity.msp_id,
-            receiver_msp_id=self._partner_msp_id,
-            sent_at=timestamp(self._now()),
-        )
-        request = partner_pb2.QuerySettlementRequest(message=signed_message(payload, self._identity))
-        reply = await self._call("QuerySettlement", request, partner_pb2.QuerySettlementResponse)
+        said, _ = await self.ask("QuerySettlement", partner_pb2.Query(), partner_pb2.QueryAnswer)
         try:
-            return {position.asset: int(position.amount_minor) for position in reply.positions}
+            return {position.asset: int(position.amount_minor) for position in said.positions}
         except ValueError as error:
             raise PartnerUnavailableError(f"{self._partner_msp_id}: a position is no whole number") from error
+
+    async def ask(
+        self, method: str, payload: Message, answer: type[_Reply]
+    ) -> tuple[_Reply, partner_pb2.SignedMessage]:
+        """Send a message, its head filled in, and return the answer and what the partner signed.
+
+        Args:
+            method: of ``PartnerService``.
+            payload: what its request carries; version, parties and time are set here.
+            answer: what its response carries.
+        Raises:
+            PartnerUnavailableError: no answer that may be believed.
+        """
+        signed = await self.signed(payload)
+        reply = await self._call(method, _Asked(message=signed), _Answered)
+        return self.believed(method, reply.answer, answer, signed.payload), reply.answer
+
+    async def signed(self, payload: Message) -> partner_pb2.SignedMessage:
+        """Return a message to the partner with its head filled in, signed now."""
+        head = {
+            "version": await self.version(),
+            "sender_msp_id": self._identity.msp_id,
+            "receiver_msp_id": self._partner_msp_id,
+            "sent_at": timestamp(self._now()),
+        }
+        whole = type(payload)(**head)
+        whole.MergeFrom(payload)
+        return signed_message(whole, self._identity)
+
+    def believed(self, method: str, said: partner_pb2.SignedMessage, answer: type[_Reply], asked: bytes) -> _Reply:
+        """Return the content of an answer that may be believed.
+
+        Raises:
+            PartnerUnavailableError: it may not.
+        """
+        try:
+            return self._verifier.verify_answer(said, answer, partner_msp_id=self._partner_msp_id, asked=asked)
+        except MessageRefusedError as error:
+            raise PartnerUnavailableError(f"{self._partner_msp_id}: {method}: the answer: {error.message}") from error
+
+    def _check_settlement(self, named: str, settlement: Outgoing) -> None:
+        if named != settlement.settlement_id:
+            raise PartnerUnavailableError(f"{self._partner_msp_id}: the answer is about settlement {named[:64]!r}")
 
     async def _call(self, method: str, request: Message, reply: type[_Reply]) -> _Reply:
         path = f"/{PARTNER_SERVICE}/{method}"
         try:
             return reply.FromString(await self._channel.unary(path, request.SerializeToString(), self._timeout_s))
         except RpcError as error:
-            raise PartnerUnavailableError(f"{self._partner_msp_id}: {method}: {error.message}") from error
+            raise self.failure(method, error) from error
         except DecodeError as error:
             raise PartnerUnavailableError(f"{self._partner_msp_id}: {method}: the answer is no such message") from error
+
+    def failure(self, method: str, error: RpcError) -> PartnerUnavailableError:
+        """Return what a failed call means here."""
+        told = f"{self._partner_msp_id}: {method}: {error.message}"
+        if error.code == StatusCode.RESOURCE_EXHAUSTED:
+            return PartnerBusyError(told, retry_after_s(error))
+        if error.code == StatusCode.FAILED_PRECONDITION:
+            # It may be that the partner no longer speaks the version agreed on.
+            self._version = 0
+        return PartnerUnavailableError(told)

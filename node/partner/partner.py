@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -13,12 +12,16 @@ from network.rpc import Channel, Server
 from node.access import Members
 from node.partner.books import Books
 from node.partner.driver import SettlementDriver
-from node.partner.link import PARTNER_SERVICE, PartnerLink, RpcPartnerLink
+from node.partner.limits import MemberLimits
+from node.partner.link import PARTNER_SERVICE, RpcPartnerLink
 from node.partner.messages import MessageVerifier
+from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService
+from node.partner.quotes import QuoteTerms
 from node.partner.receiver import CUSTOMER_ACCOUNT_PREFIXES, SettlementReceiver
 from node.partner.settlement_service import HOLD_LIFETIME, SETTLEMENT_SERVICE, SettlementService
 from node.partner.store import SettlementStore
+from node.partner.usage import LimitedUse
 from node.partner.worker import SettlementWorker
 
 SERVICE_NAMES = (PARTNER_SERVICE, SETTLEMENT_SERVICE)
@@ -36,6 +39,8 @@ class PartnerArea:
         members: who issued which client certificate.
         msps: the channel's MSPs as its newest configuration has them.
         now: clock.
+        limits: what each partner may do here, by MSP id; one not named has the defaults.
+        terms: on what terms it is quoted to.
         hold_lifetime: how long money stays held for a partner that does not answer.
         account_prefixes: beginnings of the references of accounts that other banks may credit.
     """
@@ -50,29 +55,41 @@ class PartnerArea:
         members: Members,
         msps: Callable[[], MspManager],
         now: Callable[[], datetime],
+        limits: Mapping[str, MemberLimits] | None = None,
+        terms: Mapping[str, QuoteTerms] | None = None,
         hold_lifetime: timedelta = HOLD_LIFETIME,
         account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = SettlementStore(database_url)
         self._channels = dict(partners)
-        links: dict[str, PartnerLink] = {
-            msp_id: RpcPartnerLink(channel, msp_id, identity, now=now) for msp_id, channel in partners.items()
+        verifier = MessageVerifier(identity.msp_id, partners=frozenset(partners), members=members, msps=msps, now=now)
+        links = {
+            msp_id: RpcPartnerLink(channel, msp_id, identity, verifier=verifier, now=now)
+            for msp_id, channel in partners.items()
         }
+        use = LimitedUse(self._store, limits or {}, now=now)
         driver = SettlementDriver(self._store, books, links, now=now)
         receiver = SettlementReceiver(
-            self._store, books, now=now, random_bytes=secrets.token_bytes, account_prefixes=account_prefixes
+            self._store,
+            books,
+            now=now,
+            random_bytes=secrets.token_bytes,
+            use=use,
+            terms=terms,
+            account_prefixes=account_prefixes,
         )
-        verifier = MessageVerifier(identity.msp_id, partners=frozenset(partners), members=members, msps=msps, now=now)
-        self._partner_service = PartnerService(verifier, receiver)
+        self._partner_service = PartnerService(verifier, receiver, identity, use, now=now)
         self._settlement_service = SettlementService(
-            self._store, books, driver, links, members, now=now, new_id=uuid.uuid4, hold_lifetime=hold_lifetime
+            self._store, books, driver, links, members, now=now, hold_lifetime=hold_lifetime
         )
+        self._questions = PartnerQuestions(links, use, members)
         self._worker = SettlementWorker(self._store, driver, receiver, now=now)
 
     def register(self, server: Server) -> None:
         """Serve both services on the node's port."""
         self._partner_service.register(server)
         self._settlement_service.register(server)
+        self._questions.register(server)
 
     async def start(self) -> None:
         """Connect to the database and take up what is unfinished."""

@@ -1,26 +1,46 @@
-"""``PartnerService``: what other banks may ask of this one. Bytes in, bytes out; the rules are the receiver's."""
+"""``PartnerService``: what other banks may ask of this one. Bytes in, bytes out; the rules are the receiver's.
+
+Every call is counted against its caller's limits before anything else is done about it, and every answer is signed.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
 from google.protobuf.message import DecodeError, Message
 
 from network.errors import RpcError
+from network.identity import SigningIdentity
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, Server, StatusCode, Unary
 from node.partner.errors import MessageRefusedError
+from node.partner.limits import CallRate
 from node.partner.link import PARTNER_SERVICE
-from node.partner.messages import MessageVerifier
+from node.partner.messages import (
+    Evidence,
+    MessageVerifier,
+    evidence_of,
+    request_hash,
+    signed_message,
+    timestamp,
+)
+from node.partner.protocol import VERSIONS, choose_version
 from node.partner.receiver import SettlementReceiver
 from node.partner.status import KNOWN_ERRORS, rpc_error_of
-from node.partner.store import Evidence
+from node.partner.usage import LimitedUse
 
 log = structlog.get_logger(__name__)
 
 _M = TypeVar("_M", bound=Message)
+
+
+_ASKED = partner_pb2.QuerySettlementRequest
+_ANSWERED = partner_pb2.QuerySettlementResponse
+"""Requests and responses of all methods but GetVersion have one form: a signed message in field 1."""
 
 
 class PartnerService:
@@ -29,60 +49,117 @@ class PartnerService:
     Args:
         verifier: decides which messages may be acted on.
         receiver: acts on them.
+        identity: signs the answers.
+        use: how many calls each partner may make.
+        now: clock.
+        monotonic: a clock that never goes back, seconds.
     """
 
-    def __init__(self, verifier: MessageVerifier, receiver: SettlementReceiver) -> None:
+    def __init__(
+        self,
+        verifier: MessageVerifier,
+        receiver: SettlementReceiver,
+        identity: SigningIdentity,
+        use: LimitedUse,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._verifier = verifier
         self._receiver = receiver
+        self._identity = identity
+        self._use = use
+        self._now = now
+        self._monotonic = monotonic
+        self._rates: dict[str, CallRate] = {}
 
     def register(self, server: Server) -> None:
         """Serve on a port."""
+        server.unary(f"/{PARTNER_SERVICE}/GetVersion", guarded(self.version))
         for method, handler in (
-            ("PrepareSettlement", self.prepare),
-            ("CompleteSettlement", self.complete),
-            ("AbortSettlement", self.abort),
-            ("QuerySettlement", self.query),
+            ("PrepareSettlement", self.answering(partner_pb2.Prepare, self._prepare)),
+            ("CompleteSettlement", self.answering(partner_pb2.Complete, self._complete)),
+            ("AbortSettlement", self.answering(partner_pb2.Abort, self._abort)),
+            ("QuerySettlement", self.answering(partner_pb2.Query, self._query)),
         ):
             server.unary(f"/{PARTNER_SERVICE}/{method}", guarded(handler))
 
-    async def prepare(self, request: bytes, call: Call) -> bytes:
-        """Agree to a payment of the calling bank, or refuse it."""
-        message = parsed(partner_pb2.PrepareSettlementRequest, request).message
-        payload = self._verifier.verify(message, partner_pb2.Prepare, call)
-        answer = await self._receiver.prepare(payload, _evidence("prepare", message))
-        return partner_pb2.PrepareSettlementResponse(
+    async def version(self, request: bytes, call: Call) -> bytes:
+        """Agree on a version with the calling bank."""
+        self.admit(call)
+        offered = parsed(partner_pb2.GetVersionRequest, request).versions
+        chosen = choose_version(offered)
+        return partner_pb2.GetVersionResponse(versions=VERSIONS, chosen=chosen).SerializeToString()
+
+    def admit(self, call: Call) -> str:
+        """Count a call of a partner and return who it is.
+
+        Raises:
+            MessageRefusedError: the caller is no partner.
+            RpcError: RESOURCE_EXHAUSTED with a hint when to ask again.
+        """
+        partner, at_s = self._verifier.partner(call), self._monotonic()
+        if partner not in self._rates:
+            self._rates[partner] = CallRate(self._use.limits(partner), at_s)
+        self._rates[partner].take(at_s)
+        return partner
+
+    def answering(self, kind: type[_M], handler: Callable[[_M, Evidence], Awaitable[Message]]) -> Unary:
+        """Return a handler of signed requests that signs what ``handler`` makes of a payload that may be acted on."""
+
+        async def serve(request: bytes, call: Call) -> bytes:
+            self.admit(call)
+            message = parsed(_ASKED, request).message
+            payload = self._verifier.verify(message, kind, call)
+            answer = await handler(payload, evidence_of(kind.DESCRIPTOR.name.lower(), message))
+            return _ANSWERED(answer=self.signed(answer, message.payload, payload)).SerializeToString()
+
+        return serve
+
+    def signed(self, answer: Message, asked: bytes, payload: Message) -> partner_pb2.SignedMessage:
+        """Return an answer with its head filled in, signed now.
+
+        Args:
+            answer: what it says.
+            asked: payload of the request, bytes as received.
+            payload: the same, parsed.
+        """
+        head = {
+            "version": payload.version,  # type: ignore[attr-defined]
+            "sender_msp_id": self._identity.msp_id,
+            "receiver_msp_id": payload.sender_msp_id,  # type: ignore[attr-defined]
+            "sent_at": timestamp(self._now()),
+            "request_hash": request_hash(asked),
+        }
+        if "settlement_id" in answer.DESCRIPTOR.fields_by_name and hasattr(payload, "settlement_id"):
+            head["settlement_id"] = payload.settlement_id
+        whole = type(answer)(**head)
+        whole.MergeFrom(answer)
+        return signed_message(whole, self._identity)
+
+    async def _prepare(self, payload: partner_pb2.Prepare, evidence: Evidence) -> Message:
+        answer = await self._receiver.prepare(payload, evidence)
+        return partner_pb2.PrepareAnswer(
             accepted=not answer.refusal, agreed_reference=answer.agreed_reference, refusal=answer.refusal
-        ).SerializeToString()
+        )
 
-    async def complete(self, request: bytes, call: Call) -> bytes:
-        """Credit the beneficiary of an agreed payment, or refuse for good."""
-        message = parsed(partner_pb2.CompleteSettlementRequest, request).message
-        payload = self._verifier.verify(message, partner_pb2.Complete, call)
-        answer = await self._receiver.complete(payload, _evidence("complete", message))
-        return partner_pb2.CompleteSettlementResponse(
-            completed=not answer.refusal, seq=answer.seq or 0, refusal=answer.refusal
-        ).SerializeToString()
+    async def _complete(self, payload: partner_pb2.Complete, evidence: Evidence) -> Message:
+        answer = await self._receiver.complete(payload, evidence)
+        return partner_pb2.CompleteAnswer(completed=not answer.refusal, seq=answer.seq or 0, refusal=answer.refusal)
 
-    async def abort(self, request: bytes, call: Call) -> bytes:
-        """Forget an agreed payment that will not come."""
-        message = parsed(partner_pb2.AbortSettlementRequest, request).message
-        payload = self._verifier.verify(message, partner_pb2.Abort, call)
-        state = await self._receiver.abort(payload, _evidence("abort", message))
-        return partner_pb2.AbortSettlementResponse(state=state).SerializeToString()
+    async def _abort(self, payload: partner_pb2.Abort, evidence: Evidence) -> Message:
+        return partner_pb2.AbortAnswer(state=await self._receiver.abort(payload, evidence))
 
-    async def query(self, request: bytes, call: Call) -> bytes:
-        """Tell how a settlement of the calling bank stands, and what these books owe it."""
-        message = parsed(partner_pb2.QuerySettlementRequest, request).message
-        payload = self._verifier.verify(message, partner_pb2.Query, call)
-        reply = partner_pb2.QuerySettlementResponse()
+    async def _query(self, payload: partner_pb2.Query, _: Evidence) -> Message:
+        answer = partner_pb2.QueryAnswer()
         for asset, amount in sorted((await self._receiver.positions(payload.sender_msp_id)).items()):
-            reply.positions.add(asset=asset, amount_minor=str(amount))
+            answer.positions.add(asset=asset, amount_minor=str(amount))
         if payload.settlement_id:
             known = await self._receiver.find(payload.sender_msp_id, payload.settlement_id)
-            reply.state = known.state.value if known is not None else "unknown"
-            reply.agreed_reference = known.agreed_reference if known is not None else ""
-            reply.seq = (known.seq or 0) if known is not None else 0
-        return reply.SerializeToString()
+            answer.state = known.state.value if known is not None else "unknown"
+            answer.agreed_reference = known.agreed_reference if known is not None else ""
+            answer.seq = (known.seq or 0) if known is not None else 0
+        return answer
 
 
 def parsed(kind: type[_M], request: bytes) -> _M:
@@ -109,7 +186,3 @@ def guarded(handler: Callable[[bytes, Call], Awaitable[bytes]]) -> Unary:
             raise rpc_error_of(error) from error
 
     return serve
-
-
-def _evidence(kind: str, message: partner_pb2.SignedMessage) -> Evidence:
-    return Evidence(kind, message.payload, message.creator, message.signature)

@@ -6,13 +6,14 @@ Rules it keeps:
 - What was answered once is answered again: an agreement, a completion and a refusal at Complete are final.
 - From the moment a Complete is accepted until its outcome is written down nothing else can happen to a settlement;
   after a crash in between ``resume`` finishes it.
-- Only customers' accounts are credited from outside.
+- Only customers' accounts are credited from outside, a return excepted: it goes where the money came from.
+- A partner stays within its limits, and a payment under a quote is agreed to only while the quote holds.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -20,16 +21,20 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Account, Side
-from ledger.journal import NewEntry, Posting, ResultCode
+from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
 from node.partner.books import Books, InterbankAccounts
+from node.partner.credit import credit_entries
 from node.partner.errors import MessageRefusedError, TransitionError
 from node.partner.link import CompleteAnswer, PrepareAnswer
-from node.partner.messages import moment_of
+from node.partner.messages import Evidence, moment_of
+from node.partner.quotes import QuoteTerms, order_refusal
+from node.partner.returns import check_return, return_refusal
 from node.partner.settlement import POSTED, Incoming, ReceiverState
-from node.partner.store import Evidence, SettlementStore
+from node.partner.store import SettlementStore
+from node.partner.usage import LimitedUse
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +43,7 @@ CUSTOMER_ACCOUNT_PREFIXES = ("cust-",)
 
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
+TEXT_LENGTH_MAX = 256
 
 
 class SettlementReceiver:
@@ -48,6 +54,8 @@ class SettlementReceiver:
         books: the organization's books.
         now: clock.
         random_bytes: source of agreed references.
+        use: what partners may do, and have done.
+        terms: quotes by MSP id; a partner with fees orders under quotes only.
         account_prefixes: beginnings of the references of customers' accounts.
     """
 
@@ -58,12 +66,16 @@ class SettlementReceiver:
         *,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        use: LimitedUse | None = None,
+        terms: Mapping[str, QuoteTerms] | None = None,
         account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = store
         self._books = books
         self._now = now
         self._random_bytes = random_bytes
+        self._use = use if use is not None else LimitedUse(store, {}, now=now)
+        self._terms = terms or {}
         self._account_prefixes = account_prefixes
         self._accounts = InterbankAccounts(books)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -73,15 +85,22 @@ class SettlementReceiver:
 
         Raises:
             MessageRefusedError: a field can never be valid.
+            RpcError: RESOURCE_EXHAUSTED while too many of the sender's settlements are open.
         """
         asked = self._incoming(wanted)
         async with self._lock(asked.sender_msp_id, asked.settlement_id):
             known = await self._store.incoming(asked.sender_msp_id, asked.settlement_id)
             if known is None:
+                if asked.return_of:
+                    asked = await self._with_returned_account(asked)
                 refusal = await self._refusal(asked)
                 if refusal:
                     return PrepareAnswer("", refusal)
-                known = await self._store.add_incoming(asked, evidence)
+                async with self._use.agreeing(asked) as beyond:
+                    if beyond:
+                        return PrepareAnswer("", beyond)
+                    known = await self._store.add_incoming(asked, evidence)
+                    self._use.agreed(known)
                 log.info("settlement.agreed", settlement_id=known.settlement_id, sender=known.sender_msp_id)
         if not _same_payment(known, asked):
             return PrepareAnswer("", "settlement_id_reused")
@@ -110,19 +129,18 @@ class SettlementReceiver:
         """Forget an agreed payment that will not come.
 
         Returns:
-            ``"aborted"`` or ``"unknown"``.
-        Raises:
-            MessageRefusedError: FAILED_PRECONDITION when it is or may be completed.
+            ``"aborted"``, ``"unknown"``, or ``"completed"`` when it is or may be: then it can only be returned.
         """
         async with self._lock(message.sender_msp_id, message.settlement_id):
             known = await self._store.incoming(message.sender_msp_id, message.settlement_id)
             if known is None:
                 return "unknown"
             if known.state is ReceiverState.COMPLETED or (known.completing and known.state is ReceiverState.PREPARED):
-                raise MessageRefusedError(StatusCode.FAILED_PRECONDITION, "the settlement is completed: pay it back")
+                return "completed"
             if known.state is ReceiverState.PREPARED:
                 aborted = replace(known, state=ReceiverState.ABORTED, refusal="aborted_by_sender")
                 await self._store.change_incoming(known, aborted, now=self._now(), evidence=evidence)
+                self._use.ended(aborted)
                 log.info("settlement.aborted", settlement_id=known.settlement_id, sender=known.sender_msp_id)
             return "aborted"
 
@@ -144,35 +162,63 @@ class SettlementReceiver:
     async def _finish(self, known: Incoming) -> Incoming:
         if known.state is not ReceiverState.PREPARED:
             return known
-        nostro = await self._accounts.nostro(known.sender_msp_id, known.asset)
-        entry = NewEntry(
-            key=known.credit_key,
-            postings=(
-                Posting(nostro, Side.DEBIT, known.amount),
-                Posting(known.beneficiary_account, Side.CREDIT, known.amount),
-            ),
-            effective_at=known.prepared_at,
-            settlement_id=known.settlement_id,
-        )
-        result = await self._books.post(entry)
-        if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
-            raise TransitionError(f"settlement {known.settlement_id}: its key stands for another entry")
-        if result.code.text in POSTED:
-            done = replace(known, state=ReceiverState.COMPLETED, seq=result.seq)
+        code, seq = await self._credit(known)
+        if code in POSTED:
+            done = replace(known, state=ReceiverState.COMPLETED, seq=seq)
         else:
-            done = replace(known, state=ReceiverState.ABORTED, refusal=result.code.text)
+            done = replace(known, state=ReceiverState.ABORTED, refusal=code)
         await self._store.change_incoming(known, done, now=self._now())
+        self._use.ended(done)
         log.info("settlement.received", settlement_id=known.settlement_id, state=done.state.value)
         return done
+
+    async def _credit(self, known: Incoming) -> tuple[str, int | None]:
+        """Credit the beneficiary; return what the books say and the entry's number."""
+        quote = await self._store.quote(known.sender_msp_id, known.quote_id) if known.quote_id else None
+        accounts = [known.beneficiary_account]
+        if known.return_of:
+            # One key for both: whichever was posted first, before a crash, is the only one there can be.
+            accounts.append(await self._accounts.unclaimed(known.asset))
+        failed = ""
+        for account in accounts:
+            entries = await credit_entries(known, account, quote, self._accounts, self._books)
+            alone = len(entries) == 1
+            results = [await self._books.post(entries[0])] if alone else await self._books.post_batch(entries)
+            if any(result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY for result in results):
+                if account == accounts[-1]:
+                    raise TransitionError(f"settlement {known.settlement_id}: its key stands for another entry")
+                continue
+            failed = next((result.code.text for result in results if result.code.text not in POSTED), "")
+            if not failed:
+                return results[0].code.text, results[0].seq
+        return failed, None
 
     async def _refusal(self, asked: Incoming) -> str:
         """Return why a payment cannot be agreed to, empty when it can."""
         if asked.deadline <= self._now():
             return "deadline_passed"
+        quote_taken, return_taken = await self._store.taken(asked)
+        if return_taken:
+            return "returned_already"
+        if asked.return_of:
+            original = await self._store.outgoing_to(asked.sender_msp_id, asked.return_of)
+            return return_refusal(original, asked)
+        return "quote_used" if quote_taken else await self._payment_refusal(asked)
+
+    async def _payment_refusal(self, asked: Incoming) -> str:
+        credited_asset = asked.asset
+        if asked.quote_id:
+            quote = await self._store.quote(asked.sender_msp_id, asked.quote_id)
+            if refusal := order_refusal(quote, asset=asked.asset, amount=asked.amount, now=self._now()):
+                return refusal
+            assert quote is not None
+            credited_asset = quote.credited_asset
+        elif self._terms.get(asked.sender_msp_id, QuoteTerms()).fee(asked.asset, asked.amount):
+            return "quote_required"
         account = await self._books.find_account(asked.beneficiary_account)
         if account is None or not self._is_customer(account):
             return "account_not_found"
-        if account.facts.asset.code != asked.asset:
+        if account.facts.asset.code != credited_asset:
             return "asset_mismatch"
         return "" if account.status == "open" else f"account_{account.status}"
 
@@ -185,8 +231,12 @@ class SettlementReceiver:
             raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "settlement_id: 1 to 64 characters")
         if not _is_amount(wanted.amount_minor):
             raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"amount_minor: a whole number up to {AMOUNT_MAX}")
-        if "\x00" in wanted.beneficiary_account or "\x00" in wanted.asset:
-            raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "beneficiary_account, asset: plain text only")
+        for field in ("beneficiary_account", "asset", "quote_id", "return_of"):
+            text = getattr(wanted, field)
+            if "\x00" in text or len(text) > TEXT_LENGTH_MAX:
+                reason = f"{field}: plain text of up to {TEXT_LENGTH_MAX} characters"
+                raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, reason)
+        check_return(wanted)
         return Incoming(
             sender_msp_id=wanted.sender_msp_id,
             settlement_id=wanted.settlement_id,
@@ -196,7 +246,15 @@ class SettlementReceiver:
             deadline=moment_of(wanted.deadline, "deadline"),
             agreed_reference=f"R-{self._random_bytes(REFERENCE_BYTES).hex()}",
             prepared_at=self._now(),
+            quote_id=wanted.quote_id,
+            return_of=wanted.return_of,
+            return_reason=wanted.return_reason,
         )
+
+    async def _with_returned_account(self, asked: Incoming) -> Incoming:
+        """Name the account that the returned payment came from; the partner does not know it."""
+        original = await self._store.outgoing_to(asked.sender_msp_id, asked.return_of)
+        return asked if original is None else replace(asked, beneficiary_account=original.debtor_account)
 
     async def _known(self, sender_msp_id: str, settlement_id: str) -> Incoming:
         known = await self._store.incoming(sender_msp_id, settlement_id)
@@ -215,12 +273,12 @@ def _answer(known: Incoming) -> CompleteAnswer:
 
 
 def _same_payment(known: Incoming, asked: Incoming) -> bool:
-    return (known.beneficiary_account, known.asset, known.amount, known.deadline) == (
-        asked.beneficiary_account,
-        asked.asset,
-        asked.amount,
-        asked.deadline,
-    )
+    def said(payment: Incoming) -> tuple[object, ...]:
+        account = "" if payment.return_of else payment.beneficiary_account
+        order = (payment.quote_id, payment.return_of, payment.return_reason)
+        return account, payment.asset, payment.amount, payment.deadline, *order
+
+    return said(known) == said(asked)
 
 
 def _is_amount(text: str) -> bool:

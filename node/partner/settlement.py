@@ -16,7 +16,8 @@ Rules it keeps:
   refusal, which the receiver has made final before it says so.
 - Nothing is decided twice: every step's entry and hold has an id derived from the settlement, so a step repeated after
   a crash finds what it did before.
-- Time ends a settlement only while nothing has been captured.
+- Time, or the one who ordered it, ends a settlement only while nothing has been captured.
+- Money that came back after completion is a settlement of its own the other way, which names the one it returns.
 
 Left to others: doing the steps (``driver``), keeping the states (``store``), answering the partner (``receiver``).
 """
@@ -28,7 +29,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from node.partner.errors import TransitionError
+from node.partner.errors import NotCancellableError, TransitionError
 
 NAMESPACE = uuid.UUID("6f6c3f0e-5d0f-5b0a-8f1b-0f2a9a3d7c11")
 """Namespace of all ids derived from a settlement; fixed for ever, or a repeated step would not find its first doing."""
@@ -73,6 +74,9 @@ FINAL_STATES = frozenset({SenderState.COMPLETED, SenderState.RETURNED, SenderSta
 HOLD_GONE = frozenset({"hold_not_found", "hold_not_placed", "hold_expired"})
 """Results of a capture that came too late: the money is the customer's again."""
 
+CANCELLED = "cancelled"
+"""Refusal of a payment that the one who ordered it gave up."""
+
 POSTED = frozenset({"posted", "exists"})
 """Results of an entry that stands in the books."""
 
@@ -100,6 +104,9 @@ class Outgoing:
         return_seq: entry of the return.
         abort_due: the partner may have prepared this and must be told that it will not come.
         attempts: steps tried in vain since the last one that succeeded.
+        quote_id: the receiver's quote it was ordered under; empty for none.
+        return_of: the received settlement that this sends back; empty for none.
+        return_reason: why, of ISO 20022's ExternalReturnReason1Code.
     """
 
     settlement_id: str
@@ -120,6 +127,9 @@ class Outgoing:
     return_seq: int | None = None
     abort_due: bool = False
     attempts: int = 0
+    quote_id: str = ""
+    return_of: str = ""
+    return_reason: str = ""
 
     @property
     def hold_id(self) -> uuid.UUID:
@@ -142,8 +152,12 @@ class Incoming:
     """A payment from a partner bank.
 
     Args:
+        beneficiary_account: whom to credit; of a return, whose payment it was.
         completing: a Complete was accepted: the entry may stand in the books, so it can no more be aborted.
         seq: entry of the credit.
+        quote_id: our quote it was ordered under; empty for none.
+        return_of: our own settlement that this sends back; empty for none.
+        return_reason: why, of ISO 20022's ExternalReturnReason1Code.
     """
 
     sender_msp_id: str
@@ -158,6 +172,14 @@ class Incoming:
     completing: bool = False
     seq: int | None = None
     refusal: str = ""
+    quote_id: str = ""
+    return_of: str = ""
+    return_reason: str = ""
+
+    @property
+    def fee_key(self) -> uuid.UUID:
+        """Idempotency key of the entry that takes a fee beside an exchange."""
+        return derived_id("fee", f"{self.sender_msp_id}/{self.settlement_id}")
 
     @property
     def credit_key(self) -> uuid.UUID:
@@ -198,6 +220,22 @@ def after_hold(settlement: Outgoing, code: str, hold_state: str) -> Outgoing:
     if hold_state != "placed":
         return replace(settlement, state=SenderState.EXPIRED, refusal="hold_expired", attempts=0)
     return replace(settlement, state=SenderState.HELD, attempts=0)
+
+
+def after_cancel(settlement: Outgoing, hold_state: str) -> Outgoing:
+    """Return the settlement after the one who ordered it gave it up and the books were asked to free the hold.
+
+    Args:
+        settlement: not yet captured.
+        hold_state: how the hold stands then, empty where there is none.
+    Raises:
+        NotCancellableError: the money was taken, which a crash may have kept from the records.
+    """
+    _require(settlement, SenderState.ORDERED, SenderState.HELD, SenderState.PREPARED)
+    if hold_state == "captured":
+        raise NotCancellableError(f"settlement {settlement.settlement_id}: its money was taken; ask for a return")
+    # The partner may have agreed in an answer that was lost.
+    return replace(settlement, state=SenderState.ABORTED, refusal=CANCELLED, abort_due=True, attempts=0)
 
 
 def after_prepare(settlement: Outgoing, agreed_reference: str, refusal: str) -> Outgoing:

@@ -1,4 +1,8 @@
-"""``SettlementService``: what this organization's own gateway and command line ask of it."""
+"""``SettlementService``: what this organization's own gateway and command line ask of it.
+
+A payment's id is its settlement's: it names the payment in both banks' books and in every message of ISO 20022 about
+it. What is asked of partners without ordering anything is ``partner_questions``.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,17 @@ from node.access import Members
 from node.partner.books import Books, InterbankAccounts
 from node.partner.driver import SettlementDriver
 from node.partner.errors import (
+    NotCancellableError,
     PartnerUnavailableError,
     PaymentConflictError,
     PaymentNotFoundError,
     UnknownPartnerError,
 )
 from node.partner.link import PartnerLink
+from node.partner.messages import timestamp
 from node.partner.partner_service import guarded, parsed
-from node.partner.settlement import Outgoing
+from node.partner.returns import check_reason
+from node.partner.settlement import Outgoing, ReceiverState
 from node.partner.store import SettlementStore
 
 SETTLEMENT_SERVICE = "dwaybank.partner.v1.SettlementService"
@@ -49,7 +56,6 @@ class SettlementService:
         links: the partner banks by MSP id.
         members: who issued which client certificate.
         now: clock.
-        new_id: source of settlement ids.
         hold_lifetime: see ``HOLD_LIFETIME``.
     """
 
@@ -62,7 +68,6 @@ class SettlementService:
         members: Members,
         *,
         now: Callable[[], datetime],
-        new_id: Callable[[], uuid.UUID],
         hold_lifetime: timedelta = HOLD_LIFETIME,
     ) -> None:
         self._store = store
@@ -70,7 +75,6 @@ class SettlementService:
         self._links = links
         self._members = members
         self._now = now
-        self._new_id = new_id
         self._hold_lifetime = hold_lifetime
         self._accounts = InterbankAccounts(books)
         self._running: set[asyncio.Task[Outgoing]] = set()
@@ -80,6 +84,8 @@ class SettlementService:
         for method, handler in (
             ("SendPayment", self.send_payment),
             ("GetPayment", self.get_payment),
+            ("CancelPayment", self.cancel_payment),
+            ("ReturnPayment", self.return_payment),
             ("ComparePositions", self.compare_positions),
         ):
             server.unary(f"/{SETTLEMENT_SERVICE}/{method}", guarded(handler))
@@ -94,6 +100,23 @@ class SettlementService:
         """Begin a payment and carry it as far as it goes within the caller's patience."""
         self._members.require_own(call)
         asked = self._order(parsed(partner_pb2.SendPaymentRequest, request))
+        return partner_pb2.SendPaymentResponse(payment=await self._carried(asked, call)).SerializeToString()
+
+    async def return_payment(self, request: bytes, call: Call) -> bytes:
+        """Begin to send a received payment back, and carry that as far as it goes within the caller's patience."""
+        self._members.require_own(call)
+        asked = await self._return_order(parsed(partner_pb2.ReturnPaymentRequest, request))
+        return partner_pb2.ReturnPaymentResponse(payment=await self._carried(asked, call)).SerializeToString()
+
+    async def cancel_payment(self, request: bytes, call: Call) -> bytes:
+        """Give up a payment whose money was not yet taken."""
+        self._members.require_own(call)
+        payment_id = _uuid(parsed(partner_pb2.CancelPaymentRequest, request).payment_id)
+        known = await self._existing(payment_id)
+        settlement = await self._driver.cancel(known.settlement_id)
+        return partner_pb2.CancelPaymentResponse(payment=_payment(settlement)).SerializeToString()
+
+    async def _carried(self, asked: Outgoing, call: Call) -> partner_pb2.Payment:
         ordered = await self._store.add_outgoing(asked)
         if not _same_order(ordered, asked):
             raise PaymentConflictError(f"payment_id {asked.payment_id}: stands for another order; choose a new one")
@@ -101,17 +124,20 @@ class SettlementService:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=_patience_s(call))
-        settlement = task.result() if done else await self._store.outgoing(ordered.settlement_id)
-        return partner_pb2.SendPaymentResponse(payment=_payment(settlement)).SerializeToString()
+        return _payment(task.result() if done else await self._store.outgoing(ordered.settlement_id))
 
     async def get_payment(self, request: bytes, call: Call) -> bytes:
         """Return a payment as it stands."""
         self._members.require_own(call)
         payment_id = _uuid(parsed(partner_pb2.GetPaymentRequest, request).payment_id)
+        settlement = await self._existing(payment_id)
+        return partner_pb2.GetPaymentResponse(payment=_payment(settlement)).SerializeToString()
+
+    async def _existing(self, payment_id: uuid.UUID) -> Outgoing:
         settlement = await self._store.outgoing_by_payment(payment_id)
         if settlement is None:
             raise PaymentNotFoundError(f"payment_id {payment_id}: no such payment")
-        return partner_pb2.GetPaymentResponse(payment=_payment(settlement)).SerializeToString()
+        return settlement
 
     async def compare_positions(self, request: bytes, call: Call) -> bytes:
         """Ask every partner for our position in his books and set it beside ours."""
@@ -138,23 +164,59 @@ class SettlementService:
     def _order(self, asked: partner_pb2.SendPaymentRequest) -> Outgoing:
         if asked.receiver_msp_id not in self._links:
             raise UnknownPartnerError(f"receiver_msp_id {asked.receiver_msp_id!r}: not a partner bank of this node")
-        if len(asked.description) > DESCRIPTION_LENGTH_MAX or "\x00" in asked.description:
-            raise InvalidValueError("description", asked.description, f"at most {DESCRIPTION_LENGTH_MAX} characters")
         if not 0 < len(asked.asset) <= 16 or not asked.asset.isascii() or not asked.asset.isalnum():
             raise InvalidValueError("asset", asked.asset, "give an asset code such as EUR")
-        now = self._now()
+        if asked.quote_id:
+            _uuid(asked.quote_id, "quote_id")
+        now, payment_id = self._now(), _uuid(asked.payment_id)
         return Outgoing(
-            settlement_id=str(self._new_id()),
-            payment_id=_uuid(asked.payment_id),
+            settlement_id=str(payment_id),
+            payment_id=payment_id,
             receiver_msp_id=asked.receiver_msp_id,
             debtor_account=check_reference(asked.debtor_account, "debtor_account"),
             beneficiary_account=check_reference(asked.beneficiary_account, "beneficiary_account"),
             asset=asked.asset,
             amount=parse_amount_minor(asked.amount_minor, "amount_minor"),
-            description=asked.description,
+            description=_description(asked.description),
             ordered_at=now,
             deadline=now + self._hold_lifetime,
+            quote_id=asked.quote_id,
         )
+
+    async def _return_order(self, asked: partner_pb2.ReturnPaymentRequest) -> Outgoing:
+        if asked.partner_msp_id not in self._links:
+            raise UnknownPartnerError(f"partner_msp_id {asked.partner_msp_id!r}: not a partner bank of this node")
+        received = await self._store.incoming(asked.partner_msp_id, asked.settlement_id)
+        if received is None:
+            raise PaymentNotFoundError(
+                f"settlement_id {asked.settlement_id}: {asked.partner_msp_id} sent no such payment"
+            )
+        if received.state is not ReceiverState.COMPLETED or received.return_of or received.quote_id:
+            told = "a return" if received.return_of else "under a quote" if received.quote_id else received.state.value
+            raise NotCancellableError(
+                f"settlement_id {asked.settlement_id}: is {told}; only a completed payment without a quote is sent back"
+            )
+        now, payment_id = self._now(), _uuid(asked.payment_id)
+        return Outgoing(
+            settlement_id=str(payment_id),
+            payment_id=payment_id,
+            receiver_msp_id=asked.partner_msp_id,
+            debtor_account=received.beneficiary_account,
+            beneficiary_account="",
+            asset=received.asset,
+            amount=received.amount,
+            description=_description(asked.description),
+            ordered_at=now,
+            deadline=now + self._hold_lifetime,
+            return_of=received.settlement_id,
+            return_reason=check_reason(asked.reason),
+        )
+
+
+def _description(text: str) -> str:
+    if len(text) > DESCRIPTION_LENGTH_MAX or "\x00" in text:
+        raise InvalidValueError("description", text, f"at most {DESCRIPTION_LENGTH_MAX} characters")
+    return text
 
 
 async def _positions(link: PartnerLink) -> dict[str, int] | None:
@@ -172,21 +234,12 @@ def _patience_s(call: Call) -> float:
 
 
 def _same_order(known: Outgoing, asked: Outgoing) -> bool:
-    return (
-        known.receiver_msp_id,
-        known.debtor_account,
-        known.beneficiary_account,
-        known.asset,
-        known.amount,
-        known.description,
-    ) == (
-        asked.receiver_msp_id,
-        asked.debtor_account,
-        asked.beneficiary_account,
-        asked.asset,
-        asked.amount,
-        asked.description,
-    )
+    def said(order: Outgoing) -> tuple[object, ...]:
+        accounts = (order.receiver_msp_id, order.debtor_account, order.beneficiary_account)
+        more = (order.quote_id, order.return_of, order.return_reason)
+        return *accounts, order.asset, order.amount, order.description, *more
+
+    return said(known) == said(asked)
 
 
 def _payment(settlement: Outgoing) -> partner_pb2.Payment:
@@ -201,14 +254,21 @@ def _payment(settlement: Outgoing) -> partner_pb2.Payment:
         debtor_account=settlement.debtor_account,
         amount_minor=str(settlement.amount),
         asset=settlement.asset,
+        receiver_msp_id=settlement.receiver_msp_id,
+        beneficiary_account=settlement.beneficiary_account,
+        quote_id=settlement.quote_id,
+        return_of=settlement.return_of,
+        return_reason=settlement.return_reason,
+        ordered_at=timestamp(settlement.ordered_at),
+        return_seq=settlement.return_seq or 0,
     )
 
 
-def _uuid(text: str) -> uuid.UUID:
+def _uuid(text: str, field: str = "payment_id") -> uuid.UUID:
     try:
         parsed_id = uuid.UUID(text)
     except ValueError as error:
-        raise InvalidValueError("payment_id", text, "give a UUID") from error
+        raise InvalidValueError(field, text, "give a UUID") from error
     if str(parsed_id) != text.lower():
-        raise InvalidValueError("payment_id", text, "write the UUID with its hyphens")
+        raise InvalidValueError(field, text, "write the UUID with its hyphens")
     return parsed_id

@@ -7,6 +7,7 @@ from network.errors import RpcError
 from network.rpc import StatusCode
 from node.partner.errors import (
     MessageRefusedError,
+    NotCancellableError,
     PartnerUnavailableError,
     PaymentConflictError,
     PaymentNotFoundError,
@@ -21,6 +22,7 @@ _CODES: tuple[tuple[type[Exception], StatusCode], ...] = (
     (UnknownPartnerError, StatusCode.INVALID_ARGUMENT),
     (PaymentConflictError, StatusCode.ALREADY_EXISTS),
     (PaymentNotFoundError, StatusCode.NOT_FOUND),
+    (NotCancellableError, StatusCode.FAILED_PRECONDITION),
     (NotFoundError, StatusCode.NOT_FOUND),
     (ConflictError, StatusCode.FAILED_PRECONDITION),
     (PartnerUnavailableError, StatusCode.UNAVAILABLE),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,10 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from node.partner.database import statement
-from node.partner.errors import SettlementStoreError, TransitionError
+from node.partner.errors import PaymentConflictError, SettlementStoreError, TransitionError
+from node.partner.limits import Usage
+from node.partner.messages import Evidence
+from node.partner.quotes import GivenQuote
 from node.partner.settlement import Incoming, Outgoing, ReceiverState, SenderState
 
 _Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -26,20 +29,24 @@ _POOL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """A message as the other bank signed it.
+class Update:
+    """A change of a settlement, as the partner is told.
 
     Args:
-        kind: ``"prepare"``, ``"complete"`` or ``"abort"``.
-        payload: the bytes the signature covers.
-        creator: serialized identity of the signer.
-        signature: over the payload.
+        sequence: from 1 for each partner, without a gap.
+        from_partner: whether the partner pays.
+        seq: entry in our books; 0 for none.
     """
 
-    kind: str
-    payload: bytes
-    creator: bytes
-    signature: bytes
+    sequence: int
+    settlement_id: str
+    from_partner: bool
+    state: str
+    refusal: str
+    asset: str
+    amount: int
+    seq: int
+    at: datetime
 
 
 class SettlementStore:
@@ -68,7 +75,11 @@ class SettlementStore:
         await self._pool.close()
 
     async def add_outgoing(self, settlement: Outgoing) -> Outgoing:
-        """Write an order down, or return the one that has its payment id already."""
+        """Write an order down, or return the one that has its payment id already.
+
+        Raises:
+            PaymentConflictError: another payment returns the same settlement.
+        """
         values = {
             "settlement_id": settlement.settlement_id,
             "payment_id": settlement.payment_id,
@@ -80,12 +91,17 @@ class SettlementStore:
             "description": settlement.description,
             "ordered_at": settlement.ordered_at,
             "deadline": settlement.deadline,
+            "quote_id": settlement.quote_id,
+            "return_of": settlement.return_of,
+            "return_reason": settlement.return_reason,
         }
         async with self._transaction() as connection:
             await connection.execute(statement("add_outgoing"), values)
             known = {"payment_id": settlement.payment_id}
             row = await (await connection.execute(statement("outgoing_by_payment"), known)).fetchone()
-        assert row is not None
+        if row is None:
+            # The other thing there can be only one of: a return of the same settlement.
+            raise PaymentConflictError(f"return_of {settlement.return_of}: another payment sends it back already")
         return _outgoing(row)
 
     async def outgoing_by_payment(self, payment_id: uuid.UUID) -> Outgoing | None:
@@ -107,8 +123,16 @@ class SettlementStore:
         """Make every unfinished settlement due: after a restart nothing waits for an old pause."""
         await self._change("wake_outgoing", {"now": now})
 
-    async def change_outgoing(self, old: Outgoing, new: Outgoing, *, next_attempt_at: datetime, now: datetime) -> None:
-        """Write down how far a settlement has come.
+    async def change_outgoing(
+        self,
+        old: Outgoing,
+        new: Outgoing,
+        *,
+        next_attempt_at: datetime,
+        now: datetime,
+        evidence: Evidence | None = None,
+    ) -> None:
+        """Write down how far a settlement has come, with the partner's answer that justifies it.
 
         Raises:
             TransitionError: it does not stand where ``old`` says any more.
@@ -128,8 +152,12 @@ class SettlementStore:
             "next_attempt_at": next_attempt_at,
             "now": now,
         }
-        if await self._change("change_outgoing", values) != 1:
-            raise TransitionError(f"settlement {old.settlement_id}: changed by another process meanwhile")
+        async with self._transaction() as connection:
+            if evidence is not None:
+                # In the records of evidence an outgoing settlement has no sender: it is our own.
+                await _add_evidence(connection, ("", old.settlement_id), evidence, now)
+            if (await connection.execute(statement("change_outgoing"), values)).rowcount != 1:
+                raise TransitionError(f"settlement {old.settlement_id}: changed by another process meanwhile")
 
     async def add_incoming(self, incoming: Incoming, evidence: Evidence) -> Incoming:
         """Write an agreed settlement and the Prepare behind it down, or return the one that has its id already."""
@@ -142,12 +170,17 @@ class SettlementStore:
             "deadline": incoming.deadline,
             "agreed_reference": incoming.agreed_reference,
             "prepared_at": incoming.prepared_at,
+            "quote_id": incoming.quote_id,
+            "return_of": incoming.return_of,
+            "return_reason": incoming.return_reason,
         }
+        key = (incoming.sender_msp_id, incoming.settlement_id)
         async with self._transaction() as connection:
-            await _add_evidence(connection, incoming, evidence, incoming.prepared_at)
             await connection.execute(statement("add_incoming"), values)
             row = await (await connection.execute(statement("incoming"), _key(incoming))).fetchone()
-        assert row is not None
+            if row is None:
+                raise TransitionError(f"settlement {incoming.settlement_id}: its quote or return was taken meanwhile")
+            await _add_evidence(connection, key, evidence, incoming.prepared_at)
         return _incoming(row)
 
     async def incoming(self, sender_msp_id: str, settlement_id: str) -> Incoming | None:
@@ -179,9 +212,59 @@ class SettlementStore:
         }
         async with self._transaction() as connection:
             if evidence is not None:
-                await _add_evidence(connection, old, evidence, now)
+                await _add_evidence(connection, (old.sender_msp_id, old.settlement_id), evidence, now)
             if (await connection.execute(statement("change_incoming"), values)).rowcount != 1:
                 raise TransitionError(f"settlement {old.settlement_id}: changed by another process meanwhile")
+
+    async def live_return(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
+        """Return the settlement that sends a received one back, None when there is none or it came to nothing."""
+        rows = await self._fetch("live_return", {"receiver_msp_id": partner_msp_id, "return_of": settlement_id})
+        return _outgoing(rows[0]) if rows else None
+
+    async def outgoing_to(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
+        """Return our own settlement with a partner, None when there is none."""
+        rows = await self._fetch("outgoing_to", {"receiver_msp_id": partner_msp_id, "settlement_id": settlement_id})
+        return _outgoing(rows[0]) if rows else None
+
+    async def taken(self, asked: Incoming) -> tuple[bool, bool]:
+        """Return whether the quote, and whether the return, that a payment names stands for another one already."""
+        key = {"sender_msp_id": asked.sender_msp_id, "quote_id": asked.quote_id, "return_of": asked.return_of}
+        [row] = await self._fetch("taken_by", key)
+        return row[0], row[1]
+
+    async def usage(self, sender_msp_id: str, since: datetime) -> Usage:
+        """Return what a partner has used of his limits since the beginning of a day."""
+        [(open_count,)] = await self._fetch("open_count", {"sender_msp_id": sender_msp_id})
+        agreed = await self._fetch("agreed_since", {"sender_msp_id": sender_msp_id, "since": since})
+        return Usage(open_count, {row[0]: row[1] for row in agreed})
+
+    async def add_quote(self, quote: GivenQuote, evidence: Evidence) -> GivenQuote:
+        """Write a quote and the request for it down, or return the one that has its id already."""
+        async with self._transaction() as connection:
+            await connection.execute(statement("add_quote"), asdict(quote))
+            row = await (await connection.execute(statement("quote"), asdict(quote))).fetchone()
+            assert row is not None
+            found = GivenQuote(*row)
+            if found == quote:
+                key = (quote.asking_msp_id, quote.quote_id)
+                await _add_evidence(connection, key, evidence, quote.quoted_at)
+        return found
+
+    async def quote(self, asking_msp_id: str, quote_id: str) -> GivenQuote | None:
+        """Return a quote we gave, None when there is none."""
+        rows = await self._fetch("quote", {"asking_msp_id": asking_msp_id, "quote_id": quote_id})
+        return GivenQuote(*rows[0]) if rows else None
+
+    async def keep_received_quote(self, quote_id: str, evidence: Evidence, now: datetime) -> None:
+        """Keep a quote that a partner signed."""
+        async with self._transaction() as connection:
+            await _add_evidence(connection, ("", quote_id), evidence, now)
+
+    async def updates(self, partner_msp_id: str, after_sequence: int, count_max: int) -> list[Update]:
+        """Return what a partner is told after a sequence number, in order."""
+        await self._fetch("number_updates", {"partner_msp_id": partner_msp_id})
+        key = {"partner_msp_id": partner_msp_id, "after_sequence": after_sequence, "count_max": count_max}
+        return [Update(*row) for row in await self._fetch("updates_after", key)]
 
     async def partner_assets(self) -> list[tuple[str, str]]:
         """Return every (partner, asset) ever settled in, either way."""
@@ -205,8 +288,12 @@ class SettlementStore:
             raise SettlementStoreError(f"the settlement records do not answer: {reason}") from error
 
 
-async def _add_evidence(connection: _Connection, incoming: Incoming, evidence: Evidence, now: datetime) -> None:
-    values = _key(incoming) | {
+async def _add_evidence(
+    connection: _Connection, settlement: tuple[str, str], evidence: Evidence, now: datetime
+) -> None:
+    values = {
+        "sender_msp_id": settlement[0],
+        "settlement_id": settlement[1],
         "kind": evidence.kind,
         "payload": evidence.payload,
         "creator": evidence.creator,

@@ -130,7 +130,7 @@ async def test_archived_entry_is_proved_from_its_file_as_it_was_before(world: Wo
 async def test_proof_without_the_file_names_it(world: World, tmp_path: Path) -> None:
     (first, _) = archive(world, tmp_path)
     assert await world.bank.entry_state(2) == "attested"
-    with pytest.raises(RpcError, match=rf"{first.name} .*dwaybank proof 2 --archive FILE") as caught:
+    with pytest.raises(RpcError, match=rf"{first.name} .*dwaybank proof entry 2 --archive FILE") as caught:
         await prove(world, 2)
     assert caught.value.code == StatusCode.OUT_OF_RANGE
 

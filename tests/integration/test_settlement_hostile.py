@@ -19,7 +19,9 @@ from ledger.account import Side
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
-from node.partner.messages import signed_message, timestamp
+from network.signing import verify
+from node.partner.limits import MemberLimits
+from node.partner.messages import request_hash, signed_message, signing_input, timestamp
 from node.partner.partner_service import guarded
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock
@@ -43,6 +45,7 @@ async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, 
 
 def _prepare(sender: Bank, receiver: Bank, beneficiary: str, **changes: Any) -> partner_pb2.Prepare:
     fields: dict[str, Any] = {
+        "version": 1,
         "settlement_id": "s-1",
         "sender_msp_id": sender.msp_id,
         "receiver_msp_id": receiver.msp_id,
@@ -57,6 +60,7 @@ def _prepare(sender: Bank, receiver: Bank, beneficiary: str, **changes: Any) -> 
 
 def _later(kind: Any, sender: Bank, receiver: Bank, **fields: Any) -> Any:
     return kind(
+        version=1,
         settlement_id="s-1",
         sender_msp_id=sender.msp_id,
         receiver_msp_id=receiver.msp_id,
@@ -66,16 +70,36 @@ def _later(kind: Any, sender: Bank, receiver: Bank, **fields: Any) -> Any:
 
 
 async def _ask(sender: Bank, method: str, payload: Any) -> Any:
-    """Send a signed message as the sender's node would and return the answer."""
+    """Send a signed message as the sender's node would and return what the answer says, its head left out."""
     kinds = {
-        "Prepare": (partner_pb2.PrepareSettlementRequest, partner_pb2.PrepareSettlementResponse),
-        "Complete": (partner_pb2.CompleteSettlementRequest, partner_pb2.CompleteSettlementResponse),
-        "Abort": (partner_pb2.AbortSettlementRequest, partner_pb2.AbortSettlementResponse),
-        "Query": (partner_pb2.QuerySettlementRequest, partner_pb2.QuerySettlementResponse),
+        "Prepare": partner_pb2.PrepareAnswer,
+        "Complete": partner_pb2.CompleteAnswer,
+        "Abort": partner_pb2.AbortAnswer,
+        "Query": partner_pb2.QueryAnswer,
     }
-    request, reply = kinds[method]
-    content = request(message=signed_message(payload, sender.identity)).SerializeToString()
-    return reply.FromString(await sender.line.unary(f"/x/{method}Settlement", content, 5))
+    content = partner_pb2.PrepareSettlementRequest(message=signed_message(payload, sender.identity))
+    reply = await sender.line.unary(f"/x/{method}Settlement", content.SerializeToString(), 5)
+    answer: Any = kinds[method].FromString(partner_pb2.PrepareSettlementResponse.FromString(reply).answer.payload)
+    answer.ClearField("sent_at")
+    answer.ClearField("request_hash")
+    return answer
+
+
+def _answer(answering: Bank, request: bytes, said: dict[str, Any], signer: Bank | None = None) -> bytes:
+    """Return an answer to a Prepare, right but for what is said."""
+    asked = partner_pb2.PrepareSettlementRequest.FromString(request).message.payload
+    wanted = partner_pb2.Prepare.FromString(asked)
+    right = {
+        "version": 1,
+        "settlement_id": wanted.settlement_id,
+        "sender_msp_id": answering.msp_id,
+        "receiver_msp_id": wanted.sender_msp_id,
+        "sent_at": timestamp(answering.clock()),
+        "request_hash": request_hash(asked),
+    }
+    payload = partner_pb2.PrepareAnswer(**(right | said))
+    answer = signed_message(payload, (signer or answering).identity)
+    return partner_pb2.PrepareSettlementResponse(answer=answer).SerializeToString()
 
 
 async def _refusal(sender: Bank, method: str, payload: Any) -> int:
@@ -207,7 +231,7 @@ async def test_abort_after_complete_is_refused(banks: tuple[Bank, Bank]) -> None
     agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
     await _ask(here, "Complete", _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference))
     abort = _later(partner_pb2.Abort, here, there, reason="changed_my_mind")
-    assert await _refusal(here, "Abort", abort) == StatusCode.FAILED_PRECONDITION
+    assert (await _ask(here, "Abort", abort)).state == "completed"
     assert await there.balance(beneficiary) == (100, 0)
 
 
@@ -240,18 +264,23 @@ async def test_bytes_that_are_no_request_are_refused(banks: tuple[Bank, Bank]) -
 async def test_partner_answers_that_are_no_answers_leave_the_payment_waiting(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
-    answers = [
+    answers: list[Any] = [
         b"\xff",
         b"",
-        partner_pb2.PrepareSettlementResponse(accepted=True).SerializeToString(),
-        partner_pb2.PrepareSettlementResponse(accepted=True, agreed_reference="R" * 65).SerializeToString(),
-        partner_pb2.PrepareSettlementResponse(
-            accepted=True, agreed_reference=REFERENCE, refusal="both"
-        ).SerializeToString(),
+        {"accepted": True},
+        {"accepted": True, "agreed_reference": "R" * 65},
+        {"accepted": True, "agreed_reference": REFERENCE, "refusal": "both"},
+        {"refusal": "account_closed", "settlement_id": "another"},
+        {"refusal": "account_closed", "request_hash": bytes(32)},
+        {"refusal": "account_closed", "sender_msp_id": here.msp_id},
+        {"refusal": "account_closed", "receiver_msp_id": there.msp_id},
+        {"refusal": "account_closed", "version": 2},
+        {"refusal": "account_closed", "sent_at": timestamp(here.clock() - timedelta(minutes=6))},
     ]
 
     async def lie(request: bytes, call: Call) -> bytes:
-        return answers.pop()
+        said = answers.pop()
+        return said if isinstance(said, bytes) else _answer(there, request, said)
 
     payment = None
     here.line.handlers = here.line.handlers | {"PrepareSettlement": lie}
@@ -332,3 +361,110 @@ async def test_database_gone_is_said_without_its_details(banks: tuple[Bank, Bank
     assert "pool" not in refused.value.message and "ask again" in refused.value.message
     await here.stop(there)
     await here.start(there)
+
+
+async def test_answer_signed_by_another_bank_or_changed_on_its_way_is_not_believed(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    refusal = {"refusal": "account_closed"}
+
+    async def by_ourselves(request: bytes, call: Call) -> bytes:
+        return _answer(there, request, refusal, signer=here)
+
+    async def changed(request: bytes, call: Call) -> bytes:
+        reply = partner_pb2.PrepareSettlementResponse.FromString(_answer(there, request, refusal))
+        reply.answer.payload = reply.answer.payload.replace(b"account_closed", b"account_frozen")
+        return reply.SerializeToString()
+
+    async def honest(request: bytes, call: Call) -> bytes:
+        return _answer(there, request, refusal)
+
+    payment_id = str(uuid.uuid4())
+    for handler, state in ((by_ourselves, "held"), (changed, "held"), (honest, "aborted")):
+        here.line.handlers = here.line.handlers | {"PrepareSettlement": handler}
+        assert (await here.send(debtor, there, beneficiary, 100, payment_id=payment_id)).state == state, handler
+
+
+async def test_answers_are_kept_as_the_partner_signed_them(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    payment = await here.send(await here.open_customer(1_000), there, await there.open_customer(), 100)
+    with psycopg.connect(here.url) as connection:
+        kept = connection.execute(
+            "SELECT kind, payload, creator, signature FROM partner.evidence WHERE settlement_id = %s ORDER BY number",
+            (payment.settlement_id,),
+        ).fetchall()
+    assert [row[0] for row in kept] == ["prepare_answer", "complete_answer"]
+    identity = there.identity
+    assert all(bytes(row[2]) == identity.creator for row in kept)
+    verify(identity.certificate.public_key(), signing_input(partner_pb2.CompleteAnswer, kept[1][1]), kept[1][3])  # type: ignore[arg-type]
+
+
+async def test_version_that_is_not_spoken_here_is_refused_by_name(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    wanted = _prepare(here, there, await there.open_customer(), version=2)
+    with pytest.raises(RpcError, match="version 2: this node speaks 1") as refused:
+        await _ask(here, "Prepare", wanted)
+    assert refused.value.code == StatusCode.FAILED_PRECONDITION
+    for offered, code in (([2, 9], StatusCode.FAILED_PRECONDITION), ([], StatusCode.INVALID_ARGUMENT)):
+        with pytest.raises(RpcError) as refused:
+            await here.line.unary(
+                "/x/GetVersion", partner_pb2.GetVersionRequest(versions=offered).SerializeToString(), 5
+            )
+        assert refused.value.code == code
+    reply = await here.line.unary(
+        "/x/GetVersion", partner_pb2.GetVersionRequest(versions=[9, 1]).SerializeToString(), 5
+    )
+    assert partner_pb2.GetVersionResponse.FromString(reply).chosen == 1
+
+
+async def test_payload_with_a_field_nobody_here_knows_is_refused(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    wanted = _prepare(here, there, await there.open_customer())
+    for content in (wanted.SerializeToString() + b"\xf8\x01\x07", wanted.SerializeToString() + b"\x3a\x02\x18\x01"):
+        unknown = partner_pb2.Prepare.FromString(content)
+        with pytest.raises(RpcError, match="is not known here") as refused:
+            await _ask(here, "Prepare", unknown)
+        assert refused.value.code == StatusCode.INVALID_ARGUMENT
+    assert _rows(there)[0] == 0
+
+
+async def test_calls_beyond_the_rate_are_put_off_with_a_hint_and_the_payment_waits_for_it(
+    banks: tuple[Bank, Bank],
+) -> None:
+    here, there = banks
+    there.limits = MemberLimits(calls_per_s=0.2, calls_burst=2)
+    await there.restart(here)
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "captured", "version and Prepare took the burst"
+    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=3), 10) == []
+    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=6), 10) == [payment.settlement_id]
+
+
+async def test_amounts_beyond_single_and_daily_limit_are_refused_by_name(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    there.limits = MemberLimits(single={"EUR": 100}, daily={"EUR": 250})
+    await there.restart(here)
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    assert (await here.send(debtor, there, beneficiary, 101)).refusal == "exceeds_single_limit"
+    for amount, state in ((100, "completed"), (100, "completed"), (51, "aborted"), (50, "completed")):
+        assert (await here.send(debtor, there, beneficiary, amount)).state == state
+    await there.restart(here)
+    assert (await here.send(debtor, there, beneficiary, 1)).refusal == "exceeds_daily_limit", "read again after a crash"
+    here.clock.ahead += timedelta(days=1)
+    assert (await here.send(debtor, there, beneficiary, 1)).state == "completed"
+
+
+async def test_open_settlements_beyond_the_limit_wait_until_some_are_finished(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    there.limits = MemberLimits(open_max=1)
+    await there.restart(here)
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "held"
+    standing = await there.ask("ListPartners", partner_pb2.ListPartnersRequest(), partner_pb2.ListPartnersResponse)
+    assert (standing.partners[0].open, standing.partners[0].open_max) == (1, 1)
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
+    assert (await _ask(here, "Complete", complete)).completed
+    assert (await here.driver.drive(payment.settlement_id)).state == "completed"

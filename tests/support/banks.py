@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
+from google.protobuf.message import Message
 
 from ledger.account import Account, Side
 from ledger.decision import AcceptedEntries, Decisions
@@ -33,16 +34,21 @@ from node.access import Members
 from node.books.books import Books
 from node.partner.database import migrate as migrate_partner
 from node.partner.driver import SettlementDriver
+from node.partner.limits import MemberLimits
 from node.partner.link import RpcPartnerLink
 from node.partner.messages import MessageVerifier
+from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService, guarded
+from node.partner.quotes import QuoteTerms
 from node.partner.receiver import SettlementReceiver
 from node.partner.settlement_service import SettlementService
 from node.partner.store import SettlementStore
+from node.partner.usage import LimitedUse
 from node.partner.worker import SettlementWorker
 from tests.support.members import Member, pem
 
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=Message)
 
 
 class Crash(BaseException):
@@ -98,6 +104,14 @@ class HookedBooks:
         """Post an entry."""
         return await self._do("post", self._books.post(entry))
 
+    async def post_batch(self, requests: Sequence[NewEntry]) -> list[EntryResult]:
+        """Post entries."""
+        return await self._do("post", self._books.post_batch(requests))
+
+    async def read(self, work: Callable[..., _T], /, *arguments: Any, **named: Any) -> _T:
+        """Read."""
+        return await self._books.read(work, *arguments, **named)
+
     async def set_status(self, reference: str, status: str) -> None:
         """Freeze, close or open an account."""
         await self._books.set_account_status(reference, status)
@@ -140,6 +154,17 @@ class Line:
         return answer
 
 
+class Handlers:
+    """Takes what a service registers, by the name of the method."""
+
+    def __init__(self, handlers: dict[str, Callable[[bytes, Call], Awaitable[bytes]]]) -> None:
+        self._handlers = handlers
+
+    def unary(self, path: str, handler: Callable[[bytes, Call], Awaitable[bytes]]) -> None:
+        """Take a handler."""
+        self._handlers[path.rsplit("/", 1)[1]] = handler
+
+
 class Bank:
     """One bank: database, books, identity, settlement."""
 
@@ -152,6 +177,8 @@ class Bank:
         self.identity: SigningIdentity = self.member.identity("peer")
         self.tls_certificate = pem(self.tls.identity("client").certificate)
         self.line = Line(self)
+        self.limits = MemberLimits()
+        self.terms = QuoteTerms()
         with psycopg.connect(url) as connection:
             migrate_ledger(connection)
             migrate_partner(connection)
@@ -170,22 +197,28 @@ class Bank:
         await self.store.open()
         members = Members(self.msp_id, {bank.msp_id: [pem(bank.tls.authority.certificate)] for bank in (self, partner)})
         msps = MspManager([self.member.msp(), partner.member.msp()])
-        links = {partner.msp_id: RpcPartnerLink(self.line, partner.msp_id, self.identity, now=self.clock)}  # type: ignore[arg-type]
-        self.driver = SettlementDriver(self.store, self.books, links, now=self.clock)
-        self.receiver = SettlementReceiver(self.store, self.books, now=self.clock, random_bytes=os.urandom)
         verifier = MessageVerifier(
             self.msp_id, partners=frozenset({partner.msp_id}), members=members, msps=lambda: msps, now=self.clock
         )
-        service = PartnerService(verifier, self.receiver)
-        partner.line.handlers = {
-            "PrepareSettlement": guarded(service.prepare),
-            "CompleteSettlement": guarded(service.complete),
-            "AbortSettlement": guarded(service.abort),
-            "QuerySettlement": guarded(service.query),
-        }
-        self.service = SettlementService(
-            self.store, self.books, self.driver, links, members, now=self.clock, new_id=uuid.uuid4
+        self.link = RpcPartnerLink(self.line, partner.msp_id, self.identity, verifier=verifier, now=self.clock)  # type: ignore[arg-type]
+        links = {partner.msp_id: self.link}
+        self.use = LimitedUse(self.store, {partner.msp_id: self.limits}, now=self.clock)
+        self.driver = SettlementDriver(self.store, self.books, links, now=self.clock)
+        self.receiver = SettlementReceiver(
+            self.store,
+            self.books,
+            now=self.clock,
+            random_bytes=os.urandom,
+            use=self.use,
+            terms={partner.msp_id: self.terms},
         )
+        self.partner_service = PartnerService(verifier, self.receiver, self.identity, self.use, now=self.clock)
+        partner.line.handlers = {}
+        self.partner_service.register(Handlers(partner.line.handlers))  # type: ignore[arg-type]
+        self.service = SettlementService(self.store, self.books, self.driver, links, members, now=self.clock)
+        self.own: dict[str, Callable[[bytes, Call], Awaitable[bytes]]] = {}
+        self.service.register(Handlers(self.own))  # type: ignore[arg-type]
+        PartnerQuestions(links, self.use, members).register(Handlers(self.own))  # type: ignore[arg-type]
         self.worker = SettlementWorker(self.store, self.driver, self.receiver, now=self.clock)
 
     async def stop(self, partner: Bank) -> None:
@@ -232,6 +265,10 @@ class Bank:
         request = partner_pb2.GetPaymentRequest(payment_id=payment_id)
         answer = await guarded(self.service.get_payment)(request.SerializeToString(), self.call("/GetPayment"))
         return partner_pb2.GetPaymentResponse.FromString(answer).payment
+
+    async def ask(self, method: str, request: Message, reply: type[_M]) -> _M:
+        """Call a method of this bank's own service, as its command line does."""
+        return reply.FromString(await self.own[method](request.SerializeToString(), self.call(f"/{method}")))
 
     async def compare(self) -> list[partner_pb2.PositionComparison]:
         """Compare positions with the partner."""

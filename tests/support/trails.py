@@ -36,6 +36,8 @@ from node.audit.disclosure_service import DisclosureService
 from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
+from node.audit.proof_service import SERVICE as PROOF_SERVICE
+from node.audit.proof_service import ProofService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -185,6 +187,11 @@ class World:
         channel = DirectChannel(handlers, tls_certificate(self.consortium.material, caller))
         return reply_type.FromString(await channel.unary(f"/{SERVICE}/{method}", request.SerializeToString(), 5))
 
+    async def prove(self, handlers: Handlers, caller: str, method: str, request: Message, reply_type: type[R]) -> R:
+        """Call a node's proof service as a program of ``caller``."""
+        channel = DirectChannel(handlers, tls_certificate(self.consortium.material, caller))
+        return reply_type.FromString(await channel.unary(f"/{PROOF_SERVICE}/{method}", request.SerializeToString(), 5))
+
     async def settle(self) -> None:
         """Seal, anchor, index, mirror and cosign everything posted so far."""
         await self.bank.anchorer.anchor()
@@ -249,6 +256,7 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         AuditService(trail, members).register(server)
         FindingService(trail.findings, members).register(server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, members).register(server)
+        ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)
     try:

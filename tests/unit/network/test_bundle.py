@@ -32,7 +32,7 @@ from network.bundle import (
     parse_bundle,
     verify_bundle,
 )
-from network.bundle_format import BLOCK_COUNT_MAX, BUNDLE_BYTES_MAX
+from network.bundle_parts import BLOCK_COUNT_MAX, BUNDLE_BYTES_MAX
 from network.checkpoint import COSIGNATURE_V1, Checkpoint, cosign, sign_checkpoint, verifier_key
 from network.errors import ProofError
 from network.merkle import inclusion_proof, root
@@ -151,7 +151,7 @@ def test_verifier_runs_as_a_program_of_its_own_without_network_or_database(tmp_p
         "import socket, sys\n"
         "def refuse(*args, **kwargs): raise OSError('no network here')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
-        "from network.bundle import main\n"
+        "from network.bundle_verifier import main\n"
         "code = main(sys.argv[1:])\n"
         "assert not {'psycopg', 'grpc', 'node', 'ledger'} & set(sys.modules), 'needs more than the proof'\n"
         "raise SystemExit(code)\n"
@@ -159,7 +159,7 @@ def test_verifier_runs_as_a_program_of_its_own_without_network_or_database(tmp_p
 
     def run(*arguments: str) -> tuple[int, Any]:
         done = subprocess.run(
-            [sys.executable, "-c", program, "verify", *arguments],
+            [sys.executable, "-c", program, *arguments],
             cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr

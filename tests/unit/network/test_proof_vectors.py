@@ -22,7 +22,17 @@ from tests.support.proof_vectors import FILE, corpus_text, read_corpus
 REPOSITORY = Path(__file__).parents[3]
 CORPUS = read_corpus()
 NOW = datetime.fromtimestamp(CORPUS.now, UTC)
-SOURCES = ("bundle", "bundle_channel", "bundle_format", "checkpoint", "merkle", "audit_record")
+SOURCES = (
+    "bundle",
+    "bundle_channel",
+    "bundle_format",
+    "bundle_head",
+    "bundle_json",
+    "bundle_parts",
+    "checkpoint",
+    "merkle",
+    "audit_record",
+)
 OF_OTHER_PROOFS = {"size_out_of_range", "inconsistent", "wrong_tile"}
 """Reasons of consistency proofs and tiles, which no bundle carries."""
 

@@ -15,11 +15,12 @@ from typing import Any, cast
 import pytest
 from nacl.signing import SigningKey
 
+from network.audit_record import commit_controls
 from network.checkpoint import verifier_key
 from network.errors import CommitError, CommitStatusError, EndorseError, GatewayError
 from network.merkle import EMPTY_ROOT, TileWriter, leaf_hash
 from node.anchor import anchorer as module
-from node.anchor.anchorer import Anchorer, commit_controls
+from node.anchor.anchorer import Anchorer
 from node.anchor.errors import AnchorError, LogError
 from node.anchor.leaf_source import Sealable, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name

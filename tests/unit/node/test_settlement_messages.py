@@ -42,6 +42,7 @@ def _verifier(now: datetime = NOW) -> MessageVerifier:
 
 def _abort(**changes: object) -> partner_pb2.Abort:
     fields: dict[str, object] = {
+        "version": 1,
         "settlement_id": "s-1",
         "sender_msp_id": "PartnerMSP",
         "receiver_msp_id": "DwaybankMSP",

@@ -1,7 +1,8 @@
 INSERT INTO partner.incoming (
-    sender_msp_id, settlement_id, beneficiary_account, asset, amount, deadline, agreed_reference, prepared_at, changed_at
+    sender_msp_id, settlement_id, beneficiary_account, asset, amount, deadline, agreed_reference, prepared_at, changed_at,
+    quote_id, return_of, return_reason
 ) VALUES (
     %(sender_msp_id)s, %(settlement_id)s, %(beneficiary_account)s, %(asset)s, %(amount)s, %(deadline)s,
-    %(agreed_reference)s, %(prepared_at)s, %(prepared_at)s
+    %(agreed_reference)s, %(prepared_at)s, %(prepared_at)s, %(quote_id)s, %(return_of)s, %(return_reason)s
 )
-ON CONFLICT (sender_msp_id, settlement_id) DO NOTHING
+ON CONFLICT DO NOTHING

@@ -1,8 +1,9 @@
 INSERT INTO partner.outgoing (
     settlement_id, payment_id, receiver_msp_id, debtor_account, beneficiary_account, asset, amount, description,
-    ordered_at, deadline, next_attempt_at, changed_at
+    ordered_at, deadline, next_attempt_at, changed_at, quote_id, return_of, return_reason
 ) VALUES (
     %(settlement_id)s, %(payment_id)s, %(receiver_msp_id)s, %(debtor_account)s, %(beneficiary_account)s, %(asset)s,
-    %(amount)s, %(description)s, %(ordered_at)s, %(deadline)s, %(ordered_at)s, %(ordered_at)s
+    %(amount)s, %(description)s, %(ordered_at)s, %(deadline)s, %(ordered_at)s, %(ordered_at)s,
+    %(quote_id)s, %(return_of)s, %(return_reason)s
 )
-ON CONFLICT (payment_id) DO NOTHING
+ON CONFLICT DO NOTHING

@@ -1,0 +1,13 @@
+-- The newest anchored head of at most so many entries, of those that another member cosigned or of all.
+SELECT c.block_number, c.tx_number, c.namespace, c.record_key, c.kind, c.organization, c.transaction_id, c.recorded_at,
+    c.from_seq, c.to_seq, c.signer, c.body
+FROM log.audit_record c
+WHERE c.kind = 'checkpoint' AND c.organization = %(organization)s AND c.to_seq <= %(size)s
+    AND (
+        NOT %(attested)s
+        OR EXISTS (
+            SELECT 1 FROM log.audit_record w
+            WHERE w.kind = 'cosignature' AND w.organization = c.organization AND w.to_seq = c.to_seq
+        )
+    )
+ORDER BY c.to_seq DESC LIMIT 1

@@ -1,0 +1,4 @@
+SELECT asset, sum(amount)::bigint
+FROM partner.incoming
+WHERE sender_msp_id = %(sender_msp_id)s AND prepared_at >= %(since)s AND state <> 'aborted'
+GROUP BY asset

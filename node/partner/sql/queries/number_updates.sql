@@ -1,0 +1,1 @@
+SELECT partner.number_updates(%(partner_msp_id)s)
