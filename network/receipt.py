@@ -200,7 +200,8 @@ def _read_document(data: bytes) -> tuple[Receipt, list[MemberSignature], dict[in
         raise ProofError(_MALFORMED, f"signatures is not a list of 1 to {SIGNATURES_MAX}")
     if not isinstance(blocks, dict) or not 1 <= len(blocks) <= BLOCKS_MAX:
         raise ProofError(_MALFORMED, f"blocks is not an object of 1 to {BLOCKS_MAX}")
-    return _read_receipt(value["receipt"]), list(map(read_signature, signatures)), dict(map(_read_block, blocks.items()))
+    receipt = _read_receipt(value["receipt"])
+    return receipt, list(map(read_signature, signatures)), dict(map(_read_block, blocks.items()))
 
 
 def _read_block(item: tuple[str, Any]) -> tuple[int, bytes]:
@@ -237,4 +238,3 @@ def _binary(value: Mapping[str, Any], name: str, size: int | None) -> bytes:
     if not isinstance(text, str) or not _HEX.fullmatch(text) or (size is not None and len(text) != 2 * size):
         raise ProofError(_MALFORMED, f"{name} is not lower-case hex{f' of {size} bytes' if size else ''}")
     return bytes.fromhex(text)
-

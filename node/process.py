@@ -37,6 +37,7 @@ from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -131,6 +132,9 @@ class NodeProcess:
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ReceiptService(
+            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
+        ).register(self._server)
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         if compliance is not None:

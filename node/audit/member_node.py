@@ -74,9 +74,7 @@ class MemberNode:
             RpcError: the member does not answer or refuses.
         """
         request = audit_pb2.OpenControlTotalsRequest(size=size)
-        reply = await self._call(
-            "OpenControlTotals", request, audit_pb2.OpenControlTotalsResponse, TILE_TIMEOUT_S
-        )
+        reply = await self._call("OpenControlTotals", request, audit_pb2.OpenControlTotalsResponse, TILE_TIMEOUT_S)
         return reply.totals, reply.salt
 
     async def disclose(self, demand_id: str) -> bytes:

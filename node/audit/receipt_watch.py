@@ -19,7 +19,9 @@ class ReceiptWatch:
     async def look(self) -> list[Matter]:
         """Return a matter for each member that signed another receipt than this node: the first block of it."""
         found = await asyncio.to_thread(self._store.divergences)
-        return [Matter(each.organization, "diverging_receipts", f"block/{each.block_number}", _told(each)) for each in found]
+        return [
+            Matter(each.organization, "diverging_receipts", f"block/{each.block_number}", _told(each)) for each in found
+        ]
 
 
 def _told(found: Divergence) -> str:

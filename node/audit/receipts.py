@@ -2,8 +2,8 @@
 
 Rules:
 - a receipt is made from the block as the own peer committed it, for any member that asks;
-- at each round the newest block is attested, kept, and every member asked for its own of the same block: the commit hash
-  chains, so one receipt speaks for all blocks before;
+- at each round the newest block is attested, kept, and every member asked for its own of the same block: the commit
+  hash chains, so one receipt speaks for all blocks before;
 - where a member says otherwise, the first block on which it differs is looked for, and both receipts of it are kept;
 - a receipt that its member did not sign, or of another block, is no receipt: it is logged and counts as none.
 """

@@ -10,7 +10,7 @@ What is watched, at each round:
 | ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline, nor refused |
 | ``diverging_receipts`` | what its node signed of a block is not what this node says of it |
 | ``imbalanced_totals`` | the totals it opened do not balance, shrink, or do not fit entries it disclosed |
-| ``unopened_totals`` | it did not open its newest anchor's totals within the deadline, or what it opened is not committed to |
+| ``unopened_totals`` | its newest anchor's totals were not opened by the deadline, or others than it commits to |
 | ``missing_decisions`` | entries are anchored, and their compliance decisions are not, for longer than the deadline |
 | ``refused_demand`` | a demand of this organization was refused on the shared ledger |
 

@@ -38,6 +38,7 @@ from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -256,6 +257,9 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         AuditService(trail, members).register(server)
         FindingService(trail.findings, members).register(server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, members).register(server)
+        ReceiptService(trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, members).register(
+            server
+        )
         ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)
