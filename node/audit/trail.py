@@ -33,6 +33,7 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.cases import Cases
 from node.audit.control_totals import OwnTotals, TotalsStore
 from node.audit.customers import CustomerSource
 from node.audit.demand_store import DemandStore
@@ -48,6 +49,7 @@ from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
 from node.audit.matter import Lasting
+from node.audit.passkeys import Passkeys
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.range_proofs import RangeProofs
 from node.audit.receipt_watch import ReceiptWatch
@@ -179,6 +181,8 @@ class AuditTrail:
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
+        self.cases = Cases(self._database)
+        self.passkeys = Passkeys(self._database)
         self.known_demands = DemandStore(msp_id, self._database, self.index)
         self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
         evidence = ChannelEvidenceSource(self.index, peer)
