@@ -22,6 +22,7 @@ from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
+from network.obligation import SETTLEMENT
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
 from network.operations.otlp_tracer import traced
@@ -39,6 +40,7 @@ from node.audit.portal_service import SERVICE as PORTAL_SERVICE
 from node.audit.portal_service import PortalService
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -70,6 +72,10 @@ from node.operations.node_health import NodeHealth
 from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
+from node.partner.obligation_area import ObligationArea
+from node.partner.obligation_chain import SettlementChain
+from node.partner.obligation_service import OBLIGATION_SERVICE
+from node.partner.obligation_watch import InterbankWatch
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -133,6 +139,9 @@ class NodeProcess:
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ReceiptService(
+            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
+        ).register(self._server)
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         self._portal_service(trail).register(self._server)
@@ -148,8 +157,13 @@ class NodeProcess:
             late.append(self._schedule_worker(self.books))
             partners = self._partner_area(self.books)
             partners.register(self._server)
-            late += [partners, webhooks]
-            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
+            obligations = self._obligation_area(self.books, trail)
+            obligations.register(self._server)
+            late += [partners, obligations, webhooks]
+            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES, OBLIGATION_SERVICE]
+        elif self._settles:
+            chain = SettlementChain(self._own_peer("Node"), self._config.msp_id)
+            late.append(InterbankWatch(self._config.msp_id, chain=chain, findings=trail.findings, sees_all=True))
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
@@ -283,8 +297,7 @@ class NodeProcess:
                 writer=writer_key,
             ),
             member=OwnMember(
-                SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
-                lambda: self.peer.config.msps,
+                SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id), lambda: self.peer.config.msps
             ),
             disclosure=self._disclosure_settings(),
             peer=self._own_peer("Node"),
@@ -328,6 +341,26 @@ class NodeProcess:
             bell=books.bell,
             now=utc_now,
             settings=WebhookSettings(networks=config.webhook_networks),
+        )
+
+    @property
+    def _settles(self) -> bool:
+        """Whether this member approves the contract that holds obligations between banks."""
+        return any(chaincode.name == SETTLEMENT for chaincode in self._config.chaincodes)
+
+    def _obligation_area(self, books: Books, trail: AuditTrail) -> ObligationArea:
+        config = self._config
+        return ObligationArea(
+            config.msp_id,
+            self._database_url,
+            gateway=self._own_peer("Node") if self._settles else None,
+            books=books,
+            findings=trail.findings,
+            partners=frozenset(partner.msp_id for partner in config.partners),
+            others=[msp_id for msp_id in config.peers if msp_id != config.msp_id],
+            members=self._members,
+            now=utc_now,
+            random_bytes=secrets.token_bytes,
         )
 
     def _portal_service(self, trail: AuditTrail) -> PortalService:
