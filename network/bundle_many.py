@@ -341,6 +341,8 @@ def _difference(fields: Fields) -> Difference:
 
 def _window(fields: Fields) -> Window:
     begin, end = (None if fields.take(name) is None else fields.number(name) for name in ("begin", "end"))
+    if begin is not None and end is not None and begin >= end:
+        raise ProofError("malformed_bundle", f"{fields.where}.begin is not before its end")
     return Window(begin, end)
 
 
