@@ -89,6 +89,9 @@ class Window:
     """Excluded."""
 
 
+EVER = Window()
+
+
 @dataclass(frozen=True, slots=True)
 class StatementClaim:
     """What a bundle says of an account over a range of entries."""
