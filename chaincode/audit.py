@@ -6,13 +6,11 @@ Rules every endorser applies:
 - a head is anchored only with the log's own signature, a larger size, and an RFC 6962 consistency proof from the last
   anchored head: a rewritten or shortened log cannot get past the network;
 - a cosignature is accepted from another organization only, once, and only if its signature holds;
-- whoever demands disclosure leaves a record;
-- nothing that could name a person is stored: notes carry no extension lines and one signature, ids are random, a
-  purpose is a code and not a text.
+- nothing that could name a person is stored: notes carry no extension lines and one signature.
 
 State (JSON, see :mod:`chaincode.encoding`; roots and proofs are base64 as in checkpoints, ids and commitments hex):
-``log~<msp>``, ``witness~<msp>``, ``checkpoint~<msp>~<size>``, ``cosignature~<msp>~<size>~<witness msp>``,
-``demand~<id>``; findings as :mod:`chaincode.findings` says.
+``log~<msp>``, ``witness~<msp>``, ``checkpoint~<msp>~<size>``, ``cosignature~<msp>~<size>~<witness msp>``; demands as
+:mod:`chaincode.disclosure`, findings as :mod:`chaincode.findings` say.
 
 Source: RFC 6962, C2SP tlog-checkpoint and tlog-cosignature, through :mod:`network.merkle` and
 :mod:`network.checkpoint`.
@@ -20,23 +18,23 @@ Source: RFC 6962, C2SP tlog-checkpoint and tlog-cosignature, through :mod:`netwo
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from chaincode import keys
 from chaincode.callers import require_client
 from chaincode.contract import reads_only
+from chaincode.disclosure import DisclosureContract
 from chaincode.encoding import (
     INTEGER_MAX,
     decode_base64,
     decode_hex,
     encode_base64,
-    format_time,
     from_json,
     to_json,
 )
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
 from chaincode.findings import FindingsContract
+from chaincode.records import existing, stamp
 from chaincode.shim.stub import ChaincodeStub
 from network import checkpoint as signed_checkpoint
 from network import merkle
@@ -46,11 +44,7 @@ from network.errors import ProofError
 NOTE_BYTES_MAX = 4096
 PROOF_HASHES_MAX = 64
 COSIGNATURE_BYTES_MAX = 1024
-DEMAND_SEQS_MAX = 1000
-RECORD_ID_BYTES = 16
 COMMITMENT_BYTES = 32
-
-_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def log_origin(msp_id: str) -> str:
@@ -63,8 +57,8 @@ def witness_name(msp_id: str) -> str:
     return f"dwaybank.node/witness/{msp_id}"
 
 
-class AuditContract(FindingsContract):
-    """Anchors log heads, cosignatures and demands for disclosure; findings come with ``FindingsContract``."""
+class AuditContract(FindingsContract, DisclosureContract):
+    """Anchors log heads and cosignatures; findings and demands come with the contracts it is made of."""
 
     name = "audit"
     version = "1.0"
@@ -114,7 +108,7 @@ class AuditContract(FindingsContract):
         """
         organization = require_client(stub)
         decode_hex(controls_commitment, "controls_commitment", COMMITMENT_BYTES)
-        head = await _existing(stub, keys.log(organization), f"organization {organization} has registered no log")
+        head = await existing(stub, keys.log(organization), f"organization {organization} has registered no log")
         checkpoint = _open_note(note, head)
         proof = _decode_proof(consistency_proof)
         await _require_growth(stub, organization, checkpoint, head)
@@ -131,7 +125,7 @@ class AuditContract(FindingsContract):
             "note": note,
             "controls_commitment": controls_commitment,
             "sequence": head["sequence"] + 1,
-            **_stamp(stub),
+            **stamp(stub),
         }
         moved = {**head, "size": checkpoint.size, "root": record["root"], "sequence": record["sequence"]}
         await stub.put_state(keys.checkpoint(organization, checkpoint.size), to_json(record))
@@ -154,7 +148,7 @@ class AuditContract(FindingsContract):
         if len(cosignature.encode()) > COSIGNATURE_BYTES_MAX:
             raise ArgumentError(f"cosignature is longer than {COSIGNATURE_BYTES_MAX} bytes")
         _require_size(size)
-        key = await _existing(stub, keys.witness(witness), f"organization {witness} has registered no witness key")
+        key = await existing(stub, keys.witness(witness), f"organization {witness} has registered no witness key")
         anchored = await self.get_checkpoint(stub, organization, size)
         state_key = keys.cosignature(organization, size, witness)
         if await stub.get_state(state_key):
@@ -166,56 +160,25 @@ class AuditContract(FindingsContract):
             "name": key["name"],
             "time": _verify_cosignature(anchored["note"], cosignature, key["cosigner_key"]),
             "cosignature": cosignature,
-            **_stamp(stub),
+            **stamp(stub),
         }
         await stub.put_state(state_key, to_json(record))
         summary = {name: record[name] for name in ("organization", "size", "witness")}
         stub.set_event("Cosignature", to_json(summary))
         return record
 
-    async def demand(
-        self, stub: ChaincodeStub, demand_id: str, organization: str, seqs: list[int], purpose: str
-    ) -> dict[str, Any]:
-        """Record that the caller's organization demands disclosure of entries; by a client of any organization.
-
-        Args:
-            demand_id: 16 random bytes in hex.
-            organization: whose entries.
-            seqs: JSON list of 1 to 1,000 entry numbers, ascending.
-            purpose: a code such as ``supervisory_review``; free text could name a person and would stay for ever.
-        """
-        demanding = require_client(stub)
-        decode_hex(demand_id, "demand_id", RECORD_ID_BYTES)
-        keys.require_organization(organization)
-        _require_seqs(seqs)
-        if not _PURPOSE.fullmatch(purpose):
-            raise ArgumentError("purpose is not a code of 1 to 40 lower-case letters, digits and '_' (no free text)")
-        if await stub.get_state(keys.demand(demand_id)):
-            raise ConflictError(f"demand {demand_id} exists; take a fresh random id", "demand_exists")
-        record = {
-            "demand_id": demand_id,
-            "organization": organization,
-            "demanding_organization": demanding,
-            "seqs": seqs,
-            "purpose": purpose,
-            **_stamp(stub),
-        }
-        await stub.put_state(keys.demand(demand_id), to_json(record))
-        stub.set_event("Demand", to_json({"demand_id": demand_id, "organization": organization}))
-        return record
-
     @reads_only
     async def get_log(self, stub: ChaincodeStub, organization: str) -> dict[str, Any]:
         """Return a registered log with its newest anchored head; anyone on the channel may call."""
         keys.require_organization(organization)
-        return await _existing(stub, keys.log(organization), f"organization {organization} has registered no log")
+        return await existing(stub, keys.log(organization), f"organization {organization} has registered no log")
 
     @reads_only
     async def get_witness(self, stub: ChaincodeStub, organization: str) -> dict[str, Any]:
         """Return an organization's witness key; anyone on the channel may call."""
         keys.require_organization(organization)
         message = f"organization {organization} has registered no witness key"
-        return await _existing(stub, keys.witness(organization), message)
+        return await existing(stub, keys.witness(organization), message)
 
     @reads_only
     async def get_checkpoint(self, stub: ChaincodeStub, organization: str, size: int) -> dict[str, Any]:
@@ -223,7 +186,7 @@ class AuditContract(FindingsContract):
         keys.require_organization(organization)
         _require_size(size)
         message = f"no head of size {size} is anchored for {organization}"
-        return await _existing(stub, keys.checkpoint(organization, size), message)
+        return await existing(stub, keys.checkpoint(organization, size), message)
 
     @reads_only
     async def checkpoint_covering(self, stub: ChaincodeStub, organization: str, seq: int) -> dict[str, Any]:
@@ -243,25 +206,6 @@ class AuditContract(FindingsContract):
         _require_size(size)
         async with await stub.get_state_by_range(*keys.cosignature_range(organization, size)) as found:
             return [from_json(value) async for _, value in found]
-
-    @reads_only
-    async def get_demand(self, stub: ChaincodeStub, demand_id: str) -> dict[str, Any]:
-        """Return a demand for disclosure; anyone on the channel may call."""
-        decode_hex(demand_id, "demand_id", RECORD_ID_BYTES)
-        return await _existing(stub, keys.demand(demand_id), f"there is no demand {demand_id}")
-
-
-def _stamp(stub: ChaincodeStub) -> dict[str, str]:
-    """Return the transaction's id and (client-given) time, the same at every endorser."""
-    return {"transaction_id": stub.get_tx_id(), "timestamp": format_time(stub.get_timestamp())}
-
-
-async def _existing(stub: ChaincodeStub, key: str, message: str) -> dict[str, Any]:
-    value = await stub.get_state(key)
-    if not value:
-        raise NotFoundError(message)
-    record: dict[str, Any] = from_json(value)
-    return record
 
 
 async def _register(stub: ChaincodeStub, key: str, record: dict[str, Any], what: str) -> None:
@@ -284,17 +228,6 @@ def _require_key(verifier_key: str, given_name: str, name: str, signature_type: 
 def _require_size(size: int) -> None:
     if size < 1:
         raise ArgumentError(f"{size} is no size or entry number: they begin at 1")
-
-
-def _require_seqs(seqs: list[int]) -> None:
-    if not 1 <= len(seqs) <= DEMAND_SEQS_MAX:
-        raise ArgumentError(f"seqs has {len(seqs)} numbers; 1 to {DEMAND_SEQS_MAX} are accepted")
-    last = 0
-    for seq in seqs:
-        # A boolean is an integer to Python, but not to other readers of the record.
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq <= last:
-            raise ArgumentError(f"seqs holds {str(seq)[:40]!r} where an entry number above {last} must stand")
-        last = seq
 
 
 def _open_note(note: str, head: dict[str, Any]) -> Checkpoint:

@@ -27,8 +27,9 @@ from network.audit_record import finding_id_of
 OPEN, EXPLAINED, ESCALATED, CLOSED = "open", "explained", "escalated", "closed"
 
 KINDS = (
-    "altered_books", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint", "silent_member",
-    "unanswered_demand", "unsound_disclosure", "other",
+    "altered_books", "diverging_receipts", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint",
+    "missing_decisions", "refused_demand", "silent_member", "unanswered_demand", "unopened_totals",
+    "unsound_disclosure", "other",
 )  # fmt: skip
 OUTCOMES = ("remedied", "mistaken", "sanctioned")
 
@@ -36,7 +37,9 @@ STEPS_MAX = 100
 ID_BYTES = 16
 HASH_BYTES = 32
 
-_SUBJECT = re.compile(r"(log|member|(checkpoint|entry)/[1-9][0-9]{0,18}|demand/[0-9a-f]{32}|block/[0-9]{1,19})")
+_SUBJECT = re.compile(
+    r"(log|member|(checkpoint|entry)/[1-9][0-9]{0,18}|(demand|obligation)/[0-9a-f]{32}|block/[0-9]{1,19})"
+)
 
 
 class FindingsContract(Contract):
@@ -50,7 +53,8 @@ class FindingsContract(Contract):
         Args:
             organization: whom it is about.
             kind: one of ``KINDS``.
-            subject: ``log``, ``member``, ``checkpoint/SIZE``, ``entry/NUMBER``, ``demand/ID`` or ``block/NUMBER``.
+            subject: ``log``, ``member``, ``checkpoint/SIZE``, ``entry/NUMBER``, ``demand/ID``, ``obligation/ID`` or
+                ``block/NUMBER``.
             evidence: hex SHA-256 of what the opener keeps as evidence.
         """
         opened_by = require_client(stub)
@@ -59,7 +63,8 @@ class FindingsContract(Contract):
             raise ArgumentError(f"kind is {kind[:40]!r}, not one of {', '.join(KINDS)}")
         if not _SUBJECT.fullmatch(subject):
             raise ArgumentError(
-                f"subject is {subject[:60]!r}, not log, member, checkpoint/SIZE, entry/NUMBER, demand/ID, block/NUMBER"
+                f"subject is {subject[:60]!r}, not log, member, checkpoint/SIZE, entry/NUMBER, demand/ID, "
+                "obligation/ID, block/NUMBER"
             )
         decode_hex(evidence, "evidence", HASH_BYTES)
         finding_id = finding_id_of(opened_by, kind, organization, subject)

@@ -68,6 +68,16 @@ def demand(demand_id: str) -> str:
     return f"demand~{demand_id}"
 
 
+def refusal(demand_id: str) -> str:
+    """Key of a demand's refusal."""
+    return f"refusal~{demand_id}"
+
+
+def disclosure_key(organization: str) -> str:
+    """Key of the key that answers to an organization's demands are sealed to."""
+    return f"disclosure_key~{organization}"
+
+
 def epoch_head(organization: str) -> str:
     """Key of an organization's newest compliance epoch."""
     return f"epochs~{organization}"

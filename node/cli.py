@@ -23,6 +23,7 @@ from node.commands import (
     currency,
     events,
     iso20022,
+    obligations,
     partner,
     peer_ledger,
     periods,
@@ -49,6 +50,7 @@ events.register(app)
 currency.register(app)
 iso20022.register(app)
 partner.register(app)
+obligations.register(partner.group)
 audit.register(app)
 peer_ledger.register(app)
 processes.register(app)

@@ -207,6 +207,13 @@ class NodeConfig(_Strict):
 
     msp_id: str
     role: str = Field(pattern="^(bank|regulator)$")
+    supervisors: list[str] = []
+    """Organizations that supervise this one: their demands are answered, control totals opened to them."""
+    discloses_at_once: bool = True
+    """Whether a supervisor's demand is answered without anybody here allowing it (``dwaybank audit allow``)."""
+    disclosure_key_file: Path | None = None
+    """X25519 key that answers to this organization's demands are sealed to; by default ``disclosure.key`` beside
+    ``witness_key_file``, made where it is absent."""
     channel: str
     host: str = "127.0.0.1"
     port: Port

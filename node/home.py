@@ -300,7 +300,7 @@ def _generate_organization(home: Home, consortium: Consortium, own: Organization
     (folder / "secrets").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     (folder / "secrets").chmod(0o700)
-    for name in ("log.key", "witness.key", "writer.key", "pseudonym.key"):
+    for name in ("log.key", "witness.key", "writer.key", "pseudonym.key", "disclosure.key"):
         write_secret(home.secret(own, name), secrets.token_bytes(32))
     write_secret(home.secret(own, "token.key"), secrets.token_hex(32).encode())
     if database_url is not None:
@@ -331,6 +331,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
     return NodeConfig(
         msp_id=own.msp_id,
         role=own.role,
+        supervisors=[other.msp_id for other in others if other.role == "regulator"],
         channel=consortium.channel,
         port=own.node_port,
         msp_folder=peer / "msp",
@@ -347,6 +348,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
         fabric_peer=own.fabric_peer,
         log_key_file=home.secret(own, "log.key"),
         witness_key_file=home.secret(own, "witness.key"),
+        disclosure_key_file=home.secret(own, "disclosure.key"),
         writer_key_file=home.secret(own, "writer.key"),
         rules_file=home.organization(own) / "rules.yaml",
         secrets_folder=home.organization(own) / "secrets",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from ledger.errors import LedgerError
@@ -21,19 +22,26 @@ from network.block import header_hash, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
+from network.obligation import SETTLEMENT
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
 from network.operations.otlp_tracer import traced
 from network.rpc import Channel, Server
 from node.access import Members
 from node.audit.audit_service import AuditService
+from node.audit.disclosure import DisclosureSettings
+from node.audit.disclosure_service import DisclosureService
 from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.indexer import OwnPeerRecords
 from node.audit.member_node import SERVICE as AUDIT_SERVICE
 from node.audit.member_node import MemberNode
+from node.audit.portal_service import SERVICE as PORTAL_SERVICE
+from node.audit.portal_service import PortalService
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
+from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
@@ -56,6 +64,7 @@ from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import NodeError
+from node.home import write_secret
 from node.logs import configure_logging
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
@@ -63,6 +72,10 @@ from node.operations.node_health import NodeHealth
 from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
+from node.partner.obligation_area import ObligationArea
+from node.partner.obligation_chain import SettlementChain
+from node.partner.obligation_service import OBLIGATION_SERVICE
+from node.partner.obligation_watch import InterbankWatch
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -114,7 +127,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE, PROOF_SERVICE]
+        services = [*self.peer.service_names, AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -125,8 +138,13 @@ class NodeProcess:
         late.append(trail)
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
+        DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ReceiptService(
+            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
+        ).register(self._server)
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
+        self._portal_service(trail).register(self._server)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
@@ -139,8 +157,13 @@ class NodeProcess:
             late.append(self._schedule_worker(self.books))
             partners = self._partner_area(self.books)
             partners.register(self._server)
-            late += [partners, webhooks]
-            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
+            obligations = self._obligation_area(self.books, trail)
+            obligations.register(self._server)
+            late += [partners, obligations, webhooks]
+            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES, OBLIGATION_SERVICE]
+        elif self._settles:
+            chain = SettlementChain(self._own_peer("Node"), self._config.msp_id)
+            late.append(InterbankWatch(self._config.msp_id, chain=chain, findings=trail.findings, sees_all=True))
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
@@ -273,6 +296,10 @@ class NodeProcess:
                 witness=SigningKey(read_file(config.witness_key_file)),
                 writer=writer_key,
             ),
+            member=OwnMember(
+                SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id), lambda: self.peer.config.msps
+            ),
+            disclosure=self._disclosure_settings(),
             peer=self._own_peer("Node"),
             reviewer=self._own_peer("Reviewer"),
             members={
@@ -287,6 +314,15 @@ class NodeProcess:
             anchor_interval_s=config.anchor_interval_s,
             now=utc_now,
             random_bytes=secrets.token_bytes,
+        )
+
+    def _disclosure_settings(self) -> DisclosureSettings:
+        config = self._config
+        file = config.disclosure_key_file or config.witness_key_file.parent / "disclosure.key"
+        # Homes made before there were such keys get theirs at the first start.
+        write_secret(file, secrets.token_bytes(PrivateKey.SIZE))
+        return DisclosureSettings(
+            PrivateKey(read_file(file)), frozenset(config.supervisors), at_once=config.discloses_at_once
         )
 
     def _deadlines(self) -> Deadlines | None:
@@ -305,6 +341,31 @@ class NodeProcess:
             bell=books.bell,
             now=utc_now,
             settings=WebhookSettings(networks=config.webhook_networks),
+        )
+
+    @property
+    def _settles(self) -> bool:
+        """Whether this member approves the contract that holds obligations between banks."""
+        return any(chaincode.name == SETTLEMENT for chaincode in self._config.chaincodes)
+
+    def _obligation_area(self, books: Books, trail: AuditTrail) -> ObligationArea:
+        config = self._config
+        return ObligationArea(
+            config.msp_id,
+            self._database_url,
+            gateway=self._own_peer("Node") if self._settles else None,
+            books=books,
+            findings=trail.findings,
+            partners=frozenset(partner.msp_id for partner in config.partners),
+            others=[msp_id for msp_id in config.peers if msp_id != config.msp_id],
+            members=self._members,
+            now=utc_now,
+            random_bytes=secrets.token_bytes,
+        )
+
+    def _portal_service(self, trail: AuditTrail) -> PortalService:
+        return PortalService(
+            trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
         )
 
     def _partner_area(self, books: Books) -> PartnerArea:

@@ -24,9 +24,9 @@ from network.connection_profile import ConnectionProfile, connect
 from network.errors import CommitError, EndorseError, GatewayError
 
 
-def demand(demand_id: str) -> tuple[str, str, str, str, str]:
+def demand(demand_id: str) -> tuple[str, str, str, str, str, str]:
     """Return a call that any client may make: function and arguments."""
-    return "Demand", demand_id, "DwaybankMSP", "[1]", "example"
+    return "Demand", demand_id, "DwaybankMSP", "[1]", "example", '["entry"]'
 
 
 async def transactions(client: GatewayClient) -> None:

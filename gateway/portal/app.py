@@ -26,7 +26,7 @@ from gateway.portal.config import PortalConfig
 from gateway.portal.guard import PortalGuard
 from gateway.portal.node import PortalNode
 from gateway.portal.rendering import Pages
-from gateway.portal.routes import entries, login, overview, search
+from gateway.portal.routes import cases, demands, entries, findings, login, looks, members, overview, search
 from gateway.portal.services import Services, services_of
 from gateway.portal.sessions import Sessions
 from gateway.problems import problem_of
@@ -34,6 +34,7 @@ from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
 
+_PARTS = (overview, search, entries, demands, findings, cases, members, looks, login)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -65,7 +66,7 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
 
     app = Starlette(
         routes=[
-            *(route for part in (overview, search, entries, login) for route in part.ROUTES),
+            *(route for part in _PARTS for route in part.ROUTES),
             Route("/healthz", _healthz),
             Mount("/static", _Static(directory=_STATIC)),
         ],

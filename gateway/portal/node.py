@@ -6,7 +6,7 @@ organization, and names field, value and way out.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -17,6 +17,7 @@ from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import Channel, StatusCode
 
 AUDIT = "/dwaybank.audit.v1.AuditService"
+PORTAL = "/dwaybank.audit.v1.PortalService"
 SLOW_S = 60.0
 """Patience for what waits for other members: a demand, a step on the shared ledger, an export's next piece."""
 
@@ -63,7 +64,7 @@ class PortalNode:
         except DecodeError as error:
             raise UnavailableError("node_unavailable", "the node's answer cannot be read") from error
 
-    async def export(self, request: pb.ExportEntriesRequest) -> AsyncIterator[bytes]:
+    async def export(self, request: pb.ExportEntriesRequest) -> AsyncGenerator[bytes, None]:
         """Give a file's bytes as the node makes them.
 
         Raises:

@@ -24,6 +24,14 @@ class Action(StrEnum):
     OVERVIEW = "see the overview"
     SEARCH = "search and see entries"
     EXPORT = "export entries"
+    SAVE_SEARCH = "save searches"
+    DEMAND = "demand disclosure"
+    READ_FINDINGS = "read findings"
+    OPEN_FINDING = "open and explain findings"
+    SETTLE_FINDING = "escalate and close findings"
+    KEEP_CASES = "keep cases"
+    READ_MEMBERS = "see members and keys"
+    READ_LOOKS = "see who looked"
 
 
 _ALL = frozenset(Role)
@@ -33,6 +41,14 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.OVERVIEW: _ALL,
     Action.SEARCH: _EXAMINING,
     Action.EXPORT: _EXAMINING,
+    Action.SAVE_SEARCH: _EXAMINING,
+    Action.DEMAND: _EXAMINING,
+    Action.READ_FINDINGS: _EXAMINING,
+    Action.OPEN_FINDING: _EXAMINING,
+    Action.SETTLE_FINDING: frozenset({Role.SUPERVISOR}),
+    Action.KEEP_CASES: _EXAMINING,
+    Action.READ_MEMBERS: _ALL,
+    Action.READ_LOOKS: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 """The whole of it."""
 

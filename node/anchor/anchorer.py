@@ -85,7 +85,8 @@ class Anchorer:
     """Seals and anchors until stopped.
 
     Args:
-        sealer: None for an organization without books, which only registers its witness key.
+        sealer: None for an organization without books, which only registers its other keys.
+        disclosure_key: X25519 public key that answers to its demands are sealed to; nothing registers none.
         interval_s: shortest time between two anchors.
         random_bytes: source of salts.
     """
@@ -96,6 +97,7 @@ class Anchorer:
         *,
         log_key: SigningKey,
         witness_key: SigningKey,
+        disclosure_key: bytes = b"",
         gateway: Gateway,
         sealer: Sealer | None,
         store: LogStore,
@@ -108,6 +110,7 @@ class Anchorer:
         self._msp_id = msp_id
         self._log_key = log_key
         self._witness_key = witness_key
+        self._disclosure_key = disclosure_key
         self._gateway = gateway
         self._sealer = sealer
         self._store = store
@@ -156,13 +159,14 @@ class Anchorer:
         return Lag(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)])
 
     async def register(self) -> None:
-        """Register log and witness key where the shared ledger does not know them yet.
+        """Register the keys of log, witness and disclosure where the shared ledger does not know them yet.
 
         Raises:
             GatewayError: the shared ledger cannot be reached or refuses.
             LogError: another key is registered for this organization.
         """
         witness = verifier_key(witness_name(self._msp_id), self._witness_key, COSIGNATURE_V1)
+        await self._register_disclosure_key()
         await self._register("GetWitness", "RegisterWitness", witness_name(self._msp_id), witness, "cosigner_key")
         if self._sealer is not None:
             log = verifier_key(log_origin(self._msp_id), self._log_key)
@@ -282,6 +286,15 @@ class Anchorer:
             logger.info("key_registered", name=name)
         elif record[field] != key:
             raise LogError(f"the shared ledger knows another key for {name}: restore the key file it belongs to")
+
+    async def _register_disclosure_key(self) -> None:
+        if not self._disclosure_key:
+            return
+        record = await self._read(AUDIT, "GetDisclosureKey", self._msp_id)
+        # A new key takes the place of the one before: only answers to demands to come are sealed to it.
+        if record is None or record["key"] != self._disclosure_key.hex():
+            await self._gateway.submit(AUDIT, "RegisterDisclosureKey", self._disclosure_key.hex())
+            logger.info("key_registered", name="disclosure key")
 
     async def _read(self, contract: str, function: str, *args: str) -> dict[str, Any] | None:
         """Return a record, None where the contract knows none."""

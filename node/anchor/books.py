@@ -18,6 +18,7 @@ from ledger import figures
 from ledger.archive_state import Archive, standing_archives
 from ledger.audit import Finding, KeptWalk, RecomputedLeaf, RowWalk, verify_books
 from ledger.errors import ArchivedError, DamagedRowError
+from ledger.queries import query
 from ledger.rows import SEQ_MIN, Disclosure, disclose, disclose_range
 from ledger.signed import signed_leaves
 from node.anchor.database import Database
@@ -103,6 +104,12 @@ class Books:
             raise InArchiveError(f"{error}, or give the file: dwaybank proof entry {seq} --archive FILE") from error
         except DamagedRowError as error:
             raise SealError(f"{error}: audit the books before disclosing it") from error
+
+    def description(self, seq: int) -> tuple[bytes, str] | None:
+        """Return the salt and the free text of an entry; None where none is kept."""
+        with self._database.transaction() as connection:
+            row = connection.execute(query("description"), (seq,)).fetchone()
+        return (bytes(row[0]), str(row[1])) if row is not None else None
 
     def disclose_range(self, from_seq: int, to_seq: int) -> list[Disclosure]:
         """Return what proves each row of a range, from its columns as they stand now.

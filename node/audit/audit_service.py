@@ -2,8 +2,8 @@
 
 Rules:
 - handlers go from bytes to bytes; who calls is told by the client certificate before anything is read;
-- other members reach four methods of this part: ``ReadTile``, ``ReadCheckpoint`` and ``RecomputeLeaves`` give salted
-  hashes, ``Disclose`` gives what an on-chain demand of that very member asks for;
+- other members reach three methods of this part, all of salted hashes: ``ReadTile``, ``ReadCheckpoint``,
+  ``RecomputeLeaves``;
 - everything else answers this organization's own programs.
 """
 
@@ -27,7 +27,7 @@ from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
 from node.audit.records import AuditRecord
 from node.audit.reviews import Review
-from node.audit.serving import Serving, acting, number, parse, text, time_of, timestamp
+from node.audit.serving import Serving, number, parse, text, time_of, timestamp
 from node.audit.trail import AuditTrail
 from node.errors import NodeError
 
@@ -52,11 +52,9 @@ class AuditService:
         serving.own("GetAnchorStatus", pb.GetAnchorStatusRequest, self._get_anchor_status)
         serving.own("SearchAudit", pb.SearchAuditRequest, self._search_audit)
         serving.own("GetProof", pb.GetProofRequest, self._get_proof)
-        serving.own_users("DemandDisclosure", pb.DemandDisclosureRequest, self._demand_disclosure)
         serving.own("AuditBooks", pb.AuditBooksRequest, self._audit_books)
         serving.own("ListReviews", pb.ListReviewsRequest, self._list_reviews)
         serving.own("DecideReview", pb.DecideReviewRequest, self._decide_review)
-        serving.members("Disclose", pb.DiscloseRequest, self._disclose)
         serving.members("ReadTile", pb.ReadTileRequest, self._read_tile)
         serving.members("ReadCheckpoint", pb.ReadCheckpointRequest, self._read_checkpoint)
         server.server_stream(f"/{SERVICE}/RecomputeLeaves", self._recompute_leaves)
@@ -104,13 +102,6 @@ class AuditService:
         archived = _disclosure(seq, request) if request.canonical else None
         return pb.GetProofResponse(bundle=await self._trail.own_proofs().build(seq, wait_ms / 1000, archived))
 
-    async def _demand_disclosure(self, user: str, request: pb.DemandDisclosureRequest) -> pb.DemandDisclosureResponse:
-        who = acting(user, request.for_user)
-        disclosed = await self._trail.demands.demand(request.organization, list(request.seqs), request.purpose, who)
-        return pb.DemandDisclosureResponse(
-            demand_id=disclosed.demand_id, transaction_id=disclosed.transaction_id, bundles=disclosed.bundles
-        )
-
     async def _audit_books(self, request: pb.AuditBooksRequest) -> pb.AuditBooksResponse:
         outcome = await self._trail.audit_books(request.organization or self._trail.msp_id)
         findings = [
@@ -138,9 +129,6 @@ class AuditService:
         return pb.DecideReviewResponse(review=_review(review), transaction_id=tx_id)
 
     # --- for every member --------------------------------------------------------------------------------------
-
-    async def _disclose(self, caller: str, request: pb.DiscloseRequest) -> pb.DiscloseResponse:
-        return pb.DiscloseResponse(bundles=await self._trail.own_disclosures().disclose(caller, request.demand_id))
 
     async def _read_tile(self, caller: str, request: pb.ReadTileRequest) -> pb.ReadTileResponse:
         del caller

@@ -1,182 +1,234 @@
-"""Disclosure on demand, both sides: whoever looks leaves a record on the shared ledger first.
+"""Disclosure on demand, the side that is asked: what is given, to whom, and what is refused.
 
-- Own side: writes the demand, asks the organization named in it, and believes no bundle before it verified it.
-- Other side: serves bundles only for a demand its own peer committed, addressed to it, and only to whom wrote it.
+Rules:
+- only a demand that the own peer committed is answered, only to who made it, and only where the settings name him a
+  supervisor;
+- what is given is signed by this organization and sealed to the key the demand names; that it was given is kept first;
+- a demand that this organization refused on the shared ledger gets nothing; where the settings say so, one gets nothing
+  until somebody here allowed it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
 
-from network.audit_record import AUDIT, record_key
-from network.bundle import VerifiedEntry, verify_bundle
-from network.errors import ProofError
+from nacl.public import PrivateKey
+
+from ledger.canonical import decode_entry
+from network.audit_record import AUDIT
+from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from node.anchor.anchorer import Gateway
-from node.audit.disclosed import DisclosedEntries
-from node.audit.entry_fields import describe_entry
-from node.audit.errors import BadRequestError, RefusedError, UnknownEntryError
-from node.audit.index import AuditIndex
+from node.anchor.books import Books
+from node.audit.customers import CustomerSource
+from node.audit.demand_store import ALLOWED, ANSWERED, REFUSED, Demand, DemandStore
+from node.audit.details import CUSTOMER, DESCRIPTION
+from node.audit.errors import BadRequestError, NotYetError, RefusedError, UnknownEntryError
 from node.audit.indexer import Indexer
 from node.audit.proofs import ProofBuilder
-
-SEQS_MAX = 200
-"""Entries of one demand: their bundles travel in one message."""
+from node.audit.sealing import OwnMember, seal_package
 
 DEMAND_WAIT_S = 10.0
-"""How long the other side waits for its own peer to commit a demand."""
+"""How long this side waits for its own peer to commit a demand."""
 
 BUNDLES_BYTES_MAX = 80 * 1024 * 1024
 """Bundles of one demand together: they travel in one message."""
 
 ATTEST_WAIT_S = 15.0
-"""How long the other side waits for all entries of a demand to be attested."""
+"""How long this side waits for all entries of a demand to be attested."""
 
-_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+REASONS = ("erased", "no_legal_basis", "not_kept", "privileged", "too_wide", "other")
+
 _DEMAND_ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Discloser(Protocol):
-    """The other side of a demand."""
-
-    async def disclose(self, demand_id: str) -> list[bytes]:
-        """Return the bundles that a demand asks for."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Disclosed:
-    """What a demand brought: one verified bundle for each entry, in the order asked."""
-
-    demand_id: str
-    transaction_id: str
-    bundles: tuple[bytes, ...]
-
-
-class Demands:
-    """Own side.
+class DisclosureSettings:
+    """How demands are made and answered here.
 
     Args:
-        members: the other members' nodes, by organization.
-        genesis_hash: what every bundle must lead back to.
-        kept: where what was disclosed is kept, with its proof.
+        key: what answers to this organization's own demands are sealed to.
+        supervisors: organizations whose demands are answered.
+        at_once: whether a demand is answered without anybody here allowing it.
+    """
+
+    key: PrivateKey
+    supervisors: frozenset[str] = frozenset()
+    at_once: bool = True
+
+
+def check_demand_id(demand_id: str) -> str:
+    """Return a demand's id.
+
+    Raises:
+        BadRequestError: it is none.
+    """
+    if not _DEMAND_ID.fullmatch(demand_id):
+        raise BadRequestError("demand_id: give the 32 hex digits of the demand's record")
+    return demand_id
+
+
+class Disclosures:
+    """Answers demands.
+
+    Args:
+        proofs, books: the own entries; None for an organization without books, which has nothing to give.
     """
 
     def __init__(
         self,
-        gateway: Gateway,
-        members: Mapping[str, Discloser],
-        genesis_hash: bytes,
-        kept: DisclosedEntries,
+        member: OwnMember,
+        settings: DisclosureSettings,
         *,
+        gateway: Gateway,
+        demands: DemandStore,
+        indexer: Indexer,
+        proofs: ProofBuilder | None,
+        books: Books | None,
+        customers: CustomerSource,
         now: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes],
     ) -> None:
+        self._member = member
+        self._msp_id = member.identity.msp_id
+        self._settings = settings
         self._gateway = gateway
-        self._members = members
-        self._genesis_hash = genesis_hash
-        self._kept = kept
-        self._now = now
-        self._random_bytes = random_bytes
-
-    async def demand(self, organization: str, seqs: Sequence[int], purpose: str, user: str) -> Disclosed:
-        """Write a demand on the shared ledger, fetch what it asks for, check every bundle and keep it.
-
-        Args:
-            user: who demands, and is shown the entries.
-        Raises:
-            BadRequestError: a field cannot be used; nothing was written.
-            GatewayError: the demand could not be written.
-            RpcError: the organization does not answer or refuses.
-            ProofError: a bundle does not prove what was demanded.
-        """
-        _check_demand(seqs, purpose)
-        member = self._members.get(organization)
-        if member is None:
-            raise BadRequestError(f"organization: {organization!r} is no other member whose node is known here")
-        demand_id = self._random_bytes(16).hex()
-        encoded = json.dumps(sorted(seqs))
-        committed = await self._gateway.submit(AUDIT, "Demand", demand_id, organization, encoded, purpose)
-        bundles = dict(zip(sorted(seqs), await member.disclose(demand_id), strict=False))
-        entries = [await asyncio.to_thread(self._checked, bundles.get(seq), organization, seq) for seq in seqs]
-        proved = [(entry, bundles[entry.seq]) for entry in entries]
-        await asyncio.to_thread(self._keep, demand_id, proved, user)
-        return Disclosed(demand_id, committed.tx_id, tuple(bundles[seq] for seq in seqs))
-
-    def _keep(self, demand_id: str, proved: Sequence[tuple[VerifiedEntry, bytes]], user: str) -> None:
-        now = self._now()
-        self._kept.keep(demand_id, proved, now)
-        shown = [(entry.organization, entry.seq) for entry, _ in proved]
-        self._kept.note_look(user, {"demand": {"demand_id": demand_id}}, shown, now)
-
-    def _checked(self, bundle: bytes | None, organization: str, seq: int) -> VerifiedEntry:
-        if bundle is None:
-            raise ProofError("not_disclosed", f"{organization} gave no bundle for entry {seq}")
-        entry = verify_bundle(bundle, self._genesis_hash, describe=describe_entry, now=self._now())
-        if (entry.organization, entry.seq) != (organization, seq):
-            raise ProofError("wrong_entry", f"{organization} gave another entry's bundle for entry {seq}")
-        return entry
-
-
-class Disclosures:
-    """Other side."""
-
-    def __init__(self, msp_id: str, index: AuditIndex, indexer: Indexer, proofs: ProofBuilder) -> None:
-        self._msp_id = msp_id
-        self._index = index
+        self._demands = demands
         self._indexer = indexer
         self._proofs = proofs
+        self._books = books
+        self._customers = customers
+        self._now = now
 
-    async def disclose(self, caller: str, demand_id: str) -> list[bytes]:
-        """Return the bundles a demand asks this organization for, by ascending entry number.
+    async def disclose(self, caller: str, demand_id: str) -> bytes:
+        """Return what a demand asks this organization for, signed and sealed.
 
         Args:
             caller: organization behind the connection.
         Raises:
-            BadRequestError: not a demand's id.
+            BadRequestError: not a demand's id, or more than fits one answer.
             UnknownEntryError: no such demand stands on the shared ledger.
-            RefusedError: the demand is another's, or addressed to another.
+            RefusedError: the demand is another's, or addressed to another; he is no supervisor; it was refused.
+            NotYetError: nobody here allowed it yet, or this organization keeps no books.
             AnchorError: an entry cannot be proved; says which.
         """
-        if not _DEMAND_ID.fullmatch(demand_id):
-            raise BadRequestError("demand_id: give the 32 hex digits of the demand's record")
+        check_demand_id(demand_id)
+        self.require_supervisor(caller)
         demand = await self._find(demand_id)
-        if demand["organization"] != self._msp_id or demand["demanding_organization"] != caller:
+        if demand.organization != self._msp_id or demand.demanding_organization != caller:
             raise RefusedError(f"demand {demand_id} is not one of {caller} to {self._msp_id}")
+        key = await self._allowed_key(demand)
+        bundles = await self._bundles(demand.seqs)
+        details = await asyncio.to_thread(self._details, demand)
+        package = pb.DisclosurePackage(demand_id=demand_id, organization=self._msp_id, bundles=bundles, details=details)
+        sealed, digest = await asyncio.to_thread(seal_package, package, self._member.identity, key)
+        await asyncio.to_thread(self._demands.keep_given, demand_id, digest, self._now())
+        return sealed
+
+    def require_supervisor(self, caller: str) -> None:
+        """Let only those pass whom the settings name.
+
+        Raises:
+            RefusedError: they do not name him.
+        """
+        if caller not in self._settings.supervisors:
+            raise RefusedError(
+                f"{caller} is not among the supervisors that {self._msp_id} answers: its node.yaml names them, "
+                f"such as `supervisors: [{caller}]`"
+            )
+
+    async def allow(self, demand_id: str, user: str) -> None:
+        """Let a demand be answered from now on.
+
+        Raises:
+            BadRequestError, UnknownEntryError, RefusedError: it cannot be allowed.
+        """
+        await self._own_demand(demand_id)
+        await asyncio.to_thread(self._demands.allow, demand_id, user, self._now())
+
+    async def refuse(self, demand_id: str, reason: str) -> str:
+        """Refuse a demand on the shared ledger, for all to see; return the transaction's id.
+
+        Raises:
+            BadRequestError, UnknownEntryError, RefusedError: it cannot be refused.
+            GatewayError: the contract refused.
+        """
+        if reason not in REASONS:
+            raise BadRequestError(f"reason: {reason[:40]!r} is none of {', '.join(REASONS)}")
+        demand = await self._own_demand(demand_id)
+        if demand.state == ANSWERED:
+            raise RefusedError(f"demand {demand_id} was answered before: it cannot be refused any more")
+        committed = await self._gateway.submit(AUDIT, "RefuseDemand", demand_id, reason)
+        return str(committed.tx_id)
+
+    async def _own_demand(self, demand_id: str) -> Demand:
+        demand = await asyncio.to_thread(self._demands.find, check_demand_id(demand_id))
+        if demand is None:
+            raise UnknownEntryError(f"demand {demand_id} does not stand on the shared ledger")
+        if demand.organization != self._msp_id:
+            raise RefusedError(f"demand {demand_id} asks {demand.organization}, not {self._msp_id}")
+        if demand.state == REFUSED:
+            raise RefusedError(f"demand {demand_id} was refused before: {demand.reason}")
+        return demand
+
+    async def _allowed_key(self, demand: Demand) -> bytes:
+        if demand.reason:
+            raise RefusedError(
+                f"{self._msp_id} refused demand {demand.demand_id} on the shared ledger: {demand.reason}"
+            )
+        if not self._settings.at_once and demand.state not in (ALLOWED, ANSWERED):
+            raise NotYetError(f"demand {demand.demand_id} waits until somebody at {self._msp_id} allows or refuses it")
+        key = demand.sealed_to or await asyncio.to_thread(self._demands.key_of, demand.demanding_organization)
+        if not key:
+            raise RefusedError(f"{demand.demanding_organization} has registered no key that an answer is sealed to")
+        return key
+
+    async def _bundles(self, seqs: Sequence[int]) -> list[bytes]:
+        if self._proofs is None:
+            raise NotYetError(f"{self._msp_id} keeps no books on this node")
         deadline = asyncio.get_running_loop().time() + ATTEST_WAIT_S
-        bundles = []
-        for seq in demand["seqs"]:
+        bundles: list[bytes] = []
+        for seq in seqs:
             left = max(0.0, deadline - asyncio.get_running_loop().time())
-            bundles.append(await self._proofs.build(int(seq), left))
+            bundles.append(await self._proofs.build(seq, left))
             if sum(map(len, bundles)) > BUNDLES_BYTES_MAX:
                 raise BadRequestError("seqs: their bundles are too large for one answer, demand fewer entries at once")
         return bundles
 
-    async def _find(self, demand_id: str) -> dict[str, Any]:
+    def _details(self, demand: Demand) -> list[pb.DisclosedDetails]:
+        if not {DESCRIPTION, CUSTOMER} & set(demand.scope):
+            return []
+        return [self._details_of(demand, seq) for seq in demand.seqs]
+
+    def _details_of(self, demand: Demand, seq: int) -> pb.DisclosedDetails:
+        assert self._books is not None, "bundles were made before"
+        entry = decode_entry(self._books.disclose(seq).canonical)
+        details = pb.DisclosedDetails(organization=self._msp_id, seq=seq, demand_id=demand.demand_id)
+        if DESCRIPTION in demand.scope and entry.description_commitment:
+            told = self._books.description(seq)
+            if told is None:
+                details.unavailable.append(DESCRIPTION)
+            else:
+                details.description_salt, details.description = told
+        if CUSTOMER in demand.scope:
+            accounts = sorted({posting.account for posting in entry.postings})
+            customers = self._customers.customers_of(demand.demand_id, accounts)
+            if customers is None:
+                details.unavailable.append(CUSTOMER)
+            else:
+                details.customers.extend(customers)
+        return details
+
+    async def _find(self, demand_id: str) -> Demand:
         """Return a demand once the own peer committed it; the asker's peer may be ahead."""
-        key = record_key("demand", demand_id)
         deadline = asyncio.get_running_loop().time() + DEMAND_WAIT_S
         while True:
-            record = await asyncio.to_thread(self._index.record, key)
-            if record is not None:
-                body: dict[str, Any] = json.loads(record.body)
-                return body
+            found = await asyncio.to_thread(self._demands.find, demand_id)
+            if found is not None:
+                return found
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 raise UnknownEntryError(f"demand {demand_id} does not stand on the shared ledger")
             await self._indexer.wait(min(left, 0.25))
-
-
-def _check_demand(seqs: Sequence[int], purpose: str) -> None:
-    if not 1 <= len(seqs) <= SEQS_MAX or len(set(seqs)) != len(seqs) or min(seqs) < 1:
-        raise BadRequestError(f"seqs: give 1 to {SEQS_MAX} different entry numbers from 1")
-    if not _PURPOSE.fullmatch(purpose):
-        raise BadRequestError(
-            "purpose: give a code of 1 to 40 lower-case letters, digits and '_', such as 'supervisory_review': "
-            "it stays on the shared ledger for ever"
-        )

@@ -24,7 +24,7 @@ UNSTORED_BLOCKS_MAX = 500
 
 _PACKAGE = "node.audit"
 _NEWEST = (2**62, 2**30, "")
-_ID_KINDS = ("flag", "review", "demand", "finding")
+_ID_KINDS = ("flag", "review", "demand", "refusal", "finding")
 
 
 class Position(NamedTuple):
@@ -181,6 +181,10 @@ class AuditIndex:
     def epoch_covering(self, organization: str, seq: int) -> AuditRecord | None:
         """Return the anchored epoch that covers an entry's decision."""
         return _first(self._fetch("epoch_covering", (organization, seq)))
+
+    def decided_up_to(self, organization: str) -> int:
+        """Return the number of the newest entry whose compliance decision is anchored; 0 for none."""
+        return int(self._fetch("decided_up_to", (organization,))[0][0])
 
     def cosignatures(self, organization: str, size: int) -> list[AuditRecord]:
         """Return the cosignatures under one anchored head."""

@@ -25,7 +25,7 @@ from network.errors import NetworkError, ProofError
 from network.identity import parse_identity
 
 KINDS = {
-    AUDIT: ("log", "witness", "checkpoint", "cosignature", "demand", "finding"),
+    AUDIT: ("log", "witness", "checkpoint", "cosignature", "demand", "disclosure_key", "finding", "refusal"),
     COMPLIANCE: ("epoch", "flag", "review"),
 }
 """Kinds of records by contract; the first part of a record's key."""

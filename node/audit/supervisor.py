@@ -7,7 +7,12 @@ What is watched, at each round:
 | ``late_checkpoint`` | a member's sealed log is ahead of what it anchored, for longer than the deadline |
 | ``silent_member`` | its node does not answer, for longer than the deadline |
 | ``forked_log`` | its signed head is not what it anchored at that size, or stays behind it; or its tiles give another |
-| ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline |
+| ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline, nor refused |
+| ``diverging_receipts`` | what its node signed of a block is not what this node says of it |
+| ``imbalanced_totals`` | the totals it opened do not balance, shrink, or do not fit entries it disclosed |
+| ``unopened_totals`` | its newest anchor's totals were not opened by the deadline, or others than it commits to |
+| ``missing_decisions`` | entries are anchored, and their compliance decisions are not, for longer than the deadline |
+| ``refused_demand`` | a demand of this organization was refused on the shared ledger |
 
 Rules:
 - the same matter is opened once, also over a restart: a finding's id follows from it;
@@ -21,7 +26,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -37,12 +42,12 @@ from node.anchor.errors import AnchorError
 from node.anchor.store import MirrorStore
 from node.audit.findings import Findings, already_opened
 from node.audit.index import AuditIndex
+from node.audit.matter import TOLD_LENGTH_MAX, Matter, Watch
 
 logger = structlog.get_logger(__name__)
 
 NOTE_SHOWN_MAX = 2_000
-TOLD_LENGTH_MAX = 1_000
-"""What a member says goes into evidence cut to so many bytes and characters: evidence is a text of limited length."""
+"""What a member says goes into evidence cut to so many bytes: evidence is a text of limited length."""
 
 _PACKAGE = "node.audit"
 
@@ -70,15 +75,6 @@ class Deadlines:
     round: timedelta
 
 
-class Matter(NamedTuple):
-    """What is to be opened as a finding."""
-
-    organization: str
-    kind: str
-    subject: str
-    evidence: str
-
-
 class _Seen(NamedTuple):
     """When something was first seen, and at which size of the log."""
 
@@ -91,6 +87,7 @@ class Supervisor:
 
     Args:
         members: the other members' nodes, by organization.
+        watches: what else is looked at.
         now: the clock, UTC.
     """
 
@@ -105,6 +102,7 @@ class Supervisor:
         members: Mapping[str, HeadReader],
         deadlines: Deadlines,
         now: Callable[[], datetime],
+        watches: Sequence[Watch] = (),
     ) -> None:
         self._msp_id = msp_id
         self._database = database
@@ -114,6 +112,7 @@ class Supervisor:
         self._members = members
         self._deadlines = deadlines
         self._now = now
+        self._watches = watches
         self._since: dict[tuple[str, str], _Seen] = {}
         self._refused_at: dict[tuple[str, str, str], datetime] = {}
         self._task: asyncio.Task[None] | None = None
@@ -137,10 +136,13 @@ class Supervisor:
     async def watch(self) -> list[Matter]:
         """Look at everything once, open what is found, and return what was opened."""
         matters = await asyncio.to_thread(self._unanswered)
+        matters += await asyncio.to_thread(self._refused)
         for organization in self._members:
             matters += await asyncio.to_thread(self._mirrored, organization)
         for found in await asyncio.gather(*(self._head_of(*each) for each in self._members.items())):
             matters += found
+        for watch in self._watches:
+            matters += await watch.look()
         return [matter for matter in matters if await self._opened(matter)]
 
     async def _run(self) -> None:
@@ -182,6 +184,14 @@ class Supervisor:
                 f"demanded at {recorded_at.isoformat()}, not disclosed in whole by {now.isoformat()}",
             )
             for organization, demand_id, recorded_at in self._database.fetch("unanswered_demands", asked, _PACKAGE)
+        ]
+
+    def _refused(self) -> list[Matter]:
+        return [
+            Matter(organization, "refused_demand", f"demand/{demand_id}", f"refused at {at.isoformat()}: {reason}")
+            for organization, demand_id, reason, at in self._database.fetch(
+                "refused_demands", (self._msp_id,), _PACKAGE
+            )
         ]
 
     def _mirrored(self, organization: str) -> list[Matter]:

@@ -33,8 +33,14 @@ from node.audit.books_audit import (
     BooksAudit,
     join_findings,
 )
+from node.audit.cases import Cases
+from node.audit.control_totals import OwnTotals, TotalsStore
+from node.audit.customers import CustomerSource
+from node.audit.demand_store import DemandStore
+from node.audit.demands import Demands, Discloser
+from node.audit.details import DetailStore
 from node.audit.disclosed import DisclosedEntries
-from node.audit.disclosure import Demands, Discloser, Disclosures
+from node.audit.disclosure import Disclosures, DisclosureSettings
 from node.audit.entry_search import EntrySearch
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.evidence import ChannelEvidenceSource
@@ -42,18 +48,24 @@ from node.audit.findings import Findings, TextHolder
 from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
+from node.audit.matter import Lasting
+from node.audit.passkeys import Passkeys
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.range_proofs import RangeProofs
+from node.audit.receipt_watch import ReceiptWatch
+from node.audit.receipts import ReceiptGiver, Receipts, ReceiptStore
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
+from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines, HeadReader, Supervisor
+from node.audit.totals_watch import TotalsOpener, TotalsWatch
 
 
 class OwnPeer(Gateway, BlockSource, Protocol):
     """The own peer: transactions and blocks; ``network.client.GatewayClient`` is one."""
 
 
-class Member(LogReader, Discloser, TextHolder, HeadReader, Protocol):
+class Member(LogReader, Discloser, TextHolder, HeadReader, ReceiptGiver, TotalsOpener, Protocol):
     """Another member's node; ``member_node.MemberNode`` is one."""
 
     def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
@@ -104,6 +116,8 @@ class AuditTrail:
         database_url: the organization's database; schema ``log`` (and ``ledger``, with books) is migrated already.
         genesis_hash: header hash of the channel's block 0.
         peer: the own peer, as the organization's client "Node".
+        member: this organization towards the others.
+        disclosure: how demands are made and answered.
         reviewer: the same peer as a reviewer; None where the node holds no reviewer's identity.
         members: the other members' nodes by organization.
         records: what the own peer commits, where it runs in this process; None reads the blocks ``peer`` gives.
@@ -119,6 +133,8 @@ class AuditTrail:
         database_url: str,
         genesis_hash: bytes,
         keys: TrailKeys,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
         peer: OwnPeer,
         reviewer: Gateway | None,
         members: Mapping[str, Member],
@@ -134,6 +150,7 @@ class AuditTrail:
         self.channel_id = channel_id
         self._members = members
         self._decisions = decisions
+        self._now = now
         self._database = Database(database_url)
         self._books = Books(self._database, keys.writer) if keys.writer is not None else None
         self.store = LogStore(self._database)
@@ -145,6 +162,7 @@ class AuditTrail:
             msp_id,
             log_key=keys.log,
             witness_key=keys.witness,
+            disclosure_key=bytes(disclosure.key.public_key),
             gateway=peer,
             sealer=sealer,
             store=self.store,
@@ -155,28 +173,27 @@ class AuditTrail:
             interval_s=anchor_interval_s,
         )
         self.mirror = Mirror(self.mirrors, now)
-        self.attester = Attester(
-            msp_id,
-            key=keys.witness,
-            gateway=peer,
-            heads=self.index,
-            mirror=self.mirror,
-            readers=members,
-            now=now,
-        )
+        self.attester = self._make_attester(keys.witness, peer)
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
+        self.kept_receipts = ReceiptStore(msp_id, self._database)
+        self.opened_totals = TotalsStore(self._database)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
-        self.demands = Demands(peer, members, genesis_hash, self.disclosed, now=now, random_bytes=random_bytes)
+        self.cases = Cases(self._database)
+        self.passkeys = Passkeys(self._database)
+        self.known_demands = DemandStore(msp_id, self._database, self.index)
+        self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
         evidence = ChannelEvidenceSource(self.index, peer)
         self.head_proofs = HeadProofs(
             channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
         )
         self._proofs = self._make_proofs(evidence, decisions)
         self._range_proofs = self._make_range_proofs(evidence)
-        self._disclosures = Disclosures(msp_id, self.index, self.indexer, self._proofs) if self._proofs else None
+        self.disclosures = self._make_disclosures(member, disclosure, peer)
+        self.own_totals = OwnTotals(self.store, self.disclosures.require_supervisor)
+        self.receipts = self._make_receipts(member, peer)
 
     def open(self) -> None:
         """Connect to the database. Blocks."""
@@ -188,6 +205,7 @@ class AuditTrail:
         await self.indexer.start()
         await self.anchorer.start()
         await self.attester.start()
+        await self.receipts.start()
         if self.supervisor is not None:
             await self.supervisor.start()
 
@@ -195,6 +213,7 @@ class AuditTrail:
         """End all background work."""
         if self.supervisor is not None:
             await self.supervisor.stop()
+        await self.receipts.stop()
         await self.attester.stop()
         await self.anchorer.stop()
         await self.indexer.stop()
@@ -204,7 +223,8 @@ class AuditTrail:
     def failure(self) -> BaseException | None:
         """Why a part of the background work ended without being told to; the process must then start again."""
         watching = self.supervisor.failure if self.supervisor is not None else None
-        return self.indexer.failure or self.anchorer.failure or self.attester.failure or watching
+        working = self.indexer.failure or self.anchorer.failure or self.attester.failure
+        return working or self.receipts.failure or watching
 
     def status(self) -> TrailStatus:
         """Return how far everything is. Blocks."""
@@ -247,16 +267,6 @@ class AuditTrail:
         self.own_books()
         assert self._range_proofs is not None
         return self._range_proofs
-
-    def own_disclosures(self) -> Disclosures:
-        """Return what answers other members' demands.
-
-        Raises:
-            NotYetError: this organization keeps no books.
-        """
-        self.own_books()
-        assert self._disclosures is not None
-        return self._disclosures
 
     async def entry_state(self, seq: int) -> str:
         """Return how far an entry has come: ``posted``, ``sealed``, ``anchored`` or ``attested``."""
@@ -318,6 +328,74 @@ class AuditTrail:
             members=self._members,
             deadlines=deadlines,
             now=now,
+            watches=(
+                ReceiptWatch(self.kept_receipts),
+                TotalsWatch(
+                    self.msp_id,
+                    index=self.index,
+                    store=self.opened_totals,
+                    members=self._members,
+                    lasting=Lasting(deadlines.checkpoint, now),
+                    now=now,
+                ),
+            ),
+        )
+
+    def _make_receipts(self, member: OwnMember, peer: OwnPeer) -> Receipts:
+        return Receipts(
+            self.channel_id,
+            member,
+            index=self.index,
+            source=peer,
+            store=self.kept_receipts,
+            members=self._members,
+            now=self._now,
+        )
+
+    def _make_attester(self, key: SigningKey, peer: OwnPeer) -> Attester:
+        return Attester(
+            self.msp_id,
+            key=key,
+            gateway=peer,
+            heads=self.index,
+            mirror=self.mirror,
+            readers=self._members,
+            now=self._now,
+        )
+
+    def _make_demands(
+        self,
+        member: OwnMember,
+        disclosure: DisclosureSettings,
+        peer: OwnPeer,
+        genesis_hash: bytes,
+        random_bytes: Callable[[int], bytes],
+    ) -> Demands:
+        return Demands(
+            member,
+            disclosure.key,
+            gateway=peer,
+            members=self._members,
+            genesis_hash=genesis_hash,
+            demands=self.known_demands,
+            kept=self.disclosed,
+            details=DetailStore(self._database, disclosure.key),
+            findings=self.findings if self.supervisor is not None else None,
+            now=self._now,
+            random_bytes=random_bytes,
+        )
+
+    def _make_disclosures(self, member: OwnMember, disclosure: DisclosureSettings, peer: OwnPeer) -> Disclosures:
+        return Disclosures(
+            member,
+            disclosure,
+            gateway=peer,
+            demands=self.known_demands,
+            indexer=self.indexer,
+            proofs=self._proofs,
+            books=self._books,
+            customers=CustomerSource(self._database),
+            now=self._now,
         )
 
     def _make_proofs(self, evidence: ChannelEvidenceSource, decisions: DecisionSource | None) -> ProofBuilder | None:

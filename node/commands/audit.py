@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import audit_entries, audit_findings, proof
+from node.commands import audit_disclosure, audit_entries, audit_findings, audit_receipts, proof
 from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
@@ -28,10 +28,11 @@ def register(app: typer.Typer) -> None:
     app.command("verifier", help="Write the verifier as one HTML file for a browser.", rich_help_panel=panel)(verifier)
     group = typer.Typer(help="Search the audit trail; demand disclosure; audit books.", no_args_is_help=True)
     group.command("search", help="Search the audit trail in the node's own copy.")(audit_search)
-    group.command("demand", help="Demand disclosure of entries from another organization.")(audit_demand)
     group.command("books", help="Compare books, row by row, with the anchored log.")(audit_books)
+    audit_disclosure.register(group)
     audit_entries.register(group)
     audit_findings.register(group)
+    audit_receipts.register(app, group, panel)
     group.command("archive", help="Compare the rows in an archive's file with the anchored log.")(audit_archive)
     app.add_typer(group, name="audit", rich_help_panel=panel)
     review = typer.Typer(help="Compliance decisions that wait for a reviewer.", no_args_is_help=True)
@@ -103,7 +104,9 @@ def verifier(
 
 
 def audit_search(
-    kind: Annotated[str, typer.Option(help="log, checkpoint, cosignature, epoch, flag, review or demand.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="log, checkpoint, cosignature, epoch, flag, review, demand, refusal, ...")
+    ] = "",
     organization: Annotated[str, typer.Option(help="MSP id the record is about.")] = "",
     entry: Annotated[int, typer.Option(min=0, help="Records that cover this entry number.")] = 0,
     transaction: Annotated[str, typer.Option(help="Transaction id.")] = "",
@@ -144,30 +147,6 @@ def audit_search(
             token = reply.next_page_token
             if not token:
                 return
-
-    with_node(home, org, run)
-
-
-def audit_demand(
-    organization: Annotated[str, typer.Argument(help="MSP id that is to disclose.")],
-    entries: Annotated[list[int], typer.Argument(help="Entry numbers.")],
-    purpose: Annotated[str, typer.Option(help="A code such as supervisory_review; it stays on the shared ledger.")],
-    folder: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path(),
-    org: OrgOption = "regulator",
-    home: HomeOption = None,
-) -> None:
-    """Demand disclosure; the demand itself is a record on the shared ledger."""
-    from node.own_node import AUDIT, audit_pb2
-
-    async def run(node: OwnNode) -> None:
-        request = audit_pb2.DemandDisclosureRequest(organization=organization, seqs=entries, purpose=purpose)
-        reply = await node.call(AUDIT, "DemandDisclosure", request, audit_pb2.DemandDisclosureResponse, 60)
-        folder.mkdir(parents=True, exist_ok=True)
-        for seq, bundle in zip(entries, reply.bundles, strict=True):
-            path = folder / f"{organization}-{seq}.json"
-            path.write_bytes(bundle)
-            typer.echo(str(path))
-        typer.echo(f"demand {reply.demand_id} in transaction {reply.transaction_id}")
 
     with_node(home, org, run)
 

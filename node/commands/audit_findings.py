@@ -75,7 +75,9 @@ def audit_finding(
 def audit_open_finding(
     organization: Annotated[str, typer.Argument(help="Whom it is about, an MSP id.")],
     kind: Annotated[str, typer.Argument(help="altered_books, forked_log, imbalanced_totals, ... or other.")],
-    subject: Annotated[str, typer.Argument(help="log, member, checkpoint/N, entry/N, demand/ID or block/N.")],
+    subject: Annotated[
+        str, typer.Argument(help="log, member, checkpoint/N, entry/N, demand/ID, obligation/ID or block/N.")
+    ],
     evidence: Annotated[str, typer.Option(help="Text; stays with you and whom it is about.")],
     org: OrgOption = "regulator",
     home: HomeOption = None,

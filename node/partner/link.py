@@ -7,7 +7,8 @@ says what happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -32,6 +33,8 @@ REFERENCE_LENGTH_MAX = 64
 _Asked = partner_pb2.QuerySettlementRequest
 _Answered = partner_pb2.QuerySettlementResponse
 """Requests and responses of all methods but GetVersion have one form: a signed message in field 1."""
+
+_Signed = partner_pb2.SignedMessage
 
 _Reply = TypeVar("_Reply", bound=Message)
 
@@ -173,6 +176,30 @@ class RpcPartnerLink:
             return {position.asset: int(position.amount_minor) for position in said.positions}
         except ValueError as error:
             raise PartnerUnavailableError(f"{self._partner_msp_id}: a position is no whole number") from error
+
+    async def follow(self, after_sequence: int) -> AsyncGenerator[tuple[partner_pb2.SettlementUpdate, _Signed], None]:
+        """Yield what the partner tells after a sequence number, with what he signed, until he ends the stream.
+
+        Raises:
+            PartnerUnavailableError: the stream broke, or a number is missing.
+        """
+        method = "FollowSettlements"
+        signed = await self.signed(partner_pb2.Follow(after_sequence=after_sequence))
+        request = _Asked(message=signed).SerializeToString()
+        try:
+            async with aclosing(self._channel.server_stream(f"/{PARTNER_SERVICE}/{method}", request, None)) as replies:
+                async for reply in replies:
+                    said = _Answered.FromString(reply).answer
+                    update = self.believed(method, said, partner_pb2.SettlementUpdate, signed.payload)
+                    if update.sequence != after_sequence + 1:
+                        told = f"{method}: number {update.sequence} after {after_sequence}"
+                        raise PartnerUnavailableError(f"{self._partner_msp_id}: {told}")
+                    after_sequence = update.sequence
+                    yield update, said
+        except RpcError as error:
+            raise self.failure(method, error) from error
+        except DecodeError as error:
+            raise PartnerUnavailableError(f"{self._partner_msp_id}: {method}: the answer is no such message") from error
 
     async def ask(
         self, method: str, payload: Message, answer: type[_Reply]

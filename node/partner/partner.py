@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -17,10 +18,12 @@ from node.partner.link import PARTNER_SERVICE, RpcPartnerLink
 from node.partner.messages import MessageVerifier
 from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService
+from node.partner.quote_desk import QuoteDesk
 from node.partner.quotes import QuoteTerms
 from node.partner.receiver import CUSTOMER_ACCOUNT_PREFIXES, SettlementReceiver
 from node.partner.settlement_service import HOLD_LIFETIME, SETTLEMENT_SERVICE, SettlementService
 from node.partner.store import SettlementStore
+from node.partner.updates import UpdateStreams
 from node.partner.usage import LimitedUse
 from node.partner.worker import SettlementWorker
 
@@ -78,11 +81,13 @@ class PartnerArea:
             terms=terms,
             account_prefixes=account_prefixes,
         )
-        self._partner_service = PartnerService(verifier, receiver, identity, use, now=now)
+        desk = QuoteDesk(self._store, books, terms or {}, now=now)
+        updates = UpdateStreams(self._store, monotonic=time.monotonic)
+        self._partner_service = PartnerService(verifier, receiver, identity, use, desk, updates, now=now)
         self._settlement_service = SettlementService(
             self._store, books, driver, links, members, now=now, hold_lifetime=hold_lifetime
         )
-        self._questions = PartnerQuestions(links, use, members)
+        self._questions = PartnerQuestions(links, use, members, self._store, now=now)
         self._worker = SettlementWorker(self._store, driver, receiver, now=now)
 
     def register(self, server: Server) -> None:

@@ -5,15 +5,20 @@ Each answer of a partner is handed on with what he signed, so that whoever asked
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from datetime import datetime
 
+from ledger.money import parse_amount_minor
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, Server
 from node.access import Members
 from node.partner.errors import PartnerUnavailableError, UnknownPartnerError
 from node.partner.link import RpcPartnerLink
-from node.partner.partner_service import guarded, parsed
-from node.partner.settlement_service import SETTLEMENT_SERVICE
+from node.partner.messages import evidence_of
+from node.partner.partner_service import guarded, guarded_stream, parsed
+from node.partner.settlement_service import SETTLEMENT_SERVICE, check_uuid
+from node.partner.store import SettlementStore
 from node.partner.usage import LimitedUse
 
 
@@ -24,16 +29,34 @@ class PartnerQuestions:
         links: the partner banks by MSP id.
         use: what partners may do here, and have done.
         members: who issued which client certificate.
+        store: keeps received quotes.
+        now: clock.
     """
 
-    def __init__(self, links: Mapping[str, RpcPartnerLink], use: LimitedUse, members: Members) -> None:
+    def __init__(
+        self,
+        links: Mapping[str, RpcPartnerLink],
+        use: LimitedUse,
+        members: Members,
+        store: SettlementStore,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._now = now
         self._links = links
         self._use = use
         self._members = members
 
     def register(self, server: Server) -> None:
         """Serve on a port."""
-        server.unary(f"/{SETTLEMENT_SERVICE}/ListPartners", guarded(self.list_partners))
+        for method, handler in (
+            ("ListPartners", self.list_partners),
+            ("RequestQuote", self.request_quote),
+            ("FetchStatement", self.fetch_statement),
+        ):
+            server.unary(f"/{SETTLEMENT_SERVICE}/{method}", guarded(handler))
+        server.server_stream(f"/{SETTLEMENT_SERVICE}/FollowPartner", guarded_stream(self.follow_partner))
 
     async def list_partners(self, request: bytes, call: Call) -> bytes:
         """Tell of each partner whether he answers, and what he may do here and has done."""
@@ -49,6 +72,49 @@ class PartnerQuestions:
                 standing.problem = str(error)
             await self._add_limits(standing)
         return reply.SerializeToString()
+
+    async def request_quote(self, request: bytes, call: Call) -> bytes:
+        """Ask a partner for a quote and keep what he signed."""
+        self._members.require_own(call)
+        asked = parsed(partner_pb2.RequestQuoteRequest, request)
+        check_uuid(asked.quote_id, "quote_id")
+        parse_amount_minor(asked.amount_minor, "amount_minor")
+        payload = partner_pb2.QuoteRequest(
+            quote_id=asked.quote_id,
+            asset=asked.asset,
+            amount_minor=asked.amount_minor,
+            credited_asset=asked.credited_asset or asked.asset,
+        )
+        quote, signed = await self._link(asked.partner_msp_id).ask("GetQuote", payload, partner_pb2.Quote)
+        if quote.quote_id != asked.quote_id:
+            raise PartnerUnavailableError(f"{asked.partner_msp_id}: the answer is quote {quote.quote_id[:64]!r}")
+        await self._store.keep_received_quote(quote.quote_id, evidence_of("quote", signed), self._now())
+        return partner_pb2.RequestQuoteResponse(quote=quote, signed=signed).SerializeToString()
+
+    async def fetch_statement(self, request: bytes, call: Call) -> bytes:
+        """Fetch a page of the account that a partner keeps for us."""
+        self._members.require_own(call)
+        asked = parsed(partner_pb2.FetchStatementRequest, request)
+        query = partner_pb2.StatementQuery(
+            asset=asked.asset, account=asked.account, from_seq=asked.from_seq, page_size=asked.page_size
+        )
+        if asked.HasField("since"):
+            query.since.CopyFrom(asked.since)
+        if asked.HasField("until"):
+            query.until.CopyFrom(asked.until)
+        link = self._link(asked.partner_msp_id)
+        page, signed = await link.ask("GetVostroStatement", query, partner_pb2.StatementAnswer)
+        if (page.asset, page.account) != (asked.asset, asked.account):
+            raise PartnerUnavailableError(f"{asked.partner_msp_id}: the answer is the statement of another account")
+        return partner_pb2.FetchStatementResponse(page=page, signed=signed).SerializeToString()
+
+    async def follow_partner(self, request: bytes, call: Call) -> AsyncGenerator[bytes, None]:
+        """Hand on what a partner tells, checked, until he ends the stream."""
+        self._members.require_own(call)
+        asked = parsed(partner_pb2.FollowPartnerRequest, request)
+        async with aclosing(self._link(asked.partner_msp_id).follow(asked.after_sequence)) as updates:
+            async for update, signed in updates:
+                yield partner_pb2.FollowPartnerResponse(update=update, signed=signed).SerializeToString()
 
     async def _add_limits(self, standing: partner_pb2.PartnerStanding) -> None:
         limits, usage = self._use.limits(standing.msp_id), await self._use.usage(standing.msp_id)

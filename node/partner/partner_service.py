@@ -6,7 +6,8 @@ Every call is counted against its caller's limits before anything else is done a
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.pb.dwaybank.partner.v1 import partner_pb2
-from network.rpc import Call, Server, StatusCode, Unary
+from network.rpc import Call, Server, ServerStream, StatusCode, Unary
 from node.partner.errors import MessageRefusedError
 from node.partner.limits import CallRate
 from node.partner.link import PARTNER_SERVICE
@@ -29,8 +30,10 @@ from node.partner.messages import (
     timestamp,
 )
 from node.partner.protocol import VERSIONS, choose_version
+from node.partner.quote_desk import QuoteDesk
 from node.partner.receiver import SettlementReceiver
 from node.partner.status import KNOWN_ERRORS, rpc_error_of
+from node.partner.updates import UpdateStreams
 from node.partner.usage import LimitedUse
 
 log = structlog.get_logger(__name__)
@@ -51,6 +54,8 @@ class PartnerService:
         receiver: acts on them.
         identity: signs the answers.
         use: how many calls each partner may make.
+        desk: gives quotes.
+        updates: tells what happens.
         now: clock.
         monotonic: a clock that never goes back, seconds.
     """
@@ -61,6 +66,8 @@ class PartnerService:
         receiver: SettlementReceiver,
         identity: SigningIdentity,
         use: LimitedUse,
+        desk: QuoteDesk,
+        updates: UpdateStreams,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
@@ -69,6 +76,8 @@ class PartnerService:
         self._receiver = receiver
         self._identity = identity
         self._use = use
+        self._desk = desk
+        self._updates = updates
         self._now = now
         self._monotonic = monotonic
         self._rates: dict[str, CallRate] = {}
@@ -81,8 +90,11 @@ class PartnerService:
             ("CompleteSettlement", self.answering(partner_pb2.Complete, self._complete)),
             ("AbortSettlement", self.answering(partner_pb2.Abort, self._abort)),
             ("QuerySettlement", self.answering(partner_pb2.Query, self._query)),
+            ("GetQuote", self.answering(partner_pb2.QuoteRequest, self._desk.answer, "quote_request")),
+            ("GetVostroStatement", self.answering(partner_pb2.StatementQuery, self._statement)),
         ):
             server.unary(f"/{PARTNER_SERVICE}/{method}", guarded(handler))
+        server.server_stream(f"/{PARTNER_SERVICE}/FollowSettlements", guarded_stream(self._follow))
 
     async def version(self, request: bytes, call: Call) -> bytes:
         """Agree on a version with the calling bank."""
@@ -104,14 +116,23 @@ class PartnerService:
         self._rates[partner].take(at_s)
         return partner
 
-    def answering(self, kind: type[_M], handler: Callable[[_M, Evidence], Awaitable[Message]]) -> Unary:
-        """Return a handler of signed requests that signs what ``handler`` makes of a payload that may be acted on."""
+    def answering(
+        self, kind: type[_M], handler: Callable[[_M, Evidence], Awaitable[Message]], evidence: str = ""
+    ) -> Unary:
+        """Return a handler of signed requests that signs what ``handler`` makes of a payload that may be acted on.
+
+        Args:
+            kind: of payload.
+            handler: answers it.
+            evidence: kind under which the request is kept; empty for the payload's name.
+        """
+        name = evidence or kind.DESCRIPTOR.name.lower()
 
         async def serve(request: bytes, call: Call) -> bytes:
             self.admit(call)
             message = parsed(_ASKED, request).message
             payload = self._verifier.verify(message, kind, call)
-            answer = await handler(payload, evidence_of(kind.DESCRIPTOR.name.lower(), message))
+            answer = await handler(payload, evidence_of(name, message))
             return _ANSWERED(answer=self.signed(answer, message.payload, payload)).SerializeToString()
 
         return serve
@@ -150,6 +171,18 @@ class PartnerService:
     async def _abort(self, payload: partner_pb2.Abort, evidence: Evidence) -> Message:
         return partner_pb2.AbortAnswer(state=await self._receiver.abort(payload, evidence))
 
+    async def _statement(self, payload: partner_pb2.StatementQuery, _: Evidence) -> Message:
+        return await self._receiver.statement(payload)
+
+    async def _follow(self, request: bytes, call: Call) -> AsyncGenerator[bytes, None]:
+        self.admit(call)
+        message = parsed(_ASKED, request).message
+        payload = self._verifier.verify(message, partner_pb2.Follow, call)
+        async with aclosing(self._updates.follow(payload.sender_msp_id, payload.after_sequence)) as updates:
+            async for update in updates:
+                answer = self.signed(update, message.payload, payload)
+                yield _ANSWERED(answer=answer).SerializeToString()
+
     async def _query(self, payload: partner_pb2.Query, _: Evidence) -> Message:
         answer = partner_pb2.QueryAnswer()
         for asset, amount in sorted((await self._receiver.positions(payload.sender_msp_id)).items()):
@@ -181,8 +214,26 @@ def guarded(handler: Callable[[bytes, Call], Awaitable[bytes]]) -> Unary:
         try:
             return await handler(request, call)
         except KNOWN_ERRORS as error:
-            if isinstance(error, MessageRefusedError):
-                log.warning("partner.message_refused", method=call.method, peer=call.peer, reason=error.message)
-            raise rpc_error_of(error) from error
+            raise _told(error, call) from error
 
     return serve
+
+
+def guarded_stream(handler: Callable[[bytes, Call], AsyncGenerator[bytes, None]]) -> ServerStream:
+    """Return the handler of a stream with this room's errors turned into statuses."""
+
+    async def serve(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(handler(request, call)) as replies:
+                async for reply in replies:
+                    yield reply
+        except KNOWN_ERRORS as error:
+            raise _told(error, call) from error
+
+    return serve
+
+
+def _told(error: Exception, call: Call) -> RpcError:
+    if isinstance(error, MessageRefusedError):
+        log.warning("partner.message_refused", method=call.method, peer=call.peer, reason=error.message)
+    return rpc_error_of(error)

@@ -33,6 +33,7 @@ from node.partner.messages import Evidence, moment_of
 from node.partner.quotes import QuoteTerms, order_refusal
 from node.partner.returns import check_return, return_refusal
 from node.partner.settlement import POSTED, Incoming, ReceiverState
+from node.partner.statement import statement_answer
 from node.partner.store import SettlementStore
 from node.partner.usage import LimitedUse
 
@@ -147,6 +148,10 @@ class SettlementReceiver:
     async def find(self, sender_msp_id: str, settlement_id: str) -> Incoming | None:
         """Return an incoming settlement, None when there is none."""
         return await self._store.incoming(sender_msp_id, settlement_id)
+
+    async def statement(self, asked: partner_pb2.StatementQuery) -> partner_pb2.StatementAnswer:
+        """Return a page of the account between a partner and us; see ``statement_answer`` for what it raises."""
+        return await statement_answer(self._books, asked)
 
     async def positions(self, partner_msp_id: str) -> dict[str, int]:
         """Return by asset what we owe the partner, net."""

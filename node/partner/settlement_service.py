@@ -111,7 +111,7 @@ class SettlementService:
     async def cancel_payment(self, request: bytes, call: Call) -> bytes:
         """Give up a payment whose money was not yet taken."""
         self._members.require_own(call)
-        payment_id = _uuid(parsed(partner_pb2.CancelPaymentRequest, request).payment_id)
+        payment_id = check_uuid(parsed(partner_pb2.CancelPaymentRequest, request).payment_id)
         known = await self._existing(payment_id)
         settlement = await self._driver.cancel(known.settlement_id)
         return partner_pb2.CancelPaymentResponse(payment=_payment(settlement)).SerializeToString()
@@ -129,7 +129,7 @@ class SettlementService:
     async def get_payment(self, request: bytes, call: Call) -> bytes:
         """Return a payment as it stands."""
         self._members.require_own(call)
-        payment_id = _uuid(parsed(partner_pb2.GetPaymentRequest, request).payment_id)
+        payment_id = check_uuid(parsed(partner_pb2.GetPaymentRequest, request).payment_id)
         settlement = await self._existing(payment_id)
         return partner_pb2.GetPaymentResponse(payment=_payment(settlement)).SerializeToString()
 
@@ -167,8 +167,8 @@ class SettlementService:
         if not 0 < len(asked.asset) <= 16 or not asked.asset.isascii() or not asked.asset.isalnum():
             raise InvalidValueError("asset", asked.asset, "give an asset code such as EUR")
         if asked.quote_id:
-            _uuid(asked.quote_id, "quote_id")
-        now, payment_id = self._now(), _uuid(asked.payment_id)
+            check_uuid(asked.quote_id, "quote_id")
+        now, payment_id = self._now(), check_uuid(asked.payment_id)
         return Outgoing(
             settlement_id=str(payment_id),
             payment_id=payment_id,
@@ -196,7 +196,7 @@ class SettlementService:
             raise NotCancellableError(
                 f"settlement_id {asked.settlement_id}: is {told}; only a completed payment without a quote is sent back"
             )
-        now, payment_id = self._now(), _uuid(asked.payment_id)
+        now, payment_id = self._now(), check_uuid(asked.payment_id)
         return Outgoing(
             settlement_id=str(payment_id),
             payment_id=payment_id,
@@ -264,7 +264,12 @@ def _payment(settlement: Outgoing) -> partner_pb2.Payment:
     )
 
 
-def _uuid(text: str, field: str = "payment_id") -> uuid.UUID:
+def check_uuid(text: str, field: str = "payment_id") -> uuid.UUID:
+    """Return a UUID written in full.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
     try:
         parsed_id = uuid.UUID(text)
     except ValueError as error:

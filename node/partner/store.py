@@ -260,6 +260,13 @@ class SettlementStore:
         async with self._transaction() as connection:
             await _add_evidence(connection, ("", quote_id), evidence, now)
 
+    async def newest_update(self, partner_msp_id: str) -> int:
+        """Return the newest number a partner was or could be told, 0 for none."""
+        key = {"partner_msp_id": partner_msp_id}
+        await self._fetch("number_updates", key)
+        [(newest,)] = await self._fetch("newest_update", key)
+        return int(newest)
+
     async def updates(self, partner_msp_id: str, after_sequence: int, count_max: int) -> list[Update]:
         """Return what a partner is told after a sequence number, in order."""
         await self._fetch("number_updates", {"partner_msp_id": partner_msp_id})

@@ -34,6 +34,7 @@ from tests.support.peer_network import running_network
 
 PREPARE = Method("/dwaybank.partner.v1.PartnerService/PrepareSettlement", "unary")
 ENDORSE = FABRIC_METHODS[0]
+ENTRY = '["entry"]'
 
 
 class Forger:
@@ -97,7 +98,9 @@ def everyone_bad(consortium: RunningConsortium) -> dict[str, Signer]:
 
 
 async def demand(client: GatewayClient, consortium: RunningConsortium) -> object:
-    return await client.submit("audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check")
+    return await client.submit(
+        "audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check", ENTRY
+    )
 
 
 async def test_forged_and_foreign_identities_are_refused_at_every_stage(consortium: RunningConsortium) -> None:
@@ -129,7 +132,7 @@ async def test_forged_and_foreign_identities_are_refused_at_every_stage(consorti
             if code == StatusCode.OK and endorsed(replies[0]):
                 accepted.append((what, "endorsement"))
             prepared = await honest.endorse(
-                "audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check"
+                "audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check", ENTRY
             )
             try:
                 await honest.submit_prepared(prepared, signer.sign(prepared.message))
@@ -165,7 +168,7 @@ async def test_orderer_takes_no_forged_envelope_and_serves_no_stranger(consortiu
     async with nothing_changes(consortium):
         for what, signer in everyone_bad(consortium).items():
             prepared = await honest.endorse(
-                "audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check"
+                "audit", "Demand", secrets.token_hex(16), consortium.partner.msp_id, "[1]", "spot_check", ENTRY
             )
             envelope = common_pb2.Envelope(payload=prepared.message, signature=signer.sign(prepared.message))
             _, replies = await attack(orderer, broadcast, envelope.SerializeToString())
@@ -218,7 +221,7 @@ async def test_replayed_transaction_takes_effect_once(consortium: RunningConsort
     channel = consortium.foreign_channel(consortium.bank, consortium.bank)
     client = GatewayClient(channel, user(consortium), consortium.consortium.channel)
     demand_id = secrets.token_hex(16)
-    proposal = client.propose("audit", "Demand", demand_id, consortium.partner.msp_id, "[1]", "spot_check")
+    proposal = client.propose("audit", "Demand", demand_id, consortium.partner.msp_id, "[1]", "spot_check", ENTRY)
     prepared = await client.endorse_proposal(proposal)
     await client.submit_prepared(prepared)
     first_status = await client.commit_status(prepared.tx_id)

@@ -31,7 +31,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def test_migration_runs_each_file_once(engine: Engine) -> None:
-    assert migrate(engine) == ["0001_customers.sql", "0002_transfers.sql"]
+    assert migrate(engine) == ["0001_customers.sql", "0002_transfers.sql", "0020_customers_of.sql"]
     assert migrate(engine) == []
 
 
@@ -57,9 +57,15 @@ def test_migration_works_for_the_role_that_owns_the_schema_and_may_see_nothing_e
     provision_databases(postgres_cluster.url(), tmp_path, "gateway_role")
     engine = _engine((tmp_path / "gateway.url").read_text())
     try:
-        assert migrate(engine) == ["0001_customers.sql", "0002_transfers.sql"]
+        assert migrate(engine) == ["0001_customers.sql", "0002_transfers.sql", "0020_customers_of.sql"]
         with pytest.raises(ProgrammingError), engine.begin() as connection:
             connection.execute(text("CREATE SCHEMA other"))
+        with psycopg.connect((tmp_path / "node.url").read_text(), autocommit=True) as node:
+            asked = node.execute("SELECT * FROM gateway.customers_of(%s, %s)", ("ab" * 16, ["alice"])).fetchall()
+            assert asked == []
+            for table in ("customer", "customer_account", "customer_disclosure", "transfer"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    node.execute(f"SELECT * FROM gateway.{table}".encode())
     finally:
         engine.dispose()
 

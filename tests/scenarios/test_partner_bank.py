@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 from network.topology import Organization
 from node.own_node import LEDGER, SETTLEMENT, ledger_pb2, partner_pb2
@@ -86,6 +90,49 @@ async def test_partner_that_is_down_leaves_a_hold_that_completes_when_it_is_back
         return await eve.balance_minor() == 6_000
 
     await eventually(arrived, "the beneficiary has the money")
+    await assert_books_agree(consortium)
+
+
+async def test_bank_operations_from_the_command_line(
+    consortium: RunningConsortium, sign_up: SignUp, tmp_path: Path
+) -> None:
+    """Quote, pay, look, return, fetch the statement, follow: a day at the operations desk of both banks."""
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 50_000)
+    there, back = ("--partner", consortium.partner.msp_id), ("--partner", consortium.bank.msp_id, "--org", "partner")
+
+    async def run(*words: str | Path, status: int = 0) -> list[Any]:
+        done = await asyncio.to_thread(consortium.command, "partner", *words, "--json")
+        assert done.returncode == status, done.stderr + done.stdout
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    [standing] = await run("version")
+    assert (standing["reachable"], standing["version"]) == (True, 1)
+    [limits] = await run("limits")
+    assert limits["open_max"] == 10_000
+    [quote] = await run("quote", *there, "--amount-minor", "12550")
+    assert (quote["fee_minor"], quote["credited_minor"]) == ("0", "12550")
+
+    key, order = str(uuid.uuid4()), ("--from", ada.account, "--to", eve.account, *there, "--amount-minor", "12550")
+    for _ in range(2):
+        [paid] = await run("pay", *order, "--id", key, "--quote", quote["quote_id"])
+        assert (paid["state"], paid["settlement_id"]) == ("completed", key)
+    [again] = await run("pay", *order, "--quote", quote["quote_id"], status=1)
+    assert again["refusal"] == "quote_used"
+    [plain] = await run("pay", *order)
+    assert (await run("status", plain["payment_id"]))[0]["state"] == "completed"
+    [returned] = await run("return", plain["payment_id"], *back, "--reason", "CUST")
+    assert (returned["state"], returned["return_of"]) == ("completed", plain["payment_id"])
+    assert (await ada.balance_minor(), await eve.balance_minor()) == (50_000 - 12_550, 12_550)
+
+    lines = await run("statement", "--org", "partner", "--partner", consortium.bank.msp_id, "--evidence", tmp_path)
+    assert [line["settlement_id"] for line in lines[:2]] == [plain["payment_id"], key]
+    assert (tmp_path / "statement-0001.signed").stat().st_size > 100
+    told = await run("follow", *there, "--count", "2")
+    assert [update["sequence"] for update in told] == [1, 2]
+    assert all(row["agree"] for row in await run("positions"))
+    refused = consortium.command("partner", "cancel", key)
+    assert (refused.returncode, "can no more be cancelled" in refused.stderr) == (1, True)
     await assert_books_agree(consortium)
 
 

@@ -1,4 +1,4 @@
-"""An examiner's journey at the portal, without a browser: log in, search, entry; and who may not.
+"""An examiner's journey at the portal without a browser: from log-in to a closed finding; and who may not do what.
 
 Method: the one consortium that all journeys share; its own portal process; requests as a browser sends them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -16,10 +17,11 @@ import pytest
 from gateway.portal.sessions import COOKIE
 from network.crypto_material import OrganizationSpec, generate_organization
 from network.topology import Organization
-from tests.support.consortium import RunningConsortium
+from tests.support.consortium import RunningConsortium, eventually
 from tests.support.customer import Customer
 from tests.support.portal_client import PortalClient, text_of, tls_of
 
+MARKUP = """<script>alert(1)</script><img src=x onerror=alert(2)>'"&{{ 7*7 }}"""
 SignUp = Callable[[Organization, str], Awaitable[Customer]]
 Open = Callable[[str], Awaitable[PortalClient]]
 
@@ -78,16 +80,130 @@ async def test_nobody_without_a_certificate_sees_anything(consortium: RunningCon
 
 
 async def test_a_look_says_which_examiner_the_portal_showed_what(
-    consortium: RunningConsortium, paid: list[int], open_portal: Open
+    consortium: RunningConsortium, paid: list[int], open_portal: Open, tmp_path: Path
 ) -> None:
     bank = consortium.bank.msp_id
-    demanded = consortium.command("audit", "demand", bank, str(paid[0]), "--purpose", "spot_check")
+    demanded = consortium.command(
+        "audit", "demand", bank, str(paid[0]), "--purpose", "spot_check", "--folder", tmp_path
+    )
     assert demanded.returncode == 0, demanded.stderr
     examiner = await open_portal("Examiner")
     entry = await examiner.page(f"/entries/{bank}/{paid[0]}")
     assert "500.00" in text_of(entry)
     looks = consortium.command("audit", "looks", "--verify")
     assert "Portal@regulator.test for Examiner@regulator.test" in looks.stdout, looks.stdout + looks.stderr
+
+
+async def test_an_examiner_demands_an_entry_opens_a_finding_and_keeps_a_case(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+
+    entry = f"/entries/{bank}/{paid[0]}"
+    assert f"/demands?organization={bank}&amp;seqs={paid[0]}" in await examiner.page(entry)
+    disclosed = await examiner.send(
+        "/demands", "/demands", organization=bank, seqs=str(paid[0]), purpose="supervisory_review", customer="1"
+    )
+    assert disclosed.url.path == entry, disclosed.text
+    assert "500.00" in text_of(disclosed.text)
+    assert "Who stands behind its accounts" in text_of(disclosed.text)
+    demands = text_of(await examiner.page("/demands?state=answered"))
+    assert "supervisory_review answered" in demands
+    assert (
+        "supervisory_review" not in text_of(await examiner.page("/demands?state=refused")).partition("Demands made")[2]
+    )
+    bundle = await examiner.http.get(f"{entry}/bundle")
+    assert bundle.json()["entry"]["seq"] == paid[0]
+
+    opened = await examiner.send(
+        "/findings/new", "/findings", organization=bank, kind="other", subject=f"entry/{paid[0]}", evidence=MARKUP
+    )
+    assert opened.url.path.startswith("/findings/"), opened.text
+    finding_id = opened.url.path.removeprefix("/findings/")
+    case = await examiner.send("/cases", "/cases", title="Cash at the counter")
+    case_path = case.url.path
+    for kind, subject in (("entry", f"{bank}/{paid[0]}"), ("finding", finding_id), ("note", "")):
+        added = await examiner.send(case_path, case_path, kind=kind, subject=subject, note=f"a note {MARKUP}")
+        assert added.status_code == 200, added.text
+    kept = await examiner.page(case_path)
+    assert "<img" not in kept
+    assert "Examiner@regulator.test" in text_of(kept)
+    assert finding_id in kept
+
+
+async def test_a_members_text_is_shown_and_never_runs(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    supervisor, bank = await open_portal("Supervisor"), consortium.bank.msp_id
+    opened = await supervisor.send(
+        "/findings/new", "/findings", organization=bank, kind="other", subject=f"entry/{paid[1]}", evidence="See it."
+    )
+    path = opened.url.path
+    explained = consortium.command(
+        "audit", "finding", path.removeprefix("/findings/"), "--explain", MARKUP, "--org", consortium.bank.name
+    )
+    assert explained.returncode == 0, explained.stderr
+
+    async def shown() -> bool:
+        return "explained" in text_of(await supervisor.page(path))
+
+    await eventually(shown, "the bank's explanation is here")
+    html = await supervisor.page(path)
+    assert "<img" not in html
+    assert "<script>alert" not in html
+    assert MARKUP in unescape(html)
+    await supervisor.send(path, f"{path}/escalate")
+    closed = await supervisor.send(path, f"{path}/close", outcome="remedied")
+    assert "closed as remedied" in text_of(closed.text)
+    assert (await supervisor.send("/", f"{path}/escalate")).status_code == 422
+
+
+async def test_a_search_is_saved_exported_and_forgotten(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+    query = f"organization={bank}&from_seq={paid[0]}"
+    assert (await examiner.send("/search?" + query, "/search/save", name=MARKUP[:80], query=query)).status_code == 200
+    saved = await examiner.page("/search")
+    assert MARKUP[:80] in unescape(saved)
+    assert "<img" not in saved
+    again = await examiner.http.get("/search", params={"saved": MARKUP[:80]}, follow_redirects=True)
+    assert sorted(again.url.query.decode().split("&")) == sorted(query.split("&"))
+    rows = (await examiner.http.get(f"/search/export?{query}&format=jsonl")).text.splitlines()
+    assert len(rows) >= 2
+    assert (await examiner.http.get(f"/search/export?{query}&format=xml")).status_code == 422
+    assert (await examiner.http.get(f"/search/export?from_seq={2**60}")).status_code == 422
+    await examiner.send("/search", "/search/drop", name=MARKUP[:80])
+    assert "None yet" in text_of(await examiner.page("/search"))
+
+
+async def test_members_keys_and_looks_are_shown(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    administrator = await open_portal("Admin")
+    members = await administrator.page("/members")
+    for member in consortium.consortium.organizations:
+        assert member.msp_id in members
+        assert f"dwaybank.node/witness/{member.msp_id}" in members
+    assert "Every look follows from the one before it." in text_of(await administrator.page("/looks?verify=1"))
+
+
+async def test_what_a_node_refuses_is_told_on_the_page_that_asked(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+    wrong = [
+        {"organization": bank, "seqs": "999999", "purpose": "spot_check"},
+        {"organization": "NobodyMSP", "seqs": "1", "purpose": "spot_check"},
+        {"organization": bank, "seqs": "1-9999", "purpose": "spot_check"},
+        {"organization": bank, "seqs": "one", "purpose": "spot_check"},
+        {"organization": bank, "seqs": "1", "purpose": "Because I say so"},
+        {},
+    ]
+    for form in wrong:
+        answer = await examiner.send("/demands", "/demands", **form)
+        assert answer.status_code == 422, form
+        assert 'role="alert"' in answer.text
 
 
 # --- who may not, and what is refused ---------------------------------------------------------------------------

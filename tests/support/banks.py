@@ -8,8 +8,10 @@ raised where a test says, everything the bank held in memory is thrown away by `
 from __future__ import annotations
 
 import os
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -39,10 +41,12 @@ from node.partner.link import RpcPartnerLink
 from node.partner.messages import MessageVerifier
 from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService, guarded
+from node.partner.quote_desk import QuoteDesk
 from node.partner.quotes import QuoteTerms
 from node.partner.receiver import SettlementReceiver
 from node.partner.settlement_service import SettlementService
 from node.partner.store import SettlementStore
+from node.partner.updates import UpdateStreams
 from node.partner.usage import LimitedUse
 from node.partner.worker import SettlementWorker
 from tests.support.members import Member, pem
@@ -137,6 +141,13 @@ class Line:
     after: Callable[[str], None] = lambda method: None
     calls: list[str] = field(default_factory=list)
 
+    async def server_stream(self, path: str, request: bytes, timeout_s: float | None) -> AsyncGenerator[bytes, None]:
+        """Carry one call with a stream of replies."""
+        handler: Any = self.handlers[path.rsplit("/", 1)[1]]
+        async with aclosing(handler(request, self.caller.call(path))) as replies:
+            async for reply in replies:
+                yield reply
+
     async def unary(self, path: str, request: bytes, timeout_s: float | None) -> bytes:
         """Carry one call, as the transport would."""
         method = path.rsplit("/", 1)[1]
@@ -163,6 +174,8 @@ class Handlers:
     def unary(self, path: str, handler: Callable[[bytes, Call], Awaitable[bytes]]) -> None:
         """Take a handler."""
         self._handlers[path.rsplit("/", 1)[1]] = handler
+
+    server_stream = unary
 
 
 class Bank:
@@ -212,13 +225,17 @@ class Bank:
             use=self.use,
             terms={partner.msp_id: self.terms},
         )
-        self.partner_service = PartnerService(verifier, self.receiver, self.identity, self.use, now=self.clock)
+        desk = QuoteDesk(self.store, self.books, {partner.msp_id: self.terms}, now=self.clock)
+        updates = UpdateStreams(self.store, monotonic=time.monotonic, lifetime_s=2.0)
+        self.partner_service = PartnerService(
+            verifier, self.receiver, self.identity, self.use, desk, updates, now=self.clock
+        )
         partner.line.handlers = {}
         self.partner_service.register(Handlers(partner.line.handlers))  # type: ignore[arg-type]
         self.service = SettlementService(self.store, self.books, self.driver, links, members, now=self.clock)
         self.own: dict[str, Callable[[bytes, Call], Awaitable[bytes]]] = {}
         self.service.register(Handlers(self.own))  # type: ignore[arg-type]
-        PartnerQuestions(links, self.use, members).register(Handlers(self.own))  # type: ignore[arg-type]
+        PartnerQuestions(links, self.use, members, self.store, now=self.clock).register(Handlers(self.own))  # type: ignore[arg-type]
         self.worker = SettlementWorker(self.store, self.driver, self.receiver, now=self.clock)
 
     async def stop(self, partner: Bank) -> None:

@@ -9,11 +9,12 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import psycopg
 from google.protobuf.message import Message
+from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from ledger.account import Side
@@ -24,22 +25,29 @@ from ledger.journal import Outcome, microseconds, transfer
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from ledger.script import Executes
+from network.channel_config import ChannelConfig
 from network.merkle import leaf_hash, root
 from network.rpc import Call, Channel, Server
 from node.access import Members
 from node.anchor.database import migrate as migrate_log
 from node.audit.audit_service import AuditService
+from node.audit.disclosure import DisclosureSettings
+from node.audit.disclosure_service import DisclosureService
 from node.audit.entry_service import EntryService
 from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
+from node.audit.sealing import OwnMember
+from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.compliance.decisions import encode_decision
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
 
 R = TypeVar("R", bound=Message)
 WRITER_KEY = SigningKey(bytes(31) + b"\x09")
+DISCLOSURE_KEY = PrivateKey(bytes(31) + b"\x06")
 RULES_HASH = bytes([0x22]) * 32
 
 
@@ -109,9 +117,9 @@ def open_books(url: str, decider: RecordedDecisions) -> Writer:
     return writer
 
 
-def post(writer: Writer, *amounts: int) -> list[int]:
+def post(writer: Writer, *amounts: int, description: str = "") -> list[int]:
     """Post one batch of transfers; return their numbers."""
-    entries = [transfer(uuid.uuid4(), "cash", "alice", amount) for amount in amounts]
+    entries = [transfer(uuid.uuid4(), "cash", "alice", amount, description=description) for amount in amounts]
     return [result.seq or 0 for result in writer.post(entries)]
 
 
@@ -200,6 +208,12 @@ class World:
             await trail.indexer.follow(stop=tip)
 
 
+def own_member(consortium: ConsortiumInMemory, msp_id: str) -> OwnMember:
+    """Return an organization towards the others, under the channel's first configuration."""
+    config = ChannelConfig.from_block(consortium.blocks[0])
+    return OwnMember(consortium.material.signer(msp_id, "peer"), lambda: config.msps)
+
+
 @asynccontextmanager
 async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator_url: str) -> AsyncIterator[World]:
     """Yield a world whose parts a test moves step by step; nothing runs in the background."""
@@ -217,6 +231,8 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         database_url=bank_url,
         genesis_hash=consortium.genesis_hash,
         keys=TrailKeys(SigningKey(bytes(31) + b"\x01"), SigningKey(bytes(31) + b"\x02"), bytes(WRITER_KEY.verify_key)),
+        member=own_member(consortium, BANK),
+        disclosure=DisclosureSettings(PrivateKey(bytes(31) + b"\x05"), frozenset({REGULATOR})),
         peer=consortium.gateway(BANK),
         reviewer=consortium.gateway(BANK, "Reviewer"),
         members={},
@@ -229,14 +245,21 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         database_url=regulator_url,
         genesis_hash=consortium.genesis_hash,
         keys=TrailKeys(SigningKey(bytes(31) + b"\x03"), SigningKey(bytes(31) + b"\x04"), None),
+        member=own_member(consortium, REGULATOR),
+        disclosure=DisclosureSettings(DISCLOSURE_KEY),
         peer=consortium.gateway(REGULATOR),
         reviewer=consortium.gateway(REGULATOR, "Reviewer"),
         members={BANK: MemberNode(cast(Channel, line))},
+        deadlines=Deadlines(timedelta(seconds=60), timedelta(hours=1), timedelta(seconds=5)),
     )
     for trail in (bank, regulator):
         members, server = members_of(consortium.material, trail.msp_id), cast(Server, handlers[trail.msp_id])
         AuditService(trail, members).register(server)
         FindingService(trail.findings, members).register(server)
+        DisclosureService(trail.demands, trail.disclosures, trail.known_demands, members).register(server)
+        ReceiptService(trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, members).register(
+            server
+        )
         ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)

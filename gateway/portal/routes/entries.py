@@ -21,8 +21,9 @@ async def show_entry(visit: Visit) -> Response:
     """Show one entry."""
     organization, seq = entry_named(visit)
     shown, path = await asyncio.gather(_found(visit, organization, seq), _path(visit, organization, seq))
+    details = await _details(visit, organization, seq) if shown.is_disclosed else []
     steps = path_of(shown, path)
-    return visit.page("entry.html", shown=shown, steps=steps, picture=draw_path(steps))
+    return visit.page("entry.html", shown=shown, details=details, steps=steps, picture=draw_path(steps))
 
 
 @page(Action.EXPORT)
@@ -54,6 +55,12 @@ async def _found(visit: Visit, organization: str, seq: int) -> ShownEntry:
     if not reply.entries:
         raise NotFoundError(f"entry {seq} of {organization} is not anchored: there is none, or not yet")
     return shown_entry(reply.entries[0])
+
+
+async def _details(visit: Visit, organization: str, seq: int) -> list[pb.DisclosedDetails]:
+    request = pb.GetDisclosedDetailsRequest(organization=organization, seq=seq, for_user=visit.person.name)
+    reply = await visit.services.node.call("GetDisclosedDetails", request, pb.GetDisclosedDetailsResponse)
+    return list(reply.details)
 
 
 async def _path(visit: Visit, organization: str, seq: int) -> Path:

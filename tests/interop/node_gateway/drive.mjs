@@ -41,7 +41,7 @@ const uncaught = [];
 process.on('uncaughtException', (error) => uncaught.push(failure(error)));
 
 const newId = () => randomBytes(16).toString('hex');
-const demandArguments = (id) => [id, settings.mspId, '[1]', 'interop_test'];
+const demandArguments = (id) => [id, settings.mspId, '[1]', 'interop_test', '["entry"]'];
 const failure = (error) => ({
     name: error.name,
     message: error.message,

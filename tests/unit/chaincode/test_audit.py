@@ -30,7 +30,6 @@ WITNESS_KEY = SigningKey(b"\x02" * 32)
 OTHER_KEY = SigningKey(b"\x03" * 32)
 COMMITMENT = "ab" * 32
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(40)]
-ID = "0123456789abcdef" * 2
 
 
 def note_of(size: int, leaves: list[bytes] = LEAVES, key: SigningKey = LOG_KEY, **fields: object) -> str:
@@ -302,51 +301,6 @@ async def test_reads_when_record_exists_or_not_then_told(ledger: ContractLedger)
     for function, args in (
         ("GetLog", [PARTNER]),
         ("GetCheckpoint", [BANK, "5"]),
-        ("GetDemand", [ID]),
     ):
         outcome = await ledger.submit(REGULATOR_CLIENT, function, *args)
         assert (outcome.status, outcome.code) == (404, "not_found")
-
-
-# --- demands ---
-
-
-async def test_demand_when_made_then_caller_is_recorded_and_id_is_spent(ledger: ContractLedger) -> None:
-    args = (ID, BANK, "[1,5,7]", "supervisory_review")
-    outcome = await ledger.submit(REGULATOR_CLIENT, "Demand", *args)
-    assert outcome.event == ("Demand", b'{"demand_id":"%s","organization":"DwaybankMSP"}' % ID.encode())
-    assert ledger.state.values[("", "demand~" + ID)].decode() == (
-        '{"demand_id":"' + ID + '","demanding_organization":"RegulatorMSP","organization":"DwaybankMSP",'
-        '"purpose":"supervisory_review","seqs":[1,5,7],"timestamp":"2026-03-01T12:00:00.123456Z",'
-        '"transaction_id":"tx2"}'
-    )
-    assert (await ledger.submit(BANK_CLIENT, "GetDemand", ID)).json()["demanding_organization"] == "RegulatorMSP"
-    again = await ledger.submit(PARTNER_CLIENT, "Demand", *args)
-    assert (again.status, again.code) == (409, "demand_exists")
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("id", BANK, "[1]", "review"),
-        (ID.upper(), BANK, "[1]", "review"),
-        (ID, "", "[1]", "review"),
-        (ID, "x" * 65, "[1]", "review"),
-        (ID, BANK, "[]", "review"),
-        (ID, BANK, "[0]", "review"),
-        (ID, BANK, "[2,1]", "review"),
-        (ID, BANK, "[1,1]", "review"),
-        (ID, BANK, "[true]", "review"),
-        (ID, BANK, '["1"]', "review"),
-        (ID, BANK, "[[1]]", "review"),
-        (ID, BANK, json.dumps(list(range(1, 1002))), "review"),
-        (ID, BANK, "[1]", "About Anna Example"),
-        (ID, BANK, "[1]", ""),
-        (ID, BANK, "[1]", "x" * 41),
-    ],
-)
-async def test_demand_when_argument_is_hostile_then_refused(ledger: ContractLedger, args: tuple[str, ...]) -> None:
-    before = dict(ledger.state.values)
-    outcome = await ledger.submit(REGULATOR_CLIENT, "Demand", *args)
-    assert (outcome.status, outcome.code) == (400, "bad_argument"), outcome.message
-    assert ledger.state.values == before

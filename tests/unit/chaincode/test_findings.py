@@ -118,7 +118,15 @@ async def test_arguments_that_cannot_be_used_are_refused_and_change_nothing(
 
 
 async def test_every_kind_and_form_of_subject_is_taken(ledger: ContractLedger) -> None:
-    subjects = ("log", "member", "checkpoint/1", "entry/9223372036854775807", f"demand/{'0a' * 16}", "block/0")
+    subjects = (
+        "log",
+        "member",
+        "checkpoint/1",
+        "entry/9223372036854775807",
+        f"demand/{'0a' * 16}",
+        "block/0",
+        f"obligation/{'0b' * 16}",
+    )
     for kind, subject in itertools.product(KINDS, subjects):
         assert (await ledger.submit(PARTNER_CLIENT, "OpenFinding", BANK, kind, subject, EVIDENCE)).status == 200
 

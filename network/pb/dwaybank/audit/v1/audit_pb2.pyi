@@ -113,26 +113,162 @@ class GetProofResponse(_message.Message):
     def __init__(self, bundle: _Optional[bytes] = ...) -> None: ...
 
 class DemandDisclosureRequest(_message.Message):
-    __slots__ = ("organization", "seqs", "purpose", "for_user")
+    __slots__ = ("organization", "seqs", "purpose", "for_user", "scope")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     SEQS_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     FOR_USER_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
     organization: str
     seqs: _containers.RepeatedScalarFieldContainer[int]
     purpose: str
     for_user: str
-    def __init__(self, organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
+    scope: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ..., for_user: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DemandDisclosureResponse(_message.Message):
-    __slots__ = ("demand_id", "transaction_id", "bundles")
+    __slots__ = ("demand_id", "transaction_id", "bundles", "details")
     DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     demand_id: str
     transaction_id: str
     bundles: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, demand_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., bundles: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    details: _containers.RepeatedCompositeFieldContainer[DisclosedDetails]
+    def __init__(self, demand_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., bundles: _Optional[_Iterable[bytes]] = ..., details: _Optional[_Iterable[_Union[DisclosedDetails, _Mapping]]] = ...) -> None: ...
+
+class FetchDisclosureRequest(_message.Message):
+    __slots__ = ("demand_id", "for_user")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    for_user: str
+    def __init__(self, demand_id: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
+
+class FetchDisclosureResponse(_message.Message):
+    __slots__ = ("bundles", "details")
+    BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    bundles: _containers.RepeatedScalarFieldContainer[bytes]
+    details: _containers.RepeatedCompositeFieldContainer[DisclosedDetails]
+    def __init__(self, bundles: _Optional[_Iterable[bytes]] = ..., details: _Optional[_Iterable[_Union[DisclosedDetails, _Mapping]]] = ...) -> None: ...
+
+class DisclosedCustomer(_message.Message):
+    __slots__ = ("account", "customer_id", "display_name", "email", "status", "opened_at")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    customer_id: str
+    display_name: str
+    email: str
+    status: str
+    opened_at: _timestamp_pb2.Timestamp
+    def __init__(self, account: _Optional[str] = ..., customer_id: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., status: _Optional[str] = ..., opened_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DisclosedDetails(_message.Message):
+    __slots__ = ("organization", "seq", "description", "description_salt", "customers", "unavailable", "demand_id")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_SALT_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    seq: int
+    description: str
+    description_salt: bytes
+    customers: _containers.RepeatedCompositeFieldContainer[DisclosedCustomer]
+    unavailable: _containers.RepeatedScalarFieldContainer[str]
+    demand_id: str
+    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ..., description: _Optional[str] = ..., description_salt: _Optional[bytes] = ..., customers: _Optional[_Iterable[_Union[DisclosedCustomer, _Mapping]]] = ..., unavailable: _Optional[_Iterable[str]] = ..., demand_id: _Optional[str] = ...) -> None: ...
+
+class GetDisclosedDetailsRequest(_message.Message):
+    __slots__ = ("organization", "seq", "for_user")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    seq: int
+    for_user: str
+    def __init__(self, organization: _Optional[str] = ..., seq: _Optional[int] = ..., for_user: _Optional[str] = ...) -> None: ...
+
+class GetDisclosedDetailsResponse(_message.Message):
+    __slots__ = ("details",)
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    details: _containers.RepeatedCompositeFieldContainer[DisclosedDetails]
+    def __init__(self, details: _Optional[_Iterable[_Union[DisclosedDetails, _Mapping]]] = ...) -> None: ...
+
+class Demand(_message.Message):
+    __slots__ = ("demand_id", "organization", "demanding_organization", "seqs", "purpose", "scope", "recorded_at", "block_number", "transaction_id", "state", "reason")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    DEMANDING_ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SEQS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    organization: str
+    demanding_organization: str
+    seqs: _containers.RepeatedScalarFieldContainer[int]
+    purpose: str
+    scope: _containers.RepeatedScalarFieldContainer[str]
+    recorded_at: _timestamp_pb2.Timestamp
+    block_number: int
+    transaction_id: str
+    state: str
+    reason: str
+    def __init__(self, demand_id: _Optional[str] = ..., organization: _Optional[str] = ..., demanding_organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., recorded_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListDemandsRequest(_message.Message):
+    __slots__ = ("organization", "state")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    state: str
+    def __init__(self, organization: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+
+class ListDemandsResponse(_message.Message):
+    __slots__ = ("demands",)
+    DEMANDS_FIELD_NUMBER: _ClassVar[int]
+    demands: _containers.RepeatedCompositeFieldContainer[Demand]
+    def __init__(self, demands: _Optional[_Iterable[_Union[Demand, _Mapping]]] = ...) -> None: ...
+
+class AllowDemandRequest(_message.Message):
+    __slots__ = ("demand_id", "for_user")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    FOR_USER_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    for_user: str
+    def __init__(self, demand_id: _Optional[str] = ..., for_user: _Optional[str] = ...) -> None: ...
+
+class AllowDemandResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RefuseDemandRequest(_message.Message):
+    __slots__ = ("demand_id", "reason")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    reason: str
+    def __init__(self, demand_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RefuseDemandResponse(_message.Message):
+    __slots__ = ("transaction_id",)
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    transaction_id: str
+    def __init__(self, transaction_id: _Optional[str] = ...) -> None: ...
 
 class DiscloseRequest(_message.Message):
     __slots__ = ("demand_id",)
@@ -141,10 +277,32 @@ class DiscloseRequest(_message.Message):
     def __init__(self, demand_id: _Optional[str] = ...) -> None: ...
 
 class DiscloseResponse(_message.Message):
-    __slots__ = ("bundles",)
+    __slots__ = ("sealed",)
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    sealed: bytes
+    def __init__(self, sealed: _Optional[bytes] = ...) -> None: ...
+
+class SignedDisclosure(_message.Message):
+    __slots__ = ("package", "creator", "signature")
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    CREATOR_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    package: bytes
+    creator: bytes
+    signature: bytes
+    def __init__(self, package: _Optional[bytes] = ..., creator: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class DisclosurePackage(_message.Message):
+    __slots__ = ("demand_id", "organization", "bundles", "details")
+    DEMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    demand_id: str
+    organization: str
     bundles: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, bundles: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    details: _containers.RepeatedCompositeFieldContainer[DisclosedDetails]
+    def __init__(self, demand_id: _Optional[str] = ..., organization: _Optional[str] = ..., bundles: _Optional[_Iterable[bytes]] = ..., details: _Optional[_Iterable[_Union[DisclosedDetails, _Mapping]]] = ...) -> None: ...
 
 class ReadTileRequest(_message.Message):
     __slots__ = ("level", "index", "width")
@@ -635,3 +793,111 @@ class ReadFindingTextResponse(_message.Message):
     salt: bytes
     text: str
     def __init__(self, salt: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...
+
+class GetReceiptRequest(_message.Message):
+    __slots__ = ("block_number",)
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    def __init__(self, block_number: _Optional[int] = ...) -> None: ...
+
+class GetReceiptResponse(_message.Message):
+    __slots__ = ("document", "block_number", "organizations", "missing")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    block_number: int
+    organizations: _containers.RepeatedScalarFieldContainer[str]
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, document: _Optional[bytes] = ..., block_number: _Optional[int] = ..., organizations: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListReceiptsRequest(_message.Message):
+    __slots__ = ("page_size",)
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    def __init__(self, page_size: _Optional[int] = ...) -> None: ...
+
+class KeptReceipt(_message.Message):
+    __slots__ = ("block_number", "organization", "received_at", "agrees", "receipt")
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    AGREES_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    organization: str
+    received_at: _timestamp_pb2.Timestamp
+    agrees: bool
+    receipt: str
+    def __init__(self, block_number: _Optional[int] = ..., organization: _Optional[str] = ..., received_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., agrees: bool = ..., receipt: _Optional[str] = ...) -> None: ...
+
+class ListReceiptsResponse(_message.Message):
+    __slots__ = ("receipts",)
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[KeptReceipt]
+    def __init__(self, receipts: _Optional[_Iterable[_Union[KeptReceipt, _Mapping]]] = ...) -> None: ...
+
+class ReadReceiptRequest(_message.Message):
+    __slots__ = ("block_number",)
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    def __init__(self, block_number: _Optional[int] = ...) -> None: ...
+
+class ReadReceiptResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: bytes
+    def __init__(self, receipt: _Optional[bytes] = ...) -> None: ...
+
+class ControlTotal(_message.Message):
+    __slots__ = ("asset", "debits_minor", "credits_minor")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    DEBITS_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDITS_MINOR_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    debits_minor: str
+    credits_minor: str
+    def __init__(self, asset: _Optional[str] = ..., debits_minor: _Optional[str] = ..., credits_minor: _Optional[str] = ...) -> None: ...
+
+class OpenedTotals(_message.Message):
+    __slots__ = ("organization", "size", "opened_at", "totals", "block_number", "transaction_id")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    size: int
+    opened_at: _timestamp_pb2.Timestamp
+    totals: _containers.RepeatedCompositeFieldContainer[ControlTotal]
+    block_number: int
+    transaction_id: str
+    def __init__(self, organization: _Optional[str] = ..., size: _Optional[int] = ..., opened_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., totals: _Optional[_Iterable[_Union[ControlTotal, _Mapping]]] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+
+class ListControlTotalsRequest(_message.Message):
+    __slots__ = ("organization",)
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    def __init__(self, organization: _Optional[str] = ...) -> None: ...
+
+class ListControlTotalsResponse(_message.Message):
+    __slots__ = ("totals",)
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    totals: _containers.RepeatedCompositeFieldContainer[OpenedTotals]
+    def __init__(self, totals: _Optional[_Iterable[_Union[OpenedTotals, _Mapping]]] = ...) -> None: ...
+
+class OpenControlTotalsRequest(_message.Message):
+    __slots__ = ("size",)
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    def __init__(self, size: _Optional[int] = ...) -> None: ...
+
+class OpenControlTotalsResponse(_message.Message):
+    __slots__ = ("totals", "salt")
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    totals: str
+    salt: bytes
+    def __init__(self, totals: _Optional[str] = ..., salt: _Optional[bytes] = ...) -> None: ...

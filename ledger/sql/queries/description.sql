@@ -1,0 +1,1 @@
+SELECT salt, description FROM ledger.description WHERE seq = %s

@@ -1,0 +1,1 @@
+DELETE FROM log.passkey WHERE credential_id = %s RETURNING credential_id

@@ -1,0 +1,111 @@
+"""The contract ``settlement`` as this bank calls it: typed calls in, records out.
+
+Private details go in the transient map only, and are read at the own organization's peer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from network.client_stages import CommittedTransaction
+from network.errors import GatewayError
+from network.obligation import SETTLEMENT, ObligationDetails, details_of
+
+BATCH_MAX = 100
+"""Most obligations that the contract takes in one transaction."""
+
+_CODE = re.compile(r"chaincode response \d+, ([a-z_]+):")
+
+
+class Gateway(Protocol):
+    """The own peer's gateway; ``network.client.GatewayClient`` is one."""
+
+    async def evaluate(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        target_organizations: Sequence[str] = (),
+    ) -> bytes:
+        """Return what a function returns on one peer."""
+        ...
+
+    async def submit(
+        self,
+        chaincode: str,
+        function: str,
+        *args: bytes | str,
+        transient: Mapping[str, bytes] | None = None,
+        endorsing_organizations: Sequence[str] = (),
+    ) -> CommittedTransaction:
+        """Call a function and return once it is committed."""
+        ...
+
+
+class SettlementChain:
+    """Calls the contract; every call may raise ``GatewayError``.
+
+    Args:
+        gateway: the own peer's.
+        own_msp_id: this organization.
+    """
+
+    def __init__(self, gateway: Gateway, own_msp_id: str) -> None:
+        self._gateway = gateway
+        self._own_msp_id = own_msp_id
+
+    async def read(self, function: str, *args: str) -> Any:
+        """Return what a function returns on the own peer, parsed."""
+        own = [self._own_msp_id]
+        return json.loads(await self._gateway.evaluate(SETTLEMENT, function, *args, target_organizations=own))
+
+    async def call(self, function: str, *args: str, **private: object) -> Any:
+        """Submit a function and return its result, parsed; ``private`` becomes the transient map."""
+        transient = {name: json.dumps(value).encode() for name, value in private.items()}
+        committed = await self._gateway.submit(SETTLEMENT, function, *args, transient=transient)
+        return json.loads(committed.result) if committed.result else None
+
+    async def records(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the public records of those obligations that exist, by id."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), BATCH_MAX):
+            part = await self.read("GetObligations", json.dumps(list(ids[start : start + BATCH_MAX])))
+            found |= {record["obligation_id"]: record for record in part}
+        return found
+
+    async def details(self, obligation_id: str) -> ObligationDetails:
+        """Return an obligation's details; only where this organization may read them."""
+        return details_of(await self.read("GetDetails", obligation_id))
+
+    async def propose(
+        self, partner: str, arbiter: str, deadline: datetime, proposed: Sequence[tuple[str, ObligationDetails, str]]
+    ) -> None:
+        """Propose obligations: (id, details, booking or '')."""
+        items = [
+            {"obligation_id": obligation_id, "booking": booking, "deadline": time_text(deadline), "linked": ""}
+            for obligation_id, _, booking in proposed
+        ]
+        await self.call(
+            "Propose", partner, arbiter, json.dumps(items), details=[told.fields() for _, told, _ in proposed]
+        )
+
+    async def agree(self, partner: str, agreed: Sequence[tuple[str, str]]) -> None:
+        """Agree to obligations: (id, booking or '')."""
+        items = [{"obligation_id": obligation_id, "booking": booking} for obligation_id, booking in agreed]
+        await self.call("Agree", partner, json.dumps(items))
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment in the one form in which the ledger writes times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def refusal_code(error: GatewayError) -> str:
+    """Return the code with which the contract refused; empty where it was not the contract."""
+    found = _CODE.search(str(error))
+    return found.group(1) if found else ""

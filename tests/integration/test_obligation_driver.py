@@ -1,0 +1,250 @@
+"""Aim: a completed payment becomes one obligation that both banks booked, whatever crashes between; a bank whose books
+say another amount is told by the contract, and the break is shown with what both sides signed.
+
+Method: real books of two banks in PostgreSQL, their real settlement, and a channel of three real peers. A crash is an
+error around a transaction after which nothing remains but the databases.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from ledger.journal import EntryResult, NewEntry
+from network.errors import CommitStatusError
+from network.obligation import obligation_id_of
+from node.partner.obligation_breaks import Break
+from node.postgres import PostgresCluster
+from tests.support.banks import Bank, Clock, Crash, once
+from tests.support.consortium_in_memory import BANK, PARTNER
+from tests.support.obligations import BankOnChannel, settling_network
+from tests.support.peer_network import PeerNetwork
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PeerNetwork]:
+    async with settling_network(postgres_cluster, tmp_path_factory.mktemp("settling"), "driven") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def banks(
+    network: PeerNetwork, postgres_cluster: PostgresCluster
+) -> AsyncIterator[tuple[BankOnChannel, BankOnChannel]]:
+    clock = Clock()
+    here, there = (
+        Bank(msp_id, postgres_cluster.create_database(f"driven_{uuid.uuid4().hex[:8]}"), clock)
+        for msp_id in (BANK, PARTNER)
+    )
+    await here.start(there)
+    await there.start(here)
+    both = BankOnChannel(here, network), BankOnChannel(there, network)
+    for each in both:
+        await each.start()
+    yield both
+    for each in both:
+        await each.stop()
+    await here.stop(there)
+    await there.stop(here)
+
+
+async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> None:
+    debtor, beneficiary = await sender.bank.open_customer(10_000_000), await receiver.bank.open_customer()
+    for amount in amounts:
+        paid = await sender.bank.send(debtor, receiver.bank, beneficiary, amount)
+        assert paid.state == "completed", paid
+
+
+async def breaks(side: BankOnChannel) -> list[Break]:
+    """Return the breaks of this test's banks: the channel has obligations of the tests before."""
+    return [each for each in (await side.reconciler.compare())[1] if each.kind != "unknown_here"]
+
+
+async def states(*sides: BankOnChannel) -> set[tuple[str, str]]:
+    return {(row.state, row.books) for side in sides for row in await side.rows()}
+
+
+async def test_payments_both_ways_become_agreed_obligations_in_few_transactions(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    await pay(here, there, *range(1_000, 1_012))
+    await pay(there, here, 77)
+    for _ in range(3):
+        await here.work()
+        await there.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    assert [len(await side.rows()) for side in banks] == [13, 13]
+    # Twelve payments are one batch each way, not twelve.
+    assert (sorted(here.gateway.submitted), sorted(there.gateway.submitted)) == (["Agree", "Propose"],) * 2
+    for side in banks:
+        assert await breaks(side) == []
+        assert (await side.reconciler.compare())[0] == 13
+    terms = await here.chain.read("GetTerms", PARTNER)
+    owed = sum(range(1_000, 1_012))
+    assert int(terms["debts"][BANK]["EUR"]) >= owed
+
+
+@pytest.mark.parametrize("stage", ["before", "after"])
+@pytest.mark.parametrize(("whose", "function"), [("sender", "Propose"), ("receiver", "Agree")])
+async def test_crash_around_a_transaction_leaves_one_obligation(
+    banks: tuple[BankOnChannel, BankOnChannel], whose: str, function: str, stage: str
+) -> None:
+    here, there = banks
+    await pay(here, there, 4_711)
+    crashing = here if whose == "sender" else there
+    setattr(crashing.gateway, stage, once(Crash(), function))
+    crashed = 0
+    for side in (here, there, here, there):
+        try:
+            await side.work()
+        except Crash:
+            crashed += 1
+            await side.stop()
+            await side.start()
+            await side.work()
+    assert crashed == 1
+    assert await states(here, there) == {("agreed", "agreed")}
+    [row] = await here.rows()
+    record = (await here.chain.records([row.obligation_id or ""]))[row.obligation_id or ""]
+    assert [step["state"] for step in record["steps"]] == ["proposed", "agreed"]
+    assert all(len(said) == 1 for said in record["bookings"].values())
+
+
+async def test_answer_that_was_lost_is_not_a_second_proposal(banks: tuple[BankOnChannel, BankOnChannel]) -> None:
+    here, there = banks
+    await pay(here, there, 815)
+    here.gateway.after = once(CommitStatusError("the connection broke", "", 14), "Propose")
+    await here.work()
+    [row] = await here.rows()
+    assert "connection broke" in row.note
+    await here.work()
+    await there.work()
+    await here.work()
+    assert await states(here) == {("agreed", "agreed")}
+    assert here.gateway.submitted == ["Propose"]
+
+
+async def test_bank_that_booked_another_amount_is_told_by_the_contract(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    honest = there.bank.books.post
+
+    async def post_less(entry: NewEntry) -> EntryResult:
+        if not entry.settlement_id:
+            return await honest(entry)
+        less = tuple(replace(posting, amount=posting.amount - 1) for posting in entry.postings)
+        return await honest(replace(entry, postings=less))
+
+    there.bank.books.post = post_less  # type: ignore[method-assign]
+    await pay(here, there, 500_000)
+    await here.work()
+    await there.work()
+    await here.work()
+    assert await states(here) == {("agreed", "diverged")}
+    [row] = await here.rows()
+    [found] = [each for each in await here.chain.read("ListDiverged", "") if each["obligation_id"] == row.obligation_id]
+    wrong = {bank for bank, said in found["bookings"].items() if said[-1]["booking"] != found["commitment"]}
+    assert wrong == {PARTNER}
+    [seen_here] = await breaks(here)
+    assert (seen_here.kind, seen_here.own_booked) == ("diverged", 500_000)
+    [seen_there] = await breaks(there)
+    assert (seen_there.kind, seen_there.own_booked) == ("own_books_differ", 499_999)
+    # What the sender signed lies beside it: the amount he asked for, and that the money had left.
+    assert [evidence.kind for evidence, _ in seen_there.evidence] == ["prepare", "complete"]
+    assert b"500000" in seen_there.evidence[0][0].payload
+
+
+async def test_books_put_right_are_booked_again_and_the_first_booking_stays(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    await pay(here, there, 900)
+    row_of = b"UPDATE ledger.entry SET amount = %s WHERE seq = %s"
+    [row] = await there.rows()
+    doctored(there, row_of, 901, row.seq)
+    await here.work()
+    await there.work()
+    assert (await breaks(there))[0].kind == "own_books_differ"
+    doctored(there, row_of, 900, row.seq)
+    await there.driver.book_again((await there.rows())[0])
+    await there.work()
+    await here.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    record: dict[str, Any] = await here.chain.read("GetObligation", row_id(row.settlement_id))
+    assert len(record["bookings"][PARTNER]) == 2
+
+
+def doctored(side: BankOnChannel, statement: bytes, *values: object) -> None:
+    """Change the books as their administrator could, with every rule of the database switched off."""
+    with psycopg.connect(side.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        assert connection.execute(statement, values).rowcount == 1
+
+
+def row_id(settlement_id: str) -> str:
+    return obligation_id_of(BANK, settlement_id)
+
+
+async def test_proposal_of_another_amount_is_not_agreed_to_and_is_shown(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    await pay(here, there, 1_000)
+    with psycopg.connect(here.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(b"UPDATE partner.obligation SET amount = 999")
+    await here.work()
+    await there.work()
+    [row] = await there.rows()
+    assert (row.state, row.note) == ("proposed", "the partner proposes amount 999 instead of 1000")
+    [found] = await breaks(there)
+    # The sender's own books say 1,000: what it anchored as booked already gives its proposal the lie.
+    assert (found.kind, found.explanation) == ("diverged", f"{BANK} anchored another booking than both agreed on")
+
+
+async def test_one_refused_payment_of_a_batch_does_not_hold_the_others_up(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    owed = int((await here.chain.read("GetTerms", PARTNER))["debts"].get(BANK, {}).get("EUR", "0"))
+    limit = {"asset": "EUR", "value": str(owed + 1_000), "salt": "01" * 32}
+    await there.chain.call("SetLimit", BANK, term=limit)
+    await pay(here, there, 300, 900, 400)
+    await here.work()
+    await there.work()
+    await there.work()
+    by_amount = {row.amount: row for row in await there.rows()}
+    assert {amount: row.state for amount, row in by_amount.items()} == {300: "agreed", 900: "proposed", 400: "agreed"}
+    assert "limit_exceeded" in by_amount[900].note
+    await there.chain.call("SetLimit", BANK, term={**limit, "value": ""})
+    await there.work(2)
+    assert await states(there) == {("agreed", "agreed")}
+
+
+async def test_database_refuses_to_change_what_an_obligation_is_about(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    await pay(here, there, 10)
+    await here.work()
+    with psycopg.connect(here.bank.url, autocommit=True) as connection:
+        for change in (
+            b"UPDATE partner.obligation SET amount = 11",
+            b"UPDATE partner.obligation SET salt = decode(repeat('00', 32), 'hex')",
+            b"DELETE FROM partner.obligation",
+            b"TRUNCATE partner.obligation",
+        ):
+            with pytest.raises(psycopg.Error):
+                connection.execute(change)
