@@ -95,7 +95,7 @@ async def test_the_examiners_journey_from_log_in_to_a_closed_finding(
     await page.get_by_label("Purpose").select_option("supervisory_review")
     await page.get_by_role("checkbox", name="with who stands behind the accounts").check()
     await watched.check("portal-demand")
-    await page.get_by_role("button", name="Demand").click()
+    await page.get_by_role("button", name="Demand", exact=True).click()
     await page.get_by_role("cell", name="15000.00").first.wait_for()
     await watched.check("portal-entry")
 
@@ -103,7 +103,7 @@ async def test_the_examiners_journey_from_log_in_to_a_closed_finding(
     await page.get_by_label("Kind").select_option("other")
     await page.get_by_label("Evidence").fill("Cash of this size needs a record of where it came from.")
     await watched.check()
-    await page.get_by_role("button", name="Open").click()
+    await page.get_by_role("button", name="Open", exact=True).click()
     await page.get_by_role("heading", name="Finding other about DwayBank").wait_for()
     await watched.check()
     finding = page.url
@@ -111,10 +111,10 @@ async def test_the_examiners_journey_from_log_in_to_a_closed_finding(
     supervising = await enter("Supervisor")
     supervisor = await log_in(supervising)
     await supervisor.goto(finding)
-    await supervisor.get_by_role("button", name="Escalate").click()
+    await supervisor.get_by_role("button", name="Escalate", exact=True).click()
     await supervisor.get_by_label("Close for good as").select_option("remedied")
     await supervising.check("portal-finding")
-    await supervisor.get_by_role("button", name="Close").click()
+    await supervisor.get_by_role("button", name="Close", exact=True).click()
     await supervisor.get_by_text("closed as remedied").wait_for()
     await supervising.check()
 
@@ -125,10 +125,10 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
     await page.goto("/cases")
     await page.get_by_label("Title").fill("Cash at the counter")
     await watched.check()
-    await page.get_by_role("button", name="Open").click()
+    await page.get_by_role("button", name="Open", exact=True).click()
     await page.get_by_label("What", exact=True).select_option("note")
     await page.get_by_label("Note", exact=True).fill("Ask the bank for the teller's slip.")
-    await page.get_by_role("button", name="Add").click()
+    await page.get_by_role("button", name="Add", exact=True).click()
     await page.get_by_text("Ask the bank for the teller's slip.").wait_for()
     await watched.check("portal-case")
     for path in ("/demands", "/findings", "/findings/new", "/members", "/looks?verify=1", "/search?from_seq=1"):
@@ -136,11 +136,11 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
         await watched.check()
     await page.goto("/search?from_seq=1")
     await page.get_by_label("Save this search as").fill("all from the first")
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
     await page.get_by_role("link", name="all from the first").wait_for()
     await watched.check()
     await page.get_by_role("button", name="Forget all from the first").click()
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Log out", exact=True).click()
     await page.get_by_role("heading", name="Log in").wait_for()
 
 
