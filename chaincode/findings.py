@@ -28,7 +28,8 @@ OPEN, EXPLAINED, ESCALATED, CLOSED = "open", "explained", "escalated", "closed"
 
 KINDS = (
     "altered_books", "diverging_receipts", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint",
-    "refused_demand", "silent_member", "unanswered_demand", "unopened_totals", "unsound_disclosure", "other",
+    "missing_decisions", "refused_demand", "silent_member", "unanswered_demand", "unopened_totals",
+    "unsound_disclosure", "other",
 )  # fmt: skip
 OUTCOMES = ("remedied", "mistaken", "sanctioned")
 

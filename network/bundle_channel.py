@@ -115,6 +115,14 @@ class ChannelEvidence:
         """Return the header hash of a block that was given."""
         return header_hash(self._blocks[number].header)
 
+    def block(self, number: int) -> common_pb2.Block:
+        """Return a block that was given."""
+        return self._blocks[number]
+
+    def config_after(self, number: int) -> ChannelConfig:
+        """Return the configuration in force once a block is committed, as far as configuration blocks were given."""
+        return next(config for at, config in reversed(self._configs) if at <= number)
+
     def transaction(self, reference: TransactionRef, contract: str) -> VerifiedTransaction:
         """Return an invocation of a contract once its creator's signature and its endorsements hold.
 

@@ -1,6 +1,7 @@
-"""An organization's signature over something it says outside of transactions, by a certificate of its own.
+"""An organization's signature over something it says outside of transactions: that of its node.
 
-Receipts, answers to demands and reports carry it. What is signed is ``dwaybank.node/<domain>\\x01`` and the content's
+Receipts, answers to demands and reports carry it. It is made with the certificate of the organization's peer, which no
+person and no tenant has. What is signed is ``dwaybank.node/<domain>\\x01`` and the content's
 bytes: the domain keeps a signature over one kind of thing from being shown under another, and the first byte keeps it
 from being shown under a message of Fabric's (no protobuf message begins with an end of a group).
 
@@ -55,7 +56,7 @@ def sign_as_member(identity: SigningIdentity, domain: str, content: bytes) -> Me
 def verify_member(
     signature: MemberSignature, domain: str, content: bytes, msps: MspManager, now: datetime | None = None
 ) -> Identity:
-    """Return who signed, once a member's authority vouches for it and the signature holds.
+    """Return who signed, once a member's authority vouches for it as a node's and the signature holds.
 
     Args:
         now: UTC time to check expiry against; None for what was signed long ago.
@@ -66,6 +67,9 @@ def verify_member(
         identity = msps.identity(signature.creator, now)
     except (IdentityError, WireError) as error:
         raise ProofError("wrong_signer", f"the signer is no member: {error}") from error
+    msp = msps.msps[identity.msp_id]
+    if msp.node_ous and not msp.has_role(identity, "peer"):
+        raise ProofError("wrong_signer", f"the signer's certificate of {identity.msp_id} is not that of a node")
     try:
         identity.verify(signing_input(domain, content), signature.signature)
     except SignatureError as error:

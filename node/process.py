@@ -40,6 +40,7 @@ from node.audit.portal_service import SERVICE as PORTAL_SERVICE
 from node.audit.portal_service import PortalService
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -135,6 +136,9 @@ class NodeProcess:
         AuditService(trail, self._members).register(self._server)
         FindingService(trail.findings, self._members).register(self._server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ReceiptService(
+            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
+        ).register(self._server)
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         self._portal_service(trail).register(self._server)
@@ -289,8 +293,7 @@ class NodeProcess:
                 writer=writer_key,
             ),
             member=OwnMember(
-                SigningIdentity.from_msp_folder(config.client_msp_folder, config.msp_id),
-                lambda: self.peer.config.msps,
+                SigningIdentity.from_msp_folder(config.msp_folder, config.msp_id), lambda: self.peer.config.msps
             ),
             disclosure=self._disclosure_settings(),
             peer=self._own_peer("Node"),

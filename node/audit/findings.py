@@ -24,7 +24,7 @@ from node.audit.finding_text import SALT_BYTES, OpenedText
 from node.audit.index import AuditIndex
 
 LIST_MAX = 500
-TEXT_LENGTH_MAX = 4_000
+TEXT_LENGTH_MAX = 20_000
 
 _PACKAGE = "node.audit"
 

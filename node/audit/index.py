@@ -182,6 +182,10 @@ class AuditIndex:
         """Return the anchored epoch that covers an entry's decision."""
         return _first(self._fetch("epoch_covering", (organization, seq)))
 
+    def decided_up_to(self, organization: str) -> int:
+        """Return the number of the newest entry whose compliance decision is anchored; 0 for none."""
+        return int(self._fetch("decided_up_to", (organization,))[0][0])
+
     def cosignatures(self, organization: str, size: int) -> list[AuditRecord]:
         """Return the cosignatures under one anchored head."""
         return [_record(row) for row in self._fetch("cosignatures", (organization, size))]

@@ -58,6 +58,25 @@ class MemberNode:
         reply = await self._call("ReadFindingText", request, audit_pb2.ReadFindingTextResponse, TILE_TIMEOUT_S)
         return OpenedText(reply.salt, reply.text)
 
+    async def read_receipt(self, block_number: int) -> bytes:
+        """Return the member's signed receipt of a block.
+
+        Raises:
+            RpcError: the member does not answer or refuses; FAILED_PRECONDITION before it committed the block.
+        """
+        request = audit_pb2.ReadReceiptRequest(block_number=block_number)
+        return (await self._call("ReadReceipt", request, audit_pb2.ReadReceiptResponse, TILE_TIMEOUT_S)).receipt
+
+    async def open_control_totals(self, size: int) -> tuple[str, bytes]:
+        """Return the control totals of an anchored size, as they are committed to, and the salt.
+
+        Raises:
+            RpcError: the member does not answer or refuses.
+        """
+        request = audit_pb2.OpenControlTotalsRequest(size=size)
+        reply = await self._call("OpenControlTotals", request, audit_pb2.OpenControlTotalsResponse, TILE_TIMEOUT_S)
+        return reply.totals, reply.salt
+
     async def disclose(self, demand_id: str) -> bytes:
         """Return what an on-chain demand asks this member for, signed and sealed.
 

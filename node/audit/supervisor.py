@@ -8,6 +8,10 @@ What is watched, at each round:
 | ``silent_member`` | its node does not answer, for longer than the deadline |
 | ``forked_log`` | its signed head is not what it anchored at that size, or stays behind it; or its tiles give another |
 | ``unanswered_demand`` | what a demand of this organization asked was not disclosed by the deadline, nor refused |
+| ``diverging_receipts`` | what its node signed of a block is not what this node says of it |
+| ``imbalanced_totals`` | the totals it opened do not balance, shrink, or do not fit entries it disclosed |
+| ``unopened_totals`` | its newest anchor's totals were not opened by the deadline, or others than it commits to |
+| ``missing_decisions`` | entries are anchored, and their compliance decisions are not, for longer than the deadline |
 | ``refused_demand`` | a demand of this organization was refused on the shared ledger |
 
 Rules:
@@ -22,7 +26,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -38,12 +42,12 @@ from node.anchor.errors import AnchorError
 from node.anchor.store import MirrorStore
 from node.audit.findings import Findings, already_opened
 from node.audit.index import AuditIndex
+from node.audit.matter import TOLD_LENGTH_MAX, Matter, Watch
 
 logger = structlog.get_logger(__name__)
 
 NOTE_SHOWN_MAX = 2_000
-TOLD_LENGTH_MAX = 1_000
-"""What a member says goes into evidence cut to so many bytes and characters: evidence is a text of limited length."""
+"""What a member says goes into evidence cut to so many bytes: evidence is a text of limited length."""
 
 _PACKAGE = "node.audit"
 
@@ -71,15 +75,6 @@ class Deadlines:
     round: timedelta
 
 
-class Matter(NamedTuple):
-    """What is to be opened as a finding."""
-
-    organization: str
-    kind: str
-    subject: str
-    evidence: str
-
-
 class _Seen(NamedTuple):
     """When something was first seen, and at which size of the log."""
 
@@ -92,6 +87,7 @@ class Supervisor:
 
     Args:
         members: the other members' nodes, by organization.
+        watches: what else is looked at.
         now: the clock, UTC.
     """
 
@@ -106,6 +102,7 @@ class Supervisor:
         members: Mapping[str, HeadReader],
         deadlines: Deadlines,
         now: Callable[[], datetime],
+        watches: Sequence[Watch] = (),
     ) -> None:
         self._msp_id = msp_id
         self._database = database
@@ -115,6 +112,7 @@ class Supervisor:
         self._members = members
         self._deadlines = deadlines
         self._now = now
+        self._watches = watches
         self._since: dict[tuple[str, str], _Seen] = {}
         self._refused_at: dict[tuple[str, str, str], datetime] = {}
         self._task: asyncio.Task[None] | None = None
@@ -143,6 +141,8 @@ class Supervisor:
             matters += await asyncio.to_thread(self._mirrored, organization)
         for found in await asyncio.gather(*(self._head_of(*each) for each in self._members.items())):
             matters += found
+        for watch in self._watches:
+            matters += await watch.look()
         return [matter for matter in matters if await self._opened(matter)]
 
     async def _run(self) -> None:

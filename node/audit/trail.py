@@ -34,6 +34,7 @@ from node.audit.books_audit import (
     join_findings,
 )
 from node.audit.cases import Cases
+from node.audit.control_totals import OwnTotals, TotalsStore
 from node.audit.customers import CustomerSource
 from node.audit.demand_store import DemandStore
 from node.audit.demands import Demands, Discloser
@@ -47,20 +48,24 @@ from node.audit.findings import Findings, TextHolder
 from node.audit.head_proofs import HeadProofs
 from node.audit.index import AnchorSizes, AuditIndex, Position
 from node.audit.indexer import BlockRecordSource, BlockSource, Indexer, RecordSource
+from node.audit.matter import Lasting
 from node.audit.passkeys import Passkeys
 from node.audit.proofs import DecisionSource, ProofBuilder
 from node.audit.range_proofs import RangeProofs
+from node.audit.receipt_watch import ReceiptWatch
+from node.audit.receipts import ReceiptGiver, Receipts, ReceiptStore
 from node.audit.records import BlockRecords
 from node.audit.reviews import Reviews
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines, HeadReader, Supervisor
+from node.audit.totals_watch import TotalsOpener, TotalsWatch
 
 
 class OwnPeer(Gateway, BlockSource, Protocol):
     """The own peer: transactions and blocks; ``network.client.GatewayClient`` is one."""
 
 
-class Member(LogReader, Discloser, TextHolder, HeadReader, Protocol):
+class Member(LogReader, Discloser, TextHolder, HeadReader, ReceiptGiver, TotalsOpener, Protocol):
     """Another member's node; ``member_node.MemberNode`` is one."""
 
     def recompute(self, from_seq: int, to_seq: int) -> AsyncIterator[Recomputed]:
@@ -171,6 +176,8 @@ class AuditTrail:
         self.attester = self._make_attester(keys.witness, peer)
         self.reviews = Reviews(self.index, reviewer, decisions, now=now, random_bytes=random_bytes)
         self.findings = Findings(msp_id, self._database, self.index, peer, members, random_bytes)
+        self.kept_receipts = ReceiptStore(msp_id, self._database)
+        self.opened_totals = TotalsStore(self._database)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
         self.entries = EntrySearch(self._database)
@@ -185,6 +192,8 @@ class AuditTrail:
         self._proofs = self._make_proofs(evidence, decisions)
         self._range_proofs = self._make_range_proofs(evidence)
         self.disclosures = self._make_disclosures(member, disclosure, peer)
+        self.own_totals = OwnTotals(self.store, self.disclosures.require_supervisor)
+        self.receipts = self._make_receipts(member, peer)
 
     def open(self) -> None:
         """Connect to the database. Blocks."""
@@ -196,6 +205,7 @@ class AuditTrail:
         await self.indexer.start()
         await self.anchorer.start()
         await self.attester.start()
+        await self.receipts.start()
         if self.supervisor is not None:
             await self.supervisor.start()
 
@@ -203,6 +213,7 @@ class AuditTrail:
         """End all background work."""
         if self.supervisor is not None:
             await self.supervisor.stop()
+        await self.receipts.stop()
         await self.attester.stop()
         await self.anchorer.stop()
         await self.indexer.stop()
@@ -212,7 +223,8 @@ class AuditTrail:
     def failure(self) -> BaseException | None:
         """Why a part of the background work ended without being told to; the process must then start again."""
         watching = self.supervisor.failure if self.supervisor is not None else None
-        return self.indexer.failure or self.anchorer.failure or self.attester.failure or watching
+        working = self.indexer.failure or self.anchorer.failure or self.attester.failure
+        return working or self.receipts.failure or watching
 
     def status(self) -> TrailStatus:
         """Return how far everything is. Blocks."""
@@ -316,6 +328,28 @@ class AuditTrail:
             members=self._members,
             deadlines=deadlines,
             now=now,
+            watches=(
+                ReceiptWatch(self.kept_receipts),
+                TotalsWatch(
+                    self.msp_id,
+                    index=self.index,
+                    store=self.opened_totals,
+                    members=self._members,
+                    lasting=Lasting(deadlines.checkpoint, now),
+                    now=now,
+                ),
+            ),
+        )
+
+    def _make_receipts(self, member: OwnMember, peer: OwnPeer) -> Receipts:
+        return Receipts(
+            self.channel_id,
+            member,
+            index=self.index,
+            source=peer,
+            store=self.kept_receipts,
+            members=self._members,
+            now=self._now,
         )
 
     def _make_attester(self, key: SigningKey, peer: OwnPeer) -> Attester:

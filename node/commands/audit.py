@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands import audit_disclosure, audit_entries, audit_findings, proof
+from node.commands import audit_disclosure, audit_entries, audit_findings, audit_receipts, proof
 from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     audit_disclosure.register(group)
     audit_entries.register(group)
     audit_findings.register(group)
+    audit_receipts.register(app, group, panel)
     group.command("archive", help="Compare the rows in an archive's file with the anchored log.")(audit_archive)
     app.add_typer(group, name="audit", rich_help_panel=panel)
     review = typer.Typer(help="Compliance decisions that wait for a reviewer.", no_args_is_help=True)

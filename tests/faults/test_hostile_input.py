@@ -31,7 +31,9 @@ AMOUNTS = (
     "0", "-1", "+1", "1.5", "1e3", "0x10", "1_000", " 1", "1 ", "", "NaN", "Infinity", "٣", "１", "01", "-0",
     str(2**62), str(2**63), str(2**64), "9" * 40, "1\x00", "null",
 )  # fmt: skip
-FOR_ALL_MEMBERS = {"ReadTile", "ReadCheckpoint", "RecomputeLeaves", "Disclose", "ReadFindingText"}
+FOR_ALL_MEMBERS = {
+    "ReadTile", "ReadCheckpoint", "RecomputeLeaves", "Disclose", "ReadFindingText", "ReadReceipt", "OpenControlTotals",
+}  # fmt: skip
 BETWEEN_BANKS = "/dwaybank.partner.v1.PartnerService/"
 
 

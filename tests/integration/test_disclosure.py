@@ -263,26 +263,21 @@ async def test_what_a_bank_signs_and_does_not_prove_is_kept_nowhere_and_becomes_
 
 
 @pytest.mark.parametrize(
-    ("forge", "reason"),
+    ("signer", "user", "domain", "more", "reason"),
     [
-        (
-            lambda world, content: sign_as_member(world.consortium.material.signer(PARTNER), DISCLOSURE, content),
-            "signer",
-        ),
-        (lambda world, content: sign_as_member(world.consortium.material.signer(BANK), REPORT, content), "signature"),
-        (
-            lambda world, content: sign_as_member(world.consortium.material.signer(BANK), DISCLOSURE, content + b"x"),
-            "signature",
-        ),
+        (PARTNER, "peer", DISCLOSURE, b"", "signer"),
+        (BANK, "Node", DISCLOSURE, b"", "signer"),
+        (BANK, "peer", REPORT, b"", "signature"),
+        (BANK, "peer", DISCLOSURE, b"x", "signature"),
     ],
-    ids=["another member", "another domain", "another content"],
+    ids=["another member", "another of its certificates", "another domain", "another content"],
 )
 async def test_a_package_that_the_bank_did_not_sign_is_refused(
-    world: World, forge: Callable[..., object], reason: str
+    world: World, signer: str, user: str, domain: str, more: bytes, reason: str
 ) -> None:
     content = pb.DisclosurePackage(demand_id="00" * 16, organization=BANK).SerializeToString()
-    signature = forge(world, content)
-    signed = pb.SignedDisclosure(package=content, creator=signature.creator, signature=signature.signature)  # type: ignore[attr-defined]
+    signature = sign_as_member(world.consortium.material.signer(signer, user), domain, content + more)
+    signed = pb.SignedDisclosure(package=content, creator=signature.creator, signature=signature.signature)
     sealed = seal(signed.SerializeToString(), bytes(DISCLOSURE_KEY.public_key))
     with pytest.raises(ProofError) as refused:
         open_package(sealed, DISCLOSURE_KEY, BANK, own_member(world.consortium, BANK).msps(), None)

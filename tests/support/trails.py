@@ -38,6 +38,7 @@ from node.audit.finding_service import FindingService
 from node.audit.member_node import SERVICE, MemberNode
 from node.audit.proof_service import SERVICE as PROOF_SERVICE
 from node.audit.proof_service import ProofService
+from node.audit.receipt_service import ReceiptService
 from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
@@ -210,7 +211,7 @@ class World:
 def own_member(consortium: ConsortiumInMemory, msp_id: str) -> OwnMember:
     """Return an organization towards the others, under the channel's first configuration."""
     config = ChannelConfig.from_block(consortium.blocks[0])
-    return OwnMember(consortium.material.signer(msp_id), lambda: config.msps)
+    return OwnMember(consortium.material.signer(msp_id, "peer"), lambda: config.msps)
 
 
 @asynccontextmanager
@@ -256,6 +257,9 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         AuditService(trail, members).register(server)
         FindingService(trail.findings, members).register(server)
         DisclosureService(trail.demands, trail.disclosures, trail.known_demands, members).register(server)
+        ReceiptService(trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, members).register(
+            server
+        )
         ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
         await asyncio.to_thread(trail.open)

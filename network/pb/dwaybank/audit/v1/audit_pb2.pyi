@@ -793,3 +793,111 @@ class ReadFindingTextResponse(_message.Message):
     salt: bytes
     text: str
     def __init__(self, salt: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...
+
+class GetReceiptRequest(_message.Message):
+    __slots__ = ("block_number",)
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    def __init__(self, block_number: _Optional[int] = ...) -> None: ...
+
+class GetReceiptResponse(_message.Message):
+    __slots__ = ("document", "block_number", "organizations", "missing")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    block_number: int
+    organizations: _containers.RepeatedScalarFieldContainer[str]
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, document: _Optional[bytes] = ..., block_number: _Optional[int] = ..., organizations: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListReceiptsRequest(_message.Message):
+    __slots__ = ("page_size",)
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    def __init__(self, page_size: _Optional[int] = ...) -> None: ...
+
+class KeptReceipt(_message.Message):
+    __slots__ = ("block_number", "organization", "received_at", "agrees", "receipt")
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    AGREES_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    organization: str
+    received_at: _timestamp_pb2.Timestamp
+    agrees: bool
+    receipt: str
+    def __init__(self, block_number: _Optional[int] = ..., organization: _Optional[str] = ..., received_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., agrees: bool = ..., receipt: _Optional[str] = ...) -> None: ...
+
+class ListReceiptsResponse(_message.Message):
+    __slots__ = ("receipts",)
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[KeptReceipt]
+    def __init__(self, receipts: _Optional[_Iterable[_Union[KeptReceipt, _Mapping]]] = ...) -> None: ...
+
+class ReadReceiptRequest(_message.Message):
+    __slots__ = ("block_number",)
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    block_number: int
+    def __init__(self, block_number: _Optional[int] = ...) -> None: ...
+
+class ReadReceiptResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: bytes
+    def __init__(self, receipt: _Optional[bytes] = ...) -> None: ...
+
+class ControlTotal(_message.Message):
+    __slots__ = ("asset", "debits_minor", "credits_minor")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    DEBITS_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CREDITS_MINOR_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    debits_minor: str
+    credits_minor: str
+    def __init__(self, asset: _Optional[str] = ..., debits_minor: _Optional[str] = ..., credits_minor: _Optional[str] = ...) -> None: ...
+
+class OpenedTotals(_message.Message):
+    __slots__ = ("organization", "size", "opened_at", "totals", "block_number", "transaction_id")
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    size: int
+    opened_at: _timestamp_pb2.Timestamp
+    totals: _containers.RepeatedCompositeFieldContainer[ControlTotal]
+    block_number: int
+    transaction_id: str
+    def __init__(self, organization: _Optional[str] = ..., size: _Optional[int] = ..., opened_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., totals: _Optional[_Iterable[_Union[ControlTotal, _Mapping]]] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ...) -> None: ...
+
+class ListControlTotalsRequest(_message.Message):
+    __slots__ = ("organization",)
+    ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    organization: str
+    def __init__(self, organization: _Optional[str] = ...) -> None: ...
+
+class ListControlTotalsResponse(_message.Message):
+    __slots__ = ("totals",)
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    totals: _containers.RepeatedCompositeFieldContainer[OpenedTotals]
+    def __init__(self, totals: _Optional[_Iterable[_Union[OpenedTotals, _Mapping]]] = ...) -> None: ...
+
+class OpenControlTotalsRequest(_message.Message):
+    __slots__ = ("size",)
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    def __init__(self, size: _Optional[int] = ...) -> None: ...
+
+class OpenControlTotalsResponse(_message.Message):
+    __slots__ = ("totals", "salt")
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    totals: str
+    salt: bytes
+    def __init__(self, totals: _Optional[str] = ..., salt: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,275 @@
+"""Validity receipts: this node signs what a block came to, asks the others for theirs, keeps and compares.
+
+Rules:
+- a receipt is made from the block as the own peer committed it, for any member that asks;
+- at each round the newest block is attested, kept, and every member asked for its own of the same block: the commit
+  hash chains, so one receipt speaks for all blocks before;
+- where a member says otherwise, the first block on which it differs is looked for, and both receipts of it are kept;
+- a receipt that its member did not sign, or of another block, is no receipt: it is logged and counts as none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+
+from network.block import parse_block
+from network.errors import NetworkError, ProofError, RpcError
+from network.receipt import (
+    Receipt,
+    SignedReceipt,
+    build_document,
+    read_signed_receipt,
+    receipt_of,
+    sign_receipt,
+    verify_receipt,
+)
+from node.anchor.database import Database
+from node.anchor.errors import AnchorError
+from node.audit.errors import BadRequestError, NotYetError
+from node.audit.index import PAGE_SIZE, PAGE_SIZE_MAX, AuditIndex
+from node.audit.indexer import BlockSource
+from node.audit.sealing import OwnMember
+
+logger = structlog.get_logger(__name__)
+
+INTERVAL = timedelta(seconds=10)
+"""Between two rounds, where the settings say nothing else."""
+
+BLOCK_MAX = 2**53 - 1
+
+_PACKAGE = "node.audit"
+
+
+class ReceiptGiver(Protocol):
+    """Another member's node."""
+
+    async def read_receipt(self, block_number: int) -> bytes:
+        """Return its signed receipt of a block."""
+        ...
+
+
+class KeptReceipt(NamedTuple):
+    """A receipt that is kept.
+
+    Args:
+        agrees: whether it says what the own one says.
+        receipt: signed (JSON).
+    """
+
+    block_number: int
+    organization: str
+    received_at: datetime
+    agrees: bool
+    receipt: str
+
+
+class Divergence(NamedTuple):
+    """A member that says otherwise than this node: the first block on which it does, and both receipts (JSON)."""
+
+    organization: str
+    block_number: int
+    own: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A block's receipt with the signatures of all that gave one.
+
+    Args:
+        document: what is verified offline.
+        missing: members that gave none that counts, with the reason.
+    """
+
+    document: bytes
+    block_number: int
+    organizations: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class ReceiptStore:
+    """Receipts in the organization's own database. Calls block."""
+
+    def __init__(self, msp_id: str, database: Database) -> None:
+        self._msp_id = msp_id
+        self._database = database
+
+    def keep(self, organization: str, signed: SignedReceipt, now: datetime) -> None:
+        """Keep a receipt; the same one is kept once, two that differ both."""
+        row = (signed.receipt.block_number, organization, signed.receipt.digest(), now, signed.text())
+        self._database.fetch("put_receipt", row, _PACKAGE)
+
+    def newest_agreed(self, organization: str) -> int:
+        """Return the newest block on which a member said what this node said; 0 for none."""
+        return int(self._database.fetch("newest_agreed", (self._msp_id, organization), _PACKAGE)[0][0])
+
+    def listed(self, page_size: int) -> list[KeptReceipt]:
+        """Return what is kept, the newest block first."""
+        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
+        rows = self._database.fetch("receipts", {"own": self._msp_id, "limit": limit}, _PACKAGE)
+        return [KeptReceipt(*row) for row in rows]
+
+    def divergences(self) -> list[Divergence]:
+        """Return for each member that ever said otherwise the first block on which it did."""
+        return [Divergence(*row) for row in self._database.fetch("divergences", (self._msp_id,), _PACKAGE)]
+
+
+class Receipts:
+    """Makes, asks for and compares receipts, until stopped.
+
+    Args:
+        member: this organization; its node's certificate signs.
+        members: the other members' nodes, by organization.
+        source: committed blocks of the own peer.
+    """
+
+    def __init__(
+        self,
+        channel_id: str,
+        member: OwnMember,
+        *,
+        index: AuditIndex,
+        source: BlockSource,
+        store: ReceiptStore,
+        members: Mapping[str, ReceiptGiver],
+        now: Callable[[], datetime],
+        interval: timedelta = INTERVAL,
+    ) -> None:
+        self._channel_id = channel_id
+        self._member = member
+        self._msp_id = member.identity.msp_id
+        self._index = index
+        self._source = source
+        self._store = store
+        self._members = members
+        self._now = now
+        self._interval = interval
+        self._attested = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to work in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the background work ended without being told to, a fault of the program; None while it works."""
+        return self._task.exception() if self._task is not None and self._task.done() else None
+
+    async def stop(self) -> None:
+        """End the background work."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def own(self, block_number: int) -> SignedReceipt:
+        """Return this node's receipt of a block.
+
+        Raises:
+            BadRequestError: no number of a block after the first.
+            NotYetError: the own peer did not commit it yet.
+        """
+        if not 1 <= block_number <= BLOCK_MAX:
+            raise BadRequestError(f"block_number: {block_number} is not a block's number from 1")
+        if block_number >= (await asyncio.to_thread(self._index.position)).next_block:
+            raise NotYetError(f"block {block_number} is not committed here yet")
+        block = parse_block(await self._block(block_number))
+        return sign_receipt(receipt_of(block, self._channel_id), self._member.identity)
+
+    async def exchange(self) -> list[str]:
+        """Attest the newest block and hear the others about it; return the members that gave no receipt of it."""
+        newest = (await asyncio.to_thread(self._index.position)).next_block - 1
+        if newest < 1 or newest == self._attested:
+            return []
+        own = await self.own(newest)
+        await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
+        outcomes = await asyncio.gather(*(self._hear(organization, own.receipt) for organization in self._members))
+        self._attested = newest
+        return [problem for problem in outcomes if problem]
+
+    async def collect(self, block_number: int) -> Collected:
+        """Return a block's receipt with the signatures of all members that agree; 0 asks for the newest block.
+
+        Raises:
+            BadRequestError, NotYetError: as ``own``.
+        """
+        number = block_number or (await asyncio.to_thread(self._index.position)).next_block - 1
+        own = await self.own(number)
+        await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
+        signatures, missing = {self._msp_id: own.signature}, []
+        for organization in sorted(self._members):
+            try:
+                given = await self._given(organization, number)
+            except (RpcError, ProofError) as error:
+                missing.append(f"{organization}: {error}")
+                continue
+            await asyncio.to_thread(self._store.keep, organization, given, self._now())
+            if given.receipt == own.receipt:
+                signatures[organization] = given.signature
+            else:
+                missing.append(f"{organization}: it signed another receipt of this block")
+        configs = (await asyncio.to_thread(self._index.landmarks, number)).configs
+        blocks = {at: await self._block(at) for at in sorted({0, *configs, number})}
+        document = build_document(own.receipt, [signatures[name] for name in sorted(signatures)], blocks)
+        return Collected(document, number, tuple(sorted(signatures)), tuple(missing))
+
+    async def _hear(self, organization: str, own: Receipt) -> str:
+        """Ask a member about a block; return why it gave no receipt, nothing when it did."""
+        try:
+            given = await self._given(organization, own.block_number)
+            await asyncio.to_thread(self._store.keep, organization, given, self._now())
+            if given.receipt != own:
+                await self._find_first(organization, own.block_number)
+        except (RpcError, ProofError) as error:
+            return f"{organization}: {error}"
+        return ""
+
+    async def _find_first(self, organization: str, differs: int) -> None:
+        """Look for the first block on which a member says otherwise, by halves, and keep both receipts of it."""
+        agrees = await asyncio.to_thread(self._store.newest_agreed, organization)
+        while differs - agrees > 1:
+            middle = (agrees + differs) // 2
+            own, given = await self.own(middle), await self._given(organization, middle)
+            if own.receipt == given.receipt:
+                agrees = middle
+            else:
+                differs = middle
+            await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
+            await asyncio.to_thread(self._store.keep, organization, given, self._now())
+        logger.warning("receipts_diverge", organization=organization, block=differs)
+
+    async def _given(self, organization: str, block_number: int) -> SignedReceipt:
+        text = await self._members[organization].read_receipt(block_number)
+        signed = await asyncio.to_thread(read_signed_receipt, text)
+        signer = await asyncio.to_thread(verify_receipt, signed, self._member.msps())
+        told = (signer, signed.receipt.channel, signed.receipt.block_number)
+        if told != (organization, self._channel_id, block_number):
+            raise ProofError("wrong_receipt", f"{organization} gave no receipt of its own of block {block_number}")
+        return signed
+
+    async def _block(self, number: int) -> bytes:
+        found = b""
+        async with aclosing(self._source.blocks(number, stop=number)) as blocks:
+            async for block in blocks:
+                found = bytes(block.SerializeToString())
+        return found
+
+    async def _run(self) -> None:
+        problems: list[Any] = []
+        while True:
+            try:
+                found = await self.exchange()
+            except (NetworkError, AnchorError) as error:
+                found = [str(error)]
+            if found and found != problems:
+                logger.warning("receipts_missing", reasons=found)
+            problems = found
+            await asyncio.sleep(self._interval.total_seconds())

@@ -1,0 +1,1 @@
+SELECT count(*) FROM log.disclosed_entry WHERE organization = %s
