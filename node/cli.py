@@ -29,6 +29,7 @@ from node.commands import (
     periods,
     processes,
     reconcile,
+    report,
     schedule,
 )
 
@@ -52,6 +53,7 @@ iso20022.register(app)
 partner.register(app)
 obligations.register(partner.group)
 audit.register(app)
+report.register(app)
 peer_ledger.register(app)
 processes.register(app)
 
