@@ -12,7 +12,7 @@ POSTGRES ?= /usr/lib/postgresql/15/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-audit bench-ledger bench-network compatibility clean \
-	mixed-raft mixed-bft mixed-endorsement mixed-go-peer demo-fabric
+	mixed-raft mixed-bft mixed-endorsement mixed-go-peer demo-fabric settlement-faults
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,9 @@ compatibility: $(DEVELOPMENT) ## Run the tests that docs/compatibility.md names 
 	@mkdir -p build
 	@$(PYTEST) --junitxml build/tests.xml $$($(BIN)/python -m tests.compatibility)
 	@$(BIN)/python -m tests.compatibility build/tests.xml
+
+settlement-faults: $(DEVELOPMENT) ## Lose a bank, a database or the line at every step of a payment, SEEDS=540 times
+	@$(BIN)/python -m tests.settlement_faults --seeds $(or $(SEEDS),540)
 
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 	@$(BIN)/python -m benchmarks

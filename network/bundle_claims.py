@@ -32,7 +32,7 @@ from network.bundle_figures import (
     verify_statement,
 )
 from network.bundle_head import HeadVerifier, VerifiedHead, open_log_note, registered_log, require_creator
-from network.bundle_many import ForkClaim, ManyContent, PeriodClaim, RangeClaim, SignedHead, Window
+from network.bundle_many import EVER, ForkClaim, ManyContent, PeriodClaim, RangeClaim, SignedHead
 from network.checkpoint import Checkpoint
 from network.errors import ProofError
 from network.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
@@ -118,8 +118,8 @@ def _verify_growth(content: ManyContent, heads: tuple[VerifiedHead, ...]) -> Non
     assert content.consistency is not None
     old_size, old_root = (heads[0].size, heads[0].root) if len(heads) == 2 else (0, EMPTY_ROOT)
     new = heads[-1]
-    if old_size == new.size:
-        raise ProofError("size_out_of_range", f"both checkpoints are of {new.size} entries")
+    if old_size >= new.size:
+        raise ProofError("size_out_of_range", f"from {old_size} to {new.size} entries a log does not grow")
     verify_consistency(old_size, new.size, old_root, new.root, content.consistency)
 
 
@@ -196,7 +196,7 @@ def _rests_on(content: ManyContent, heads: tuple[VerifiedHead, ...]) -> Iterator
         yield "opening_balances"
     if withheld_count(content.range):
         yield "withheld_entries"
-    if figures is not None and figures.window != Window():
+    if figures is not None and figures.window != EVER:
         yield "posting_times"
 
 

@@ -89,6 +89,9 @@ class Window:
     """Excluded."""
 
 
+EVER = Window()
+
+
 @dataclass(frozen=True, slots=True)
 class StatementClaim:
     """What a bundle says of an account over a range of entries."""
@@ -341,6 +344,8 @@ def _difference(fields: Fields) -> Difference:
 
 def _window(fields: Fields) -> Window:
     begin, end = (None if fields.take(name) is None else fields.number(name) for name in ("begin", "end"))
+    if begin is not None and end is not None and begin >= end:
+        raise ProofError("malformed_bundle", f"{fields.where}.begin is not before its end")
     return Window(begin, end)
 
 

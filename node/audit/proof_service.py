@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.journal import microseconds
 from network.bundle_json import NUMBER_MAX
-from network.bundle_many import Window
+from network.bundle_many import EVER, Window
 from network.pb.dwaybank.audit.v1 import proofs_pb2 as pb
 from network.rpc import Server
 from node.access import Members
@@ -51,7 +51,7 @@ class ProofService:
             raise BadRequestError("account, asset: name both")
         window = _window(request)
         numbers = _numbers(request.from_seq, request.to_seq)
-        if window != Window() and numbers != (0, 0):
+        if window != EVER and numbers != (0, 0):
             raise BadRequestError("from_seq, to_seq: leave them out with begin or end")
         proofs = self._trail.own_range_proofs()
         bundle = await proofs.account(account, asset, window, numbers, not request.touching_only)

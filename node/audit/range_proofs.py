@@ -18,6 +18,7 @@ from network.bundle_entries import SECOND_US
 from network.bundle_figures import STRIPE_MARK
 from network.bundle_many import (
     ACCOUNT,
+    EVER,
     NOTHING,
     PERIOD,
     RANGE,
@@ -140,7 +141,7 @@ class RangeProofs:
     def _account(
         self, account: str, asset: str, window: Window, numbers: tuple[int, int], whole: bool
     ) -> tuple[ManyContent, ChannelParts]:
-        first, last = self._bounds(window) if window != Window() else (numbers[0] or 1, numbers[1])
+        first, last = self._bounds(window) if window != EVER else (numbers[0] or 1, numbers[1])
         head = self._head_of(first, last)
         last = last or head.size
         if last == head.size:
@@ -149,7 +150,7 @@ class RangeProofs:
         for item in self._items(first, last):
             sums = _moved(item.entry, lambda name: name == account or name.startswith(stripes)).get(asset)
             # Both ends stay shown: they tell where the period begins and ends.
-            is_edge = window != Window() and item.entry.seq in (first, last)
+            is_edge = window != EVER and item.entry.seq in (first, last)
             items.append(item.shown if whole or sums or is_edge else item.leaf)
             if sums and _is_within(window, item.entry):
                 moved, count = moved + sums, count + 1

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+import structlog
+
 from ledger.account import check_reference
 from ledger.errors import InvalidValueError
 from ledger.money import parse_amount_minor
@@ -33,6 +35,8 @@ from node.partner.partner_service import guarded, parsed
 from node.partner.returns import check_reason
 from node.partner.settlement import Outgoing, ReceiverState
 from node.partner.store import SettlementStore
+
+log = structlog.get_logger(__name__)
 
 SETTLEMENT_SERVICE = "dwaybank.partner.v1.SettlementService"
 
@@ -122,9 +126,15 @@ class SettlementService:
             raise PaymentConflictError(f"payment_id {asked.payment_id}: stands for another order; choose a new one")
         task = asyncio.create_task(self._driver.drive(ordered.settlement_id))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._finished)
         done, _ = await asyncio.wait({task}, timeout=_patience_s(call))
         return _payment(task.result() if done else await self._store.outgoing(ordered.settlement_id))
+
+    def _finished(self, task: asyncio.Task[Outgoing]) -> None:
+        """Forget a payment that its caller no longer waits for; whatever stopped it, the worker takes it up."""
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("settlement.left_to_worker", reason=str(error))
 
     async def get_payment(self, request: bytes, call: Call) -> bytes:
         """Return a payment as it stands."""

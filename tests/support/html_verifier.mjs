@@ -1,5 +1,5 @@
 // Runs the script of the HTML verifier over the published vectors, as its own reader of them: no byte passes through
-// Python. Usage: node html_verifier.mjs PAGE VECTORS; prints one JSON object a line, {"name", "reason"}.
+// Python. Usage: node html_verifier.mjs PAGE VECTORS; prints one JSON object a line, {"name", "reason", "word"}.
 
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -42,5 +42,6 @@ for (const vector of vectors) {
   const outcome = await verifyBundle(new Uint8Array(textOf(vector.name)), genesis, options).catch((error) => ({
     reason: `no verdict: ${error.stack}`,
   }));
-  console.log(JSON.stringify({ name: vector.name, reason: outcome.proved ? null : outcome.reason, message: outcome.message }));
+  const { reason, message, word } = outcome;
+  console.log(JSON.stringify({ name: vector.name, reason: outcome.proved ? null : reason, message, word }));
 }

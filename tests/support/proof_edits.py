@@ -170,7 +170,8 @@ def change(*path: str | int, by: Callable[[Any], Any]) -> JsonEdit:
 
 MALFORMED = "malformed_bundle"
 FORMS: dict[str, tuple[str | None, JsonEdit]] = {
-    "version_2": ("unknown_version", put("version", to=2)),
+    "version_2": (MALFORMED, put("version", to=2)),
+    "version_3": ("unknown_version", put("version", to=3)),
     "version_0": ("unknown_version", put("version", to=0)),
     "version_true": ("unknown_version", put("version", to=True)),
     "version_as_text": ("unknown_version", put("version", to="1")),

@@ -22,7 +22,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).resolve().parents[2] / "fixtures" / "proofs" / "vectors.json.gz"
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "proofs"
+FILE = FOLDER / "vectors.json.gz"
+"""Of bundles of version 1."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[^"]')
 _GROUPS = re.compile(rb'"|[^"]{1,16}', re.DOTALL)
@@ -67,12 +69,15 @@ class Vector:
     witnesses_min: int = 1
     genesis: str = ""
     """The hash trusted, where it is not the network's."""
+    word: tuple[str, ...] = ()
+    """Of a bundle that proves its claim: what it rests on besides."""
 
     def value(self) -> dict[str, Any]:
         """As it is written down."""
         rest: dict[str, Any] = {"captured": True} if self.captured else {}
         rest |= {"witnesses_min": self.witnesses_min} if self.witnesses_min != 1 else {}
         rest |= {"genesis": self.genesis} if self.genesis else {}
+        rest |= {"word": list(self.word)} if self.word else {}
         splices = [splice.value() for splice in self.splices]
         return {"name": self.name, "reason": self.reason, "base": self.base, **rest, "splices": splices}
 
@@ -81,7 +86,7 @@ class Vector:
         """From what was written down."""
         rest = {name: value[name] for name in ("captured", "witnesses_min", "genesis") if name in value}
         splices = tuple(Splice.read(item) for item in value["splices"])
-        return cls(value["name"], value["base"], value["reason"], splices, **rest)
+        return cls(value["name"], value["base"], value["reason"], splices, word=tuple(value.get("word", ())), **rest)
 
 
 @dataclass(frozen=True)
@@ -158,18 +163,18 @@ def _trimmed(before: bytes, begin: int, end: int, insert: bytes) -> Splice:
     return Splice(begin, end - begin, insert)
 
 
-def read_corpus() -> Corpus:
-    """Return the corpus as published."""
-    value = json.loads(gzip.decompress(FILE.read_bytes()))
+def read_corpus(file: Path = FILE) -> Corpus:
+    """Return a corpus as published."""
+    value = json.loads(gzip.decompress(file.read_bytes()))
     networks = {
         name: Network(network["genesis"], network["bundle"].encode()) for name, network in value["networks"].items()
     }
     return Corpus(value["now"], networks, tuple(Vector.read(item) for item in value["vectors"]))
 
 
-def write_corpus(corpus: Corpus) -> None:
-    """Write the corpus, the same bytes for the same vectors."""
-    FILE.write_bytes(gzip.compress(corpus_text(corpus), mtime=0))
+def write_corpus(corpus: Corpus, file: Path = FILE) -> None:
+    """Write a corpus, the same bytes for the same vectors."""
+    file.write_bytes(gzip.compress(corpus_text(corpus), mtime=0))
 
 
 def corpus_text(corpus: Corpus) -> bytes:

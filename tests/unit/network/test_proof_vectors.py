@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from network.bundle import verify_bundle
+from network.bundle_verifier import BundleVerifier
 from network.errors import ProofError
 from node.audit.entry_fields import describe_entry
 from tests.support.proof_edits import derive
+from tests.support.proof_reasons import reasons_on_page
 from tests.support.proof_vectors import FILE, corpus_text, read_corpus
 
 REPOSITORY = Path(__file__).parents[3]
@@ -38,18 +39,17 @@ OF_OTHER_PROOFS = {"size_out_of_range", "inconsistent", "wrong_tile"}
 
 
 def reasons_of_the_page() -> set[str]:
-    section = (REPOSITORY / "docs" / "proof-format.md").read_text().split("\n## Reasons\n")[1].split("\n## ")[0]
-    return set(re.findall(r"^\| `([a-z_0-9]+)` \|", section, re.MULTILINE))
+    return reasons_on_page("Reasons")
 
 
 @pytest.mark.parametrize("vector", CORPUS.vectors, ids=lambda vector: vector.name)
 def test_vector_is_answered_as_published(vector) -> None:  # type: ignore[no-untyped-def]
-    bundle, genesis = CORPUS.text(vector.name), CORPUS.genesis(vector)
+    verifier = BundleVerifier(CORPUS.genesis(vector), witnesses_min=vector.witnesses_min, describe=describe_entry)
     if vector.reason is None:
-        verify_bundle(bundle, genesis, witnesses_min=vector.witnesses_min, describe=describe_entry, now=NOW)
+        verifier.verify(CORPUS.text(vector.name), NOW)
         return
     with pytest.raises(ProofError) as caught:
-        verify_bundle(bundle, genesis, witnesses_min=vector.witnesses_min, describe=describe_entry, now=NOW)
+        verifier.verify(CORPUS.text(vector.name), NOW)
     assert caught.value.reason == vector.reason, str(caught.value)
 
 
