@@ -73,6 +73,7 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.obligation_area import ObligationArea
+from node.partner.obligation_chain import SettlementChain
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
