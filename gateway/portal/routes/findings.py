@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -16,6 +18,7 @@ KINDS = (
     "altered_books", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint", "silent_member",
     "unanswered_demand", "unsound_disclosure", "other",
 )  # fmt: skip
+KNOWN_TRIES, KNOWN_PAUSE_S = 50, 0.1
 OUTCOMES = ("remedied", "mistaken", "sanctioned")
 
 
@@ -44,6 +47,7 @@ async def open_finding(visit: Visit) -> Response:
         reply = await visit.services.node.call("OpenFinding", request, pb.OpenFindingResponse, SLOW_S)
     except CustomerGatewayError as error:
         return _new_page(visit, form, str(error), 422)
+    await _until_known(visit, reply.finding)
     return RedirectResponse(f"/findings/{reply.finding.finding_id}", 303)
 
 
@@ -80,10 +84,21 @@ async def _move(visit: Visit, **step: str | bool) -> Response:
     finding_id = _id(visit)
     request = pb.MoveFindingRequest(finding_id=finding_id, **step)  # type: ignore[arg-type]
     try:
-        await visit.services.node.call("MoveFinding", request, pb.MoveFindingResponse, SLOW_S)
+        reply = await visit.services.node.call("MoveFinding", request, pb.MoveFindingResponse, SLOW_S)
     except CustomerGatewayError as error:
         return await _page(visit, str(error), 422)
+    await _until_known(visit, reply.finding)
     return RedirectResponse(f"/findings/{finding_id}", 303)
+
+
+async def _until_known(visit: Visit, moved: pb.AuditFinding) -> None:
+    """Wait until the node's index has what was just committed, for a while: the next page is to show it."""
+    for _ in range(KNOWN_TRIES):
+        request = pb.ListFindingsRequest(organization=moved.organization)
+        known = (await visit.services.node.call("ListFindings", request, pb.ListFindingsResponse)).findings
+        if any(each.finding_id == moved.finding_id and len(each.steps) >= len(moved.steps) for each in known):
+            return
+        await asyncio.sleep(KNOWN_PAUSE_S)
 
 
 async def _page(visit: Visit, fault: str = "", status: int = 200) -> Response:

@@ -26,7 +26,10 @@ function drawCharts() {
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
         series: [{ label: "Anchored (UTC)" }, ...series],
         axes: [{}, { label: "seconds" }],
-        scales: { y: { range: (_, least, most) => [0, Math.max(most * 1.1, 0.1)] } },
+        scales: {
+          x: { range: (_, first, last) => (last - first < 60 ? [first - 30, last + 30] : [first, last]) },
+          y: { range: (_, least, most) => [0, Math.max(most * 1.1, 0.1)] },
+        },
         cursor: { drag: { x: false, y: false } },
       },
       [told.times, ...told.series.map((each) => each.values)],
