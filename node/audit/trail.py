@@ -187,7 +187,13 @@ class AuditTrail:
         self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
         evidence = ChannelEvidenceSource(self.index, peer)
         self.head_proofs = HeadProofs(
-            channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
+            channel_id,
+            msp_id,
+            store=self.store,
+            mirrors=self.mirrors,
+            index=self.index,
+            evidence=evidence,
+            members=members,
         )
         self._proofs = self._make_proofs(evidence, decisions)
         self._range_proofs = self._make_range_proofs(evidence)
