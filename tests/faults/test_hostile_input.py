@@ -33,6 +33,7 @@ AMOUNTS = (
 )  # fmt: skip
 FOR_ALL_MEMBERS = {
     "ReadTile", "ReadCheckpoint", "RecomputeLeaves", "Disclose", "ReadFindingText", "ReadReceipt", "OpenControlTotals",
+    "ReadStatement",
 }  # fmt: skip
 BETWEEN_BANKS = "/dwaybank.partner.v1.PartnerService/"
 
