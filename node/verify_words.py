@@ -67,7 +67,8 @@ def _proved(proved: VerifiedClaim) -> Iterator[str]:
         )
     if proved.period is not None:
         totals = ", ".join(f"{asset} {_sums(sums)}" for asset, sums in proved.period.totals.items())
-        yield f"Proved: {proved.period.count} of those shown lie in the period: {totals or 'nothing moved'} (minor units)."
+        told = totals or "nothing moved"
+        yield f"Proved: {proved.period.count} of those shown lie in the period: {told} (minor units)."
         follow = "are not below them" if proved.range is not None and proved.range.withheld else "follow from them"
         yield (
             f"Proved: the trial balance of {len(proved.period.balances)} accounts follows from them, and the control "
