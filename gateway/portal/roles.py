@@ -32,6 +32,7 @@ class Action(StrEnum):
     KEEP_CASES = "keep cases"
     READ_MEMBERS = "see members and keys"
     READ_LOOKS = "see who looked"
+    MANAGE_ACCESS = "manage access"
 
 
 _ALL = frozenset(Role)
@@ -49,6 +50,7 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.KEEP_CASES: _EXAMINING,
     Action.READ_MEMBERS: _ALL,
     Action.READ_LOOKS: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Action.MANAGE_ACCESS: frozenset({Role.ADMINISTRATOR}),
 }
 """The whole of it."""
 
