@@ -118,6 +118,26 @@ def diverged(obligation_id: str) -> str:
     return f"diverged~{obligation_id}"
 
 
+def cycle(cycle_id: str) -> str:
+    """Key of a netting cycle."""
+    return f"cycle~{cycle_id}"
+
+
+def cycle_pair(cycle_id: str, first: str, second: str) -> str:
+    """Key of what two banks added to a netting cycle."""
+    return f"cyclepair~{cycle_id}~{first}~{second}"
+
+
+def dispute(dispute_id: str) -> str:
+    """Key of a dispute about an obligation."""
+    return f"dispute~{dispute_id}"
+
+
+def disputed(obligation_id: str) -> str:
+    """Key that stands while a dispute about an obligation is not resolved."""
+    return f"disputed~{obligation_id}"
+
+
 def under(kind: str) -> tuple[str, str]:
     """Range of all keys of a kind (``\\x7f`` follows every character of a part)."""
     return f"{kind}~", f"{kind}~\x7f"

@@ -21,8 +21,10 @@ from node.commands import (
     chart,
     consortium,
     currency,
+    disputes,
     events,
     iso20022,
+    netting,
     obligations,
     partner,
     peer_ledger,
@@ -51,6 +53,8 @@ currency.register(app)
 iso20022.register(app)
 partner.register(app)
 obligations.register(partner.group)
+netting.register(partner.group)
+disputes.register(partner.group)
 audit.register(app)
 peer_ledger.register(app)
 processes.register(app)

@@ -24,11 +24,14 @@ AUDIT = "dwaybank.audit.v1.AuditService"
 PROOFS = "dwaybank.audit.v1.ProofService"
 SETTLEMENT = "dwaybank.partner.v1.SettlementService"
 OBLIGATIONS = "dwaybank.partner.v1.ObligationService"
+NETTING = "dwaybank.partner.v1.NettingService"
+DISPUTES = "dwaybank.partner.v1.DisputeService"
 
 Reply = TypeVar("Reply", bound=Message)
 
 __all__ = [
-    "AUDIT", "EVENTS", "LEDGER", "OBLIGATIONS", "PERIODS", "PROOFS", "SETTLEMENT", "TENANTS", "OwnNode", "audit_pb2",
+    "AUDIT", "DISPUTES", "EVENTS", "LEDGER", "NETTING", "OBLIGATIONS", "PERIODS", "PROOFS", "SETTLEMENT", "TENANTS",
+    "OwnNode", "audit_pb2",
     "events_pb2", "ledger_pb2", "obligations_pb2", "partner_pb2", "periods_pb2", "proofs_pb2", "tenants_pb2",
 ]  # fmt: skip
 

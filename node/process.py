@@ -73,9 +73,6 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.obligation_area import ObligationArea
-from node.partner.obligation_chain import SettlementChain
-from node.partner.obligation_service import OBLIGATION_SERVICE
-from node.partner.obligation_watch import InterbankWatch
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
@@ -157,13 +154,12 @@ class NodeProcess:
             late.append(self._schedule_worker(self.books))
             partners = self._partner_area(self.books)
             partners.register(self._server)
-            obligations = self._obligation_area(self.books, trail)
-            obligations.register(self._server)
-            late += [partners, obligations, webhooks]
-            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES, OBLIGATION_SERVICE]
-        elif self._settles:
-            chain = SettlementChain(self._own_peer("Node"), self._config.msp_id)
-            late.append(InterbankWatch(self._config.msp_id, chain=chain, findings=trail.findings, sees_all=True))
+            late += [partners, webhooks]
+            services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
+        obligations = self._obligation_area(trail)
+        obligations.register(self._server)
+        late.append(obligations)
+        services += obligations.service_names
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
@@ -343,21 +339,18 @@ class NodeProcess:
             settings=WebhookSettings(networks=config.webhook_networks),
         )
 
-    @property
-    def _settles(self) -> bool:
-        """Whether this member approves the contract that holds obligations between banks."""
-        return any(chaincode.name == SETTLEMENT for chaincode in self._config.chaincodes)
-
-    def _obligation_area(self, books: Books, trail: AuditTrail) -> ObligationArea:
+    def _obligation_area(self, trail: AuditTrail) -> ObligationArea:
         config = self._config
+        approved = any(chaincode.name == SETTLEMENT for chaincode in config.chaincodes)
+        others = {msp_id: address for msp_id, address in config.peers.items() if msp_id != config.msp_id}
         return ObligationArea(
             config.msp_id,
             self._database_url,
-            gateway=self._own_peer("Node") if self._settles else None,
-            books=books,
+            gateway=self._own_peer("Node") if approved else None,
+            books=self.books,
             findings=trail.findings,
             partners=frozenset(partner.msp_id for partner in config.partners),
-            others=[msp_id for msp_id in config.peers if msp_id != config.msp_id],
+            others={msp_id: self._connect(address) for msp_id, address in others.items()},
             members=self._members,
             now=utc_now,
             random_bytes=secrets.token_bytes,

@@ -46,7 +46,7 @@ def obligations(
         while True:
             page = await node.call(OBLIGATIONS, "ListObligations", request, obligations_pb2.ListObligationsResponse)
             for each in page.obligations:
-                typer.echo(json.dumps(_fields(each)) if as_json else _line(each))
+                typer.echo(json.dumps(fields_of(each)) if as_json else _line(each))
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
@@ -73,7 +73,7 @@ def obligation(
         request = obligations_pb2.GetObligationRequest(obligation_id=obligation)
         found = await node.call(OBLIGATIONS, "GetObligation", request, obligations_pb2.GetObligationResponse)
         if as_json:
-            typer.echo(json.dumps(_fields(found), indent=2))
+            typer.echo(json.dumps(fields_of(found), indent=2))
             return
         _show(found)
 
@@ -91,7 +91,7 @@ def reconcile(
         found = await node.call(OBLIGATIONS, "Reconcile", request, obligations_pb2.ReconcileResponse, 600)
         for each in found.breaks:
             if as_json:
-                typer.echo(json.dumps(_fields(each)))
+                typer.echo(json.dumps(fields_of(each)))
             else:
                 _show_break(each)
         if not as_json:
@@ -113,7 +113,7 @@ def terms(
         found = await node.call(OBLIGATIONS, "GetTerms", request, obligations_pb2.GetTermsResponse)
         for each in found.terms:
             typer.echo(
-                json.dumps(_fields(each))
+                json.dumps(fields_of(each))
                 if as_json
                 else f"{each.kind:<11} {each.bank:<14} {each.asset:<6} {each.value}"
             )
@@ -140,7 +140,8 @@ def term(
     with_node(home, org, run)
 
 
-def _fields(message: Message) -> dict[str, Any]:
+def fields_of(message: Message) -> dict[str, Any]:
+    """Return a message as JSON, absent fields included."""
     from google.protobuf.json_format import MessageToDict
 
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -70,6 +70,27 @@ class SettlementChain:
         committed = await self._gateway.submit(SETTLEMENT, function, *args, transient=transient)
         return json.loads(committed.result) if committed.result else None
 
+    async def call_endorsed_by(self, organizations: Sequence[str], function: str, *args: str, **private: object) -> Any:
+        """As ``call``, but only peers of these organizations see the private input."""
+        transient = {name: json.dumps(value).encode() for name, value in private.items()}
+        committed = await self._gateway.submit(
+            SETTLEMENT, function, *args, transient=transient, endorsing_organizations=organizations
+        )
+        return json.loads(committed.result) if committed.result else None
+
+    async def pages(self, function: str, key: str) -> AsyncIterator[dict[str, Any]]:
+        """Give all records of a list, page by page.
+
+        Args:
+            function: takes an id after which to go on.
+            key: field of a record that is its id.
+        """
+        after = ""
+        while page := await self.read(function, after):
+            after = page[-1][key]
+            for record in page:
+                yield record
+
     async def records(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the public records of those obligations that exist, by id."""
         found: dict[str, dict[str, Any]] = {}
@@ -81,6 +102,14 @@ class SettlementChain:
     async def details(self, obligation_id: str) -> ObligationDetails:
         """Return an obligation's details; only where this organization may read them."""
         return details_of(await self.read("GetDetails", obligation_id))
+
+    async def pair_details(self, banks: Sequence[str], ids: Sequence[str]) -> list[ObligationDetails]:
+        """Return the details of obligations of two banks, in the order asked."""
+        found: list[ObligationDetails] = []
+        for start in range(0, len(ids), BATCH_MAX):
+            part = json.dumps(list(ids[start : start + BATCH_MAX]))
+            found += [details_of(fields) for fields in await self.read("GetPairDetails", *banks, part)]
+        return found
 
     async def propose(
         self, partner: str, arbiter: str, deadline: datetime, proposed: Sequence[tuple[str, ObligationDetails, str]]

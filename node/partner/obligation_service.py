@@ -5,47 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-from google.protobuf.message import Message
+from typing import Any
 
 from ledger.errors import InvalidValueError
 from network.errors import GatewayError, ProofError
-from network.obligation import SALT_BYTES, SETTLEMENT
+from network.obligation import SALT_BYTES
 from network.pb.dwaybank.partner.v1 import obligations_pb2 as pb
-from network.rpc import Call, RpcError, Server, StatusCode
-from node.access import Members
+from network.rpc import Server
 from node.partner.messages import timestamp
 from node.partner.obligation import Recorded
 from node.partner.obligation_breaks import Break, Reconciler
-from node.partner.obligation_chain import SettlementChain, refusal_code
+from node.partner.obligation_chain import SettlementChain
 from node.partner.obligation_driver import ObligationDriver
+from node.partner.obligation_serving import ObligationServing, require_id
 from node.partner.obligation_store import START, ObligationStore, Place
-from node.partner.partner_service import guarded, parsed
 
 OBLIGATION_SERVICE = "dwaybank.partner.v1.ObligationService"
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
 
-NO_CONTRACT = (
-    f"this node's settings approve no contract {SETTLEMENT!r}: add it to every member's node.yaml, as "
-    "docs/settlement.md says under 'Consortiums that exist already', and start the consortium again"
-)
-
 STEPS = {"settle": "Settle", "return": "ReturnObligation", "cancel": "Cancel", "expire": "Expire", "book": "Book"}
 TERMS = {"limit": "SetLimit", "collateral": "SetCollateral", "cut_off": "SetCutOff"}
-
-_ID = re.compile(r"[0-9a-f]{32}")
-_CODES = {
-    "not_found": StatusCode.NOT_FOUND,
-    "access_denied": StatusCode.PERMISSION_DENIED,
-    "bad_argument": StatusCode.INVALID_ARGUMENT,
-}
-_R = TypeVar("_R", bound=Message)
 
 
 class ObligationService:
@@ -55,10 +38,9 @@ class ObligationService:
         own_msp_id: this bank.
         partners: the banks it settles with.
         store: completed settlements and their obligations.
-        chain: the contract; None where this node's settings approve none.
+        serving: offers methods, and has the contract.
         driver: brings obligations onto the shared ledger.
         reconciler: compares books and shared ledger.
-        members: who issued which client certificate.
         random_bytes: source of salts.
     """
 
@@ -68,40 +50,28 @@ class ObligationService:
         *,
         partners: frozenset[str],
         store: ObligationStore,
-        chain: SettlementChain | None,
+        serving: ObligationServing,
         driver: ObligationDriver | None,
         reconciler: Reconciler | None,
-        members: Members,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._own_msp_id = own_msp_id
         self._partners = partners
         self._store = store
-        self._known_chain = chain
+        self._serving = serving
         self._driver = driver
         self._reconciler = reconciler
-        self._members = members
         self._random_bytes = random_bytes
 
     def register(self, server: Server) -> None:
         """Serve all methods on a server or port."""
-        self._offer(server, "ListObligations", pb.ListObligationsRequest, self.list_obligations)
-        self._offer(server, "GetObligation", pb.GetObligationRequest, self.get_obligation)
-        self._offer(server, "MoveObligation", pb.MoveObligationRequest, self.move_obligation)
-        self._offer(server, "Reconcile", pb.ReconcileRequest, self.reconcile)
-        self._offer(server, "GetTerms", pb.GetTermsRequest, self.get_terms)
-        self._offer(server, "SetTerm", pb.SetTermRequest, self.set_term)
-
-    def _offer(self, server: Server, method: str, kind: type[_R], handle: Callable[[_R], Awaitable[Message]]) -> None:
-        async def serve(request: bytes, call: Call) -> bytes:
-            self._members.require_own(call)
-            asked = parsed(kind, request)
-            try:
-                return (await handle(asked)).SerializeToString()
-            except GatewayError as error:
-                raise _rpc_error_of(error) from error
-
-        server.unary(f"/{OBLIGATION_SERVICE}/{method}", guarded(serve))
+        offer = self._serving
+        offer.own(server, OBLIGATION_SERVICE, "ListObligations", pb.ListObligationsRequest, self.list_obligations)
+        offer.own(server, OBLIGATION_SERVICE, "GetObligation", pb.GetObligationRequest, self.get_obligation)
+        offer.own(server, OBLIGATION_SERVICE, "MoveObligation", pb.MoveObligationRequest, self.move_obligation)
+        offer.own(server, OBLIGATION_SERVICE, "Reconcile", pb.ReconcileRequest, self.reconcile)
+        offer.own(server, OBLIGATION_SERVICE, "GetTerms", pb.GetTermsRequest, self.get_terms)
+        offer.own(server, OBLIGATION_SERVICE, "SetTerm", pb.SetTermRequest, self.set_term)
 
     async def list_obligations(self, asked: pb.ListObligationsRequest) -> pb.ListObligationsResponse:
         """Return a page of obligations as this bank knows them."""
@@ -119,7 +89,7 @@ class ObligationService:
 
     async def get_obligation(self, asked: pb.GetObligationRequest) -> pb.GetObligationResponse:
         """Return an obligation as the shared ledger has it."""
-        record = await self._chain.read("GetObligation", _id(asked.obligation_id))
+        record = await self._chain.read("GetObligation", require_id("obligation_id", asked.obligation_id))
         names = ("obligation_id", "banks", "arbiter", "state", "books", "deadline", "linked", "cycle")
         reply = pb.GetObligationResponse(
             **{name: record[name] for name in names},
@@ -148,7 +118,7 @@ class ObligationService:
 
     async def move_obligation(self, asked: pb.MoveObligationRequest) -> pb.MoveObligationResponse:
         """Take the next step of an obligation, as this bank."""
-        obligation_id = _id(asked.obligation_id)
+        obligation_id = require_id("obligation_id", asked.obligation_id)
         if asked.step not in STEPS:
             raise InvalidValueError("step", asked.step, f"give one of {', '.join(STEPS)}")
         chain = self._chain
@@ -174,7 +144,8 @@ class ObligationService:
     async def reconcile(self, asked: pb.ReconcileRequest) -> pb.ReconcileResponse:
         """Compare this bank's books, both banks' bookings and the shared ledger."""
         partner = self._partner(asked.partner_msp_id) if asked.partner_msp_id else ""
-        self._require_contract()
+        chain = self._chain
+        assert chain is not None
         assert self._reconciler is not None
         compared, breaks = await self._reconciler.compare(partner)
         return pb.ReconcileResponse(compared=compared, breaks=[_break(each) for each in breaks])
@@ -200,13 +171,7 @@ class ObligationService:
 
     @property
     def _chain(self) -> SettlementChain:
-        self._require_contract()
-        assert self._known_chain is not None
-        return self._known_chain
-
-    def _require_contract(self) -> None:
-        if self._known_chain is None:
-            raise RpcError(StatusCode.FAILED_PRECONDITION, NO_CONTRACT)
+        return self._serving.chain
 
     def _partner(self, msp_id: str) -> str:
         if msp_id not in self._partners:
@@ -263,20 +228,6 @@ def _bookings(record: Mapping[str, Any]) -> list[pb.Booking]:
         for bank, all_said in sorted(record["bookings"].items())
         for said in all_said
     ]
-
-
-def _rpc_error_of(error: GatewayError) -> RpcError:
-    """Return what the contract's refusal, or the peer's silence, means to the caller."""
-    code = refusal_code(error)
-    if not code:
-        return RpcError(StatusCode.UNAVAILABLE, f"the shared ledger does not answer now, ask again: {error}")
-    return RpcError(_CODES.get(code, StatusCode.FAILED_PRECONDITION), str(error))
-
-
-def _id(text: str) -> str:
-    if not _ID.fullmatch(text):
-        raise InvalidValueError("obligation_id", text[:64], "give 32 hex digits")
-    return text
 
 
 def _token(recorded: Recorded) -> str:

@@ -59,7 +59,7 @@ class ObligationStore:
 
     async def due(self, now: datetime, count_max: int) -> list[Recorded]:
         """Return obligations whose next attempt is due, the longest waiting first."""
-        return [_recorded(row) for row in await self._fetch("due_obligations", {"now": now, "count_max": count_max})]
+        return [_recorded(row) for row in await self.fetch("due_obligations", {"now": now, "count_max": count_max})]
 
     async def wake(self, now: datetime, ids: Sequence[str] | None = None) -> None:
         """Make unfinished obligations due: those with these ids, or all."""
@@ -113,14 +113,20 @@ class ObligationStore:
     async def evidence(self, sender_msp_id: str, settlement_id: str) -> list[tuple[Evidence, datetime]]:
         """Return what the other bank signed about a settlement it sent, and when it came."""
         key = {"sender_msp_id": sender_msp_id, "settlement_id": settlement_id}
-        rows = await self._fetch("settlement_evidence", key)
+        rows = await self.fetch("settlement_evidence", key)
         return [(Evidence(row[0], bytes(row[1]), bytes(row[2]), bytes(row[3])), row[4]) for row in rows]
 
     async def _listed(self, wanted: Mapping[str, Any], after: Place) -> list[Recorded]:
         place = {"after_at": after.completed_at, "after_outgoing": after.outgoing, "after_id": after.settlement_id}
-        return [_recorded(row) for row in await self._fetch("obligations", {**wanted, **place})]
+        return [_recorded(row) for row in await self.fetch("obligations", {**wanted, **place})]
 
-    async def _fetch(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    async def execute(self, name: str, values: Mapping[str, Any]) -> None:
+        """Run a statement of this room that returns nothing."""
+        async with self._transaction() as connection:
+            await connection.execute(statement(name), values)
+
+    async def fetch(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement of this room."""
         async with self._transaction() as connection:
             return await (await connection.execute(statement(name), values)).fetchall()
 

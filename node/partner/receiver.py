@@ -6,7 +6,8 @@ Rules it keeps:
 - What was answered once is answered again: an agreement, a completion and a refusal at Complete are final.
 - From the moment a Complete is accepted until its outcome is written down nothing else can happen to a settlement;
   after a crash in between ``resume`` finishes it.
-- Only customers' accounts are credited from outside, a return excepted: it goes where the money came from.
+- Only customers' accounts, and own accounts opened for it, are credited from outside, a return excepted: it goes where
+  the money came from.
 - A partner stays within its limits, and a payment under a quote is agreed to only while the quote holds.
 """
 
@@ -39,8 +40,8 @@ from node.partner.usage import LimitedUse
 
 log = structlog.get_logger(__name__)
 
-CUSTOMER_ACCOUNT_PREFIXES = ("cust-",)
-"""Accounts that may be credited by a payment from another bank."""
+CREDITED_ACCOUNT_PREFIXES = ("cust-", "bank-")
+"""Accounts that may be credited by a payment from another bank: customers', and this bank's own for payments to it."""
 
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
@@ -57,7 +58,7 @@ class SettlementReceiver:
         random_bytes: source of agreed references.
         use: what partners may do, and have done.
         terms: quotes by MSP id; a partner with fees orders under quotes only.
-        account_prefixes: beginnings of the references of customers' accounts.
+        account_prefixes: beginnings of the references of accounts that other banks may credit.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SettlementReceiver:
         random_bytes: Callable[[int], bytes],
         use: LimitedUse | None = None,
         terms: Mapping[str, QuoteTerms] | None = None,
-        account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
+        account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = store
         self._books = books
@@ -221,13 +222,13 @@ class SettlementReceiver:
         elif self._terms.get(asked.sender_msp_id, QuoteTerms()).fee(asked.asset, asked.amount):
             return "quote_required"
         account = await self._books.find_account(asked.beneficiary_account)
-        if account is None or not self._is_customer(account):
+        if account is None or not self._may_be_credited(account):
             return "account_not_found"
         if account.facts.asset.code != credited_asset:
             return "asset_mismatch"
         return "" if account.status == "open" else f"account_{account.status}"
 
-    def _is_customer(self, account: Account) -> bool:
+    def _may_be_credited(self, account: Account) -> bool:
         is_liability = account.facts.normal_side is Side.CREDIT
         return is_liability and account.facts.reference.startswith(self._account_prefixes)
 

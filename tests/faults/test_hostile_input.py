@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from network.errors import RpcError
 from network.rpc import StatusCode
 from network.topology import Organization
-from node.own_node import AUDIT, LEDGER, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2
+from node.own_node import AUDIT, LEDGER, PROOFS, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2, proofs_pb2
 from tests.support.consortium import CREDIT, RunningConsortium, new_entry, stamp
 from tests.support.customer import Customer
 from tests.support.hostile import (
@@ -94,6 +94,9 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
         f"{AUDIT}/AuditBooks": audit_pb2.AuditBooksRequest(organization="PartnerMSP"),
         f"{AUDIT}/ListReviews": audit_pb2.ListReviewsRequest(organization="x", status="x", page_token="x"),
         f"{AUDIT}/DecideReview": audit_pb2.DecideReviewRequest(record_id="0" * 32, reason="x"),
+        f"{PROOFS}/ProveAccount": proofs_pb2.ProveAccountRequest(account=account, asset="EUR"),
+        f"{PROOFS}/ProveConsistency": proofs_pb2.ProveConsistencyRequest(organization="x"),
+        f"{PROOFS}/ProveFork": proofs_pb2.ProveForkRequest(organization="PartnerMSP", note=b"x"),
     }
 
 

@@ -32,7 +32,7 @@ MOVING = {
     "channel.expiry", "channel.missing_private_set", "channel.private_state", "channel.private_write_set",
     "channel.snapshot_request", "channel.state", "channel.transient_write_set",
     "log.follower", "log.mirror_tile", "log.passkey", "log.saved_search", "log.tile", "partner.incoming",
-    "partner.obligation", "partner.outgoing",
+    "partner.netting_cycle", "partner.obligation", "partner.outgoing",
 }  # fmt: skip
 ADDED_TO = {"channel", "compliance", "log", "partner"}
 """Schemas the node adds rows to; in ``ledger`` it adds to partitions of the journal only."""

@@ -16,7 +16,7 @@ from network.identity import SigningIdentity
 from network.obligation import ObligationDetails, obligation_id_of
 from network.rpc import RpcError, StatusCode
 from network.topology import Organization
-from node.own_node import AUDIT, OBLIGATIONS, audit_pb2, obligations_pb2
+from node.own_node import AUDIT, NETTING, OBLIGATIONS, audit_pb2, obligations_pb2
 from node.partner.obligation_chain import SettlementChain, time_text
 from tests.support.consortium import RunningConsortium, eventually
 from tests.support.customer import Customer
@@ -125,3 +125,89 @@ async def test_only_the_own_organization_asks_about_obligations(consortium: Runn
         else:
             raise AssertionError(f"{method} answered another bank")
     await channel.close()
+
+
+async def test_netting_cycle_ends_what_both_owe_and_books_only_the_net(
+    consortium: RunningConsortium, sign_up: SignUp
+) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 90_000)
+    await ada.pay(eve, 50_000, "invoice 2")
+    await eve.pay(ada, 20_000, "invoice 3")
+    banks = (consortium.bank, consortium.partner)
+
+    async def agreed() -> bool:
+        found = [each for bank in banks for each in await obligations(consortium, bank)]
+        return all(each.books == "agreed" for each in found if each.state in ("", "proposed", "agreed"))
+
+    await eventually(agreed, "all payments are agreed and booked alike")
+    opened = consortium.command("partner", "net-open", consortium.partner.msp_id, "--cut-off", "4", "--settle", "120")
+    cycle_id = opened.stdout.split()[0]
+
+    async def cycle(bank: Organization) -> obligations_pb2.GetCycleResponse:
+        request = obligations_pb2.GetCycleRequest(cycle_id=cycle_id)
+        async with consortium.node(bank) as node:
+            return await node.call(NETTING, "GetCycle", request, obligations_pb2.GetCycleResponse)
+
+    async def settled() -> bool:
+        return all([(await cycle(bank)).cycle.note.endswith("netted") for bank in banks])
+
+    await eventually(settled, "the cycle is settled and booked by both", 60)
+    here, there = [await cycle(bank) for bank in banks]
+    assert (here.cycle.state, here.sums_hold, there.sums_hold) == ("settled", True, True)
+    assert [(each.asset, int(each.amount_minor)) for each in here.net] == [
+        (each.asset, -int(each.amount_minor)) for each in there.net
+    ]
+    assert here.cycle.count >= 2
+    # What is owed outside the books now is the net, and the same at both banks.
+    paid = [int((await consortium.account(bank, "interbank-settlement-EUR")).balance_minor) for bank in banks]
+    assert paid[0] == -paid[1] == -int(here.net[0].amount_minor)
+    for bank in banks:
+        assert all(row.agree for row in await consortium.compare_positions(bank))
+    shown = consortium.command("partner", "net-cycle", cycle_id)
+    assert shown.returncode == 0, shown.stderr
+    assert f"net EUR    {here.net[0].amount_minor}" in shown.stdout
+    assert cycle_id in consortium.command("partner", "net-cycles", "--org", "partner").stdout
+
+    async def ended() -> bool:
+        return {each.state for each in await obligations(consortium, consortium.bank)} <= {"settled", "cancelled"}
+
+    await eventually(ended, "the obligations are settled")
+
+
+async def test_dispute_is_read_by_the_three_whom_it_concerns_and_decided_by_the_regulator(
+    consortium: RunningConsortium, sign_up: SignUp
+) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 1_000)
+    await ada.pay(eve, 1_000, "invoice 4")
+
+    async def agreed() -> str:
+        found = await obligations(consortium, consortium.bank)
+        return found[-1].obligation_id if (found[-1].state, found[-1].books) == ("agreed", "agreed") else ""
+
+    obligation_id = await eventually(agreed, "the payment is agreed")
+    words = "Paid twice: see our letter of Monday."
+    opened = consortium.command("partner", "open-dispute", obligation_id, "duplicate", "--statement", words)
+    assert opened.returncode == 0, opened.stderr
+    dispute_id = opened.stdout.split()[0]
+    as_partner, as_regulator = ("--org", "partner"), ("--org", "regulator")
+    shown = consortium.command("partner", "dispute", dispute_id, *as_partner)
+    assert words in shown.stdout, shown.stdout + shown.stderr
+    answered = consortium.command("partner", "dispute", dispute_id, "--answer", "It was paid once.", *as_partner)
+    assert answered.returncode == 0, answered.stderr
+    assert consortium.command("partner", "dispute", dispute_id, "--escalate").returncode == 0
+
+    async def arrived() -> bool:
+        return dispute_id in consortium.command("partner", "disputes", "--state", "escalated", *as_regulator).stdout
+
+    await eventually(arrived, "the regulator sees the dispute")
+    for said in (words, "It was paid once."):
+        assert said in consortium.command("partner", "dispute", dispute_id, *as_regulator).stdout
+    early = consortium.command("partner", "dispute", dispute_id, "--resolve", "upheld", *as_partner)
+    assert early.returncode == 1
+    assert "does not resolve" in early.stderr
+    ended = consortium.command("partner", "dispute", dispute_id, "--resolve", "rejected", *as_regulator)
+    assert "resolved" in ended.stdout, ended.stderr
+    for member in consortium.consortium.organizations:
+        assert words.encode() not in b"".join(await consortium.blocks(member))

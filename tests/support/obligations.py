@@ -12,6 +12,8 @@ from typing import Any
 from network.client import CommittedTransaction, GatewayClient
 from network.topology import default_consortium
 from node.collections_file import collections_text, parse_collections
+from node.partner.cycle_store import CycleStore
+from node.partner.netting_driver import NettingDriver
 from node.partner.obligation import Recorded
 from node.partner.obligation_breaks import Reconciler
 from node.partner.obligation_chain import SettlementChain
@@ -94,7 +96,7 @@ class BankOnChannel:
         """Come up with nothing but the database."""
         self.store = ObligationStore(self.bank.url)
         await self.store.open()
-        self.gateway = CutGateway(self._network.client(self.msp_id), self._network)
+        self.gateway = CutGateway(self._network.client(self.msp_id, now=self.bank.clock), self._network)
         self.chain = SettlementChain(self.gateway, self.msp_id)
         self.driver = ObligationDriver(
             self.msp_id,
@@ -104,6 +106,16 @@ class BankOnChannel:
             arbiter=REGULATOR,
             now=self.bank.clock,
             random_bytes=os.urandom,
+        )
+        self.cycles = CycleStore(self.store)
+        self.netting = NettingDriver(
+            self.msp_id,
+            store=self.store,
+            cycles=self.cycles,
+            chain=self.chain,
+            books=self.bank.books,
+            arbiter=REGULATOR,
+            now=self.bank.clock,
         )
         self.reconciler = Reconciler(self.msp_id, self.store, self.chain, self.bank._books)
 

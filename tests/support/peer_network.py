@@ -116,9 +116,11 @@ class PeerNetwork:
         self._clients.append(channel)
         return channel
 
-    def client(self, msp_id: str = BANK, signer: SigningIdentity | None = None) -> GatewayClient:
+    def client(
+        self, msp_id: str = BANK, signer: SigningIdentity | None = None, now: Callable[[], datetime] = utc_now
+    ) -> GatewayClient:
         """Return a client of a member, connected to its own peer."""
-        return GatewayClient(self.channel(msp_id), signer or self.material.signer(msp_id), CHANNEL)
+        return GatewayClient(self.channel(msp_id), signer or self.material.signer(msp_id), CHANNEL, now)
 
     async def commit_definition(self, definition: Definition) -> None:
         """Commit a definition that all members approve, and wait until all have it."""

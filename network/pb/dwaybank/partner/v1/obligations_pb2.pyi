@@ -229,3 +229,191 @@ class SetTermRequest(_message.Message):
 class SetTermResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class OpenCycleRequest(_message.Message):
+    __slots__ = ("partner_msp_ids", "cut_off", "settle_by")
+    PARTNER_MSP_IDS_FIELD_NUMBER: _ClassVar[int]
+    CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_BY_FIELD_NUMBER: _ClassVar[int]
+    partner_msp_ids: _containers.RepeatedScalarFieldContainer[str]
+    cut_off: _timestamp_pb2.Timestamp
+    settle_by: _timestamp_pb2.Timestamp
+    def __init__(self, partner_msp_ids: _Optional[_Iterable[str]] = ..., cut_off: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., settle_by: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class OpenCycleResponse(_message.Message):
+    __slots__ = ("cycle",)
+    CYCLE_FIELD_NUMBER: _ClassVar[int]
+    cycle: Cycle
+    def __init__(self, cycle: _Optional[_Union[Cycle, _Mapping]] = ...) -> None: ...
+
+class ListCyclesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListCyclesResponse(_message.Message):
+    __slots__ = ("cycles",)
+    CYCLES_FIELD_NUMBER: _ClassVar[int]
+    cycles: _containers.RepeatedCompositeFieldContainer[Cycle]
+    def __init__(self, cycles: _Optional[_Iterable[_Union[Cycle, _Mapping]]] = ...) -> None: ...
+
+class GetCycleRequest(_message.Message):
+    __slots__ = ("cycle_id",)
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    cycle_id: str
+    def __init__(self, cycle_id: _Optional[str] = ...) -> None: ...
+
+class GetCycleResponse(_message.Message):
+    __slots__ = ("cycle", "net", "sums_hold")
+    CYCLE_FIELD_NUMBER: _ClassVar[int]
+    NET_FIELD_NUMBER: _ClassVar[int]
+    SUMS_HOLD_FIELD_NUMBER: _ClassVar[int]
+    cycle: Cycle
+    net: _containers.RepeatedCompositeFieldContainer[NetAmount]
+    sums_hold: bool
+    def __init__(self, cycle: _Optional[_Union[Cycle, _Mapping]] = ..., net: _Optional[_Iterable[_Union[NetAmount, _Mapping]]] = ..., sums_hold: bool = ...) -> None: ...
+
+class Cycle(_message.Message):
+    __slots__ = ("cycle_id", "members", "opened_by", "state", "cut_off", "settle_by", "count", "confirmed_by", "note")
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_BY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_BY_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    cycle_id: str
+    members: _containers.RepeatedScalarFieldContainer[str]
+    opened_by: str
+    state: str
+    cut_off: str
+    settle_by: str
+    count: int
+    confirmed_by: _containers.RepeatedScalarFieldContainer[str]
+    note: str
+    def __init__(self, cycle_id: _Optional[str] = ..., members: _Optional[_Iterable[str]] = ..., opened_by: _Optional[str] = ..., state: _Optional[str] = ..., cut_off: _Optional[str] = ..., settle_by: _Optional[str] = ..., count: _Optional[int] = ..., confirmed_by: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class NetAmount(_message.Message):
+    __slots__ = ("asset", "amount_minor")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    amount_minor: str
+    def __init__(self, asset: _Optional[str] = ..., amount_minor: _Optional[str] = ...) -> None: ...
+
+class Dispute(_message.Message):
+    __slots__ = ("dispute_id", "obligation_id", "banks", "arbiter", "opened_by", "reason", "state", "answer_by", "steps")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    OBLIGATION_ID_FIELD_NUMBER: _ClassVar[int]
+    BANKS_FIELD_NUMBER: _ClassVar[int]
+    ARBITER_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_BY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    obligation_id: str
+    banks: _containers.RepeatedScalarFieldContainer[str]
+    arbiter: str
+    opened_by: str
+    reason: str
+    state: str
+    answer_by: str
+    steps: _containers.RepeatedCompositeFieldContainer[DisputeStep]
+    def __init__(self, dispute_id: _Optional[str] = ..., obligation_id: _Optional[str] = ..., banks: _Optional[_Iterable[str]] = ..., arbiter: _Optional[str] = ..., opened_by: _Optional[str] = ..., reason: _Optional[str] = ..., state: _Optional[str] = ..., answer_by: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[DisputeStep, _Mapping]]] = ...) -> None: ...
+
+class DisputeStep(_message.Message):
+    __slots__ = ("state", "by", "transaction_id", "taken_at", "outcome", "commitment", "statement")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    by: str
+    transaction_id: str
+    taken_at: str
+    outcome: str
+    commitment: bytes
+    statement: str
+    def __init__(self, state: _Optional[str] = ..., by: _Optional[str] = ..., transaction_id: _Optional[str] = ..., taken_at: _Optional[str] = ..., outcome: _Optional[str] = ..., commitment: _Optional[bytes] = ..., statement: _Optional[str] = ...) -> None: ...
+
+class OpenDisputeRequest(_message.Message):
+    __slots__ = ("obligation_id", "reason", "statement", "answer_within_s")
+    OBLIGATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    obligation_id: str
+    reason: str
+    statement: str
+    answer_within_s: int
+    def __init__(self, obligation_id: _Optional[str] = ..., reason: _Optional[str] = ..., statement: _Optional[str] = ..., answer_within_s: _Optional[int] = ...) -> None: ...
+
+class OpenDisputeResponse(_message.Message):
+    __slots__ = ("dispute",)
+    DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    dispute: Dispute
+    def __init__(self, dispute: _Optional[_Union[Dispute, _Mapping]] = ...) -> None: ...
+
+class MoveDisputeRequest(_message.Message):
+    __slots__ = ("dispute_id", "statement", "escalate", "resolve_as")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_AS_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    statement: str
+    escalate: bool
+    resolve_as: str
+    def __init__(self, dispute_id: _Optional[str] = ..., statement: _Optional[str] = ..., escalate: bool = ..., resolve_as: _Optional[str] = ...) -> None: ...
+
+class MoveDisputeResponse(_message.Message):
+    __slots__ = ("dispute",)
+    DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    dispute: Dispute
+    def __init__(self, dispute: _Optional[_Union[Dispute, _Mapping]] = ...) -> None: ...
+
+class ListDisputesRequest(_message.Message):
+    __slots__ = ("state",)
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    def __init__(self, state: _Optional[str] = ...) -> None: ...
+
+class ListDisputesResponse(_message.Message):
+    __slots__ = ("disputes",)
+    DISPUTES_FIELD_NUMBER: _ClassVar[int]
+    disputes: _containers.RepeatedCompositeFieldContainer[Dispute]
+    def __init__(self, disputes: _Optional[_Iterable[_Union[Dispute, _Mapping]]] = ...) -> None: ...
+
+class GetDisputeRequest(_message.Message):
+    __slots__ = ("dispute_id",)
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    def __init__(self, dispute_id: _Optional[str] = ...) -> None: ...
+
+class GetDisputeResponse(_message.Message):
+    __slots__ = ("dispute",)
+    DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    dispute: Dispute
+    def __init__(self, dispute: _Optional[_Union[Dispute, _Mapping]] = ...) -> None: ...
+
+class ReadStatementRequest(_message.Message):
+    __slots__ = ("dispute_id", "commitment")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    commitment: bytes
+    def __init__(self, dispute_id: _Optional[str] = ..., commitment: _Optional[bytes] = ...) -> None: ...
+
+class ReadStatementResponse(_message.Message):
+    __slots__ = ("salt", "text")
+    SALT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    salt: bytes
+    text: str
+    def __init__(self, salt: _Optional[bytes] = ..., text: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,3 @@
+SELECT salt, statement
+FROM partner.dispute_statement
+WHERE commitment = %(commitment)s

@@ -1,0 +1,187 @@
+"""Aim: two banks' nodes take a netting cycle from its opening to their books by themselves; a crash around any step
+changes nothing, a bank that cannot stand by its net does not confirm, and a cycle that fails leaves all as it was.
+
+Method: real books of two banks in PostgreSQL, a channel of three real peers, and a clock that tests move. The channel
+takes its time from the same clock.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from network.errors import GatewayError
+from node.partner.obligation_chain import time_text
+from node.postgres import PostgresCluster
+from tests.support.banks import Bank, Clock, Crash, once
+from tests.support.consortium_in_memory import BANK, PARTNER
+from tests.support.obligations import BankOnChannel, settling_network
+from tests.support.peer_network import PeerNetwork
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Both = tuple[BankOnChannel, BankOnChannel]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PeerNetwork]:
+    async with settling_network(postgres_cluster, tmp_path_factory.mktemp("netting"), "netted") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def banks(network: PeerNetwork, postgres_cluster: PostgresCluster) -> AsyncIterator[Both]:
+    clock = Clock()
+    here, there = (
+        Bank(msp_id, postgres_cluster.create_database(f"netted_{uuid.uuid4().hex[:8]}"), clock)
+        for msp_id in (BANK, PARTNER)
+    )
+    await here.start(there)
+    await there.start(here)
+    both = BankOnChannel(here, network), BankOnChannel(there, network)
+    for each in both:
+        await each.start()
+    yield both
+    for each in both:
+        await each.stop()
+    await here.stop(there)
+    await there.stop(here)
+
+
+async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> None:
+    debtor, beneficiary = await sender.bank.open_customer(10_000_000), await receiver.bank.open_customer()
+    for amount in amounts:
+        paid = await sender.bank.send(debtor, receiver.bank, beneficiary, amount)
+        assert paid.state == "completed", paid
+
+
+async def opened(banks: Both, *, settle_s: int = 120) -> str:
+    """Have payments both ways agreed, and open a cycle: 60 s to the cut-off."""
+    here, there = banks
+    await pay(here, there, 5_000, 700)
+    await pay(there, here, 1_200)
+    for _ in range(3):
+        for side in banks:
+            await side.work()
+    cycle_id, now = secrets.token_hex(16), here.bank.clock()
+    times = [time_text(now + timedelta(seconds=seconds)) for seconds in (60, 60 + settle_s)]
+    await here.chain.call("OpenCycle", cycle_id, json.dumps([BANK, PARTNER]), *times)
+    return cycle_id
+
+
+async def rounds(*sides: BankOnChannel, count: int = 1) -> None:
+    for _ in range(count):
+        for side in sides:
+            await side.netting.work_once()
+
+
+async def gathered(banks: Both) -> str:
+    """A cycle with three obligations whose cut-off is past."""
+    cycle_id = await opened(banks)
+    await rounds(*banks)
+    banks[0].bank.clock.ahead += timedelta(seconds=61)
+    return cycle_id
+
+
+async def assert_netted(banks: Both, cycle_id: str) -> None:
+    """4,500 was paid by the first bank, once; nothing is owed any more; nothing is left to do."""
+    for side, paid in zip(banks, (-4_500, 4_500), strict=True):
+        assert (await side.bank.balance("interbank-settlement-EUR"))[0] == paid
+        partner = PARTNER if side.msp_id == BANK else BANK
+        for kind in ("vostro", "nostro"):
+            assert (await side.bank.balance(f"{kind}-{partner}-EUR"))[0] == 0
+        assert (await side.cycles.known())[cycle_id].finished
+        await side.work()
+        assert {row.state for row in await side.rows()} == {"settled"}
+        assert len(side.bank.entries(cycle_id)) == 3
+
+
+async def test_cycle_goes_by_itself_from_the_gross_to_the_books(banks: Both) -> None:
+    cycle_id = await gathered(banks)
+    await rounds(*banks, count=4)
+    cycle = await banks[0].chain.read("GetCycle", cycle_id)
+    assert (cycle["state"], cycle["count"], sorted(cycle["confirmed"])) == ("settled", 3, [BANK, PARTNER])
+    await assert_netted(banks, cycle_id)
+    position = await banks[1].netting.position(cycle_id)
+    assert position.net == {"EUR": -4_500}
+    # A further round finds nothing to do.
+    before = [list(side.gateway.submitted) for side in banks]
+    await rounds(*banks)
+    assert [side.gateway.submitted for side in banks] == before
+
+
+@pytest.mark.parametrize("stage", ["before", "after"])
+@pytest.mark.parametrize("step", ["AddToCycle", "CutOffCycle", "ConfirmPosition", "post", "FinishNetted"])
+async def test_crash_around_a_step_nets_once(banks: Both, step: str, stage: str) -> None:
+    cycle_id = await opened(banks)
+    here = banks[0]
+    place = here.bank.books if step == "post" else here.gateway
+    setattr(place, stage, once(Crash(), step))
+    crashed = 0
+    for seconds in (0, 61, 0, 0, 0):
+        here.bank.clock.ahead += timedelta(seconds=seconds)
+        for side in banks:
+            try:
+                await side.netting.work_once()
+            except Crash:
+                crashed += 1
+                await side.stop()
+                await side.start()
+                await side.netting.work_once()
+    assert crashed == 1
+    await assert_netted(banks, cycle_id)
+
+
+async def test_bank_does_not_confirm_what_is_not_what_it_settled_and_the_cycle_fails_for_all(banks: Both) -> None:
+    here, there = banks
+    cycle_id = await gathered(banks)
+    with psycopg.connect(there.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(b"UPDATE partner.obligation SET amount = amount - 1 WHERE amount = 5000")
+    await rounds(*banks, count=3)
+    note = (await there.cycles.known())[cycle_id].note
+    assert note.startswith("NOT CONFIRMED: obligation"), note
+    assert (await here.cycles.known())[cycle_id].note == f"waits for {PARTNER}"
+    here.bank.clock.ahead += timedelta(seconds=121)
+    await rounds(*banks, count=2)
+    assert (await here.chain.read("GetCycle", cycle_id))["state"] == "failed"
+    await here.work()
+    assert {row.state for row in await here.rows()} == {"agreed"}
+    assert here.bank.entries(cycle_id) == there.bank.entries(cycle_id) == []
+    assert (await here.cycles.known())[cycle_id].note.endswith("given back")
+
+
+async def test_obligation_the_bank_does_not_know_keeps_it_from_confirming(banks: Both) -> None:
+    there = banks[1]
+    cycle_id = await gathered(banks)
+    with psycopg.connect(there.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(b"DELETE FROM partner.obligation WHERE amount = 700")
+    await rounds(*banks, count=3)
+    note = (await there.cycles.known())[cycle_id].note
+    assert note == f"NOT CONFIRMED: 3 obligations with {BANK} are netted, of which 2 are known here"
+
+
+async def test_disputed_obligation_stays_out_and_the_others_are_netted(banks: Both) -> None:
+    here, there = banks
+    cycle_id = await opened(banks)
+    [row] = [row for row in await here.rows() if row.amount == 700]
+    answer_by = time_text(here.bank.clock() + timedelta(hours=1))
+    await there.chain.call(
+        "OpenDispute", secrets.token_hex(16), row.obligation_id or "", "duplicate", "ab" * 32, answer_by
+    )
+    await rounds(*banks)
+    cycle = await here.chain.read("GetCycle", cycle_id)
+    assert [pair["count"] for pair in cycle["pairs"]] == [2]
+    assert (await here.chain.read("GetObligation", row.obligation_id or ""))["state"] == "agreed"
+    with pytest.raises(GatewayError, match="disputed"):
+        await here.chain.call("AddToCycle", cycle_id, PARTNER, json.dumps([row.obligation_id]))
