@@ -13,7 +13,6 @@ that members do not.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -25,21 +24,18 @@ from fabric_protos.common import common_pb2
 
 from network import merkle
 from network.block import header_hash, recorded_commit_hash, transactions_filter
-from network.bundle_channel import ChannelEvidence
-from network.bundle_json import decode_base64, read_json
+from network.block_evidence import FILE_BYTES_MAX, BlockEvidence, blocks_value, open_blocks
+from network.bundle_json import read_json
 from network.errors import ProofError
 from network.identity import SigningIdentity
 from network.member_signature import RECEIPT, MemberSignature, read_signature, sign_as_member, verify_member
 from network.msp import MspManager
 
 FORMAT = "dwaybank-receipt/1"
-DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 SIGNATURES_MAX = 64
-BLOCKS_MAX = 256
 
 _MALFORMED = "malformed_receipt"
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
-_BLOCK_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ def build_document(receipt: Receipt, signatures: Sequence[MemberSignature], bloc
         "format": FORMAT,
         "receipt": receipt.as_json(),
         "signatures": [signature.as_json() for signature in signatures],
-        "blocks": {str(number): base64.b64encode(block).decode() for number, block in sorted(blocks.items())},
+        "blocks": blocks_value(blocks),
     }
     return json.dumps(value, indent=1).encode()
 
@@ -167,21 +163,18 @@ def verify_document(data: bytes, genesis_hash: bytes) -> VerifiedReceipt:
             ``wrong_signature``, or what the blocks are refused for (:mod:`network.bundle_channel`).
     """
     receipt, signatures, blocks = _read_document(data)
-    if receipt.block_number not in blocks or max(blocks) != receipt.block_number:
-        raise ProofError("missing_block", f"the document's last block must be {receipt.block_number}, its receipt's")
-    evidence = ChannelEvidence(genesis_hash, blocks, {})
+    evidence = open_blocks(blocks, receipt.block_number, genesis_hash, _MALFORMED)
     _check_against_block(receipt, evidence)
-    msps = evidence.config_after(receipt.block_number).msps
-    signers = [verify_receipt(SignedReceipt(receipt, signature), msps) for signature in signatures]
+    signers = [verify_receipt(SignedReceipt(receipt, signature), evidence.msps) for signature in signatures]
     if len(set(signers)) != len(signers):
         raise ProofError("wrong_signer", "an organization signed the receipt twice: each counts once")
     return VerifiedReceipt(receipt, tuple(sorted(signers)))
 
 
-def _check_against_block(receipt: Receipt, evidence: ChannelEvidence) -> None:
-    block = evidence.block(receipt.block_number)
+def _check_against_block(receipt: Receipt, evidence: BlockEvidence) -> None:
+    block = evidence.channel.block(receipt.block_number)
     told = (receipt.channel, receipt.header_hash, receipt.transactions_root, len(receipt.flags))
-    if told != (evidence.channel_id, header_hash(block.header), _transactions_root(block), len(block.data.data)):
+    if told != (evidence.channel.channel_id, evidence.block_hash, _transactions_root(block), len(block.data.data)):
         raise ProofError("wrong_receipt", f"the receipt is of another block {receipt.block_number} than the one given")
 
 
@@ -189,29 +182,16 @@ def _transactions_root(block: common_pb2.Block) -> bytes:
     return merkle.root([merkle.leaf_hash(envelope) for envelope in block.data.data])
 
 
-def _read_document(data: bytes) -> tuple[Receipt, list[MemberSignature], dict[int, bytes]]:
-    if len(data) > DOCUMENT_BYTES_MAX:
-        raise ProofError(_MALFORMED, f"the document has {len(data)} bytes; {DOCUMENT_BYTES_MAX} are read at most")
+def _read_document(data: bytes) -> tuple[Receipt, list[MemberSignature], Any]:
+    if len(data) > FILE_BYTES_MAX:
+        raise ProofError(_MALFORMED, f"the document has {len(data)} bytes; {FILE_BYTES_MAX} are read at most")
     value = read_json(data, _MALFORMED)
     if set(value) != {"format", "receipt", "signatures", "blocks"} or value["format"] != FORMAT:
         raise ProofError(_MALFORMED, f"the document is none of the form {FORMAT}")
-    signatures, blocks = value["signatures"], value["blocks"]
+    signatures = value["signatures"]
     if not isinstance(signatures, list) or not 1 <= len(signatures) <= SIGNATURES_MAX:
         raise ProofError(_MALFORMED, f"signatures is not a list of 1 to {SIGNATURES_MAX}")
-    if not isinstance(blocks, dict) or not 1 <= len(blocks) <= BLOCKS_MAX:
-        raise ProofError(_MALFORMED, f"blocks is not an object of 1 to {BLOCKS_MAX}")
-    receipt = _read_receipt(value["receipt"])
-    return receipt, list(map(read_signature, signatures)), dict(map(_read_block, blocks.items()))
-
-
-def _read_block(item: tuple[str, Any]) -> tuple[int, bytes]:
-    number, text = item
-    if not _BLOCK_NUMBER.fullmatch(number):
-        raise ProofError(_MALFORMED, f"{number[:20]!r} is no block number")
-    try:
-        return int(number), decode_base64(text)
-    except ValueError as error:
-        raise ProofError(_MALFORMED, f"block {number} is {error}") from error
+    return _read_receipt(value["receipt"]), [read_signature(each) for each in signatures], value["blocks"]
 
 
 def _read_receipt(value: Any) -> Receipt:

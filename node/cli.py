@@ -31,6 +31,7 @@ from node.commands import (
     periods,
     processes,
     reconcile,
+    report,
     schedule,
 )
 
@@ -56,6 +57,7 @@ obligations.register(partner.group)
 netting.register(partner.group)
 disputes.register(partner.group)
 audit.register(app)
+report.register(app)
 peer_ledger.register(app)
 processes.register(app)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from network.pb.dwaybank.audit.v1 import audit_pb2, proofs_pb2
+from network.pb.dwaybank.audit.v1 import audit_pb2, proofs_pb2, report_pb2
 from network.pb.dwaybank.ledger.v1 import events_pb2, ledger_pb2, periods_pb2, tenants_pb2
 from network.pb.dwaybank.partner.v1 import obligations_pb2, partner_pb2
 from network.rpc import Channel, ClientTls
@@ -22,6 +22,7 @@ EVENTS = "dwaybank.ledger.v1.EventService"
 TENANTS = "dwaybank.ledger.v1.TenantService"
 AUDIT = "dwaybank.audit.v1.AuditService"
 PROOFS = "dwaybank.audit.v1.ProofService"
+REPORTS = "dwaybank.audit.v1.ReportService"
 SETTLEMENT = "dwaybank.partner.v1.SettlementService"
 OBLIGATIONS = "dwaybank.partner.v1.ObligationService"
 NETTING = "dwaybank.partner.v1.NettingService"
@@ -30,9 +31,9 @@ DISPUTES = "dwaybank.partner.v1.DisputeService"
 Reply = TypeVar("Reply", bound=Message)
 
 __all__ = [
-    "AUDIT", "DISPUTES", "EVENTS", "LEDGER", "NETTING", "OBLIGATIONS", "PERIODS", "PROOFS", "SETTLEMENT", "TENANTS",
-    "OwnNode", "audit_pb2",
-    "events_pb2", "ledger_pb2", "obligations_pb2", "partner_pb2", "periods_pb2", "proofs_pb2", "tenants_pb2",
+    "AUDIT", "DISPUTES", "EVENTS", "LEDGER", "NETTING", "OBLIGATIONS", "PERIODS", "PROOFS", "REPORTS", "SETTLEMENT",
+    "TENANTS", "OwnNode", "audit_pb2", "events_pb2", "ledger_pb2", "obligations_pb2", "partner_pb2", "periods_pb2",
+    "proofs_pb2", "report_pb2", "tenants_pb2",
 ]  # fmt: skip
 
 

@@ -73,11 +73,16 @@ from node.operations.peer_metrics import PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.obligation_area import ObligationArea
+from node.partner.obligation_chain import SettlementChain
 from node.partner.partner import SERVICE_NAMES as PARTNER_SERVICES
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.peer import Peer, PeerSettings
+from node.reports.maker import ReportMaker
+from node.reports.report_service import SERVICE as REPORT_SERVICE
+from node.reports.report_service import ReportService
+from node.reports.source import ReportSource, ReportStores
 from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
 from node.schedules.schedule_service import ScheduleService
 from node.schedules.worker import ScheduleWorker
@@ -124,7 +129,7 @@ class NodeProcess:
         await self._start_part(self.peer)
         self.peer.register(self._server)
         await self._serve_chaincodes()
-        services = [*self.peer.service_names, AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE]
+        services = [*self.peer.service_names]
         late: list[Service] = []
         compliance = None
         if self._config.role == "bank":
@@ -133,15 +138,7 @@ class NodeProcess:
         trail = self.trail = self._audit_trail(compliance)
         TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
-        AuditService(trail, self._members).register(self._server)
-        FindingService(trail.findings, self._members).register(self._server)
-        DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
-        ReceiptService(
-            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
-        ).register(self._server)
-        ProofService(trail, self._members).register(self._server)
-        EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
-        self._portal_service(trail).register(self._server)
+        services += self._offer_audit(trail)
         if compliance is not None:
             self.books = await self._start_books(compliance)
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
@@ -170,6 +167,36 @@ class NodeProcess:
             await self._start_part(part)
         await self._start_part(CertificateWatch(self._operations.metrics, self._certificates, utc_now))
         self._operations.started()
+
+    def _offer_audit(self, trail: AuditTrail) -> list[str]:
+        """Offer the audit trail; return the names of the services."""
+        AuditService(trail, self._members).register(self._server)
+        FindingService(trail.findings, self._members).register(self._server)
+        DisclosureService(trail.demands, trail.disclosures, trail.known_demands, self._members).register(self._server)
+        ReceiptService(
+            trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
+        ).register(self._server)
+        ProofService(trail, self._members).register(self._server)
+        EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
+        self._portal_service(trail).register(self._server)
+        ReportService(self._report_maker(trail), self._members).register(self._server)
+        return [AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE, REPORT_SERVICE]
+
+    def _report_maker(self, trail: AuditTrail) -> ReportMaker:
+        peer = self._own_peer("Node")
+        stores = ReportStores(
+            trail.database, trail.index, trail.findings, trail.known_demands, trail.kept_receipts, trail.opened_totals
+        )
+        return ReportMaker(
+            trail.channel_id,
+            trail.member,
+            database=trail.database,
+            source=ReportSource(stores),
+            blocks=peer,
+            disclosed=trail.disclosed,
+            obligations=SettlementChain(peer, trail.msp_id),
+            now=utc_now,
+        )
 
     async def failed(self) -> None:
         """Return when a part has ended that this process cannot do without; raises why."""

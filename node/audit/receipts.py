@@ -116,6 +116,11 @@ class ReceiptStore:
         rows = self._database.fetch("receipts", {"own": self._msp_id, "limit": limit}, _PACKAGE)
         return [KeptReceipt(*row) for row in rows]
 
+    def summary(self) -> list[KeptReceipt]:
+        """Return the newest receipt of each other member, and every one that differs from the own."""
+        wanted = {"own": self._msp_id, "limit": PAGE_SIZE_MAX}
+        return [KeptReceipt(*row) for row in self._database.fetch("receipt_summary", wanted, _PACKAGE)]
+
     def divergences(self) -> list[Divergence]:
         """Return for each member that ever said otherwise the first block on which it did."""
         return [Divergence(*row) for row in self._database.fetch("divergences", (self._msp_id,), _PACKAGE)]

@@ -148,6 +148,7 @@ class AuditTrail:
     ) -> None:
         self.msp_id = msp_id
         self.channel_id = channel_id
+        self.member = member
         self._members = members
         self._decisions = decisions
         self._now = now
@@ -194,6 +195,11 @@ class AuditTrail:
         self.disclosures = self._make_disclosures(member, disclosure, peer)
         self.own_totals = OwnTotals(self.store, self.disclosures.require_supervisor)
         self.receipts = self._make_receipts(member, peer)
+
+    @property
+    def database(self) -> Database:
+        """Connections to the organization's database."""
+        return self._database
 
     def open(self) -> None:
         """Connect to the database. Blocks."""

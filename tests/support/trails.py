@@ -26,7 +26,9 @@ from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
 from ledger.script import Executes
 from network.channel_config import ChannelConfig
+from network.errors import GatewayError
 from network.merkle import leaf_hash, root
+from network.obligation import ObligationDetails
 from network.rpc import Call, Channel, Server
 from node.access import Members
 from node.anchor.database import migrate as migrate_log
@@ -43,6 +45,9 @@ from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.compliance.decisions import encode_decision
+from node.reports.maker import ReportMaker
+from node.reports.report_service import ReportService
+from node.reports.source import ReportSource, ReportStores
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
 
 R = TypeVar("R", bound=Message)
@@ -214,6 +219,33 @@ def own_member(consortium: ConsortiumInMemory, msp_id: str) -> OwnMember:
     return OwnMember(consortium.material.signer(msp_id, "peer"), lambda: config.msps)
 
 
+class NoObligations:
+    """A channel on which no contract holds obligations."""
+
+    async def read(self, function: str, *args: str) -> Any:
+        raise GatewayError("there is no contract settlement", "")
+
+    async def details(self, obligation_id: str) -> ObligationDetails:
+        raise GatewayError("there is no contract settlement", "")
+
+
+def report_maker(trail: AuditTrail, consortium: ConsortiumInMemory) -> ReportMaker:
+    """Return what makes an organization's reports."""
+    stores = ReportStores(
+        trail.database, trail.index, trail.findings, trail.known_demands, trail.kept_receipts, trail.opened_totals
+    )
+    return ReportMaker(
+        CHANNEL,
+        trail.member,
+        database=trail.database,
+        source=ReportSource(stores),
+        blocks=consortium.gateway(trail.msp_id),
+        disclosed=trail.disclosed,
+        obligations=NoObligations(),
+        now=lambda: datetime.now(UTC),
+    )
+
+
 @asynccontextmanager
 async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator_url: str) -> AsyncIterator[World]:
     """Yield a world whose parts a test moves step by step; nothing runs in the background."""
@@ -262,6 +294,7 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         )
         ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
+        ReportService(report_maker(trail, consortium), members).register(server)
         await asyncio.to_thread(trail.open)
     try:
         await bank.anchorer.register()

@@ -1,0 +1,1 @@
+SELECT organization, count(*) FROM log.disclosed_entry GROUP BY organization ORDER BY organization
