@@ -44,6 +44,7 @@ from gateway.portal.routes import (
     members,
     oidc,
     overview,
+    records,
     search,
 )
 from gateway.portal.services import Services, services_of
@@ -53,7 +54,7 @@ from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
 
-_PARTS = (overview, search, entries, demands, findings, cases, members, looks, access, login, oidc)
+_PARTS = (overview, search, entries, demands, findings, cases, records, members, looks, access, login, oidc)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 

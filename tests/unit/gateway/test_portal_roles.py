@@ -45,6 +45,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/cases"): "E S",
     ("GET", "/cases/{case_id:uuid}"): "E S",
     ("POST", "/cases/{case_id:uuid}"): "E S",
+    ("GET", "/records"): "E S A",
     ("GET", "/members"): "E S A",
     ("GET", "/looks"): "S A",
     ("GET", "/access"): "A",
