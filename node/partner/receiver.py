@@ -29,11 +29,12 @@ from network.rpc import StatusCode
 from node.partner.books import Books, InterbankAccounts
 from node.partner.credit import credit_entries
 from node.partner.errors import MessageRefusedError, TransitionError
+from node.partner.limits import busy
 from node.partner.link import CompleteAnswer, PrepareAnswer
 from node.partner.messages import Evidence, moment_of
 from node.partner.quotes import QuoteTerms, order_refusal
 from node.partner.returns import check_return, return_refusal
-from node.partner.settlement import POSTED, Incoming, ReceiverState
+from node.partner.settlement import POSTED, Incoming, ReceiverState, SenderState
 from node.partner.statement import statement_answer
 from node.partner.store import SettlementStore
 from node.partner.usage import LimitedUse
@@ -46,6 +47,9 @@ CREDITED_ACCOUNT_PREFIXES = ("cust-", "bank-")
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
 TEXT_LENGTH_MAX = 256
+
+RETURN_RETRY_S = 0.5
+"""When to ask again for a return of a payment whose end is still on its way."""
 
 
 CreditCheck = Callable[[str, str, int], Awaitable[str]]
@@ -215,6 +219,9 @@ class SettlementReceiver:
             return "returned_already"
         if asked.return_of:
             original = await self._store.outgoing_to(asked.sender_msp_id, asked.return_of)
+            if original is not None and original.state is SenderState.CAPTURED and not original.refusal:
+                # The partner completed it, and his answer has not come yet: to refuse now would be for good.
+                raise busy(f"settlement {asked.return_of}: its end is not known here yet", RETURN_RETRY_S)
             return return_refusal(original, asked)
         return "quote_used" if quote_taken else await self._payment_refusal(asked)
 

@@ -84,6 +84,16 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
             amount_minor="1",
             description="x",
         ),
+        f"{SETTLEMENT}/CancelPayment": partner_pb2.CancelPaymentRequest(payment_id=str(uuid.uuid4())),
+        f"{SETTLEMENT}/ReturnPayment": partner_pb2.ReturnPaymentRequest(
+            payment_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", settlement_id="s-1", reason="AC04"
+        ),
+        f"{SETTLEMENT}/RequestQuote": partner_pb2.RequestQuoteRequest(
+            quote_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", asset="XXX", amount_minor="1", credited_asset="XXX"
+        ),
+        f"{SETTLEMENT}/FetchStatement": partner_pb2.FetchStatementRequest(
+            partner_msp_id="PartnerMSP", asset="EUR", account=partner_pb2.ACCOUNT_KIND_VOSTRO
+        ),
         f"{SETTLEMENT}/GetPayment": partner_pb2.GetPaymentRequest(payment_id=str(uuid.uuid4())),
         f"{AUDIT}/SearchAudit": audit_pb2.SearchAuditRequest(
             kind="log", organization="x", transaction_id="x", record_id="x", page_token="x"
