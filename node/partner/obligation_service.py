@@ -89,7 +89,8 @@ class ObligationService:
 
     async def get_obligation(self, asked: pb.GetObligationRequest) -> pb.GetObligationResponse:
         """Return an obligation as the shared ledger has it."""
-        record = await self._chain.read("GetObligation", require_id("obligation_id", asked.obligation_id))
+        obligation_id = require_id("obligation_id", asked.obligation_id)
+        record = await self._chain.read("GetObligation", obligation_id)
         names = ("obligation_id", "banks", "arbiter", "state", "books", "deadline", "linked", "cycle")
         reply = pb.GetObligationResponse(
             **{name: record[name] for name in names},
@@ -100,7 +101,7 @@ class ObligationService:
             told = {name: step[name] for name in ("state", "by", "transaction_id")}
             reply.steps.add(**told, taken_at=step["timestamp"])
         try:
-            details = await self._chain.details(asked.obligation_id)
+            details = await self._chain.details(obligation_id)
         except (GatewayError, ProofError):
             # Another bank's, or not here yet: what is public is all there is to tell.
             return reply
