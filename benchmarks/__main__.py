@@ -22,6 +22,7 @@ NAMES = (
     "transport",
     "archive",
     "audit",
+    "settlement",
 )
 """Each is a module of this package with ``run() -> Result``."""
 
@@ -35,6 +36,7 @@ def main() -> int:
     ledger.add_argument("--entries", type=int, default=1_000_000, help="how far its books grow (default 1000000)")
     ledger.add_argument("--runs", type=int, default=5, help="of each case (default 5)")
     ledger.add_argument("--scale", type=float, default=1.0, help="part of its usual load, to try it (default 1)")
+    parser.add_argument("--seconds", type=float, help="of the benchmark settlement's load (default 600)")
     options = parser.parse_args()
     console = Console(width=None if Console().is_terminal else 200)
     if options.list:
@@ -47,6 +49,8 @@ def main() -> int:
         console.rule(name)
         before = machine()
         own = {key: getattr(options, key) for key in ("entries", "runs", "scale")} if name == "ledger" else {}
+        if name == "settlement" and options.seconds is not None:
+            own = {"seconds": options.seconds}
         result = importlib.import_module(f"benchmarks.{name}").run(**own)
         show(result, console)
         console.print(f"  {save(result, before)}", highlight=False, soft_wrap=True)

@@ -156,6 +156,6 @@ def place_of(record: AuditRecord) -> TransactionRef:
     return TransactionRef(record.block_number, record.tx_number)
 
 
-def joined(value: Mapping[str, Any], tail: bytes) -> bytes:
-    """Return a bundle: the text of its own part, then what it shares with others."""
-    return write_json(value)[:-1] + b"," + tail
+def own_text(value: Mapping[str, Any]) -> bytes:
+    """Return the text of a bundle's own part, to which ``ChannelEvidenceSource.text`` is appended."""
+    return write_json(value)[:-1] + b","

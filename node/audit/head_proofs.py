@@ -17,7 +17,7 @@ from network.errors import ProofError
 from network.merkle import ReadTile, build_consistency_proof, tile_node_reader
 from node.anchor.store import LogStore, MirrorStore
 from node.audit.errors import BadRequestError, NotYetError
-from node.audit.evidence import ChannelEvidenceSource, ChannelParts, joined, place_of, references_of
+from node.audit.evidence import ChannelEvidenceSource, ChannelParts, own_text, place_of, references_of
 from node.audit.index import AuditIndex
 from node.audit.records import AuditRecord
 
@@ -64,7 +64,7 @@ class HeadProofs:
         content, parts = await asyncio.to_thread(
             self._consistency, organization or self._msp_id, old_size, new_size or SIZE_MAX
         )
-        return joined(claim_value(content), await self._evidence.text(parts))
+        return own_text(claim_value(content)) + await self._evidence.text(parts)
 
     async def fork(self, organization: str, note: bytes, other: bytes = b"") -> bytes:
         """Return the bundle which proves that two heads of one size bear a log's signature and differ in their roots.
@@ -79,7 +79,7 @@ class HeadProofs:
             GatewayError: the own peer does not give its blocks.
         """
         content, parts = await asyncio.to_thread(self._fork, organization, note, other)
-        return joined(claim_value(content), await self._evidence.text(parts))
+        return own_text(claim_value(content)) + await self._evidence.text(parts)
 
     def _consistency(self, organization: str, old_size: int, new_size: int) -> tuple[ManyContent, ChannelParts]:
         old = self._head(organization, old_size) if old_size else self._oldest(organization)

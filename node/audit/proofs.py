@@ -22,8 +22,8 @@ from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import describe_entry
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
-from node.audit.evidence import ChannelEvidenceSource, ChannelParts, joined, place_of, references_of
-from node.audit.index import AuditIndex
+from node.audit.evidence import ChannelEvidenceSource, ChannelParts, own_text, place_of, references_of
+from node.audit.index import AnchorSizes, AuditIndex
 from node.audit.indexer import Indexer
 from node.audit.records import AuditRecord
 
@@ -108,26 +108,38 @@ class ProofBuilder:
             GatewayError: the own peer does not give its blocks.
         """
         deadline = asyncio.get_running_loop().time() + wait_s
-        while not await asyncio.to_thread(self._is_complete, seq):
+        while wait_s and not await asyncio.to_thread(self._is_complete, seq):
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 break
             await self._indexer.wait(min(left, 0.25))
-        disclosure = archived if archived is not None else await asyncio.to_thread(self._books.disclose, seq)
+        text, parts = await asyncio.to_thread(self._own_text, seq, archived)
+        return text + await self._evidence.text(parts)
+
+    def _own_text(self, seq: int, archived: Disclosure | None) -> tuple[bytes, ChannelParts]:
+        """Return a bundle's own part, and what of the channel it needs."""
+        self._require_posted(seq)
         try:
-            content, parts = await asyncio.to_thread(self._content, disclosure)
+            content, parts = self._content(archived if archived is not None else self._books.disclose(seq))
         except NotSealedError as error:
             if archived is None:
                 raise
             raise BadRequestError(
                 f"canonical: entry {seq} is not what was sealed: give the archive's own file"
             ) from error
-        return joined(entry_value(content), await self._evidence.text(parts))
+        return own_text(entry_value(content)), parts
+
+    def _sizes(self) -> AnchorSizes:
+        return self._evidence.remembered("sizes", lambda: self._index.anchor_sizes(self._msp_id))
+
+    def _require_posted(self, seq: int) -> None:
+        """Refuse a number that no entry has; one that is anchored was posted."""
+        if not 0 < seq <= self._sizes().anchored and not 0 < seq <= self._books.posted_seq():
+            raise UnknownEntryError(f"entry {seq} does not exist")
 
     def _state(self, seq: int) -> str:
-        if not 0 < seq <= self._books.posted_seq():
-            raise UnknownEntryError(f"entry {seq} does not exist")
-        sizes = self._index.anchor_sizes(self._msp_id)
+        self._require_posted(seq)
+        sizes = self._sizes()
         if seq <= sizes.attested:
             return "attested"
         if seq <= sizes.anchored:

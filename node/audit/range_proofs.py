@@ -41,7 +41,7 @@ from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import read_entry
 from node.audit.errors import BadRequestError, NotYetError
-from node.audit.evidence import ChannelEvidenceSource, ChannelParts, joined, references_of
+from node.audit.evidence import ChannelEvidenceSource, ChannelParts, own_text, references_of
 from node.audit.index import AuditIndex
 from node.audit.proofs import log_reader
 
@@ -119,8 +119,12 @@ class RangeProofs:
         return await self._built(lambda: self._period(window))
 
     async def _built(self, build: Callable[[], tuple[ManyContent, ChannelParts]]) -> bytes:
-        content, parts = await asyncio.to_thread(build)
-        return joined(await asyncio.to_thread(claim_value, content), await self._evidence.text(parts))
+        def text() -> tuple[bytes, ChannelParts]:
+            content, parts = build()
+            return own_text(claim_value(content)), parts
+
+        own, parts = await asyncio.to_thread(text)
+        return own + await self._evidence.text(parts)
 
     def _range(self, first: int, last: int, shown: Sequence[int] | None) -> tuple[ManyContent, ChannelParts]:
         head = self._head_of(first, last)

@@ -16,9 +16,9 @@ from node.commands.times import first_moment, last_moment
 
 if TYPE_CHECKING:
     from network.pb.dwaybank.partner.v1 import partner_pb2
-    from node.iso20022.content import AnyMessage, CustomerCreditTransfer, StatementAccount
+    from node.iso20022.content import AnyMessage, StatementAccount
     from node.iso20022.directory import Directory
-    from node.iso20022.settlements import PaymentOrder
+    from node.iso20022.settlements import Order, PaymentOrder
     from node.own_node import OwnNode
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Message, XML.")]
@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     group = typer.Typer(help="Messages of ISO 20022: check, pay, answer, write statements.", no_args_is_help=True)
     group.command("check", help="Say what a message says, or why it is refused.")(check)
-    group.command("order", help="Show the payment that a pacs.008 asks for; nothing is sent.")(order)
-    group.command("send", help="Pay what a pacs.008 asks for, and write the answer.")(send)
-    group.command("answer", help="Write how the payment of a pacs.008 stands now.")(answer)
+    group.command("order", help="Show the payment that a pacs.008 or pacs.009 asks for; nothing is sent.")(order)
+    group.command("send", help="Pay what a pacs.008 or pacs.009 asks for, and write the answer.")(send)
+    group.command("answer", help="Write how the payment of such a message stands now.")(answer)
     group.command("statement", help="Write an account's statement as camt.053, or as camt.054.")(statement)
     app.add_typer(group, name="iso20022", rich_help_panel="Books")
 
@@ -68,7 +68,7 @@ def order(file: FileArgument, directory: DirectoryOption, day: DayOption = None)
     from node.iso20022.errors import UnacceptableMessageError, UnsupportedOrderError
 
     try:
-        _, asked = _asked(_read(file), _directory(directory), _day(day))
+        _, asked = _asked(_read(file), directory_of(directory), business_day(day))
     except (UnacceptableMessageError, UnsupportedOrderError) as error:
         typer.echo(f"refused, answer {error.code}: {error}")
         raise typer.Exit(1) from error
@@ -89,12 +89,12 @@ def send(
 
     data = _read(file)
     try:
-        transfer, asked = _asked(data, _directory(directory), _day(day))
+        transfer, asked = _asked(data, directory_of(directory), business_day(day))
         payment = _paid(asked, org, home)
     except (UnacceptableMessageError, UnsupportedOrderError) as error:
         refused = rejection(data, error, message_id=uuid.uuid4().hex, now=datetime.now(UTC))
         if refused is not None:
-            _write(answer_file, refused)
+            write(answer_file, refused)
         told = f"answer in {answer_file}" if refused else "no answer, because it does not say which message it is"
         typer.echo(f"refused, answer {error.code}: {error}; {told}")
         raise typer.Exit(1) from error
@@ -179,7 +179,7 @@ def statement(
         else:
             opening = balance_at(connection, account, known_at=begins - timedelta(microseconds=1)).balance
             made = account_statement(told, facts.normal_side, opening, lines, period)
-    _write(output, made)
+    write(output, made)
     typer.echo(f"{output}: {len(lines)} entries of {account}")
 
 
@@ -194,12 +194,12 @@ def _statement_account(reference: str, iban: str, bic: str, lei: str, currency: 
     return StatementAccount(Iban(iban) if iban else OtherId(reference), CURRENCIES[currency], servicer=servicer)
 
 
-def _answer(transfer: CustomerCreditTransfer, payment: partner_pb2.Payment, answer_file: Path) -> None:
+def _answer(transfer: Order, payment: partner_pb2.Payment, answer_file: Path) -> None:
     from node.iso20022.settlements import Outcome, outcome_message
     from node.partner.settlement import SenderState
 
     outcome = Outcome(SenderState(payment.state), payment.refusal, payment.seq)
-    _write(answer_file, outcome_message(transfer, outcome, message_id=uuid.uuid4().hex, now=datetime.now(UTC)))
+    write(answer_file, outcome_message(transfer, outcome, message_id=uuid.uuid4().hex, now=datetime.now(UTC)))
     refusal = f" ({payment.refusal})" if payment.refusal else ""
     typer.echo(f"payment {payment.payment_id}: {payment.state}{refusal}; answer in {answer_file}")
 
@@ -226,27 +226,33 @@ def _as_dict(asked: PaymentOrder) -> dict[str, object]:
     }
 
 
-def _asked(data: bytes, directory: Directory, business_day: date) -> tuple[CustomerCreditTransfer, PaymentOrder]:
+def _asked(data: bytes, directory: Directory, today: date) -> tuple[Order, PaymentOrder]:
     from node.iso20022.settlements import order_of
 
     transfer = _transfer(data)
-    return transfer, order_of(transfer, directory, business_day)
+    return transfer, order_of(transfer, directory, today)
 
 
-def _transfer(data: bytes) -> CustomerCreditTransfer:
+def order_in(path: Path) -> Order:
+    """Return the order of a file, pacs.008 or pacs.009."""
+    return _transfer(_read(path))
+
+
+def _transfer(data: bytes) -> Order:
     from node.iso20022 import read_message
     from node.iso20022.catalogue import type_of
-    from node.iso20022.content import CustomerCreditTransfer
+    from node.iso20022.content import CustomerCreditTransfer, InstitutionCreditTransfer
     from node.iso20022.errors import UnsupportedOrderError
 
     message = read_message(data)
-    if not isinstance(message, CustomerCreditTransfer):
-        reason = "is no order that this node pays: give a pacs.008"
+    if not isinstance(message, CustomerCreditTransfer | InstitutionCreditTransfer):
+        reason = "is no order that this node pays: give a pacs.008 or pacs.009"
         raise UnsupportedOrderError("Document", type_of(message).name, reason, "AG03")
     return message
 
 
-def _directory(path: Path) -> Directory:
+def directory_of(path: Path) -> Directory:
+    """Return what a directory file says."""
     from node.errors import ConfigurationError
     from node.iso20022.directory import parse_directory
 
@@ -256,7 +262,8 @@ def _directory(path: Path) -> Directory:
         raise ConfigurationError(f"directory {path} is no UTF-8 text") from error
 
 
-def _day(text: str | None) -> date:
+def business_day(text: str | None) -> date:
+    """Return the day that counts as today."""
     moment = first_moment(text, "--day")
     return (moment or datetime.now(UTC)).date()
 
@@ -267,7 +274,8 @@ def _read(path: Path) -> bytes:
     return read_file(path)
 
 
-def _write(path: Path, message: AnyMessage) -> None:
+def write(path: Path, message: AnyMessage) -> None:
+    """Write a message to a file."""
     from node.errors import ConfigurationError
     from node.iso20022 import write_message
 

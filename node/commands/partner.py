@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.commands import partner_reports
+from node.commands import partner_messages, partner_reports
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("cancel", help="Give up a payment whose money was not yet taken.")(cancel)
     group.command("return", help="Send a received payment back.")(send_back)
     partner_reports.register(group)
+    partner_messages.register(group)
     app.add_typer(group, name="partner", rich_help_panel="Books")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from node.own_node import LEDGER, SETTLEMENT, OwnNode, ledger_pb2, partner_pb2
+from network.obligation import SETTLEMENT as SETTLEMENT_CONTRACT
+from node.own_node import LEDGER, OBLIGATIONS, SETTLEMENT, OwnNode, ledger_pb2, obligations_pb2, partner_pb2
 
 if TYPE_CHECKING:
     from network.topology import Organization
@@ -173,3 +174,21 @@ async def compare_books(demo: Demo) -> None:
                 bool(trial.lines) and all(line.debit_minor == line.credit_minor for line in trial.lines),
                 f"{trial.entry_count} entries",
             )
+            if any(chaincode.name == SETTLEMENT_CONTRACT for chaincode in demo.consortium.chaincodes):
+                await compare_bookings(demo, bank, node)
+
+
+async def compare_bookings(demo: Demo, bank: Organization, node: OwnNode) -> None:
+    """Wait until the shared ledger says of every payment between the banks that both booked the same."""
+    request = obligations_pb2.ReconcileRequest()
+    until = asyncio.get_running_loop().time() + WAIT_S
+    while True:
+        reply = await node.call(OBLIGATIONS, "Reconcile", request, obligations_pb2.ReconcileResponse)
+        if (reply.compared and not reply.breaks) or asyncio.get_running_loop().time() > until:
+            break
+        await asyncio.sleep(0.2)
+    demo.report.check(
+        f"the shared ledger says that {bank.display_name} and its partner booked the same",
+        bool(reply.compared) and not reply.breaks,
+        f"{reply.compared} payments, no amount in public",
+    )

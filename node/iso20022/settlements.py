@@ -1,4 +1,5 @@
-"""Between messages and settlements: a pacs.008 as an order to settle, and what became of it as pacs.002 or pacs.004.
+"""Between messages and settlements: a pacs.008 or pacs.009 as an order to settle, and what became of it as pacs.002 or
+pacs.004.
 
 Rules:
 - the UETR names the payment: it is the order's idempotency key, so a message that comes twice pays once;
@@ -23,6 +24,7 @@ from node.iso20022.content import (
     Agent,
     Code,
     CustomerCreditTransfer,
+    InstitutionCreditTransfer,
     PaymentReturn,
     Reason,
     SettlementMethod,
@@ -35,7 +37,11 @@ from node.iso20022.parts import MAX35
 from node.iso20022.values import UETR, RefusedTextError
 from node.partner.settlement import SenderState
 
+Order = CustomerCreditTransfer | InstitutionCreditTransfer
+"""What may order a settlement: a customer's payment, or a bank's own."""
+
 ORDER_MESSAGE = "pacs.008.001.08"
+BANK_ORDER_MESSAGE = "pacs.009.001.08"
 
 _REASON_TEXT_LENGTH_MAX = 105
 
@@ -46,7 +52,8 @@ _CARRIED = (
     f"{_TX}/InstgAgt/FinInstnId/BICFI", f"{_TX}/InstgAgt/FinInstnId/LEI", f"{_TX}/InstdAgt/FinInstnId/BICFI",
     f"{_TX}/InstdAgt/FinInstnId/LEI", f"{_TX}/DbtrAgt/FinInstnId/BICFI", f"{_TX}/DbtrAgt/FinInstnId/LEI",
     f"{_TX}/CdtrAgt/FinInstnId/BICFI", f"{_TX}/CdtrAgt/FinInstnId/LEI", f"{_TX}/DbtrAcct/Id/", f"{_TX}/CdtrAcct/Id/",
-    f"{_TX}/DbtrAcct/Ccy", f"{_TX}/CdtrAcct/Ccy", f"{_TX}/RmtInf/Ustrd[1]",
+    f"{_TX}/Dbtr/FinInstnId/BICFI", f"{_TX}/Dbtr/FinInstnId/LEI", f"{_TX}/Cdtr/FinInstnId/BICFI",
+    f"{_TX}/Cdtr/FinInstnId/LEI", f"{_TX}/DbtrAcct/Ccy", f"{_TX}/CdtrAcct/Ccy", f"{_TX}/RmtInf/Ustrd[1]",
 )  # fmt: skip
 """Places whose meaning the order or the settlement itself has."""
 
@@ -65,6 +72,9 @@ _REASONS = {
     "period_closed": ("DT01", "DT01"),
     "deadline_passed": ("AB05", "TM01"),
     "hold_expired": ("AB05", "TM01"),
+    "cancelled": ("DS02", "CUST"),
+    "exceeds_single_limit": ("AM02", "AM02"),
+    "exceeds_daily_limit": ("AM02", "AM02"),
 }
 """Refusals of the books and of the partner, as ExternalStatusReason1Code and ExternalReturnReason1Code."""
 
@@ -113,7 +123,12 @@ class Outcome:
     seq: int = 0
 
 
-def order_of(transfer: CustomerCreditTransfer, directory: Directory, business_day: date) -> PaymentOrder:
+def message_name(transfer: Order) -> str:
+    """Return the name by which answers call the message of an order."""
+    return ORDER_MESSAGE if isinstance(transfer, CustomerCreditTransfer) else BANK_ORDER_MESSAGE
+
+
+def order_of(transfer: Order, directory: Directory, business_day: date) -> PaymentOrder:
     """Return the order that does what a message asks.
 
     Args:
@@ -146,7 +161,7 @@ def order_of(transfer: CustomerCreditTransfer, directory: Directory, business_da
     )
 
 
-def _unsupported(transfer: CustomerCreditTransfer, business_day: date) -> Iterator[UnsupportedOrderError]:
+def _unsupported(transfer: Order, business_day: date) -> Iterator[UnsupportedOrderError]:
     if transfer.settlement_method is not SettlementMethod.INSTRUCTING_AGENT:
         reason = "is not how this node pays: it credits the partner's account in its own books (INGA)"
         yield UnsupportedOrderError("GrpHdr/SttlmInf/SttlmMtd", transfer.settlement_method, reason, "AG03")
@@ -164,18 +179,26 @@ def _unsupported(transfer: CustomerCreditTransfer, business_day: date) -> Iterat
             yield UnsupportedOrderError(f"{_TX}/{name}/Ccy", account.currency.code, reason, "AM03")
 
 
-def _receiver(transfer: CustomerCreditTransfer, directory: Directory) -> str:
+def _receiver(transfer: Order, directory: Directory) -> str:
     """Return the partner; the message goes from this bank to him, and no other bank takes part."""
     own = directory.own_msp_id
+    of_bank = isinstance(transfer, InstitutionCreditTransfer)
+    payer = ("Dbtr", transfer.debtor) if isinstance(transfer, InstitutionCreditTransfer) else None
     for name, agent, code in (
         ("InstgAgt", transfer.instructing_agent, "AGNT"),
-        ("DbtrAgt", transfer.debtor_agent, "RC03"),
+        *(((*payer, "RC03"),) if payer else ()),
+        *((("DbtrAgt", transfer.debtor_agent, "RC03"),) if transfer.debtor_agent is not None else ()),
     ):
         if directory.bank(agent) != own:
             raise UnsupportedOrderError(f"{_TX}/{name}", _named(agent), f"is not this bank, {own}", code)
-    receiver = directory.bank(transfer.creditor_agent)
+    place, payee = ("Cdtr", transfer.creditor) if of_bank else ("CdtrAgt", transfer.creditor_agent)
+    assert isinstance(payee, Agent)
+    receiver = directory.bank(payee)
     if receiver is None or receiver == own:
         reason = "is no partner bank that the directory lists under these names"
+        raise UnsupportedOrderError(f"{_TX}/{place}", _named(payee), reason, "RC04")
+    if transfer.creditor_agent is not None and directory.bank(transfer.creditor_agent) != receiver:
+        reason = f"is not {receiver}, who is paid: no other bank takes part"
         raise UnsupportedOrderError(f"{_TX}/CdtrAgt", _named(transfer.creditor_agent), reason, "RC04")
     if directory.bank(transfer.instructed_agent) != receiver:
         reason = f"is not {receiver}, the creditor's bank: payments pass no bank in between"
@@ -188,7 +211,7 @@ def _named(agent: Agent) -> str:
 
 
 def outcome_message(
-    transfer: CustomerCreditTransfer, outcome: Outcome, *, message_id: str, now: datetime
+    transfer: Order, outcome: Outcome, *, message_id: str, now: datetime
 ) -> StatusReport | PaymentReturn:
     """Return what became of a payment: a status report, or a return where the money had left the customer's account.
 
@@ -205,7 +228,7 @@ def outcome_message(
             created_at=now,
             settlement_method=transfer.settlement_method,
             original_message_id=transfer.message_id,
-            original_message_name=ORDER_MESSAGE,
+            original_message_name=message_name(transfer),
             original_created_at=transfer.created_at,
             original_instruction_id=transfer.instruction_id,
             original_end_to_end_id=transfer.end_to_end_id,
@@ -225,7 +248,7 @@ def outcome_message(
         message_id=message_id,
         created_at=now,
         original_message_id=transfer.message_id,
-        original_message_name=ORDER_MESSAGE,
+        original_message_name=message_name(transfer),
         original_created_at=transfer.created_at,
         original_instruction_id=transfer.instruction_id,
         original_end_to_end_id=transfer.end_to_end_id,

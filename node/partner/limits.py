@@ -3,7 +3,7 @@
 - An amount beyond a limit is refused by name at Prepare, and the refusal is final for that settlement.
 - Too many open settlements or calls are no refusal but back-pressure: RESOURCE_EXHAUSTED with the time after which to
   ask again, and nothing has happened.
-- A day begins at midnight UTC and counts what was agreed to on it, except what was aborted.
+- A day begins at midnight UTC and counts what was agreed to on it, except what was aborted or sent back.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService
 from node.partner.quote_desk import QuoteDesk
 from node.partner.quotes import QuoteTerms
-from node.partner.receiver import CUSTOMER_ACCOUNT_PREFIXES, SettlementReceiver
+from node.partner.receiver import CREDITED_ACCOUNT_PREFIXES, SettlementReceiver
 from node.partner.settlement_service import HOLD_LIFETIME, SETTLEMENT_SERVICE, SettlementService
 from node.partner.store import SettlementStore
 from node.partner.updates import UpdateStreams
@@ -61,7 +61,7 @@ class PartnerArea:
         limits: Mapping[str, MemberLimits] | None = None,
         terms: Mapping[str, QuoteTerms] | None = None,
         hold_lifetime: timedelta = HOLD_LIFETIME,
-        account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
+        account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = SettlementStore(database_url)
         self._channels = dict(partners)

@@ -6,7 +6,8 @@ Rules it keeps:
 - What was answered once is answered again: an agreement, a completion and a refusal at Complete are final.
 - From the moment a Complete is accepted until its outcome is written down nothing else can happen to a settlement;
   after a crash in between ``resume`` finishes it.
-- Only customers' accounts are credited from outside, a return excepted: it goes where the money came from.
+- Only customers' accounts, and own accounts opened for it, are credited from outside, a return excepted: it goes where
+  the money came from.
 - A partner stays within its limits, and a payment under a quote is agreed to only while the quote holds.
 """
 
@@ -28,23 +29,27 @@ from network.rpc import StatusCode
 from node.partner.books import Books, InterbankAccounts
 from node.partner.credit import credit_entries
 from node.partner.errors import MessageRefusedError, TransitionError
+from node.partner.limits import busy
 from node.partner.link import CompleteAnswer, PrepareAnswer
 from node.partner.messages import Evidence, moment_of
 from node.partner.quotes import QuoteTerms, order_refusal
 from node.partner.returns import check_return, return_refusal
-from node.partner.settlement import POSTED, Incoming, ReceiverState
+from node.partner.settlement import POSTED, Incoming, ReceiverState, SenderState
 from node.partner.statement import statement_answer
 from node.partner.store import SettlementStore
 from node.partner.usage import LimitedUse
 
 log = structlog.get_logger(__name__)
 
-CUSTOMER_ACCOUNT_PREFIXES = ("cust-",)
-"""Accounts that may be credited by a payment from another bank."""
+CREDITED_ACCOUNT_PREFIXES = ("cust-", "bank-")
+"""Accounts that may be credited by a payment from another bank: customers', and this bank's own for payments to it."""
 
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
 TEXT_LENGTH_MAX = 256
+
+RETURN_RETRY_S = 0.5
+"""When to ask again for a return of a payment whose end is still on its way."""
 
 
 class SettlementReceiver:
@@ -57,7 +62,7 @@ class SettlementReceiver:
         random_bytes: source of agreed references.
         use: what partners may do, and have done.
         terms: quotes by MSP id; a partner with fees orders under quotes only.
-        account_prefixes: beginnings of the references of customers' accounts.
+        account_prefixes: beginnings of the references of accounts that other banks may credit.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class SettlementReceiver:
         random_bytes: Callable[[int], bytes],
         use: LimitedUse | None = None,
         terms: Mapping[str, QuoteTerms] | None = None,
-        account_prefixes: tuple[str, ...] = CUSTOMER_ACCOUNT_PREFIXES,
+        account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = store
         self._books = books
@@ -207,6 +212,9 @@ class SettlementReceiver:
             return "returned_already"
         if asked.return_of:
             original = await self._store.outgoing_to(asked.sender_msp_id, asked.return_of)
+            if original is not None and original.state is SenderState.CAPTURED and not original.refusal:
+                # The partner completed it, and his answer has not come yet: to refuse now would be for good.
+                raise busy(f"settlement {asked.return_of}: its end is not known here yet", RETURN_RETRY_S)
             return return_refusal(original, asked)
         return "quote_used" if quote_taken else await self._payment_refusal(asked)
 
@@ -221,13 +229,13 @@ class SettlementReceiver:
         elif self._terms.get(asked.sender_msp_id, QuoteTerms()).fee(asked.asset, asked.amount):
             return "quote_required"
         account = await self._books.find_account(asked.beneficiary_account)
-        if account is None or not self._is_customer(account):
+        if account is None or not self._may_be_credited(account):
             return "account_not_found"
         if account.facts.asset.code != credited_asset:
             return "asset_mismatch"
         return "" if account.status == "open" else f"account_{account.status}"
 
-    def _is_customer(self, account: Account) -> bool:
+    def _may_be_credited(self, account: Account) -> bool:
         is_liability = account.facts.normal_side is Side.CREDIT
         return is_liability and account.facts.reference.startswith(self._account_prefixes)
 

@@ -56,7 +56,8 @@ class LimitedUse:
         """
         async with self._locks.setdefault(asked.sender_msp_id, asyncio.Lock()):
             limits, usage = self.limits(asked.sender_msp_id), await self.usage(asked.sender_msp_id)
-            refusal = amount_refusal(limits, usage, asked.asset, asked.amount)
+            # Money that comes back lowers what the partner has put at risk here: no amount of it is too large.
+            refusal = "" if asked.return_of else amount_refusal(limits, usage, asked.asset, asked.amount)
             if not refusal:
                 check_open(limits, usage)
             try:
@@ -81,7 +82,7 @@ class LimitedUse:
             return
         day, usage = known
         agreed = dict(usage.agreed)
-        if incoming.prepared_at >= day:
+        if incoming.prepared_at >= day and not incoming.return_of:
             agreed[incoming.asset] = agreed.get(incoming.asset, 0) + amount
         used = replace(usage, open_count=usage.open_count + opened, agreed=agreed)
         self._used[incoming.sender_msp_id] = (day, used)

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from network.errors import RpcError
 from network.rpc import StatusCode
 from network.topology import Organization
-from node.own_node import AUDIT, LEDGER, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2
+from node.own_node import AUDIT, LEDGER, PROOFS, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2, proofs_pb2
 from tests.support.consortium import CREDIT, RunningConsortium, new_entry, stamp
 from tests.support.customer import Customer
 from tests.support.hostile import (
@@ -33,6 +33,7 @@ AMOUNTS = (
 )  # fmt: skip
 FOR_ALL_MEMBERS = {
     "ReadTile", "ReadCheckpoint", "RecomputeLeaves", "Disclose", "ReadFindingText", "ReadReceipt", "OpenControlTotals",
+    "ReadStatement",
 }  # fmt: skip
 BETWEEN_BANKS = "/dwaybank.partner.v1.PartnerService/"
 
@@ -83,6 +84,16 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
             amount_minor="1",
             description="x",
         ),
+        f"{SETTLEMENT}/CancelPayment": partner_pb2.CancelPaymentRequest(payment_id=str(uuid.uuid4())),
+        f"{SETTLEMENT}/ReturnPayment": partner_pb2.ReturnPaymentRequest(
+            payment_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", settlement_id="s-1", reason="AC04"
+        ),
+        f"{SETTLEMENT}/RequestQuote": partner_pb2.RequestQuoteRequest(
+            quote_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", asset="XXX", amount_minor="1", credited_asset="XXX"
+        ),
+        f"{SETTLEMENT}/FetchStatement": partner_pb2.FetchStatementRequest(
+            partner_msp_id="PartnerMSP", asset="EUR", account=partner_pb2.ACCOUNT_KIND_VOSTRO
+        ),
         f"{SETTLEMENT}/GetPayment": partner_pb2.GetPaymentRequest(payment_id=str(uuid.uuid4())),
         f"{AUDIT}/SearchAudit": audit_pb2.SearchAuditRequest(
             kind="log", organization="x", transaction_id="x", record_id="x", page_token="x"
@@ -94,6 +105,9 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
         f"{AUDIT}/AuditBooks": audit_pb2.AuditBooksRequest(organization="PartnerMSP"),
         f"{AUDIT}/ListReviews": audit_pb2.ListReviewsRequest(organization="x", status="x", page_token="x"),
         f"{AUDIT}/DecideReview": audit_pb2.DecideReviewRequest(record_id="0" * 32, reason="x"),
+        f"{PROOFS}/ProveAccount": proofs_pb2.ProveAccountRequest(account=account, asset="EUR"),
+        f"{PROOFS}/ProveConsistency": proofs_pb2.ProveConsistencyRequest(organization="x"),
+        f"{PROOFS}/ProveFork": proofs_pb2.ProveForkRequest(organization="PartnerMSP", note=b"x"),
     }
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from network.errors import RpcError
 from network.rpc import StatusCode
+from network.topology import Organization
 from node.own_node import SETTLEMENT, partner_pb2
 from tests.support.consortium import RunningConsortium, eventually, listens, own_consortium, process_is_alive
 
@@ -134,9 +135,17 @@ async def _assert_money(consortium: RunningConsortium, expected: dict[str, int])
         found = await consortium.account(bank, account)
         assert (int(found.balance_minor), int(found.held_minor)) == (balance, 0)
 
-        async def agree(bank: object = bank) -> bool:
-            rows = await consortium.compare_positions(bank)  # type: ignore[arg-type]
+        async def agree(bank: Organization = bank) -> bool:
+            rows = await consortium.compare_positions(bank)
             return bool(rows) and all(row.agree for row in rows)
 
         await eventually(agree, "both banks' positions agree", BOUND_S)
     await consortium.settled(BOUND_S)
+    for bank in (consortium.bank, consortium.partner):
+
+        async def on_chain(bank: Organization = bank) -> bool:
+            with consortium.superuser(bank) as connection:
+                row = connection.execute("SELECT bool_and(books = 'agreed') FROM partner.obligation").fetchone()
+            return row is not None and bool(row[0])
+
+        await eventually(on_chain, f"{bank.name}: the shared ledger says that both banks booked the same", BOUND_S)

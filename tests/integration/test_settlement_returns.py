@@ -15,6 +15,7 @@ import pytest
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
+from node.partner.limits import MemberLimits
 from node.partner.settlement import Outgoing
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, once
@@ -165,6 +166,29 @@ async def test_return_to_an_account_that_was_closed_meanwhile_waits_for_its_owne
     assert await here.balance("unclaimed-returns-EUR") == (400, 0)
     assert await there.balance(beneficiary) == (0, 0)
     await _assert_agree(here, there)
+
+
+async def test_return_that_is_faster_than_the_answer_to_the_payment_waits_for_it(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(400), await there.open_customer()
+    here.line.after = once(RpcError(StatusCode.UNAVAILABLE, "lost"), "CompleteSettlement")
+    paid = await here.send(debtor, there, beneficiary, 400)
+    assert paid.state == "captured"
+    back = await _send_back(there, here, paid.settlement_id)
+    assert back.state == "held"
+    assert (await here.driver.drive(paid.settlement_id)).state == "completed"
+    assert (await there.driver.drive(back.settlement_id)).state == "completed"
+    assert (await here.balance(debtor), await there.balance(beneficiary)) == ((400, 0), (0, 0))
+
+
+async def test_return_is_not_held_to_the_limits_of_amounts(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    here.limits = MemberLimits(single={"EUR": 10}, daily={"EUR": 10})
+    await here.restart(there)
+    debtor, beneficiary = await here.open_customer(400), await there.open_customer()
+    paid = await here.send(debtor, there, beneficiary, 400)
+    assert (await _send_back(there, here, paid.settlement_id)).state == "completed"
+    assert (await here.use.usage(there.msp_id)).agreed.get("EUR", 0) == 0
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -1,9 +1,9 @@
 """Whatever fails, in whatever order, money between two banks is conserved and no payment is made twice.
 
-Method: hypothesis draws payments both ways and a schedule of faults: a killed process, a lost request, a lost answer,
-books that do not answer, a beneficiary that is frozen, each at some call to the books or across the line; time may pass
-the deadline in between. Then everything heals and the workers run until nothing is unfinished. Real books, real
-PostgreSQL on both sides.
+Method: hypothesis draws payments both ways, some given up and some sent back, and a schedule of faults: a killed
+process, a lost request, a lost answer, books that do not answer, a beneficiary that is frozen, each at some call to the
+books or across the line; time may pass the deadline in between. Then everything heals and the workers run until nothing
+is unfinished. Real books, real PostgreSQL on both sides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import psycopg
@@ -48,15 +48,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Order:
-    """One payment: its direction, its amount, and whether time passes the deadline afterwards."""
+    """One payment: its direction, its amount, whether time passes its deadline, and what is done about it."""
 
     sender: int
     amount: int
     late: bool
+    cancelled: bool
+    sent_back: bool
 
 
+seldom = st.sampled_from([False, False, True])
 orders = st.builds(
-    Order, sender=st.integers(0, 1), amount=st.integers(1, 700), late=st.sampled_from([False, False, True])
+    Order, sender=st.integers(0, 1), amount=st.integers(1, 700), late=seldom, cancelled=seldom, sent_back=seldom
 )
 
 
@@ -137,7 +140,8 @@ def test_money_is_conserved_whatever_fails(urls: tuple[str, str], ordered: list[
     asyncio.run(_play(urls, ordered, failing))
 
 
-async def _play(urls: tuple[str, str], ordered: list[Order], failing: list[Fault]) -> None:
+async def _play(urls: tuple[str, str], drawn: list[Order], failing: list[Fault]) -> None:
+    ordered = list(drawn)
     clock = Clock()
     here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
     await here.start(there)
@@ -146,6 +150,10 @@ async def _play(urls: tuple[str, str], ordered: list[Order], failing: list[Fault
         story = Story((here, there), [await bank.open_customer(BEGAN) for bank in (here, there)], failing)
         before = [await _position(bank, story) for bank in story.banks]
         payments = [(order.sender, await _send(story, order, clock)) for order in ordered]
+        for order, (sender, payment_id) in list(zip(ordered, payments, strict=True)):
+            if order.sent_back:
+                ordered.append(replace(order, sender=1 - sender))
+                payments.append((1 - sender, return_id(payment_id)))
         found = await _heal(story, payments)
         await _assert_conserved(story, ordered, found, before)
     finally:
@@ -163,12 +171,33 @@ async def _send(story: Story, order: Order, clock: Clock) -> str:
         with contextlib.suppress(Crash, RpcError):
             await sender.send(accounts[0], receiver, accounts[1], order.amount, payment_id=payment_id)
         await story.bury()
+    if order.cancelled:
+        with contextlib.suppress(Crash, RpcError):
+            request = partner_pb2.CancelPaymentRequest(payment_id=payment_id)
+            await sender.ask("CancelPayment", request, partner_pb2.CancelPaymentResponse)
+        await story.bury()
+    if order.sent_back:
+        for _ in range(2):
+            with contextlib.suppress(Crash, RpcError):
+                back = partner_pb2.ReturnPaymentRequest(
+                    payment_id=return_id(payment_id),
+                    partner_msp_id=sender.msp_id,
+                    settlement_id=payment_id,
+                    reason="CUST",
+                )
+                await receiver.ask("ReturnPayment", back, partner_pb2.ReturnPaymentResponse)
+            await story.bury()
     if order.late:
         clock.ahead += timedelta(minutes=3)
         with contextlib.suppress(Crash):
             await sender.worker.work_once()
         await story.bury()
     return payment_id
+
+
+def return_id(payment_id: str) -> str:
+    """Return the id that the return of a payment has here."""
+    return str(uuid.uuid5(uuid.UUID(payment_id), "return"))
 
 
 async def _heal(story: Story, payments: list[tuple[int, str]]) -> list[partner_pb2.Payment | None]:
@@ -209,7 +238,12 @@ async def _assert_conserved(
         assert legs == {"completed": (2, 2), "returned": (4, 0)}.get(payment.state, (0, 0)), payment
         if payment.state == "completed":
             expected[order.sender] -= order.amount
-            expected[1 - order.sender] += order.amount
+            if receiver.entries(payment.settlement_id)[1:] == [("unclaimed-returns-EUR", 2, order.amount)]:
+                # Sent back to a customer whose account is frozen.
+                assert payment.return_of
+                unclaimed[1 - order.sender] += order.amount
+            else:
+                expected[1 - order.sender] += order.amount
             sent[order.sender] += order.amount
         elif sender.entries(payment.settlement_id)[3:] == [("unclaimed-returns-EUR", 2, order.amount)]:
             expected[order.sender] -= order.amount

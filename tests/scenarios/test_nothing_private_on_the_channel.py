@@ -25,8 +25,8 @@ from network.block import parse_block
 from network.envelope import parse_transaction
 from network.topology import Organization
 from node.home import Home
-from node.own_node import AUDIT, audit_pb2
-from tests.support.consortium import RunningConsortium, new_entry
+from node.own_node import AUDIT, OBLIGATIONS, audit_pb2, obligations_pb2
+from tests.support.consortium import RunningConsortium, eventually, new_entry
 from tests.support.customer import Customer
 
 SignUp = Callable[[Organization, str], Awaitable[Customer]]
@@ -119,6 +119,7 @@ def private_hashes(connection: psycopg.Connection) -> dict[bytes, str]:
         "description commitment": "SELECT description_commitment FROM ledger.entry WHERE description_commitment <> ''",
         "description's salt": "SELECT salt FROM ledger.description",
         "batch digest": "SELECT digest FROM ledger.batch",
+        "obligation's salt": "SELECT salt FROM partner.obligation WHERE salt IS NOT NULL",
     }.items():
         found |= {bytes(row[0]): what for row in rows(connection, statement)}  # type: ignore[call-overload]
     return found
@@ -185,6 +186,14 @@ async def planted(consortium: RunningConsortium, sign_up: SignUp) -> dict[str, s
     assert (await payer.pay(payee, int(amount_across), inside))["state"] == "posted"
     assert (await payer.pay(eve, int(amount_across), across))["state"] == "completed"
     await consortium.settled()
+
+    async def on_the_shared_ledger() -> bool:
+        request = obligations_pb2.ListObligationsRequest(breaks=True)
+        async with consortium.node(consortium.partner) as node:
+            reply = await node.call(OBLIGATIONS, "ListObligations", request, obligations_pb2.ListObligationsResponse)
+        return not reply.obligations
+
+    await eventually(on_the_shared_ledger, "both banks anchored what they booked")
     return marks | {payer.email: "e-mail", payee.account: "account", eve.account: "account at the partner bank"}
 
 

@@ -6,12 +6,15 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from network.topology import Organization
+from node.iso20022 import read_message
+from node.iso20022.content import Status
 from node.own_node import LEDGER, SETTLEMENT, ledger_pb2, partner_pb2
-from tests.support.consortium import RunningConsortium, eventually
+from tests.support.consortium import RunningConsortium, dwaybank, eventually
 from tests.support.customer import Customer
 
 SignUp = Callable[[Organization, str], Awaitable[Customer]]
@@ -133,6 +136,53 @@ async def test_bank_operations_from_the_command_line(
     assert all(row["agree"] for row in await run("positions"))
     refused = consortium.command("partner", "cancel", key)
     assert (refused.returncode, "can no more be cancelled" in refused.stderr) == (1, True)
+    await assert_books_agree(consortium)
+
+
+async def test_banks_pay_return_and_report_in_iso_20022(consortium: RunningConsortium, tmp_path: Path) -> None:
+    """An order from bank to bank as pacs.009, its return as pacs.004, the vostro account as camt.053 and camt.054."""
+    own, theirs = f"bank-{uuid.uuid4().hex[:8]}", f"bank-{uuid.uuid4().hex[:8]}"
+    await consortium.open_account(consortium.bank, own)
+    await consortium.open_account(consortium.partner, theirs)
+    await consortium.deposit(consortium.bank, own, 90_000)
+    directory, here, there = tmp_path / "directory.yaml", consortium.bank.msp_id, consortium.partner.msp_id
+    banks = f"banks:\n- {{msp_id: {here}, names: [DWAYDEFF]}}\n- {{msp_id: {there}, names: [PRTNFRPP]}}\n"
+    accounts = f"accounts:\n- {{number: {own}, account: {own}}}\n"
+    directory.write_text(f"own: {here}\n{banks}{accounts}")
+    other_side = tmp_path / "other-side.yaml"
+    other_side.write_text(f"own: {there}\n{banks}")
+
+    async def run(*words: str | Path) -> None:
+        done = await asyncio.to_thread(consortium.command, "partner", *words)
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def message(name: str) -> Any:
+        return read_message((tmp_path / name).read_bytes())
+
+    key, order = str(uuid.uuid4()), tmp_path / "order.xml"
+    money = ("--amount-minor", "12550", "--directory", directory, "--output", order, "--id", key)
+    made = await asyncio.to_thread(
+        dwaybank, "partner", "order-message", "--partner", there, "--from", own, "--to", theirs, *money
+    )
+    assert made.returncode == 0, made.stderr
+    for name in ("answer.xml", "again.xml"):
+        await run("pay-message", order, "--directory", directory, "--answer", tmp_path / name)
+        assert (message(name).status, str(message(name).original_uetr)) == (Status.CREDITED, key)
+    assert int((await consortium.account(consortium.partner, theirs)).balance_minor) == 12_550
+
+    back, returned = str(uuid.uuid4()), tmp_path / "return.xml"
+    await run("return", key, "--partner", here, "--reason", "AC04", "--id", back, "--org", "partner")
+    told = ("--directory", other_side, "--output", returned, "--original", order, "--org", "partner")
+    await run("return-message", back, *told)
+    assert (str(message("return.xml").original_uetr), message("return.xml").returned_amount.minor) == (key, 12_550)
+    assert int((await consortium.account(consortium.bank, own)).balance_minor) == 90_000
+
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    period = ("--from", day.isoformat(), "--to", (datetime.now(UTC) - timedelta(milliseconds=1)).isoformat())
+    for more, name in ((), "statement.xml"), (("--notification",), "notification.xml"):
+        asked = ("--partner", here, "--bic", "DWAYDEFF", "--output", tmp_path / name, "--org", "partner")
+        await run("statement-message", *asked, *period, *more)
+        assert key in {str(entry.details.uetr) for entry in message(name).entries}
     await assert_books_agree(consortium)
 
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from network.errors import RpcError
 from network.rpc import StatusCode
 from network.topology import Organization
-from node.own_node import AUDIT, audit_pb2
+from node.own_node import AUDIT, LEDGER, audit_pb2, ledger_pb2
 from tests.support.consortium import RunningConsortium, dwaybank, eventually
 from tests.support.customer import Customer
 
@@ -83,6 +83,48 @@ async def test_demanded_bundles_verify_in_a_process_of_their_own(
     assert any(demand_id in record.record_id for record in records), "the demand itself is on the shared ledger"
     for record in records:
         assert record.signer, "and says who looked"
+
+
+async def test_ranges_statements_day_closes_and_growth_are_proved_to_who_has_the_genesis_hash_alone(
+    consortium: RunningConsortium, paid: list[int], tmp_path: Path
+) -> None:
+    bank = consortium.bank
+    async with consortium.node(bank) as node:
+        request = ledger_pb2.GetEntryRequest(seq=paid[0])
+        entry = (await node.call(LEDGER, "GetEntry", request, ledger_pb2.GetEntryResponse)).entry
+    account = entry.postings[-1].account
+    asked = {
+        "range": ("range", "--from", paid[0], "--to", paid[-1]),
+        "leaves": ("range", "--leaves-only"),
+        "statement": ("account", account, "--asset", "EUR"),
+        "touching": ("account", account, "--touching-only"),
+        "close": ("period",),
+        "entry": (paid[0],),
+    }
+    for name, arguments in asked.items():
+        done = consortium.command("proof", *arguments, "--out", tmp_path / f"{name}.json", "--org", bank.name)
+        assert done.returncode == 0, done.stderr
+    # The regulator proves of its own copy that the bank's log only grew.
+    done = consortium.command("proof", "consistency", bank.msp_id, "--out", tmp_path / "growth.json")
+    assert done.returncode == 0, done.stderr
+    files = {name: tmp_path / f"{name}.json" for name in (*asked, "growth")}
+
+    verified = dwaybank("verify", *files.values(), "--genesis", consortium.genesis_hash.hex())
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    told = {name: verified.stdout.split(f"{path}: ")[1].split(f"{tmp_path}")[0] for name, path in files.items()}
+    assert (
+        f"entries {paid[0]} to {paid[-1]} stand in it one after the other, none missing, all of them shown"
+        in (told["range"])
+    )
+    assert "only the leaf is shown" in told["leaves"]
+    assert f"touch account {account} in EUR" in told["statement"]
+    assert "Not proved" not in told["statement"] + told["close"] + told["growth"] + told["entry"]
+    assert "Not proved: what the entries say of which only the leaf is shown" in told["touching"]
+    assert "begins with the log of" in told["growth"]
+    for wrong in (["--from", 9, "--to", 2], ["--to", 2**40]):
+        refused = consortium.command("proof", "range", *wrong, "--org", bank.name)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert len(refused.stderr.strip().splitlines()) == 1
 
 
 async def test_a_supervisor_finds_what_was_disclosed_takes_it_home_and_leaves_a_trace(

@@ -217,11 +217,12 @@ class NodeOfBank:
             setattr(store, name, self.gated(name, getattr(store, name)))
         self._server = Server("127.0.0.1", self.port, self.material.server_tls(self.msp_id))
         self.area.register(self._server)
+        # Before anything works: what passes a gate of a bank that is not alive never goes on.
+        self.alive = True
         await self.books.start()
         await self.area.start()
         await self._server.start()
         self._own = self.material.channel(self.msp_id, self.port)
-        self.alive = True
 
     async def stop(self) -> None:
         """Go down; what is under way is lost, but for what the database has."""

@@ -32,7 +32,7 @@ def running_fabric(folder: Path, *, peers: bool) -> Iterator[tuple[ConsortiumToo
     described = default_consortium(random.randrange(10_000, 30_000, 100))
     orderer = described.orderer.model_copy(update={"external": True})
     members = tuple(
-        member.model_copy(update={"fabric_peer": f"{HOST}:{member.node_port + 5}" if peers else None})
+        member.model_copy(update={"fabric_peer": f"{HOST}:{member.node_port + 6}" if peers else None})
         for member in described.organizations
     )
     described = described.model_copy(update={"orderer": orderer, "organizations": members})

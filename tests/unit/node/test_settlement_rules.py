@@ -13,13 +13,14 @@ from uuid import UUID
 
 import pytest
 
-from node.partner.errors import TransitionError
+from node.partner.errors import NotCancellableError, TransitionError
 from node.partner.settlement import (
     FINAL_STATES,
     Outgoing,
     SenderState,
     Step,
     after_abort_notice,
+    after_cancel,
     after_capture,
     after_complete,
     after_expiry,
@@ -154,3 +155,21 @@ def test_derived_ids_are_fixed_for_ever_and_differ_by_purpose() -> None:
         "b359af1c-f1e0-5e2c-a386-6bb200a8dcbd",
         "66853b8b-2914-516c-868c-d3910f23b54f",
     ]
+
+
+@pytest.mark.parametrize("state", [S.ORDERED, S.HELD, S.PREPARED])
+@pytest.mark.parametrize("hold_state", ["", "released", "expired"])
+def test_payment_is_cancelled_while_its_money_was_not_taken_and_the_partner_is_told(
+    state: SenderState, hold_state: str
+) -> None:
+    cancelled = after_cancel(_settlement(state), hold_state)
+    assert (cancelled.state, cancelled.refusal, cancelled.abort_due) == (S.ABORTED, "cancelled", True)
+    assert next_step(cancelled, NOW) is Step.NOTIFY_ABORT
+
+
+def test_payment_whose_money_was_taken_is_never_cancelled() -> None:
+    with pytest.raises(NotCancellableError):
+        after_cancel(_settlement(S.PREPARED), "captured")
+    for state in set(SenderState) - {S.ORDERED, S.HELD, S.PREPARED}:
+        with pytest.raises(TransitionError):
+            after_cancel(_settlement(state), "released")
