@@ -63,7 +63,8 @@ class SettlementStore:
             max_size=_POOL_SIZE,
             open=False,
             timeout=_POOL_TIMEOUT_S,
-            kwargs={"options": "-c application_name=dwaybank-partner -c jit=off"},
+            # A single statement is its own transaction and one way to the server, not three.
+            kwargs={"autocommit": True, "options": "-c application_name=dwaybank-partner -c jit=off"},
         )
 
     async def open(self) -> None:
@@ -278,15 +279,20 @@ class SettlementStore:
         return [(row[0], row[1]) for row in await self._fetch("partner_assets", {})]
 
     async def _fetch(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             return await (await connection.execute(statement(name), values)).fetchall()
 
     async def _change(self, name: str, values: Mapping[str, Any]) -> int:
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             return (await connection.execute(statement(name), values)).rowcount
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[_Connection]:
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
         try:
             async with self._pool.connection() as connection:
                 yield connection
