@@ -261,6 +261,12 @@ class SettlementStore:
         async with self._transaction() as connection:
             await _add_evidence(connection, ("", quote_id), evidence, now)
 
+    async def evidence(self, sender_msp_id: str, settlement_id: str) -> list[tuple[Evidence, datetime]]:
+        """Return what the other bank signed for a settlement, and when it came; no sender for one of our own."""
+        key = {"sender_msp_id": sender_msp_id, "settlement_id": settlement_id}
+        rows = await self._fetch("evidence", key)
+        return [(Evidence(kind, *map(bytes, signed)), at) for kind, *signed, at in rows]
+
     async def newest_update(self, partner_msp_id: str) -> int:
         """Return the newest number a partner was or could be told, 0 for none."""
         key = {"partner_msp_id": partner_msp_id}
