@@ -141,6 +141,11 @@ class NodeProcess:
         services += self._offer_audit(trail)
         if compliance is not None:
             self.books = await self._start_books(compliance)
+        obligations = self._obligation_area(trail)
+        obligations.register(self._server)
+        late.append(obligations)
+        services += obligations.service_names
+        if self.books is not None:
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
             PeriodService(self.books, self._members).register(self._server)
             webhooks = self._webhooks(self.books)
@@ -149,14 +154,10 @@ class NodeProcess:
             EventService(self.books, webhooks, self._members).register(self._server)
             services += self._offer_accounting(self.books)
             late.append(self._schedule_worker(self.books))
-            partners = self._partner_area(self.books)
+            partners = self._partner_area(self.books, obligations)
             partners.register(self._server)
             late += [partners, webhooks]
             services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
-        obligations = self._obligation_area(trail)
-        obligations.register(self._server)
-        late.append(obligations)
-        services += obligations.service_names
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
@@ -388,7 +389,7 @@ class NodeProcess:
             trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
         )
 
-    def _partner_area(self, books: Books) -> PartnerArea:
+    def _partner_area(self, books: Books, obligations: ObligationArea) -> PartnerArea:
         config = self._config
         return PartnerArea(
             self._database_url,
@@ -400,6 +401,7 @@ class NodeProcess:
             now=utc_now,
             limits=partner_limits(config.partners),
             terms=partner_terms(config.partners),
+            beyond_line=obligations.beyond_line,
         )
 
 

@@ -54,8 +54,7 @@ def _fail(reason: object, status: int) -> int:
 
 def _settings(config: PortalConfig) -> uvicorn.Config:
     app = create_portal(config)
-    certificates = app.state.services.certificates
-    roots = b"" if certificates is None else certificates.roots_pem()
+    roots = app.state.services.certificates.roots_pem()
     settings = uvicorn.Config(
         app,
         host=config.listen.host,

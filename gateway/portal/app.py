@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,11 +25,28 @@ from gateway.auth.tokens import utc_now
 from gateway.config import Tls
 from gateway.errors import ConfigurationError, CustomerGatewayError, TokenError
 from gateway.portal.certificates import CertificateLogin
-from gateway.portal.config import PortalConfig
+from gateway.portal.config import Oidc, PortalConfig
 from gateway.portal.guard import PortalGuard
+from gateway.portal.invitations import Invitations
 from gateway.portal.node import PortalNode
+from gateway.portal.oidc import OidcProvider
+from gateway.portal.passkeys import RelyingParty
+from gateway.portal.pending import PendingLogins
 from gateway.portal.rendering import Pages
-from gateway.portal.routes import cases, demands, entries, findings, login, looks, members, overview, search
+from gateway.portal.routes import (
+    access,
+    cases,
+    demands,
+    entries,
+    findings,
+    login,
+    looks,
+    members,
+    oidc,
+    overview,
+    records,
+    search,
+)
 from gateway.portal.services import Services, services_of
 from gateway.portal.sessions import Sessions
 from gateway.problems import problem_of
@@ -34,7 +54,7 @@ from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
 
-_PARTS = (overview, search, entries, demands, findings, cases, members, looks, login)
+_PARTS = (overview, search, entries, demands, findings, cases, records, members, looks, access, login, oidc)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -52,9 +72,8 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
     channel = Channel(config.node.address, _client_tls(config.node_tls), server_name=config.node.server_name)
     pages = Pages(config.organization, {member.msp_id: member.display_name for member in config.members})
     given = config.certificates
-    certificates = (
-        None if given is None else CertificateLogin(config.organization.msp_id, given.msp_folder, given.units, now)
-    )
+    certificates = CertificateLogin(config.organization.msp_id, given.msp_folder, given.units, now)
+    http = httpx.AsyncClient(verify=_issuer_tls(config.oidc), trust_env=False)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -63,6 +82,7 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
             yield
         finally:
             await channel.close()
+            await http.aclose()
 
     app = Starlette(
         routes=[
@@ -85,6 +105,10 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
             random_bytes=secrets.token_bytes,
         ),
         certificates=certificates,
+        issuer=_issuer(config.oidc, http, now),
+        relying_party=RelyingParty(str(urlsplit(config.served_origins[0]).hostname), config.organization.display_name),
+        pending=PendingLogins(now, secrets.token_bytes),
+        invitations=Invitations(now, secrets.token_bytes),
         now=now,
     )
     return app
@@ -110,6 +134,26 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _healthz(request: Request) -> Response:
     del request
     return Response("ok\n", media_type="text/plain")
+
+
+def _issuer(settings: Oidc | None, http: httpx.AsyncClient, now: Callable[[], datetime]) -> OidcProvider | None:
+    if settings is None:
+        return None
+    secret = ""
+    if settings.client_secret_file is not None:
+        try:
+            secret = settings.client_secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"oidc.client_secret_file {settings.client_secret_file}: {error}") from error
+    return OidcProvider(settings, secret, http, now)
+
+
+def _issuer_tls(settings: Oidc | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.roots if settings is not None else None)
+    except OSError as error:
+        assert settings is not None
+        raise ConfigurationError(f"oidc.roots {settings.roots}: {error}") from error
 
 
 def _client_tls(tls: Tls) -> ClientTls:

@@ -1,7 +1,8 @@
 """The portal's configuration: one YAML file, read once, checked at once, then frozen.
 
 Rules: paths count from the file's own folder; an unknown or missing field is refused by name; who may log in is said
-here, by certificate, by OpenID Connect or both. The file holds no secret: it names the files that do.
+here, by certificate always, by OpenID Connect and passkey where an issuer is named. The file holds no secret: it names
+the files that do.
 
 Example of the file::
 
@@ -12,6 +13,7 @@ Example of the file::
     organization: {msp_id: RegulatorMSP, display_name: Regulator}
     members: [{msp_id: DwaybankMSP, display_name: DwayBank}]
     certificates: {msp_folder: msp}
+    oidc: {issuer: "https://id.regulator.example", client_id: portal, roles: {examiners: examiner}}   # optional
 """
 
 from __future__ import annotations
@@ -49,6 +51,29 @@ class Certificates(_Part):
     """Which organizational unit of a certificate gives which role."""
 
 
+class Oidc(_Part):
+    """Logging in at an issuer by OpenID Connect, and then with a passkey."""
+
+    issuer: str = Field(pattern=r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$")
+    """As it calls itself; in the clear on this machine only."""
+    client_id: str = Field(min_length=1, max_length=200)
+    client_secret_file: Path | None = None
+    """Absent for a public client: PKCE protects the code either way."""
+    roots: Path | None = None
+    """Authorities of the issuer's certificate (PEM), where they are not the system's."""
+    scope: str = "openid profile"
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: dict[str, Role] = Field(min_length=1)
+    """Which value of ``role_claim`` gives which role; administrators come with certificates."""
+
+    @model_validator(mode="after")
+    def _no_administrators(self) -> Oidc:
+        if Role.ADMINISTRATOR in self.roles.values():
+            raise ValueError("roles: administrators of the portal come with a certificate, never by an issuer")
+        return self
+
+
 class SessionLimits(_Part):
     """How long somebody stays logged in."""
 
@@ -68,16 +93,11 @@ class PortalConfig(_Part):
     organization: Organization
     members: tuple[Organization, ...] = Field(min_length=1)
     """Whom the pages show by name."""
-    certificates: Certificates | None = None
+    certificates: Certificates
+    oidc: Oidc | None = None
     sessions: SessionLimits = SessionLimits()
     log_spec: str = DEFAULT_SPEC
     """Levels by logger, as Fabric's logging specifications."""
-
-    @model_validator(mode="after")
-    def _somebody_can_log_in(self) -> PortalConfig:
-        if self.certificates is None:
-            raise ValueError("nobody could log in: give certificates")
-        return self
 
     @property
     def served_origins(self) -> tuple[str, ...]:
@@ -98,13 +118,16 @@ def load_portal_config(path: Path) -> PortalConfig:
     config = read_settings(PortalConfig, path)
     folder = path.resolve().parent
     tls, node_tls, certificates = config.tls, config.node_tls, config.certificates
-    if certificates is not None:
-        certificates = certificates.model_copy(update={"msp_folder": folder / certificates.msp_folder})
+    oidc = config.oidc
+    if oidc is not None:
+        files = {name: getattr(oidc, name) for name in ("client_secret_file", "roots")}
+        oidc = oidc.model_copy(update={name: folder / path for name, path in files.items() if path is not None})
     changes = {
         "tls": ServerTls(certificate=folder / tls.certificate, key=folder / tls.key),
         "node_tls": Tls(
             certificate=folder / node_tls.certificate, key=folder / node_tls.key, roots=folder / node_tls.roots
         ),
-        "certificates": certificates,
+        "certificates": certificates.model_copy(update={"msp_folder": folder / certificates.msp_folder}),
+        "oidc": oidc,
     }
     return config.model_copy(update=changes)

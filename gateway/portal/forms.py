@@ -14,12 +14,13 @@ Form = dict[str, str]
 """Field names and what was typed, without spaces around it; what was left empty is not there."""
 
 
-def read_form(body: bytes | str, known: Iterable[str]) -> Form:
+def read_form(body: bytes | str, known: Iterable[str], length_max: int = TEXT_LENGTH_MAX) -> Form:
     """Read an urlencoded form or query.
 
     Args:
         body: as received.
         known: names it may hold.
+        length_max: of one value.
     Raises:
         RefusedError: not such a form, or a field that is unknown, double or too long.
     """
@@ -34,8 +35,8 @@ def read_form(body: bytes | str, known: Iterable[str]) -> Form:
             raise RefusedError("unknown_field", f"field {name[:40]!r} is not one of this form")
         if name in form:
             raise RefusedError("double_field", f"field {name} is given twice")
-        if len(value) > TEXT_LENGTH_MAX or "\x00" in value:
-            raise RefusedError("long_field", f"field {name}: give at most {TEXT_LENGTH_MAX} characters of text")
+        if len(value) > length_max or "\x00" in value:
+            raise RefusedError("long_field", f"field {name}: give at most {length_max} characters of text")
         form[name] = value.strip()
     return {name: value for name, value in form.items() if value}
 

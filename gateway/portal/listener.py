@@ -44,7 +44,6 @@ def server_tls(certificate: str, key: str, client_roots: bytes) -> ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
-    if client_roots:
-        context.load_verify_locations(cadata=client_roots.decode("ascii"))
-        context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_verify_locations(cadata=client_roots.decode("ascii"))
+    context.verify_mode = ssl.CERT_OPTIONAL
     return context

@@ -30,8 +30,10 @@ class Action(StrEnum):
     OPEN_FINDING = "open and explain findings"
     SETTLE_FINDING = "escalate and close findings"
     KEEP_CASES = "keep cases"
+    READ_RECORDS = "see records of the shared ledger"
     READ_MEMBERS = "see members and keys"
     READ_LOOKS = "see who looked"
+    MANAGE_ACCESS = "manage access"
 
 
 _ALL = frozenset(Role)
@@ -47,8 +49,10 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.OPEN_FINDING: _EXAMINING,
     Action.SETTLE_FINDING: frozenset({Role.SUPERVISOR}),
     Action.KEEP_CASES: _EXAMINING,
+    Action.READ_RECORDS: _ALL,
     Action.READ_MEMBERS: _ALL,
     Action.READ_LOOKS: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Action.MANAGE_ACCESS: frozenset({Role.ADMINISTRATOR}),
 }
 """The whole of it."""
 

@@ -17,8 +17,12 @@ from gateway.errors import ForbiddenError, TokenError
 from gateway.portal.certificates import CertificateLogin
 from gateway.portal.config import PortalConfig
 from gateway.portal.forms import Form, read_form
+from gateway.portal.invitations import Invitations
 from gateway.portal.listener import client_certificate
 from gateway.portal.node import PortalNode
+from gateway.portal.oidc import OidcProvider
+from gateway.portal.passkeys import RelyingParty
+from gateway.portal.pending import PendingLogins
 from gateway.portal.rendering import Pages
 from gateway.portal.roles import MAY, Action, require
 from gateway.portal.sessions import COOKIE, Person, Session, Sessions
@@ -32,7 +36,11 @@ class Services:
     node: PortalNode
     pages: Pages
     sessions: Sessions
-    certificates: CertificateLogin | None
+    certificates: CertificateLogin
+    issuer: OidcProvider | None
+    relying_party: RelyingParty
+    pending: PendingLogins
+    invitations: Invitations
     now: Callable[[], datetime]
 
 
@@ -109,9 +117,7 @@ def certificate_hash(certificate: bytes) -> bytes:
 def _session_of(request: Request, services: Services) -> Session:
     certificate = client_certificate(request.scope)
     session = services.sessions.find(request.cookies.get(COOKIE, ""), certificate_hash(certificate))
-    if session.certificate:
-        # Who was revoked, expired or given another role since he logged in is judged anew.
-        assert services.certificates is not None
-        if services.certificates.person_of(certificate) != session.person:
-            raise TokenError("the certificate means something else than when the session began: log in again")
+    # Who was revoked, expired or given another role since he logged in is judged anew.
+    if session.certificate and services.certificates.person_of(certificate) != session.person:
+        raise TokenError("the certificate means something else than when the session began: log in again")
     return session

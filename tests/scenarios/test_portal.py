@@ -188,6 +188,17 @@ async def test_members_keys_and_looks_are_shown(
     assert "Every look follows from the one before it." in text_of(await administrator.page("/looks?verify=1"))
 
 
+async def test_records_that_cover_an_entry_are_shown_as_they_stand(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open
+) -> None:
+    administrator, bank = await open_portal("Admin"), consortium.bank.msp_id
+    shown = text_of(await administrator.page(f"/records?organization={bank}&entry_seq={paid[0]}&kind=checkpoint"))
+    assert "checkpoint of DwayBank" in shown
+    assert f"dwaybank.node/log/{bank}" in shown
+    for query in ("kind=" + "x" * 2_000, "entry_seq=0", "page_token=x"):
+        assert (await administrator.http.get(f"/records?{query}")).status_code == 422, query
+
+
 async def test_what_a_node_refuses_is_told_on_the_page_that_asked(
     consortium: RunningConsortium, paid: list[int], open_portal: Open
 ) -> None:

@@ -131,7 +131,15 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
     await page.get_by_role("button", name="Add", exact=True).click()
     await page.get_by_text("Ask the bank for the teller's slip.").wait_for()
     await watched.check("portal-case")
-    for path in ("/demands", "/findings", "/findings/new", "/members", "/looks?verify=1", "/search?from_seq=1"):
+    for path in (
+        "/demands",
+        "/findings",
+        "/findings/new",
+        "/members",
+        "/records",
+        "/looks?verify=1",
+        "/search?from_seq=1",
+    ):
         assert (await page.goto(path)).status == 200, path
         await watched.check()
     await page.goto("/search?from_seq=1")

@@ -18,7 +18,7 @@ async def show_login(request: Request) -> Response:
     services = services_of(request)
     certificate = client_certificate(request.scope)
     return services.pages.response(
-        "login.html", visit=None, by_certificate=services.certificates is not None, certificate=bool(certificate)
+        "login.html", visit=None, has_issuer=services.issuer is not None, certificate=bool(certificate)
     )
 
 
@@ -26,7 +26,7 @@ async def log_in_by_certificate(request: Request) -> Response:
     """Begin a session for whom the connection's client certificate names."""
     services = services_of(request)
     certificate = client_certificate(request.scope)
-    if services.certificates is None or not certificate:
+    if not certificate:
         raise CredentialsError("the browser showed no certificate: import one, close the browser and open it again")
     person = services.certificates.person_of(certificate)
     secret, _ = services.sessions.begin(person, certificate_hash(certificate))

@@ -45,12 +45,19 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/cases"): "E S",
     ("GET", "/cases/{case_id:uuid}"): "E S",
     ("POST", "/cases/{case_id:uuid}"): "E S",
+    ("GET", "/records"): "E S A",
     ("GET", "/members"): "E S A",
     ("GET", "/looks"): "S A",
+    ("GET", "/access"): "A",
+    ("POST", "/access/invite"): "A",
+    ("POST", "/access/drop"): "A",
     ("POST", "/logout"): "E S A",
 }
 """Every page: who may. E examiner, S supervisor, A administrator."""
-OPEN_TO_ALL = {("GET", "/login"), ("POST", "/login/certificate"), ("GET", "/healthz")}
+OPEN_TO_ALL = {
+    ("GET", "/login"), ("POST", "/login/certificate"), ("GET", "/healthz"), ("GET", "/login/oidc"),
+    ("GET", "/login/oidc/callback"), ("POST", "/login/passkey"), ("POST", "/login/passkey/enrol"),
+}  # fmt: skip
 
 
 @pytest.fixture
