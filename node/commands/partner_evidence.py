@@ -31,7 +31,7 @@ def evidence(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Each message is judged by the certificates in the channel's first block. Exit status 1 when one is no evidence."""
+    """Each message is judged by the certificates of the channel's first block; exit status 1 for no evidence."""
     from node.config import read_file
     from node.own_node import SETTLEMENT, partner_pb2
     from node.partner.kept_evidence import judge
