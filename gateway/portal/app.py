@@ -126,6 +126,9 @@ class _Static(StaticFiles):
 async def _refused(request: Request, error: Exception) -> Response:
     """Return the page of what was refused; who is not logged in is led there."""
     if isinstance(error, TokenError) and request.method == "GET":
+        if "hx-request" in request.headers:
+            # A part of a page was asked for: the whole page must go, or the log-in would stand in its middle.
+            return Response(status_code=401, headers={"HX-Redirect": "/login"})
         return RedirectResponse("/login", 303)
     problem = problem_of(error)
     return services_of(request).pages.refusal(problem.status, problem.detail)

@@ -5,6 +5,7 @@ Method: the one consortium that all journeys share; its own portal process; requ
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 
 from gateway.portal.sessions import COOKIE
-from network.crypto_material import OrganizationSpec, generate_organization
+from network.crypto_material import OrganizationSpec, generate_organization, revoke
 from network.topology import Organization
 from tests.support.consortium import RunningConsortium, eventually
 from tests.support.customer import Customer
+from tests.support.own_portal import own_portal
 from tests.support.portal_client import PortalClient, text_of, tls_of
 
 MARKUP = """<script>alert(1)</script><img src=x onerror=alert(2)>'"&{{ 7*7 }}"""
@@ -251,6 +254,26 @@ async def test_a_client_without_a_role_is_told_which_units_give_one(consortium: 
         answer = await client.log_in()
         assert answer.status_code == 403
         assert "portal:examiner" in answer.text
+
+
+async def test_whoever_is_revoked_is_out_with_his_next_request(consortium: RunningConsortium, tmp_path: Path) -> None:
+    regulator, folder = consortium.regulator, tmp_path / consortium.regulator.domain
+    for name in ("ca", "msp"):
+        shutil.copytree(consortium.home.crypto(regulator) / name, folder / name)
+    with own_portal(consortium, tmp_path, {"certificates": {"msp_folder": str(folder / "msp")}}) as origin:
+        examiner = PortalClient(origin, tls_of(consortium.home, regulator, consortium.home.user(regulator, "Examiner")))
+        supervisor = PortalClient(
+            origin, tls_of(consortium.home, regulator, consortium.home.user(regulator, "Supervisor"))
+        )
+        async with examiner, supervisor:
+            for person in (examiner, supervisor):
+                assert (await person.log_in()).status_code == 303
+                await person.page("/")
+            (certificate,) = (consortium.home.user(regulator, "Examiner") / "msp" / "signcerts").glob("*.pem")
+            revoke(folder, [x509.load_pem_x509_certificate(certificate.read_bytes())], datetime.now(UTC))
+            assert "revoked" in text_of(await examiner.page("/", 401))
+            assert (await examiner.log_in()).status_code == 401
+            await supervisor.page("/")
 
 
 async def test_a_cookie_is_worth_nothing_without_the_certificate_it_began_with(

@@ -162,6 +162,23 @@ async def test_what_is_refused_is_a_clean_page_too(consortium: RunningConsortium
     watched.faults = [fault for fault in watched.faults if "Failed to load resource" not in fault]
 
 
+async def test_a_search_that_cannot_be_says_why_and_one_without_a_session_leads_to_the_log_in(enter: Enter) -> None:
+    watched = await enter("Examiner")
+    page = await log_in(watched)
+    await page.goto("/search")
+    await page.get_by_label("Decision id").fill("no hex")
+    await page.get_by_role("button", name="Search", exact=True).click()
+    await page.get_by_role("alert").get_by_text("decision_id").wait_for()
+    await watched.check()
+    await page.context.clear_cookies()
+    await page.get_by_label("Decision id").fill("")
+    await page.get_by_role("button", name="Search", exact=True).click()
+    await page.get_by_role("heading", name="Log in").wait_for()
+    # Chromium itself reports answers that were refused.
+    watched.faults = [fault for fault in watched.faults if "Failed to load resource" not in fault]
+    watched.faults = [fault for fault in watched.faults if "Response Status Error Code 4" not in fault]
+
+
 async def test_the_keyboard_alone_finds_an_entry(consortium: RunningConsortium, paid: list[int], enter: Enter) -> None:
     watched = await enter("Examiner")
     page = await log_in(watched)
