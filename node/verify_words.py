@@ -62,14 +62,17 @@ def _proved(proved: VerifiedClaim) -> Iterator[str]:
     if proved.statement is not None:
         found = proved.statement
         yield (
-            f"Proved: {len(found.lines)} of them touch account {found.account} in {found.asset}: opening "
-            f"{_sums(found.opening)}, moved {_sums(found.moved)}, closing {_sums(found.closing)}."
+            f"Proved: {len(found.lines)} of those shown touch account {found.account} in {found.asset}: opening "
+            f"{_sums(found.opening)}, moved {_sums(found.moved)}, closing {_sums(found.closing)} (minor units)."
         )
     if proved.period is not None:
         totals = ", ".join(f"{asset} {_sums(sums)}" for asset, sums in proved.period.totals.items())
+        told = totals or "nothing moved"
+        yield f"Proved: {proved.period.count} of those shown lie in the period: {told} (minor units)."
+        follow = "are not below them" if proved.range is not None and proved.range.withheld else "follow from them"
         yield (
-            f"Proved: {proved.period.count} entries in the period, {totals or 'nothing moved'}; the trial balance of "
-            f"{len(proved.period.balances)} accounts and the anchored control totals follow from them."
+            f"Proved: the trial balance of {len(proved.period.balances)} accounts follows from them, and the control "
+            f"totals anchored at both ends {follow}."
         )
 
 

@@ -51,7 +51,7 @@ class Mirror:
         before = await asyncio.to_thread(self._store.head, organization)
         if size == before.size and root == before.root:
             return
-        leaves = await self._fetch_leaves(reader, before.size, size) if size > before.size else []
+        leaves = await fetch_leaves(reader, before.size, size) if size > before.size else []
         try:
             await asyncio.to_thread(self._append, organization, before, leaves, size, root)
         except MirrorError as error:
@@ -72,16 +72,17 @@ class Mirror:
             )
         self._store.extend(organization, tiles, MirrorHead(size, root), self._now())
 
-    async def _fetch_leaves(self, reader: LogReader, begin: int, end: int) -> list[bytes]:
-        """Return the leaf hashes ``[begin, end)`` from tiles of level 0."""
-        limit = asyncio.Semaphore(TILES_AT_ONCE)
 
-        async def fetch(index: int) -> bytes:
-            width = min(TILE_WIDTH, end - index * TILE_WIDTH)
-            async with limit:
-                hashes = await reader.read_tile(0, index, width)
-            return hashes if len(hashes) == width * HASH_BYTES else b""
+async def fetch_leaves(reader: LogReader, begin: int, end: int) -> list[bytes]:
+    """Return the leaf hashes ``[begin, end)`` from tiles of level 0."""
+    limit = asyncio.Semaphore(TILES_AT_ONCE)
 
-        first = begin // TILE_WIDTH
-        tiles = await asyncio.gather(*(fetch(index) for index in range(first, (end + TILE_WIDTH - 1) // TILE_WIDTH)))
-        return split_hashes(b"".join(tiles))[begin - first * TILE_WIDTH :]
+    async def fetch(index: int) -> bytes:
+        width = min(TILE_WIDTH, end - index * TILE_WIDTH)
+        async with limit:
+            hashes = await reader.read_tile(0, index, width)
+        return hashes if len(hashes) == width * HASH_BYTES else b""
+
+    first = begin // TILE_WIDTH
+    tiles = await asyncio.gather(*(fetch(index) for index in range(first, (end + TILE_WIDTH - 1) // TILE_WIDTH)))
+    return split_hashes(b"".join(tiles))[begin - first * TILE_WIDTH :]

@@ -187,9 +187,7 @@ class AuditTrail:
         self.known_demands = DemandStore(msp_id, self._database, self.index)
         self.demands = self._make_demands(member, disclosure, peer, genesis_hash, random_bytes)
         evidence = ChannelEvidenceSource(self.index, peer)
-        self.head_proofs = HeadProofs(
-            channel_id, msp_id, store=self.store, mirrors=self.mirrors, index=self.index, evidence=evidence
-        )
+        self.head_proofs = self._make_head_proofs(evidence)
         self._proofs = self._make_proofs(evidence, decisions)
         self._range_proofs = self._make_range_proofs(evidence)
         self.disclosures = self._make_disclosures(member, disclosure, peer)
@@ -335,7 +333,7 @@ class AuditTrail:
             deadlines=deadlines,
             now=now,
             watches=(
-                ReceiptWatch(self.kept_receipts),
+                ReceiptWatch(self.kept_receipts, lambda: self.receipts.refusals, Lasting(deadlines.checkpoint, now)),
                 TotalsWatch(
                     self.msp_id,
                     index=self.index,
@@ -416,6 +414,17 @@ class AuditTrail:
             indexer=self.indexer,
             evidence=evidence,
             decisions=decisions,
+        )
+
+    def _make_head_proofs(self, evidence: ChannelEvidenceSource) -> HeadProofs:
+        return HeadProofs(
+            self.channel_id,
+            self.msp_id,
+            store=self.store,
+            mirrors=self.mirrors,
+            index=self.index,
+            evidence=evidence,
+            members=self._members,
         )
 
     def _make_range_proofs(self, evidence: ChannelEvidenceSource) -> RangeProofs | None:

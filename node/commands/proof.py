@@ -157,7 +157,7 @@ def proof_fork(
     org: OrgOption = "regulator",
     home: HomeOption = None,
 ) -> None:
-    """Prove that a log's own key signed two heads of one size with different roots."""
+    """Prove that a log's own key signed two heads with different roots, or with an entry in which they differ."""
     from node.config import read_file
     from node.own_node import proofs_pb2
 

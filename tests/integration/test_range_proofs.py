@@ -25,6 +25,7 @@ from network.bundle_many import NOTHING, Sums
 from network.bundle_verifier import BundleVerifier
 from network.checkpoint import Checkpoint, sign_checkpoint
 from network.errors import ProofError, RpcError
+from network.merkle import leaf_hash, root, split_hashes
 from network.pb.dwaybank.audit.v1 import proofs_pb2 as pb
 from network.rpc import StatusCode
 from node.anchor.sealer import log_origin
@@ -252,6 +253,30 @@ async def test_second_head_under_the_logs_key_convicts_its_bank(world: World) ->
         with pytest.raises(RpcError) as caught:
             await bundle_of(world, "ProveFork", world.regulator_handlers, organization=BANK, note=given)
         assert caught.value.code == StatusCode.INVALID_ARGUMENT
+
+
+async def test_head_of_another_size_convicts_by_an_entry_in_which_it_differs(world: World) -> None:
+    """A bank rewrote its log after a backup: it signs and serves an entry that is not the one it anchored."""
+    post(world.writer, 1, 2, 3)
+    await world.settle()
+    leaves = [leaf_hash(b"another"), *split_hashes(world.bank.store.read_tile(0, 0))[1:2]]
+    origin, signer = log_origin(BANK), SigningKey(bytes(31) + b"\x01")
+    note = sign_checkpoint(Checkpoint(origin, 2, root(leaves)), origin, signer)
+    honest = split_hashes(world.bank.store.read_tile(0, 0))[:2]
+    earlier = sign_checkpoint(Checkpoint(origin, 2, root(honest)), origin, signer)
+    asked = {"handlers": world.regulator_handlers, "organization": BANK}
+    with pytest.raises(RpcError, match="nor what DwaybankMSP serves now"):
+        await bundle_of(world, "ProveFork", note=note, **asked)
+    with pytest.raises(RpcError, match="contradict nothing"):
+        await bundle_of(world, "ProveFork", note=earlier, **asked)
+    with psycopg.connect(world.bank_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        forged = b"".join(leaves) + world.bank.store.read_tile(0, 0)[64:]
+        connection.execute("UPDATE log.tile SET hashes = %s WHERE level = 0 AND index = 0", (forged,))
+    proved = verified(world, await bundle_of(world, "ProveFork", note=note, **asked))
+    assert proved.fork is not None
+    assert (proved.fork.index, proved.fork.first.size, proved.fork.second.size) == (0, 2, 3)
+    assert proved.fork.anchored == (False, True)
 
 
 async def test_row_that_was_changed_is_not_proved_and_is_named(world: World) -> None:

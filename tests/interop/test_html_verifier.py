@@ -132,7 +132,7 @@ def test_supervisor_sees_what_claims_prove_and_what_is_the_banks_word(page: Any,
     genesis = MANY.networks["channel"].genesis
     verify(page, *(tmp_path / f"{name}.json" for name in names), genesis=genesis)
     statement, close, growth, fork, bent = page.locator("article").all()
-    assert "9 of them touch account bob in EUR" in statement.inner_text()
+    assert "9 of those shown touch account bob in EUR" in statement.inner_text()
     assert (statement.get_by_role("row").count(), "Not proved" in statement.inner_text()) == (10, False)
     assert "Not proved: the balances before the range" in close.inner_text()
     assert close.get_by_role("row").count() == 10
