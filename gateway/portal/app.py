@@ -45,6 +45,7 @@ from gateway.portal.routes import (
     oidc,
     overview,
     records,
+    reports,
     search,
 )
 from gateway.portal.services import Services, services_of
@@ -54,7 +55,7 @@ from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
 
-_PARTS = (overview, search, entries, demands, findings, cases, records, members, looks, access, login, oidc)
+_PARTS = (overview, search, entries, demands, findings, cases, reports, records, members, looks, access, login, oidc)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 

@@ -5,6 +5,7 @@ Method: the one consortium that all journeys share; its own portal process; requ
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -19,7 +20,7 @@ from cryptography import x509
 from gateway.portal.sessions import COOKIE
 from network.crypto_material import OrganizationSpec, generate_organization, revoke
 from network.topology import Organization
-from tests.support.consortium import RunningConsortium, eventually
+from tests.support.consortium import RunningConsortium, dwaybank, eventually
 from tests.support.customer import Customer
 from tests.support.own_portal import own_portal
 from tests.support.portal_client import PortalClient, text_of, tls_of
@@ -200,6 +201,28 @@ async def test_records_that_cover_an_entry_are_shown_as_they_stand(
     assert f"dwaybank.node/log/{bank}" in shown
     for query in ("kind=" + "x" * 2_000, "entry_seq=0", "page_token=x"):
         assert (await administrator.http.get(f"/records?{query}")).status_code == 422, query
+
+
+async def test_reports_are_made_shown_and_taken_home_signed(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open, tmp_path: Path
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+    await examiner.send("/demands", "/demands", organization=bank, seqs=str(paid[0]), purpose="spot_check")
+    made = await examiner.send("/reports", "/reports", kind="large", threshold_minor="1000")
+    assert made.status_code == 200, made.text
+    assert f'href="/entries/{bank}/{paid[0]}"' in made.text, "the figure leads to its proof"
+    number = re.search(r"/reports/(\d+)/page", made.text)
+    assert number is not None
+    for name in ("page", "signature"):
+        answer = await examiner.http.get(f"/reports/{number[1]}/{name}")
+        assert answer.headers["content-disposition"].startswith("attachment"), "not under the portal's address"
+        (tmp_path / {"page": "r.html", "signature": "r.html.sig"}[name]).write_bytes(answer.content)
+    verified = dwaybank("report", "verify", tmp_path / "r.html", "--genesis", consortium.genesis_hash.hex())
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert number[1] in text_of(await examiner.page("/reports"))
+    for form in ({}, {"kind": "x"}, {"kind": "daily", "day": "x"}, {"kind": "daily", "days": "999"}):
+        assert (await examiner.send("/reports", "/reports", **form)).status_code == 422, form
+    assert (await examiner.http.get("/reports/999999/page")).status_code == 404
 
 
 async def test_what_a_node_refuses_is_told_on_the_page_that_asked(

@@ -136,6 +136,8 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
         "/findings",
         "/findings/new",
         "/members",
+        "/reports",
+        "/records",
         "/records",
         "/looks?verify=1",
         "/search?from_seq=1",
@@ -150,6 +152,26 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
     await page.get_by_role("button", name="Forget all from the first").click()
     await page.get_by_role("button", name="Log out", exact=True).click()
     await page.get_by_role("heading", name="Log in").wait_for()
+
+
+async def test_a_report_is_made_read_and_each_figure_leads_to_its_proof(
+    consortium: RunningConsortium, paid: list[int], enter: Enter
+) -> None:
+    watched = await enter("Supervisor")
+    page = await log_in(watched)
+    await page.get_by_role("link", name="Reports").click()
+    await page.get_by_label("Kind").select_option("daily")
+    await page.get_by_role("button", name="Make", exact=True).click()
+    await page.get_by_role("link", name="the signed page").wait_for()
+    await watched.check("portal-report")
+    await page.locator("a.proof").first.click()
+    await page.get_by_role("heading", name="Records of the shared ledger").wait_for()
+    await watched.check()
+    await page.goto("/reports")
+    async with page.expect_download() as waiting:
+        await page.get_by_role("link", name="page of report").first.click()
+    download = await waiting.value
+    assert download.suggested_filename.endswith(".html")
 
 
 async def test_what_is_refused_is_a_clean_page_too(consortium: RunningConsortium, enter: Enter) -> None:
