@@ -214,6 +214,8 @@ class SettlementReceiver:
         """Return why a payment cannot be agreed to, empty when it can."""
         if asked.deadline <= self._now():
             return "deadline_passed"
+        if not asked.quote_id and not asked.return_of:
+            return await self._payment_refusal(asked)
         quote_taken, return_taken = await self._store.taken(asked)
         if return_taken:
             return "returned_already"

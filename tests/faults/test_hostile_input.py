@@ -95,6 +95,8 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
             amount_minor="1",
             description="x",
         ),
+        f"{SETTLEMENT}/AskStatus": partner_pb2.AskStatusRequest(partner_msp_id="PartnerMSP", settlement_id="s-1"),
+        f"{SETTLEMENT}/ListEvidence": partner_pb2.ListEvidenceRequest(sender_msp_id="PartnerMSP", settlement_id="s-1"),
         f"{SETTLEMENT}/CancelPayment": partner_pb2.CancelPaymentRequest(payment_id=str(uuid.uuid4())),
         f"{SETTLEMENT}/ReturnPayment": partner_pb2.ReturnPaymentRequest(
             payment_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", settlement_id="s-1", reason="AC04"
