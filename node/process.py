@@ -63,7 +63,7 @@ from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
 from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
-from node.errors import NodeError
+from node.errors import ConfigurationError, NodeError
 from node.home import write_secret
 from node.logs import configure_logging
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
@@ -79,10 +79,8 @@ from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.peer import Peer, PeerSettings
-from node.reports.maker import ReportMaker
+from node.reports.report_area import ReportArea
 from node.reports.report_service import SERVICE as REPORT_SERVICE
-from node.reports.report_service import ReportService
-from node.reports.source import ReportSource, ReportStores
 from node.schedules.schedule_service import SERVICE as SCHEDULE_SERVICE
 from node.schedules.schedule_service import ScheduleService
 from node.schedules.worker import ScheduleWorker
@@ -139,8 +137,17 @@ class NodeProcess:
         TrailMetrics(self._operations.metrics, trail)
         late.append(trail)
         services += self._offer_audit(trail)
+        reports = self._report_area(trail)
+        reports.register(self._server)
+        late.append(reports)
+        services.append(REPORT_SERVICE)
         if compliance is not None:
             self.books = await self._start_books(compliance)
+        obligations = self._obligation_area(trail)
+        obligations.register(self._server)
+        late.append(obligations)
+        services += obligations.service_names
+        if self.books is not None:
             LedgerService(self.books, self._members, trail.entry_state).register(self._server)
             PeriodService(self.books, self._members).register(self._server)
             webhooks = self._webhooks(self.books)
@@ -149,14 +156,10 @@ class NodeProcess:
             EventService(self.books, webhooks, self._members).register(self._server)
             services += self._offer_accounting(self.books)
             late.append(self._schedule_worker(self.books))
-            partners = self._partner_area(self.books)
+            partners = self._partner_area(self.books, obligations)
             partners.register(self._server)
             late += [partners, webhooks]
             services += [LEDGER_SERVICE, PERIOD_SERVICE, EVENT_SERVICE, *PARTNER_SERVICES]
-        obligations = self._obligation_area(trail)
-        obligations.register(self._server)
-        late.append(obligations)
-        services += obligations.service_names
         if self._config.commits_definitions:
             late.append(DefinitionCommitter(self.peer, self._own_peer("Node"), definitions(self._config.chaincodes)))
         self._server.enable_health()
@@ -179,22 +182,16 @@ class NodeProcess:
         ProofService(trail, self._members).register(self._server)
         EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
         self._portal_service(trail).register(self._server)
-        ReportService(self._report_maker(trail), self._members).register(self._server)
-        return [AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE, REPORT_SERVICE]
+        return [AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE]
 
-    def _report_maker(self, trail: AuditTrail) -> ReportMaker:
+    def _report_area(self, trail: AuditTrail) -> ReportArea:
         peer = self._own_peer("Node")
-        stores = ReportStores(
-            trail.database, trail.index, trail.findings, trail.known_demands, trail.kept_receipts, trail.opened_totals
-        )
-        return ReportMaker(
-            trail.channel_id,
-            trail.member,
-            database=trail.database,
-            source=ReportSource(stores),
+        return ReportArea(
+            trail,
             blocks=peer,
-            disclosed=trail.disclosed,
             obligations=SettlementChain(peer, trail.msp_id),
+            members=self._members,
+            daily=self._config.role == "regulator",
             now=utc_now,
         )
 
@@ -344,9 +341,12 @@ class NodeProcess:
         file = config.disclosure_key_file or config.witness_key_file.parent / "disclosure.key"
         # Homes made before there were such keys get theirs at the first start.
         write_secret(file, secrets.token_bytes(PrivateKey.SIZE))
-        return DisclosureSettings(
-            PrivateKey(read_file(file)), frozenset(config.supervisors), at_once=config.discloses_at_once
-        )
+        key = read_file(file)
+        if len(key) != PrivateKey.SIZE:
+            raise ConfigurationError(
+                f"file {file} holds {len(key)} bytes, not the {PrivateKey.SIZE} of a disclosure key"
+            )
+        return DisclosureSettings(PrivateKey(key), frozenset(config.supervisors), at_once=config.discloses_at_once)
 
     def _deadlines(self) -> Deadlines | None:
         if self._config.role != "regulator":
@@ -388,7 +388,7 @@ class NodeProcess:
             trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
         )
 
-    def _partner_area(self, books: Books) -> PartnerArea:
+    def _partner_area(self, books: Books, obligations: ObligationArea) -> PartnerArea:
         config = self._config
         return PartnerArea(
             self._database_url,
@@ -400,6 +400,7 @@ class NodeProcess:
             now=utc_now,
             limits=partner_limits(config.partners),
             terms=partner_terms(config.partners),
+            beyond_line=obligations.beyond_line,
         )
 
 

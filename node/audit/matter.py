@@ -44,6 +44,10 @@ class Lasting:
         first = self._since.setdefault(what, self._now())
         return first if self._now() - first > self._deadline else None
 
+    def known(self) -> set[Hashable]:
+        """Return what lasts."""
+        return set(self._since)
+
     def over(self, what: Hashable) -> None:
         """Forget something that no longer lasts."""
         self._since.pop(what, None)

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Mapping
 
 from node.audit.findings import TEXT_LENGTH_MAX
-from node.audit.matter import Matter
+from node.audit.matter import Lasting, Matter
 from node.audit.receipts import Divergence, ReceiptStore
 
 
 class ReceiptWatch:
-    """Looks at the receipts that are kept."""
+    """Looks at receipts.
 
-    def __init__(self, store: ReceiptStore) -> None:
+    Args:
+        store: those that are kept.
+        refusals: members that answer and give none that counts, with the reason.
+        lasting: how long that is borne.
+    """
+
+    def __init__(self, store: ReceiptStore, refusals: Callable[[], Mapping[str, str]], lasting: Lasting) -> None:
         self._store = store
+        self._refusals = refusals
+        self._lasting = lasting
 
     async def look(self) -> list[Matter]:
-        """Return a matter for each member that signed another receipt than this node: the first block of it."""
+        """Return a matter for each member that signed another receipt than this node, or gives none for too long."""
+        return await self._diverging() + self._withheld()
+
+    def _withheld(self) -> list[Matter]:
+        refusals = dict(self._refusals())
+        for organization in self._lasting.known() - set(refusals):
+            self._lasting.over(organization)
+        return [
+            Matter(organization, "silent_member", "member", f"no receipts since {since.isoformat()}: {reason}"[:1_000])
+            for organization, reason in refusals.items()
+            if (since := self._lasting.overdue(organization)) is not None
+        ]
+
+    async def _diverging(self) -> list[Matter]:
         found = await asyncio.to_thread(self._store.divergences)
         return [
             Matter(each.organization, "diverging_receipts", f"block/{each.block_number}", _told(each)) for each in found

@@ -2,8 +2,10 @@
 
 Rules:
 - a receipt is made from the block as the own peer committed it, for any member that asks;
-- at each round the newest block is attested, kept, and every member asked for its own of the same block: the commit
-  hash chains, so one receipt speaks for all blocks before;
+- at each round the block is attested that was the newest at the round before, which all members had time to commit, and
+  every member asked for its own receipt of it: the commit hash chains, so one receipt speaks for all blocks before;
+- receipts that agree are kept every ten minutes, and when they were asked for by block, for later ones say what earlier
+  ones said; those that differ are kept always;
 - where a member says otherwise, the first block on which it differs is looked for, and both receipts of it are kept;
 - a receipt that its member did not sign, or of another block, is no receipt: it is logged and counts as none.
 """
@@ -22,7 +24,6 @@ import structlog
 from network.block import parse_block
 from network.errors import NetworkError, ProofError, RpcError
 from network.receipt import (
-    Receipt,
     SignedReceipt,
     build_document,
     read_signed_receipt,
@@ -30,6 +31,7 @@ from network.receipt import (
     sign_receipt,
     verify_receipt,
 )
+from network.rpc import StatusCode
 from node.anchor.database import Database
 from node.anchor.errors import AnchorError
 from node.audit.errors import BadRequestError, NotYetError
@@ -41,6 +43,9 @@ logger = structlog.get_logger(__name__)
 
 INTERVAL = timedelta(seconds=10)
 """Between two rounds, where the settings say nothing else."""
+
+KEPT_EVERY = timedelta(minutes=10)
+"""Between two receipts of one member that are kept though they agree: each takes some three kilobytes, for ever."""
 
 BLOCK_MAX = 2**53 - 1
 
@@ -100,11 +105,14 @@ class ReceiptStore:
     def __init__(self, msp_id: str, database: Database) -> None:
         self._msp_id = msp_id
         self._database = database
+        self._divergences: list[Divergence] | None = None
 
     def keep(self, organization: str, signed: SignedReceipt, now: datetime) -> None:
         """Keep a receipt; the same one is kept once, two that differ both."""
-        row = (signed.receipt.block_number, organization, signed.receipt.digest(), now, signed.text())
-        self._database.fetch("put_receipt", row, _PACKAGE)
+        number, digest = signed.receipt.block_number, signed.receipt.digest()
+        self._database.fetch("put_receipt", (number, organization, digest, now, signed.text()), _PACKAGE)
+        if self._database.fetch("other_receipts", (number, digest), _PACKAGE):
+            self._divergences = None
 
     def newest_agreed(self, organization: str) -> int:
         """Return the newest block on which a member said what this node said; 0 for none."""
@@ -116,14 +124,18 @@ class ReceiptStore:
         rows = self._database.fetch("receipts", {"own": self._msp_id, "limit": limit}, _PACKAGE)
         return [KeptReceipt(*row) for row in rows]
 
-    def summary(self) -> list[KeptReceipt]:
-        """Return the newest receipt of each other member, and every one that differs from the own."""
-        wanted = {"own": self._msp_id, "limit": PAGE_SIZE_MAX}
-        return [KeptReceipt(*row) for row in self._database.fetch("receipt_summary", wanted, _PACKAGE)]
+    def newest(self, organization: str) -> KeptReceipt | None:
+        """Return a member's newest receipt that is kept."""
+        rows = self._database.fetch("newest_receipt", {"own": self._msp_id, "of": organization}, _PACKAGE)
+        return KeptReceipt(*rows[0]) if rows else None
 
     def divergences(self) -> list[Divergence]:
         """Return for each member that ever said otherwise the first block on which it did."""
-        return [Divergence(*row) for row in self._database.fetch("divergences", (self._msp_id,), _PACKAGE)]
+        # All receipts are gone through at the start, and once more whenever two of one block differ.
+        if self._divergences is None:
+            rows = self._database.fetch("divergences", (self._msp_id,), _PACKAGE)
+            self._divergences = [Divergence(*row) for row in rows]
+        return self._divergences
 
 
 class Receipts:
@@ -157,6 +169,10 @@ class Receipts:
         self._now = now
         self._interval = interval
         self._attested = 0
+        self._newest = 0
+        self._agreed: dict[str, int] = {}
+        self._kept_at: datetime | None = None
+        self._refusals: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -175,6 +191,11 @@ class Receipts:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """Members that answer and gave no receipt that counts at the last round, with the reason."""
+        return self._refusals
+
     async def own(self, block_number: int) -> SignedReceipt:
         """Return this node's receipt of a block.
 
@@ -190,14 +211,18 @@ class Receipts:
         return sign_receipt(receipt_of(block, self._channel_id), self._member.identity)
 
     async def exchange(self) -> list[str]:
-        """Attest the newest block and hear the others about it; return the members that gave no receipt of it."""
+        """Attest a block and hear the others about it; return the members that gave no receipt of it."""
         newest = (await asyncio.to_thread(self._index.position)).next_block - 1
-        if newest < 1 or newest == self._attested:
+        number, self._newest = self._newest or newest, newest
+        if number < 1 or number == self._attested:
             return []
-        own = await self.own(newest)
-        await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
-        outcomes = await asyncio.gather(*(self._hear(organization, own.receipt) for organization in self._members))
-        self._attested = newest
+        own, now = await self.own(number), self._now()
+        keeps = self._kept_at is None or now - self._kept_at >= KEPT_EVERY
+        if keeps:
+            await asyncio.to_thread(self._store.keep, self._msp_id, own, now)
+            self._kept_at = now
+        outcomes = await asyncio.gather(*(self._hear(organization, own, keeps) for organization in self._members))
+        self._attested = number
         return [problem for problem in outcomes if problem]
 
     async def collect(self, block_number: int) -> Collected:
@@ -226,20 +251,35 @@ class Receipts:
         document = build_document(own.receipt, [signatures[name] for name in sorted(signatures)], blocks)
         return Collected(document, number, tuple(sorted(signatures)), tuple(missing))
 
-    async def _hear(self, organization: str, own: Receipt) -> str:
+    async def _hear(self, organization: str, own: SignedReceipt, keeps: bool) -> str:
         """Ask a member about a block; return why it gave no receipt, nothing when it did."""
+        number = own.receipt.block_number
         try:
-            given = await self._given(organization, own.block_number)
-            await asyncio.to_thread(self._store.keep, organization, given, self._now())
-            if given.receipt != own:
-                await self._find_first(organization, own.block_number)
+            given = await self._given(organization, number)
+            agrees = given.receipt == own.receipt
+            if keeps or not agrees:
+                await self._keep_pair(organization, own, given)
+            if agrees:
+                self._agreed[organization] = number
+            else:
+                await self._find_first(organization, number)
         except (RpcError, ProofError) as error:
+            self._note_refusal(organization, error)
             return f"{organization}: {error}"
+        self._refusals.pop(organization, None)
         return ""
+
+    def _note_refusal(self, organization: str, error: RpcError | ProofError) -> None:
+        # One that does not answer at all is watched elsewhere.
+        if isinstance(error, RpcError) and error.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
+            self._refusals.pop(organization, None)
+        else:
+            self._refusals[organization] = str(error)
 
     async def _find_first(self, organization: str, differs: int) -> None:
         """Look for the first block on which a member says otherwise, by halves, and keep both receipts of it."""
-        agrees = await asyncio.to_thread(self._store.newest_agreed, organization)
+        kept = await asyncio.to_thread(self._store.newest_agreed, organization)
+        agrees = min(max(kept, self._agreed.get(organization, 0)), differs - 1)
         while differs - agrees > 1:
             middle = (agrees + differs) // 2
             own, given = await self.own(middle), await self._given(organization, middle)
@@ -247,9 +287,12 @@ class Receipts:
                 agrees = middle
             else:
                 differs = middle
-            await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
-            await asyncio.to_thread(self._store.keep, organization, given, self._now())
+            await self._keep_pair(organization, own, given)
         logger.warning("receipts_diverge", organization=organization, block=differs)
+
+    async def _keep_pair(self, organization: str, own: SignedReceipt, given: SignedReceipt) -> None:
+        await asyncio.to_thread(self._store.keep, self._msp_id, own, self._now())
+        await asyncio.to_thread(self._store.keep, organization, given, self._now())
 
     async def _given(self, organization: str, block_number: int) -> SignedReceipt:
         text = await self._members[organization].read_receipt(block_number)

@@ -333,7 +333,7 @@ class AuditTrail:
             deadlines=deadlines,
             now=now,
             watches=(
-                ReceiptWatch(self.kept_receipts),
+                ReceiptWatch(self.kept_receipts, lambda: self.receipts.refusals, Lasting(deadlines.checkpoint, now)),
                 TotalsWatch(
                     self.msp_id,
                     index=self.index,

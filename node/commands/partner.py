@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.commands import partner_messages, partner_reports
+from node.commands import partner_evidence, partner_messages, partner_reports
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group.command("return", help="Send a received payment back.")(send_back)
     partner_reports.register(group)
     partner_messages.register(group)
+    partner_evidence.register(group)
     app.add_typer(group, name="partner", rich_help_panel="Books")
 
 
@@ -132,13 +133,37 @@ def pay(
 
 
 def status(
-    payment: PaymentArgument, org: OrgOption = "dwaybank", home: HomeOption = None, as_json: JsonOption = False
+    payment: PaymentArgument,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the partner too, and show what his records say.")] = False,
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """As this bank's records have it."""
     from node.own_node import partner_pb2
 
     request = partner_pb2.GetPaymentRequest(payment_id=payment)
-    _show(_payment("GetPayment", request, partner_pb2.GetPaymentResponse, org, home), as_json)
+    found = _payment("GetPayment", request, partner_pb2.GetPaymentResponse, org, home)
+    if ask:
+        _show_partner_status(found, org, home, as_json)
+    _show(found, as_json)
+
+
+def _show_partner_status(payment: partner_pb2.Payment, org: str, home: Path | None, as_json: bool) -> None:
+    from node.own_node import SETTLEMENT, partner_pb2
+
+    partner = payment.receiver_msp_id
+
+    async def run(node: OwnNode) -> None:
+        request = partner_pb2.AskStatusRequest(partner_msp_id=partner, settlement_id=payment.settlement_id)
+        answer = (await node.call(SETTLEMENT, "AskStatus", request, partner_pb2.AskStatusResponse)).answer
+        if as_json:
+            typer.echo(json.dumps({"partner": partner, "partner_state": answer.state, "partner_seq": answer.seq}))
+        else:
+            entry = f", entry {answer.seq}" if answer.seq else ""
+            typer.echo(f"at {partner}: {answer.state}{entry}")
+
+    with_node(home, org, run)
 
 
 def cancel(

@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from ledger.account import Side
-from ledger.statements import PostedEntry
 from network.obligation import ObligationDetails, obligation_id_of
 
 PAUSE_FIRST_S = 1.0
@@ -160,9 +158,3 @@ def disagreement(recorded: Recorded, details: ObligationDetails, own_msp_id: str
         f"{name} {got} instead of {want}" for name, got, want in zip(names, given, wanted, strict=True) if got != want
     ]
     return f"the partner proposes {', '.join(wrong)}" if wrong else ""
-
-
-def booked_amount(recorded: Recorded, entry: PostedEntry) -> int:
-    """Return what an entry moved on the account between the banks."""
-    side = Side.CREDIT if recorded.outgoing else Side.DEBIT
-    return sum(leg.amount for leg in entry.postings if leg.account == recorded.account and leg.side is side)

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from network.rpc import Channel, Server
 from node.access import Members
+from node.partner.booked import EntryReader
+from node.partner.credit_line import CreditLines
 from node.partner.cycle_store import CycleStore
 from node.partner.dispute_service import DisputeService
 from node.partner.dispute_statements import DISPUTE_SERVICE, Statements
@@ -20,7 +22,7 @@ from node.partner.netting_driver import NettingBooks, NettingDriver
 from node.partner.netting_service import NETTING_SERVICE, NettingService
 from node.partner.obligation_breaks import Reconciler
 from node.partner.obligation_chain import Gateway, SettlementChain
-from node.partner.obligation_driver import EntryReader, ObligationDriver
+from node.partner.obligation_driver import ObligationDriver
 from node.partner.obligation_service import OBLIGATION_SERVICE, ObligationService
 from node.partner.obligation_serving import ObligationServing
 from node.partner.obligation_store import ObligationStore
@@ -72,6 +74,9 @@ class ObligationArea:
         chain = SettlementChain(gateway, own_msp_id) if gateway is not None else None
         serving = ObligationServing(chain, members)
         statements = Statements(self._store, others, now=now, random_bytes=random_bytes)
+        lines = CreditLines(own_msp_id, chain=chain, store=self._store, now=now) if chain is not None else None
+        self.beyond_line = lines.refusal if lines is not None else None
+        """Says why a partner may not owe more; None where the contract is not approved."""
         self._parts: list[Service] = []
         self._services: list[ObligationService | NettingService | DisputeService] = [
             DisputeService(own_msp_id, serving=serving, statements=statements, now=now, random_bytes=random_bytes)

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from node.partner.booked import EntryReader, booked
 from node.partner.messages import Evidence
-from node.partner.obligation import FINAL_STATES, Recorded, booked_amount
+from node.partner.obligation import FINAL_STATES, Recorded
 from node.partner.obligation_chain import SettlementChain
-from node.partner.obligation_driver import EntryReader
 from node.partner.obligation_store import START, ObligationStore, Place
 
 BREAKS_MAX = 500
@@ -119,8 +119,8 @@ class Reconciler:
         return count, breaks[:BREAKS_MAX]
 
     async def _judge(self, recorded: Recorded, record: Mapping[str, Any] | None) -> Break | None:
-        entry = await self._books.find_entry(recorded.seq)
-        own_booked = None if entry is None else booked_amount(recorded, entry)
+        books = await booked(self._books, recorded)
+        own_booked = None if books is None else books.amount
         found = break_of(recorded, record, own_booked, self._own_msp_id)
         if found is None:
             return None

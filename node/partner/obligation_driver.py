@@ -15,20 +15,18 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
 from ledger.errors import LedgerError, NotFoundError
-from ledger.statements import PostedEntry
 from network.errors import EndorseError, GatewayError, ProofError
 from network.obligation import SALT_BYTES, ObligationDetails
+from node.partner.booked import EntryReader, booked
 from node.partner.errors import SettlementError
 from node.partner.obligation import (
     DEADLINE,
     Recorded,
     Step,
-    booked_amount,
     disagreement,
     failed,
     identified,
@@ -45,14 +43,6 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 0.5
 ROUND_MAX = 400
 BATCH_SIZE = 50
-
-
-class EntryReader(Protocol):
-    """The organization's books."""
-
-    async def find_entry(self, by: int) -> PostedEntry | None:
-        """Return an entry by number, None when there is none."""
-        ...
 
 
 class ObligationDriver:
@@ -196,11 +186,10 @@ class ObligationDriver:
 
     async def _booking(self, each: Recorded, details: ObligationDetails) -> str:
         """Return the commitment to what the books say, hex; empty where they say nothing."""
-        entry = await self._books.find_entry(each.seq)
-        if entry is None:
+        found = await booked(self._books, each)
+        if found is None:
             return ""
-        booked = replace(details, amount=booked_amount(each, entry), reference=entry.settlement_id)
-        return booked.commitment.hex()
+        return replace(details, amount=found.amount, reference=found.reference).commitment.hex()
 
     async def _refused(
         self, error: GatewayError, batch: Sequence[Recorded], again: Callable[[Sequence[Recorded]], object]

@@ -20,7 +20,7 @@ from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService
 from node.partner.quote_desk import QuoteDesk
 from node.partner.quotes import QuoteTerms
-from node.partner.receiver import CREDITED_ACCOUNT_PREFIXES, SettlementReceiver
+from node.partner.receiver import CREDITED_ACCOUNT_PREFIXES, CreditCheck, SettlementReceiver
 from node.partner.settlement_service import HOLD_LIFETIME, SETTLEMENT_SERVICE, SettlementService
 from node.partner.store import SettlementStore
 from node.partner.updates import UpdateStreams
@@ -44,6 +44,7 @@ class PartnerArea:
         now: clock.
         limits: what each partner may do here, by MSP id; one not named has the defaults.
         terms: on what terms it is quoted to.
+        beyond_line: says why a partner may not owe more; None where nothing bounds it.
         hold_lifetime: how long money stays held for a partner that does not answer.
         account_prefixes: beginnings of the references of accounts that other banks may credit.
     """
@@ -60,6 +61,7 @@ class PartnerArea:
         now: Callable[[], datetime],
         limits: Mapping[str, MemberLimits] | None = None,
         terms: Mapping[str, QuoteTerms] | None = None,
+        beyond_line: CreditCheck | None = None,
         hold_lifetime: timedelta = HOLD_LIFETIME,
         account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
@@ -79,6 +81,7 @@ class PartnerArea:
             random_bytes=secrets.token_bytes,
             use=use,
             terms=terms,
+            beyond_line=beyond_line,
             account_prefixes=account_prefixes,
         )
         desk = QuoteDesk(self._store, books, terms or {}, now=now)

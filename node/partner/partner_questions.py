@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 
+from ledger.errors import InvalidValueError
 from ledger.money import parse_amount_minor
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, Server
 from node.access import Members
 from node.partner.errors import PartnerUnavailableError, UnknownPartnerError
 from node.partner.link import RpcPartnerLink
-from node.partner.messages import evidence_of
+from node.partner.messages import evidence_of, timestamp
 from node.partner.partner_service import guarded, guarded_stream, parsed
 from node.partner.settlement_service import SETTLEMENT_SERVICE, check_uuid
 from node.partner.store import SettlementStore
@@ -54,6 +55,8 @@ class PartnerQuestions:
             ("ListPartners", self.list_partners),
             ("RequestQuote", self.request_quote),
             ("FetchStatement", self.fetch_statement),
+            ("AskStatus", self.ask_status),
+            ("ListEvidence", self.list_evidence),
         ):
             server.unary(f"/{SETTLEMENT_SERVICE}/{method}", guarded(handler))
         server.server_stream(f"/{SETTLEMENT_SERVICE}/FollowPartner", guarded_stream(self.follow_partner))
@@ -107,6 +110,27 @@ class PartnerQuestions:
         if (page.asset, page.account) != (asked.asset, asked.account):
             raise PartnerUnavailableError(f"{asked.partner_msp_id}: the answer is the statement of another account")
         return partner_pb2.FetchStatementResponse(page=page, signed=signed).SerializeToString()
+
+    async def ask_status(self, request: bytes, call: Call) -> bytes:
+        """Ask a partner how a settlement of ours with him stands."""
+        self._members.require_own(call)
+        asked = parsed(partner_pb2.AskStatusRequest, request)
+        query = partner_pb2.Query(settlement_id=asked.settlement_id)
+        answer, signed = await self._link(asked.partner_msp_id).ask("QuerySettlement", query, partner_pb2.QueryAnswer)
+        return partner_pb2.AskStatusResponse(answer=answer, signed=signed).SerializeToString()
+
+    async def list_evidence(self, request: bytes, call: Call) -> bytes:
+        """Return what the other bank signed for a settlement."""
+        self._members.require_own(call)
+        asked = parsed(partner_pb2.ListEvidenceRequest, request)
+        for field in ("sender_msp_id", "settlement_id"):
+            if "\x00" in getattr(asked, field):
+                raise InvalidValueError(field, getattr(asked, field), "plain text only")
+        reply = partner_pb2.ListEvidenceResponse()
+        for kept, received_at in await self._store.evidence(asked.sender_msp_id, asked.settlement_id):
+            signed = partner_pb2.SignedMessage(payload=kept.payload, creator=kept.creator, signature=kept.signature)
+            reply.evidence.add(kind=kept.kind, signed=signed, received_at=timestamp(received_at))
+        return reply.SerializeToString()
 
     async def follow_partner(self, request: bytes, call: Call) -> AsyncGenerator[bytes, None]:
         """Hand on what a partner tells, checked, until he ends the stream."""

@@ -14,7 +14,7 @@ Rules it keeps:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -52,6 +52,10 @@ RETURN_RETRY_S = 0.5
 """When to ask again for a return of a payment whose end is still on its way."""
 
 
+CreditCheck = Callable[[str, str, int], Awaitable[str]]
+"""Sender, asset and amount to why it is too much; ``node.partner.credit_line.CreditLines.refusal`` is one."""
+
+
 class SettlementReceiver:
     """Answers verified messages of partner banks.
 
@@ -62,6 +66,7 @@ class SettlementReceiver:
         random_bytes: source of agreed references.
         use: what partners may do, and have done.
         terms: quotes by MSP id; a partner with fees orders under quotes only.
+        beyond_line: says why a sender may not owe an amount of an asset more; empty when he may.
         account_prefixes: beginnings of the references of accounts that other banks may credit.
     """
 
@@ -74,9 +79,11 @@ class SettlementReceiver:
         random_bytes: Callable[[int], bytes],
         use: LimitedUse | None = None,
         terms: Mapping[str, QuoteTerms] | None = None,
+        beyond_line: CreditCheck | None = None,
         account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = store
+        self._beyond_line = beyond_line
         self._books = books
         self._now = now
         self._random_bytes = random_bytes
@@ -103,7 +110,7 @@ class SettlementReceiver:
                 if refusal:
                     return PrepareAnswer("", refusal)
                 async with self._use.agreeing(asked) as beyond:
-                    if beyond:
+                    if beyond := beyond or await self._over_line(asked):
                         return PrepareAnswer("", beyond)
                     known = await self._store.add_incoming(asked, evidence)
                     self._use.agreed(known)
@@ -207,6 +214,8 @@ class SettlementReceiver:
         """Return why a payment cannot be agreed to, empty when it can."""
         if asked.deadline <= self._now():
             return "deadline_passed"
+        if not asked.quote_id and not asked.return_of:
+            return await self._payment_refusal(asked)
         quote_taken, return_taken = await self._store.taken(asked)
         if return_taken:
             return "returned_already"
@@ -234,6 +243,12 @@ class SettlementReceiver:
         if account.facts.asset.code != credited_asset:
             return "asset_mismatch"
         return "" if account.status == "open" else f"account_{account.status}"
+
+    async def _over_line(self, asked: Incoming) -> str:
+        """Return why the sender may not owe more; what comes back makes him owe nothing new."""
+        if self._beyond_line is None or asked.return_of:
+            return ""
+        return await self._beyond_line(asked.sender_msp_id, asked.asset, asked.amount)
 
     def _may_be_credited(self, account: Account) -> bool:
         is_liability = account.facts.normal_side is Side.CREDIT

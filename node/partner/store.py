@@ -63,7 +63,8 @@ class SettlementStore:
             max_size=_POOL_SIZE,
             open=False,
             timeout=_POOL_TIMEOUT_S,
-            kwargs={"options": "-c application_name=dwaybank-partner -c jit=off"},
+            # A single statement is its own transaction and one way to the server, not three.
+            kwargs={"autocommit": True, "options": "-c application_name=dwaybank-partner -c jit=off"},
         )
 
     async def open(self) -> None:
@@ -260,6 +261,12 @@ class SettlementStore:
         async with self._transaction() as connection:
             await _add_evidence(connection, ("", quote_id), evidence, now)
 
+    async def evidence(self, sender_msp_id: str, settlement_id: str) -> list[tuple[Evidence, datetime]]:
+        """Return what the other bank signed for a settlement, and when it came; no sender for one of our own."""
+        key = {"sender_msp_id": sender_msp_id, "settlement_id": settlement_id}
+        rows = await self._fetch("evidence", key)
+        return [(Evidence(kind, *map(bytes, signed)), at) for kind, *signed, at in rows]
+
     async def newest_update(self, partner_msp_id: str) -> int:
         """Return the newest number a partner was or could be told, 0 for none."""
         key = {"partner_msp_id": partner_msp_id}
@@ -278,15 +285,20 @@ class SettlementStore:
         return [(row[0], row[1]) for row in await self._fetch("partner_assets", {})]
 
     async def _fetch(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             return await (await connection.execute(statement(name), values)).fetchall()
 
     async def _change(self, name: str, values: Mapping[str, Any]) -> int:
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             return (await connection.execute(statement(name), values)).rowcount
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[_Connection]:
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
         try:
             async with self._pool.connection() as connection:
                 yield connection

@@ -146,17 +146,23 @@ def _demands(source: ReportSource, period: Period) -> Table:
 
 
 def _receipts(source: ReportSource) -> Table:
-    rows = tuple(
-        (
-            text(each.organization),
-            figure(each.block_number, Proof(f"receipt of block {each.block_number}", each.block_number)),
-            text("agrees" if each.agrees else "signed another receipt", bad=not each.agrees),
-            text(f"{each.received_at:%Y-%m-%d %H:%M:%S}"),
+    diverging, own, rows = source.divergences(), source.organization, []
+    for name in source.members():
+        kept = source.receipts(name)
+        if name == own or kept is None:
+            continue
+        first = diverging.get(name)
+        says = "agrees" if first is None else f"signed another receipt of block {first}"
+        rows.append(
+            (
+                text(name),
+                figure(kept.block_number, Proof(f"receipt of block {kept.block_number}", kept.block_number)),
+                text(says, *(Proof(f"receipts of block {at}", at) for at in (first,) if at), bad=first is not None),
+                text(f"{kept.received_at:%Y-%m-%d %H:%M:%S}"),
+            )
         )
-        for each in source.receipts()
-    )
     rests_on = (
-        "Each member's newest signed receipt of a block, held against this node's own; one that agrees speaks for all "
-        "blocks before. dwaybank audit receipts --block N --out FILE takes one home."
+        "Each member's newest signed receipt of a block that is kept, held against this node's own; one that agrees "
+        "speaks for all blocks before. dwaybank audit receipts --block N --out FILE takes one home."
     )
-    return Table("Receipts of blocks", rests_on, ("Member", "Block", "Says", "Received"), rows)
+    return Table("Receipts of blocks", rests_on, ("Member", "Block", "Says", "Received"), tuple(rows))

@@ -146,6 +146,11 @@ class ReportMaker:
         rows = self._database.fetch("reports", {"kind": kind, "limit": LIST_MAX}, _PACKAGE)
         return [KeptReport(*row) for row in rows]
 
+    def days_of(self, kind: str) -> set[date]:
+        """Return the days of which a whole day's report of a kind is kept, of the last month. Blocks."""
+        rows = self._database.fetch("report_days", (kind, self._now() - timedelta(days=31)), _PACKAGE)
+        return {begins_at.astimezone(UTC).date() for (begins_at,) in rows}
+
     def read(self, number: int, user: str) -> MadeReport:
         """Return a kept report as it was signed, after writing down who looks. Blocks.
 

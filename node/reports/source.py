@@ -95,9 +95,14 @@ class ReportStores:
 
 
 class ReportSource:
-    """Reads for reports."""
+    """Reads for reports.
 
-    def __init__(self, stores: ReportStores) -> None:
+    Args:
+        organization: whose node this is.
+    """
+
+    def __init__(self, organization: str, stores: ReportStores) -> None:
+        self.organization = organization
         self._stores = stores
 
     def position(self) -> Position:
@@ -111,6 +116,11 @@ class ReportSource:
     def members(self) -> list[str]:
         """Return the organizations that ever wrote a record, by name."""
         return [row[0] for row in self._fetch("members")]
+
+    def first_recorded_at(self) -> datetime | None:
+        """Return when the first record of the shared ledger was made; None before there is one."""
+        found: datetime | None = self._fetch("first_record")[0][0]
+        return found
 
     def newest(self, kind: str, before: datetime) -> dict[str, AuditRecord]:
         """Return each organization's newest record of a kind that was recorded before a time."""
@@ -168,9 +178,13 @@ class ReportSource:
         """Return demands of this organization and to it, newest first."""
         return self._stores.demands.listed("", "")
 
-    def receipts(self) -> list[KeptReceipt]:
-        """Return for each member its newest receipt, and every one that differs from the own."""
-        return self._stores.receipts.summary()
+    def receipts(self, organization: str) -> KeptReceipt | None:
+        """Return a member's newest receipt that is kept."""
+        return self._stores.receipts.newest(organization)
+
+    def divergences(self) -> dict[str, int]:
+        """Return for each member that signed another receipt than the own one the first such block."""
+        return {each.organization: each.block_number for each in self._stores.receipts.divergences()}
 
     def _fetch(self, name: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return self._stores.database.fetch(name, parameters, _PACKAGE)

@@ -14,7 +14,18 @@ from google.protobuf.message import Message
 from network.errors import RpcError
 from network.rpc import StatusCode
 from network.topology import Organization
-from node.own_node import AUDIT, LEDGER, PROOFS, SETTLEMENT, audit_pb2, ledger_pb2, partner_pb2, proofs_pb2
+from node.own_node import (
+    AUDIT,
+    LEDGER,
+    PROOFS,
+    REPORTS,
+    SETTLEMENT,
+    audit_pb2,
+    ledger_pb2,
+    partner_pb2,
+    proofs_pb2,
+    report_pb2,
+)
 from tests.support.consortium import CREDIT, RunningConsortium, new_entry, stamp
 from tests.support.customer import Customer
 from tests.support.hostile import (
@@ -84,6 +95,8 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
             amount_minor="1",
             description="x",
         ),
+        f"{SETTLEMENT}/AskStatus": partner_pb2.AskStatusRequest(partner_msp_id="PartnerMSP", settlement_id="s-1"),
+        f"{SETTLEMENT}/ListEvidence": partner_pb2.ListEvidenceRequest(sender_msp_id="PartnerMSP", settlement_id="s-1"),
         f"{SETTLEMENT}/CancelPayment": partner_pb2.CancelPaymentRequest(payment_id=str(uuid.uuid4())),
         f"{SETTLEMENT}/ReturnPayment": partner_pb2.ReturnPaymentRequest(
             payment_id=str(uuid.uuid4()), partner_msp_id="PartnerMSP", settlement_id="s-1", reason="AC04"
@@ -101,6 +114,17 @@ def baselines(account: str, vault: str) -> dict[str, Message]:
         f"{AUDIT}/DemandDisclosure": audit_pb2.DemandDisclosureRequest(
             organization="PartnerMSP", seqs=[2**40], purpose="spot_check"
         ),
+        f"{AUDIT}/FetchDisclosure": audit_pb2.FetchDisclosureRequest(demand_id="0" * 32, for_user="x"),
+        f"{AUDIT}/AllowDemand": audit_pb2.AllowDemandRequest(demand_id="0" * 32, for_user="x"),
+        f"{AUDIT}/RefuseDemand": audit_pb2.RefuseDemandRequest(demand_id="0" * 32, reason="too_wide"),
+        f"{AUDIT}/ListDemands": audit_pb2.ListDemandsRequest(organization="x", state="waiting"),
+        f"{AUDIT}/GetDisclosedDetails": audit_pb2.GetDisclosedDetailsRequest(organization="x", seq=1, for_user="x"),
+        f"{AUDIT}/ListControlTotals": audit_pb2.ListControlTotalsRequest(organization="x"),
+        f"{REPORTS}/MakeReport": report_pb2.MakeReportRequest(
+            kind="large", day="2026-03-01", threshold_minor="1", asset="EUR", for_user="x"
+        ),
+        f"{REPORTS}/ListReports": report_pb2.ListReportsRequest(kind="daily"),
+        f"{REPORTS}/GetReport": report_pb2.GetReportRequest(number=2**40, for_user="x"),
         f"{AUDIT}/Disclose": audit_pb2.DiscloseRequest(demand_id="0" * 32),
         f"{AUDIT}/AuditBooks": audit_pb2.AuditBooksRequest(organization="PartnerMSP"),
         f"{AUDIT}/ListReviews": audit_pb2.ListReviewsRequest(organization="x", status="x", page_token="x"),

@@ -10,16 +10,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
 
+from ledger.currency import record_rate
+from ledger.exchange import Rate
 from ledger.journal import EntryResult, NewEntry
+from ledger.money import Asset
 from network.errors import CommitStatusError
 from network.obligation import obligation_id_of
+from network.pb.dwaybank.partner.v1 import partner_pb2
 from node.partner.obligation_breaks import Break
+from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, once
 from tests.support.consortium_in_memory import BANK, PARTNER
@@ -220,8 +226,9 @@ async def test_one_refused_payment_of_a_batch_does_not_hold_the_others_up(
     here, there = banks
     owed = int((await here.chain.read("GetTerms", PARTNER))["debts"].get(BANK, {}).get("EUR", "0"))
     limit = {"asset": "EUR", "value": str(owed + 1_000), "salt": "01" * 32}
-    await there.chain.call("SetLimit", BANK, term=limit)
+    # A limit that is set when the money has moved already: at Prepare it would be refused.
     await pay(here, there, 300, 900, 400)
+    await there.chain.call("SetLimit", BANK, term=limit)
     await here.work()
     await there.work()
     await there.work()
@@ -248,3 +255,51 @@ async def test_database_refuses_to_change_what_an_obligation_is_about(
         ):
             with pytest.raises(psycopg.Error):
                 connection.execute(change)
+
+
+async def test_payment_that_was_exchanged_and_left_a_fee_is_booked_alike(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    there.bank.terms = QuoteTerms(fees={"EUR": Fee(flat=30, basis_points=10)}, rate_source="ECB")
+    await there.bank.restart(here.bank)
+    await there.stop()
+    await there.start()
+    at = (there.bank.clock() - timedelta(minutes=1)).replace(microsecond=0)
+    with psycopg.connect(there.bank.url, autocommit=True) as connection:
+        rate = Rate(Asset("EUR", 2), Asset("USD", 2), "1.0843", "ECB", at)
+        record_rate(connection, rate, actor="operator", now=there.bank.clock())
+    debtor, beneficiary = await here.bank.open_customer(20_000), await there.bank.open_customer(asset="USD")
+    request = partner_pb2.RequestQuoteRequest(
+        partner_msp_id=PARTNER, quote_id=str(uuid.uuid4()), asset="EUR", amount_minor="10000", credited_asset="USD"
+    )
+    quote = (await here.bank.ask("RequestQuote", request, partner_pb2.RequestQuoteResponse)).quote
+    paid = await here.bank.send(debtor, there.bank, beneficiary, 10_000, quote_id=quote.quote_id)
+    assert (paid.state, quote.fee_minor) == ("completed", "40")
+    await here.work()
+    await there.work(2)
+    await here.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    assert await breaks(there) == []
+
+
+async def test_payment_beyond_the_limit_on_the_shared_ledger_is_refused_before_money_moves(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    owed = int((await there.chain.read("GetTerms", BANK))["debts"].get(BANK, {}).get("EUR", "0"))
+    await there.chain.call("SetLimit", BANK, term={"asset": "EUR", "value": str(owed + 1_000), "salt": "01" * 32})
+    debtor, beneficiary = await here.bank.open_customer(10_000), await there.bank.open_customer()
+    try:
+        assert (await here.bank.send(debtor, there.bank, beneficiary, 600)).state == "completed"
+        # What is settled and not yet on the shared ledger counts, too.
+        refused = await here.bank.send(debtor, there.bank, beneficiary, 401)
+        assert (refused.state, refused.refusal) == ("aborted", "exceeds_credit_line")
+        assert await here.bank.balance(debtor) == (9_400, 0)
+        assert (await here.bank.send(debtor, there.bank, beneficiary, 400)).state == "completed"
+        await here.work()
+        await there.work(2)
+        assert await states(there) == {("agreed", "agreed")}
+        assert (await here.bank.send(debtor, there.bank, beneficiary, 1)).refusal == "exceeds_credit_line"
+    finally:
+        await there.chain.call("SetLimit", BANK, term={"asset": "EUR", "value": "", "salt": "02" * 32})

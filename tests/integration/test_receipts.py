@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +90,12 @@ async def test_members_that_agree_are_kept_and_nothing_is_found(world: World) ->
     assert await world.regulator.receipts.exchange() == [], "a block is attested once"
     assert world.regulator.kept_receipts.newest_agreed(BANK) == newest
     assert await watched(world) == []
+    post(world.writer, 9)
+    await world.settle()
+    for _ in range(2):
+        assert await world.regulator.receipts.exchange() == []
+    assert world.regulator.receipts._agreed == {BANK: len(world.consortium.blocks) - 1}
+    assert len(world.regulator.kept_receipts.listed(0)) == 2, "those that agree are kept every ten minutes"
 
 
 @pytest.mark.parametrize("first", [1, 2, 7, 11])
@@ -140,6 +147,28 @@ async def test_what_a_member_did_not_sign_is_no_receipt_and_accuses_nobody(world
         (problem,) = await world.regulator.receipts.exchange()
         assert problem.startswith(BANK)
         assert await watched(world) == []
+
+
+async def test_a_member_that_answers_and_gives_no_receipts_is_found_after_the_deadline(world: World) -> None:
+    supervisor = world.regulator.supervisor
+    assert supervisor is not None
+    lasting = supervisor._watches[0]._lasting  # type: ignore[attr-defined]
+
+    def refuse(path: str, reply: bytes) -> bytes:
+        if path.endswith("/ReadReceipt"):
+            raise RpcError(StatusCode.PERMISSION_DENIED, "not today")
+        return reply
+
+    world.line.bend = refuse
+    assert len(await world.regulator.receipts.exchange()) == 1
+    assert await watched(world) == []
+    honest = lasting._now
+    lasting._now = lambda: honest() + timedelta(seconds=61)
+    assert await watched(world) == [("silent_member", "member")]
+    world.line.bend = lambda path, reply: reply
+    world.regulator.receipts._attested = 0
+    assert await world.regulator.receipts.exchange() == []
+    assert world.regulator.receipts.refusals == {}
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{}", b"[1]", b'{"receipt":1,"receipt":2}', b"\xff" * 100, b"[" * 100_000])

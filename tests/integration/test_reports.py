@@ -31,7 +31,9 @@ from network.rpc import StatusCode
 from network.signed_report import sign_report, verify_report
 from node.anchor.leaf_source import Totals
 from node.reports.anchoring import percentile
+from node.reports.daily_worker import end_of
 from node.reports.exposure import read_obligations
+from node.reports.maker import Wanted
 from node.reports.report_service import SERVICE
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, ConsortiumInMemory, Material, make_material
 from tests.support.trails import DirectChannel, World, post, running_world, tls_certificate
@@ -245,21 +247,13 @@ async def test_exposure_is_the_sum_of_obligations_whose_details_open_their_commi
     )
     view = await read_obligations(held)
     assert (len(view.owed), view.hidden, view.wrong) == (3, 1, (wrong["obligation_id"],))
-    maker = report_maker_of(world)
-    maker._obligations = held
+    world.reports.maker._obligations = held
     reply = await make(world, "exposure")
     found = table(reply, "Interbank exposure: obligations")
     assert told(found) == [[BANK, PARTNER, "EUR", "2", "150", "80"], [PARTNER, BANK, "EUR", "1", "70", "0"]]
     assert [proof.transaction_id for proof in found.rows[0].cells[4].proofs] == ["tx1", "tx2"]
     assert wrong["obligation_id"] in found.rests_on
     assert "1 whose details are not to be had here" in found.rests_on
-
-
-def report_maker_of(world: World) -> Any:
-    """Return the maker behind the regulator's service."""
-    serve = world.regulator_handlers.of[f"/{SERVICE}/MakeReport"]
-    handle = next(cell.cell_contents for cell in serve.__closure__ if getattr(cell.cell_contents, "__self__", None))
-    return handle.__self__._maker
 
 
 async def test_exposure_without_the_contract_says_so_and_shows_what_was_disclosed(world: World) -> None:
@@ -408,6 +402,41 @@ async def test_a_report_that_another_member_signed_in_the_makers_name_is_refused
         with pytest.raises(ProofError) as refused:
             verify_report(reply.page, forged, world.consortium.genesis_hash)
         assert refused.value.reason == reason
+
+
+# Each day -------------------------------------------------------------------------------------------------------------
+
+
+async def test_each_past_days_summary_is_made_once_whatever_was_missed(world: World) -> None:
+    maker, worker = world.reports.maker, world.reports.worker
+    first = await asyncio.to_thread(worker._since)
+    assert first is not None
+    day = first.date()
+
+    async def on(moment: datetime) -> list[date]:
+        maker._now = worker._now = lambda: moment
+        return await worker.work()
+
+    midnight = end_of(day)
+    assert await on(midnight - timedelta(hours=1)) == [], "the first day is not over"
+    assert await on(midnight + timedelta(minutes=9)) == []
+    assert await on(midnight + timedelta(minutes=10)) == [day]
+    assert await on(midnight + timedelta(hours=5)) == []
+    assert await on(midnight + timedelta(days=3, hours=1)) == [day + timedelta(days=days) for days in (1, 2, 3)]
+    assert await on(midnight + timedelta(days=3, hours=2)) == []
+    kept = maker.listed("daily")
+    assert [each.made_by for each in kept] == [f"{REGULATOR}/node"] * 4
+    read = maker.read(kept[-1].number, "somebody")
+    assert verify_report(read.page, read.signature, world.consortium.genesis_hash).begins_at.startswith(str(day))
+
+
+async def test_a_summary_of_a_day_that_was_not_over_does_not_stand_for_it(world: World) -> None:
+    maker, worker = world.reports.maker, world.reports.worker
+    day = datetime.now(UTC).date()
+    await maker.make(Wanted("daily", day), "somebody")
+    await maker.make(Wanted("trial-balance", day), "somebody")
+    maker._now = worker._now = lambda: end_of(day) + timedelta(hours=1)
+    assert day in await worker.work()
 
 
 # Who and what ---------------------------------------------------------------------------------------------------------

@@ -124,6 +124,8 @@ async def test_bank_operations_from_the_command_line(
     assert again["refusal"] == "quote_used"
     [plain] = await run("pay", *order)
     assert (await run("status", plain["payment_id"]))[0]["state"] == "completed"
+    theirs, own = await run("status", key, "--ask")
+    assert (theirs["partner_state"], theirs["partner_seq"]) == ("completed", own["partner_seq"])
     [returned] = await run("return", plain["payment_id"], *back, "--reason", "CUST")
     assert (returned["state"], returned["return_of"]) == ("completed", plain["payment_id"])
     assert (await ada.balance_minor(), await eve.balance_minor()) == (50_000 - 12_550, 12_550)
@@ -131,6 +133,17 @@ async def test_bank_operations_from_the_command_line(
     lines = await run("statement", "--org", "partner", "--partner", consortium.bank.msp_id, "--evidence", tmp_path)
     assert [line["settlement_id"] for line in lines[:2]] == [plain["payment_id"], key]
     assert (tmp_path / "statement-0001.signed").stat().st_size > 100
+    kept = await run("evidence", key, "--output", tmp_path / "evidence")
+    assert [(one["kind"], one["signer"], one["problem"]) for one in kept] == [
+        ("prepare_answer", consortium.partner.msp_id, ""),
+        ("complete_answer", consortium.partner.msp_id, ""),
+    ]
+    received = await run("evidence", key, "--from", consortium.bank.msp_id, "--org", "partner")
+    assert [one["kind"] for one in received] == ["prepare", "complete"]
+    for file, kind in ("evidence/02-complete_answer.signed", "complete_answer"), ("statement-0001.signed", "statement"):
+        words = ("partner", "check-evidence", tmp_path / file, "--genesis", consortium.home.genesis, "--kind")
+        assert (await asyncio.to_thread(dwaybank, *words, kind)).returncode == 0
+        assert (await asyncio.to_thread(dwaybank, *words, "abort_answer")).returncode == 1
     told = await run("follow", *there, "--count", "2")
     assert [update["sequence"] for update in told] == [1, 2]
     assert all(row["agree"] for row in await run("positions"))

@@ -43,7 +43,7 @@ from node.partner.partner_questions import PartnerQuestions
 from node.partner.partner_service import PartnerService, guarded
 from node.partner.quote_desk import QuoteDesk
 from node.partner.quotes import QuoteTerms
-from node.partner.receiver import SettlementReceiver
+from node.partner.receiver import CreditCheck, SettlementReceiver
 from node.partner.settlement_service import SettlementService
 from node.partner.store import SettlementStore
 from node.partner.updates import UpdateStreams
@@ -192,9 +192,13 @@ class Bank:
         self.line = Line(self)
         self.limits = MemberLimits()
         self.terms = QuoteTerms()
+        self.credit: CreditCheck | None = None
         with psycopg.connect(url) as connection:
             migrate_ledger(connection)
             migrate_partner(connection)
+
+    async def _beyond_line(self, sender: str, asset: str, amount: int) -> str:
+        return "" if self.credit is None else await self.credit(sender, asset, amount)
 
     def call(self, path: str) -> Call:
         """Return the circumstances of a call this bank makes."""
@@ -223,6 +227,7 @@ class Bank:
             now=self.clock,
             random_bytes=os.urandom,
             use=self.use,
+            beyond_line=self._beyond_line,
             terms={partner.msp_id: self.terms},
         )
         desk = QuoteDesk(self.store, self.books, {partner.msp_id: self.terms}, now=self.clock)

@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import NamedTuple
 
 from network.errors import RpcError
-from network.pb.dwaybank.audit.v1 import audit_pb2
+from network.pb.dwaybank.audit.v1 import audit_pb2, report_pb2
 from network.pb.dwaybank.ledger.v1 import ledger_pb2
 from network.pb.dwaybank.partner.v1 import obligations_pb2, partner_pb2
 from network.rpc import Channel, StatusCode
@@ -71,7 +71,7 @@ def own_methods() -> list[Method]:
     """Every method of the node's own services, as their definition files list them."""
     return [
         Method(f"/{service.full_name}/{method.name}", "stream" if method.server_streaming else "unary")
-        for file in (ledger_pb2, audit_pb2, partner_pb2, obligations_pb2)
+        for file in (ledger_pb2, audit_pb2, report_pb2, partner_pb2, obligations_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     ]

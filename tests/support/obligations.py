@@ -12,6 +12,7 @@ from typing import Any
 from network.client import CommittedTransaction, GatewayClient
 from network.topology import default_consortium
 from node.collections_file import collections_text, parse_collections
+from node.partner.credit_line import CreditLines
 from node.partner.cycle_store import CycleStore
 from node.partner.netting_driver import NettingDriver
 from node.partner.obligation import Recorded
@@ -117,6 +118,8 @@ class BankOnChannel:
             arbiter=REGULATOR,
             now=self.bank.clock,
         )
+        lines = CreditLines(self.msp_id, chain=self.chain, store=self.store, now=self.bank.clock)
+        self.bank.credit = lines.refusal
         self.reconciler = Reconciler(self.msp_id, self.store, self.chain, self.bank._books)
 
     async def stop(self) -> None:

@@ -45,9 +45,7 @@ from node.audit.sealing import OwnMember
 from node.audit.supervisor import Deadlines
 from node.audit.trail import AuditTrail, TrailKeys
 from node.compliance.decisions import encode_decision
-from node.reports.maker import ReportMaker
-from node.reports.report_service import ReportService
-from node.reports.source import ReportSource, ReportStores
+from node.reports.report_area import ReportArea
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, Material
 
 R = TypeVar("R", bound=Message)
@@ -187,6 +185,8 @@ class World:
     regulator_handlers: Handlers
     line: DirectChannel
     """The regulator's connection to the bank's node."""
+    reports: ReportArea
+    """The regulator's."""
 
     async def call(self, handlers: Handlers, caller: str, method: str, request: Message, reply_type: type[R]) -> R:
         """Call a node's audit service as a program of ``caller``."""
@@ -229,19 +229,14 @@ class NoObligations:
         raise GatewayError("there is no contract settlement", "")
 
 
-def report_maker(trail: AuditTrail, consortium: ConsortiumInMemory) -> ReportMaker:
-    """Return what makes an organization's reports."""
-    stores = ReportStores(
-        trail.database, trail.index, trail.findings, trail.known_demands, trail.kept_receipts, trail.opened_totals
-    )
-    return ReportMaker(
-        CHANNEL,
-        trail.member,
-        database=trail.database,
-        source=ReportSource(stores),
+def report_area(trail: AuditTrail, consortium: ConsortiumInMemory, members: Members) -> ReportArea:
+    """Return what makes and serves an organization's reports."""
+    return ReportArea(
+        trail,
         blocks=consortium.gateway(trail.msp_id),
-        disclosed=trail.disclosed,
         obligations=NoObligations(),
+        members=members,
+        daily=True,
         now=lambda: datetime.now(UTC),
     )
 
@@ -284,6 +279,7 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         members={BANK: MemberNode(cast(Channel, line))},
         deadlines=Deadlines(timedelta(seconds=60), timedelta(hours=1), timedelta(seconds=5)),
     )
+    reports: dict[str, ReportArea] = {}
     for trail in (bank, regulator):
         members, server = members_of(consortium.material, trail.msp_id), cast(Server, handlers[trail.msp_id])
         AuditService(trail, members).register(server)
@@ -294,12 +290,24 @@ async def running_world(consortium: ConsortiumInMemory, bank_url: str, regulator
         )
         ProofService(trail, members).register(server)
         EntryService(trail.entries, trail.disclosed, members, lambda: datetime.now(UTC)).register(server)
-        ReportService(report_maker(trail, consortium), members).register(server)
+        reports[trail.msp_id] = report_area(trail, consortium, members)
+        reports[trail.msp_id].register(server)
         await asyncio.to_thread(trail.open)
     try:
         await bank.anchorer.register()
         await regulator.anchorer.register()
-        yield World(consortium, writer, decisions, bank_url, bank, regulator, handlers[BANK], handlers[REGULATOR], line)
+        yield World(
+            consortium,
+            writer,
+            decisions,
+            bank_url,
+            bank,
+            regulator,
+            handlers[BANK],
+            handlers[REGULATOR],
+            line,
+            reports[REGULATOR],
+        )
     finally:
         writer.close()
         for trail in (bank, regulator):

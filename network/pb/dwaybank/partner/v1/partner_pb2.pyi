@@ -656,6 +656,46 @@ class ListPartnersResponse(_message.Message):
     partners: _containers.RepeatedCompositeFieldContainer[PartnerStanding]
     def __init__(self, partners: _Optional[_Iterable[_Union[PartnerStanding, _Mapping]]] = ...) -> None: ...
 
+class AskStatusRequest(_message.Message):
+    __slots__ = ("partner_msp_id", "settlement_id")
+    PARTNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    SETTLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    partner_msp_id: str
+    settlement_id: str
+    def __init__(self, partner_msp_id: _Optional[str] = ..., settlement_id: _Optional[str] = ...) -> None: ...
+
+class AskStatusResponse(_message.Message):
+    __slots__ = ("answer", "signed")
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
+    answer: QueryAnswer
+    signed: SignedMessage
+    def __init__(self, answer: _Optional[_Union[QueryAnswer, _Mapping]] = ..., signed: _Optional[_Union[SignedMessage, _Mapping]] = ...) -> None: ...
+
+class ListEvidenceRequest(_message.Message):
+    __slots__ = ("settlement_id", "sender_msp_id")
+    SETTLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SENDER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    settlement_id: str
+    sender_msp_id: str
+    def __init__(self, settlement_id: _Optional[str] = ..., sender_msp_id: _Optional[str] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("kind", "signed", "received_at")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    signed: SignedMessage
+    received_at: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., signed: _Optional[_Union[SignedMessage, _Mapping]] = ..., received_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListEvidenceResponse(_message.Message):
+    __slots__ = ("evidence",)
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
+    def __init__(self, evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
+
 class FetchStatementRequest(_message.Message):
     __slots__ = ("partner_msp_id", "asset", "account", "since", "until", "from_seq", "page_size")
     PARTNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
