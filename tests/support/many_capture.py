@@ -20,8 +20,8 @@ from network.bundle_many import (
     ManyContent,
     SignedHead,
     Window,
-    serialize_many,
 )
+from network.bundle_many_form import serialize_many
 from network.identity import SigningIdentity
 from network.merkle import inclusion_proof, leaf_hash, root
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, ConsortiumInMemory, Material, make_material

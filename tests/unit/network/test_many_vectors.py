@@ -27,7 +27,15 @@ from tests.support.proof_vectors import corpus_text, read_corpus
 REPOSITORY = Path(__file__).parents[3]
 CORPUS = read_corpus(MANY_FILE)
 NOW = datetime.fromtimestamp(CORPUS.now, UTC)
-SOURCES = ("bundle_many", "bundle_claims", "bundle_entries", "bundle_figures", "bundle_head", "merkle", "merkle_range")
+SOURCES = (
+    "bundle_many_form",
+    "bundle_claims",
+    "bundle_entries",
+    "bundle_figures",
+    "bundle_head",
+    "merkle",
+    "merkle_range",
+)
 OF_OTHER_PROOFS = {"wrong_tile"}
 """Reasons of tiles, which no bundle carries."""
 
@@ -131,6 +139,13 @@ def test_fork_tells_which_heads_contradict_each_other_where_and_which_was_anchor
     assert exchanged is not None
     assert unanchored is not None
     assert (exchanged.anchored, unanchored.anchored) == ((True, False), (False, False))
+
+
+def test_verifier_of_entries_takes_no_other_claim() -> None:
+    verifier = BundleVerifier(bytes.fromhex(CORPUS.networks["channel"].genesis), read=read_entry)
+    with pytest.raises(ProofError) as caught:
+        verifier.verify_entry(CORPUS.text("range_of_one"), NOW)
+    assert caught.value.reason == "unknown_version"
 
 
 def test_without_a_reader_only_what_needs_none_is_proved() -> None:
