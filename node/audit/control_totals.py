@@ -3,7 +3,7 @@
 Rules:
 - a member opens what it anchored, to whom its settings name a supervisor, and to nobody else;
 - what is opened counts only if it is the very text that the anchor commits to, with its salt;
-- what counts is kept, whether it balances or not: it is evidence either way.
+- what counts is kept, whether it balances or not, at least every ten minutes: it is evidence either way.
 
 Totals are those of all entries of the anchored size, so they grow from one to the next.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,6 +109,11 @@ class TotalsStore:
         rows = self._database.fetch("opened_totals", {"organization": organization, "limit": LIST_MAX}, _PACKAGE)
         return [_opened(*row) for row in rows]
 
+    def of_sizes(self, organization: str, sizes: Sequence[int]) -> dict[int, Mapping[str, Totals]]:
+        """Return the totals that a member opened of some sizes, as far as it did."""
+        rows = self._database.fetch("totals_of_sizes", (organization, list(sizes)), _PACKAGE)
+        return {size: _read_totals(totals) for size, totals in rows}
+
     def newest(self, organization: str) -> OpenedTotals | None:
         """Return what a member opened last."""
         rows = self._database.fetch("opened_totals", {"organization": organization, "limit": 1}, _PACKAGE)
@@ -181,5 +186,8 @@ def _read_sums(asset: str, value: Any) -> Totals:
 def _opened(
     organization: str, size: int, opened_at: datetime, totals: str, block_number: int, transaction_id: str
 ) -> OpenedTotals:
-    sums = {asset: _read_sums(asset, value) for asset, value in json.loads(totals).items()}
-    return OpenedTotals(organization, size, opened_at, sums, block_number, transaction_id)
+    return OpenedTotals(organization, size, opened_at, _read_totals(totals), block_number, transaction_id)
+
+
+def _read_totals(text: str) -> dict[str, Totals]:
+    return {asset: _read_sums(asset, value) for asset, value in json.loads(text).items()}

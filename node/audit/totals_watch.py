@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
 
 from network.errors import ProofError, RpcError
 from network.rpc import StatusCode
@@ -20,6 +20,9 @@ from node.audit.control_totals import TotalsStore, check_opening, shrunk, unbala
 from node.audit.index import AuditIndex
 from node.audit.matter import TOLD_LENGTH_MAX, Lasting, Matter
 from node.audit.records import AuditRecord
+
+KEPT_EVERY = timedelta(minutes=10)
+"""Between two openings of one member that are kept though nothing is wrong with them."""
 
 _NONE = Totals(0, 0)
 
@@ -30,6 +33,14 @@ class TotalsOpener(Protocol):
     async def open_control_totals(self, size: int) -> tuple[str, bytes]:
         """Return the control totals of an anchored size, and the salt."""
         ...
+
+
+class _Known(NamedTuple):
+    """What a member opened last, and when one of its openings was kept last."""
+
+    size: int
+    totals: Mapping[str, Totals]
+    kept_at: datetime
 
 
 class TotalsWatch:
@@ -56,6 +67,7 @@ class TotalsWatch:
         self._members = members
         self._lasting = lasting
         self._now = now
+        self._known: dict[str, _Known] = {}
         self._compared: dict[str, tuple[int, int]] = {}
 
     async def look(self) -> list[Matter]:
@@ -71,7 +83,7 @@ class TotalsWatch:
 
     async def _opened(self, anchor: AuditRecord, member: TotalsOpener) -> list[Matter]:
         organization, size = anchor.organization, int(json.loads(anchor.body)["size"])
-        before = await asyncio.to_thread(self._store.newest, organization)
+        before = await asyncio.to_thread(self._before, organization)
         if before is not None and before.size >= size:
             return []
         try:
@@ -85,9 +97,19 @@ class TotalsWatch:
         except ProofError as error:
             told = f"{error.reason}: {error}; given: {totals[:TOLD_LENGTH_MAX]}"
             return [Matter(organization, "unopened_totals", f"checkpoint/{size}", told)]
-        await asyncio.to_thread(self._store.keep, organization, size, totals, salt, self._now())
         wrong = unbalanced(opened) + (shrunk(before.totals, opened) if before is not None else [])
+        now, kept_at = self._now(), before.kept_at if before is not None else None
+        if wrong or kept_at is None or now - kept_at >= KEPT_EVERY:
+            await asyncio.to_thread(self._store.keep, organization, size, totals, salt, now)
+            kept_at = now
+        self._known[organization] = _Known(size, opened, kept_at)
         return _imbalanced(organization, size, wrong, f"; opened: {totals[:TOLD_LENGTH_MAX]}, salt {salt.hex()}")
+
+    def _before(self, organization: str) -> _Known | None:
+        """Return what a member opened before; after a restart, what was kept of it."""
+        if organization not in self._known and (kept := self._store.newest(organization)) is not None:
+            self._known[organization] = _Known(kept.size, kept.totals, kept.opened_at)
+        return self._known.get(organization)
 
     def _not_opened(self, organization: str, size: int, error: RpcError) -> list[Matter]:
         # One that does not answer at all is a silent member: that is a finding already.
@@ -115,12 +137,13 @@ class TotalsWatch:
         state = (self._store.disclosed_count(organization), newest.size if newest is not None else 0)
         if self._compared.get(organization) == state:
             return []
-        opened = {each.size: each.totals for each in self._store.listed(organization)}
+        spans = self._store.disclosed_sums(organization)
+        opened = self._store.of_sizes(
+            organization, sorted({size for sums in spans for size in (sums.after, sums.up_to)})
+        )
         found = []
-        for sums in self._store.disclosed_sums(organization):
-            before, after = opened.get(sums.after, {}), opened.get(sums.up_to)
-            if after is None or (sums.after and sums.after not in opened):
-                continue
+        for sums in spans:
+            before, after = opened.get(sums.after, {}), opened[sums.up_to]
             wrong = unfitting(sums, before.get(sums.asset, _NONE), after.get(sums.asset, _NONE))
             found += _imbalanced(organization, sums.up_to, [wrong] if wrong else [], "")
         self._compared[organization] = state

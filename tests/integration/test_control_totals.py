@@ -86,8 +86,11 @@ async def test_totals_of_an_honest_bank_are_opened_kept_and_found_right(world: W
     assert await watched(world) == []
     await anchored(world, 50)
     assert await watched(world) == []
-    assert await totals(world) == [(3, "EUR", "400", "400"), (2, "EUR", "350", "350")]
-    await disclose(world, 1, 2, 3)
+    assert await totals(world) == [(2, "EUR", "350", "350")], "the next are kept ten minutes later"
+    await anchored(world, 7)
+    assert await watched(world, timedelta(minutes=10)) == []
+    assert await totals(world) == [(4, "EUR", "407", "407"), (2, "EUR", "350", "350")]
+    await disclose(world, 1, 2, 3, 4)
     assert await watched(world, LATE) == []
 
 
@@ -102,6 +105,18 @@ async def test_totals_that_do_not_balance_are_found(world: World) -> None:
 async def test_totals_that_shrink_are_found(world: World) -> None:
     await anchored(world, 100)
     assert await watched(world) == []
+    tell_of_sums(world, lambda sums: {asset: Totals(-40, -40) for asset in sums})
+    await anchored(world, 100)
+    assert await watched(world) == [("imbalanced_totals", "checkpoint/2")]
+
+
+async def test_totals_that_shrink_are_found_after_a_restart_too(world: World) -> None:
+    await anchored(world, 100)
+    assert await watched(world) == []
+    assert world.regulator.supervisor is not None
+    for watch in world.regulator.supervisor._watches:
+        if hasattr(watch, "_known"):
+            watch._known.clear()
     tell_of_sums(world, lambda sums: {asset: Totals(-40, -40) for asset in sums})
     await anchored(world, 100)
     assert await watched(world) == [("imbalanced_totals", "checkpoint/2")]
