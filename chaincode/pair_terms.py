@@ -19,6 +19,7 @@ from typing import Any
 from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import ArgumentError, ConflictError
+from chaincode.keys import require_organization
 from chaincode.pairs import Pair, private_input, require_pair
 from chaincode.shim.stub import ChaincodeStub
 from network.obligation import AMOUNT_MAX, SALT_BYTES, ObligationDetails
@@ -135,10 +136,12 @@ class PairTermsContract(Contract):
     @reads_only
     async def get_terms(self, stub: ChaincodeStub, counterparty: str) -> dict[str, Any]:
         """Return limits, collateral, cut-offs and debts between the caller's bank and another; for the two of them."""
-        pair = require_pair(stub, counterparty)
-        terms = await _kept(stub, pair, TERMS)
-        debts = (await _kept(stub, pair, EXPOSURES)).get("debts", {})
-        return {**{name: terms.get(name, {}) for name in (LIMITS, COLLATERAL, CUT_OFFS)}, "debts": debts}
+        return await _told(stub, require_pair(stub, counterparty))
+
+    @reads_only
+    async def get_pair_terms(self, stub: ChaincodeStub, first: str, second: str) -> dict[str, Any]:
+        """Return the same between any two banks; for members of their collection, such as the regulator."""
+        return await _told(stub, Pair(require_organization(first), require_organization(second)))
 
     async def _set(self, stub: ChaincodeStub, pair: Pair, kind: str) -> tuple[dict[str, Table], str]:
         asset, value, salt = _term(private_input(stub, "term"), kind)
@@ -164,6 +167,12 @@ async def require_before_cut_off(stub: ChaincodeStub, pair: Pair, details: Oblig
     cut_off = terms.get(CUT_OFFS, {}).get(details.creditor, {}).get(details.asset)
     if now[:10] > day or (cut_off is not None and now[:10] == day and now[11:16] >= cut_off):
         raise ConflictError(f"nothing is taken any more for value date {day}: take the next day", "past_cut_off")
+
+
+async def _told(stub: ChaincodeStub, pair: Pair) -> dict[str, Any]:
+    terms = await _kept(stub, pair, TERMS)
+    debts = (await _kept(stub, pair, EXPOSURES)).get("debts", {})
+    return {**{name: terms.get(name, {}) for name in (LIMITS, COLLATERAL, CUT_OFFS)}, "debts": debts}
 
 
 async def _kept(stub: ChaincodeStub, pair: Pair, key: str) -> dict[str, Any]:

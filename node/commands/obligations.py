@@ -23,6 +23,7 @@ def register(group: typer.Typer) -> None:
     """Add these commands to ``dwaybank partner``."""
     group.command("obligations", help="List what banks owe one another by payments that are completed.")(obligations)
     group.command("obligation", help="Show one as the shared ledger has it, or take its next step.")(obligation)
+    group.command("exchange", help="Propose a payment versus payment to a bank.")(exchange)
     group.command("reconcile", help="Show where own books, partner and shared ledger differ.")(reconcile)
     group.command("terms", help="Show limits, collateral, cut-off times and debts with a bank.")(terms)
     group.command("term", help="Set a limit, collateral or a cut-off time on the shared ledger.")(term)
@@ -56,7 +57,7 @@ def obligations(
 
 def obligation(
     obligation: Annotated[str, typer.Argument(metavar="ID", help="Of the obligation, 32 hex digits.")],
-    step: Annotated[str, typer.Option(help="settle, return, cancel, expire or book.")] = "",
+    step: Annotated[str, typer.Option(help="agree, settle, return, cancel, expire or book.")] = "",
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -76,6 +77,35 @@ def obligation(
             typer.echo(json.dumps(fields_of(found), indent=2))
             return
         _show(found)
+
+    with_node(home, org, run)
+
+
+def exchange(
+    partner: PartnerArgument,
+    give_asset: Annotated[str, typer.Argument(help="Asset this bank will owe.")],
+    give_minor: Annotated[str, typer.Argument(help="How much of it, minor units.")],
+    take_asset: Annotated[str, typer.Argument(help="Asset this bank will be owed.")],
+    take_minor: Annotated[str, typer.Argument(help="How much of it, minor units.")],
+    reference: Annotated[str, typer.Option(help="Names the exchange for ever; random when absent.")] = "",
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Two obligations, one each way: settled in one transaction once both banks are paid, or not at all."""
+    from node.own_node import OBLIGATIONS, obligations_pb2
+
+    async def run(node: OwnNode) -> None:
+        request = obligations_pb2.ProposeExchangeRequest(
+            partner_msp_id=partner,
+            give_asset=give_asset,
+            give_amount_minor=give_minor,
+            take_asset=take_asset,
+            take_amount_minor=take_minor,
+            reference=reference,
+        )
+        reply = await node.call(OBLIGATIONS, "ProposeExchange", request, obligations_pb2.ProposeExchangeResponse, 60)
+        typer.echo(f"{reply.give_obligation_id}  owed {give_minor} {give_asset} to {partner}")
+        typer.echo(f"{reply.take_obligation_id}  owed {take_minor} {take_asset} by {partner}")
 
     with_node(home, org, run)
 
@@ -166,6 +196,8 @@ def _show(found: obligations_pb2.GetObligationResponse) -> None:
             f"{told.value_date}, settlement {told.settlement_id}"
         )
     typer.echo(f"commitment {found.commitment.hex()}")
+    if found.linked:
+        typer.echo(f"settled together with {found.linked}, or not at all")
     for step in found.steps:
         typer.echo(f"{step.taken_at}  {step.state:<9} by {step.by:<14} transaction {step.transaction_id}")
     for said in found.bookings:

@@ -92,7 +92,8 @@ class DisputeService:
 
     async def get_dispute(self, asked: pb.GetDisputeRequest) -> pb.GetDisputeResponse:
         """Return a dispute with its texts as far as they can be had now."""
-        record = await self._serving.chain.read("GetDispute", require_id("dispute_id", asked.dispute_id))
+        dispute_id = require_id("dispute_id", asked.dispute_id)
+        record = await self._serving.chain.read("GetDispute", dispute_id)
         texts = {}
         if self._own_msp_id in _concerned(record):
             for step in record["steps"]:
@@ -104,7 +105,8 @@ class DisputeService:
 
     async def read_statement(self, caller: str, asked: pb.ReadStatementRequest) -> pb.ReadStatementResponse:
         """Give a text to another organization that the dispute concerns."""
-        record = await self._serving.chain.read("GetDispute", require_id("dispute_id", asked.dispute_id))
+        dispute_id = require_id("dispute_id", asked.dispute_id)
+        record = await self._serving.chain.read("GetDispute", dispute_id)
         if caller not in _concerned(record):
             raise RpcError(StatusCode.PERMISSION_DENIED, f"the dispute does not concern {caller}")
         if asked.commitment.hex() not in [step.get("statement") for step in record["steps"]]:

@@ -85,7 +85,8 @@ class NettingService:
 
     async def get_cycle(self, asked: pb.GetCycleRequest) -> pb.GetCycleResponse:
         """Return a cycle with this bank's net, and whether its sums hold."""
-        cycle = await self._serving.chain.read("GetCycle", require_id("cycle_id", asked.cycle_id))
+        cycle_id = require_id("cycle_id", asked.cycle_id)
+        cycle = await self._serving.chain.read("GetCycle", cycle_id)
         known = await self._cycles.known()
         note = known[cycle["cycle_id"]].note if cycle["cycle_id"] in known else ""
         reply = pb.GetCycleResponse(cycle=_cycle(cycle, note))

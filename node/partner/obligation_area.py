@@ -137,6 +137,7 @@ class ObligationArea:
             serving=serving,
             driver=driver,
             reconciler=reconciler,
+            arbiter=self._arbiter,
             random_bytes=self._random_bytes,
         )
         cycles = NettingService(

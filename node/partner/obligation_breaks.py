@@ -128,6 +128,11 @@ class Reconciler:
         evidence = await self._store.evidence(sender, recorded.settlement_id)
         return Break(*found, recorded.obligation_id or "", recorded, own_booked, record, tuple(evidence))
 
+    def _signed_exchange(self, record: Mapping[str, Any]) -> bool:
+        """Whether it is part of an exchange that this bank proposed or agreed to: no settlement is behind that."""
+        signed = any(step["by"] == self._own_msp_id for step in record["steps"])
+        return bool(record["linked"]) and signed and not record["bookings"]
+
     async def _unknown(self, partner: str, known: set[str]) -> list[Break]:
         """Return what the shared ledger has of this bank and its books know nothing of."""
         found, after = [], ""
@@ -143,5 +148,6 @@ class Reconciler:
                 and (not partner or partner in record["banks"])
                 and record["obligation_id"] not in known
                 and record["state"] not in FINAL_STATES
+                and not self._signed_exchange(record)
             ]  # fmt: skip
         return found

@@ -112,12 +112,20 @@ class SettlementChain:
         return found
 
     async def propose(
-        self, partner: str, arbiter: str, deadline: datetime, proposed: Sequence[tuple[str, ObligationDetails, str]]
+        self,
+        partner: str,
+        arbiter: str,
+        deadline: datetime,
+        proposed: Sequence[tuple[str, ObligationDetails, str]],
+        *,
+        linked: bool = False,
     ) -> None:
-        """Propose obligations: (id, details, booking or '')."""
+        """Propose obligations: (id, details, booking or ''); two that are ``linked`` are settled together or not."""
+        others = [proposed[1 - number][0] if linked else "" for number in range(len(proposed))]
+        until = time_text(deadline)
         items = [
-            {"obligation_id": obligation_id, "booking": booking, "deadline": time_text(deadline), "linked": ""}
-            for obligation_id, _, booking in proposed
+            {"obligation_id": obligation_id, "booking": booking, "deadline": until, "linked": other}
+            for (obligation_id, _, booking), other in zip(proposed, others, strict=True)
         ]
         await self.call(
             "Propose", partner, arbiter, json.dumps(items), details=[told.fields() for _, told, _ in proposed]

@@ -6,16 +6,17 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ledger.errors import InvalidValueError
+from ledger.money import parse_amount_minor
 from network.errors import GatewayError, ProofError
-from network.obligation import SALT_BYTES
+from network.obligation import SALT_BYTES, ObligationDetails, obligation_id_of
 from network.pb.dwaybank.partner.v1 import obligations_pb2 as pb
 from network.rpc import Server
 from node.partner.messages import timestamp
-from node.partner.obligation import Recorded
+from node.partner.obligation import DEADLINE, Recorded
 from node.partner.obligation_breaks import Break, Reconciler
 from node.partner.obligation_chain import SettlementChain
 from node.partner.obligation_driver import ObligationDriver
@@ -26,8 +27,11 @@ OBLIGATION_SERVICE = "dwaybank.partner.v1.ObligationService"
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
+ANSWER_WITHIN_S_MAX = 90 * 86_400
+REFERENCE_BYTES = 16
 
-STEPS = {"settle": "Settle", "return": "ReturnObligation", "cancel": "Cancel", "expire": "Expire", "book": "Book"}
+STEPS = ("agree", "settle", "return", "cancel", "expire", "book")
+FUNCTIONS = {"return": "ReturnObligation", "cancel": "Cancel", "expire": "Expire"}
 TERMS = {"limit": "SetLimit", "collateral": "SetCollateral", "cut_off": "SetCutOff"}
 
 
@@ -41,6 +45,7 @@ class ObligationService:
         serving: offers methods, and has the contract.
         driver: brings obligations onto the shared ledger.
         reconciler: compares books and shared ledger.
+        arbiter: member who decides disputes; '' for none.
         random_bytes: source of salts.
     """
 
@@ -53,8 +58,10 @@ class ObligationService:
         serving: ObligationServing,
         driver: ObligationDriver | None,
         reconciler: Reconciler | None,
+        arbiter: str,
         random_bytes: Callable[[int], bytes],
     ) -> None:
+        self._arbiter = arbiter
         self._own_msp_id = own_msp_id
         self._partners = partners
         self._store = store
@@ -69,6 +76,7 @@ class ObligationService:
         offer.own(server, OBLIGATION_SERVICE, "ListObligations", pb.ListObligationsRequest, self.list_obligations)
         offer.own(server, OBLIGATION_SERVICE, "GetObligation", pb.GetObligationRequest, self.get_obligation)
         offer.own(server, OBLIGATION_SERVICE, "MoveObligation", pb.MoveObligationRequest, self.move_obligation)
+        offer.own(server, OBLIGATION_SERVICE, "ProposeExchange", pb.ProposeExchangeRequest, self.propose_exchange)
         offer.own(server, OBLIGATION_SERVICE, "Reconcile", pb.ReconcileRequest, self.reconcile)
         offer.own(server, OBLIGATION_SERVICE, "GetTerms", pb.GetTermsRequest, self.get_terms)
         offer.own(server, OBLIGATION_SERVICE, "SetTerm", pb.SetTermRequest, self.set_term)
@@ -89,7 +97,8 @@ class ObligationService:
 
     async def get_obligation(self, asked: pb.GetObligationRequest) -> pb.GetObligationResponse:
         """Return an obligation as the shared ledger has it."""
-        record = await self._chain.read("GetObligation", require_id("obligation_id", asked.obligation_id))
+        obligation_id = require_id("obligation_id", asked.obligation_id)
+        record = await self._chain.read("GetObligation", obligation_id)
         names = ("obligation_id", "banks", "arbiter", "state", "books", "deadline", "linked", "cycle")
         reply = pb.GetObligationResponse(
             **{name: record[name] for name in names},
@@ -100,7 +109,7 @@ class ObligationService:
             told = {name: step[name] for name in ("state", "by", "transaction_id")}
             reply.steps.add(**told, taken_at=step["timestamp"])
         try:
-            details = await self._chain.details(asked.obligation_id)
+            details = await self._chain.details(obligation_id)
         except (GatewayError, ProofError):
             # Another bank's, or not here yet: what is public is all there is to tell.
             return reply
@@ -126,10 +135,14 @@ class ObligationService:
             record = await chain.read("GetObligation", obligation_id)
             others = [bank for bank in record["banks"] if bank != self._own_msp_id]
             await chain.call("Settle", others[0], json.dumps([obligation_id]))
+        elif asked.step == "agree":
+            record = await chain.read("GetObligation", obligation_id)
+            both = [obligation_id, record["linked"]] if record["linked"] else [obligation_id]
+            await chain.agree(record["proposer"], [(each, "") for each in both])
         elif asked.step == "book":
             await self._book(obligation_id)
         else:
-            await chain.call(STEPS[asked.step], obligation_id)
+            await chain.call(FUNCTIONS[asked.step], obligation_id)
         await self._store.wake(datetime.now(UTC), [obligation_id])
         record = await chain.read("GetObligation", obligation_id)
         return pb.MoveObligationResponse(state=record["state"], books=record["books"])
@@ -140,6 +153,27 @@ class ObligationService:
         if recorded is None:
             raise InvalidValueError("obligation_id", obligation_id, "no settlement of this bank is behind it")
         await self._driver.book_again(recorded)
+
+    async def propose_exchange(self, asked: pb.ProposeExchangeRequest) -> pb.ProposeExchangeResponse:
+        """Propose a payment versus payment to a partner."""
+        partner = self._partner(asked.partner_msp_id)
+        within_s = asked.answer_within_s or int(DEADLINE.total_seconds())
+        if not 0 < within_s <= ANSWER_WITHIN_S_MAX:
+            raise InvalidValueError("answer_within_s", str(within_s), f"give 1 to {ANSWER_WITHIN_S_MAX}")
+        now, reference = datetime.now(UTC), asked.reference or self._random_bytes(REFERENCE_BYTES).hex()
+        ways = (
+            ("give", self._own_msp_id, partner, asked.give_asset, asked.give_amount_minor),
+            ("take", partner, self._own_msp_id, asked.take_asset, asked.take_amount_minor),
+        )
+        proposed = []
+        for way, debtor, creditor, asset, amount in ways:
+            minor = parse_amount_minor(amount, f"{way}_amount_minor")
+            salt = self._random_bytes(SALT_BYTES)
+            told = ObligationDetails(debtor, creditor, asset, minor, now.date(), f"{reference}/{way}", salt)
+            proposed.append((obligation_id_of(self._own_msp_id, f"{reference}/{way}"), told, ""))
+        deadline = now + timedelta(seconds=within_s)
+        await self._chain.propose(partner, self._arbiter, deadline, proposed, linked=True)
+        return pb.ProposeExchangeResponse(give_obligation_id=proposed[0][0], take_obligation_id=proposed[1][0])
 
     async def reconcile(self, asked: pb.ReconcileRequest) -> pb.ReconcileResponse:
         """Compare this bank's books, both banks' bookings and the shared ledger."""

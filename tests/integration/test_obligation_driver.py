@@ -7,6 +7,7 @@ error around a transaction after which nothing remains but the databases.
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -303,3 +304,39 @@ async def test_payment_beyond_the_limit_on_the_shared_ledger_is_refused_before_m
         assert (await here.bank.send(debtor, there.bank, beneficiary, 1)).refusal == "exceeds_credit_line"
     finally:
         await there.chain.call("SetLimit", BANK, term={"asset": "EUR", "value": "", "salt": "02" * 32})
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_is_lost_in_between_each_payment_is_one_obligation_in_the_end(
+    banks: tuple[BankOnChannel, BankOnChannel], seed: int
+) -> None:
+    """Transactions are lost before and after they commit, and processes die, as the seed says."""
+    chance = random.Random(seed)
+
+    def trouble(name: str) -> None:
+        happens = chance.random()
+        if happens < 0.15:
+            raise Crash
+        if happens < 0.4:
+            raise CommitStatusError(f"{name}: the connection broke", "", 14)
+
+    here, there = banks
+    await pay(here, there, *(chance.randint(1, 100_000) for _ in range(3)))
+    await pay(there, here, chance.randint(1, 100_000))
+    for _ in range(8):
+        for side in chance.sample(banks, 2):
+            side.gateway.before = side.gateway.after = trouble
+            try:
+                await side.work()
+            except Crash:
+                await side.stop()
+                await side.start()
+    for side in (here, there, here, there, here):
+        side.gateway.before = side.gateway.after = lambda function: None
+        await side.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    records = await here.chain.records([row.obligation_id or "" for row in await here.rows()])
+    assert len(records) == 4
+    for record in records.values():
+        assert [step["state"] for step in record["steps"]] == ["proposed", "agreed"]
+        assert [len(said) for said in record["bookings"].values()] == [1, 1]

@@ -81,6 +81,8 @@ async def test_two_banks_agree_the_regulator_reads_it_and_no_block_shows_an_amou
         record = await read(network, msp_id, "GetObligation", wanted.id)
         assert (record["state"], record["books"]) == ("agreed", "agreed")
         assert await read(network, msp_id, "GetDetails", wanted.id) == wanted.details.fields()
+        owed = (await read(network, msp_id, "GetPairTerms", BANK, PARTNER))["debts"][BANK]["EUR"]
+        assert int(owed) % AMOUNT == 0 < int(owed)
         assert in_blocks(network, msp_id, str(AMOUNT)) == 0
         assert in_blocks(network, msp_id, wanted.id) > 0, "the search finds what is there"
 

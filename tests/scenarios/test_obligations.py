@@ -211,3 +211,38 @@ async def test_dispute_is_read_by_the_three_whom_it_concerns_and_decided_by_the_
     assert "resolved" in ended.stdout, ended.stderr
     for member in consortium.consortium.organizations:
         assert words.encode() not in b"".join(await consortium.blocks(member))
+
+
+async def test_payment_versus_payment_is_settled_when_both_banks_say_so_and_not_before(
+    consortium: RunningConsortium,
+) -> None:
+    partner = consortium.partner.msp_id
+    proposed = consortium.command("partner", "exchange", partner, "EUR", "1000000", "USD", "1084300")
+    assert proposed.returncode == 0, proposed.stderr
+    give, take = (line.split()[0] for line in proposed.stdout.splitlines())
+    as_partner = ("--org", "partner")
+
+    def state(obligation_id: str) -> str:
+        return consortium.command("partner", "obligation", obligation_id).stdout.split()[1]
+
+    async def arrived() -> bool:
+        shown = consortium.command("partner", "obligation", take, *as_partner).stdout
+        return f"{partner} owes {consortium.bank.msp_id} 1084300 USD" in shown and give in shown
+
+    await eventually(arrived, "the partner reads what is proposed")
+    assert give in consortium.command("partner", "reconcile", *as_partner).stdout, "somebody must look at it"
+    agreed = consortium.command("partner", "obligation", take, "--step", "agree", *as_partner)
+    assert agreed.returncode == 0, agreed.stderr
+
+    async def both(wanted: str) -> bool:
+        return state(give) == state(take) == wanted
+
+    await eventually(lambda: both("agreed"), "both are agreed")
+    assert consortium.command("partner", "obligation", take, "--step", "settle").returncode == 0
+    assert await both("agreed"), "one bank's word settles neither"
+    debtor = consortium.command("partner", "obligation", give, "--step", "settle")
+    assert debtor.returncode == 1, "nor does the debtor's"
+    assert consortium.command("partner", "obligation", give, "--step", "settle", *as_partner).returncode == 0
+    await eventually(lambda: both("settled"), "both are settled")
+    for org in ("dwaybank", "partner"):
+        assert give not in consortium.command("partner", "reconcile", "--org", org).stdout

@@ -265,6 +265,8 @@ async def test_limit_with_collateral_bounds_what_is_owed(case: SettlementCase) -
         "limits": {PARTNER: {"EUR": "20000"}}, "collateral": {BANK: {"EUR": "1"}}, "cut_offs": {},
         "debts": {BANK: {"EUR": "20001"}, PARTNER: {"EUR": "99999"}},
     }  # fmt: skip
+    matrix = await case.call(REGULATOR, "GetPairTerms", PARTNER, BANK)
+    assert matrix.json() == (await case.call(PARTNER, "GetTerms", BANK)).json()
     await case.settle(1)
     assert (await case.call(BANK, "SetCollateral", PARTNER, term={**pledged, "value": ""})).status == 200
     assert (await case.call(BANK, "GetTerms", PARTNER)).json()["debts"][BANK] == {"EUR": "7501"}

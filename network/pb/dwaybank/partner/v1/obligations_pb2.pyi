@@ -146,6 +146,32 @@ class MoveObligationResponse(_message.Message):
     books: str
     def __init__(self, state: _Optional[str] = ..., books: _Optional[str] = ...) -> None: ...
 
+class ProposeExchangeRequest(_message.Message):
+    __slots__ = ("partner_msp_id", "give_asset", "give_amount_minor", "take_asset", "take_amount_minor", "reference", "answer_within_s")
+    PARTNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
+    GIVE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    GIVE_AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    TAKE_ASSET_FIELD_NUMBER: _ClassVar[int]
+    TAKE_AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    partner_msp_id: str
+    give_asset: str
+    give_amount_minor: str
+    take_asset: str
+    take_amount_minor: str
+    reference: str
+    answer_within_s: int
+    def __init__(self, partner_msp_id: _Optional[str] = ..., give_asset: _Optional[str] = ..., give_amount_minor: _Optional[str] = ..., take_asset: _Optional[str] = ..., take_amount_minor: _Optional[str] = ..., reference: _Optional[str] = ..., answer_within_s: _Optional[int] = ...) -> None: ...
+
+class ProposeExchangeResponse(_message.Message):
+    __slots__ = ("give_obligation_id", "take_obligation_id")
+    GIVE_OBLIGATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TAKE_OBLIGATION_ID_FIELD_NUMBER: _ClassVar[int]
+    give_obligation_id: str
+    take_obligation_id: str
+    def __init__(self, give_obligation_id: _Optional[str] = ..., take_obligation_id: _Optional[str] = ...) -> None: ...
+
 class ReconcileRequest(_message.Message):
     __slots__ = ("partner_msp_id",)
     PARTNER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
