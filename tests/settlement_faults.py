@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import tempfile
 import time
@@ -25,24 +26,37 @@ STAGES = 2
 """Each pair of banks takes up to some twenty connections, and a server gives a hundred."""
 
 
-async def play_seeds(cluster: PostgresCluster, root: Path, seeds: Iterable[int], stages: int) -> list[Result]:
-    """Play all seeds on several stages at a time and return what became of each; the first failure ends it."""
-    material, left, results = Material(root), iter(seeds), list[Result]()
+async def play_seeds(
+    cluster: PostgresCluster, root: Path, seeds: Iterable[int], stages: int
+) -> tuple[list[Result], list[str]]:
+    """Play all seeds on several stages at a time; return what became of each, and what broke a promise."""
+    material, left = Material(root), iter(seeds)
+    results, broken = list[Result](), list[str]()
+    numbers = itertools.count()
 
-    async def act(number: int) -> None:
-        payer, payee = await two_nodes(material, cluster, f"losses_{number}", HOLD_LIFETIME)
+    async def act() -> bool:
+        """Play on a stage of its own until no seed is left, or until one breaks it; return whether any is left."""
+        payer, payee = await two_nodes(material, cluster, f"losses_{next(numbers)}", HOLD_LIFETIME)
         stage = Stage(payer, payee)
         try:
             for seed in left:
                 results.append(await stage.play(draw(seed)))
+        except AssertionError as error:
+            broken.append(str(error))
+            return True
         finally:
             for bank in (payer, payee):
                 await bank.stop()
+        return False
+
+    async def acts() -> None:
+        while await act():
+            pass
 
     async with asyncio.TaskGroup() as group:
-        for number in range(stages):
-            group.create_task(act(number))
-    return results
+        for _ in range(stages):
+            group.create_task(acts())
+    return results, broken
 
 
 def report(results: list[Result]) -> str:
@@ -75,9 +89,11 @@ def main() -> int:
     began_s = time.monotonic()
     seeds = range(asked.first, asked.first + asked.seeds)
     with running_cluster(sync=False) as cluster, tempfile.TemporaryDirectory() as root:
-        results = asyncio.run(play_seeds(cluster, Path(root), seeds, asked.stages))
+        results, broken = asyncio.run(play_seeds(cluster, Path(root), seeds, asked.stages))
     sys.stdout.write(f"{report(results)}\n{time.monotonic() - began_s:.0f} s\n")
-    return 0
+    for what in broken:
+        sys.stdout.write(f"BROKEN: {what}\n")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

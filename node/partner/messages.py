@@ -1,11 +1,12 @@
 """Messages between banks: signing ours, and deciding whether one of theirs may be acted on.
 
 A message is acted on only if all of this holds: the signer's certificate is vouched for by its organization's MSP now;
-the signature covers the payload's bytes as received; the payload has no field that its version does not know; it names
-that organization as sender and us as receiver; the same organization issued the client certificate of the connection;
-it is a bank we settle with; and it was sent within five minutes of our clock. A repeated message is harmless, because
-every step is done once. An answer is believed by the same rules; in the place of the connection's certificate it names
-the hash of the request, so that no answer can be shown as the answer to another request.
+the signature covers the payload's bytes as received; the payload has no field that its version does not know, and no
+text that cannot be printed; it names that organization as sender and us as receiver; the same organization issued the
+client certificate of the connection; it is a bank we settle with; and it was sent within five minutes of our clock. A
+repeated message is harmless, because every step is done once. An answer is believed by the same rules; in the place of
+the connection's certificate it names the hash of the request, so that no answer can be shown as the answer to another
+request.
 
 The signature covers the message's full name before its bytes, because Complete and Abort have the same wire form and a
 signed one must never be shown as the other.
@@ -34,6 +35,9 @@ from node.partner.protocol import check_version
 
 PAYLOAD_BYTES_MAX = 64 * 1024
 """Longest payload of a request; the longest that is needed has less than 1 KiB."""
+
+TEXT_LENGTH_MAX = 256
+"""Longest text of a payload, in characters."""
 
 CLOCK_DIFFERENCE_MAX = timedelta(minutes=5)
 """How far a message's time may be from ours; clocks of banks are synchronised far better than this."""
@@ -189,6 +193,7 @@ class MessageVerifier:
             raise _refused(StatusCode.INVALID_ARGUMENT, "payload: not the message this call takes") from error
         check_version(payload.version)  # type: ignore[attr-defined]
         _check_fields(payload)
+        _check_texts(payload)
         return signer, payload
 
     def _signer(self, message: partner_pb2.SignedMessage, kind: type[Message]) -> str:
@@ -227,6 +232,18 @@ def _check_fields(payload: Message) -> None:
         if field.type == field.TYPE_MESSAGE:
             for part in value if isinstance(value, Sequence) else (value,):
                 _check_fields(part)
+
+
+def _check_texts(payload: Message) -> None:
+    """Let pass texts that a database keeps and a terminal shows as they are: printable, and not long."""
+    for field, value in payload.ListFields():
+        parts = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
+        for part in parts:
+            if isinstance(part, Message):
+                _check_texts(part)
+            elif isinstance(part, str) and not (len(part) <= TEXT_LENGTH_MAX and part.isprintable()):
+                reason = f"{field.name}: printable text of up to {TEXT_LENGTH_MAX} characters"
+                raise _refused(StatusCode.INVALID_ARGUMENT, reason)
 
 
 def _refused(code: int, message: str) -> MessageRefusedError:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from datetime import datetime
 
 from ledger.errors import InvalidValueError
-from ledger.money import parse_amount_minor
+from ledger.money import parse_amount_minor, parse_balance_minor
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, Server
 from node.access import Members
@@ -109,6 +109,7 @@ class PartnerQuestions:
         page, signed = await link.ask("GetVostroStatement", query, partner_pb2.StatementAnswer)
         if (page.asset, page.account) != (asked.asset, asked.account):
             raise PartnerUnavailableError(f"{asked.partner_msp_id}: the answer is the statement of another account")
+        _check_amounts(asked.partner_msp_id, page)
         return partner_pb2.FetchStatementResponse(page=page, signed=signed).SerializeToString()
 
     async def ask_status(self, request: bytes, call: Call) -> bytes:
@@ -159,3 +160,13 @@ class PartnerQuestions:
             known = ", ".join(sorted(self._links)) or "none"
             raise UnknownPartnerError(f"partner_msp_id {msp_id!r}: not a partner bank of this node (known: {known})")
         return self._links[msp_id]
+
+
+def _check_amounts(partner: str, page: partner_pb2.StatementAnswer) -> None:
+    try:
+        parse_balance_minor(page.balance_minor, "balance_minor")
+        for line in page.lines:
+            parse_balance_minor(line.change_minor, "change_minor")
+            parse_balance_minor(line.balance_minor, "balance_minor")
+    except InvalidValueError as error:
+        raise PartnerUnavailableError(f"{partner}: GetVostroStatement: the answer: {error}") from error

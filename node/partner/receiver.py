@@ -46,8 +46,6 @@ CREDITED_ACCOUNT_PREFIXES = ("cust-", "bank-")
 
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
-TEXT_LENGTH_MAX = 256
-
 RETURN_RETRY_S = 0.5
 """When to ask again for a return of a payment whose end is still on its way."""
 
@@ -255,15 +253,10 @@ class SettlementReceiver:
         return is_liability and account.facts.reference.startswith(self._account_prefixes)
 
     def _incoming(self, wanted: partner_pb2.Prepare) -> Incoming:
-        if not 0 < len(wanted.settlement_id) <= SETTLEMENT_ID_LENGTH_MAX or "\x00" in wanted.settlement_id:
+        if not 0 < len(wanted.settlement_id) <= SETTLEMENT_ID_LENGTH_MAX:
             raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "settlement_id: 1 to 64 characters")
         if not _is_amount(wanted.amount_minor):
             raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, f"amount_minor: a whole number up to {AMOUNT_MAX}")
-        for field in ("beneficiary_account", "asset", "quote_id", "return_of"):
-            text = getattr(wanted, field)
-            if "\x00" in text or len(text) > TEXT_LENGTH_MAX:
-                reason = f"{field}: plain text of up to {TEXT_LENGTH_MAX} characters"
-                raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, reason)
         check_return(wanted)
         return Incoming(
             sender_msp_id=wanted.sender_msp_id,

@@ -28,8 +28,9 @@ def test_seeds_draw_every_loss_at_every_step_and_the_same_again() -> None:
 def test_payment_ends_on_both_sides_whatever_is_lost_at_whichever_step(
     postgres_cluster: PostgresCluster, tmp_path: Path
 ) -> None:
-    results = asyncio.run(play_seeds(postgres_cluster, tmp_path, SEEDS, stages=2))
+    results, broken = asyncio.run(play_seeds(postgres_cluster, tmp_path, SEEDS, stages=2))
     print(report(results))
+    assert broken == []
     assert len(results) == len(SEEDS)
     assert all(result.happened for result in results), [result.fault for result in results if not result.happened]
     assert {result.state for result in results} <= ENDS

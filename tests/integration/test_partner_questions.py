@@ -220,6 +220,31 @@ async def test_statement_is_the_askers_own_and_nothing_else(banks: tuple[Bank, B
     assert refused.value.code == StatusCode.INVALID_ARGUMENT
 
 
+async def test_statement_with_amounts_that_are_none_is_not_believed(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+
+    async def lie(request: bytes, call: object) -> bytes:
+        asked = partner_pb2.FollowSettlementsRequest.FromString(request).message.payload
+        answer = partner_pb2.StatementAnswer(
+            version=1,
+            sender_msp_id=there.msp_id,
+            receiver_msp_id=here.msp_id,
+            sent_at=timestamp(there.clock()),
+            request_hash=_hash(asked),
+            asset="EUR",
+            account=partner_pb2.ACCOUNT_KIND_VOSTRO,
+            balance_minor="0",
+            lines=[partner_pb2.StatementLine(seq=1, change_minor="1e9", balance_minor="0")],
+        )
+        signed = signed_message(answer, there.identity)
+        return partner_pb2.GetVostroStatementResponse(answer=signed).SerializeToString()
+
+    here.line.handlers["GetVostroStatement"] = lie
+    with pytest.raises(RpcError, match="change_minor") as refused:
+        await _statement(here, there)
+    assert refused.value.code == StatusCode.UNAVAILABLE
+
+
 # Updates --------------------------------------------------------------------------------------------------------------
 
 

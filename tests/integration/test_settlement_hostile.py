@@ -133,6 +133,12 @@ async def test_prepare_with_a_field_that_can_never_be_valid_is_refused(banks: tu
         {"amount_minor": "\u0661"},
         {"amount_minor": ""},
         {"beneficiary_account": "a\x00b"},
+        {"beneficiary_account": "cust-\u202egpj"},
+        {"return_of": "x" * 257, "return_reason": "CUST"},
+        {"return_reason": "CUST"},
+        {"return_of": "s-0"},
+        {"return_of": "s-0", "return_reason": "CUST"},
+        {"quote_id": "q\n"},
         {"asset": "\x00"},
     ):
         code = await _refusal(here, "Prepare", _prepare(here, there, beneficiary, **change))
@@ -271,6 +277,10 @@ async def test_partner_answers_that_are_no_answers_leave_the_payment_waiting(ban
         {"accepted": True, "agreed_reference": "R" * 65},
         {"accepted": True, "agreed_reference": REFERENCE, "refusal": "both"},
         {"refusal": "account_closed", "settlement_id": "another"},
+        {"refusal": "\x00"},
+        {"refusal": "\x1b[2Jaccount_closed"},
+        {"refusal": "x" * 257},
+        {"accepted": True, "agreed_reference": "R\x00"},
         {"refusal": "account_closed", "request_hash": bytes(32)},
         {"refusal": "account_closed", "sender_msp_id": here.msp_id},
         {"refusal": "account_closed", "receiver_msp_id": there.msp_id},

@@ -255,3 +255,13 @@ async def _assert_conserved(
         assert vostro - before[number][0] == sent[number]
         assert nostro - before[number][1] == sent[1 - number]
         assert all(line.agree for line in await bank.compare())
+        await _assert_use_is_counted_right(bank, story.banks[1 - number].msp_id)
+
+
+async def _assert_use_is_counted_right(bank: Bank, partner: str) -> None:
+    """What is counted in memory of a partner's limits is what the records say, whatever failed in between."""
+    counted = await bank.use.usage(partner)
+    today = bank.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    recorded = await bank.store.usage(partner, today)
+    assert counted.open_count == recorded.open_count == 0
+    assert {asset: sum_ for asset, sum_ in counted.agreed.items() if sum_} == recorded.agreed
