@@ -6,7 +6,6 @@ bank's word unless the range begins with entry 1; so is what the entries say tha
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,13 +24,12 @@ from network.bundle_many import (
     StatementClaim,
     Sums,
 )
+from network.bundle_many_form import AMOUNT
 from network.errors import ProofError
 
 DEBIT = 1
 STRIPE_MARK = "#"
 """What stands between an account's reference and the number of one of its stripes."""
-
-_AMOUNT = re.compile(r"0|[1-9][0-9]{0,38}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +207,7 @@ def _read_sums(value: object) -> Sums:
     if not isinstance(value, dict) or value.keys() != {"debits", "credits"}:
         raise ProofError("malformed_totals", "control totals are no debits and credits")
     amounts = [value["debits"], value["credits"]]
-    if not all(isinstance(amount, str) and _AMOUNT.fullmatch(amount) for amount in amounts):
+    if not all(isinstance(amount, str) and AMOUNT.fullmatch(amount) for amount in amounts):
         raise ProofError("malformed_totals", "control totals are no amounts in decimal digits")
     return Sums(int(amounts[0]), int(amounts[1]))
 

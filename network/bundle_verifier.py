@@ -23,10 +23,11 @@ from network.bundle_channel import ChannelEvidence
 from network.bundle_claims import VerifiedClaim, verify_claim
 from network.bundle_entries import ReadEntry
 from network.bundle_format import VERSION as ENTRY_VERSION
-from network.bundle_format import BundleContent, read_entry_bundle
+from network.bundle_format import BundleContent, parse_bundle, read_entry_bundle
 from network.bundle_head import HeadVerifier, Witness
 from network.bundle_many import VERSION as MANY_VERSION
-from network.bundle_many import ManyContent, read_many
+from network.bundle_many import ManyContent
+from network.bundle_many_form import read_many
 from network.bundle_parts import TransactionRef, read_bundle_json, require_version
 from network.errors import ProofError
 
@@ -92,15 +93,23 @@ class BundleVerifier:
             ValueError: it needs a reader of entries.
         """
         content = read_bundle(bundle)
-        channel = self._channel(content.blocks, content.definitions)
         if isinstance(content, BundleContent):
-            return verify_entry(
-                content, channel.evidence, channel.heads,
-                witnesses_min=self._witnesses_min, describe=self._describe, now=now,
-            )  # fmt: skip
+            return self._entry(content, now)
+        channel = self._channel(content.blocks, content.definitions)
         return verify_claim(
             content, channel.evidence, channel.heads, witnesses_min=self._witnesses_min, read=self._read, now=now
         )
+
+    def verify_entry(self, bundle: bytes, now: datetime | None = None) -> VerifiedEntry:
+        """Return the entry that a bundle proves; as ``verify``, and ``unknown_version`` for any other claim."""
+        return self._entry(parse_bundle(bundle), now)
+
+    def _entry(self, content: BundleContent, now: datetime | None) -> VerifiedEntry:
+        channel = self._channel(content.blocks, content.definitions)
+        return verify_entry(
+            content, channel.evidence, channel.heads,
+            witnesses_min=self._witnesses_min, describe=self._describe, now=now,
+        )  # fmt: skip
 
     def _channel(self, blocks: Mapping[int, bytes], definitions: Mapping[str, Sequence[TransactionRef]]) -> _Channel:
         ordered = list(definitions.items())

@@ -18,7 +18,8 @@ import structlog
 from nacl.public import PrivateKey
 
 from network.audit_record import AUDIT
-from network.bundle import VerifiedEntry, verify_bundle
+from network.bundle import VerifiedEntry
+from network.bundle_verifier import BundleVerifier
 from network.errors import GatewayError, ProofError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from node.anchor.anchorer import Gateway
@@ -181,7 +182,8 @@ class Demands:
         if (package.demand_id, package.organization) != (demand_id, organization):
             raise ProofError("wrong_package", f"{organization} gave the answer to another demand")
         bundles = dict(zip(seqs, package.bundles, strict=False))
-        entries = [self._checked(bundles.get(seq), organization, seq) for seq in seqs]
+        verifier = BundleVerifier(self._genesis_hash, describe=describe_entry)
+        entries = [self._checked(verifier, bundles.get(seq), organization, seq) for seq in seqs]
         details = {each.seq: each for each in package.details}
         if len(details) != len(package.details) or sorted(details) != (list(seqs) if len(scope) > 1 else []):
             raise ProofError("not_disclosed", f"{organization} gave details of other entries than were demanded")
@@ -194,10 +196,10 @@ class Demands:
             check_details(told, entry.fields, scope)
         return _Proved(entries, bundles, [details[seq] for seq in sorted(details)], opened.digest)
 
-    def _checked(self, bundle: bytes | None, organization: str, seq: int) -> VerifiedEntry:
+    def _checked(self, verifier: BundleVerifier, bundle: bytes | None, organization: str, seq: int) -> VerifiedEntry:
         if bundle is None:
             raise ProofError("not_disclosed", f"{organization} gave no bundle for entry {seq}")
-        entry = verify_bundle(bundle, self._genesis_hash, describe=describe_entry, now=self._now())
+        entry = verifier.verify_entry(bundle, self._now())
         if (entry.organization, entry.seq) != (organization, seq):
             raise ProofError("wrong_entry", f"{organization} gave another entry's bundle for entry {seq}")
         return entry

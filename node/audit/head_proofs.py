@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from network.audit_record import record_key
-from network.bundle_many import CONSISTENCY, FORK, Difference, ForkClaim, ManyContent, SignedHead, claim_value
+from network.bundle_many import CONSISTENCY, FORK, Difference, ForkClaim, ManyContent, SignedHead
+from network.bundle_many_form import claim_value
 from network.bundle_parts import CheckpointEvidence, TransactionRef
 from network.checkpoint import Checkpoint, open_checkpoint
 from network.errors import ProofError

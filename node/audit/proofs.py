@@ -27,6 +27,8 @@ from node.audit.index import AnchorSizes, AuditIndex
 from node.audit.indexer import Indexer
 from node.audit.records import AuditRecord
 
+EPOCHS_KEPT = 4
+"""Trees over the decisions of epochs kept in memory: each has up to 100,000 leaves, some 15 MiB."""
 NODES_KEPT = 1 << 16
 """Subtrees of the log kept in memory while the index stands still."""
 
@@ -83,6 +85,7 @@ class ProofBuilder:
         self._indexer = indexer
         self._evidence = evidence
         self._decisions = decisions
+        self._epochs: dict[int, ReadNode] = {}
 
     async def state(self, seq: int) -> str:
         """Return how far an entry has come: one of ``STATES``.
@@ -192,12 +195,21 @@ class ProofBuilder:
         epoch = self._epoch_covering(disclosure.seq)
         if record is None or epoch is None or epoch.from_seq is None or epoch.to_seq is None:
             return None
-        first, last, decisions = epoch.from_seq, epoch.to_seq, self._decisions
-        read_node = self._evidence.remembered(
-            ("epoch", first), lambda: level_reader(decisions.decision_leaves(first, last))
-        )
+        first, last = epoch.from_seq, epoch.to_seq
+        read_node = self._epoch_reader(first, last)
         proof = build_inclusion_proof(read_node, disclosure.seq - first, last - first + 1)
         return DecisionEvidence(record, int(json.loads(epoch.body)["epoch"]), tuple(proof), place_of(epoch))
+
+    def _epoch_reader(self, first: int, last: int) -> ReadNode:
+        """Return a reader of the tree over the decisions of an anchored epoch, which never changes any more."""
+        found = self._epochs.get(first)
+        if found is None:
+            assert self._decisions is not None
+            found = level_reader(self._decisions.decision_leaves(first, last))
+            if len(self._epochs) >= EPOCHS_KEPT:
+                self._epochs.clear()
+            self._epochs[first] = found
+        return found
 
     def _epoch_covering(self, seq: int) -> AuditRecord | None:
         epochs: list[AuditRecord] = self._evidence.remembered("epochs", list)

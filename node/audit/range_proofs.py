@@ -30,8 +30,8 @@ from network.bundle_many import (
     StatementClaim,
     Sums,
     Window,
-    claim_value,
 )
+from network.bundle_many_form import claim_value
 from network.bundle_parts import CheckpointEvidence
 from network.checkpoint import parse_signature_line
 from network.merkle import build_consistency_proof

@@ -53,6 +53,12 @@ def test_every_range_is_proved_and_a_range_of_one_as_inclusion_is(drawn: tuple[i
     assert begin == 0 or set(before) <= {*consistency_proof(leaves, begin), *before}
 
 
+@pytest.mark.parametrize("wrong", [(-1, 2, 5), (2, 2, 5), (3, 2, 5), (4, 6, 5), (0, 1, 0)])
+def test_range_that_is_none_has_no_proof(wrong: tuple[int, int, int]) -> None:
+    with pytest.raises(ProofError, match="are not in a tree"):
+        build_range_proof(level_reader(log(max(wrong[2], 1))), *wrong)
+
+
 @settings(max_examples=300, deadline=None)
 @given(ranges(), st.data())
 def test_anything_but_the_true_range_is_refused(drawn: tuple[int, int, int], data: st.DataObject) -> None:

@@ -20,8 +20,8 @@ from network.bundle_many import (
     ManyContent,
     SignedHead,
     Window,
-    serialize_many,
 )
+from network.bundle_many_form import serialize_many
 from network.identity import SigningIdentity
 from network.merkle import inclusion_proof, leaf_hash, root
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, ConsortiumInMemory, Material, make_material
@@ -29,6 +29,7 @@ from tests.support.many_edits import MANY_FILE, derive
 from tests.support.many_network import (
     BANK_SIZES,
     COSIGNED_AT,
+    FALSE_TOTALS,
     HOUR_US,
     MALFORMED_TOTALS,
     ClaimedLog,
@@ -82,6 +83,9 @@ def good_claims(log: ClaimedLog) -> Iterator[tuple[str, ManyContent, tuple[str, 
     timed = ("opening_balances", "posting_times")
     yield "statement_of_a_period", _statement(log, "bob", 6, 13, window(7, 12)), timed
     yield "statement_from_the_begin", _statement(log, "bob", 1, 13, Window(None, window(1, 12).end_us)), timed[1:]
+    first = Window(window(1, 1).begin_us, window(1, 12).end_us)
+    yield "statement_of_a_period_from_its_first_entry_on", _statement(log, "bob", 1, 13, first), timed[1:]
+    yield "statement_from_entry_2", _statement(log, "cash", 2, 20), timed[:1]
     yield "statement_to_the_end", _statement(log, "bob", 6, LAST, Window(window(7, 7).begin_us, None)), timed
     over = Window(None, COSIGNED_AT * 1_000_000)
     yield "statement_to_a_time_a_witness_saw", _statement(log, "bob", 1, LAST, over), timed[1:]
@@ -150,6 +154,14 @@ def hostile_claims(network: ManyNetwork) -> Iterator[tuple[str, str | None, Many
     )
     yield "day_close_over_time_that_runs_back", "times_descend", log.day_close(6, 8)
     yield "range_over_time_that_runs_back", None, log.content("range", 11, range=entries)
+    entries = log.range(12, 13, 14)
+    statement = log.statement("cash", entries)
+    together = log.content("account", 14, range=entries, statement=statement)
+    yield "statement_over_entries_of_one_moment", None, together
+    for name, size in (("higher", FALSE_TOTALS), ("without_credits", FALSE_TOTALS + 2)):
+        yield f"control_totals_{name}", "wrong_totals", log.day_close(size, size + 1)
+        hidden = log.day_close(size, size + 1, shown=lambda _: False)
+        yield f"control_totals_{name}_withheld", None if name == "higher" else "wrong_totals", hidden
     for number in range(len(MALFORMED_TOTALS)):
         yield f"control_totals_malformed_{number}", "malformed_totals", log.day_close(11 + number, 12 + number)
 
@@ -218,7 +230,8 @@ def capture(folder: Path) -> Corpus:
 
 def _word(content: ManyContent) -> tuple[str, ...]:
     withheld = content.range is not None and any(len(item) == 32 for item in content.range.items)
-    opening = content.statement is not None and content.range is not None and content.range.first > 1
+    figures = content.statement or content.period
+    opening = figures is not None and content.range is not None and content.range.first > 1
     return (("opening_balances",) if opening else ()) + (("withheld_entries",) if withheld else ())
 
 

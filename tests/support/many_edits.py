@@ -174,6 +174,9 @@ RANGES: dict[str, tuple[str | None, JsonEdit]] = {
     "to_one_less": ("wrong_range", put("range", "to", to=23)),
     "to_one_more": ("wrong_range", put("range", "to", to=25)),
     "to_at_the_limit": ("wrong_range", put("range", "to", to=2**53 - 1)),
+    "no_entries_and_told_so": (
+        "wrong_range", _all(put("range", "entries", to=[]), put("range", "from", to=13), put("range", "to", to=12))
+    ),
     "no_entries": ("wrong_range", put("range", "entries", to=[])),
     "first_entry_missing": ("wrong_range", drop("range", "entries", 0)),
     "entry_missing": ("wrong_range", drop("range", "entries", 11)),
@@ -423,6 +426,9 @@ PERIODS: dict[str, tuple[str | None, JsonEdit]] = {
     "balance_of_nobody": (None, change("period", "balances", by=lambda b: [*b, {
         **b[0], "account": "nobody", **dict.fromkeys(("opening_debits", "opening_credits", "debits", "credits"), "0")
     }])),
+    "balance_of_nobody_twice": (TOTALS, change("period", "balances", by=lambda b: [*b, *[{
+        **b[0], "account": "nobody", **dict.fromkeys(("opening_debits", "opening_credits", "debits", "credits"), "0")
+    }] * 2])),
     "balances_in_another_order": (None, change("period", "balances", by=lambda b: b[::-1])),
     "closing_controls_bent": (
         "wrong_controls", change("period", "closing", "totals", by=lambda t: t.replace("1", "2", 1))
@@ -625,6 +631,9 @@ def _options(captured: Corpus) -> Iterator[Vector]:
         yield Vector(f"{base}__of_a_foreign_genesis", base, "wrong_genesis", (), genesis="00" * 32)
     yield Vector("growth__two_witnesses_demanded", "growth", "not_attested", (), witnesses_min=2)
     yield Vector("fork__witnesses_are_not_asked_for", "fork", None, (), witnesses_min=9)
+    seen = "statement_to_a_time_a_witness_saw"
+    alone = one_splice(captured.text(seen), edited(captured.text(seen), put("checkpoints", 0, "witnesses", to=[])))
+    yield Vector(f"{seen}__nobody_demanded_and_nobody_looked", seen, "period_open", (alone,), witnesses_min=0)
     for base in ("range_whole", "statement", "growth"):
         text = captured.text(base)
         alone = edited(text, lambda v: [head.update(witnesses=[]) for head in v["checkpoints"]])

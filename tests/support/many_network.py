@@ -52,7 +52,11 @@ MALFORMED_TOTALS = (
     '{"EUR":{"credits":"01","debits":"1"}}', '{"EUR":{"credits":"-1","debits":"1"}}',
     '{"EUR":{"credits":"1","debits":"1","more":"1"}}', '{"EUR":{"credits":"1","credits":"1","debits":"1"}}',
     '{"EUR":{"credits":"1.0","debits":"1"}}', '{"EUR":{"credits":"","debits":"1"}}',
+    "{" + ",".join(f'"A{number}":{{"credits":"0","debits":"0"}}' for number in range(257)) + "}",
 )  # fmt: skip
+"""What the hostile member commits to from its entry 12 on."""
+FALSE_TOTALS = 12 + len(MALFORMED_TOTALS)
+"""From this size on it commits in turn to what is true, to more, to what is true, and to no credits."""
 
 
 @dataclass
@@ -182,15 +186,16 @@ def entry_of(seq: int, *, number: int = 0, posted_at_us: int = 0, legs_of: int =
 
 
 def hostile_entries() -> list[bytes]:
-    """Return the other member's entries: at even places one thing is wrong."""
+    """Return the other member's entries: at some places one thing is wrong; entry 13 is as old as the one before."""
     bent = {
         2: b"no entry, but forty bytes of something else",
         4: entry_of(4, number=99),
         6: entry_of(6, unbalanced=1),
         8: entry_of(8, posted_at_us=BEGIN_US + HOUR_US),
         10: entry_of(10, posted_at_us=2**62),
+        13: entry_of(13, posted_at_us=BEGIN_US + 12 * HOUR_US),
     }
-    return [bent.get(seq, entry_of(seq)) for seq in range(1, 12 + len(MALFORMED_TOTALS))]
+    return [bent.get(seq, entry_of(seq)) for seq in range(1, FALSE_TOTALS + 4)]
 
 
 def readable(canonical: bytes) -> CanonicalEntry:
@@ -252,8 +257,7 @@ async def anchored_network(consortium: ConsortiumInMemory) -> ManyNetwork:
     for size in BANK_SIZES:
         await _anchor(consortium, logs[BANK], size, registered)
     for size in range(1, len(logs[PARTNER].canonicals) + 1):
-        totals = MALFORMED_TOTALS[size - 12] if size >= 12 else ""
-        await _anchor(consortium, logs[PARTNER], size, registered, totals)
+        await _anchor(consortium, logs[PARTNER], size, registered, hostile_totals(logs[PARTNER], size))
     blocks = {number: consortium.raw(number) for number in range(len(consortium.blocks))}
     return ManyNetwork(consortium, logs, {"audit": (TransactionRef(1, 0),)}, blocks)
 
@@ -280,6 +284,20 @@ async def _anchor(
     anchor = TransactionRef(done.block_number, 0)
     log.heads[size] = CheckpointEvidence(size, note.decode(), log.registration, anchor, (witness,))
     log.controls[size] = controls
+
+
+def hostile_totals(log: ClaimedLog, size: int) -> str:
+    """Return what the hostile member commits to at a size; empty for the truth."""
+    if 12 <= size < FALSE_TOTALS:
+        return MALFORMED_TOTALS[size - 12]
+    if size not in (FALSE_TOTALS + 1, FALSE_TOTALS + 3):
+        return ""
+    told = json.loads(totals_text(log.canonicals[:size]))
+    if size == FALSE_TOTALS + 1:
+        told["EUR"] = {side: str(int(amount) + 1) for side, amount in told["EUR"].items()}
+    else:
+        told["EUR"]["credits"] = "0"
+    return json.dumps(told, separators=(",", ":"))
 
 
 def totals_text(canonicals: Sequence[bytes]) -> str:
