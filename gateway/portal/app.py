@@ -45,6 +45,7 @@ from gateway.portal.routes import (
     oidc,
     overview,
     records,
+    reports,
     search,
 )
 from gateway.portal.services import Services, services_of
@@ -54,7 +55,7 @@ from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
 
-_PARTS = (overview, search, entries, demands, findings, cases, records, members, looks, access, login, oidc)
+_PARTS = (overview, search, entries, demands, findings, cases, reports, records, members, looks, access, login, oidc)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -126,6 +127,9 @@ class _Static(StaticFiles):
 async def _refused(request: Request, error: Exception) -> Response:
     """Return the page of what was refused; who is not logged in is led there."""
     if isinstance(error, TokenError) and request.method == "GET":
+        if "hx-request" in request.headers:
+            # A part of a page was asked for: the whole page must go, or the log-in would stand in its middle.
+            return Response(status_code=401, headers={"HX-Redirect": "/login"})
         return RedirectResponse("/login", 303)
     problem = problem_of(error)
     return services_of(request).pages.refusal(problem.status, problem.detail)

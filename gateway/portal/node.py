@@ -18,6 +18,7 @@ from network.rpc import Channel, StatusCode
 
 AUDIT = "/dwaybank.audit.v1.AuditService"
 PORTAL = "/dwaybank.audit.v1.PortalService"
+REPORTS = "/dwaybank.audit.v1.ReportService"
 SLOW_S = 60.0
 """Patience for what waits for other members: a demand, a step on the shared ledger, an export's next piece."""
 

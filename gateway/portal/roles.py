@@ -29,6 +29,7 @@ class Action(StrEnum):
     READ_FINDINGS = "read findings"
     OPEN_FINDING = "open and explain findings"
     SETTLE_FINDING = "escalate and close findings"
+    READ_REPORTS = "make and read reports"
     KEEP_CASES = "keep cases"
     READ_RECORDS = "see records of the shared ledger"
     READ_MEMBERS = "see members and keys"
@@ -48,6 +49,7 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.READ_FINDINGS: _EXAMINING,
     Action.OPEN_FINDING: _EXAMINING,
     Action.SETTLE_FINDING: frozenset({Role.SUPERVISOR}),
+    Action.READ_REPORTS: _EXAMINING,
     Action.KEEP_CASES: _EXAMINING,
     Action.READ_RECORDS: _ALL,
     Action.READ_MEMBERS: _ALL,

@@ -7,7 +7,9 @@ certificate and calls the contract himself.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -125,6 +127,29 @@ async def test_only_the_own_organization_asks_about_obligations(consortium: Runn
         else:
             raise AssertionError(f"{method} answered another bank")
     await channel.close()
+
+
+async def test_nodes_that_die_right_after_a_payment_bring_it_onto_the_shared_ledger_when_they_are_back(
+    consortium: RunningConsortium, sign_up: SignUp
+) -> None:
+    ada, eve = await sign_up(consortium.bank, "ada"), await sign_up(consortium.partner, "eve")
+    await consortium.deposit(consortium.bank, ada.account, 4_242)
+    before = consortium.processes()
+    await ada.pay(eve, 4_242, "invoice 5")
+    for name in ("dwaybank-node", "partner-node"):
+        os.kill(before[name]["pid"], signal.SIGKILL)
+    await consortium.until_restarted(before, ("dwaybank-node", "partner-node"))
+
+    async def agreed() -> bool:
+        found = [
+            each
+            for bank in (consortium.bank, consortium.partner)
+            for each in await obligations(consortium, bank)
+            if each.amount_minor == "4242"
+        ]
+        return [(each.state, each.books) for each in found] == [("agreed", "agreed")] * 2
+
+    await eventually(agreed, "the payment is one obligation, booked alike", 60)
 
 
 async def test_netting_cycle_ends_what_both_owe_and_books_only_the_net(

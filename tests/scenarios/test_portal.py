@@ -5,6 +5,8 @@ Method: the one consortium that all journeys share; its own portal process; requ
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -13,12 +15,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 
 from gateway.portal.sessions import COOKIE
-from network.crypto_material import OrganizationSpec, generate_organization
+from network.crypto_material import OrganizationSpec, generate_organization, revoke
 from network.topology import Organization
-from tests.support.consortium import RunningConsortium, eventually
+from tests.support.consortium import RunningConsortium, dwaybank, eventually
 from tests.support.customer import Customer
+from tests.support.own_portal import own_portal
 from tests.support.portal_client import PortalClient, text_of, tls_of
 
 MARKUP = """<script>alert(1)</script><img src=x onerror=alert(2)>'"&{{ 7*7 }}"""
@@ -199,6 +203,28 @@ async def test_records_that_cover_an_entry_are_shown_as_they_stand(
         assert (await administrator.http.get(f"/records?{query}")).status_code == 422, query
 
 
+async def test_reports_are_made_shown_and_taken_home_signed(
+    consortium: RunningConsortium, paid: list[int], open_portal: Open, tmp_path: Path
+) -> None:
+    examiner, bank = await open_portal("Examiner"), consortium.bank.msp_id
+    await examiner.send("/demands", "/demands", organization=bank, seqs=str(paid[0]), purpose="spot_check")
+    made = await examiner.send("/reports", "/reports", kind="large", threshold_minor="1000")
+    assert made.status_code == 200, made.text
+    assert f'href="/entries/{bank}/{paid[0]}"' in made.text, "the figure leads to its proof"
+    number = re.search(r"/reports/(\d+)/page", made.text)
+    assert number is not None
+    for name in ("page", "signature"):
+        answer = await examiner.http.get(f"/reports/{number[1]}/{name}")
+        assert answer.headers["content-disposition"].startswith("attachment"), "not under the portal's address"
+        (tmp_path / {"page": "r.html", "signature": "r.html.sig"}[name]).write_bytes(answer.content)
+    verified = dwaybank("report", "verify", tmp_path / "r.html", "--genesis", consortium.genesis_hash.hex())
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert number[1] in text_of(await examiner.page("/reports"))
+    for form in ({}, {"kind": "x"}, {"kind": "daily", "day": "x"}, {"kind": "daily", "days": "999"}):
+        assert (await examiner.send("/reports", "/reports", **form)).status_code == 422, form
+    assert (await examiner.http.get("/reports/999999/page")).status_code == 404
+
+
 async def test_what_a_node_refuses_is_told_on_the_page_that_asked(
     consortium: RunningConsortium, paid: list[int], open_portal: Open
 ) -> None:
@@ -251,6 +277,26 @@ async def test_a_client_without_a_role_is_told_which_units_give_one(consortium: 
         answer = await client.log_in()
         assert answer.status_code == 403
         assert "portal:examiner" in answer.text
+
+
+async def test_whoever_is_revoked_is_out_with_his_next_request(consortium: RunningConsortium, tmp_path: Path) -> None:
+    regulator, folder = consortium.regulator, tmp_path / consortium.regulator.domain
+    for name in ("ca", "msp"):
+        shutil.copytree(consortium.home.crypto(regulator) / name, folder / name)
+    with own_portal(consortium, tmp_path, {"certificates": {"msp_folder": str(folder / "msp")}}) as origin:
+        examiner = PortalClient(origin, tls_of(consortium.home, regulator, consortium.home.user(regulator, "Examiner")))
+        supervisor = PortalClient(
+            origin, tls_of(consortium.home, regulator, consortium.home.user(regulator, "Supervisor"))
+        )
+        async with examiner, supervisor:
+            for person in (examiner, supervisor):
+                assert (await person.log_in()).status_code == 303
+                await person.page("/")
+            (certificate,) = (consortium.home.user(regulator, "Examiner") / "msp" / "signcerts").glob("*.pem")
+            revoke(folder, [x509.load_pem_x509_certificate(certificate.read_bytes())], datetime.now(UTC))
+            assert "revoked" in text_of(await examiner.page("/", 401))
+            assert (await examiner.log_in()).status_code == 401
+            await supervisor.page("/")
 
 
 async def test_a_cookie_is_worth_nothing_without_the_certificate_it_began_with(

@@ -136,6 +136,8 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
         "/findings",
         "/findings/new",
         "/members",
+        "/reports",
+        "/records",
         "/records",
         "/looks?verify=1",
         "/search?from_seq=1",
@@ -152,6 +154,26 @@ async def test_every_other_page_is_clean(consortium: RunningConsortium, paid: li
     await page.get_by_role("heading", name="Log in").wait_for()
 
 
+async def test_a_report_is_made_read_and_each_figure_leads_to_its_proof(
+    consortium: RunningConsortium, paid: list[int], enter: Enter
+) -> None:
+    watched = await enter("Supervisor")
+    page = await log_in(watched)
+    await page.get_by_role("link", name="Reports").click()
+    await page.get_by_label("Kind").select_option("daily")
+    await page.get_by_role("button", name="Make", exact=True).click()
+    await page.get_by_role("link", name="the signed page").wait_for()
+    await watched.check("portal-report")
+    await page.locator("a.proof").first.click()
+    await page.get_by_role("heading", name="Records of the shared ledger").wait_for()
+    await watched.check()
+    await page.goto("/reports")
+    async with page.expect_download() as waiting:
+        await page.get_by_role("link", name="page of report").first.click()
+    download = await waiting.value
+    assert download.suggested_filename.endswith(".html")
+
+
 async def test_what_is_refused_is_a_clean_page_too(consortium: RunningConsortium, enter: Enter) -> None:
     watched = await enter("Admin")
     page = await log_in(watched)
@@ -160,6 +182,23 @@ async def test_what_is_refused_is_a_clean_page_too(consortium: RunningConsortium
         await watched.check()
     # Chromium itself reports pages that were refused.
     watched.faults = [fault for fault in watched.faults if "Failed to load resource" not in fault]
+
+
+async def test_a_search_that_cannot_be_says_why_and_one_without_a_session_leads_to_the_log_in(enter: Enter) -> None:
+    watched = await enter("Examiner")
+    page = await log_in(watched)
+    await page.goto("/search")
+    await page.get_by_label("Decision id").fill("no hex")
+    await page.get_by_role("button", name="Search", exact=True).click()
+    await page.get_by_role("alert").get_by_text("decision_id").wait_for()
+    await watched.check()
+    await page.context.clear_cookies()
+    await page.get_by_label("Decision id").fill("")
+    await page.get_by_role("button", name="Search", exact=True).click()
+    await page.get_by_role("heading", name="Log in").wait_for()
+    # Chromium itself reports answers that were refused.
+    watched.faults = [fault for fault in watched.faults if "Failed to load resource" not in fault]
+    watched.faults = [fault for fault in watched.faults if "Response Status Error Code 4" not in fault]
 
 
 async def test_the_keyboard_alone_finds_an_entry(consortium: RunningConsortium, paid: list[int], enter: Enter) -> None:

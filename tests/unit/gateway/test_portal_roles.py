@@ -45,6 +45,10 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/cases"): "E S",
     ("GET", "/cases/{case_id:uuid}"): "E S",
     ("POST", "/cases/{case_id:uuid}"): "E S",
+    ("GET", "/reports"): "E S",
+    ("POST", "/reports"): "E S",
+    ("GET", "/reports/{number:int}/page"): "E S",
+    ("GET", "/reports/{number:int}/signature"): "E S",
     ("GET", "/records"): "E S A",
     ("GET", "/members"): "E S A",
     ("GET", "/looks"): "S A",
@@ -74,7 +78,13 @@ def logged_in(app: Starlette, role: str) -> tuple[str, Session]:
 
 
 def path_of(route: str) -> str:
-    named = {"{organization}": "DwaybankMSP", "{seq:int}": "1", "{finding_id}": ID, "{case_id:uuid}": CASE}
+    named = {
+        "{organization}": "DwaybankMSP",
+        "{seq:int}": "1",
+        "{number:int}": "1",
+        "{finding_id}": ID,
+        "{case_id:uuid}": CASE,
+    }
     for name, value in named.items():
         route = route.replace(name, value)
     return route
