@@ -44,13 +44,21 @@ class DetailStore:
             self._database.fetch("put_disclosed_detail", row, _PACKAGE)
 
     def of_entry(self, organization: str, seq: int) -> list[pb.DisclosedDetails]:
-        """Return what was brought of an entry, the newest first.
+        """Return what was brought of an entry, the newest first, as far as the key that is here now opens it.
 
         Raises:
-            ProofError: it was sealed to a key that is no longer here.
+            ProofError: ``wrong_seal``, when it opens none of it.
         """
         rows = self._database.fetch("disclosed_details", (organization, seq), _PACKAGE)
-        return [pb.DisclosedDetails.FromString(unseal(bytes(sealed), self._key)) for (sealed,) in rows]
+        found, failed = [], None
+        for (sealed,) in rows:
+            try:
+                found.append(pb.DisclosedDetails.FromString(unseal(bytes(sealed), self._key)))
+            except ProofError as error:
+                failed = error
+        if failed is not None and not found:
+            raise failed
+        return found
 
 
 def check_details(details: pb.DisclosedDetails, fields: Mapping[str, Any], scope: Sequence[str]) -> None:

@@ -131,14 +131,13 @@ class RangeProofs:
         last = last or head.size
         if shown is not None and not all(first <= seq <= last for seq in shown):
             raise BadRequestError(f"shown_seqs: name entries of the range, {first} to {last}")
-        if shown == []:
-            items = self._leaves(first, last)
+        if shown is None:
+            items = [item.shown for item in self._items(first, last)]
         else:
-            chosen = None if shown is None else set(shown)
-            items = [
-                item.shown if chosen is None or item.entry.seq in chosen else item.leaf
-                for item in self._items(first, last)
-            ]
+            items = self._leaves(first, last)
+            # What is not shown need not stand in the database: it may be archived.
+            for seq in sorted(set(shown)):
+                items[seq - first] = next(self._items(seq, seq)).shown
         content = ManyContent(RANGE, self._channel_id, self._msp_id, (head,), {}, {})
         return self._with_range(content, first, last, items)
 

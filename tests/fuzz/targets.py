@@ -17,6 +17,7 @@ from ledger.reconciliation.settings import read_settings
 from ledger.reconciliation.statement_files import read_statement_file
 from network.block import is_config_block, parse_block
 from network.bundle_format import parse_bundle
+from network.bundle_verifier import read_bundle
 from network.channel_config import ChannelConfig
 from network.checkpoint import parse_checkpoint_text, parse_note
 from network.envelope import parse_transaction, seek_envelope
@@ -48,7 +49,9 @@ from node.peer.rich_query import parse_query
 from tests.support.captured import captured
 from tests.support.consortium_in_memory import START
 from tests.support.iso20022 import EXAMPLES
+from tests.support.many_edits import MANY_FILE
 from tests.support.packages import python_package, service_package
+from tests.support.proof_vectors import read_corpus
 from tests.support.shared_data import REPOSITORY
 
 _CHANNEL = captured("bft")
@@ -155,6 +158,7 @@ class _Signer:
         return b"signature"
 
 
+_CLAIMS = read_corpus(MANY_FILE)
 _BUNDLE = json.loads((_FIXTURES / "proofs" / "bundle.json").read_text())
 _SEEK = seek_envelope("anchors", _Signer(), nonce=bytes(24), timestamp=START, start=0).SerializeToString()
 _POLICY = "OutOf(2, 'A.peer', AND('B.member', 'C.client'), OR('D.admin'))"
@@ -179,6 +183,9 @@ TARGETS = {
     ),
     "signature_policy": Target(_text(parse_signature_policy), (PolicyError,), [_POLICY.encode()]),
     "proof_bundle": Target(parse_bundle, (ProofError,), [json.dumps(_BUNDLE).encode()]),
+    "proof_claim": Target(
+        read_bundle, (ProofError,), [_CLAIMS.text(name) for name in ("statement", "day_close", "fork")]
+    ),
     "checkpoint_note": Target(_note, (ProofError,), [_BUNDLE["checkpoint"]["note"].encode()]),
     "chaincode_package": Target(
         lambda data: parse_package(data, {}),

@@ -22,11 +22,14 @@ from ledger.errors import ArchiveRefusedError
 from ledger.periods import close_period, report_periods
 from ledger.rows import read_accounts, read_rows, recompute_leaf
 from network.bundle import verify_bundle
+from network.bundle_claims import VerifiedClaim
+from network.bundle_verifier import BundleVerifier
 from network.errors import RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
+from network.pb.dwaybank.audit.v1 import proofs_pb2
 from network.rpc import StatusCode
 from node.audit.archive_audit import audit_archive
-from node.audit.entry_fields import describe_entry
+from node.audit.entry_fields import describe_entry, read_entry
 from node.audit.errors import NotYetError
 from tests.support.archived_books import archivist, sealed
 from tests.support.consortium_in_memory import BANK, REGULATOR, ConsortiumInMemory, Material, make_material
@@ -133,6 +136,29 @@ async def test_proof_without_the_file_names_it(world: World, tmp_path: Path) -> 
     with pytest.raises(RpcError, match=rf"{first.name} .*dwaybank proof entry 2 --archive FILE") as caught:
         await prove(world, 2)
     assert caught.value.code == StatusCode.OUT_OF_RANGE
+
+
+async def test_range_over_archived_entries_shows_those_that_stand_and_figures_before_them_are_refused(
+    world: World, tmp_path: Path
+) -> None:
+    archive(world, tmp_path)
+    reply = await world.prove(
+        world.bank_handlers, BANK, "ProveRange", proofs_pb2.ProveRangeRequest(shown_seqs=[ENTRIES]),
+        proofs_pb2.ProveRangeResponse,
+    )  # fmt: skip
+    proved = BundleVerifier(world.consortium.genesis_hash, read=read_entry).verify(reply.bundle)
+    assert isinstance(proved, VerifiedClaim)
+    assert proved.range is not None
+    assert (proved.range.first, proved.range.last, proved.range.withheld) == (1, ENTRIES, ENTRIES - 1)
+    refused = {
+        "ProveRange": proofs_pb2.ProveRangeRequest(from_seq=1),
+        "ProvePeriod": proofs_pb2.ProvePeriodRequest(),
+        "ProveAccount": proofs_pb2.ProveAccountRequest(account="cash", asset="EUR", from_seq=ARCHIVED + 1),
+    }
+    for method, request in refused.items():
+        with pytest.raises(RpcError, match="archived") as caught:
+            await world.prove(world.bank_handlers, BANK, method, request, proofs_pb2.ProveRangeResponse)
+        assert caught.value.code == StatusCode.OUT_OF_RANGE
 
 
 async def test_what_a_bent_file_tells_gives_no_proof(world: World, tmp_path: Path) -> None:

@@ -174,6 +174,28 @@ async def test_what_goes_over_the_line_is_opened_by_the_regulators_key_alone(wor
     assert foreign.value.reason == "wrong_signer"
 
 
+async def test_a_new_key_opens_what_is_demanded_from_now_on_and_nothing_of_before(world: World) -> None:
+    regulator, key = world.regulator, PrivateKey(bytes(31) + b"\x77")
+    await demand(world, 1)
+    regulator.anchorer._disclosure_key = bytes(key.public_key)
+    await regulator.anchorer.register()
+    await world.index()
+    regulator.demands._key = regulator.demands._details._key = key
+    request = pb.GetDisclosedDetailsRequest(organization=BANK, seq=1)
+
+    async def details() -> list[pb.DisclosedDetails]:
+        reply = await world.call(
+            world.regulator_handlers, REGULATOR, "GetDisclosedDetails", request, pb.GetDisclosedDetailsResponse
+        )
+        return list(reply.details)
+
+    with pytest.raises(RpcError) as lost:
+        await details()
+    assert lost.value.code == StatusCode.DATA_LOSS
+    assert [each.description for each in (await demand(world, 1)).details] == [TEXT]
+    assert [each.description for each in await details()] == [TEXT]
+
+
 # A bank that gives what it should not ---------------------------------------------------------------------------------
 
 

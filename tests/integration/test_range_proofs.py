@@ -279,6 +279,22 @@ async def test_head_of_another_size_convicts_by_an_entry_in_which_it_differs(wor
     assert proved.fork.anchored == (False, True)
 
 
+async def test_bundle_made_before_a_witness_came_is_not_what_is_given_afterwards(world: World) -> None:
+    """What bundles share is remembered no longer than it is true."""
+    post(world.writer, 1, 2, 3)
+    await world.bank.anchorer.anchor()
+    await world.index()
+    assert reason(world, await bundle_of(world, "ProveRange")) == "not_attested"
+    assert await world.regulator.attester.attest() == []
+    await world.index()
+    assert verified(world, await bundle_of(world, "ProveRange")).heads[0].state == "attested"
+    post(world.writer, 4)
+    await world.settle()
+    later = verified(world, await bundle_of(world, "ProveRange"))
+    assert later.range is not None
+    assert (later.range.last, later.heads[0].size) == (4, 4)
+
+
 async def test_row_that_was_changed_is_not_proved_and_is_named(world: World) -> None:
     post(world.writer, 1, 2, 3)
     await world.settle()

@@ -126,6 +126,7 @@ async def test_other_flags_or_another_block_diverge_too(world: World, changes: d
 async def test_a_member_that_says_first_this_then_that_is_found(world: World) -> None:
     newest = len(world.consortium.blocks) - 1
     await world.regulator.receipts.collect(newest)
+    assert await watched(world) == []
     sign_otherwise_from(world, newest, commit_hash=bytes(32))
     found = await world.regulator.receipts.collect(newest)
     assert found.organizations == (REGULATOR,)
@@ -249,6 +250,10 @@ def without_genesis(value: dict[str, Any]) -> None:
     del value["blocks"]["0"]
 
 
+def a_later_block(value: dict[str, Any]) -> None:
+    value["blocks"]["6"] = value["blocks"]["5"]
+
+
 def another_block(value: dict[str, Any]) -> None:
     block = bytearray(base64.b64decode(value["blocks"]["5"]))
     block[len(block) // 2] ^= 1
@@ -288,6 +293,7 @@ BENT = {
     "a stray field": (stray_field, "malformed_receipt"),
     "no block": (without_blocks, "malformed_receipt"),
     "not its block": (without_its_block, "missing_block"),
+    "a later block": (a_later_block, "missing_block"),
     "no genesis": (without_genesis, "genesis_missing"),
     "another block": (another_block, "wrong_block_data"),
     "signed twice": (signed_twice, "wrong_signer"),

@@ -20,6 +20,7 @@ from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
 from network.signing import verify
+from node.partner.errors import PartnerUnavailableError
 from node.partner.limits import MemberLimits
 from node.partner.messages import request_hash, signed_message, signing_input, timestamp
 from node.partner.partner_service import guarded
@@ -477,4 +478,21 @@ async def test_open_settlements_beyond_the_limit_wait_until_some_are_finished(ba
     assert (standing.partners[0].open, standing.partners[0].open_max) == (1, 1)
     complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
     assert (await _ask(here, "Complete", complete)).completed
+    assert (await here.driver.drive(payment.settlement_id)).state == "completed"
+
+
+async def test_partner_that_is_upgraded_past_us_is_told_apart_and_met_again_when_both_speak_one(
+    banks: tuple[Bank, Bank], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    assert (await here.send(debtor, there, beneficiary, 100)).state == "completed"
+    # The partner's node now speaks version 2 only; ours still holds version 1 to be agreed on.
+    for module in ("node.partner.protocol", "node.partner.partner_service"):
+        monkeypatch.setattr(f"{module}.VERSIONS", (2,))
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert payment.state == "held"
+    with pytest.raises(PartnerUnavailableError, match="versions 1: this node speaks 2"):
+        await here.link.version()
+    monkeypatch.undo()
     assert (await here.driver.drive(payment.settlement_id)).state == "completed"
