@@ -83,7 +83,8 @@ def test_up_down_up_continues_the_same_chain_and_down_leaves_nothing(folder: Pat
     first = Watched(opened, consortium)
     asyncio.run(first.post_and_settle())
     pids = [row["pid"] for row in read_status(opened)["processes"]] + [running_pid(opened)]
-    assert len(pids) == 10
+    # Three nodes and databases, an orderer, two gateways, the regulator's portal, and who supervises them.
+    assert len(pids) == 11
     assert all(pid and process_is_alive(pid) for pid in pids)
 
     again = dwaybank("up", "--home", home)
