@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.body import read_body, replay_body
 from gateway.operations import HttpMetrics
 from gateway.problems import Problem, problem_of, problem_response
 
@@ -68,34 +69,3 @@ class Guard:
             if started:
                 raise
             await problem_response(problem_of(error), scope["path"])(scope, receive, send_with_headers)
-
-
-async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes | None:
-    """Return a request's body, or None where it is too large; none is read beyond the limit."""
-    announced = Headers(scope=scope).get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > bytes_max:
-        return None
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return bytes(body)  # the client left; the application learns it from the next receive
-        body += message.get("body", b"")
-        if len(body) > bytes_max:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return a receive that gives a body read before, then what the server has to say."""
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay

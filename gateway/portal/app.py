@@ -32,6 +32,7 @@ from gateway.portal.node import PortalNode
 from gateway.portal.oidc import OidcProvider
 from gateway.portal.passkeys import RelyingParty
 from gateway.portal.pending import PendingLogins
+from gateway.portal.refusals import refusal_of
 from gateway.portal.rendering import Pages
 from gateway.portal.routes import (
     access,
@@ -50,7 +51,6 @@ from gateway.portal.routes import (
 )
 from gateway.portal.services import Services, services_of
 from gateway.portal.sessions import Sessions
-from gateway.problems import problem_of
 from network.rpc import Channel, ClientTls
 
 log = structlog.get_logger(__name__)
@@ -131,8 +131,7 @@ async def _refused(request: Request, error: Exception) -> Response:
             # A part of a page was asked for: the whole page must go, or the log-in would stand in its middle.
             return Response(status_code=401, headers={"HX-Redirect": "/login"})
         return RedirectResponse("/login", 303)
-    problem = problem_of(error)
-    return services_of(request).pages.refusal(problem.status, problem.detail)
+    return services_of(request).pages.refusal(*refusal_of(error))
 
 
 async def _healthz(request: Request) -> Response:

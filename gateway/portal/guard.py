@@ -19,7 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.guard import read_body, replay_body
+from gateway.body import read_body, replay_body
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """What the bundles of one channel share: anchored heads with their witnesses, definitions, blocks.
 
-All of it is read from the audit index and the own peer, and remembered as long as the index stands still: bundles of
-one head are then made of texts that are there already. A new block forgets everything but the blocks themselves.
+All of it is read from the audit index and the own peer. What the index says is remembered as long as it stands still: a
+new block forgets it. Blocks never change, and are kept: bundles of one head are made of texts that are there already.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BLOCKS_KEPT = 64
 REMEMBERED_MAX = 1_000
 """Answers of the index kept while it stands still."""
 TEXTS_MAX = 8
-"""Serialized sets of blocks kept while the index stands still; each has tens to hundreds of kilobytes."""
+"""Serialized sets of blocks kept; each has tens to hundreds of kilobytes."""
 
 T = TypeVar("T")
 
@@ -53,14 +53,13 @@ class ChannelEvidenceSource:
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._position: Hashable = None
         self._remembered: dict[Hashable, Any] = {}
-        self._texts: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._texts: dict[Hashable, bytes] = {}
 
     def remembered(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return what was read under a key since the index moved last, or read it now. Blocks."""
         position = self._index.position()
         if position != self._position or len(self._remembered) >= REMEMBERED_MAX:
             self._remembered, self._position = {}, position
-            self._texts.clear()
         kept = self._remembered
         if key not in kept:
             kept[key] = read()
@@ -114,15 +113,14 @@ class ChannelEvidenceSource:
             GatewayError: the own peer does not give its blocks.
         """
         key = (parts.numbers, tuple(parts.definitions.items()))
-        if key not in self._texts:
+        found = self._texts.get(key)
+        if found is None:
             blocks = {number: await self._block(number) for number in parts.numbers}
-            text = await asyncio.to_thread(lambda: write_json(channel_value(parts.definitions, blocks)))
-            self._texts[key] = text[1:]
-            while len(self._texts) > TEXTS_MAX:
-                self._texts.popitem(last=False)
-            return text[1:]
-        self._texts.move_to_end(key)
-        return self._texts[key]
+            found = (await asyncio.to_thread(lambda: write_json(channel_value(parts.definitions, blocks))))[1:]
+            if len(self._texts) >= TEXTS_MAX:
+                self._texts.clear()
+            self._texts[key] = found
+        return found
 
     def _witnesses(self, organization: str, size: int) -> tuple[WitnessEvidence, ...]:
         found: list[WitnessEvidence] = []

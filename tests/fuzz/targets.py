@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from ledger.errors import InvalidValueError, StatementFormatError
 from ledger.reconciliation.settings import read_settings
 from ledger.reconciliation.statement_files import read_statement_file
+from network.audit_record import commit_controls
 from network.block import is_config_block, parse_block
 from network.bundle_format import parse_bundle
 from network.bundle_verifier import read_bundle
@@ -33,10 +34,13 @@ from network.identity import parse_identity
 from network.pb.dwaybank.ledger.v1 import ledger_pb2
 from network.policy_dsl import parse_signature_policy
 from network.proposal import new_proposal, parse_proposal, signed_proposal
+from network.receipt import Receipt, read_signed_receipt
 from network.rpc.http2.frames import ProtocolError
 from network.rpc.http2.hpack import Decoder, HeaderListTooLargeError, encode
 from network.rwset import parse_metadata, parse_private_rwset, parse_rwset, serialize_rwset
 from network.seek import parse_seek
+from network.signed_report import ReportStatement, read_statement
+from node.audit.control_totals import check_opening
 from node.books.wire import new_entries
 from node.collections_file import parse_collections
 from node.errors import ConfigurationError
@@ -116,6 +120,11 @@ def _note(data: bytes) -> None:
     parse_checkpoint_text(parse_note(data).text)
 
 
+def _totals(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    check_opening(text, bytes(32), commit_controls(text, bytes(32)))
+
+
 def _text(parse: Callable[[str], Any]) -> Callable[[bytes], Any]:
     return lambda data: parse(data.decode("utf-8", "surrogateescape"))
 
@@ -165,7 +174,19 @@ _POLICY = "OutOf(2, 'A.peer', AND('B.member', 'C.client'), OR('D.admin'))"
 _QUERY = {"selector": {"$or": [{"a": {"$gt": 1}}, {"b": {"$regex": "^x"}}]}, "sort": [{"a": "desc"}], "limit": 5}
 _COLLECTION = {"name": "c", "policy": "OR('A.member')", "maxPeerCount": 1, "blockToLive": 3, "memberOnlyRead": True}
 
+_SIGNATURE = {"creator": "AAAA", "signature": "AAAA"}
+_RECEIPT = Receipt("anchors", 7, bytes(32), b"\x00\x0b", bytes(32), bytes(32))
+_STATEMENT = ReportStatement(
+    "daily", "AMSP", "anchors", *["2026-03-01T00:00:00+00:00"] * 3, 7, "0" * 64, "0" * 64, {"BMSP": [[1, 3]]}
+)
+_REPORT = {"format": "dwaybank-report/1", "statement": _STATEMENT.as_json(), "signature": _SIGNATURE, "blocks": {}}
+
 TARGETS = {
+    "signed_receipt": Target(
+        read_signed_receipt, (ProofError,), [json.dumps({"receipt": _RECEIPT.as_json()} | _SIGNATURE).encode()]
+    ),
+    "report_statement": Target(read_statement, (ProofError,), [json.dumps(_REPORT).encode()]),
+    "control_totals": Target(_totals, (ProofError,), [b'{"EUR":{"credits":"5","debits":"5"}}']),
     "block": Target(parse_block, (WireError,), _CHANNEL.blocks[:8]),
     "configuration": Target(_configuration, (NetworkError,), _CHANNEL.blocks[:1]),
     "configuration_update": Target(_configuration_update, (NetworkError, DecodeError), _UPDATES),
