@@ -26,6 +26,7 @@ from network.rpc import Channel, ClientTls, StatusCode
 from network.signing import CURVE_ORDERS
 from node.own_node import SETTLEMENT, partner_pb2
 from node.partner.messages import signing_input, timestamp
+from node.partner.protocol import VERSIONS
 from node.postgres import PostgresCluster
 from tests.support.consortium import RunningConsortium, eventually
 from tests.support.consortium_in_memory import BANK, make_material
@@ -262,6 +263,7 @@ async def test_bank_messages_of_impostors_are_refused(consortium: RunningConsort
 
     def message(signer: Signer, **changes: object) -> bytes:
         fields = {
+            "version": VERSIONS[-1],
             "settlement_id": secrets.token_hex(8),
             "sender_msp_id": consortium.bank.msp_id,
             "receiver_msp_id": consortium.partner.msp_id,
