@@ -22,13 +22,14 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Account, Side
+from ledger.errors import LedgerError
 from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
 from node.partner.books import Books, InterbankAccounts
 from node.partner.credit import credit_entries
-from node.partner.errors import MessageRefusedError, TransitionError
+from node.partner.errors import MessageRefusedError, SettlementError, TransitionError
 from node.partner.limits import busy
 from node.partner.link import CompleteAnswer, PrepareAnswer
 from node.partner.messages import Evidence, moment_of
@@ -169,10 +170,20 @@ class SettlementReceiver:
         return {asset: await self._accounts.net_position(partner_msp_id, asset) for asset in assets}
 
     async def resume(self, count_max: int = 50) -> None:
-        """Finish what a crash left between the acceptance of a Complete and its outcome."""
+        """Finish what a crash left between the acceptance of a Complete and its outcome.
+
+        One that the books or the records refuse to finish is told in the log and tried again at the next round: it must
+        hold up neither the others nor the payments on their way out.
+
+        Raises:
+            SettlementStoreError: the records do not say what is unfinished.
+        """
         for sender_msp_id, settlement_id in await self._store.incoming_completing(count_max):
-            async with self._lock(sender_msp_id, settlement_id):
-                await self._finish(await self._known(sender_msp_id, settlement_id))
+            try:
+                async with self._lock(sender_msp_id, settlement_id):
+                    await self._finish(await self._known(sender_msp_id, settlement_id))
+            except (SettlementError, LedgerError) as error:
+                log.error("settlement.stuck", settlement_id=settlement_id, reason=str(error))
 
     async def _finish(self, known: Incoming) -> Incoming:
         if known.state is not ReceiverState.PREPARED:

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
+from ledger.errors import BooksUnavailableError
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
@@ -431,6 +432,25 @@ async def test_books_down_on_either_side_only_delay(banks: tuple[Bank, Bank]) ->
     await _settle(here)
     assert (await here.payment(payment.payment_id)).state == "completed"
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_incoming_payment_that_cannot_be_finished_holds_up_no_other(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    payments = []
+    for _ in range(2):
+        # Killed between the acceptance of the Complete and the credit: only the worker can finish it.
+        there.books.before = once(Crash(), "post")
+        payments.append(await here.send(debtor, there, beneficiary, 100))
+        await there.restart(here)
+    there.books.before = once(BooksUnavailableError("down"), "post")
+    await there.worker.work_once()
+    known = [await there.receiver.find(here.msp_id, payment.settlement_id) for payment in payments]
+    assert sorted(incoming.state for incoming in known if incoming is not None) == ["completed", "prepared"]
+    await there.worker.work_once()
+    await _settle(here)
+    assert [(await here.payment(payment.payment_id)).state for payment in payments] == ["completed"] * 2
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=200)
 
 
 async def test_settlement_written_down_cannot_be_stepped_back_even_in_sql(banks: tuple[Bank, Bank]) -> None:
