@@ -72,8 +72,8 @@ compatibility: $(DEVELOPMENT) ## Run the tests that docs/compatibility.md names 
 	@$(PYTEST) --junitxml build/tests.xml $$($(BIN)/python -m tests.compatibility)
 	@$(BIN)/python -m tests.compatibility build/tests.xml
 
-settlement-faults: $(DEVELOPMENT) ## Lose a bank, a database or the line at every step of a payment, SEEDS=540 times
-	@$(BIN)/python -m tests.settlement_faults --seeds $(or $(SEEDS),540)
+settlement-faults: $(DEVELOPMENT) ## Lose a bank, a database, the line or the orderer at every step of a payment, SEEDS=672 times
+	@$(BIN)/python -m tests.settlement_faults --seeds $(or $(SEEDS),672)
 
 bench: $(DEVELOPMENT) ## Measure; JSON in build/bench/, a table on the screen
 	@$(BIN)/python -m benchmarks

@@ -207,6 +207,8 @@ class ObligationDriver:
         await self._keep([failed(each, str(error)) for each in batch])
 
     async def _keep(self, changed: Sequence[Recorded], *, at_once: bool = False) -> None:
+        if not changed:
+            return
         now = self._now()
         due = [now if at_once else now + pause(each) for each in changed]
         await self._store.change(changed, next_attempt_at=due, now=now)

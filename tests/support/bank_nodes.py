@@ -1,8 +1,11 @@
-"""Two banks as their nodes run them, in one process: books in PostgreSQL, gRPC over mutual TLS, signatures, all real.
+"""Two banks as their nodes run them, in one process, with the shared ledger between them: all of it real.
 
-Everything a settlement does passes a gate with a name (``GATES``): a call to the books, to the records, or across the
-line, before and after. A test may lose something there: a bank (its coroutines never go on, its port closes, only the
-database remains), a bank's database (every connection ends, none is let in), or the line.
+Each bank has its books and its peer's state in PostgreSQL, serves gRPC over mutual TLS and signs what it says; a third
+member and an orderer complete the network. What the banks say to one another goes through a ``Link``. Everything a
+payment does, up to the obligation on the shared ledger, passes a gate with a name (``GATES``): a call to the books, to
+the records, across the link, or to the contract, before and after. A test may lose something there: a bank (its
+coroutines never go on, its ports close, only the database remains), a bank's database (every connection ends, none is
+let in), the link, the orderer, the third member.
 """
 
 from __future__ import annotations
@@ -10,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,37 +24,39 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from ledger.account import Side
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from ledger.schema import migrate as migrate_ledger
-from network.crypto_material import OrganizationSpec, generate_organization
-from network.errors import RpcError
-from network.identity import SigningIdentity
-from network.msp import Msp, MspManager
-from network.msp_folder import read_msp_config
+from network.client import GatewayClient
 from network.pb.dwaybank.partner.v1 import partner_pb2
-from network.rpc import Channel, ClientTls, Server, ServerTls, StatusCode
+from network.rpc import Channel, ClientTls, Server
 from node.access import Members
 from node.books.books import Books
 from node.partner.database import migrate as migrate_partner
+from node.partner.obligation import Recorded
+from node.partner.obligation_area import ObligationArea
 from node.partner.partner import PartnerArea
+from node.peer.gateway.endorsers import PeerEndpoint
 from node.postgres import PostgresCluster, free_port
 from tests.support.books import PlainRules, sign
+from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, Material
+from tests.support.link import Link
+from tests.support.obligations import settling_network
+from tests.support.peer_network import MEMBERS, Member, PeerNetwork, tls_roots
 
 SETTLEMENT = "/dwaybank.partner.v1.SettlementService"
-PAYER, PAYEE = "DwaybankMSP", "PartnerMSP"
-SPECS = {
-    PAYER: OrganizationSpec("DwayBank", PAYER, "dwaybank.test", "peer", ("node",), ("Node",)),
-    PAYEE: OrganizationSpec("Partner", PAYEE, "partner.test", "peer", ("node",), ("Node",)),
-}
+PAYER, PAYEE = BANK, PARTNER
 
 GATES = tuple(
     (bank, call, when)
     for bank, calls in (
         (PAYER, ("add_outgoing", "place_hold", "PrepareSettlement", "post", "CompleteSettlement", "change_outgoing")),
+        (PAYER, ("Propose", "change_obligation")),
         (PAYEE, ("find_account", "add_incoming", "change_incoming", "post")),
+        (PAYEE, ("Agree", "change_obligation")),
     )
     for call in calls
     for when in ("before", "after")
@@ -64,83 +71,45 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Material:
-    """Certificates of both banks, made once.
-
-    Args:
-        root: folder for them.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        for spec in SPECS.values():
-            generate_organization(root, spec, now() - timedelta(minutes=5))
-        self.msps = MspManager([Msp.from_config(read_msp_config(self._folder(one) / "msp", one)) for one in SPECS])
-
-    def members(self, msp_id: str) -> Members:
-        """Return who issued which client certificate, as one bank's node knows it."""
-        return Members(msp_id, {one: [self._tls_root(one)] for one in SPECS})
-
-    def identity(self, msp_id: str) -> SigningIdentity:
-        """Return what a bank's node signs with."""
-        user = f"Node@{SPECS[msp_id].domain}"
-        return SigningIdentity.from_msp_folder(self._folder(msp_id) / "users" / user / "msp", msp_id)
-
-    def server_tls(self, msp_id: str) -> ServerTls:
-        """Return how a bank's node proves itself."""
-        host = self._folder(msp_id) / "peers" / f"node.{SPECS[msp_id].domain}" / "tls"
-        return ServerTls((host / "server.crt").read_bytes(), (host / "server.key").read_bytes(), self._roots())
-
-    def channel(self, caller: str, port: int) -> Channel:
-        """Return a connection made with a bank's own certificate."""
-        user = self._folder(caller) / "users" / f"Node@{SPECS[caller].domain}" / "tls"
-        certificate, key = (user / "client.crt").read_bytes(), (user / "client.key").read_bytes()
-        return Channel(f"127.0.0.1:{port}", ClientTls(self._roots(), certificate, key))
-
-    def _folder(self, msp_id: str) -> Path:
-        return SPECS[msp_id].folder(self._root)
-
-    def _tls_root(self, msp_id: str) -> bytes:
-        [path] = (self._folder(msp_id) / "tlsca").glob("*.pem")
-        return path.read_bytes()
-
-    def _roots(self) -> bytes:
-        return b"".join(self._tls_root(one) for one in SPECS)
-
-
 class Database:
-    """A bank's database, which can be lost and come back.
+    """A bank's databases, which can be lost and come back: that of its books and records, and its peer's.
 
     Args:
         cluster: the server.
-        name: of the database.
+        name: of the books'.
+        peer_url: of the peer's.
     """
 
-    def __init__(self, cluster: PostgresCluster, name: str) -> None:
+    def __init__(self, cluster: PostgresCluster, name: str, peer_url: str) -> None:
         self.url = cluster.create_database(name)
         self._administrator = cluster.url()
-        self._name = name
+        self._names = [name, str(conninfo_to_dict(peer_url)["dbname"])]
         with psycopg.connect(self.url) as connection:
             migrate_ledger(connection)
             migrate_partner(connection)
 
     def lose(self) -> None:
         """End every connection and let nobody in."""
+        self._allow("false")
         with psycopg.connect(self._administrator, autocommit=True) as connection:
-            name = sql.Identifier(self._name)
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (self._name,)
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY (%s)", (self._names,)
             )
 
     def bring_back(self) -> None:
         """Let everybody in again."""
+        self._allow("true")
+
+    def _allow(self, allowed: str) -> None:
         with psycopg.connect(self._administrator, autocommit=True) as connection:
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(self._name)))
+            for name in self._names:
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(sql.Identifier(name), sql.SQL(allowed))
+                )
 
 
 class _Gated:
-    """Anything whose calls pass the gate."""
+    """Anything whose calls pass the gate, under the names of its methods."""
 
     def __init__(self, real: Any, bank: NodeOfBank, names: tuple[str, ...]) -> None:
         self._real, self._bank, self._names = real, bank, names
@@ -150,94 +119,137 @@ class _Gated:
         return self._bank.gated(name, found) if name in self._names and inspect.iscoroutinefunction(found) else found
 
 
-@dataclass
-class Line:
-    """A bank's connection to the other, which may be cut."""
+class _GatedLine(_Gated):
+    """The connection to the other bank's node; its calls pass the gate under their methods' names."""
 
-    real: Channel
-    bank: NodeOfBank
+    def __init__(self, real: Channel, bank: NodeOfBank) -> None:
+        super().__init__(real, bank, ())
 
     async def unary(self, path: str, request: bytes, timeout_s: float | None) -> bytes:
         """Make a call."""
         method = path.rsplit("/", 1)[1]
-        if method == "GetVersion":
-            return await self._uncut(path, request, timeout_s)
-        return bytes(await self.bank.gated(method, self._uncut)(path, request, timeout_s))
+        return bytes(await self._bank.gated(method, self._real.unary)(path, request, timeout_s))
 
-    async def close(self) -> None:
-        """Close the connection."""
-        await self.real.close()
 
-    async def _uncut(self, path: str, request: bytes, timeout_s: float | None) -> bytes:
-        self._check()
-        answer = await self.real.unary(path, request, timeout_s)
-        self._check()
-        return answer
+class _GatedGateway(_Gated):
+    """The own peer's gateway; what it submits passes the gate under the function's name."""
 
-    def _check(self) -> None:
-        if self.bank.line_cut:
-            raise RpcError(StatusCode.UNAVAILABLE, "the line is cut")
+    def __init__(self, real: GatewayClient, bank: NodeOfBank) -> None:
+        super().__init__(real, bank, ())
+
+    async def submit(self, chaincode: str, function: str, *args: bytes | str, **more: Any) -> Any:
+        """Submit."""
+        return await self._bank.gated(function, self._real.submit)(chaincode, function, *args, **more)
+
+
+class _Findings:
+    """Notes what the watch over the other bank would open findings about: here both are honest, so nothing."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def was_opened(self, organization: str, kind: str, subject: str) -> bool:
+        """Whether this was noted before."""
+        return f"{organization} {kind} {subject}" in self.opened
+
+    async def open(self, organization: str, kind: str, subject: str, evidence: str) -> dict[str, Any]:
+        """Note it."""
+        del evidence
+        self.opened.append(f"{organization} {kind} {subject}")
+        return {}
 
 
 @dataclass
 class NodeOfBank:
-    """The books and the settlement of one bank behind one port."""
+    """The books, the peer and the settlement of one bank.
+
+    Args:
+        member: its peer.
+        partner_ports: where this bank reaches the node of each of the others.
+    """
 
     material: Material
-    msp_id: str
+    member: Member
     database: Database
     port: int
-    partner_port: int
+    partner_ports: dict[str, int]
     hold_lifetime: timedelta
     gate: Gate | None = None
-    line_cut: bool = False
     alive: bool = False
+    watched: str = ""
     _life: int = field(default=0)
+    findings: _Findings = field(default_factory=_Findings)
+
+    @property
+    def msp_id(self) -> str:
+        """This bank."""
+        return self.member.msp_id
 
     async def start(self) -> None:
-        """Come up with nothing but the database."""
+        """Come up with nothing but the databases; the peer runs already the first time."""
+        if self._life:
+            await self.member.start()
         self._life += 1
         url = self.database.url
-        partner = PAYEE if self.msp_id == PAYER else PAYER
         self.books = Books(url, Writer(url, sign=sign, decider=PlainRules(), now=now), now=now)
-        line = Line(self.material.channel(self.msp_id, self.partner_port), self)
-        members = self.material.members(self.msp_id)
+        members = Members(self.msp_id, {one: [_tls_root(self.material, one)] for one in MEMBERS})
+        books: Any = _Gated(self.books, self, ("find_account", "place_hold", "post"))
+        others = {one: self._channel(port) for one, port in self.partner_ports.items()}
+        partner = PAYEE if self.msp_id == PAYER else PAYER
+        self._peer = self._channel(self.member.port)
+        gateway: Any = _GatedGateway(GatewayClient(self._peer, self.material.signer(self.msp_id), CHANNEL, now), self)
+        self.obligations = ObligationArea(
+            self.msp_id,
+            url,
+            gateway=gateway,
+            books=self.books,
+            findings=self.findings,
+            partners=frozenset({partner}),
+            others=others,
+            members=members,
+            now=now,
+            random_bytes=secrets.token_bytes,
+        )
         self.area = PartnerArea(
             url,
-            books=_Gated(self.books, self, ("find_account", "place_hold", "post")),  # type: ignore[arg-type]
-            identity=self.material.identity(self.msp_id),
-            partners={partner: line},  # type: ignore[dict-item]
+            books=books,
+            identity=self.material.signer(self.msp_id),
+            partners={partner: _GatedLine(others[partner], self)},  # type: ignore[dict-item]
             members=members,
-            msps=lambda: self.material.msps,
+            msps=lambda: self.member.peer.config.msps,
             now=now,
+            beyond_line=self.obligations.beyond_line,
             hold_lifetime=self.hold_lifetime,
         )
-        store: Any = self.area._store
-        for name in ("add_outgoing", "change_outgoing", "add_incoming", "change_incoming"):
-            setattr(store, name, self.gated(name, getattr(store, name)))
-        self._server = Server("127.0.0.1", self.port, self.material.server_tls(self.msp_id))
+        self._gate_records()
+        self._server = Server("127.0.0.1", self.port, self.member.tls)
         self.area.register(self._server)
+        self.obligations.register(self._server)
         # Before anything works: what passes a gate of a bank that is not alive never goes on.
         self.alive = True
         await self.books.start()
+        await self.obligations.start()
         await self.area.start()
         await self._server.start()
-        self._own = self.material.channel(self.msp_id, self.port)
+        self._own = self._channel(self.port)
 
     async def stop(self) -> None:
-        """Go down; what is under way is lost, but for what the database has."""
+        """Go down, all but the peer; what is under way is lost, but for what the database has."""
         if not self.alive:
             return
         self.alive = False
         await self._own.close()
         await self._server.stop(0)
         await self.area.stop()
+        await self.obligations.stop()
+        await self._peer.close()
         await self.books.stop()
 
     async def bury(self) -> None:
-        """Take away what is left of a bank that died: its port, its connections."""
+        """Take away what is left of a bank that died: its ports, its connections, its peer."""
         self.alive = True
         await self.stop()
+        await self.member.stop()
 
     def gated(self, name: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return work that passes the gate before and after; in a bank that died it never goes on."""
@@ -252,11 +264,29 @@ class NodeOfBank:
 
         return passing
 
+    def _gate_records(self) -> None:
+        store: Any = self.area._store
+        for name in ("add_outgoing", "change_outgoing", "add_incoming", "change_incoming"):
+            setattr(store, name, self.gated(name, getattr(store, name)))
+        kept: Any = self.obligations._store
+        change = kept.change
+        passing = self.gated("change_obligation", change)
+
+        async def of_watched(recorded: Sequence[Recorded], **named: Any) -> None:
+            # Obligations of earlier payments are looked at, too.
+            concerned = any(each.settlement_id == self.watched for each in recorded)
+            await (passing if concerned else change)(recorded, **named)
+
+        kept.change = of_watched
+
     async def _pass(self, name: str, when: str, life: int) -> None:
         if self.gate is not None:
             await self.gate(self.msp_id, name, when)
         if not self.alive or life != self._life:
             await asyncio.Event().wait()
+
+    def _channel(self, port: int) -> Channel:
+        return Channel(f"localhost:{port}", node_tls(self.material, self.msp_id))
 
     async def ask(self, method: str, request: Any, reply: Any, timeout_s: float = 10.0) -> Any:
         """Call the bank's own service, as its gateway does."""
@@ -283,17 +313,57 @@ class NodeOfBank:
         return (await self.ask("GetPayment", request, partner_pb2.GetPaymentResponse)).payment
 
 
-async def two_nodes(
-    material: Material, cluster: PostgresCluster, name: str, hold_lifetime: timedelta
-) -> tuple[NodeOfBank, NodeOfBank]:
-    """Return the paying and the receiving bank, both up."""
-    ports = free_port(), free_port()
-    banks = [
-        NodeOfBank(
-            material, msp_id, Database(cluster, f"{name}_{number}"), ports[number], ports[1 - number], hold_lifetime
-        )
-        for number, msp_id in enumerate(SPECS)
-    ]
-    for bank in banks:
-        await bank.start()
-    return banks[0], banks[1]
+@dataclass
+class TwoBanks:
+    """Both banks, what lies between them, and the network they share."""
+
+    payer: NodeOfBank
+    payee: NodeOfBank
+    link: Link
+    network: PeerNetwork
+
+
+@asynccontextmanager
+async def two_banks(
+    cluster: PostgresCluster, folder: Path, name: str, hold_lifetime: timedelta
+) -> AsyncIterator[TwoBanks]:
+    """Run a network of three members and both banks' nodes on it."""
+    ports = {msp_id: free_port() for msp_id in MEMBERS}
+    node_ports = {msp_id: free_port() for msp_id in MEMBERS}
+    async with Link() as link:
+        # The banks' peers ask one another to endorse over the same line on which their nodes speak.
+        between = {one: (await link.route(ports[one]), await link.route(node_ports[one])) for one in (PAYER, PAYEE)}
+        by_member = {
+            one: {
+                "other_peers": [
+                    PeerEndpoint(f"localhost:{between[other][0]}", other),
+                    PeerEndpoint(f"localhost:{ports[REGULATOR]}", REGULATOR),
+                ]
+            }
+            for one, other in ((PAYER, PAYEE), (PAYEE, PAYER))
+        }
+        async with settling_network(cluster, folder, name, ports=ports, by_member=by_member) as network:
+            banks = []
+            for one, other in ((PAYER, PAYEE), (PAYEE, PAYER)):
+                member = network.members[one]
+                database = Database(cluster, f"{name}_{one}".lower(), member.settings.database_url)
+                reached = {other: between[other][1], REGULATOR: node_ports[REGULATOR]}
+                banks.append(NodeOfBank(network.material, member, database, node_ports[one], reached, hold_lifetime))
+            for bank in banks:
+                await bank.start()
+            try:
+                yield TwoBanks(*banks, link, network)
+            finally:
+                for bank in banks:
+                    await bank.stop()
+
+
+def node_tls(material: Material, msp_id: str) -> ClientTls:
+    """Return mutual TLS for an organization's node as a client."""
+    folder = material.root / "peerOrganizations" / DOMAINS[msp_id] / "users" / f"Node@{DOMAINS[msp_id]}" / "tls"
+    return ClientTls(tls_roots(material), (folder / "client.crt").read_bytes(), (folder / "client.key").read_bytes())
+
+
+def _tls_root(material: Material, msp_id: str) -> bytes:
+    [path] = (material.root / "peerOrganizations" / DOMAINS[msp_id] / "tlsca").glob("*.pem")
+    return path.read_bytes()

@@ -28,8 +28,14 @@ from tests.support.peer_network import PeerNetwork, running_network
 
 
 @asynccontextmanager
-async def settling_network(cluster: PostgresCluster, folder: Path, name: str) -> AsyncIterator[PeerNetwork]:
-    """Run three members whose channel has the contracts ``settlement`` and ``audit``, as a new consortium has them."""
+async def settling_network(
+    cluster: PostgresCluster, folder: Path, name: str, **network_options: Any
+) -> AsyncIterator[PeerNetwork]:
+    """Run three members whose channel has the contracts ``settlement`` and ``audit``, as a new consortium has them.
+
+    Args:
+        network_options: further ones of ``running_network``.
+    """
     described = [each for each in default_consortium().chaincodes if each.name in ("settlement", "audit")]
     definitions = tuple(
         replace(
@@ -40,9 +46,9 @@ async def settling_network(cluster: PostgresCluster, folder: Path, name: str) ->
     )
     contracts = {each.name: each.contract for each in described}
     crypto, network = folder / "crypto", folder / "network"
-    network.mkdir()
+    network.mkdir(parents=True)
     async with running_network(
-        make_material(crypto), cluster, network, name, definitions=definitions, contracts=contracts
+        make_material(crypto), cluster, network, name, definitions=definitions, contracts=contracts, **network_options
     ) as running:
         yield running
 

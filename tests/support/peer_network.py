@@ -203,6 +203,7 @@ async def running_network(
     contracts: Mapping[str, str] | None = None,
     by_member: Mapping[str, Mapping[str, Any]] | None = None,
     more_channels: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ports: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncIterator[PeerNetwork]:
     """Run orderer and peers, commit the definitions, and stop all in the end.
 
@@ -211,6 +212,7 @@ async def running_network(
         contracts: in every peer's process, by chaincode name.
         by_member: changes to single members' settings.
         more_channels: members of others that are ordered too; ``<id>.block`` in the folder begins each.
+        ports: of members' peers; others get free ones.
     """
     orderer_port = free_port()
     genesis = _genesis(material, CHANNEL, MEMBERS, orderer_port)
@@ -219,7 +221,7 @@ async def running_network(
         (folder / f"{channel_id}.block").write_bytes(_genesis(material, channel_id, on_it, orderer_port))
     orderer_tls = rpc.ServerTls(*host_tls(material, ORDERER), tls_roots(material))
     orderer = OrdererHost(folder, material.signer(ORDERER, "orderer"), orderer_port, orderer_tls)
-    ports = {msp_id: free_port() for msp_id in MEMBERS}
+    ports = {msp_id: free_port() for msp_id in MEMBERS} | dict(ports)
     members = {
         msp_id: Member(
             msp_id,
