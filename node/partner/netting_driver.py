@@ -182,6 +182,7 @@ class NettingDriver:
             middle = len(ids) // 2
             parts = (ids[:middle], ids[middle:])
             return sum([await self._add_batch(cycle_id, partner, part) for part in parts])
+        await self._store.wake(self._now(), ids)
         return len(ids)
 
     async def _confirm(self, cycle: Mapping[str, Any]) -> str:

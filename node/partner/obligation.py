@@ -21,9 +21,10 @@ from network.obligation import ObligationDetails, obligation_id_of
 
 PAUSE_FIRST_S = 1.0
 PAUSE_MAX_S = 60.0
-LOOK_FIRST_S = 2.0
+LOOK_FIRST_S = 60.0
 LOOK_MAX_S = 3600.0
-"""Between two looks at an obligation on which nothing is to be done: the partner, too, may settle it."""
+"""Between two looks at an obligation on which nothing is to be done: whatever happens to it is told by an event, and a
+look finds what was missed."""
 
 FINAL_STATES = frozenset({"settled", "returned", "cancelled", "expired"})
 

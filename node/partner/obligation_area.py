@@ -23,6 +23,7 @@ from node.partner.netting_service import NETTING_SERVICE, NettingService
 from node.partner.obligation_breaks import Reconciler
 from node.partner.obligation_chain import Gateway, SettlementChain
 from node.partner.obligation_driver import ObligationDriver
+from node.partner.obligation_events import ObligationEvents
 from node.partner.obligation_service import OBLIGATION_SERVICE, ObligationService
 from node.partner.obligation_serving import ObligationServing
 from node.partner.obligation_store import ObligationStore
@@ -129,7 +130,7 @@ class ObligationArea:
                 now=self._now,
             )
             reconciler = Reconciler(self._own_msp_id, self._store, chain, books)
-            self._parts += [driver, netting]
+            self._parts += [driver, ObligationEvents(chain, driver.moved), netting]
         obligations = ObligationService(
             self._own_msp_id,
             partners=self._partners,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from network.client_stages import CommittedTransaction
+from network.client_stages import ChaincodeEvent, CommittedTransaction
 from network.errors import GatewayError
 from network.obligation import SETTLEMENT, ObligationDetails, details_of
 
@@ -46,6 +46,12 @@ class Gateway(Protocol):
         """Call a function and return once it is committed."""
         ...
 
+    def chaincode_events(
+        self, chaincode: str, *, start_block: int | None = None, after_tx_id: str = ""
+    ) -> AsyncGenerator[ChaincodeEvent, None]:
+        """Yield the events of VALID transactions in block order."""
+        ...
+
 
 class SettlementChain:
     """Calls the contract; every call may raise ``GatewayError``.
@@ -77,6 +83,12 @@ class SettlementChain:
             SETTLEMENT, function, *args, transient=transient, endorsing_organizations=organizations
         )
         return json.loads(committed.result) if committed.result else None
+
+    def events(self, after: ChaincodeEvent | None) -> AsyncGenerator[ChaincodeEvent, None]:
+        """Yield the contract's events as they are committed, from after one on or from the next block."""
+        if after is None:
+            return self._gateway.chaincode_events(SETTLEMENT)
+        return self._gateway.chaincode_events(SETTLEMENT, start_block=after.block_number, after_tx_id=after.tx_id)
 
     async def pages(self, function: str, key: str) -> AsyncIterator[dict[str, Any]]:
         """Give all records of a list, page by page.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,8 +41,14 @@ from node.partner.obligation_store import ObligationStore
 log = structlog.get_logger(__name__)
 
 INTERVAL_S = 0.5
+GATHER_S = 0.1
+"""At the least between two rounds, so that what moves within a block or two is dealt with together."""
+
 ROUND_MAX = 400
 BATCH_SIZE = 50
+
+_Proposed = tuple[Recorded, ObligationDetails]
+"""What this bank recorded, and what its partner proposes."""
 
 
 class ObligationDriver:
@@ -80,6 +86,13 @@ class ObligationDriver:
         self._random_bytes = random_bytes
         self._interval_s = interval_s
         self._task: asyncio.Task[None] | None = None
+        self._moved: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def moved(self, ids: Iterable[str]) -> None:
+        """Look at these obligations, where they are this bank's, in the next round, which begins soon."""
+        self._moved.update(ids)
+        self._wake.set()
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
@@ -102,6 +115,9 @@ class ObligationDriver:
             SettlementStoreError: the records do not answer.
             GatewayError: the own peer does not answer.
         """
+        if moved := list(self._moved):
+            await self._store.wake(self._now(), moved)
+            self._moved.difference_update(moved)
         due = await self._store.due(self._now(), ROUND_MAX)
         fresh = [identified(each, self._own_msp_id, self._salt(), self._now().date()) for each in due]
         # The salt is kept before it is used: a proposal repeated after a crash must not be another one.
@@ -133,8 +149,8 @@ class ObligationDriver:
         await self._keep([failed(each, "waits for the partner") for each in steps[Step.WAIT]])
         for batch in _batches(steps[Step.PROPOSE]):
             await self._propose(partner, batch)
-        for batch in _batches(await self._agreeable(steps[Step.AGREE])):
-            await self._agree(partner, batch)
+        for batch in _batches(steps[Step.AGREE]):
+            await self._agree(partner, await self._agreeable(partner, batch))
         for each in steps[Step.BOOK]:
             await self._book(each)
 
@@ -146,35 +162,48 @@ class ObligationDriver:
         try:
             await self._chain.propose(partner, self._arbiter, self._now() + DEADLINE, proposed)
         except GatewayError as error:
-            await self._refused(error, batch, lambda part: self._propose(partner, part))
+            await self._refused(error, batch, lambda part: self._propose(partner, batch[part]))
             return
         log.info("obligation.proposed", partner=partner, count=len(batch))
         await self._keep([replace(each, state="proposed", attempts=0, note="") for each in batch])
 
-    async def _agree(self, partner: str, batch: Sequence[Recorded]) -> None:
-        agreed = [(_id(each), await self._booking(each, await self._chain.details(_id(each)))) for each in batch]
+    async def _agree(self, partner: str, batch: Sequence[_Proposed]) -> None:
+        if not batch:
+            return
+        recorded = [each for each, _ in batch]
+        agreed = [(_id(each), await self._booking(each, details)) for each, details in batch]
         try:
             await self._chain.agree(partner, agreed)
         except GatewayError as error:
-            await self._refused(error, batch, lambda part: self._agree(partner, part))
+            await self._refused(error, recorded, lambda part: self._agree(partner, batch[part]))
             return
         log.info("obligation.agreed", partner=partner, count=len(batch))
-        await self._keep([replace(each, attempts=0, note="") for each in batch], at_once=True)
+        await self._keep([replace(each, attempts=0, note="") for each in recorded], at_once=True)
 
-    async def _agreeable(self, proposed: Iterable[Recorded]) -> list[Recorded]:
-        """Return those proposals that say what this bank was told; the others wait for people."""
+    async def _agreeable(self, partner: str, proposed: Sequence[Recorded]) -> list[_Proposed]:
+        """Return those proposals that say what this bank was told, with it; the others wait for people."""
         agreeable = []
-        for each in proposed:
-            try:
-                wrong = disagreement(each, await self._chain.details(_id(each)), self._own_msp_id)
-            except (GatewayError, ProofError) as error:
-                wrong = str(error)
-            if wrong:
+        for each, told in zip(proposed, await self._details(partner, proposed), strict=True):
+            wrong = told if isinstance(told, str) else disagreement(each, told, self._own_msp_id)
+            if isinstance(told, str) or wrong:
                 log.error("obligation.disagreement", obligation_id=each.obligation_id, reason=wrong)
                 await self._keep([failed(each, wrong)])
             else:
-                agreeable.append(each)
+                agreeable.append((each, told))
         return agreeable
+
+    async def _details(self, partner: str, proposed: Sequence[Recorded]) -> Sequence[ObligationDetails | str]:
+        """Return what each proposal says, or why it cannot be read; in one call where all can."""
+        ids = [_id(each) for each in proposed]
+        with contextlib.suppress(GatewayError, ProofError):
+            return await self._chain.pair_details([self._own_msp_id, partner], ids)
+        found: list[ObligationDetails | str] = []
+        for each in ids:
+            try:
+                found.append(await self._chain.details(each))
+            except (GatewayError, ProofError) as error:
+                found.append(str(error))
+        return found
 
     async def _book(self, each: Recorded) -> None:
         try:
@@ -192,13 +221,13 @@ class ObligationDriver:
         return replace(details, amount=found.amount, reference=found.reference).commitment.hex()
 
     async def _refused(
-        self, error: GatewayError, batch: Sequence[Recorded], again: Callable[[Sequence[Recorded]], object]
+        self, error: GatewayError, batch: Sequence[Recorded], again: Callable[[slice], Awaitable[None]]
     ) -> None:
         """Halve a batch that the contract refused; note down why where one stands alone, or nobody knows."""
         if isinstance(error, EndorseError) and refusal_code(error) and len(batch) > 1:
             middle = len(batch) // 2
-            for part in (batch[:middle], batch[middle:]):
-                await again(part)  # type: ignore[misc]
+            await again(slice(middle))
+            await again(slice(middle, None))
             return
         log.warning("obligation.postponed", count=len(batch), reason=str(error)[:300])
         if refusal_code(error) == "past_cut_off":
@@ -223,7 +252,14 @@ class ObligationDriver:
             except Exception as error:  # the root of the driver's task: it must outlive one bad obligation
                 log.error("obligation.driver_failed", exc_info=error)
             if count < ROUND_MAX:
-                await asyncio.sleep(self._interval_s)
+                await self._pause()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(min(GATHER_S, self._interval_s))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._interval_s - GATHER_S, 0)):
+                await self._wake.wait()
+        self._wake.clear()
 
     def _salt(self) -> bytes:
         return self._random_bytes(SALT_BYTES)

@@ -92,23 +92,26 @@ class ObligationStore:
 
     async def change(self, recorded: Sequence[Recorded], *, next_attempt_at: Sequence[datetime], now: datetime) -> None:
         """Write down how far obligations have come, all or none."""
+        values = [
+            {
+                "outgoing": each.outgoing,
+                "partner_msp_id": each.partner_msp_id,
+                "settlement_id": each.settlement_id,
+                "obligation_id": each.obligation_id,
+                "salt": each.salt,
+                "value_date": each.value_date,
+                "state": each.state,
+                "books": each.books,
+                "note": each.note,
+                "attempts": each.attempts,
+                "next_attempt_at": due_at,
+                "now": now,
+            }
+            for each, due_at in zip(recorded, next_attempt_at, strict=True)
+        ]
         async with self._transaction() as connection:
-            for each, due_at in zip(recorded, next_attempt_at, strict=True):
-                values = {
-                    "outgoing": each.outgoing,
-                    "partner_msp_id": each.partner_msp_id,
-                    "settlement_id": each.settlement_id,
-                    "obligation_id": each.obligation_id,
-                    "salt": each.salt,
-                    "value_date": each.value_date,
-                    "state": each.state,
-                    "books": each.books,
-                    "note": each.note,
-                    "attempts": each.attempts,
-                    "next_attempt_at": due_at,
-                    "now": now,
-                }
-                await connection.execute(statement("change_obligation"), values)
+            # One way to the server for all of them.
+            await connection.cursor().executemany(statement("change_obligation"), values)
 
     async def evidence(self, sender_msp_id: str, settlement_id: str) -> list[tuple[Evidence, datetime]]:
         """Return what the other bank signed about a settlement it sent, and when it came."""

@@ -96,14 +96,12 @@ class SettlementStore:
             "return_of": settlement.return_of,
             "return_reason": settlement.return_reason,
         }
-        async with self._transaction() as connection:
-            await connection.execute(statement("add_outgoing"), values)
-            known = {"payment_id": settlement.payment_id}
-            row = await (await connection.execute(statement("outgoing_by_payment"), known)).fetchone()
-        if row is None:
+        rows = await self._fetch("add_outgoing", values)
+        rows = rows or await self._fetch("outgoing_by_payment", {"payment_id": settlement.payment_id})
+        if not rows:
             # The other thing there can be only one of: a return of the same settlement.
             raise PaymentConflictError(f"return_of {settlement.return_of}: another payment sends it back already")
-        return _outgoing(row)
+        return _outgoing(rows[0])
 
     async def outgoing_by_payment(self, payment_id: uuid.UUID) -> Outgoing | None:
         """Return the settlement of a payment, None when there is none."""
@@ -153,12 +151,7 @@ class SettlementStore:
             "next_attempt_at": next_attempt_at,
             "now": now,
         }
-        async with self._transaction() as connection:
-            if evidence is not None:
-                # In the records of evidence an outgoing settlement has no sender: it is our own.
-                await _add_evidence(connection, ("", old.settlement_id), evidence, now)
-            if (await connection.execute(statement("change_outgoing"), values)).rowcount != 1:
-                raise TransitionError(f"settlement {old.settlement_id}: changed by another process meanwhile")
+        await self._change_one("change_outgoing", values, evidence, now)
 
     async def add_incoming(self, incoming: Incoming, evidence: Evidence) -> Incoming:
         """Write an agreed settlement and the Prepare behind it down, or return the one that has its id already."""
@@ -175,13 +168,14 @@ class SettlementStore:
             "return_of": incoming.return_of,
             "return_reason": incoming.return_reason,
         }
-        key = (incoming.sender_msp_id, incoming.settlement_id)
+        rows = await self._fetch("add_incoming", values | _evidence(evidence, incoming.prepared_at))
+        if rows:
+            return _incoming(rows[0])
         async with self._transaction() as connection:
-            await connection.execute(statement("add_incoming"), values)
             row = await (await connection.execute(statement("incoming"), _key(incoming))).fetchone()
             if row is None:
                 raise TransitionError(f"settlement {incoming.settlement_id}: its quote or return was taken meanwhile")
-            await _add_evidence(connection, key, evidence, incoming.prepared_at)
+            await _add_evidence(connection, _key(incoming), evidence, incoming.prepared_at)
         return _incoming(row)
 
     async def incoming(self, sender_msp_id: str, settlement_id: str) -> Incoming | None:
@@ -211,11 +205,7 @@ class SettlementStore:
             "refusal": new.refusal,
             "now": now,
         }
-        async with self._transaction() as connection:
-            if evidence is not None:
-                await _add_evidence(connection, (old.sender_msp_id, old.settlement_id), evidence, now)
-            if (await connection.execute(statement("change_incoming"), values)).rowcount != 1:
-                raise TransitionError(f"settlement {old.settlement_id}: changed by another process meanwhile")
+        await self._change_one("change_incoming", values, evidence, now)
 
     async def live_return(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
         """Return the settlement that sends a received one back, None when there is none or it came to nothing."""
@@ -229,6 +219,8 @@ class SettlementStore:
 
     async def taken(self, asked: Incoming) -> tuple[bool, bool]:
         """Return whether the quote, and whether the return, that a payment names stands for another one already."""
+        if not (asked.quote_id or asked.return_of):
+            return False, False
         key = {"sender_msp_id": asked.sender_msp_id, "quote_id": asked.quote_id, "return_of": asked.return_of}
         [row] = await self._fetch("taken_by", key)
         return row[0], row[1]
@@ -247,7 +239,7 @@ class SettlementStore:
             assert row is not None
             found = GivenQuote(*row)
             if found == quote:
-                key = (quote.asking_msp_id, quote.quote_id)
+                key = {"sender_msp_id": quote.asking_msp_id, "settlement_id": quote.quote_id}
                 await _add_evidence(connection, key, evidence, quote.quoted_at)
         return found
 
@@ -259,7 +251,7 @@ class SettlementStore:
     async def keep_received_quote(self, quote_id: str, evidence: Evidence, now: datetime) -> None:
         """Keep a quote that a partner signed."""
         async with self._transaction() as connection:
-            await _add_evidence(connection, ("", quote_id), evidence, now)
+            await _add_evidence(connection, {"sender_msp_id": "", "settlement_id": quote_id}, evidence, now)
 
     async def evidence(self, sender_msp_id: str, settlement_id: str) -> list[tuple[Evidence, datetime]]:
         """Return what the other bank signed for a settlement, and when it came; no sender for one of our own."""
@@ -292,6 +284,13 @@ class SettlementStore:
         async with self._connection() as connection:
             return (await connection.execute(statement(name), values)).rowcount
 
+    async def _change_one(self, name: str, values: Mapping[str, Any], evidence: Evidence | None, now: datetime) -> None:
+        """Change one settlement, with what justifies it in the same statement: both are kept or neither."""
+        if evidence is not None:
+            name, values = f"{name}_on_evidence", {**values, **_evidence(evidence, now)}
+        if await self._change(name, values) != 1:
+            raise TransitionError(f"settlement {values['settlement_id']}: changed by another process meanwhile")
+
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[_Connection]:
         async with self._connection() as connection, connection.transaction():
@@ -308,18 +307,13 @@ class SettlementStore:
 
 
 async def _add_evidence(
-    connection: _Connection, settlement: tuple[str, str], evidence: Evidence, now: datetime
+    connection: _Connection, settlement: Mapping[str, Any], evidence: Evidence, now: datetime
 ) -> None:
-    values = {
-        "sender_msp_id": settlement[0],
-        "settlement_id": settlement[1],
-        "kind": evidence.kind,
-        "payload": evidence.payload,
-        "creator": evidence.creator,
-        "signature": evidence.signature,
-        "received_at": now,
-    }
-    await connection.execute(statement("add_evidence"), values)
+    await connection.execute(statement("add_evidence"), {**settlement, **_evidence(evidence, now)})
+
+
+def _evidence(evidence: Evidence, now: datetime) -> dict[str, Any]:
+    return {**asdict(evidence), "received_at": now}
 
 
 def _key(incoming: Incoming) -> dict[str, Any]:

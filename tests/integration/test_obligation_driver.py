@@ -7,6 +7,7 @@ error around a transaction after which nothing remains but the databases.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -22,10 +23,12 @@ from ledger.currency import record_rate
 from ledger.exchange import Rate
 from ledger.journal import EntryResult, NewEntry
 from ledger.money import Asset
+from network.client_stages import ChaincodeEvent
 from network.errors import CommitStatusError
 from network.obligation import obligation_id_of
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from node.partner.obligation_breaks import Break
+from node.partner.obligation_events import ObligationEvents, moved_by
 from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, once
@@ -100,6 +103,37 @@ async def test_payments_both_ways_become_agreed_obligations_in_few_transactions(
     terms = await here.chain.read("GetTerms", PARTNER)
     owed = sum(range(1_000, 1_012))
     assert int(terms["debts"][BANK]["EUR"]) >= owed
+
+
+async def test_drivers_are_told_what_moved_and_need_not_look(banks: tuple[BankOnChannel, BankOnChannel]) -> None:
+    here, there = banks
+    listening = [ObligationEvents(side.chain, side.driver.moved) for side in banks]
+    await pay(here, there, 500)
+    try:
+        for side, events in zip((there, here), listening[::-1], strict=True):
+            side.driver._interval_s = 3600.0
+            await events.start()
+            # The receiver's finds no proposal, and would look again in an hour.
+            await side.driver.start()
+        async with asyncio.timeout(20):
+            while await states(*banks) != {("agreed", "agreed")}:
+                await asyncio.sleep(0.05)
+    finally:
+        for part in (here.driver, there.driver, *listening):
+            await part.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "ids"),
+    [
+        ("Obligations", b'{"ids":["aa","bb"],"state":"agreed"}', ["aa", "bb"]),
+        ("Booking", b'{"books":"agreed","by":"DwaybankMSP","obligation_id":"aa"}', ["aa"]),
+        ("Dispute", b'{"dispute_id":"dd","obligation_id":"aa","state":"open"}', ["aa"]),
+        ("Cycle", b'{"cycle_id":"cc","state":"open"}', []),
+    ],
+)
+async def test_events_name_what_moved(name: str, payload: bytes, ids: list[str]) -> None:
+    assert moved_by(ChaincodeEvent(7, "tx", "settlement", name, payload)) == ids
 
 
 @pytest.mark.parametrize("stage", ["before", "after"])

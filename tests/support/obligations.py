@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from network.client import CommittedTransaction, GatewayClient
+from network.client_stages import ChaincodeEvent
 from network.topology import default_consortium
 from node.collections_file import collections_text, parse_collections
 from node.partner.credit_line import CreditLines
@@ -66,6 +67,10 @@ class CutGateway:
     async def evaluate(self, chaincode: str, function: str, *args: bytes | str, **more: Any) -> bytes:
         """Evaluate."""
         return await self._client.evaluate(chaincode, function, *args, **more)
+
+    def chaincode_events(self, chaincode: str, **more: Any) -> AsyncGenerator[ChaincodeEvent, None]:
+        """Listen."""
+        return self._client.chaincode_events(chaincode, **more)
 
     async def submit(
         self,

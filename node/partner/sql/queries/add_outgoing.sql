@@ -7,3 +7,6 @@ INSERT INTO partner.outgoing (
     %(quote_id)s, %(return_of)s, %(return_reason)s
 )
 ON CONFLICT DO NOTHING
+RETURNING settlement_id, payment_id, receiver_msp_id, debtor_account, beneficiary_account, asset, amount, description,
+    ordered_at, deadline, state, refusal, agreed_reference, seq, partner_seq, return_seq, abort_due, attempts,
+    quote_id, return_of, return_reason
