@@ -75,7 +75,7 @@ def report(results: list[Result]) -> str:
     if took:
         p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
         lines.append(f"from all being there again to the end everywhere: {took[-1]:.1f} s at most, {p99:.1f} s p99")
-        lines.append(f"(bound {BOUND_S:.0f} s)")
+        lines.append(f"(bound {BOUND_S:.0f} s); slowest: {max(happened, key=lambda result: result.took_s).fault}")
     return "\n".join(lines)
 
 

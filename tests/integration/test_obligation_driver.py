@@ -115,9 +115,11 @@ async def test_drivers_are_told_what_moved_and_need_not_look(banks: tuple[BankOn
             await events.start()
             # The receiver's finds no proposal, and would look again in an hour.
             await side.driver.start()
-        async with asyncio.timeout(20):
-            while await states(*banks) != {("agreed", "agreed")}:
-                await asyncio.sleep(0.05)
+        for _ in range(400):
+            if await states(*banks) == {("agreed", "agreed")}:
+                break
+            await asyncio.sleep(0.05)
+        assert await states(*banks) == {("agreed", "agreed")}
     finally:
         for part in (here.driver, there.driver, *listening):
             await part.stop()
