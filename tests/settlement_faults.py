@@ -23,7 +23,7 @@ from tests.support.bank_nodes import two_banks
 from tests.support.server import running_cluster
 from tests.support.settlement_faults import BOUND_S, COMBINATIONS, HOLD_LIFETIME, Result, Stage, draw
 
-STAGES = 4
+STAGES = 6
 """Most of a run is waiting: for what is away to come back, and for the next attempt."""
 
 
