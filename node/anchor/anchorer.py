@@ -31,6 +31,7 @@ from node.anchor.errors import LogError
 from node.anchor.leaf_source import LeafSource, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name
 from node.anchor.store import AnchorTime, ControlOpening, Head, LogStore
+from node.background import BackgroundWork
 from node.errors import NodeError
 
 logger = structlog.get_logger(__name__)
@@ -81,7 +82,7 @@ class Lag:
     p95: timedelta
 
 
-class Anchorer:
+class Anchorer(BackgroundWork):
     """Seals and anchors until stopped.
 
     Args:
@@ -121,7 +122,6 @@ class Anchorer:
         self._interval_s = interval_s
         self._lags: deque[timedelta] = deque(maxlen=LAG_SAMPLES)
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._problem = ""
         self._lag_problem = ""
         self._confirmed_size = -1
@@ -130,22 +130,6 @@ class Anchorer:
     def stalled(self) -> str:
         """Why anchoring stands still, in one sentence; empty when it does not."""
         return (self._sealer.stalled if self._sealer else "") or self._problem
-
-    async def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the background work ended without being told to, a fault of the program; None while it works."""
-        return self._task.exception() if self._task is not None and self._task.done() else None
-
-    async def stop(self) -> None:
-        """End the background work; what was not anchored is anchored after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     def wake(self) -> None:
         """Anchor now rather than when the interval ends."""

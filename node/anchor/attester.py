@@ -25,6 +25,7 @@ from node.anchor.anchorer import Gateway
 from node.anchor.errors import AnchorError, MirrorError
 from node.anchor.mirror import LogReader, Mirror
 from node.anchor.sealer import witness_name
+from node.background import BackgroundWork
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ class AnchoredHeads(Protocol):
         ...
 
 
-class Attester:
+class Attester(BackgroundWork):
     """Mirrors and cosigns other members' logs until stopped.
 
     Args:
@@ -83,24 +84,7 @@ class Attester:
         self._readers = readers
         self._now = now
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._problems: dict[str, str] = {}
-
-    async def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the background work ended without being told to, a fault of the program; None while it works."""
-        return self._task.exception() if self._task is not None and self._task.done() else None
-
-    async def stop(self) -> None:
-        """End the background work."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     def wake(self) -> None:
         """Look for new anchors now."""

@@ -16,6 +16,7 @@ from network.errors import NetworkError
 from node.anchor.errors import AnchorError
 from node.audit.index import AuditIndex
 from node.audit.records import BlockRecords, read_records, records_of
+from node.background import BackgroundWork
 from node.peer.committer import CommittedBlock
 from node.peer.errors import PeerError
 
@@ -103,7 +104,7 @@ class OwnPeerRecords:
         return await asyncio.to_thread(lambda: read_records(parse_block(content)))
 
 
-class Indexer:
+class Indexer(BackgroundWork):
     """Reads every block once, in order, and tells those who listen.
 
     Args:
@@ -116,24 +117,7 @@ class Indexer:
         self._source = source
         self._index = index
         self._listeners = listeners
-        self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Condition()
-
-    async def start(self) -> None:
-        """Begin to follow in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the background work ended without being told to, a fault of the program; None while it works."""
-        return self._task.exception() if self._task is not None and self._task.done() else None
-
-    async def stop(self) -> None:
-        """End the background work; the next start goes on at the same block."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def follow(self, *, stop: int | None = None) -> None:
         """Read blocks from the one after the last read, to ``stop`` or for ever.

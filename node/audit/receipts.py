@@ -38,6 +38,7 @@ from node.audit.errors import BadRequestError, NotYetError
 from node.audit.index import PAGE_SIZE, PAGE_SIZE_MAX, AuditIndex
 from node.audit.indexer import BlockSource
 from node.audit.sealing import OwnMember
+from node.background import BackgroundWork
 
 logger = structlog.get_logger(__name__)
 
@@ -138,7 +139,7 @@ class ReceiptStore:
         return self._divergences
 
 
-class Receipts:
+class Receipts(BackgroundWork):
     """Makes, asks for and compares receipts, until stopped.
 
     Args:
@@ -173,23 +174,6 @@ class Receipts:
         self._agreed: dict[str, int] = {}
         self._kept_at: datetime | None = None
         self._refusals: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the background work ended without being told to, a fault of the program; None while it works."""
-        return self._task.exception() if self._task is not None and self._task.done() else None
-
-    async def stop(self) -> None:
-        """End the background work."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     @property
     def refusals(self) -> Mapping[str, str]:

@@ -43,6 +43,7 @@ from node.anchor.store import MirrorStore
 from node.audit.findings import Findings, already_opened
 from node.audit.index import AuditIndex
 from node.audit.matter import TOLD_LENGTH_MAX, Matter, Watch
+from node.background import BackgroundWork
 
 logger = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class _Seen(NamedTuple):
     size: int
 
 
-class Supervisor:
+class Supervisor(BackgroundWork):
     """Watches until stopped.
 
     Args:
@@ -115,23 +116,6 @@ class Supervisor:
         self._watches = watches
         self._since: dict[tuple[str, str], _Seen] = {}
         self._refused_at: dict[tuple[str, str, str], datetime] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why the background work ended without being told to, a fault of the program; None while it works."""
-        return self._task.exception() if self._task is not None and self._task.done() else None
-
-    async def stop(self) -> None:
-        """End the background work."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def watch(self) -> list[Matter]:
         """Look at everything once, open what is found, and return what was opened."""

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from ledger.errors import BooksUnavailableError, LedgerError
 from ledger.journal import EntryResult, NewEntry
 from network.errors import GatewayError, NetworkError
 from network.obligation import ObligationDetails
+from node.background import BackgroundWork
 from node.partner.cycle_store import CycleStore, KnownCycle
 from node.partner.errors import SettlementError
 from node.partner.netting import Position, entries_of, pair_holds, position_of, settlement_account, sums_hold
@@ -56,7 +56,7 @@ class NettingBooks(Protocol):
         ...
 
 
-class NettingDriver:
+class NettingDriver(BackgroundWork):
     """Drives the cycles this bank is a member of.
 
     Args:
@@ -90,20 +90,6 @@ class NettingDriver:
         self._arbiter = arbiter
         self._now = now
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to work."""
-        self._task = asyncio.create_task(self._run(), name="netting-driver")
-
-    async def stop(self) -> None:
-        """Stop; whatever is interrupted is repeated at the next start."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
     async def work_once(self) -> None:
         """Take every cycle as far as it goes now.

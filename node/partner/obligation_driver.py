@@ -21,6 +21,7 @@ import structlog
 from ledger.errors import LedgerError, NotFoundError
 from network.errors import EndorseError, GatewayError, ProofError
 from network.obligation import SALT_BYTES, ObligationDetails
+from node.background import BackgroundWork
 from node.partner.booked import EntryReader, booked
 from node.partner.errors import SettlementError
 from node.partner.obligation import (
@@ -51,7 +52,7 @@ _Proposed = tuple[Recorded, ObligationDetails]
 """What this bank recorded, and what its partner proposes."""
 
 
-class ObligationDriver:
+class ObligationDriver(BackgroundWork):
     """Does what obligations need done.
 
     Args:
@@ -85,7 +86,6 @@ class ObligationDriver:
         self._now = now
         self._random_bytes = random_bytes
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
         self._moved: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -97,16 +97,7 @@ class ObligationDriver:
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
         await self._store.wake(self._now())
-        self._task = asyncio.create_task(self._run(), name="obligation-driver")
-
-    async def stop(self) -> None:
-        """Stop; whatever is interrupted is repeated at the next start."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await super().start()
 
     async def work_once(self) -> int:
         """Do one round; return how many obligations were looked at.

@@ -15,6 +15,7 @@ import structlog
 
 from network.client_stages import ChaincodeEvent
 from network.errors import GatewayError
+from node.background import BackgroundWork
 from node.partner.obligation_chain import SettlementChain
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,8 @@ log = structlog.get_logger(__name__)
 PAUSE_S = 1.0
 
 
-class ObligationEvents:
-    """Listens until stopped.
+class ObligationEvents(BackgroundWork):
+    """Listens from the next block on: at its start the driver looks at everything by itself.
 
     Args:
         chain: the contract.
@@ -33,21 +34,7 @@ class ObligationEvents:
     def __init__(self, chain: SettlementChain, moved: Callable[[Iterable[str]], None]) -> None:
         self._chain = chain
         self._moved = moved
-        self._task: asyncio.Task[None] | None = None
         self._last: ChaincodeEvent | None = None
-
-    async def start(self) -> None:
-        """Begin to listen, from the next block on: at its start the driver looks at everything by itself."""
-        self._task = asyncio.create_task(self._run(), name="obligation-events")
-
-    async def stop(self) -> None:
-        """Stop."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
     async def _run(self) -> None:
         while True:

@@ -7,13 +7,13 @@ A bank watches its own partners, a regulator everybody. The finding is ``interba
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import structlog
 
 from network.errors import GatewayError
+from node.background import BackgroundWork
 from node.errors import NodeError
 from node.partner.obligation_chain import SettlementChain
 
@@ -43,7 +43,7 @@ class Difference(NamedTuple):
     evidence: str
 
 
-class InterbankWatch:
+class InterbankWatch(BackgroundWork):
     """Watches until stopped.
 
     Args:
@@ -68,20 +68,6 @@ class InterbankWatch:
         self._findings = findings
         self._sees_all = sees_all
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to watch."""
-        self._task = asyncio.create_task(self._run(), name="interbank-watch")
-
-    async def stop(self) -> None:
-        """Stop; the next start looks at everything again."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
     async def watch(self) -> list[Difference]:
         """Look at all that diverged, open what is new, and return it.

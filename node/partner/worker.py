@@ -7,13 +7,13 @@ nothing: a second worker, or a request that drives the same settlement, does no 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 
 from ledger.errors import LedgerError
+from node.background import BackgroundWork
 from node.partner.driver import SettlementDriver
 from node.partner.errors import SettlementError
 from node.partner.receiver import SettlementReceiver
@@ -26,7 +26,7 @@ BATCH_SIZE = 50
 CONCURRENCY = 4
 
 
-class SettlementWorker:
+class SettlementWorker(BackgroundWork):
     """Drives unfinished settlements, both ways.
 
     Args:
@@ -51,21 +51,11 @@ class SettlementWorker:
         self._receiver = receiver
         self._now = now
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
         await self._store.wake_outgoing(self._now())
-        self._task = asyncio.create_task(self._run(), name="settlement-worker")
-
-    async def stop(self) -> None:
-        """Stop; whatever is interrupted is repeated at the next start."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await super().start()
 
     async def work_once(self) -> None:
         """Take one look and drive what is due.

@@ -14,6 +14,7 @@ import structlog
 
 from network.errors import NetworkError
 from node.anchor.errors import AnchorError
+from node.background import BackgroundWork
 from node.reports.maker import ReportMaker, Wanted
 
 logger = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ PAUSE_S = 60.0
 KIND = "daily"
 
 
-class DailyWorker:
+class DailyWorker(BackgroundWork):
     """Works until stopped.
 
     Args:
@@ -42,18 +43,6 @@ class DailyWorker:
         self._user = user
         self._since = since
         self._now = now
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to work in the background."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """End the background work."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def work(self) -> list[date]:
         """Make the summaries that are missing now; return their days."""

@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +23,7 @@ from ledger.errors import FencedError, InvalidValueError, LedgerError
 from ledger.journal import EntryResult, NewEntry
 from ledger.schedule import Run, Schedule, State, entry_of, invalid, is_missed, judged, skipped
 from ledger.schedule_store import KeptSchedule, change_schedule, due_schedules, record_runs
+from node.background import BackgroundWork
 from node.books.books import Books
 
 INTERVAL_S = 1.0
@@ -38,7 +38,7 @@ ACTOR = "scheduler"
 _log = structlog.get_logger(__name__)
 
 
-class ScheduleWorker:
+class ScheduleWorker(BackgroundWork):
     """Works on the schedules of this organization's books.
 
     Args:
@@ -60,20 +60,6 @@ class ScheduleWorker:
         self._epoch = epoch
         self._now = now
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to work; what was missed is looked at first."""
-        self._task = asyncio.create_task(self._run(), name="schedule-worker")
-
-    async def stop(self) -> None:
-        """Stop; what is interrupted is repeated at the next start."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
     async def work_once(self) -> int:
         """Take one look, handle what is due, and return how many occurrences were settled or tried.
