@@ -19,6 +19,7 @@ from chaincode.callers import require_client
 from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import ArgumentError, ConflictError, NotFoundError
+from chaincode.pages import page
 from chaincode.pairs import pair_of_record, require_id
 from chaincode.shim.stub import ChaincodeStub
 
@@ -55,15 +56,9 @@ class BookingsContract(Contract):
     @reads_only
     async def list_diverged(self, stub: ChaincodeStub, after: str) -> list[dict[str, Any]]:
         """Return up to 500 obligations whose bookings diverge, ids after ``after``; anyone on the channel may call."""
-        start, end = keys.under("diverged")
-        if after:
-            start = keys.diverged(require_id(after, "after")) + "\x00"
-        ids: list[str] = []
-        async with await stub.get_state_by_range(start, end) as marks:
-            async for key, _ in marks:
-                ids.append(key.partition("~")[2])
-                if len(ids) == LISTED_MAX:
-                    break
+        begin = keys.diverged(require_id(after, "after")) if after else ""
+        marks = await page(stub, "diverged", begin, LISTED_MAX)
+        ids = [key.partition("~")[2] for key, _ in marks]
         found = await stub.get_multiple_states(*(keys.obligation(each) for each in ids)) if ids else []
         return [from_json(value) for value in found]
 

@@ -30,6 +30,7 @@ from chaincode.callers import require_client
 from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
+from chaincode.pages import page
 from chaincode.pairs import require_id
 from chaincode.shim.stub import ChaincodeStub
 
@@ -132,16 +133,8 @@ class DisputesContract(Contract):
     @reads_only
     async def list_disputes(self, stub: ChaincodeStub, after: str) -> list[dict[str, Any]]:
         """Return up to 500 disputes by id, after ``after`` where it is given; anyone on the channel may call."""
-        start, end = keys.under("dispute")
-        if after:
-            start = keys.dispute(require_id(after, "after")) + "\x00"
-        found: list[dict[str, Any]] = []
-        async with await stub.get_state_by_range(start, end) as records:
-            async for _, value in records:
-                found.append(from_json(value))
-                if len(found) == LISTED_MAX:
-                    break
-        return found
+        begin = keys.dispute(require_id(after, "after")) if after else ""
+        return [from_json(value) for _, value in await page(stub, "dispute", begin, LISTED_MAX)]
 
 
 async def is_disputed(stub: ChaincodeStub, obligation_id: str) -> bool:

@@ -31,6 +31,7 @@ from chaincode.callers import require_client
 from chaincode.contract import Contract, reads_only
 from chaincode.encoding import decode_hex, format_time, from_json, to_json
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
+from chaincode.pages import page
 from chaincode.pair_terms import Exposures
 from chaincode.pairs import Pair, private_input, require_id, require_ids, require_pair
 from chaincode.shim.stub import ChaincodeStub
@@ -184,16 +185,8 @@ class NettingContract(Contract):
     @reads_only
     async def list_cycles(self, stub: ChaincodeStub, after: str) -> list[dict[str, Any]]:
         """Return up to 200 cycles by id, after ``after`` where it is given; anyone on the channel may call."""
-        start, end = keys.under("cycle")
-        if after:
-            start = keys.cycle(require_id(after, "after")) + "\x00"
-        found: list[dict[str, Any]] = []
-        async with await stub.get_state_by_range(start, end) as records:
-            async for _, value in records:
-                found.append(from_json(value))
-                if len(found) == LISTED_MAX:
-                    break
-        return found
+        begin = keys.cycle(require_id(after, "after")) if after else ""
+        return [from_json(value) for _, value in await page(stub, "cycle", begin, LISTED_MAX)]
 
 
 async def _require_nettable(stub: ChaincodeStub, record: dict[str, Any]) -> None:

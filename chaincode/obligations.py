@@ -33,6 +33,7 @@ from chaincode.callers import require_client
 from chaincode.contract import Contract, reads_only
 from chaincode.encoding import format_time, from_json, to_json
 from chaincode.errors import AccessError, ArgumentError, ConflictError, NotFoundError
+from chaincode.pages import page
 from chaincode.pair_terms import Exposures, require_before_cut_off
 from chaincode.pairs import Pair, pair_of_record, private_input, require_batch, require_id, require_ids, require_pair
 from chaincode.shim.stub import ChaincodeStub
@@ -193,16 +194,8 @@ class ObligationsContract(Contract):
     @reads_only
     async def list_obligations(self, stub: ChaincodeStub, after: str) -> list[dict[str, Any]]:
         """Return up to 500 obligations by id, after ``after`` where it is given; anyone on the channel may call."""
-        start, end = keys.under("obligation")
-        if after:
-            start = keys.obligation(require_id(after, "after")) + "\x00"
-        found = []
-        async with await stub.get_state_by_range(start, end) as records:
-            async for _, value in records:
-                found.append(from_json(value))
-                if len(found) == LISTED_MAX:
-                    break
-        return found
+        begin = keys.obligation(require_id(after, "after")) if after else ""
+        return [from_json(value) for _, value in await page(stub, "obligation", begin, LISTED_MAX)]
 
     @reads_only
     async def get_details(self, stub: ChaincodeStub, obligation_id: str) -> dict[str, Any]:
