@@ -42,8 +42,11 @@ ACCOUNTS_REMEMBERED_MAX = 500_000
 BATCHES_REMEMBERED = 1
 """Committed batches whose keys are kept in memory, so that quick repeats need no look-up."""
 
+LOOKUP_ENTRIES_MAX = 64
+"""Up to so many entries, keys are looked up before; a larger batch relies on the unique index."""
+
 LOOKUPS_AFTER_REPEAT = 64
-"""Whether a key is new is left to the unique index; after it refused a batch, so many batches look their keys up."""
+"""After the unique index refused a batch, so many batches look their keys up."""
 
 
 STATUS_NUMBERS = {"open": OPEN, "frozen": FROZEN, "closed": CLOSED}
@@ -196,9 +199,7 @@ class Writer:
             self._last_posted_at = max(self._last_posted_at, self._now())
             batch = PreparedBatch(generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
             entries = [request for request in requests if isinstance(request, NewEntry)]
-            look_up = dry or self._lookups_left > 0
-            if not dry:
-                self._lookups_left = max(0, self._lookups_left - 1)
+            look_up = self._wants_lookup(len(entries)) or dry
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
@@ -248,6 +249,12 @@ class Writer:
             self._recent, self._batches = {}, []
             state = self._state = self._lookup.new_state()
         return state
+
+    def _wants_lookup(self, count: int) -> bool:
+        if count <= LOOKUP_ENTRIES_MAX:
+            return True
+        self._lookups_left = max(0, self._lookups_left - 1)
+        return self._lookups_left > 0
 
     def _take_back(self, state: State, batch: PreparedBatch) -> None:
         state.take_back()
