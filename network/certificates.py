@@ -24,13 +24,19 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from network.errors import IdentityError, SignatureError
 from network.identity import X509_ERRORS, first_pem_block
 from network.signing import to_low_s
+
+VERIFIED_MAX = 4096
+"""Pairs of which is remembered whether one signed the other; a chain is built anew wherever a certificate is met."""
+
+_SHA256 = hashes.SHA256()
+_verified: dict[bytes, bool] = {}
 
 Chain = tuple[x509.Certificate, ...]
 """From the certificate itself up to a root."""
@@ -293,6 +299,16 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     if certificate.signature_algorithm_oid in _BROKEN_SIGNATURES:
         return False
+    pair = certificate.fingerprint(_SHA256) + issuer.fingerprint(_SHA256)
+    found = _verified.get(pair)
+    if found is None:
+        if len(_verified) >= VERIFIED_MAX:
+            _verified.clear()
+        found = _verified[pair] = _verify(certificate, issuer)
+    return found
+
+
+def _verify(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):

@@ -16,6 +16,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -38,6 +39,10 @@ X509_ERRORS = (
     x509.UnsupportedGeneralNameType,
 )
 """What `cryptography` raises over malformed certificates and revocation lists."""
+
+KNOWN_MAX = 128
+KNOWN_BYTES_MAX = 8192
+"""Certificates kept parsed, and the size up to which one is: a configuration names the same few again and again."""
 
 _PEM = re.compile(
     rb"(?:^|\n)-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(?P<body>.*?)-----END \1-----[ \t]*(?:\r?\n|$)", re.DOTALL
@@ -125,6 +130,10 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
         IdentityError: no PEM block, or no certificate in it.
     Source: Fabric msp/mspimpl.go, getCertFromPem.
     """
+    return _known_certificate(pem) if len(pem) <= KNOWN_BYTES_MAX else _parse_certificate(pem)
+
+
+def _parse_certificate(pem: bytes) -> x509.Certificate:
     der = first_pem_block(pem)
     if der is None:
         raise IdentityError("identity holds no PEM block; its id_bytes must be a PEM certificate")
@@ -141,6 +150,9 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     if isinstance(key, ec.EllipticCurvePublicKey) and _point(key) not in certificate.tbs_certificate_bytes:
         raise IdentityError("certificate's key is a compressed point, which Go refuses; issue it with the whole point")
     return certificate
+
+
+_known_certificate = lru_cache(KNOWN_MAX)(_parse_certificate)
 
 
 def _point(key: ec.EllipticCurvePublicKey) -> bytes:

@@ -17,7 +17,14 @@ from fabric_protos.msp import identities_pb2
 
 from network.crypto_material import OrganizationSpec, generate_organization, new_key
 from network.errors import IdentityError, SignatureError, WireError
-from network.identity import SigningIdentity, first_pem_block, parse_identity, serialize_identity
+from network.identity import (
+    KNOWN_BYTES_MAX,
+    SigningIdentity,
+    first_pem_block,
+    parse_certificate,
+    parse_identity,
+    serialize_identity,
+)
 from tests.support.members import START, Member, pem
 
 
@@ -36,6 +43,14 @@ def test_identities_around_one_certificate_are_one_signer_whatever_their_bytes()
     assert parse_identity(longer).identifier == parse_identity(signer.creator).identifier
     other = serialize_identity("BMSP", pem(signer.certificate))
     assert parse_identity(other).identifier != parse_identity(signer.creator).identifier
+
+
+def test_certificate_met_again_is_not_read_again_but_what_is_larger_than_one_is_not_kept() -> None:
+    certificate = pem(Member("AMSP").identity("client").certificate)
+    assert parse_certificate(certificate) is parse_certificate(certificate)
+    padded = b"x" * KNOWN_BYTES_MAX + b"\n" + certificate
+    assert parse_certificate(padded) == parse_certificate(certificate)
+    assert parse_certificate(padded) is not parse_certificate(padded)
 
 
 def test_creator_that_is_no_message_is_a_wire_error() -> None:

@@ -260,6 +260,22 @@ def test_certificate_with_two_chains_is_refused() -> None:
         Msp.from_config(config).deserialize(leaf(below))
 
 
+def test_forged_certificate_is_refused_again_and_the_real_one_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who signed whom is remembered: of one pair only, and of as many as there is room for."""
+    monkeypatch.setattr("network.certificates.VERIFIED_MAX", 1)
+    real = A.identity("client")
+    builder = x509.CertificateBuilder().subject_name(real.certificate.subject).issuer_name(real.certificate.issuer)
+    builder = builder.public_key(real.certificate.public_key()).serial_number(real.certificate.serial_number)
+    builder = builder.not_valid_before(START).not_valid_after(START + VALIDITY)
+    for extension in real.certificate.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    forged = pem(builder.sign(new_authority("other.test", "test", START).key, hashes.SHA256()))
+    for _ in range(3):
+        A.msp().validate(parse_identity(real.creator))
+        with pytest.raises(IdentityError, match="0 chains"):
+            A.msp().deserialize(serialize_identity("AMSP", forged))
+
+
 # --- revocation ----------------------------------------------------------------------------------------------------
 
 
