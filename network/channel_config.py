@@ -300,7 +300,7 @@ class ChannelConfig:
         msps: list[Msp] = []
         anchors: dict[str, tuple[str, ...]] = {}
         for role, name, group in _organizations(self._group):
-            msp = Msp(group.values["MSP"].value, ed25519="V3_0" in self.capabilities.channel)
+            msp = Msp.from_config(group.values["MSP"].value, ed25519="V3_0" in self.capabilities.channel)
             msps.append(msp)
             names[f"{role}/{name}"] = msp.msp_id
             if "AnchorPeers" in group.values:
