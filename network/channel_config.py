@@ -31,6 +31,7 @@ from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES, refusal_text
 from network.config_update import ROOT, authorized_result, elements_of
 from network.errors import ConfigError, PolicyError
 from network.identity import serialize_identity
+from network.known_msps import msp_of
 from network.msp import Msp, MspManager
 from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 
@@ -300,7 +301,7 @@ class ChannelConfig:
         msps: list[Msp] = []
         anchors: dict[str, tuple[str, ...]] = {}
         for role, name, group in _organizations(self._group):
-            msp = Msp.from_config(group.values["MSP"].value, ed25519="V3_0" in self.capabilities.channel)
+            msp = msp_of(group.values["MSP"].value, ed25519="V3_0" in self.capabilities.channel)
             msps.append(msp)
             names[f"{role}/{name}"] = msp.msp_id
             if "AnchorPeers" in group.values:

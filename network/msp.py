@@ -20,7 +20,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -64,11 +63,6 @@ class OrganizationalUnit:
     certifiers: bytes
 
 
-KNOWN_MAX = 32
-KNOWN_BYTES_MAX = 64 * 1024
-"""MSPs kept, and the size of configuration up to which one is."""
-
-
 class Msp:
     """One organization's rules of membership.
 
@@ -102,12 +96,8 @@ class Msp:
 
     @classmethod
     def from_config(cls, config: bytes, *, ed25519: bool = True) -> Msp:
-        """Return the MSP of a serialized ``MSPConfig``; see ``__init__``.
-
-        The same bytes give the same MSP where it was met lately: what it found out about identities stays known when a
-        channel's configuration changes elsewhere.
-        """
-        return _known_msp(config, ed25519) if len(config) <= KNOWN_BYTES_MAX else cls(config, ed25519=ed25519)
+        """Build an MSP from a serialized ``MSPConfig``; see ``__init__``."""
+        return cls(config, ed25519=ed25519)
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator as this organization's identity, its certificate in canonical form.
@@ -382,11 +372,6 @@ _ROLE_UNITS = {
     _Role.PEER: "peer",
     _Role.ORDERER: "orderer",
 }
-
-
-@lru_cache(KNOWN_MAX)
-def _known_msp(config: bytes, ed25519: bool) -> Msp:
-    return Msp(config, ed25519=ed25519)
 
 
 class MspManager:
