@@ -24,6 +24,7 @@ from node.partner.quotes import GivenQuote
 from node.partner.settlement import Incoming, Outgoing, ReceiverState, SenderState
 
 _Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+_NO_EVIDENCE = {"kind": None, "payload": None, "creator": None, "signature": None}
 _POOL_SIZE = 4
 _POOL_TIMEOUT_S = 10.0
 
@@ -151,7 +152,7 @@ class SettlementStore:
             "next_attempt_at": next_attempt_at,
             "now": now,
         }
-        await self._change_one("change_outgoing", values, evidence, now)
+        await self._change_one("change_outgoing", values, evidence)
 
     async def add_incoming(self, incoming: Incoming, evidence: Evidence) -> Incoming:
         """Write an agreed settlement and the Prepare behind it down, or return the one that has its id already."""
@@ -205,7 +206,7 @@ class SettlementStore:
             "refusal": new.refusal,
             "now": now,
         }
-        await self._change_one("change_incoming", values, evidence, now)
+        await self._change_one("change_incoming", values, evidence)
 
     async def live_return(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
         """Return the settlement that sends a received one back, None when there is none or it came to nothing."""
@@ -284,11 +285,11 @@ class SettlementStore:
         async with self._connection() as connection:
             return (await connection.execute(statement(name), values)).rowcount
 
-    async def _change_one(self, name: str, values: Mapping[str, Any], evidence: Evidence | None, now: datetime) -> None:
+    async def _change_one(self, name: str, values: Mapping[str, Any], evidence: Evidence | None) -> None:
         """Change one settlement, with what justifies it in the same statement: both are kept or neither."""
-        if evidence is not None:
-            name, values = f"{name}_on_evidence", {**values, **_evidence(evidence, now)}
-        if await self._change(name, values) != 1:
+        kept = _NO_EVIDENCE if evidence is None else asdict(evidence)
+        [(count,)] = await self._fetch(name, {**values, **kept})
+        if count != 1:
             raise TransitionError(f"settlement {values['settlement_id']}: changed by another process meanwhile")
 
     @asynccontextmanager
