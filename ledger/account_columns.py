@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ Numbers = npt.NDArray[np.int64]
 
 NEVER = 2**63 - 1
 """No balance comes near it: as a bound it sends every entry on the account to the full rules."""
+
+NO_TIME = -(2**63)
+"""In the place of a time that there is not, among microseconds since 1970."""
 
 
 class Views(NamedTuple):
@@ -56,28 +59,42 @@ class Views(NamedTuple):
     count_before: Numbers
 
 
-NUMBER_OF = {name: number for number, name in enumerate(Views._fields)}
-"""Place of a column among ``AccountColumns.figures``, by name."""
+Shown = TypeVar("Shown", bound=tuple[Numbers, ...])
 
 
-class AccountColumns:
-    """Figures of accounts, a column each, in the order of ``Views``."""
+class Columns(Generic[Shown]):
+    """Figures of things of one kind, a column each.
 
-    __slots__ = ("figures",)
+    Args:
+        shown: a named tuple of the columns as arrays, which gives their order.
+    """
 
-    def __init__(self) -> None:
-        self.figures: tuple[array[int], ...] = tuple(array("q") for _ in Views._fields)
-        self.add(lowest=NEVER, highest=-NEVER)
+    __slots__ = ("_shown", "figures", "names")
+
+    def __init__(self, shown: type[Shown]) -> None:
+        self._shown = shown
+        self.names: tuple[str, ...] = shown._fields  # type: ignore[attr-defined]
+        self.figures: tuple[array[int], ...] = tuple(array("q") for _ in self.names)
 
     def add(self, **figures: int) -> int:
-        """Add an account and return its row; figures not named are 0."""
-        for name, column in zip(Views._fields, self.figures, strict=True):
+        """Add one and return its row; figures not named are 0."""
+        for name, column in zip(self.names, self.figures, strict=True):
             column.append(figures.get(name, 0))
         return len(self.figures[0]) - 1
 
-    def views(self) -> Views:
+    def views(self) -> Shown:
         """Return the columns as arrays over the same memory."""
-        return Views(*(np.frombuffer(column, np.int64) for column in self.figures))
+        return self._shown(*(np.frombuffer(column, np.int64) for column in self.figures))
+
+
+class AccountColumns(Columns[Views]):
+    """Figures of accounts, in the order of ``Views``."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Views)
+        self.add(lowest=NEVER, highest=-NEVER)
 
 
 def exact_total(amounts: Numbers) -> int:

@@ -11,7 +11,7 @@ places of refusals in their chain in ``ledger.refusal``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -30,12 +30,14 @@ from ledger.prepared import (
     hash_request,
     hold_of,
     judged_entry,
+    placed_answers,
     signed,
 )
 from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
-from ledger.rules import capture, is_same_hold, judge_entry, judge_hold, judge_release, new_hold
+from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
 from ledger.run import RUN_ENTRIES_MIN, Legs, Simple, legs_of
-from ledger.run_judge import find_held, is_regular, is_summable, judge_run
+from ledger.run_holds import change_holds, find_held
+from ledger.run_judge import Verdict, is_regular, is_summable, judge_run
 from ledger.scope import accounts_of_entry, own_account, own_hold
 from ledger.state import EXPIRED, PLACED, RELEASED, AccountState, HoldState, OriginalEntry, State
 from ledger.stripes import choose_stripes, put_on_stripes, sum_up
@@ -73,12 +75,13 @@ class BatchJudge:
         requests = self._batch.requests
         self._batch.results = [_NO_RESULT] * len(requests)
         self._state.begin_batch()
-        simple, places_holds = self._simple_ones(), NewHold in set(map(type, requests))
+        simple = self._simple_ones()
+        captures, placed = self._captures_of_new_holds()
         at = 0
         while at < len(requests):
             end = simple.index(False, at)
-            if places_holds:
-                end = self._end_of_run(at, end)
+            # A run ends before a hold that is placed in it is captured.
+            end = min([end, *captures[placed >= at][:1].tolist()])
             if requests[at].linked:
                 at = self._judge_chain(at)
             elif end > at:
@@ -94,18 +97,21 @@ class BatchJudge:
         closed = state.closed_before is not None and state.closed_before > self._now
         if closed or state.undo is not None or len(requests) < RUN_ENTRIES_MIN:
             return [False] * (len(requests) + 1)
-        return [*(request.is_simple for request in requests), False]
+        return [*[request.is_simple for request in requests], False]
 
-    def _end_of_run(self, start: int, end: int) -> int:
-        """Return where a run of simple requests ends: before a hold that is placed in it is captured."""
-        placed: set[int] = set()
-        for at in range(start, end):
-            request = self._batch.requests[at]
-            if isinstance(request, NewHold):
-                placed.add(request.id.int)
-            elif placed and isinstance(request, NewEntry) and request.hold_id and request.hold_id.int in placed:
-                return at
-        return end
+    def _captures_of_new_holds(self) -> tuple[Numbers, Numbers]:
+        """Return the places of entries that capture a hold placed in the batch before, and the places of those."""
+        placed: dict[int, int] = {}
+        captures: list[tuple[int, int]] = []
+        for at, request in enumerate(self._batch.requests):
+            if type(request) is NewHold:
+                placed[request.id.int] = at
+            elif placed and type(request) is NewEntry and request.hold_id is not None:
+                before = placed.get(request.hold_id.int)
+                if before is not None:
+                    captures.append((at, before))
+        found = np.array(captures, np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
     def _judge_run(self, start: int, end: int) -> None:
         """Judge simple requests by columns, and those that have anything out of the ordinary one by one."""
@@ -136,41 +142,33 @@ class BatchJudge:
         if end - start < RUN_ENTRIES_MIN or not is_summable(legs, self._state.columns.views()):
             self._judge_each(start, end)
             return
-        judged, refused, posted, newest = judge_run(self._state, legs)
-        for place, code in refused.items():
+        verdict = judge_run(self._state, legs)
+        for place, code in verdict.refused.items():
             self._refuse(start + place, code)
-            self._refused.append((start + place, int(newest[place]), False))
-        self._change_holds(legs, start, refused, newest)
+            self._refused.append((start + place, int(verdict.newest[place]), False))
+        if legs.held.any():
+            self._change_holds(legs, start, verdict)
+        judged = verdict.run
         if not judged.legs.entries:
             return
-        self._batch.places += (start + np.flatnonzero(posted)).tolist()
+        self._batch.places += (start + np.flatnonzero(verdict.accepted & ~legs.placing)).tolist()
         self._batch.judged.append(judged)
         self._batch.dated += dated_postings(self._state, judged, self._now)
         self._batch.keys += judged.legs.keys
         self._recent.update(zip(judged.legs.keys, range(judged.first_seq, self._state.next_seq), strict=True))
 
-    def _change_holds(self, legs: Legs, start: int, refused: Collection[int], newest: Numbers) -> None:
-        """Place the holds of a run and let its captures take from theirs."""
-        own = np.flatnonzero(legs.held)
-        for place, row, change, seq in zip(
-            legs.entry[own].tolist(),
-            legs.row[own].tolist(),
-            legs.held[own].tolist(),
-            newest[legs.entry[own]].tolist(),
-            strict=True,
-        ):
-            if place in refused:
-                continue
-            request = legs.requests[place]
-            if isinstance(request, NewHold):
-                hold = new_hold(self._state, request, self._state.listed[row - 1], self._now)
-                self._tell_hold(hold, HOLD_PLACED, change, seq)
-                self._batch.results[start + place] = HoldResult(_POSTED, hold_of(hold), MESSAGES[_POSTED])
-            else:
-                assert request.hold_id is not None
-                hold = self._state.holds[request.hold_id.int]
-                capture(self._state, hold, -change, seq, self._now)
-                self._tell_hold(hold, HOLD_CAPTURED, -change, seq)
+    def _change_holds(self, legs: Legs, start: int, verdict: Verdict) -> None:
+        """Let accepted holds and captures of a run do what they do, and answer the holds."""
+        accepted = verdict.accepted
+        told = change_holds(self._state, legs.only(accepted), verdict.newest[accepted], self._now)
+        if not told.kind:
+            return
+        self._batch.events.append(told)
+        places = np.flatnonzero(accepted & legs.placing).tolist()
+        placed = [cast(NewHold, legs.requests[place]) for place in places]
+        answers = placed_answers(placed)
+        for place, answer in zip(places, answers, strict=True):
+            self._batch.results[start + place] = answer
 
     def _repeated(self, legs: Legs) -> list[int]:
         """Return the places of entries whose keys stand already, or occur before in the same run."""
@@ -332,7 +330,8 @@ class BatchJudge:
                 if not account.stripes
             ]
         if entry.hold_id is not None:
-            hold = state.holds[entry.hold_id.int]
+            hold = state.hold(entry.hold_id)
+            assert hold is not None
             self._tell_hold(hold, HOLD_CAPTURED, abs(hold.account.balance - before[hold.account][0]), seq)
         self._watch(watched)
         batch.keys.append(key)

@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ledger import pack
+from ledger.account_columns import NO_TIME
 from ledger.canonical import batch_digest
 from ledger.copy_rows import (
     COPY_END,
@@ -30,7 +32,7 @@ from ledger.decision import Decider
 from ledger.journal import microseconds
 from ledger.outbox import record_events
 from ledger.partitions import rows_by_partition
-from ledger.prepared import HoldRow, PreparedBatch
+from ledger.prepared import HoldChanges, PreparedBatch
 from ledger.refusal import signed_digest
 from ledger.script import Executes, Script
 
@@ -132,16 +134,12 @@ def _write_beside(script: Executes, epoch: int, batch: PreparedBatch) -> None:
         accounts, times, numbers, changes = zip(*batch.dated, strict=True)
         dated = (
             pack.pack_int8(accounts),
-            pack.pack_times([microseconds(moment) for moment in times]),
+            pack.pack_times(np.array([microseconds(moment) for moment in times])),
             pack.pack_int8(numbers),
             pack.pack_int8(changes),
         )
         script.execute(b"SELECT ledger.add_dated_postings(%s, %s, %s, %s, %s, %s)", (epoch, batch.posted_at, *dated))
     _write_holds(script, epoch, batch)
-    if batch.tenant_holds:
-        ids, tenants = zip(*batch.tenant_holds, strict=True)
-        placed = (pack.pack_uuids([number.bytes for number in ids]), pack.pack_int2(tenants))
-        script.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
     if batch.events:
         record_events(script, epoch, batch.events, batch.posted_at)
 
@@ -172,35 +170,35 @@ def _record_refusals(script: Executes, epoch: int, batch: PreparedBatch, sign: C
 
 
 def _write_holds(script: Executes, epoch: int, batch: PreparedBatch) -> None:
-    new = [hold for hold in batch.holds if hold.is_new]
-    if new:
-        times = _times([hold.placed_at for hold in new]), _times([hold.expires_at for hold in new])
+    changes = batch.holds
+    if changes is None:
+        return
+    new, others = changes.only(changes.is_new), changes.only(~changes.is_new)
+    if len(new.id):
+        times = pack.pack_times(new.placed_us), pack.pack_times(new.expires_us)
         statement = b"SELECT ledger.place_holds(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         script.execute(statement, (epoch, *_holds(new, batch.posted_at), *times), prepare=True)
-    others = [hold for hold in batch.holds if not hold.is_new]
-    if others:
+        by_tenants = new.only(new.tenant > 0)
+        if len(by_tenants.id):
+            placed = pack.pack_uuids(by_tenants.id.tobytes()), pack.pack_int2(by_tenants.tenant)
+            script.execute(b"SELECT ledger.note_tenant_holds(%s, %s, %s)", (epoch, *placed))
+    if len(others.id):
         statement = b"SELECT ledger.change_holds(%s, %s, %s, %s, %s, %s, %s, %s)"
         script.execute(statement, (epoch, *_holds(others, batch.posted_at)), prepare=True)
 
 
-def _holds(holds: Sequence[HoldRow], posted_at: datetime) -> tuple[Any, ...]:
-    ids, accounts, amounts, captured, states, ended, seqs, *_ = zip(*holds, strict=True)
+def _holds(holds: HoldChanges, posted_at: datetime) -> tuple[Any, ...]:
+    # Placed holds have no end; the functions leave it out for them.
+    ended = np.where(holds.ended_us == NO_TIME, microseconds(posted_at), holds.ended_us)
     return (
-        pack.pack_uuids([number.bytes for number in ids]),
-        pack.pack_int8(accounts),
-        pack.pack_int8(amounts),
-        pack.pack_int8(captured),
-        pack.pack_int2(states),
-        # Placed holds have no end; the functions leave it out for them.
-        _times([moment or posted_at for moment in ended]),
-        pack.pack_int8([seq or 0 for seq in seqs]),
+        pack.pack_uuids(holds.id.tobytes()),
+        pack.pack_int8(holds.account_id),
+        pack.pack_int8(holds.amount),
+        pack.pack_int8(holds.captured),
+        pack.pack_int2(holds.state),
+        pack.pack_times(ended),
+        pack.pack_int8(holds.entry_seq),
     )
-
-
-def _times(moments: Sequence[datetime]) -> pack.PackedTime:
-    """Return times, of which many are the same."""
-    known = {moment: microseconds(moment) for moment in {*moments}}
-    return pack.pack_times([known[moment] for moment in moments])
 
 
 def _settle(script: Executes, epoch: int, batch: PreparedBatch, digest: bytes, signature: bytes) -> None:

@@ -7,9 +7,13 @@ personal data. docs/events.md says what each kind carries.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from ledger.account_columns import Numbers
 from ledger.monitors import Monitor
 
 ENTRY_POSTED: Final = "entry.posted"
@@ -41,6 +45,50 @@ class NewEvent(NamedTuple):
     hold_id: uuid.UUID | None = None
     amount: int = 0
     remaining: int = 0
+
+
+class Events(NamedTuple):
+    """Events by columns, in the order they happened; see ``NewEvent``.
+
+    Args:
+        account_id: 0 where it is about none.
+        hold_id: 16 bytes; None where there is a payload.
+    """
+
+    after_seq: Numbers
+    kind: Sequence[str]
+    account_id: Numbers
+    payload: Sequence[Mapping[str, Any] | None]
+    hold_id: Sequence[bytes | None]
+    amount: Numbers
+    remaining: Numbers
+
+
+def joined(events: Iterable[NewEvent | Events]) -> Events:
+    """Return events, single ones and those by columns, at least one, as one set of columns."""
+    parts = [event if isinstance(event, Events) else _columns_of(event) for event in events]
+    seqs, kinds, accounts, payloads, holds, amounts, remaining = zip(*parts, strict=True)
+    return Events(
+        np.concatenate(seqs),
+        [*chain.from_iterable(kinds)],
+        np.concatenate(accounts),
+        [*chain.from_iterable(payloads)],
+        [*chain.from_iterable(holds)],
+        np.concatenate(amounts),
+        np.concatenate(remaining),
+    )
+
+
+def _columns_of(event: NewEvent) -> Events:
+    return Events(
+        np.array([event.after_seq]),
+        [event.kind],
+        np.array([event.account_id or 0]),
+        [event.payload],
+        [event.hold_id.bytes if event.hold_id is not None else None],
+        np.array([event.amount]),
+        np.array([event.remaining]),
+    )
 
 
 def monitor_fired(

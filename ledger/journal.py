@@ -50,9 +50,9 @@ SEQ_MAX = 2**63 - 1
 REQUEST_HASH_BYTES = 16
 """So much of a request's hash is kept: two bodies of one caller that agree in it would harm only him."""
 
-_REQUEST_TAG = b"dwaybank.node/request\x01"
+REQUEST_TAG = b"dwaybank.node/request\x01"
 _NO_HOLD = bytes(16)
-_NO_TEXT = bytes(2)
+NO_TEXT = bytes(2)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -318,9 +318,9 @@ def request_hash(entry: NewEntry, posting_fields: Sequence[bytes]) -> bytes:
         entry.hold_final or entry.linked or entry.reverses is not None or entry.actor or entry.metadata
     )
     given = (entry.effective_at is not None) | (entry.hold_id is not None) << 1 | bool(later) << 2
-    head = _REQUEST_TAG + _REQUEST_HEAD.pack(given, hold, when, len(posting_fields)) + b"".join(posting_fields)
+    head = REQUEST_TAG + _REQUEST_HEAD.pack(given, hold, when, len(posting_fields)) + b"".join(posting_fields)
     if entry.is_simple:
-        return hashlib.sha256(head + _NO_TEXT).digest()
+        return hashlib.sha256(head + NO_TEXT).digest()
     parts = [head, _text_field(entry.settlement_id)]
     if later:
         flags = entry.hold_final | entry.linked << 1 | (entry.reverses is not None) << 2

@@ -13,21 +13,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from ledger import pack
 from ledger.account import AccountFacts, Side
+from ledger.account_columns import NO_TIME
 from ledger.archived import archived_seq
 from ledger.connections import WriterConnections
 from ledger.hold import Hold, NewHold
-from ledger.journal import NewEntry, Outcome
+from ledger.journal import NewEntry, Outcome, microseconds
 from ledger.money import Asset
 from ledger.monitor_store import monitors_of
 from ledger.partitions import Partition
 from ledger.prepared import Request, Standing
 from ledger.queries import query
 from ledger.refusal import NO_REFUSALS, ChainEnd
-from ledger.state import AccountState, HoldState, OriginalEntry, State
+from ledger.state import AccountState, OriginalEntry, State
 
 
 def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold | None:
@@ -94,8 +96,7 @@ class Lookup:
         unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
         rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})
-        for row in rows:
-            _remember_hold(state, row)
+        _remember_holds(state, rows)
         self._learn_originals(state, {entry.reverses for entry in others if entry.reverses is not None})
         standing = self.standing(entries) if with_keys else {}
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
@@ -182,17 +183,19 @@ def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) ->
     )
 
 
-def _remember_hold(state: State, row: tuple[Any, ...]) -> None:
-    number, reference, amount, captured, standing, placed_at, expires_at, ended_at, entry_seq, tenant = row
-    state.holds[number.int] = HoldState(
-        number,
-        state.accounts[reference],
-        amount=amount,
-        captured=captured,
-        state=standing,
-        placed_at=placed_at,
-        expires_at=expires_at,
-        ended_at=ended_at,
-        entry_seq=entry_seq,
-        tenant=tenant,
+def _remember_holds(state: State, rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    ids, accounts, amounts, captured, states, placed, expires, ended, seqs, tenants = zip(*rows, strict=True)
+    state.remember_holds(
+        [number.int for number in ids],
+        account=np.array([state.rows[reference] for reference in accounts]),
+        amount=np.array(amounts),
+        captured=np.array(captured),
+        state=np.array(states),
+        placed_us=np.array([*map(microseconds, placed)]),
+        expires_us=np.array([*map(microseconds, expires)]),
+        ended_us=np.array([NO_TIME if moment is None else microseconds(moment) for moment in ended]),
+        entry_seq=np.array([seq or 0 for seq in seqs]),
+        tenant=np.array([tenant or 0 for tenant in tenants]),
     )

@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import psycopg
 
 from ledger import pack
+from ledger.account_columns import Numbers
 from ledger.archived import telling_archived
 from ledger.errors import InvalidValueError
-from ledger.event import ENTRY_POSTED, NewEvent
+from ledger.event import ENTRY_POSTED, Events, NewEvent, joined
 from ledger.queries import query
 from ledger.script import Executes
 
@@ -92,36 +94,33 @@ class OutboxPage:
     is_last: bool
 
 
-def record_events(script: Executes, epoch: int, events: Sequence[NewEvent], now: datetime) -> None:
+def record_events(script: Executes, epoch: int, events: Iterable[NewEvent | Events], now: datetime) -> None:
     """Write events in the database transaction under way: after its entries are appended, before they are settled.
 
     Args:
         script: of the transaction, on a connection that knows packed arrays (``pack.register``).
         epoch: the writer's.
-        events: in the order they happened.
+        events: in the order they happened, at least one.
         now: the commit's time.
     """
-    seqs, kinds, accounts, payloads, holds, amounts, remaining = zip(*events, strict=True)
+    told = joined(events)
     columns = (
-        pack.pack_int8(seqs),
-        pack.pack_int4(_numbers(seqs)),
-        pack.pack_texts(kinds),
-        pack.pack_int8([account or 0 for account in accounts]),
-        pack.pack_optional_uuids([hold.bytes if hold is not None else None for hold in holds]),
-        pack.pack_int8(amounts),
-        pack.pack_int8(remaining),
-        pack.pack_texts([_ENCODE(payload) if payload is not None else None for payload in payloads]),
+        pack.pack_int8(told.after_seq),
+        pack.pack_int4(_numbers(told.after_seq)),
+        pack.pack_texts(told.kind),
+        pack.pack_int8(told.account_id),
+        pack.pack_optional_uuids(told.hold_id),
+        pack.pack_int8(told.amount),
+        pack.pack_int8(told.remaining),
+        pack.pack_texts([_ENCODE(payload) if payload is not None else None for payload in told.payload]),
     )
     script.execute(query("record_events"), (epoch, now, *columns))
 
 
-def _numbers(seqs: Sequence[int]) -> list[int]:
+def _numbers(seqs: Numbers) -> Numbers:
     """Return each event's number among those after the same entry."""
-    numbers, last, number = [], -1, 0
-    for seq in seqs:
-        number = number + 1 if seq == last else 1
-        last = seq
-        numbers.append(number)
+    firsts = np.flatnonzero(np.diff(seqs, prepend=-1))
+    numbers: Numbers = np.arange(1, len(seqs) + 1) - np.repeat(firsts, np.diff(firsts, append=len(seqs)))
     return numbers
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +145,7 @@ def pack_int2(values: Sequence[int] | Numbers) -> PackedInt2:
     return PackedInt2(_integers(values, "h", 2), len(values))
 
 
-def pack_int4(values: Sequence[int]) -> PackedInt4:
+def pack_int4(values: Sequence[int] | Numbers) -> PackedInt4:
     """Return ``integer[]``."""
     return PackedInt4(_integers(values, "i", 4), len(values))
 
@@ -155,9 +155,9 @@ def pack_int8(values: Sequence[int] | Numbers) -> PackedInt8:
     return PackedInt8(_integers(values, "q", 8), len(values))
 
 
-def pack_times(values_us: Sequence[int]) -> PackedTime:
+def pack_times(values_us: Numbers) -> PackedTime:
     """Return ``timestamptz[]`` from microseconds since 1970 UTC."""
-    return PackedTime(_integers([value - POSTGRES_EPOCH_US for value in values_us], "q", 8), len(values_us))
+    return PackedTime(_integers(values_us - POSTGRES_EPOCH_US, "q", 8), len(values_us))
 
 
 def _same_length(values: Sequence[bytes] | bytes, size: int) -> bytes:
@@ -204,7 +204,9 @@ def pack_texts(values: Sequence[str | None]) -> PackedText:
 
 
 def pack_optional_uuids(values: Sequence[bytes | None]) -> PackedUuid:
-    """Return ``uuid[]``; None is null."""
+    """Return ``uuid[]`` from 16-byte values; None is null."""
+    if None not in values:
+        return pack_uuids(cast(Sequence[bytes], values))
     return PackedUuid(_any_length(values), len(values), nullable=True)
 
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
+from itertools import repeat
 from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ledger.account import Side
 from ledger.account_columns import Numbers
 from ledger.canonical import encode_account, encode_posting
 from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.decision import AcceptedEntries
-from ledger.event import NewEvent
+from ledger.event import Events, NewEvent
 from ledger.hold import Hold, HoldRelease, HoldResult, NewHold
-from ledger.journal import EntryResult, NewEntry, Outcome, Posting, microseconds, request_hash
+from ledger.hold_columns import HoldViews
+from ledger.journal import MESSAGES, EntryResult, NewEntry, Outcome, Posting, ResultCode, microseconds, request_hash
 from ledger.partitions import Partition
 from ledger.refusal import FIRST_HEAD, Link
+from ledger.run import Flags
 from ledger.run_judge import JudgedRun
 from ledger.script import Script
-from ledger.state import HOLD_STATES, AccountState, HoldState, State
+from ledger.state import HOLD_STATES, PLACED, AccountState, HoldState, State
 from ledger.stripes import Striped
 
 Request = NewEntry | NewHold | HoldRelease
@@ -112,30 +114,35 @@ class AccountChanges(NamedTuple):
     posting_count: Numbers
 
 
-class HoldRow(NamedTuple):
-    """A hold after the batch.
+class HoldChanges(NamedTuple):
+    """How a batch leaves the holds that it changes, by columns; times as microseconds since 1970.
 
     Args:
+        id: 16 bytes.
         account_id: of the account inside the database.
-        entry_seq: newest entry that captured of it.
+        captured: taken so far.
+        state: ``state.PLACED`` and the others.
+        ended_us: ``NO_TIME`` while it is placed.
+        entry_seq: newest entry that captured of it; 0 before.
+        tenant: who placed it, by number; 0 for the organization.
         is_new: whether the batch placed it.
     """
 
-    id: uuid.UUID
-    account_id: int
-    amount: int
-    captured: int
-    state: int
-    ended_at: datetime | None
-    entry_seq: int | None
-    placed_at: datetime
-    expires_at: datetime
-    is_new: bool
+    id: npt.NDArray[np.void]
+    account_id: Numbers
+    amount: Numbers
+    captured: Numbers
+    state: Numbers
+    ended_us: Numbers
+    entry_seq: Numbers
+    placed_us: Numbers
+    expires_us: Numbers
+    tenant: Numbers
+    is_new: Flags
 
-
-_ROW_OF = attrgetter(
-    "id", "account.id", "amount", "captured", "state", "ended_at", "entry_seq", "placed_at", "expires_at", "new"
-)
+    def only(self, these: Flags) -> HoldChanges:
+        """Return some of them."""
+        return HoldChanges._make(column[these] for column in self)
 
 
 @dataclass(slots=True)
@@ -155,7 +162,7 @@ class PreparedBatch:
         results: one for each request, true once the batch is committed.
         accepted: its entries as the decider sees them.
         rows: of its entries in binary COPY form, without head and end, by the columns they have.
-        tenant_holds: new holds that tenants placed: id, tenant.
+        holds: how it leaves the holds that it changes; None for none of them.
         descriptions: number of the entry, salt, text.
         metadata: number of the entry, salt, pairs.
         dated: changes of accounts by entries that count for another time.
@@ -181,12 +188,11 @@ class PreparedBatch:
     accepted: AcceptedEntries | None = None
     rows: dict[tuple[str, ...], list[bytes]] = field(default_factory=dict)
     accounts: AccountChanges | None = None
-    holds: list[HoldRow] = field(default_factory=list)
-    tenant_holds: list[tuple[uuid.UUID, int]] = field(default_factory=list)
+    holds: HoldChanges | None = None
     descriptions: list[tuple[int, bytes, str]] = field(default_factory=list)
     metadata: list[tuple[int, bytes, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     dated: list[DatedPosting] = field(default_factory=list)
-    events: list[NewEvent] = field(default_factory=list)
+    events: list[NewEvent | Events] = field(default_factory=list)
     refusals: Sequence[Link] = ()
     first_refusal: int = 1
     refusals_before: bytes = FIRST_HEAD
@@ -197,7 +203,8 @@ class PreparedBatch:
     def let_go(self) -> None:
         """Remember that the books have the batch, and only what answers a quick repeat."""
         self.committed, self.script = True, Script()
-        self.rows, self.judged, self.accounts, self.refusals = {}, [], None, ()
+        self.rows, self.judged, self.events, self.refusals = {}, [], [], ()
+        self.accounts = self.holds = None
 
     @property
     def few(self) -> bool:
@@ -351,9 +358,18 @@ def hash_request(entry: NewEntry, accounts: Sequence[AccountState | None]) -> by
 def hold_of(hold: HoldState) -> Hold:
     """Return a hold as callers see it."""
     return Hold(
-        hold.id, hold.account.facts.reference, hold.amount, HOLD_STATES[hold.state], hold.expires_at, hold.entry_seq,
-        hold.captured,
+        hold.id, hold.account.facts.reference, hold.amount, HOLD_STATES[hold.state], hold.expires_at,
+        hold.entry_seq or None, hold.captured,
     )  # fmt: skip
+
+
+def placed_answers(holds: Sequence[NewHold]) -> Iterator[HoldResult]:
+    """Yield the answers to holds that were just placed."""
+    # What named tuples' own constructors do, without their detour.
+    state, code = HOLD_STATES[PLACED], ResultCode.POSTED
+    fields = [(hold.id, hold.account, hold.amount, state, hold.expires_at, None, 0) for hold in holds]
+    placed = map(tuple.__new__, repeat(Hold), fields)
+    return map(tuple.__new__, repeat(HoldResult), zip(repeat(code), placed, repeat(MESSAGES[code])))
 
 
 def note_changes(state: State, batch: PreparedBatch) -> None:
@@ -362,8 +378,15 @@ def note_changes(state: State, batch: PreparedBatch) -> None:
     # In the order of their numbers they lie side by side in the database.
     rows = rows[np.argsort(views.id[rows])]
     batch.accounts = AccountChanges(*(getattr(views, name)[rows] for name in AccountChanges._fields))
-    batch.holds = list(map(HoldRow._make, map(_ROW_OF, state.changed_holds)))
-    for hold in state.changed_holds:
-        if hold.new and hold.tenant is not None:
-            batch.tenant_holds.append((hold.id, hold.tenant))
-        hold.new = False
+    if state.changed_holds:
+        batch.holds = _hold_changes(state, np.array(state.changed_holds, np.intp))
+
+
+def _hold_changes(state: State, rows: npt.NDArray[np.intp]) -> HoldChanges:
+    views = state.hold_columns.views()
+    return HoldChanges(
+        id=state.hold_columns.ids(rows),
+        account_id=state.columns.views().id[views.account[rows]],
+        is_new=views.placed_in[rows] == state.batch,
+        **{name: getattr(views, name)[rows] for name in HoldChanges._fields if name in HoldViews._fields},
+    )

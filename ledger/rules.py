@@ -17,7 +17,7 @@ from datetime import datetime
 
 from ledger.account import Side
 from ledger.hold import NewHold
-from ledger.journal import NewEntry, ResultCode
+from ledger.journal import NewEntry, ResultCode, microseconds
 from ledger.money import AMOUNT_MAX
 from ledger.scope import own_hold, own_original
 from ledger.state import (
@@ -121,7 +121,7 @@ def _capture_code(
         return ResultCode.HOLD_NOT_FOUND, 0
     if hold.state != PLACED:
         return _ENDED[hold.state], 0
-    if hold.expires_at <= now:
+    if hold.expires_us <= microseconds(now):
         return ResultCode.HOLD_EXPIRED, 0
     taken = -changes.get(hold.account, 0) * hold.account.sign
     if not 0 < taken <= hold.remaining:
@@ -184,24 +184,19 @@ def _apply(
             for number, remaining in original.remaining.items()
         }
     if hold is not None:
-        capture(state, hold, -changes[hold.account] * hold.account.sign, seq, now, final=entry.hold_final)
+        state.touch_hold(hold)
+        hold.captured -= changes[hold.account] * hold.account.sign
+        hold.entry_seq = seq
+        if entry.hold_final or not hold.remaining:
+            hold.end(CAPTURED, now)
         hold.account.held -= freed
         hold.account.bound()
     state.next_seq = seq + 1
 
 
-def capture(state: State, hold: HoldState, taken: int, seq: int, now: datetime, *, final: bool = False) -> None:
-    """Let an entry take from a hold."""
-    state.touch_hold(hold)
-    hold.captured += taken
-    hold.entry_seq = seq
-    if final or not hold.remaining:
-        hold.state, hold.ended_at = CAPTURED, now
-
-
 def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now: datetime) -> ResultCode:
     """Judge a hold to be placed and, where nothing is wrong, reserve its money."""
-    known = state.holds.get(wanted.id.int)
+    known = state.hold(wanted.id)
     if known is not None:
         same = is_same_hold(known, wanted, account)
         return ResultCode.EXISTS if same else ResultCode.EXISTS_WITH_DIFFERENT_BODY
@@ -223,27 +218,9 @@ def judge_hold(state: State, wanted: NewHold, account: AccountState | None, now:
     state.touch(account)
     account.held += wanted.amount
     account.bound()
-    new_hold(state, wanted, account, now)
+    times = {"placed_us": microseconds(now), "expires_us": microseconds(wanted.expires_at)}
+    state.place_holds([wanted.id.int], account=account.row, amount=wanted.amount, tenant=_tenant_of(wanted), **times)
     return _POSTED
-
-
-def new_hold(state: State, wanted: NewHold, account: AccountState, now: datetime) -> HoldState:
-    """Let a new hold stand."""
-    hold = HoldState(
-        wanted.id,
-        account,
-        amount=wanted.amount,
-        captured=0,
-        state=PLACED,
-        placed_at=now,
-        expires_at=wanted.expires_at,
-        ended_at=None,
-        entry_seq=None,
-        new=True,
-        tenant=wanted.scope.tenant if wanted.scope is not None else None,
-    )
-    state.add_hold(hold)
-    return hold
 
 
 def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None) -> bool:
@@ -251,9 +228,13 @@ def is_same_hold(known: HoldState, wanted: NewHold, account: AccountState | None
     return (
         known.account is account
         and known.amount == wanted.amount
-        and known.expires_at == wanted.expires_at
-        and known.tenant == (None if wanted.scope is None else wanted.scope.tenant)
+        and known.expires_us == microseconds(wanted.expires_at)
+        and known.tenant == _tenant_of(wanted)
     )
+
+
+def _tenant_of(wanted: NewHold) -> int:
+    return wanted.scope.tenant if wanted.scope is not None else 0
 
 
 def judge_release(state: State, hold: HoldState | None, now: datetime) -> ResultCode:
@@ -264,10 +245,10 @@ def judge_release(state: State, hold: HoldState | None, now: datetime) -> Result
         return ResultCode.EXISTS
     if hold.state != PLACED:
         return _ENDED[hold.state]
-    expired = hold.expires_at <= now
+    expired = hold.expires_us <= microseconds(now)
     state.touch_hold(hold)
     state.touch(hold.account)
-    hold.state, hold.ended_at = (EXPIRED if expired else RELEASED), now
+    hold.end(EXPIRED if expired else RELEASED, now)
     hold.account.held -= hold.remaining
     hold.account.bound()
     return ResultCode.HOLD_EXPIRED if expired else _POSTED

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.account import Side
-from ledger.account_columns import Numbers
+from ledger.account_columns import NO_TIME, Numbers
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, microseconds
 
@@ -27,9 +27,6 @@ Simple = NewEntry | NewHold
 
 RUN_ENTRIES_MIN = 16
 """Fewer requests are judged one by one: arrays would cost more than they save."""
-
-NOT_DATED = -(2**63)
-"""In the place of a time that was not told; no time that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,9 @@ class Legs:
         amount: of each leg, minor units, debit above zero; 0 for a hold.
         held: of each leg, what it adds to the account's held money: the hold that is placed, less the hold captured.
         credit_first: whether the request named the credit of its two postings first.
-        effective_us: when each entry counts for, microseconds since 1970; ``NOT_DATED`` for the moment of its posting.
+        effective_us: when each entry counts for, microseconds since 1970; ``NO_TIME`` for the moment of its posting.
+        expires_us: until when each hold to be placed is asked for; ``NO_TIME`` for an entry.
+        hold: row of the hold that each entry captures, in the copy of the books; 0 for none.
     """
 
     requests: Sequence[Simple]
@@ -59,6 +58,8 @@ class Legs:
     held: Numbers
     credit_first: Flags
     effective_us: Numbers
+    expires_us: Numbers
+    hold: Numbers
 
     @property
     def entries(self) -> Sequence[NewEntry]:
@@ -80,7 +81,7 @@ class Legs:
     @property
     def told(self) -> Flags:
         """Whether the time each entry counts for was told."""
-        told: Flags = self.effective_us != NOT_DATED
+        told: Flags = self.effective_us != NO_TIME
         return told
 
     @property
@@ -107,6 +108,8 @@ class Legs:
             self.held[legs],
             self.credit_first[first:end],
             self.effective_us[first:end],
+            self.expires_us[first:end],
+            self.hold[first:end],
         )
 
     def only(self, taken: Flags) -> Legs:
@@ -126,11 +129,13 @@ class Legs:
             self.held[kept],
             self.credit_first[taken],
             self.effective_us[taken],
+            self.expires_us[taken],
+            self.hold[taken],
         )
 
 
 def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
-    """Return the legs of simple requests; what captures do to held money is left to ``run_judge.find_captured``.
+    """Return the legs of simple requests; what captures do to held money is left to ``run_judge.find_held``.
 
     Args:
         requests: at least one.
@@ -151,11 +156,19 @@ def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
     turned = starts[credit_first]
     for column in (row, amount):
         column[turned], column[turned + 1] = column[turned + 1], column[turned]
-    times = [request.effective_at for request in requests]
-    effective_us = np.full(len(each), NOT_DATED)
-    for place in [place for place, time in enumerate(times) if time is not None]:
-        effective_us[place] = microseconds(cast(datetime, times[place]))
+    effective_us = _times([request.effective_at for request in requests])
+    expires_us = np.full(len(each), NO_TIME)
+    placing = np.flatnonzero(counts == 1)
+    expires_us[placing] = _times([cast(NewHold, requests[place]).expires_at for place in placing.tolist()])
     return Legs(
         requests, [request.key.int for request in requests], counts, starts, np.repeat(np.arange(len(each)), counts),
-        row, amount, held, credit_first, effective_us,
+        row, amount, held, credit_first, effective_us, expires_us, np.zeros_like(counts),
     )  # fmt: skip
+
+
+def _times(moments: Sequence[datetime | None]) -> Numbers:
+    """Return times, of which many are none or the same."""
+    known: dict[datetime | None, int] = {moment: microseconds(moment) for moment in {*moments} if moment is not None}
+    if not known:
+        return np.full(len(moments), NO_TIME)
+    return np.fromiter(map(known.get, moments, repeat(NO_TIME)), np.int64, len(moments))

@@ -27,7 +27,7 @@ from ledger.copy_rows import (
     fixed_rows,
 )
 from ledger.decision import ID_BYTES, Decisions
-from ledger.journal import REQUEST_HASH_BYTES, request_hash
+from ledger.journal import NO_TEXT, REQUEST_HASH_BYTES, REQUEST_TAG
 from ledger.pack import POSTGRES_EPOCH_US, LegArrays
 from ledger.run import Flags, Legs
 from ledger.run_judge import JudgedRun
@@ -44,13 +44,28 @@ _FRONT = np.dtype(
 )  # fmt: skip
 """Canonical form of an entry up to its postings, after the byte and the salt that the leaf begins with."""
 
-_BACK = np.dtype(
+_DECIDED = [
+    ("texts", "V4"), ("id_length", ">u2"), ("id", f"V{ID_BYTES}"), ("outcome_length", ">u2"), ("outcome", "u1"),
+    ("leaf_length", ">u2"), ("leaf", f"V{LEAF_BYTES}"),
+]  # fmt: skip
+
+_BACK = np.dtype([*_DECIDED, ("extension", f"V{len(PLAIN_EXTENSION)}")])
+"""Canonical form of a simple entry after its postings."""
+
+_CAPTURE_BACK = np.dtype(
     [
-        ("texts", "V4"), ("id_length", ">u2"), ("id", f"V{ID_BYTES}"), ("outcome_length", ">u2"), ("outcome", "u1"),
-        ("leaf_length", ">u2"), ("leaf", f"V{LEAF_BYTES}"), ("extension", f"V{len(PLAIN_EXTENSION)}"),
+        *_DECIDED, ("before", f"V{len(CAPTURE_EXTENSION[0])}"), ("hold", f"V{ID_BYTES}"),
+        ("after", f"V{len(CAPTURE_EXTENSION[1])}"),
     ]
 )  # fmt: skip
-"""Canonical form of a simple entry after its postings."""
+"""The same of an entry that captures a hold."""
+
+_ASKED = np.dtype(
+    [
+        ("tag", f"V{len(REQUEST_TAG)}"), ("given", "u1"), ("hold", f"V{ID_BYTES}"), ("when", ">i8"), ("count", ">u2"),
+    ]
+)  # fmt: skip
+"""What ``journal.request_hash`` covers of a simple entry, up to its postings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,7 @@ def encode_run(
         apart: whether each row is wanted by itself, because they go to several tables.
     """
     fields = _posting_fields(state, run.legs)
-    leaves = _leaves(run, stamps, fields)
+    leaves = _leaves(state, run, stamps, fields)
     maker = _RowMaker(state, run, stamps, fields, leaves)
     wanted = np.ones(len(leaves), np.bool_)
     wanted[list(run.heads)] = False
@@ -110,13 +125,10 @@ def encode_run(
     return leaves, rows
 
 
-def _leaves(run: JudgedRun, stamps: Stamps, fields: Sequence[bytes]) -> list[bytes]:
-    fronts, backs, sha256 = cut(_fronts(run, stamps)), cut(_backs(stamps)), hashlib.sha256
+def _leaves(state: State, run: JudgedRun, stamps: Stamps, fields: Sequence[bytes]) -> list[bytes]:
+    fronts, sha256 = cut(_fronts(run, stamps)), hashlib.sha256
+    backs = _backs(stamps.decisions, state.hold_columns.ids(run.legs.hold), run.legs.capturing)
     starts, counts = run.legs.starts, run.legs.counts
-    before, after = CAPTURE_EXTENSION
-    capturing = np.flatnonzero(run.legs.capturing)
-    for place, hold_id in zip(capturing.tolist(), _captured(run.legs, capturing), strict=True):
-        backs[place] = b"".join((backs[place][: -len(PLAIN_EXTENSION)], before, hold_id, after))
     forms: Iterable[tuple[bytes, ...]]
     if (counts == 2).all():
         forms = zip(fronts, fields[::2], fields[1::2], backs, strict=True)
@@ -148,16 +160,24 @@ def _effective_us(run: JudgedRun, stamps: Stamps) -> Numbers:
     return np.where(run.legs.told, run.legs.effective_us, stamps.posted_us)
 
 
-def _backs(stamps: Stamps) -> npt.NDArray[np.void]:
-    ids, outcomes, leaves, _ = stamps.decisions
-    backs = np.zeros(len(outcomes), _BACK)
-    backs["id"] = np.frombuffer(ids, f"V{ID_BYTES}")
-    backs["id_length"] = ID_BYTES
-    backs["outcome"] = np.frombuffer(outcomes, np.uint8)
-    backs["outcome_length"] = 1
-    backs["leaf"] = np.frombuffer(leaves, f"V{LEAF_BYTES}")
-    backs["leaf_length"] = LEAF_BYTES
-    backs["extension"] = np.void(PLAIN_EXTENSION)
+def _backs(decisions: Decisions, holds: npt.NDArray[np.void], capturing: Flags) -> list[bytes]:
+    plain = np.zeros(len(capturing), _BACK)
+    plain["id"] = np.frombuffer(decisions.ids, f"V{ID_BYTES}")
+    plain["id_length"] = ID_BYTES
+    plain["outcome"] = np.frombuffer(decisions.outcomes, np.uint8)
+    plain["outcome_length"] = 1
+    plain["leaf"] = np.frombuffer(decisions.leaves, f"V{LEAF_BYTES}")
+    plain["leaf_length"] = LEAF_BYTES
+    plain["extension"] = np.void(PLAIN_EXTENSION)
+    backs = cut(plain)
+    if capturing.any():
+        captures = np.zeros(int(capturing.sum()), _CAPTURE_BACK)
+        for name, *_ in _DECIDED:
+            captures[name] = plain[name][capturing]
+        captures["before"], captures["after"] = map(np.void, CAPTURE_EXTENSION)
+        captures["hold"] = holds[capturing]
+        for place, back in zip(np.flatnonzero(capturing).tolist(), cut(captures), strict=True):
+            backs[place] = back
     return backs
 
 
@@ -166,12 +186,6 @@ def _posting_fields(state: State, legs: Legs) -> list[bytes]:
     heads = itemgetter(*(2 * legs.row - (legs.amount > 0) - 1).tolist())(state.heads)
     amounts = np.abs(legs.amount).astype(">i8").view("V8").tolist()
     return [head + amount for head, amount in zip(heads, amounts, strict=True)]
-
-
-def _captured(legs: Legs, places: Numbers) -> list[bytes]:
-    """Return the ids of the holds that these entries capture."""
-    entries = legs.entries
-    return [hold_id.bytes for place in places.tolist() if (hold_id := entries[place].hold_id) is not None]
 
 
 class _RowMaker:
@@ -190,6 +204,7 @@ class _RowMaker:
     ) -> None:
         self._run = run
         self._fields = fields
+        self._holds = state.hold_columns.ids(run.legs.hold)
         views, rows = state.columns.views(), run.legs.row
         self._legs = {
             "account": views.id[rows],
@@ -222,8 +237,7 @@ class _RowMaker:
 
     def captures(self, places: Numbers) -> list[bytes]:
         """Return the rows of entries of two postings that capture a hold."""
-        holds = np.frombuffer(b"".join(_captured(self._run.legs, places)), f"V{ID_BYTES}")
-        values = self._of_two(places) | {"request_hash": self._hashes(places), "hold_id": holds}
+        values = self._of_two(places) | {"request_hash": self._hashes(places), "hold_id": self._holds[places]}
         return cut(fixed_rows(CAPTURE_COLUMNS, values))
 
     def arrays(self, places: Numbers) -> list[bytes]:
@@ -253,11 +267,21 @@ class _RowMaker:
         return zip(starts.tolist(), (starts + self._run.legs.counts[places]).tolist(), strict=True)
 
     def _hashes(self, places: Numbers) -> npt.NDArray[Any]:
-        """Return what tells a repeat of these requests from another body."""
-        legs, hashes = self._run.legs, []
-        entries, turned = legs.entries, legs.credit_first[places].tolist()
-        for place, (start, end), credit_first in zip(places.tolist(), self._spans(places), turned, strict=True):
-            fields = self._fields[start:end]
-            asked = request_hash(entries[place], fields[::-1] if credit_first else fields)
-            hashes.append(asked[:REQUEST_HASH_BYTES])
+        """Return what tells a repeat of these requests from another body: ``journal.request_hash``, by columns."""
+        legs = self._run.legs
+        told, capturing = legs.told[places], legs.capturing[places]
+        asked = np.zeros(len(places), _ASKED)
+        asked["tag"] = np.void(REQUEST_TAG)
+        asked["given"] = told | capturing << 1
+        asked["hold"] = self._holds[places]
+        asked["when"] = np.where(told, legs.effective_us[places], 0)
+        asked["count"] = legs.counts[places]
+        fields, sha256 = self._fields, hashlib.sha256
+        hashes = []
+        for head, (start, end), credit_first in zip(
+            cut(asked), self._spans(places), legs.credit_first[places].tolist(), strict=True
+        ):
+            own = fields[start:end]
+            form = b"".join((head, *(own[::-1] if credit_first else own), NO_TEXT))
+            hashes.append(sha256(form).digest()[:REQUEST_HASH_BYTES])
         return np.frombuffer(b"".join(hashes), f"V{REQUEST_HASH_BYTES}")

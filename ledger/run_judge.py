@@ -3,7 +3,7 @@
 Method: the legs are sorted by account, in their order within it; the sums up to each leg are the balances after it, and
 what was held more or less by then. A request that would leave an account outside its bounds is refused, the earliest
 first, and its legs taken out of the sums that follow; so whoever comes later is judged on what really stands. Then
-numbers are given and the copy's accounts are moved on; its holds are left to ``batch``.
+numbers are given and the copy's accounts are moved on; its holds are left to ``run_holds``.
 
 Pure. ``batch`` gives runs in which everything else is in order (``is_regular``); all others go through the rules.
 """
@@ -11,18 +11,16 @@ Pure. ``batch`` gives runs in which everything else is in order (``is_regular``)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
 from ledger.account_columns import NEVER, Numbers, Views, exact_total
-from ledger.hold import NewHold
 from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from ledger.rules import balance_code
 from ledger.run import Flags, Legs
-from ledger.state import PLACED, State
+from ledger.state import State
 
 TOTAL_MAX = 2**61
 """Amounts of a run that add up to more could leave the range of 64 bits on the way, so they are judged one by one."""
@@ -56,13 +54,13 @@ class Verdict(NamedTuple):
     Args:
         run: its accepted entries.
         refused: codes of the refused requests, by place.
-        posted: which requests are accepted entries.
+        accepted: which requests stand.
         newest: of each request, the newest entry once it was judged: its own number where it is an accepted one.
     """
 
     run: JudgedRun
     refused: dict[int, ResultCode]
-    posted: Flags
+    accepted: Flags
     newest: Numbers
 
 
@@ -75,40 +73,6 @@ def is_regular(legs: Legs, views: Views) -> Flags:
     fitting = (views.lowest[legs.row] != NEVER) & (views.asset_id[legs.row] == first[legs.entry])
     balanced: Flags = np.add.reduceat(legs.amount, legs.starts) == 0
     return np.logical_and.reduceat(fitting, legs.starts) & balanced
-
-
-def find_held(state: State, legs: Legs, now: datetime) -> Flags:
-    """Tell legs what they capture, and return which requests have nothing out of the ordinary about a hold.
-
-    A hold to be placed is new and ends later than now; one that is captured is placed and has as much left. Each is
-    named once. Captures are of two postings, as their rows are.
-    """
-    ordinary = np.ones(len(legs.requests), np.bool_)
-    met: set[int] = set()
-    captured: list[tuple[int, int, int]] = []
-    for place in np.flatnonzero(legs.placing).tolist():
-        wanted, number = cast(NewHold, legs.requests[place]), legs.keys[place]
-        ordinary[place] = wanted.expires_at > now and number not in met and number not in state.holds
-        met.add(number)
-    named = [(place, request.hold_id) for place, request in enumerate(legs.requests) if request.hold_id is not None]
-    for place, hold_id in named:
-        number = hold_id.int
-        hold = state.holds.get(number)
-        if hold is None or number in met or hold.state != PLACED or hold.expires_at <= now:
-            ordinary[place] = False
-        else:
-            captured.append((place, hold.account.row, hold.remaining))
-        met.add(number)
-    if captured:
-        places, rows, remaining = np.array(captured).T
-        ordinary[places] = False
-        sign = state.columns.views().sign
-        for leg in (legs.starts[places], legs.starts[places] + 1):
-            taken = -legs.amount[leg] * sign[legs.row[leg]]
-            fits = (legs.row[leg] == rows) & (taken > 0) & (taken <= remaining) & (legs.counts[places] == 2)
-            legs.held[leg[fits]] = -taken[fits]
-            ordinary[places[fits]] = True
-    return ordinary
 
 
 def is_summable(legs: Legs, views: Views) -> bool:
@@ -136,7 +100,7 @@ def judge_run(state: State, legs: Legs) -> Verdict:
     _move_held(state, legs.only(accepted))
     if not posted.all():
         sums = _Sums(state, legs.only(posted))
-    return Verdict(sums.settle(), refused, posted, newest)
+    return Verdict(sums.settle(), refused, accepted, newest)
 
 
 def _move_held(state: State, legs: Legs) -> None:

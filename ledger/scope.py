@@ -52,7 +52,7 @@ def own_account(state: State, reference: str, scope: Scope | None) -> AccountSta
 
 def own_hold(state: State, hold_id: uuid.UUID, scope: Scope | None) -> HoldState | None:
     """Return a hold; None where there is none for the request."""
-    hold = state.holds.get(hold_id.int)
+    hold = state.hold(hold_id)
     if hold is None or scope is None:
         return hold
     return hold if hold.tenant == scope.tenant and hold.account.book in scope.books else None

@@ -13,12 +13,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ledger.account import AccountFacts, Side
-from ledger.account_columns import NEVER, NUMBER_OF, AccountColumns, Numbers
+from ledger.account_columns import NEVER, NO_TIME, AccountColumns, Numbers, Views
 from ledger.canonical import encode_account
+from ledger.hold_columns import HoldColumns, HoldViews
+from ledger.journal import EPOCH, microseconds
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Monitor
 from ledger.partitions import Partition
@@ -34,16 +36,16 @@ HOLD_STATES = {PLACED: "placed", CAPTURED: "captured", RELEASED: "released", EXP
 
 
 class _Figure(property):
-    """A figure of an account's row, by the name of its column: to its readers a whole number."""
+    """A figure of the row of an account or a hold, by the name of its column: to its readers a whole number."""
 
-    def __init__(self, name: str) -> None:
-        number = NUMBER_OF[name]
+    def __init__(self, name: str, names: Sequence[str] = Views._fields) -> None:
+        number = names.index(name)
 
-        def read(account: AccountState) -> int:
-            return account.columns[number][account.row]
+        def read(thing: AccountState | HoldState) -> int:
+            return thing.columns[number][thing.row]
 
-        def write(account: AccountState, value: int) -> None:
-            account.columns[number][account.row] = value
+        def write(thing: AccountState | HoldState, value: int) -> None:
+            thing.columns[number][thing.row] = value
 
         super().__init__(read, write)
 
@@ -133,46 +135,42 @@ class AccountState:
 
 
 class HoldState:
-    """A hold as it stands in the copy; ``account`` is whose money it reserves, ``tenant`` who placed it, None for the
-    organization."""
+    """A hold as it stands in the copy, looked at by itself; what changes is read from its row and written there.
 
-    __slots__ = (
-        "account", "amount", "batch", "captured", "ended_at", "entry_seq", "expires_at", "id", "new", "placed_at",
-        "state", "tenant",
-    )  # fmt: skip
+    ``account`` is whose money it reserves. For ``tenant``, ``entry_seq`` and the times see ``HoldViews``.
+    """
 
-    def __init__(
-        self,
-        id: uuid.UUID,
-        account: AccountState,
-        *,
-        amount: int,
-        captured: int,
-        state: int,
-        placed_at: datetime,
-        expires_at: datetime,
-        ended_at: datetime | None,
-        entry_seq: int | None,
-        new: bool = False,
-        tenant: int | None = None,
-    ) -> None:
+    __slots__ = ("account", "columns", "id", "row")
+
+    account_row = _Figure("account", HoldViews._fields)
+    amount = _Figure("amount", HoldViews._fields)
+    captured = _Figure("captured", HoldViews._fields)
+    state = _Figure("state", HoldViews._fields)
+    expires_us = _Figure("expires_us", HoldViews._fields)
+    ended_us = _Figure("ended_us", HoldViews._fields)
+    entry_seq = _Figure("entry_seq", HoldViews._fields)
+    tenant = _Figure("tenant", HoldViews._fields)
+    batch = _Figure("batch", HoldViews._fields)
+
+    def __init__(self, columns: HoldColumns, row: int, id: uuid.UUID, listed: Sequence[AccountState]) -> None:
+        self.columns = columns.figures
+        self.row = row
         self.id = id
-        self.account = account
-        self.amount = amount
-        self.captured = captured
-        self.state = state
-        self.placed_at = placed_at
-        self.expires_at = expires_at
-        self.ended_at = ended_at
-        self.entry_seq = entry_seq
-        self.new = new
-        self.tenant = tenant
-        self.batch = 0
+        self.account = listed[self.account_row - 1]
 
     @property
     def remaining(self) -> int:
         """What may still be captured, minor units."""
         return self.amount - self.captured
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it can no longer be captured."""
+        return EPOCH + timedelta(microseconds=self.expires_us)
+
+    def end(self, state: int, now: datetime) -> None:
+        """Let it hold nothing any more."""
+        self.state, self.ended_us = state, microseconds(now)
 
 
 @dataclass(slots=True)
@@ -208,12 +206,13 @@ class State:
         rows: their rows, by reference.
         assets: what they count, by number.
         heads: for each of them in turn the canonical fields of a debit and of a credit, up to the amount.
-        holds: by id, as a number.
+        hold_columns: the holds known.
+        holds: their rows, by id as a number.
         originals: entries that requests of this copy's life want to take back, by number.
         archived_seq: the newest archived entry, as known when originals were last looked for; 0 for none.
         batch: number of the batch being judged, so that the first change of an account in it can be told.
         changed: rows of accounts that the batch changed, in the order of their first change.
-        changed_holds: likewise.
+        changed_holds: rows of holds, likewise.
         undo: while a list, takes back what was done since, last first.
     """
 
@@ -228,12 +227,13 @@ class State:
     rows: dict[str, int] = field(default_factory=dict)
     assets: dict[int, Asset] = field(default_factory=dict)
     heads: list[bytes] = field(default_factory=list)
-    holds: dict[int, HoldState] = field(default_factory=dict)
+    hold_columns: HoldColumns = field(default_factory=HoldColumns)
+    holds: dict[int, int] = field(default_factory=dict)
     originals: dict[int, OriginalEntry] = field(default_factory=dict)
     archived_seq: int = 0
     batch: int = 0
     changed: list[int] = field(default_factory=list)
-    changed_holds: list[HoldState] = field(default_factory=list)
+    changed_holds: list[int] = field(default_factory=list)
     undo: list[Callable[[], object]] | None = None
 
     def add_account(self, facts: AccountFacts, asset_id: int, **more: Any) -> AccountState:
@@ -289,9 +289,17 @@ class State:
         """Note how a hold stands, before a change."""
         if hold.batch != self.batch:
             hold.batch = self.batch
-            self.changed_holds.append(hold)
+            self.changed_holds.append(hold.row)
         if self.undo is not None:
-            self.undo.append(_restorer(hold, ("captured", "state", "ended_at", "entry_seq")))
+            self.undo.append(_restorer(hold, ("captured", "state", "ended_us", "entry_seq")))
+
+    def touch_hold_rows(self, rows: Numbers) -> None:
+        """Note how holds stand, each named once, before a change that nobody takes back."""
+        assert self.undo is None
+        batch = self.hold_columns.views().batch
+        first = rows[batch[rows] != self.batch]
+        batch[first] = self.batch
+        self.changed_holds += first.tolist()
 
     def touch_original(self, original: OriginalEntry) -> None:
         """Note what remains of an entry, before some of it is taken back."""
@@ -305,17 +313,35 @@ class State:
         if self.undo is not None:
             self.undo.append(lambda: self.originals.pop(original.seq, None))
 
-    def add_hold(self, hold: HoldState) -> None:
-        """Let a new hold stand."""
-        self.holds[hold.id.int] = hold
-        hold.batch = self.batch
-        self.changed_holds.append(hold)
-        if self.undo is not None:
-            self.undo.append(lambda: self._forget_hold(hold))
+    def hold(self, hold_id: uuid.UUID) -> HoldState | None:
+        """Return a hold that is known, to be looked at or changed by itself."""
+        row = self.holds.get(hold_id.int)
+        return HoldState(self.hold_columns, row, hold_id, self.listed) if row is not None else None
 
-    def _forget_hold(self, hold: HoldState) -> None:
-        del self.holds[hold.id.int]
-        self.changed_holds.remove(hold)
+    def remember_holds(self, numbers: Sequence[int], **figures: int | Numbers) -> Numbers:
+        """Remember holds by their ids and return their rows; see ``HoldColumns.place``."""
+        ids = b"".join([number.to_bytes(16, "big") for number in numbers])
+        rows = self.hold_columns.place(ids, **figures)
+        self.holds.update(zip(numbers, rows.tolist(), strict=True))
+        return rows
+
+    def place_holds(self, numbers: Sequence[int], **figures: int | Numbers) -> Numbers:
+        """Let new holds stand and return their rows.
+
+        Args:
+            numbers: their ids.
+            figures: account, amount, times and tenant; see ``HoldViews``.
+        """
+        new = {"state": PLACED, "ended_us": NO_TIME, "batch": self.batch, "placed_in": self.batch}
+        rows = self.remember_holds(numbers, **new, **figures)
+        self.changed_holds += rows.tolist()
+        if self.undo is not None:
+            self.undo.append(lambda: self._forget_holds(numbers))
+        return rows
+
+    def _forget_holds(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self.changed_holds.remove(self.holds.pop(number))
 
     def take_back(self) -> None:
         """Take back all that ``undo`` lists."""

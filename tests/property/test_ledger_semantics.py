@@ -80,7 +80,7 @@ class Pair:
     def compare(self) -> None:
         for name in ACCOUNTS:
             assert (name, self.rules.money(name)) == (name, self.truth.money(name))
-        got = {hold.id: (HOLD_STATES[hold.state], hold.captured) for hold in self.rules.state.holds.values()}
+        got = {hold.id: (HOLD_STATES[hold.state], hold.captured) for hold in self.rules.holds()}
         assert got == {key_of(n): (hold.state, hold.captured) for n, hold in self.truth.model.holds.items()}
 
 

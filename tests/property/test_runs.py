@@ -18,18 +18,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.account import AccountFacts, Side
-from ledger.account_columns import AccountColumns
+from ledger.account_columns import NO_TIME, AccountColumns
 from ledger.batch import BatchJudge
 from ledger.encoding import encode_batch
+from ledger.event import joined
 from ledger.hold import HoldRelease, NewHold
-from ledger.journal import NewEntry, Posting
+from ledger.journal import NewEntry, Posting, microseconds
 from ledger.money import AMOUNT_MAX, Asset
 from ledger.monitors import Field, Monitor, Operator
 from ledger.partitions import Partition
 from ledger.prepared import PreparedBatch, Request, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
 from ledger.run_judge import JudgedRun
-from ledger.state import CAPTURED, CLOSED, FROZEN, OPEN, PLACED, AccountState, HoldState, State
+from ledger.state import CAPTURED, CLOSED, FROZEN, OPEN, PLACED, AccountState, State
 from tests.support.books import START, PlainRules, key
 
 NAMES = (
@@ -84,24 +85,20 @@ def new_state() -> State:
     for number, name in enumerate(HELD):
         if name not in STRIPES:
             _hold(state, number, state.accounts[name])
-    state.changed_holds = []
     return state
 
 
 def _hold(state: State, number: int, account: AccountState) -> None:
     """Let a hold stand from before; of some, the deadline has passed."""
-    hold = HoldState(
-        key(1000 + number),
-        account,
+    state.remember_holds(
+        [key(1000 + number).int],
+        account=account.row,
         amount=HELD_AMOUNT,
-        captured=0,
         state=PLACED,
-        placed_at=START - timedelta(2),
-        expires_at=START + timedelta(1 if number % 4 else 0),
-        ended_at=None,
-        entry_seq=None,
+        placed_us=microseconds(START - timedelta(2)),
+        expires_us=microseconds(START + timedelta(1 if number % 4 else 0)),
+        ended_us=NO_TIME,
     )
-    state.add_hold(hold)
     account.held += HELD_AMOUNT
     account.bound()
 
@@ -228,7 +225,9 @@ def told(batch: PreparedBatch) -> tuple[Any, ...]:
     accounts = [column.tolist() for column in batch.accounts or ()]
     changes = sorted(zip(*accounts, strict=True))
     leaves = batch.accepted.leaves if batch.accepted is not None else b""
-    beside = batch.holds, batch.events, sorted(batch.dated), batch.refusals
+    holds = sorted(zip(*(column.tolist() for column in batch.holds), strict=True)) if batch.holds is not None else []
+    events = [[*column] for column in joined(batch.events)] if batch.events else []
+    beside = holds, events, sorted(batch.dated), batch.refusals
     return batch.results, batch.places, batch.keys, batch.rows, leaves, changes, beside
 
 
@@ -254,7 +253,7 @@ def test_the_comparison_meets_captures_in_runs() -> None:
     legs = Posting("d", Side.DEBIT, 5), Posting("a", Side.CREDIT, 5)
     batch = books.post([*placed, *(NewEntry(key(n), legs, hold_id=key(2000 + n)) for n in (1, 2))])
     assert books.run_count == 1 and [len(rows) for rows in batch.rows.values()] == [2]
-    assert {hold.state for hold in batch.holds} == {CAPTURED}
+    assert batch.holds is not None and {*batch.holds.state.tolist()} == {CAPTURED}
 
 
 def test_a_refused_hold_holds_nothing_against_those_behind_it() -> None:

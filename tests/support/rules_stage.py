@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from ledger.hold import HoldRelease
 from ledger.journal import ResultCode
 from ledger.money import Asset
 from ledger.prepared import PreparedBatch, Surroundings
-from ledger.state import CLOSED, FROZEN, OPEN, PLACED, AccountState, State
+from ledger.state import CLOSED, FROZEN, OPEN, PLACED, AccountState, HoldState, State
 from tests.support.accounting_table import START
 from tests.support.ledger_model import Account, Answer, Entry, Request
 from tests.support.ledger_stage import Real, real_request
@@ -89,8 +90,13 @@ class RulesStage:
                 answers.append(Answer(result.code.text, seq))
         return answers
 
+    def holds(self) -> list[HoldState]:
+        """Return the holds that the rules know."""
+        found = [self.state.hold(uuid.UUID(int=number)) for number in self.state.holds]
+        return [hold for hold in found if hold is not None]
+
     def expire_holds(self) -> int:
-        due = [hold for hold in self.state.holds.values() if hold.state == PLACED and hold.expires_at <= self.now]
+        due = [hold for hold in self.holds() if hold.state == PLACED and hold.expires_at <= self.now]
         batch = self._judge([HoldRelease(hold.id) for hold in due])
         assert all(result.code is ResultCode.HOLD_EXPIRED for result in batch.results)
         return len(due)

@@ -129,7 +129,7 @@ def test_what_happens_to_holds_is_told_with_amounts_after_the_newest_entry() -> 
         state=state,
     )
     assert codes(batch) == ["posted", "posted", "exists", "posted", "posted", "posted"]
-    assert [row[-1] for row in batch.holds] == [True, True]
+    assert batch.holds is not None and batch.holds.is_new.tolist() == [True, True]
     assert [(e.after_seq, e.kind, e.account_id, e.hold_id, e.amount, e.remaining) for e in batch.events] == [
         (0, "hold.placed", 11, hold, 50, 50),
         (2, "hold.captured", 11, hold, 20, 30),
@@ -187,7 +187,7 @@ def test_chain_taken_back_tells_nothing() -> None:
     earlier = transfer(key(2), "a", "b", 3, effective_at=START - timedelta(days=1), linked=True)
     batch = judge(hold, earlier, transfer(key(3), "poor", "a", 5))
     assert codes(batch) == ["linked_failed", "linked_failed", "exceeds_available"]
-    assert (batch.events, batch.dated, batch.judged, batch.holds) == ([], [], [], [])
+    assert (batch.events, batch.dated, batch.judged, batch.holds) == ([], [], [], None)
 
 
 def test_entry_of_another_day_is_told_for_every_account_of_it() -> None:

@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,4 +47,4 @@ def test_packed_uuids_are_read_back(values: list[uuid.UUID]) -> None:
 def test_packed_times_are_read_back(moment: datetime) -> None:
     from ledger.journal import microseconds
 
-    assert unpack(pack.pack_times([microseconds(moment)])) == [moment]
+    assert unpack(pack.pack_times(np.array([microseconds(moment)]))) == [moment]

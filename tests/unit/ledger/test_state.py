@@ -10,6 +10,8 @@ import numpy as np
 
 from ledger import state as states
 from ledger.account import AccountFacts, Side
+from ledger.account_columns import NO_TIME
+from ledger.journal import microseconds
 from ledger.money import Asset
 from ledger.state import OPEN, PLACED, HoldState, OriginalEntry, State
 from tests.support.books import START
@@ -24,11 +26,14 @@ def new_state() -> State:
     return state
 
 
-def new_hold(state: State) -> HoldState:
-    return HoldState(
-        uuid.UUID(int=7), state.accounts["alice"], amount=30, captured=0, state=PLACED, placed_at=START,
-        expires_at=START + timedelta(hours=1), ended_at=None, entry_seq=None,
-    )  # fmt: skip
+FIGURES = {"account": 1, "amount": 30, "placed_us": microseconds(START), "expires_us": microseconds(START) + 1}
+
+
+def standing_hold(state: State) -> HoldState:
+    state.remember_holds([7], state=PLACED, ended_us=NO_TIME, **FIGURES)
+    hold = state.hold(uuid.UUID(int=7))
+    assert hold is not None
+    return hold
 
 
 def test_numbers_of_states_are_those_that_stand_in_databases() -> None:
@@ -37,15 +42,49 @@ def test_numbers_of_states_are_those_that_stand_in_databases() -> None:
     assert states.HOLD_STATES == {1: "placed", 2: "captured", 3: "released", 4: "expired"}
 
 
-def test_hold_read_from_the_books_is_not_a_new_one() -> None:
-    assert new_hold(new_state()).new is False
+def test_hold_is_new_in_the_batch_that_placed_it() -> None:
+    state = new_state()
+    standing_hold(state)
+    state.begin_batch()
+    state.place_holds([8], **FIGURES)
+    views = state.hold_columns.views()
+    assert (views.placed_in[[state.holds[7], state.holds[8]]] == state.batch).tolist() == [False, True]
+    state.begin_batch()
+    assert not (views.placed_in == state.batch).any()
+
+
+def test_hold_that_is_not_known_is_none() -> None:
+    state = new_state()
+    assert state.hold(uuid.UUID(int=7)) is None and state.hold_columns.views().state.tolist() == [0]
+
+
+def test_holds_have_rows_and_ids_in_the_order_they_were_named() -> None:
+    state = new_state()
+    rows = state.remember_holds([7, 2**127, 9], **FIGURES | {"amount": np.array([1, 2, 3])})
+    assert [state.holds[number] for number in (7, 2**127, 9)] == rows.tolist() == [1, 2, 3]
+    assert [uuid.UUID(bytes=each).int for each in state.hold_columns.ids(rows[::-1]).tolist()] == [9, 2**127, 7]
+    assert state.hold_columns.views().amount[rows].tolist() == [1, 2, 3]
+    hold = state.hold(uuid.UUID(int=9))
+    assert hold is not None and hold.account is state.accounts["alice"]
+    assert (hold.remaining, hold.expires_at) == (3, START + timedelta(microseconds=1))
+
+
+def test_holds_of_a_run_are_told_once_and_together_with_those_touched_alone() -> None:
+    state = new_state()
+    first = standing_hold(state)
+    rows = state.remember_holds([8, 9], **FIGURES)
+    state.begin_batch()
+    state.touch_hold(first)
+    state.touch_hold_rows(np.array([*rows, first.row]))
+    state.touch_hold_rows(rows)
+    assert state.changed_holds == [first.row, *rows]
 
 
 def test_hold_taken_back_is_neither_known_nor_told_to_the_commit() -> None:
     state = new_state()
     state.begin_batch()
     state.undo = []
-    state.add_hold(new_hold(state))
+    state.place_holds([7], **FIGURES)
     assert len(state.changed_holds) == len(state.holds) == 1
     state.take_back()
     assert state.changed_holds == [] and state.holds == {}
@@ -83,17 +122,19 @@ def test_account_is_told_once_in_a_batch_with_what_stood_before_it() -> None:
 
 def test_hold_is_told_once_in_a_batch_and_taken_back() -> None:
     state = new_state()
-    hold = new_hold(state)
+    hold = standing_hold(state)
     for captured in (0, 10):
         state.begin_batch()
         state.undo = []
         state.touch_hold(hold)
         hold.captured += 10
         state.touch_hold(hold)
-        hold.captured, hold.state, hold.ended_at, hold.entry_seq = 30, states.CAPTURED, START, 6
-        assert state.changed_holds == [hold]
+        hold.captured, hold.entry_seq = 30, 6
+        hold.end(states.CAPTURED, START)
+        assert (hold.state, hold.ended_us, hold.remaining) == (states.CAPTURED, microseconds(START), 0)
+        assert state.changed_holds == [hold.row]
         state.take_back()
-        assert (hold.captured, hold.state, hold.ended_at, hold.entry_seq) == (captured, PLACED, None, None)
+        assert (hold.captured, hold.state, hold.ended_us, hold.entry_seq) == (captured, PLACED, NO_TIME, 0)
         hold.captured = 10
 
 
