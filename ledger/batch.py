@@ -69,6 +69,8 @@ class BatchJudge:
         """Places of repeats of recent entries, and the entry's number: answered when those are encoded."""
         self._refused: list[tuple[int, int, bool]] = []
         """Places of refused requests, the entry after which each was judged, whether its chain failed with it."""
+        self._refuses = False
+        """Whether anything was refused; mostly nothing is."""
 
     def run(self) -> None:
         """Judge every request; entries still lack their rows afterwards."""
@@ -246,6 +248,7 @@ class BatchJudge:
         return stood
 
     def _refuse(self, at: int, code: ResultCode) -> ResultCode:
+        self._refuses = True
         if isinstance(self._batch.requests[at], NewEntry):
             self._batch.results[at] = EntryResult(code, message=MESSAGES[code])
         else:
@@ -404,6 +407,8 @@ class BatchJudge:
 
     def refused(self) -> list[NewEntry]:
         """Return the entries that were refused, for whatever reason."""
+        if not self._refuses:
+            return []
         answers = zip(self._batch.requests, self._batch.results, strict=True)
         return [request for request, result in answers if result.code > ResultCode.EXISTS and type(request) is NewEntry]
 

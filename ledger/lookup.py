@@ -89,8 +89,10 @@ class Lookup:
             with_keys: whether to look the entries' keys up.
         """
         others = [entry for entry in entries if not entry.is_plain]
-        wanted = {posting.account for entry in entries for posting in entry.postings}
-        wanted |= {request.account for request in requests if isinstance(request, NewHold)}
+        placed = [request for request in requests if type(request) is NewHold]
+        known = state.accounts
+        wanted = {posting.account for entry in entries for posting in entry.postings if posting.account not in known}
+        wanted |= {hold.account for hold in placed if hold.account not in known}
         holds = {request.id.int for request in requests if not isinstance(request, NewEntry)}
         holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
         unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]

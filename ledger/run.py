@@ -146,19 +146,20 @@ def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
     postings = list(chain.from_iterable(each))
     names = [posting.account for posting in postings]
     row = np.fromiter(map(rows.get, names, repeat(0)), np.int64, len(names))
-    side = np.fromiter([posting.side for posting in postings], np.int64, len(names))
     amount = np.fromiter([posting.amount for posting in postings], np.int64, len(names))
-    held = np.where(side == NewHold.side, amount, 0)
-    amount -= held
-    amount[side == Side.CREDIT] *= -1
+    credit = Side.CREDIT
+    amount[np.fromiter([posting.side is credit for posting in postings], np.bool_, len(names))] *= -1
     starts = np.cumsum(counts) - counts
+    placing = np.flatnonzero(counts == 1)
+    held = np.zeros_like(amount)
+    held[starts[placing]] = amount[starts[placing]]
+    amount[starts[placing]] = 0
     credit_first = (counts == 2) & (amount[starts] < 0)
     turned = starts[credit_first]
     for column in (row, amount):
         column[turned], column[turned + 1] = column[turned + 1], column[turned]
     effective_us = _times([request.effective_at for request in requests])
     expires_us = np.full(len(each), NO_TIME)
-    placing = np.flatnonzero(counts == 1)
     expires_us[placing] = _times([cast(NewHold, requests[place]).expires_at for place in placing.tolist()])
     return Legs(
         requests, [request.key.int for request in requests], counts, starts, np.repeat(np.arange(len(each)), counts),

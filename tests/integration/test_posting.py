@@ -374,6 +374,19 @@ def test_database_refuses_what_is_no_entry(bench: Bench, changes: dict[str, str]
         bench.connection.execute(insert.encode())
 
 
+@pytest.mark.parametrize(("account", "reason"), [("0", "1 accounts that do not exist"), ("NULL", "null value")])
+def test_database_refuses_a_hold_of_no_account(bench: Bench, account: str, reason: str) -> None:
+    place = (
+        "SELECT ledger.place_holds(%s, ARRAY[gen_random_uuid(), gen_random_uuid()],"
+        f" ARRAY[(SELECT id FROM ledger.account WHERE reference = 'alice'), {account}], ARRAY[5, 5]::bigint[],"
+        " ARRAY[0, 0]::bigint[], ARRAY[1, 1]::smallint[], ARRAY[now(), now()], ARRAY[0, 0]::bigint[],"
+        " ARRAY[now(), now()], ARRAY[now() + '1 hour', now() + '1 hour'])"
+    )
+    with pytest.raises(psycopg.Error, match=reason), bench.connection.transaction():
+        bench.connection.execute(place.encode(), (bench.writer.epoch,))
+    assert bench.connection.execute("SELECT count(*) FROM ledger.hold").fetchone() == (0,)
+
+
 def settle(bench: Bench, first: int, last: int, *, balance: int = 5, held: int = 0, terms: int = 0) -> None:
     """Ask for the settlement of what was appended, as a writer that believes alice to stand so."""
     bench.connection.execute(

@@ -15,7 +15,7 @@ BEGIN
     INSERT INTO ledger.hold (
         id, account_id, amount, captured, state, ended_at, entry_seq, placed_at, expires_at
     )
-    SELECT given.id, account.id, given.amount, given.captured, given.state,
+    SELECT given.id, given.account_id, given.amount, given.captured, given.state,
         CASE WHEN given.state <> 1 THEN given.ended_at END, nullif(given.entry_seq, 0), given.placed_at,
         given.expires_at
     FROM (
@@ -23,12 +23,12 @@ BEGIN
         SELECT unnest(p_id) AS id, unnest(p_account) AS account_id, unnest(p_amount) AS amount,
             unnest(p_captured) AS captured, unnest(p_state) AS state, unnest(p_ended_at) AS ended_at,
             unnest(p_entry_seq) AS entry_seq, unnest(p_placed_at) AS placed_at, unnest(p_expires_at) AS expires_at
-    ) AS given
-    JOIN ledger.account ON account.id = given.account_id;
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-    IF v_count <> cardinality(p_id) THEN
-        RAISE EXCEPTION '% of % holds are of no account', cardinality(p_id) - v_count, cardinality(p_id)
-            USING ERRCODE = 'DW004';
+    ) AS given;
+    -- Each account once, in the order of numbers, in which they lie: a join of each hold cost half as much again.
+    SELECT count(*) INTO v_count FROM (SELECT DISTINCT unnest(p_account) AS id ORDER BY id) AS given
+    WHERE NOT EXISTS (SELECT FROM ledger.account WHERE account.id = given.id);
+    IF v_count > 0 THEN
+        RAISE EXCEPTION 'holds are of % accounts that do not exist', v_count USING ERRCODE = 'DW004';
     END IF;
 END
 $$;
