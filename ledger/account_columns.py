@@ -80,7 +80,12 @@ class Columns(Generic[Shown]):
         """Add one and return its row; figures not named are 0."""
         for name, column in zip(self.names, self.figures, strict=True):
             column.append(figures.get(name, 0))
-        return len(self.figures[0]) - 1
+        return self.count - 1
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.figures[0])
 
     def views(self) -> Shown:
         """Return the columns as arrays over the same memory."""

@@ -62,7 +62,7 @@ class HoldColumns(Columns[HoldViews]):
             ids: 16 bytes for each, joined.
             figures: the same for all, or of each; those not named are 0.
         """
-        first, count = len(self.figures[0]), len(ids) // _ID_BYTES
+        first, count = self.count, len(ids) // _ID_BYTES
         for name, column in zip(self.names, self.figures, strict=True):
             column.frombytes(np.broadcast_to(np.asarray(figures.get(name, 0), np.int64), count).tobytes())
         self._ids += ids

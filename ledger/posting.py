@@ -243,7 +243,8 @@ class Writer:
         while len(self._batches) > BATCHES_REMEMBERED and self._batches[0].committed:
             for key in self._batches.pop(0).keys:
                 self._recent.pop(key, None)
-        if state is not None and len(state.accounts) + len(state.holds) > ACCOUNTS_REMEMBERED_MAX:
+        # Holds by their rows: those that were taken back have some too.
+        if state is not None and len(state.accounts) + state.hold_columns.count > ACCOUNTS_REMEMBERED_MAX:
             state = None if all(batch.committed for batch in self._batches) else state
         if state is None:
             self._recent, self._batches = {}, []

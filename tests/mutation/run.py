@@ -40,6 +40,7 @@ TESTS = {
     "ledger/state.py": ("tests/unit/ledger/test_state.py", *JUDGES, RUNS),
     "ledger/batch.py": (*JUDGES, SCOPE, REFUSAL, RUNS),
     "ledger/run_judge.py": (RUNS, *JUDGES),
+    "ledger/run_holds.py": (RUNS, *JUDGES),
     "ledger/scope.py": (SCOPE,),
     "ledger/refusal.py": (REFUSAL, RUNS),
     "ledger/hold.py": ("tests/unit/ledger/test_hold.py", *JUDGES),
