@@ -8,6 +8,7 @@ import importlib
 from rich.console import Console
 
 from benchmarks.measure import machine, save, show
+from benchmarks.yardstick import yardstick
 
 NAMES = (
     "posting",
@@ -47,13 +48,18 @@ def main() -> int:
         parser.error(f"{unknown[0]} is no benchmark; there are {', '.join(NAMES)}")
     for name in options.names or NAMES:
         console.rule(name)
-        before = machine()
+        before = machine() | {"yardstick": yardstick()}
         own = {key: getattr(options, key) for key in ("entries", "runs", "scale")} if name == "ledger" else {}
         if name == "settlement" and options.seconds is not None:
             own = {"seconds": options.seconds}
         result = importlib.import_module(f"benchmarks.{name}").run(**own)
         show(result, console)
-        console.print(f"  {save(result, before)}", highlight=False, soft_wrap=True)
+        after = yardstick()
+        for moment, found in (("before", before["yardstick"]), ("after", after)):
+            console.print(
+                f"  the machine {moment}: {', '.join(f'{k} {v:g}' for k, v in found.items())}", highlight=False
+            )
+        console.print(f"  {save(result, before, after)}", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -133,7 +133,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_mib": int(memory) // 1024,
         "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({platform.python_compiler()}, {' '.join(platform.python_build())})",
         "loadavg": [round(value, 2) for value in os.getloadavg()],
     }
 
@@ -143,15 +143,24 @@ def _lines(path: str) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def save(result: Result, before: Mapping[str, Any]) -> Path:
-    """Write a result as JSON and return the file."""
+def save(result: Result, before: Mapping[str, Any], yardstick: Mapping[str, float]) -> Path:
+    """Write a result as JSON and return the file.
+
+    Args:
+        before: the machine before the run.
+        yardstick: how fast it was after it.
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{result.name}.json"
     content = {
         "name": result.name,
         "title": result.title,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {**before, "loadavg_after": [round(value, 2) for value in os.getloadavg()]},
+        "machine": {
+            **before,
+            "loadavg_after": [round(value, 2) for value in os.getloadavg()],
+            "yardstick_after": yardstick,
+        },
         "targets": [
             {"what": target.what, "bound": target.bound, "measured": target.measured, "met": target.met}
             for target in result.targets

@@ -35,3 +35,6 @@ def test_event_is_named_without_its_payload(network: str) -> None:
     assert b'"amount"' not in filtered_block(content).SerializeToString()
     _, events = block_events(content)
     assert [(item.event_name, item.payload) for item in events] == [("paid", b'{"amount":5}')]
+    assert block_events(content, [b"anchorgo"]) == (number, events)
+    assert block_events(content, [b"other", events[0].tx_id.encode()]) == (number, events)
+    assert block_events(content, [b"other"]) == (number, [])
