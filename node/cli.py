@@ -11,7 +11,9 @@ import os
 import sys
 import traceback
 import uuid
+from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -60,6 +62,21 @@ audit.register(app)
 report.register(app)
 peer_ledger.register(app)
 processes.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dwaybank {version('dwaybank-node')}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

@@ -27,6 +27,12 @@ def test_help_lists_every_command() -> None:
     assert [command for command in COMMANDS if f"  {command} " not in done.stdout] == []
 
 
+def test_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    done = dwaybank("--version")
+    assert (done.returncode, done.stdout.split(",")[0]) == (0, f"dwaybank {project['version']}")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = dwaybank(command, "--help")
