@@ -47,6 +47,7 @@ _HOLD_EVENTS = {PLACED: HOLD_PLACED, RELEASED: HOLD_RELEASED, EXPIRED: HOLD_EXPI
 _POSTED = ResultCode.POSTED
 
 _NO_RESULT = EntryResult(_POSTED)
+_NO_PAIRS = np.zeros((0, 2), np.int64)
 """Stands in for answers not yet known."""
 
 
@@ -82,8 +83,9 @@ class BatchJudge:
         at = 0
         while at < len(requests):
             end = simple.index(False, at)
-            # A run ends before a hold that is placed in it is captured.
-            end = min([end, *captures[placed >= at][:1].tolist()])
+            if end > at and len(captures):
+                # A run ends before a hold that is placed in it is captured.
+                end = min([end, *captures[placed >= at][:1].tolist()])
             if requests[at].linked:
                 at = self._judge_chain(at)
             elif end > at:
@@ -112,7 +114,7 @@ class BatchJudge:
                 before = placed.get(request.hold_id.int)
                 if before is not None:
                     captures.append((at, before))
-        found = np.array(captures, np.int64).reshape(-1, 2)
+        found = np.array(captures, np.int64).reshape(-1, 2) if captures else _NO_PAIRS
         return found[:, 0], found[:, 1]
 
     def _judge_run(self, start: int, end: int) -> None:
