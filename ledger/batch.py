@@ -35,7 +35,7 @@ from ledger.prepared import (
 )
 from ledger.refusal import RECORDED, Kind, Refused, hold_request_hash
 from ledger.rules import is_same_hold, judge_entry, judge_hold, judge_release
-from ledger.run import RUN_ENTRIES_MIN, Legs, Simple, legs_of
+from ledger.run import RUN_ENTRIES_MIN, Legs, Simple, legs_of, met_before
 from ledger.run_holds import change_holds, find_held
 from ledger.run_judge import Verdict, is_regular, is_summable, judge_run
 from ledger.scope import accounts_of_entry, own_account, own_hold
@@ -184,13 +184,7 @@ class BatchJudge:
             keys = [legs.keys[place] for place in entries]
         if len({*keys}) == len(keys) and self._recent.keys().isdisjoint(keys) and standing.keys().isdisjoint(keys):
             return []
-        met = {*self._recent, *standing}
-        repeated = []
-        for place, key in zip(entries, keys, strict=True):
-            if key in met:
-                repeated.append(place)
-            met.add(key)
-        return repeated
+        return met_before(entries, keys, {*self._recent, *standing})
 
     def _judge_chain(self, start: int) -> int:
         """Judge the chain of linked requests that begins here; return the place after it.

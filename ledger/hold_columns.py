@@ -6,6 +6,7 @@ and no request finds it placed.
 
 from __future__ import annotations
 
+from array import array
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,11 @@ class HoldColumns(Columns[HoldViews]):
         """
         first, count = self.count, len(ids) // _ID_BYTES
         for name, column in zip(self.names, self.figures, strict=True):
-            column.frombytes(np.broadcast_to(np.asarray(figures.get(name, 0), np.int64), count).tobytes())
+            value = figures.get(name, 0)
+            if isinstance(value, np.ndarray):
+                column.frombytes(np.broadcast_to(value, count).astype(np.int64, copy=False).tobytes())
+            else:
+                column.extend(array("q", (value,)) * count)
         self._ids += ids
         return np.arange(first, first + count)
 

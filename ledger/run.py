@@ -7,7 +7,7 @@ its entries one after the other, of two the debit first, as the books keep them;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
@@ -135,7 +135,7 @@ class Legs:
 
 
 def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
-    """Return the legs of simple requests; what captures do to held money is left to ``run_judge.find_held``.
+    """Return the legs of simple requests; what captures do to held money is left to ``run_holds.find_held``.
 
     Args:
         requests: at least one.
@@ -165,6 +165,22 @@ def legs_of(requests: Sequence[Simple], rows: Mapping[str, int]) -> Legs:
         requests, [request.key.int for request in requests], counts, starts, np.repeat(np.arange(len(each)), counts),
         row, amount, held, credit_first, effective_us, expires_us, np.zeros_like(counts),
     )  # fmt: skip
+
+
+def met_before(places: Iterable[int], numbers: Iterable[int], met: set[int]) -> list[int]:
+    """Return the places whose numbers, of keys or holds, were met: at first, or at a place earlier in this order.
+
+    Args:
+        places: of requests.
+        numbers: one for each place.
+        met: at first; belongs to the function from here on.
+    """
+    again = []
+    for place, number in zip(places, numbers, strict=True):
+        if number in met:
+            again.append(place)
+        met.add(number)
+    return again
 
 
 def _times(moments: Sequence[datetime | None]) -> Numbers:

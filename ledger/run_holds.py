@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from itertools import repeat
 
@@ -14,7 +13,7 @@ import numpy as np
 from ledger.account_columns import Numbers
 from ledger.event import HOLD_CAPTURED, HOLD_PLACED, Events
 from ledger.journal import microseconds
-from ledger.run import Flags, Legs
+from ledger.run import Flags, Legs, met_before
 from ledger.state import CAPTURED, PLACED, State
 
 
@@ -39,7 +38,7 @@ def find_held(state: State, legs: Legs, now: datetime) -> Flags:
         legs.hold[places] = np.fromiter(map(state.holds.get, numbers[-len(places) :], repeat(0)), np.int64, len(places))
         ordinary[places] = _find_captured(state, legs, places, now_us)
     if len({*numbers}) < len(numbers):
-        ordinary[_named_again(named, numbers)] = False
+        ordinary[met_before(named, numbers, set())] = False
     return ordinary
 
 
@@ -55,17 +54,6 @@ def _find_captured(state: State, legs: Legs, places: Numbers, now_us: int) -> Fl
         legs.held[leg[fits]] = -taken[fits]
         ordinary |= fits
     return ordinary
-
-
-def _named_again(places: Sequence[int], numbers: Sequence[int]) -> list[int]:
-    """Return the places of requests that name a hold which one before names already."""
-    met: set[int] = set()
-    again = []
-    for place, number in zip(places, numbers, strict=True):
-        if number in met:
-            again.append(place)
-        met.add(number)
-    return again
 
 
 def change_holds(state: State, legs: Legs, newest: Numbers, now: datetime) -> Events:
