@@ -74,10 +74,10 @@ def write_batch(connection: psycopg.Connection[Any], batch: PreparedBatch) -> No
     with connection.cursor(binary=True) as cursor:
         try:
             with connection.pipeline():
-                if batch.few:
-                    cursor.execute(b"BEGIN")
+                # Nothing was begun for few rows: a pipeline is one database transaction up to its end.
                 batch.script.run(cursor)
-                cursor.execute(b"COMMIT")
+                if not batch.few:
+                    cursor.execute(b"COMMIT")
         except BaseException:
             roll_back(connection)
             raise

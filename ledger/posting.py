@@ -42,11 +42,8 @@ ACCOUNTS_REMEMBERED_MAX = 500_000
 BATCHES_REMEMBERED = 1
 """Committed batches whose keys are kept in memory, so that quick repeats need no look-up."""
 
-LOOKUP_ENTRIES_MAX = 64
-"""Up to so many entries, keys are looked up before; a larger batch relies on the unique index."""
-
 LOOKUPS_AFTER_REPEAT = 64
-"""After the unique index refused a batch, so many batches look their keys up."""
+"""After the unique index refused a batch, so many batches look their keys up; others rely on the index."""
 
 
 STATUS_NUMBERS = {"open": OPEN, "frozen": FROZEN, "closed": CLOSED}
@@ -199,7 +196,7 @@ class Writer:
             self._last_posted_at = max(self._last_posted_at, self._now())
             batch = PreparedBatch(generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
             entries = [request for request in requests if isinstance(request, NewEntry)]
-            look_up = self._wants_lookup(len(entries)) or dry
+            look_up = self._wants_lookup() or dry
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
@@ -251,9 +248,7 @@ class Writer:
             state = self._state = self._lookup.new_state()
         return state
 
-    def _wants_lookup(self, count: int) -> bool:
-        if count <= LOOKUP_ENTRIES_MAX:
-            return True
+    def _wants_lookup(self) -> bool:
         self._lookups_left = max(0, self._lookups_left - 1)
         return self._lookups_left > 0
 

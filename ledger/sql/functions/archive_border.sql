@@ -8,9 +8,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
     FROM ledger.archive WHERE restored_at IS NULL
 $$;
 
+-- Its plan is kept, which a function in SQL with settings of its own has made anew for each call.
 CREATE OR REPLACE FUNCTION ledger.archived_seq() RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
-    SELECT coalesce(max(last_seq), 0) FROM ledger.archive WHERE restored_at IS NULL
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(max(last_seq), 0) FROM ledger.archive WHERE restored_at IS NULL);
+END
 $$;
 
 -- The entry that an account's statement back to p_since goes on with, unless it is archived.

@@ -77,8 +77,10 @@ BEGIN
             cardinality(p_account) USING ERRCODE = 'DW004';
     END IF;
 
-    INSERT INTO ledger.mark (account_id, number, seq, posted_at)
-    SELECT unnest(p_mark_account), unnest(p_mark_number), unnest(p_mark_seq), p_posted_at;
+    IF cardinality(p_mark_account) > 0 THEN
+        INSERT INTO ledger.mark (account_id, number, seq, posted_at)
+        SELECT unnest(p_mark_account), unnest(p_mark_number), unnest(p_mark_seq), p_posted_at;
+    END IF;
 
     IF p_last_seq >= p_first_seq THEN
         INSERT INTO ledger.batch (first_seq, last_seq, epoch, digest, signature, salt_secret)
