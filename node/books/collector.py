@@ -228,7 +228,7 @@ class Collector:
         # The commit goes to its thread before the next preparation does, which would keep the interpreter from it.
         await asyncio.sleep(0)
 
-    def _under_way(self) -> Sequence[asyncio.Task[None]]:
+    def _under_way(self) -> Sequence[asyncio.Future[None]]:
         """Return the batches that are being committed, oldest first."""
         self._flights = [task for task in self._flights if not task.done()]
         self._mending = self._mending and bool(self._flights)
@@ -277,7 +277,7 @@ class Collector:
             return None
 
     async def _settle(
-        self, jobs: Sequence[_Post], posting: Awaitable[list[Any]], before: asyncio.Task[None] | None = None
+        self, jobs: Sequence[_Post], posting: Awaitable[list[Any]], before: asyncio.Future[None] | None = None
     ) -> None:
         """Answer callers once their batch is committed. Raises nothing."""
         with tracing.span("post batch", entries=_count(jobs) if tracing.active() else 0):
@@ -294,7 +294,7 @@ class Collector:
             _answer(jobs, results)
 
     async def _commit(
-        self, jobs: Sequence[_Post], prepared: PreparedBatch | None, before: asyncio.Task[None] | None
+        self, jobs: Sequence[_Post], prepared: PreparedBatch | None, before: asyncio.Future[None] | None
     ) -> list[Any]:
         """Commit a prepared batch in its turn; judge it again on fresh books where its copy of them was stale."""
         if prepared is not None:
@@ -320,7 +320,7 @@ class Collector:
         self._writer.forget()
         return self._writer.post(_requests(jobs))
 
-    async def _alone(self, before: asyncio.Task[None] | None) -> None:
+    async def _alone(self, before: asyncio.Future[None] | None) -> None:
         """Return when those before are answered and nobody commits; nothing new begins until this flight ends."""
         self._mending = True
         if before is not None:

@@ -96,3 +96,59 @@ async def test_batches_behind_one_that_is_stale_are_posted_again_in_their_order(
     # The third goes on as it was prepared: nothing of it was begun before the first two stood.
     assert writer.told[-2:] == [("commit", 3), ("commit", 4)]
     await collector.stop()
+
+
+class SlowWriter:
+    """Whose small batches stand still until they are let go; what it was asked for, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.let_go = threading.Event()
+
+    def post(self, requests: Any) -> Any:
+        self.told.append("post begun")
+        self.let_go.wait(10)
+        self.told.append("post ended")
+        return list(requests)
+
+    def prepare(self, requests: Any) -> Any:
+        self.told.append("prepare")
+        return requests
+
+    def commit(self, prepared: Any, await_turn: Any) -> Any:
+        await_turn()
+        return list(prepared)
+
+
+async def test_nothing_is_prepared_beside_a_small_batch_which_may_drop_the_copy_of_the_books() -> None:
+    writer, rung = SlowWriter(), []
+    collector = Collector(cast(Writer, writer), lambda: rung.append(len(writer.told)))
+    await collector.start()
+    await asyncio.sleep(0)  # the collector begins to wait for work
+    many = [transfer(key(number + 1), "a", "b", 1) for number in range(BATCH_ENTRIES_MAX)]
+    one = asyncio.create_task(collector.post(many[:1]))
+    await asyncio.sleep(0)
+    others = asyncio.create_task(collector.post(many))
+    await asyncio.sleep(0.05)
+    assert writer.told == ["post begun"]
+    writer.let_go.set()
+    assert (await one, await others) == (many[:1], many)
+    assert writer.told == ["post begun", "post ended", "prepare"]
+    assert rung == [2, 3]  # before anyone is answered
+    await collector.stop()
+
+
+async def test_a_caller_who_gives_up_leaves_the_others_their_answers() -> None:
+    writer = SlowWriter()
+    collector = Collector(cast(Writer, writer), lambda: None)
+    await collector.start()
+    await asyncio.sleep(0)
+    entry = [transfer(key(1), "a", "b", 1)]
+    gone = asyncio.create_task(collector.post(entry))
+    await asyncio.sleep(0.02)
+    gone.cancel()
+    next_one = asyncio.create_task(collector.post(entry))
+    writer.let_go.set()
+    assert await next_one == entry
+    assert gone.cancelled()
+    await collector.stop()
