@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.consortium import Running, cpu_ms_each, running_consortium, shown_cpu_ms
 from benchmarks.load_client import SEEDED_KEY, UnderLoad, start_client
-from benchmarks.measure import Result, memory_mib
+from benchmarks.measure import Result, descendants, memory_mib
 from network.client import GatewayClient
 from network.identity import SigningIdentity
 from node.own_node import AUDIT, audit_pb2
@@ -72,8 +72,9 @@ async def measured_row(under_load: UnderLoad, operation: str, concurrency: int) 
 
 
 def node_memory(running: Running) -> dict[str, float]:
-    """Return the memory of each node, MiB, without its database."""
-    return {name: memory_mib([pid])["pss_mib"] for name, pid in running.pids().items() if name.endswith("-node")}
+    """Return the memory of each node with what it started, MiB, without its database."""
+    nodes = {name: pid for name, pid in running.pids().items() if name.endswith("-node")}
+    return {name: memory_mib([pid, *descendants(pid)])["pss_mib"] for name, pid in nodes.items()}
 
 
 async def _height(running: Running) -> int:

@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from network.errors import SignatureError
 
@@ -38,6 +38,7 @@ CURVE_ORDERS: dict[str, int] = {
 """Group orders of the curves Fabric knows, by the name `cryptography` gives them (FIPS 186-4, D.1.2)."""
 
 _SHA256 = ec.ECDSA(hashes.SHA256())
+_SHA256_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
 def sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
@@ -87,12 +88,31 @@ def verify_as_fabric(key: PublicKey, message: bytes, signature: bytes) -> None:
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, message)
             return
-        r, s = _parse_signature(signature)
-        if s > _order(key.curve) // 2:
-            raise SignatureError("signature has the larger S (high-S); replace S by the curve's order minus S")
-        key.verify(encode_dss_signature(r, s), message, _SHA256)
+        key.verify(_low_s(key, signature), message, _SHA256)
     except InvalidSignature as error:
         raise SignatureError("signature does not verify under the signer's key") from error
+
+
+def verify_digest_as_fabric(key: ec.EllipticCurvePublicKey, digest: bytes, signature: bytes) -> None:
+    """Check a signature as ``verify_as_fabric`` does, by the SHA-256 of the message.
+
+    Raises:
+        SignatureError: absent, malformed, high-S, or not made by this key over a message of this digest.
+    """
+    if not signature:
+        raise SignatureError("signature is empty; sign the message before sending it")
+    try:
+        key.verify(_low_s(key, signature), digest, _SHA256_DIGEST)
+    except InvalidSignature as error:
+        raise SignatureError("signature does not verify under the signer's key") from error
+
+
+def _low_s(key: ec.EllipticCurvePublicKey, signature: bytes) -> bytes:
+    """Return the signature's two integers in plain DER; refuse a larger S."""
+    r, s = _parse_signature(signature)
+    if s > _order(key.curve) // 2:
+        raise SignatureError("signature has the larger S (high-S); replace S by the curve's order minus S")
+    return encode_dss_signature(r, s)
 
 
 def to_low_s(curve: ec.EllipticCurve, signature: bytes) -> bytes:

@@ -47,6 +47,7 @@ from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle, LifecycleCall
 from node.peer.lifecycle_state import read_sequence
 from node.peer.own_endorsements import OwnEndorsements
+from node.peer.signature_checks import SignatureChecks
 from node.peer.system_chaincode import (
     CSCC,
     QSCC,
@@ -103,6 +104,7 @@ class Endorser:
         runners: what runs chaincodes here, asked in this order.
         channels: the endorser of each channel this peer is on, for chaincodes that call one of another channel.
         own: where endorsements made are remembered.
+        checks: of the signatures of those who propose.
         distribute: hands private write sets to the members' peers; refuses by raising ChaincodeError.
         now: UTC clock, for the expiry of creators.
     """
@@ -118,6 +120,7 @@ class Endorser:
         runners: Sequence[ChaincodeRunner],
         channels: Mapping[str, Endorser],
         own: OwnEndorsements,
+        checks: SignatureChecks,
         distribute: Callable[[str, bytes], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
@@ -129,6 +132,7 @@ class Endorser:
         self._runners = runners
         self._channels = channels
         self._own = own
+        self._checks = checks
         self._distribute = distribute
         self._now = now
 
@@ -162,7 +166,7 @@ class Endorser:
         Raises:
             ProposalRefusedError: nothing was run; the caller of the service gets a gRPC error.
         """
-        creator = self._check_creator(proposal)
+        creator = await self._check_creator(proposal)
         self._check_acl(proposal, creator)
         # The index is asked while the simulation runs; nothing leaves before its answer.
         if not evaluating:
@@ -185,10 +189,14 @@ class Endorser:
                 known.exception()  # heard here where nobody has waited for it
         return response
 
-    def _check_creator(self, proposal: ParsedProposal) -> Identity:
+    async def _check_creator(self, proposal: ParsedProposal) -> Identity:
         """Return the creator, whose signature holds."""
         msps = self._channel.config.msps
-        return verified_creator(proposal, msps.deserialize, lambda identity: msps.validate(identity, self._now()))
+
+        def validate(identity: Identity) -> None:
+            msps.validate(identity, self._now())
+
+        return await verified_creator(proposal, msps.deserialize, validate, self._checks.verify)
 
     def _check_acl(self, proposal: ParsedProposal, creator: Identity) -> None:
         """Require the channel's policy for proposals; system chaincodes ask for themselves."""

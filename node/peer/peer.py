@@ -57,6 +57,7 @@ from node.peer.private_service import SERVICE_NAME as PRIVATE_DATA_SERVICE
 from node.peer.private_service import PrivateDataService
 from node.peer.proposals import Proposals
 from node.peer.reader import DatabaseThread
+from node.peer.signature_checks import SignatureChecks
 from node.peer.snapshots.joining import SnapshotJoining
 from node.peer.snapshots.requests import SnapshotRequests
 from node.peer.snapshots.service import SERVICE_NAME as SNAPSHOT_SERVICE
@@ -171,7 +172,8 @@ class Peer:
         self._discovered: dict[str, DiscoveredChannel] = {}
         self._joined: dict[str, PeerChannel] = {}
         self._joining = asyncio.Lock()
-        members = LocalMembers(Msp.from_config(settings.local_msp), now)
+        self._checks = SignatureChecks()
+        members = LocalMembers(Msp.from_config(settings.local_msp), now, self._checks)
         self._snapshot_joins = SnapshotJoining(settings.database_url, self._join_imported, now)
         self._snapshots: dict[str, SnapshotRequests] = {}
         queries = LedgerQueries(self._channels, members, self._join, self._snapshot_joins)
@@ -190,6 +192,7 @@ class Peer:
             runners=[self._runner, self._chaincodes],
             endorsers=self._endorsers,
             own=OwnEndorsements(),
+            checks=self._checks,
             metrics=metrics or PeerMetrics(Metrics()),
             now=now,
             random_bytes=random_bytes,
@@ -224,6 +227,7 @@ class Peer:
         async with AsyncExitStack() as starting:
             self._database.start()
             starting.push_async_callback(self._database.stop)
+            starting.push_async_callback(self._checks.stop)
             starting.push_async_callback(self._runner.stop)
             self._runner.start()
             starting.push_async_callback(self._chaincodes.stop)

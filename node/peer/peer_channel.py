@@ -48,6 +48,7 @@ from node.peer.own_endorsements import OwnEndorsements
 from node.peer.private_exchange import PrivateExchange
 from node.peer.reader import ChannelReader, DatabaseThread
 from node.peer.reconciler import Reconciler
+from node.peer.signature_checks import SignatureChecks
 from node.peer.snapshots.requests import SnapshotRequests
 from node.peer.state_indexes import ChannelIndexes, StateIndex
 from node.peer.system_chaincode import LocalMembers
@@ -73,6 +74,7 @@ class PeerParts:
         runners: what runs chaincodes, asked in this order.
         endorsers: of all channels the peer is on.
         own: endorsements this peer made.
+        checks: of callers' signatures.
         metrics: where proposals and blocks are counted.
         now: UTC clock.
         random_bytes: for nonces.
@@ -93,6 +95,7 @@ class PeerParts:
     runners: Sequence[ChaincodeRunner]
     endorsers: Mapping[str, Endorser]
     own: OwnEndorsements
+    checks: SignatureChecks
     metrics: PeerMetrics
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
@@ -213,6 +216,7 @@ class PeerChannel:
             runners=parts.runners,
             channels=parts.endorsers,
             own=parts.own,
+            checks=parts.checks,
             distribute=self._exchange.distribute,
             now=parts.now,
         )

@@ -69,7 +69,7 @@ class Proposals:
         return await endorser.process(proposal)
 
     async def _process_local(self, proposal: ParsedProposal) -> proposal_response_pb2.ProposalResponse:
-        self._members.creator(proposal)
+        await self._members.creator(proposal)
         try:
             answer = await self._answer(proposal)
         except StoreError as error:

@@ -5,7 +5,7 @@ Source: Fabric core/scc, core/policy/policy.go (CheckPolicyNoChannel), core/aclm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from network.policy_dsl import role_principal
 from network.proposal import ParsedProposal
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.errors import ChaincodeError, PeerError
+from node.peer.signature_checks import SignatureChecks
 
 QSCC = "qscc"
 CSCC = "cscc"
@@ -57,18 +58,19 @@ class LocalMembers:
         now: UTC clock, for the expiry of certificates.
     """
 
-    def __init__(self, msp: Msp, now: Callable[[], datetime]) -> None:
+    def __init__(self, msp: Msp, now: Callable[[], datetime], checks: SignatureChecks) -> None:
+        self._checks = checks
         self.msp_id = msp.msp_id
         self._msp = msp
         self._now = now
 
-    def creator(self, proposal: ParsedProposal) -> Identity:
+    async def creator(self, proposal: ParsedProposal) -> Identity:
         """Return the creator of a proposal without a channel; it must be a member, and the signature must hold.
 
         Raises:
             ProposalRefusedError: it is not, or does not.
         """
-        return verified_creator(proposal, self._msp.deserialize, self._validate)
+        return await verified_creator(proposal, self._msp.deserialize, self._validate, self._checks.verify)
 
     def authorize(self, resource: str, creator: bytes) -> None:
         """Require the role that guards a resource of the peer.
@@ -115,11 +117,17 @@ class LocalMembers:
         self._msp.validate(identity, self._now())
 
 
-def verified_creator(
-    proposal: ParsedProposal, deserialize: Callable[[bytes], Identity], validate: Callable[[Identity], None]
+async def verified_creator(
+    proposal: ParsedProposal,
+    deserialize: Callable[[bytes], Identity],
+    validate: Callable[[Identity], None],
+    verify: Callable[[Identity, bytes, bytes], Awaitable[None]],
 ) -> Identity:
     """Return a proposal's creator, known, valid and its signature holding.
 
+    Args:
+        deserialize, validate: of the channel's MSPs, or of the own organization's.
+        verify: checks that an identity made a signature over a message.
     Raises:
         ProposalRefusedError: in Fabric's words, which tell no more than they must.
     Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
@@ -133,7 +141,7 @@ def verified_creator(
         raise ProposalRefusedError(f"{denied} unknown, creator is malformed") from error
     try:
         validate(identity)
-        identity.verify(proposal.proposal_bytes, proposal.signature)
+        await verify(identity, proposal.proposal_bytes, proposal.signature)
     except (IdentityError, SignatureError) as error:
         raise ProposalRefusedError(f"{denied} [{identity.msp_id}]") from error
     return identity

@@ -24,6 +24,7 @@ from node.peer.lifecycle_local import InstallFunctions
 from node.peer.lifecycle_state import read_sequence
 from node.peer.progress import Progress
 from node.peer.reader import DatabaseThread
+from node.peer.signature_checks import SignatureChecks
 from node.peer.state import MemoryState
 from node.peer.system_chaincode import LocalMembers
 from node.peer.tx_simulator import TxSimulator
@@ -110,7 +111,7 @@ async def no_other(name: str, args: Sequence[bytes], channel: str) -> Response:
 async def simulate_lifecycle(replay: Replay, transaction: ParsedTransaction, simulator: TxSimulator) -> bytes:
     """Run the lifecycle as the peer of the organization that proposed."""
     msp_id = replay.config.msps.deserialize(transaction.creator).msp_id
-    members = LocalMembers(replay.config.msps.msps[msp_id], lambda: CAPTURED_AT)
+    members = LocalMembers(replay.config.msps.msps[msp_id], lambda: CAPTURED_AT, SignatureChecks())
     packages = InstalledPackages(DatabaseThread("none", ""), {}, lambda package: None)
     lifecycle = Lifecycle(msp_id, (), InstallFunctions(packages, no_references), members)
     call = LifecycleCall(simulator, replay.config, transaction.creator)

@@ -1,0 +1,90 @@
+"""Checks ECDSA signatures for a peer, as a process of its own: the other half of ``node.peer.signature_checks``.
+
+It says one byte on the standard output when it is ready. Then each check comes on the standard input and is answered by
+one byte, in order; the process ends with its input. It is told keys and digests only, knows no secret and decides
+nothing but whether a signature holds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import sys
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from network.errors import SignatureError
+from network.signing import verify_digest_as_fabric
+
+HOLDS, FAILS = b"\x01", b"\x00"
+
+DIGEST_BYTES = 32
+
+_HEAD = struct.Struct("!II")
+"""Number of a key and length of the signature that follows its digest; or 0 and the length of a key that follows.
+
+Keys have the numbers 1, 2 and so on in the order they are told."""
+
+_READ_BYTES = 256 * 1024
+
+
+def encode_key(key: ec.EllipticCurvePublicKey) -> bytes:
+    """Return the record that makes a key known."""
+    data = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _HEAD.pack(0, len(data)) + data
+
+
+def encode_check(key_number: int, digest: bytes, signature: bytes) -> bytes:
+    """Return the record that asks whether a known key made a signature over a SHA-256 digest."""
+    return _HEAD.pack(key_number, len(signature)) + digest + signature
+
+
+class Checks:
+    """What was asked so far."""
+
+    def __init__(self) -> None:
+        self._keys: list[ec.EllipticCurvePublicKey] = []
+        self._unread = b""
+
+    def answers(self, data: bytes) -> bytes:
+        """Return the answers to the checks that are whole with these bytes."""
+        data, at, answers = self._unread + data, 0, bytearray()
+        while len(data) - at >= _HEAD.size:
+            number, length = _HEAD.unpack_from(data, at)
+            begin = at + _HEAD.size
+            end = begin + length + (DIGEST_BYTES if number else 0)
+            if end > len(data):
+                break
+            if number:
+                answers += self._answer(number, data[begin : begin + DIGEST_BYTES], data[begin + DIGEST_BYTES : end])
+            else:
+                key = load_der_public_key(data[begin:end])
+                assert isinstance(key, ec.EllipticCurvePublicKey)
+                self._keys.append(key)
+            at = end
+        self._unread = data[at:]
+        return bytes(answers)
+
+    def _answer(self, number: int, digest: bytes, signature: bytes) -> bytes:
+        try:
+            verify_digest_as_fabric(self._keys[number - 1], digest, signature)
+        except SignatureError:
+            return FAILS
+        return HOLDS
+
+
+def main() -> None:
+    """Answer until the input ends; an interrupt is for whoever asks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    checks, given, told = Checks(), sys.stdin.fileno(), sys.stdout.fileno()
+    os.write(told, HOLDS)
+    while data := os.read(given, _READ_BYTES):
+        answers = checks.answers(data)
+        while answers:
+            answers = answers[os.write(told, answers) :]
+
+
+if __name__ == "__main__":
+    main()
