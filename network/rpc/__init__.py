@@ -18,6 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from network.errors import NetworkError, RpcError
+from network.rpc.deadlines import TICK_S, TimeLimit
 from network.rpc.port import (
     CONCURRENT_CALLS_MAX,
     MESSAGE_BYTES_MAX,
@@ -46,6 +47,7 @@ else:
 __all__ = [
     "CONCURRENT_CALLS_MAX",
     "MESSAGE_BYTES_MAX",
+    "TICK_S",
     "TRANSPORT",
     "Bidi",
     "Call",
@@ -56,6 +58,7 @@ __all__ = [
     "ServerStream",
     "ServerTls",
     "StatusCode",
+    "TimeLimit",
     "Unary",
     "certificate_hash",
 ]
