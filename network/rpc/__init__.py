@@ -18,7 +18,6 @@ import os
 from typing import TYPE_CHECKING
 
 from network.errors import NetworkError, RpcError
-from network.rpc.deadlines import TICK_S, TimeLimit
 from network.rpc.port import (
     CONCURRENT_CALLS_MAX,
     MESSAGE_BYTES_MAX,
@@ -47,7 +46,6 @@ else:
 __all__ = [
     "CONCURRENT_CALLS_MAX",
     "MESSAGE_BYTES_MAX",
-    "TICK_S",
     "TRANSPORT",
     "Bidi",
     "Call",
@@ -58,7 +56,6 @@ __all__ = [
     "ServerStream",
     "ServerTls",
     "StatusCode",
-    "TimeLimit",
     "Unary",
     "certificate_hash",
 ]

@@ -21,7 +21,6 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from network.rpc import TimeLimit
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.errors import ChaincodeError
 from node.peer.history import KeyModification
@@ -89,6 +88,10 @@ class ChaincodeRunner(Protocol):
 
 class _HeldTooLongError(BaseException):
     """Raised inside a contract that computed without end; no contract can catch it by mistake."""
+
+
+class _TimeUpError(Exception):
+    """The time limit of an invocation has passed."""
 
 
 class ContractRunner:
@@ -163,10 +166,11 @@ class ContractRunner:
     async def _outcome(
         self, future: asyncio.Future[tuple[Response, Event | None]], invocation: Invocation
     ) -> tuple[Response, Event | None]:
-        limit = TimeLimit(self._timeout_s)
+        limit = asyncio.get_running_loop().call_later(self._timeout_s, _settle, future, _TimeUpError())
         try:
-            with limit:
-                return await future
+            return await future
+        except _TimeUpError:
+            raise ChaincodeError("error sending: timeout expired while executing transaction") from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -175,10 +179,10 @@ class ContractRunner:
         except _HeldTooLongError:
             raise ChaincodeError("error sending: chaincode stream terminated") from None
         except Exception as error:
-            if limit.expired:
-                raise ChaincodeError("error sending: timeout expired while executing transaction") from None
             _log.error("contract runtime failed", chaincode=invocation.chaincode, exc_info=error)
             raise ChaincodeError("error sending: chaincode stream terminated") from error
+        finally:
+            limit.cancel()
 
     async def _watch_thread(self) -> None:
         """Replace the contracts' thread whenever it no longer answers."""

@@ -21,9 +21,9 @@ from typing import ClassVar, cast
 
 import structlog
 
-from network.rpc.deadlines import Deadlines
 from network.rpc.http2 import frames, hpack
 from network.rpc.http2.calm import Account
+from network.rpc.http2.deadlines import Deadlines
 from network.rpc.http2.frames import ErrorCode, ProtocolError, Setting
 from network.rpc.http2.keepalive import Keepalive
 from network.rpc.http2.stream import Stream

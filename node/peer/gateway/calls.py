@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from network.errors import RpcError, WireError
 from network.proposal import ParsedProposal, parse_proposal
-from network.rpc import TICK_S, Call, StatusCode, TimeLimit
+from network.rpc import Call, StatusCode
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ async def within_deadline(call: Call, work: Awaitable[T], text: str) -> T:
         return await work
     try:
         # A moment earlier than the caller gives up, so that it still hears why.
-        with TimeLimit(call.deadline - time.monotonic() - 2 * TICK_S):
+        async with asyncio.timeout(call.deadline - time.monotonic() - 0.01):
             return await work
     except TimeoutError as error:
         raise RpcError(StatusCode.DEADLINE_EXCEEDED, text) from error

@@ -5,6 +5,7 @@ Source: Fabric internal/pkg/gateway/{endpoint,registry}.go (which learns them by
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ class LocalPeer(GatewayPeer):
 
     async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
         try:
-            with rpc.TimeLimit(ENDORSEMENT_TIMEOUT_S):
+            async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
                 response = await self._endorser.process(proposal, evaluating=evaluating)
         except ProposalRefusedError as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))

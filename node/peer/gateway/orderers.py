@@ -73,7 +73,7 @@ class OrdererConnection:
         self._waiting.append(answer)
         self._outgoing.put_nowait(envelope)
         try:
-            with rpc.TimeLimit(BROADCAST_TIMEOUT_S):
+            async with asyncio.timeout(BROADCAST_TIMEOUT_S):
                 return await answer
         except TimeoutError as error:
             raise RpcError(StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded") from error
