@@ -156,7 +156,7 @@ async def test_a_process_that_stands_still_is_given_up(
 async def test_it_ends_when_it_is_not_worthwhile_any_more_and_begins_again(
     checks: SignatureChecks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signature_checks, "LOOK_S", 0.02)
+    monkeypatch.setattr(signature_checks, "LOOK_S", 0.5)
     monkeypatch.setattr(signature_checks, "IDLE_S", 0.1)
     first = await with_process(checks)
     async with asyncio.timeout(5):
