@@ -89,6 +89,8 @@ class Collector:
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="books-prepare")
         self._committing = ThreadPoolExecutor(FLIGHTS_MAX, thread_name_prefix="books-commit")
         self._flights: list[asyncio.Future[None]] = []
+        self._jobs_before = 1
+        """How many callers the batch before had."""
         self._unprepared: asyncio.Future[None] | None = None
         self._resting = False
         self._commits: set[asyncio.Future[Any]] = set()
@@ -154,8 +156,9 @@ class Collector:
         if self._worker is None or self._worker.done():
             raise BooksUnavailableError("the posting engine does not run")
         if isinstance(job, _Post):
-            if self._resting and not self._waiting and not self._under_way() and _is_small((job,)):
-                # Not by way of the worker: each turn of the event loop is a tenth of the time that one transfer takes.
+            if self._jobs_before == 1 and self._is_idle() and _is_small((job,)):
+                # One caller at a time, it seems. Not by way of the worker: a turn of the event loop is a tenth of the
+                # time that one transfer takes. Of several callers the worker collects those of one turn.
                 self._post_now((job,))
                 return
             self._waiting_entries += len(job.requests)
@@ -198,7 +201,8 @@ class Collector:
                 return
             failed: asyncio.Future[list[Any]] = loop.create_future()
             failed.set_exception(error)
-            asyncio.create_task(self._settle(jobs, failed)).add_done_callback(lambda _: landed.set_result(None))
+            self._flights.append(asyncio.create_task(self._settle(jobs, failed)))
+            landed.set_result(None)
 
         def post() -> None:
             results, failure = None, None
@@ -227,6 +231,9 @@ class Collector:
         self._flights.append(asyncio.create_task(self._settle(jobs, self._commit(jobs, prepared, before), before)))
         # The commit goes to its thread before the next preparation does, which would keep the interpreter from it.
         await asyncio.sleep(0)
+
+    def _is_idle(self) -> bool:
+        return self._resting and not self._waiting and not self._under_way()
 
     def _under_way(self) -> Sequence[asyncio.Future[None]]:
         """Return the batches that are being committed, oldest first."""
@@ -267,6 +274,7 @@ class Collector:
             jobs.append(job)
             count += len(job.requests)
         self._waiting_entries -= count
+        self._jobs_before = len(jobs)
         return jobs
 
     async def _prepare(self, jobs: Sequence[_Post]) -> PreparedBatch | None:

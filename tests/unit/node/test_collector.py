@@ -152,3 +152,32 @@ async def test_a_caller_who_gives_up_leaves_the_others_their_answers() -> None:
     assert await next_one == entry
     assert gone.cancelled()
     await collector.stop()
+
+
+class CountingWriter:
+    """How many requests each batch had."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def post(self, requests: Any) -> Any:
+        self.batches.append(len(requests))
+        return list(requests)
+
+
+async def test_callers_who_are_answered_together_are_collected_again() -> None:
+    writer = CountingWriter()
+    collector = Collector(cast(Writer, writer), lambda: None)
+    await collector.start()
+    await asyncio.sleep(0)
+    entry = [transfer(key(1), "a", "b", 1)]
+
+    async def caller() -> None:
+        for _ in range(10):
+            await collector.post(entry)
+
+    await asyncio.gather(*(caller() for _ in range(4)))
+    # The first found the books idle and went alone; from the second round on all are together. The last lacks the first.
+    assert writer.batches[0] == 1
+    assert set(writer.batches[4:-1]) == {4}
+    await collector.stop()
