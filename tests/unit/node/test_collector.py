@@ -177,7 +177,7 @@ async def test_callers_who_are_answered_together_are_collected_again() -> None:
             await collector.post(entry)
 
     await asyncio.gather(*(caller() for _ in range(4)))
-    # The first found the books idle and went alone; from the second round on all are together. The last lacks the first.
+    # The first found the books idle and went alone; soon all are together. The last batch lacks the first caller.
     assert writer.batches[0] == 1
     assert set(writer.batches[4:-1]) == {4}
     await collector.stop()
