@@ -64,9 +64,9 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before, *newest),) = self._rows("head_state", ())
+        ((next_seq, closed_before, greatest, *newest),) = self._rows("head_state", ())
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
-        return State(next_seq, closed_before, self._partitions(), refusals)
+        return State(next_seq, closed_before, -1 if greatest is None else greatest.int, self._partitions(), refusals)
 
     def make_room(self, state: State, count: int) -> None:
         """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
@@ -100,7 +100,7 @@ class Lookup:
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         _remember_holds(state, rows)
         self._learn_originals(state, {entry.reverses for entry in others if entry.reverses is not None})
-        standing = self.standing(entries) if with_keys else {}
+        standing = self.standing(state, entries) if with_keys else {}
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
     def _learn_accounts(self, state: State, wanted: set[str]) -> None:
@@ -141,9 +141,13 @@ class Lookup:
             original.remaining[account_id] = int(remaining)
             original.places.add((book, shared))
 
-    def standing(self, entries: Sequence[NewEntry]) -> dict[int, Standing]:
-        """Return the entries of the books under the keys of these, by key."""
-        rows = self._rows("standing", ([entry.key for entry in entries],)) if entries else []
+    def standing(self, state: State, entries: Sequence[NewEntry]) -> dict[int, Standing]:
+        """Return the entries of the books under the keys of these, by key.
+
+        Keys in the order of time (UUIDv7) are greater than all before them, and cost no look-up.
+        """
+        keys = [entry.key for entry in entries if entry.key.int <= state.greatest_key]
+        rows = self._rows("standing", (keys,)) if keys else []
         return {
             key.int: Standing(
                 bytes(asked) if asked is not None else None,

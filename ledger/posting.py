@@ -42,8 +42,11 @@ ACCOUNTS_REMEMBERED_MAX = 500_000
 BATCHES_REMEMBERED = 1
 """Committed batches whose keys are kept in memory, so that quick repeats need no look-up."""
 
+LOOKUP_ENTRIES_MAX = 64
+"""Up to so many entries, keys are looked up before; a larger batch relies on the unique index."""
+
 LOOKUPS_AFTER_REPEAT = 64
-"""After the unique index refused a batch, so many batches look their keys up; others rely on the index."""
+"""After the unique index refused a batch, so many batches look their keys up."""
 
 
 STATUS_NUMBERS = {"open": OPEN, "frozen": FROZEN, "closed": CLOSED}
@@ -196,7 +199,7 @@ class Writer:
             self._last_posted_at = max(self._last_posted_at, self._now())
             batch = PreparedBatch(generation, requests, self._last_posted_at, state.next_seq, state.closed_before)
             entries = [request for request in requests if isinstance(request, NewEntry)]
-            look_up = self._wants_lookup() or dry
+            look_up = self._wants_lookup(len(entries)) or dry
             facts = self._lookup.learn(state, requests, entries, with_keys=look_up)
             around = Surroundings(facts.standing, self._recent, tuple(self._batches), facts.actors)
             state.undo = [] if dry else None
@@ -206,9 +209,10 @@ class Writer:
             judge.run()
             if not look_up:
                 # A key that stands goes before every other refusal.
-                judge.answer_standing(self._lookup.standing(judge.refused()))
+                judge.answer_standing(self._lookup.standing(state, judge.refused()))
             note_changes(state, batch)
             if not dry:
+                state.greatest_key = max((state.greatest_key, *batch.keys))
                 self._keep_refusals(state, batch, judge)
             batch.partitions = partitions_of(state.partitions, batch.first_seq, batch.last_seq)
             encode_batch(state, batch, self._decider, self._random_bytes, facts.actors)
@@ -248,7 +252,9 @@ class Writer:
             state = self._state = self._lookup.new_state()
         return state
 
-    def _wants_lookup(self) -> bool:
+    def _wants_lookup(self, count: int) -> bool:
+        if count <= LOOKUP_ENTRIES_MAX:
+            return True
         self._lookups_left = max(0, self._lookups_left - 1)
         return self._lookups_left > 0
 

@@ -197,6 +197,7 @@ class State:
     Args:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
+        greatest_key: of all entries, as a number; no greater one stands in the books. -1 while there are none.
         partitions: of the journal, those with room for entries, in order.
         refusals: where the chain of refusals ends.
         columns: what changes about accounts.
@@ -218,6 +219,7 @@ class State:
 
     next_seq: int
     closed_before: datetime | None
+    greatest_key: int = -1
     partitions: Sequence[Partition] = ()
     refusals: ChainEnd = NO_REFUSALS
     columns: AccountColumns = field(default_factory=AccountColumns)

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,7 +21,7 @@ from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
 from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
-from ledger.lookup import find_hold
+from ledger.lookup import Lookup, find_hold
 from ledger.money import AMOUNT_MAX
 from ledger.posting import Writer
 from ledger.prepared import PreparedBatch
@@ -148,6 +150,33 @@ def test_same_key_with_same_body_gives_first_outcome_for_ever(bench: Bench) -> N
 def test_same_key_with_another_body_is_a_conflict(bench: Bench, other: NewEntry) -> None:
     assert codes(bench, transfer(key(1), "cash", "alice", 100)) == ["posted"]
     assert codes(bench, other) == ["exists_with_different_body"]
+
+
+def test_keys_greater_than_all_before_are_not_looked_up_and_every_other_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    rows = Lookup._rows
+
+    def noted(self: Lookup, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if name == "standing":
+            asked.append([each.int for each in arguments[0]])
+        return rows(self, name, arguments)
+
+    monkeypatch.setattr(Lookup, "_rows", noted)
+    one, two, three, six, seven = (transfer(key(number), "cash", "alice", 5) for number in (1, 2, 3, 6, 7))
+    assert codes(bench, three) + codes(bench, six) == ["posted", "posted"]
+    assert asked == []
+    # The greatest of all, one that stands below it, one that does not, and one above.
+    assert codes(bench, six, three, two, seven) == ["exists", "exists", "posted", "posted"]
+    assert asked == [[key(6).int, key(3).int, key(2).int]]
+    # What is known of the books is read again: by this writer, then by another.
+    bench.writer.forget()
+    assert codes(bench, seven, one) == ["exists", "posted"]
+    with closing(new_writer(bench.url)) as successor:
+        successor.open()
+        assert [result.code.text for result in successor.post([seven, one])] == ["exists", "exists"]
+    assert asked[1:] == [[key(7).int, key(1).int]] * 2
 
 
 def test_repeats_inside_one_batch_are_told_like_repeats_later(bench: Bench) -> None:
