@@ -2,7 +2,7 @@
 
 Rules:
 - requests are served in the order they came; what waits when the writer is free becomes the next batch, so an idle
-  engine answers at once and a busy one grows its batches;
+  engine answers at once and a busy one grows its batches. A lone caller's small request goes straight to the writer;
 - while one batch commits, the rows of the next travel, and the one after is prepared; they commit in the order they
   were prepared. Once one fails nothing new begins until it, and then each after it, was posted again or refused;
 - after a lost connection the same batch is posted again: keys make that safe. A batch the database refuses as a whole
@@ -193,25 +193,26 @@ class Collector:
         self._flights.append(landed)
         self._unprepared = landed
 
-        def land(results: list[Any] | None, error: Exception | None) -> None:
-            if error is None:
-                self._committed()
-                _answer(jobs, results or ())
-                landed.set_result(None)
-                return
-            failed: asyncio.Future[list[Any]] = loop.create_future()
-            failed.set_exception(error)
-            self._flights.append(asyncio.create_task(self._settle(jobs, failed)))
+        def stands(results: list[Any]) -> None:
+            self._committed()
+            _answer(jobs, results)
+            landed.set_result(None)
+
+        def failed(error: Exception) -> None:
+            posting: asyncio.Future[list[Any]] = loop.create_future()
+            posting.set_exception(error)
+            # Under way before this one has landed, so that nothing new begins in between.
+            self._flights.append(asyncio.create_task(self._settle(jobs, posting)))
             landed.set_result(None)
 
         def post() -> None:
-            results, failure = None, None
             try:
                 with tracing.span("post batch", entries=_count(jobs)):
                     results = self._writer.post(_requests(jobs))
             except Exception as error:  # noqa: BLE001 - root of the batch: told to those who wait for it
-                failure = error
-            loop.call_soon_threadsafe(land, results, failure)
+                loop.call_soon_threadsafe(failed, error)
+            else:
+                loop.call_soon_threadsafe(stands, results)
 
         self._committing.submit(post)
 

@@ -56,13 +56,14 @@ class LocalMembers:
     Args:
         msp: the organization.
         now: UTC clock, for the expiry of certificates.
+        checks: of callers' signatures.
     """
 
     def __init__(self, msp: Msp, now: Callable[[], datetime], checks: SignatureChecks) -> None:
-        self._checks = checks
         self.msp_id = msp.msp_id
         self._msp = msp
         self._now = now
+        self._checks = checks
 
     async def creator(self, proposal: ParsedProposal) -> Identity:
         """Return the creator of a proposal without a channel; it must be a member, and the signature must hold.

@@ -1,5 +1,5 @@
 -- Why: PostgreSQL reads a table's CHECK constraints anew from their text for every statement that writes rows. For one
--- transfer at a time that was a quarter of the server's work, half of it for the lists of postings that it does not have.
+-- transfer at a time that was a quarter of the server's work, part of it for lists of postings, which most rows have not.
 -- The constraint says the same as before, but what it says of lists stands in a function that other rows never call.
 
 -- Whether an entry's list of postings is one: columns of one length and without nulls, no amount 0, balanced. Null for false.
