@@ -26,6 +26,22 @@ JSON_DEPTH_MAX = 16
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _HEX = re.compile(r"[0-9a-f]*")
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+
+
+def _require_shallow(text: str, what: str) -> None:
+    """Refuse JSON that nests too deep before it is parsed: how deep Python follows it differs between releases.
+
+    One level more may pass, where nothing is in it; :func:`_require_exact` counts exactly.
+    """
+    if text.count("[") + text.count("{") <= JSON_DEPTH_MAX:
+        return
+    depth = 0
+    for found in _TEXT_OR_BRACKET.finditer(text):
+        token = found[0]
+        depth += (token in "[{") - (token in "]}")
+        if depth > JSON_DEPTH_MAX + 1:
+            raise ArgumentError(f"{what} nests deeper than {JSON_DEPTH_MAX} levels")
 
 
 def _require_exact(value: object, depth: int = 0) -> None:
@@ -86,11 +102,10 @@ def from_json(data: bytes | str, what: str = "value") -> Any:
     """
     try:
         text = data if isinstance(data, str) else data.decode()
+        _require_shallow(text, what)
         value = json.loads(text, parse_float=_no_float, parse_constant=_no_float, object_pairs_hook=_unique)
     except UnicodeDecodeError:
         raise ArgumentError(f"{what} is not valid UTF-8") from None
-    except RecursionError:
-        raise ArgumentError(f"{what} nests deeper than {JSON_DEPTH_MAX} levels") from None
     except ValueError as error:
         raise ArgumentError(f"{what} is not JSON: {str(error)[:120]}") from None
     _require_exact(value)

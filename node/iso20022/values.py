@@ -40,7 +40,10 @@ FORM = "CH16"
 """Reason code ElementContentFormallyIncorrect."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+# Hours up to 23: Python reads 24:00 as the next midnight from 3.13 on, and refuses it before.
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,14}")
 _IDENTIFIER = re.compile(r"[0-9A-Z]+")
