@@ -27,6 +27,7 @@ JSON_DEPTH_MAX = 16
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _HEX = re.compile(r"[0-9a-f]*")
 _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def _require_shallow(text: str, what: str) -> None:
@@ -38,8 +39,7 @@ def _require_shallow(text: str, what: str) -> None:
         return
     depth = 0
     for found in _TEXT_OR_BRACKET.finditer(text):
-        token = found[0]
-        depth += (token in "[{") - (token in "]}")
+        depth += _STEPS.get(found[0], 0)
         if depth > JSON_DEPTH_MAX + 1:
             raise ArgumentError(f"{what} nests deeper than {JSON_DEPTH_MAX} levels")
 
