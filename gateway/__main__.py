@@ -12,10 +12,10 @@ import uvicorn
 from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
-from gateway.logs import configure_logging
 from gateway.serving import StoppableServer
 from network.errors import NetworkError
 from network.operations.log_levels import LogLevels, LogSpecError
+from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import OtlpTracer, traced
 
 GRACE_S = 10
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(parser.parse_args(arguments).config)
     except ConfigurationError as error:
         return _fail(error, 2)
-    levels = configure_logging()
+    levels = write_log_lines()
     try:
         levels.set(config.log_spec)
         prepare_database(config)

@@ -10,10 +10,10 @@ from network.operations.certificates import CertificateWatch, Watched, authoriti
 from network.operations.health import UnhealthyError
 from network.operations.http_server import HttpServer, HttpTls
 from network.operations.log_levels import LogLevels
+from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import traced
 from node.config import OrdererConfig, load_settings, new_tracer
 from node.errors import NodeError
-from node.logs import configure_logging
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.process_operations import ProcessOperations
 from node.orderer.errors import OrdererError
@@ -96,7 +96,7 @@ class OrdererProcess:
 
 def run(config_file: Path) -> int:
     """Run the orderer until it is told to stop; return the exit status."""
-    levels = configure_logging()
+    levels = write_log_lines()
 
     async def main() -> None:
         config = load_settings(OrdererConfig, config_file)

@@ -25,6 +25,7 @@ from network.msp_folder import read_msp_config
 from network.obligation import SETTLEMENT
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
 from network.operations.log_levels import LogLevels
+from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import traced
 from network.rpc import Channel, Server
 from node.access import Members
@@ -65,7 +66,6 @@ from node.config import NodeConfig, load_settings, new_tracer, read_file
 from node.definitions import DefinitionCommitter
 from node.errors import ConfigurationError, NodeError
 from node.home import write_secret
-from node.logs import configure_logging
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.node_health import NodeHealth
@@ -406,7 +406,7 @@ class NodeProcess:
 
 def run(config_file: Path) -> int:
     """Run a node until it is told to stop; return the exit status."""
-    levels = configure_logging()
+    levels = write_log_lines()
 
     async def main() -> None:
         config = load_settings(NodeConfig, config_file)

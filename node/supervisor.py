@@ -20,12 +20,12 @@ from typing import Any, TextIO
 
 import structlog
 
+from network.operations.log_lines import write_log_lines
 from network.topology import Consortium, Organization
 from node.databases import provision_databases
 from node.errors import NodeError, SupervisorError
 from node.gateway_settings import write_gateway_settings
 from node.home import Home, open_home
-from node.logs import configure_logging
 from node.portal_settings import write_portal_settings
 from node.postgres import ClusterSettings, PostgresCluster
 from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
@@ -233,7 +233,7 @@ async def supervise(home: Home, consortium: Consortium) -> int:
 
 def main(root: Path) -> int:
     """Entry of the supervisor's own process: the home exists already."""
-    configure_logging()
+    write_log_lines()
     home, consortium = open_home(root)
     try:
         lock = hold_lock(home)

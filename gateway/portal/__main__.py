@@ -10,12 +10,12 @@ from pathlib import Path
 import uvicorn
 
 from gateway.errors import ConfigurationError
-from gateway.logs import configure_logging
 from gateway.portal.app import create_portal
 from gateway.portal.config import PortalConfig, load_portal_config
 from gateway.portal.listener import CertificateProtocol, server_tls
 from gateway.serving import StoppableServer
 from network.operations.log_levels import LogSpecError
+from network.operations.log_lines import write_log_lines
 
 GRACE_S = 5
 """Time for requests under way when the portal is asked to stop."""
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_portal_config(parser.parse_args(arguments).config)
     except ConfigurationError as error:
         return _fail(error, 2)
-    levels = configure_logging()
+    levels = write_log_lines()
     try:
         levels.set(config.log_spec)
         server = StoppableServer(_settings(config))
