@@ -68,6 +68,7 @@ def _settings(config: GatewayConfig, levels: LogLevels) -> uvicorn.Config:
         create_app(config, levels=levels),
         host=config.listen.host,
         port=config.listen.port,
+        log_config=None,  # its lines go the way of all others
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -60,6 +60,7 @@ def _settings(config: PortalConfig) -> uvicorn.Config:
         host=config.listen.host,
         port=config.listen.port,
         http=CertificateProtocol,
+        log_config=None,  # its lines go the way of all others
         log_level="warning",
         access_log=False,
         server_header=False,
