@@ -63,9 +63,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def time_ordered_key(number: int, draw: random.Random) -> uuid.UUID:
-    """A key in the manner of UUIDv7: time first, then chance."""
-    bits = (1_772_442_000_000 + number // 50) << 80 | 7 << 76 | draw.getrandbits(12) << 64 | 2 << 62
+KEYS_A_MS = 50
+"""Time-ordered keys of one millisecond, as callers of 50,000 a second make them; their order within it is chance."""
+
+
+def time_ordered_key(ms: int, draw: random.Random) -> uuid.UUID:
+    """A key in the manner of UUIDv7 (RFC 9562): milliseconds first, then chance."""
+    bits = (1_772_442_000_000 + ms) << 80 | 7 << 76 | draw.getrandbits(12) << 64 | 2 << 62
     return uuid.UUID(int=bits | draw.getrandbits(62))
 
 
@@ -86,7 +90,9 @@ class Load:
         self.draw = random.Random(SEED)
         self._distribution = distribution
         self.keys = keys
-        self._made = 0
+        self.keys_a_ms = KEYS_A_MS
+        """1 makes keys as one caller does who waits for each answer."""
+        self._ms = self._in_ms = 0
         self._weights = [1 / rank for rank in range(1, ACCOUNTS + 1)] if distribution == "zipf" else None
 
     def entries(self, count: int) -> list[NewEntry]:
@@ -109,10 +115,12 @@ class Load:
 
     def key(self) -> uuid.UUID:
         """The next idempotency key."""
-        self._made += 1
         if self.keys == "random":
             return uuid.UUID(int=self.draw.getrandbits(128), version=4)
-        return time_ordered_key(self._made, self.draw)
+        self._in_ms += 1
+        if self._in_ms >= self.keys_a_ms:
+            self._ms, self._in_ms = self._ms + 1, 0
+        return time_ordered_key(self._ms, self.draw)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import structlog
 from benchmarks.books import (
     ACCOUNTS,
     BATCH,
+    KEYS_A_MS,
     Load,
     PlainRules,
     account_name,
@@ -161,9 +162,9 @@ async def posted_rows(bench: Bench, url: str, work: Work, accounts: str, one_cal
         await books.post_batch(work.make(load, BATCH))
         rows = [{"what": work.what, "load": accounts} | await _rates(bench, books, load, work)]
         if one_caller:
-            rows.append(
-                {"what": "one transfer at a time", "load": "in process"} | await _one_caller(bench, books, load)
-            )
+            for keys, load.keys_a_ms in (("in order", 1), ("50 a millisecond", KEYS_A_MS)):
+                named = {"what": "one transfer at a time", "load": "in process", "keys": keys}
+                rows.append(named | await _one_caller(bench, books, load))
         findings = await books.verify()
         assert not findings, findings
     finally:

@@ -26,7 +26,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from benchmarks.books import Load, PlainRules, median_of, new_books, rate_of
+from benchmarks.books import KEYS_A_MS, Load, PlainRules, median_of, new_books, rate_of
 from benchmarks.measure import REPOSITORY, cpu_s, latency_ms
 from benchmarks.transport import write_certificates
 from ledger.audit import verify_books
@@ -133,6 +133,7 @@ async def call(folder: Path, port: str, pids: Sequence[int], runs: int, scale: f
     load = Load("uniform")
     rows = []
     for kind in LOADS:
+        load.keys_a_ms = 1 if kind.callers == kind.transfers == 1 else KEYS_A_MS
         channels = [Channel(f"localhost:{port}", tls) for _ in range(kind.connections)]
         await _post(channels, [_requests(load, WARM_UP_CALLS // kind.connections, kind.transfers) for _ in channels])
         calls = max(1, round(kind.calls * scale))

@@ -21,6 +21,7 @@ import structlog
 from benchmarks.books import (
     ACCOUNTS,
     BATCH,
+    KEYS_A_MS,
     Load,
     PlainRules,
     cluster,
@@ -96,6 +97,7 @@ async def measure_batches(books: Books, load: Load, server_pid: int) -> dict[str
 
 async def measure_callers(books: Books, load: Load, callers: int, each: int) -> dict[str, float]:
     """Callers of one transfer at a time, each waiting for its answer."""
+    load.keys_a_ms = 1 if callers == 1 else KEYS_A_MS
     work = [load.entries(each) for _ in range(callers)]
     begun = time.perf_counter()
     latencies = await asyncio.gather(*(post_one_by_one(books, entries) for entries in work))
