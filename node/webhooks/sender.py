@@ -16,9 +16,6 @@ import httpx
 from node.webhooks.errors import DeliveryError, TargetError
 from node.webhooks.target import TargetRules, parse_target
 
-TIMEOUT_S = 15.0
-"""Longest attempt, from resolving the name to the end of the answer."""
-
 ANSWER_BYTES_MAX = 16 * 1024
 RETRY_AFTER_S_MAX = 3600
 _GONE = 410
@@ -31,10 +28,10 @@ class Sender:
         url: the endpoint's.
         rules: whom it may reach.
         tls: the authorities trusted.
-        timeout_s: longest attempt.
+        timeout_s: longest attempt, from resolving the name to the end of the answer.
     """
 
-    def __init__(self, url: str, *, rules: TargetRules, tls: ssl.SSLContext, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, rules: TargetRules, tls: ssl.SSLContext, timeout_s: float) -> None:
         self.url = url
         self._rules = rules
         self._timeout_s = timeout_s

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger.errors import InvalidValueError
 from ledger.outbox import Position, check_kinds
@@ -21,11 +22,16 @@ from node.books.outbox_stream import Bell
 from node.webhooks.errors import TargetError
 from node.webhooks.retry import GIVE_UP_AFTER
 from node.webhooks.secret_files import SecretFiles
-from node.webhooks.sender import TIMEOUT_S, Sender
 from node.webhooks.signature import encode_public_key
 from node.webhooks.store import Webhook, WebhookStore
 from node.webhooks.target import Network, TargetRules, parse_target
 from node.webhooks.worker import POLL_S, Signing, WebhookWorker
+
+if TYPE_CHECKING:
+    from node.webhooks.sender import Sender
+
+TIMEOUT_S = 15.0
+"""Longest attempt, from resolving the name to the end of the answer."""
 
 WEBHOOKS_MAX = 100
 """Most endpoints of one organization."""
@@ -85,17 +91,26 @@ class Webhooks:
         key = self._secrets.signing_key()
         self.public_key = encode_public_key(key.verify_key)
         """What receivers check ``v1a`` signatures with, as ``whpk_`` and base64."""
-        tls = settings.tls or ssl.create_default_context()
+        self._tls = settings.tls
+        self._timeout_s = settings.timeout_s
         self._worker = WebhookWorker(
             self._store,
             Signing(self._secrets, key),
-            lambda url: Sender(url, rules=self._rules, tls=tls, timeout_s=settings.timeout_s),
+            self._sender,
             bell=bell,
             now=now,
             fraction=fraction,
             give_up_after=settings.give_up_after,
             poll_s=settings.poll_s,
         )
+
+    def _sender(self, url: str) -> Sender:
+        # The HTTP client and the system's authorities take 8 MiB: not before there is an endpoint.
+        from node.webhooks.sender import Sender
+
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return Sender(url, rules=self._rules, tls=self._tls, timeout_s=self._timeout_s)
 
     async def start(self) -> None:
         """Connect and begin to send."""

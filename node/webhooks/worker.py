@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from nacl.signing import SigningKey
@@ -28,8 +28,10 @@ from node.webhooks import signature
 from node.webhooks.errors import DeliveryError, SecretError, WebhookError
 from node.webhooks.retry import GIVE_UP_AFTER, is_hopeless, pause_after
 from node.webhooks.secret_files import SecretFiles
-from node.webhooks.sender import Sender
 from node.webhooks.store import Webhook, WebhookStore
+
+if TYPE_CHECKING:
+    from node.webhooks.sender import Sender
 
 POLL_S = 1.0
 """Longest time between two looks for something to send."""

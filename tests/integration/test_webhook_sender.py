@@ -89,7 +89,9 @@ async def test_name_that_turns_inward_later_is_refused_before_anything_is_sent(r
         return answers.pop(0)
 
     turning = TargetRules(lookup=lookup)
-    sender = Sender(f"https://shop.example:{receiver.port}/", rules=turning, tls=ssl.create_default_context())
+    sender = Sender(
+        f"https://shop.example:{receiver.port}/", rules=turning, tls=ssl.create_default_context(), timeout_s=5
+    )
     await turning.resolve(parse_target(sender.url))
     with pytest.raises(DeliveryError, match="not public"):
         await sender.send({}, b"{}")

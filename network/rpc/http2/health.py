@@ -6,12 +6,13 @@ Source: gRPC core, doc/health-checking.md, doc/server-reflection.md.
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from network.errors import RpcError
 from network.rpc.port import Call, StatusCode
@@ -75,14 +76,22 @@ class Reflection:
         service_names: full names.
     """
 
-    OWN_NAMES: ClassVar[tuple[str, str]] = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
+    OWN_NAMES: ClassVar[tuple[str, str]] = (
+        "grpc.reflection.v1alpha.ServerReflection",
+        "grpc.reflection.v1.ServerReflection",
+    )
     """Both versions of the protocol: their messages are the same on the wire."""
 
     def __init__(self, service_names: Sequence[str]) -> None:
-        self._servicer = reflection.aio.ReflectionServicer((*service_names, *self.OWN_NAMES))
+        self._service_names = (*service_names, *self.OWN_NAMES)
+        self._servicer: Any = None
 
     async def answer(self, requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
         """Answer ServerReflectionInfo."""
+        if self._servicer is None:
+            # With it comes the whole of grpcio, 15 MiB, which a process that is never asked can do without.
+            module = await asyncio.to_thread(importlib.import_module, "grpc_reflection.v1alpha.reflection")
+            self._servicer = module.aio.ReflectionServicer(self._service_names)
         async for reply in self._servicer.ServerReflectionInfo(_parsed(requests), None):
             yield reply.SerializeToString()
 
