@@ -69,8 +69,8 @@ async def handlers(postgres_cluster: PostgresCluster) -> AsyncIterator[dict[str,
 
 async def test_every_method_that_needs_the_contract_says_where_to_add_it(handlers: dict[str, Any]) -> None:
     cycle = pb.OpenCycleRequest(partner_msp_ids=[PARTNER])
-    cycle.cut_off.GetCurrentTime()
-    cycle.settle_by.GetCurrentTime()
+    cycle.cut_off.FromDatetime(utc_now())
+    cycle.settle_by.FromDatetime(utc_now())
     requests = {
         "GetObligation": pb.GetObligationRequest(obligation_id="00" * 16),
         "MoveObligation": pb.MoveObligationRequest(obligation_id="00" * 16, step="settle"),

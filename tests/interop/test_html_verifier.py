@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.browser import require_playwright
 from tests.support.many_edits import MANY_FILE
 from tests.support.node_packages import require_node
 from tests.support.proof_vectors import FILE, read_corpus
@@ -62,7 +63,7 @@ def test_script_of_the_page_answers_as_published(  # type: ignore[no-untyped-def
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    api = require_playwright("sync_api")
     with api.sync_playwright() as playwright:
         path = os.environ.get("DWAYBANK_CHROMIUM") or shutil.which("chromium")
         try:

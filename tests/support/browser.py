@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,10 +20,22 @@ SCREENSHOTS = os.environ.get("DWAYBANK_SCREENSHOTS", "")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
+def require_playwright(api: str) -> Any:
+    """Return playwright's module of this name, or skip: where it is absent, or its driver does not run."""
+    found = pytest.importorskip(f"playwright.{api}", reason="playwright is not installed: pip install playwright")
+    from playwright._impl._driver import compute_driver_executable
+
+    driver, _ = compute_driver_executable()
+    ran = subprocess.run([driver, "--version"], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        pytest.skip(f"playwright's driver does not run (Debian: apt install libatomic1): {ran.stderr.strip()[-120:]}")
+    return found
+
+
 @asynccontextmanager
 async def headless_chromium(*arguments: str) -> AsyncIterator[Any]:
     """Give a browser."""
-    api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: pip install playwright")
+    api = require_playwright("async_api")
     path = os.environ.get("DWAYBANK_CHROMIUM") or shutil.which("chromium")
     async with api.async_playwright() as playwright:
         try:
