@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
-# One process for each core, four at most; WORKERS=0 runs the tests in one.
-WORKERS ?= auto
+# One process for each core and one more, four at most: the one that kills processes mostly waits. WORKERS=0 runs in one.
+WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
 
