@@ -105,7 +105,7 @@ class Webhooks:
         )
 
     def _sender(self, url: str) -> Sender:
-        # The HTTP client and the system's authorities take 8 MiB: not before there is an endpoint.
+        # The HTTP client and the system's authorities take 5 MiB: not before there is an endpoint.
         from node.webhooks.sender import Sender
 
         if self._tls is None:

@@ -89,7 +89,7 @@ class Reflection:
     async def answer(self, requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
         """Answer ServerReflectionInfo."""
         if self._servicer is None:
-            # With it comes the whole of grpcio, 15 MiB, which a process that is never asked can do without.
+            # With it comes the whole of grpcio, 9 MiB, which a process that is never asked can do without.
             module = await asyncio.to_thread(importlib.import_module, "grpc_reflection.v1alpha.reflection")
             self._servicer = module.aio.ReflectionServicer(self._service_names)
         async for reply in self._servicer.ServerReflectionInfo(_parsed(requests), None):
