@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from node.logs import configure_logging
+from network.operations.log_lines import write_log_lines
 from node.postgres import PostgresCluster
 from tests.support.bank_nodes import two_banks
 from tests.support.server import running_cluster
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--stages", type=int, default=STAGES, help="pairs of banks at a time")
     asked = parser.parse_args()
-    configure_logging().set("fatal")
+    write_log_lines().set("fatal")
     began_s = time.monotonic()
     seeds = range(asked.first, asked.first + asked.seeds)
     with ExitStack() as running:
