@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-RECENT_BYTES_MAX = 8 * 1024 * 1024
+RECENT_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of blocks kept in memory for those who follow the channel closely; the newest block always is."""
 
 REPLAY_BLOCKS = 10
