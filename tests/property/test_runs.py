@@ -266,6 +266,32 @@ def test_a_refused_hold_holds_nothing_against_those_behind_it() -> None:
     assert by_columns.run_count == 1 and by_columns.figures() == one_by_one.figures()
 
 
+def test_a_hold_nobody_placed_gives_nothing() -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    for books in (by_columns, one_by_one):
+        # The first row of holds too is one that could be taken from.
+        books.state.hold_columns.views().expires_us[1] = microseconds(START + timedelta(1))
+        for account, sides in (("a", (Side.CREDIT, Side.DEBIT)), ("huge", (Side.DEBIT, Side.CREDIT))):
+            for side, other in (sides, sides[::-1]):
+                legs = Posting(account, side, 2), Posting("b", other, 2)
+                number = books.state.next_seq
+                (result,) = books.post([NewEntry(uuid.UUID(int=number), legs, hold_id=key(7777))]).results
+                assert result.code.text == "hold_not_found"
+    assert by_columns.figures() == one_by_one.figures()
+
+
+def test_a_capture_takes_by_its_own_postings_and_not_by_those_before_it() -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    funds = NewEntry(key(1), (Posting("c", Side.DEBIT, 20), Posting("b", Side.CREDIT, 20)))
+    before = NewEntry(key(2), legs := (Posting("d", Side.DEBIT, 2), Posting("c", Side.CREDIT, 2)))
+    capture = NewEntry(key(3), legs, hold_id=key(1010))
+    asked: list[Request] = [funds, before, capture]
+    posted = by_columns.post(asked)
+    assert {result.code.text for result in posted.results} == {"posted"}
+    assert told(posted) == told(one_by_one.post(asked))
+    assert by_columns.figures() == one_by_one.figures() and by_columns.run_count == 1
+
+
 @settings(max_examples=200, deadline=None)
 @given(asked=st.lists(batches, min_size=1, max_size=2), shortest=st.integers(2, 6))
 def test_where_runs_begin_makes_no_difference(asked: list[list[Request]], shortest: int) -> None:
