@@ -266,6 +266,43 @@ def test_a_refused_hold_holds_nothing_against_those_behind_it() -> None:
     assert by_columns.run_count == 1 and by_columns.figures() == one_by_one.figures()
 
 
+def test_what_a_refused_entry_would_have_moved_stands_in_nobodys_way() -> None:
+    wanted = [
+        NewEntry(key(number), (Posting("a", Side.DEBIT, amount), Posting("high", Side.CREDIT, amount)))
+        for number, amount in enumerate((15, 10, 5, 1), 1)
+    ]
+    by_columns, one_by_one = Books(1), Books(10**9)
+    posted = by_columns.post([*wanted])
+    codes = [result.code.text for result in posted.results]
+    assert codes == ["posted", "exceeds_ceiling", "posted", "exceeds_ceiling"]
+    assert told(posted) == told(one_by_one.post([*wanted])) and by_columns.run_count == 1
+
+
+def test_an_entry_may_reach_a_bound_by_several_postings_and_none_goes_beyond() -> None:
+    legs = [
+        [Posting("a", Side.DEBIT, 4), Posting("high", Side.CREDIT, 4)],
+        [Posting("a", Side.DEBIT, 16), Posting("high", Side.CREDIT, 10), Posting("high", Side.CREDIT, 6)],
+        [Posting("a", Side.DEBIT, 1), Posting("high", Side.CREDIT, 1)],
+    ]
+    asked: list[Request] = [NewEntry(key(number), tuple(each)) for number, each in enumerate(legs, 1)]
+    by_columns, one_by_one = Books(1), Books(10**9)
+    posted = by_columns.post(asked)
+    assert [result.code.text for result in posted.results] == ["posted", "posted", "exceeds_ceiling"]
+    assert told(posted) == told(one_by_one.post(asked)) and by_columns.run_count == 1
+
+
+def test_each_posting_of_an_account_names_the_one_before_it() -> None:
+    by_columns, one_by_one = Books(1), Books(10**9)
+    for number in (1, 4):
+        asked: list[Request] = [
+            NewEntry(key(at), (Posting("a", Side.DEBIT, 1), Posting("b", Side.CREDIT, 1)))
+            for at in range(number, number + 3)
+        ]
+        posted = by_columns.post(asked)
+        assert [len(rows) for rows in posted.rows.values()] == [3]
+        assert told(posted) == told(one_by_one.post(asked))
+
+
 def test_a_hold_nobody_placed_gives_nothing() -> None:
     by_columns, one_by_one = Books(1), Books(10**9)
     for books in (by_columns, one_by_one):
