@@ -26,7 +26,8 @@ JSON_DEPTH_MAX = 16
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _HEX = re.compile(r"[0-9a-f]*")
-_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+# A text without its end reaches to the end: whoever leaves it out must not have it searched for from every quote.
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 

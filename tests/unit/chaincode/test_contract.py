@@ -104,6 +104,7 @@ GOOD = [b"", b"t", b"1", b"true", b"{}", b"[]"]
         (4, b"{", "fields is not JSON"),
         (5, b"[" * 50000, "nests deeper"),
         (5, b"[" * 20 + b"]" * 20, "nests deeper"),
+        (5, b"[" * 17 + b'"' + b'\\"' * 500_000, "is not JSON"),
         (5, b"{}", "items is not a JSON list"),
         (0, b"x" * (ARGUMENT_BYTES_MAX + 1), "at most"),
     ],
