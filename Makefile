@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 # One process for each core and one more, four at most: the one that kills processes mostly waits. WORKERS=0 runs in one.
-WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+WORKERS ?= $(shell expr 1 + $$(nproc))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
 

@@ -224,7 +224,7 @@ def new_authority(
     subject = _name(common_name, organization=organization)
     builder = (
         _builder(subject, subject, key.public_key(), not_before, not_before + VALIDITY)
-        .add_extension(_key_usage(encipherment=True, authority=True), critical=True)
+        .add_extension(key_usage(encipherment=True, authority=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(reversed(_TLS_USAGES)), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier(_key_identifier(key.public_key())), critical=False)
@@ -260,7 +260,7 @@ def issue_certificate(
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     builder = (
         _builder(subject, issuer.subject, public_key, not_before, not_after or not_before + VALIDITY)
-        .add_extension(_key_usage(encipherment=tls_names is not None, authority=False), critical=True)
+        .add_extension(key_usage(encipherment=tls_names is not None, authority=False), critical=True)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier(identifier, None, None), critical=False)
     )
@@ -427,7 +427,8 @@ def _name(common_name: str, *, organization: str = "", units: Iterable[str] = ()
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _key_usage(*, encipherment: bool, authority: bool) -> x509.KeyUsage:
+def key_usage(*, encipherment: bool, authority: bool) -> x509.KeyUsage:
+    """Return what a certificate's key is for: signing, and encipherment or issuing beside it."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,

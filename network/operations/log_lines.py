@@ -1,6 +1,7 @@
 """Log lines of a process: one JSON object a line on standard error, UTC; those of libraries too.
 
-Traces are plain: structlog's own default would print local variables, and with them secrets.
+Rule: no payloads, no personal data and no secrets. So traces are plain: structlog's own default would print local
+variables, and with them secrets.
 """
 
 from __future__ import annotations

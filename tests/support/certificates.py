@@ -9,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from network.crypto_material import key_usage
+
 
 class Authority:
     """A certificate authority of the test's own."""
@@ -31,17 +33,6 @@ class Authority:
     def _issue(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        usage = x509.KeyUsage(
-            digital_signature=True,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=ca,
-            crl_sign=ca,
-            encipher_only=False,
-            decipher_only=False,
-        )
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         return (
             x509.CertificateBuilder()
@@ -56,6 +47,6 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             # Python asks for these from 3.13 on.
             .add_extension(issuer_key, critical=False)
-            .add_extension(usage, critical=True)
+            .add_extension(key_usage(encipherment=False, authority=ca), critical=True)
             .sign(self._key, hashes.SHA256())
         )
