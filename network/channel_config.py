@@ -443,7 +443,7 @@ def _read_endpoints(
 ) -> Mapping[str, tuple[str, ...]]:
     common = tuple(_value(root, "OrdererAddresses", configuration_pb2.OrdererAddresses).addresses)
     if required and common:
-        raise ConfigError("global OrdererAddresses are not allowed with V3_0; each organization has Endpoints of its own")
+        raise ConfigError("global OrdererAddresses are not allowed with V3_0; organizations have Endpoints")
     addresses: dict[str, tuple[str, ...]] = {}
     for name, organization in sorted(root.groups["Orderer"].groups.items()):
         found = tuple(_value(organization, "Endpoints", configuration_pb2.OrdererAddresses).addresses)
