@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,10 @@ def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold |
     return Hold(*row) if row is not None else None
 
 
+class MustReadError(Exception):
+    """The copy of the books lacks something, and it was not to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What does not belong into the copy.
@@ -61,6 +66,22 @@ class Lookup:
     def __init__(self, connections: WriterConnections) -> None:
         self._connections = connections
         self._actors: dict[str, int] = {}
+        self._may_read = True
+
+    @contextmanager
+    def without_reading(self) -> Iterator[None]:
+        """Raise ``MustReadError`` meanwhile, before anything was changed, where the copy lacks something."""
+        self._may_read = False
+        try:
+            yield
+        finally:
+            self._may_read = True
+
+    @property
+    def _reading(self) -> psycopg.Connection[Any]:
+        if not self._may_read:
+            raise MustReadError
+        return self._connections.looking
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
@@ -73,7 +94,7 @@ class Lookup:
         last_seq = state.next_seq + count - 1
         if state.partitions and state.partitions[-1].last_seq >= last_seq:
             return
-        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
+        self._reading.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
         state.partitions = self._partitions()
 
     def _partitions(self) -> list[Partition]:
@@ -116,7 +137,7 @@ class Lookup:
                 striped[account.id] = []
         if striped:
             self._learn_stripes(state, striped, learnt)
-        for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
+        for number, monitors in monitors_of(self._reading, list(learnt)).items():
             account = state.accounts[learnt[number]]
             account.monitors = monitors
             account.bound()
@@ -132,7 +153,7 @@ class Lookup:
         if not wanted:
             return
         # Asked each time: what the copy remembers may be archived since. The commit proves that none was.
-        state.archived_seq = archived_seq(self._connections.looking)
+        state.archived_seq = archived_seq(self._reading)
         unknown = {seq for seq in wanted - state.originals.keys() if seq > state.archived_seq}
         if not unknown:
             return
@@ -166,7 +187,7 @@ class Lookup:
         return self._actors
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+        return self._reading.execute(query(name), arguments, prepare=True, binary=True).fetchall()
 
 
 def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:

@@ -133,20 +133,34 @@ async def test_racing_capture_and_release_have_one_winner(books: Books) -> None:
     assert bob is not None and bob.balance == 2500
 
 
+async def kill_connections(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
 async def test_killed_connection_loses_and_doubles_nothing(books: Books, database_url: str) -> None:
     async def kill() -> None:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             for _ in range(5):
                 await asyncio.sleep(0.02)
-                await connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+                await kill_connections(connection)
 
     batches = [[transfer(key(b * 1000 + i), "cash", "alice", 1) for i in range(200)] for b in range(60)]
     *answers, _ = await asyncio.gather(*(books.post_batch(batch) for batch in batches), kill())
     seqs = [result.seq for answer in answers if answer is not None for result in answer]
     assert sorted(seq or 0 for seq in seqs) == list(range(1, 12_001))
+
+
+async def test_lone_caller_is_answered_once_whatever_becomes_of_the_connection(books: Books, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        for number in range(1, 41):
+            answer = asyncio.create_task(books.post(transfer(key(number), "cash", "alice", 1)))
+            await asyncio.sleep(0)
+            if number % 4 == 0:  # under way, or between: sent, not yet read
+                await kill_connections(connection)
+            assert (await answer).seq == number
 
 
 async def test_second_writer_ends_the_first(books: Books, database_url: str) -> None:

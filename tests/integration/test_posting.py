@@ -3,10 +3,11 @@ itself refuses. Tables of accounts and entries, so that an accountant can read t
 
 from __future__ import annotations
 
+import select
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,14 @@ from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, list_accounts, open_account, trial_balance
 from ledger.canonical import batch_digest
 from ledger.copy_rows import INSERTED_ROWS_MAX
-from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
+from ledger.errors import (
+    BooksUnavailableError,
+    ConflictError,
+    FencedError,
+    InvalidValueError,
+    NotFoundError,
+    StaleCopyError,
+)
 from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import Lookup, find_hold
@@ -177,6 +185,64 @@ def test_keys_greater_than_all_before_are_not_looked_up_and_every_other_is(
         successor.open()
         assert [result.code.text for result in successor.post([seven, one])] == ["exists", "exists"]
     assert asked[1:] == [[key(7).int, key(1).int]] * 2
+
+
+def send(bench: Bench, *entries: NewEntry) -> list[str] | None:
+    """Codes of requests that nobody waits for in a thread; None where somebody has to."""
+    sent = bench.writer.send(entries)
+    if sent is None:
+        return None
+    while (results := sent.results()) is None:
+        select.select((sent.socket,), (), ())
+    return [result.code.text for result in results]
+
+
+def test_a_few_requests_are_sent_without_waiting_where_nothing_has_to_be_read(bench: Bench) -> None:
+    one, two, three = (transfer(key(number), "cash", "alice", 5, description="rent") for number in (1, 2, 3))
+    assert send(bench, one) is None  # neither the head nor the accounts are known
+    assert codes(bench, one) == ["posted"]
+    assert send(bench, two) == ["posted"]
+    assert send(bench, two) is None  # what stands under its key must be read
+    assert send(bench, transfer(key(4), "cash", "bob", 5)) is None  # this account is not known yet
+    too_much, linked = transfer(key(5), "alice", "cash", 11), (replace(three, linked=True), replace(three, key=key(6)))
+    assert send(bench, too_much, *linked) == ["exceeds_available", "posted", "posted"]
+    assert send(bench, *(transfer(key(10 + n), "cash", "alice", 1) for n in range(INSERTED_ROWS_MAX + 1))) is None
+    assert codes(bench, one, two, *linked) == ["exists"] * 4
+    assert bench.balance("alice") == 20
+
+
+def test_what_was_sent_in_vain_stands_nowhere_and_is_posted_after_reading_again(bench: Bench) -> None:
+    one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "alice", "cash", 5)
+    assert codes(bench, one) == ["posted"]
+    frozen = bench.connection.execute(
+        "SELECT ledger.set_account_terms(%s, 'alice', 2::smallint, 0, 0, NULL, 'operator', %s)",
+        (bench.writer.epoch, START),
+    )
+    assert frozen.fetchone() == ("changed",)
+    with pytest.raises(StaleCopyError):
+        send(bench, two)
+    assert send(bench, two) is None  # the copy was dropped
+    assert codes(bench, two) == ["account_frozen"]
+
+
+def test_connection_lost_while_nobody_waits_is_told_and_mended(bench: Bench) -> None:
+    one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "cash", "alice", 5)
+    assert codes(bench, one) == ["posted"]
+    with bench.connection.transaction():
+        bench.connection.execute("LOCK TABLE ledger.head")
+        sent = bench.writer.send([two])
+        assert sent is not None
+        assert sent.results() is None
+        bench.connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(BooksUnavailableError):
+        while sent.results() is None:
+            select.select((sent.socket,), (), ())
+    assert not bench.writer.connected
+    bench.writer.reconnect()
+    assert codes(bench, one, two) == ["exists", "posted"]
 
 
 def test_repeats_inside_one_batch_are_told_like_repeats_later(bench: Bench) -> None:
@@ -549,7 +615,7 @@ def crash_in_signing(writer: Writer) -> None:
 
 def crash_while_the_server_drops_us(writer: Writer) -> None:
     def in_commit(cursor: psycopg.Cursor[tuple[object, ...]], accepted: object, now: object) -> None:
-        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        cursor.execute(b"SELECT pg_terminate_backend(pg_backend_pid())")
 
     writer._decider.in_commit = in_commit  # type: ignore[method-assign,assignment]
 
