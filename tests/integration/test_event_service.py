@@ -185,8 +185,8 @@ async def test_posting_reaches_stream_and_receiver_and_a_restart_loses_nothing(n
 
 async def test_stream_filters_and_says_how_far_it_has_looked(node: Node) -> None:
     await node.post(1)
-    await node.books.set_account_terms("cash", AccountTerms("frozen", None, 0, 5000), "clerk-7")
-    await node.books.set_account_terms("cash", AccountTerms("open", None, 0, None), "clerk-7")
+    await node.books.change_account_terms("cash", lambda _: AccountTerms("frozen", None, 0, 5000), "clerk-7")
+    await node.books.change_account_terms("cash", lambda _: AccountTerms("open", None, 0, None), "clerk-7")
     frozen, opened = await told(node, 2, kinds=["account.changed"])
     assert (frozen.cursor, frozen.account) == ("1.1", "cash")
     assert json.loads(frozen.payload_json) == {
