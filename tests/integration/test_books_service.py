@@ -261,6 +261,21 @@ async def test_hold_through_the_service(client: Client) -> None:
     assert (released.code, released.hold.state) == ("hold_not_placed", "captured")
 
 
+async def test_last_capture_names_its_hold_once(client: Client) -> None:
+    await client.ask("PostEntries", pb.PostEntriesRequest(entries=[entry(1)]), pb.PostEntriesResponse)
+    place = pb.PlaceHoldRequest(hold_id=str(key(5)), account="alice", amount_minor="60")
+    place.expires_at.FromDatetime(START + timedelta(hours=1))
+    await client.ask("PlaceHold", place, pb.PlaceHoldResponse)
+    capture = pb.CaptureHoldRequest(hold_id=str(key(5)), entry=entry(6, "alice", "bob", "50", hold_final=True))
+    captured = await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
+    assert (captured.result.code, captured.hold.state, captured.hold.captured_minor) == ("posted", "captured", "50")
+    same = pb.PostEntriesRequest(entries=[entry(6, "alice", "bob", "50", hold_final=True, hold_id=str(key(5)))])
+    assert (await client.ask("PostEntries", same, pb.PostEntriesResponse)).results[0].code == "exists"
+    capture.entry.hold_id = str(key(7))
+    with pytest.raises(RpcError, match=r"entry.hold_id '.*7': leave it out"):
+        await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
+
+
 def opening(**changes: Any) -> pb.OpenAccountRequest:
     fields = {"account": "new", "asset": "EUR", "normal_side": pb.SIDE_CREDIT, "floor_minor": "0"} | changes
     return pb.OpenAccountRequest(**fields)

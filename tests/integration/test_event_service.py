@@ -265,6 +265,7 @@ async def test_another_members_certificate_is_refused_before_anything_is_read(no
     [
         (pb.FollowOutboxRequest(cursor="12"), "cursor"),
         (pb.FollowOutboxRequest(cursor="-1.0"), "cursor"),
+        (pb.FollowOutboxRequest(cursor="1.0"), "is ahead of all that happened"),
         (pb.FollowOutboxRequest(kinds=["Entry"]), "kinds"),
         (pb.FollowOutboxRequest(account_prefix="x" * 65), "account_prefix"),
     ],
@@ -272,7 +273,7 @@ async def test_another_members_certificate_is_refused_before_anything_is_read(no
 async def test_malformed_stream_request_is_refused_by_name(
     node: Node, request_: pb.FollowOutboxRequest, words: str
 ) -> None:
-    async with node.client() as client:
+    async with asyncio.timeout(15), node.client() as client:
         with pytest.raises(RpcError) as caught:
             await anext(client.stream(SERVICE, "FollowOutbox", request_, pb.FollowOutboxResponse))
     assert caught.value.code == StatusCode.INVALID_ARGUMENT

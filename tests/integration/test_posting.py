@@ -31,8 +31,9 @@ from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import Lookup, find_hold
 from ledger.money import AMOUNT_MAX
-from ledger.posting import Writer
+from ledger.posting import LOOKUP_ENTRIES_MAX, Writer
 from ledger.prepared import PreparedBatch, Request
+from ledger.refusal_store import list_refusals
 from ledger.schema import migrate
 from ledger.statements import entries_of_settlement, find_entry, statement_page
 from tests.support.books import START, Clock, PlainRules, key, new_writer, open_accounts, open_writer, verify
@@ -217,14 +218,32 @@ def test_holds_greater_than_all_before_are_not_looked_up_and_every_other_is(
     with closing(new_writer(bench.url)) as successor:
         successor.open()
         capture = transfer(key(3), "alice", "bob", 10, hold_id=four.id)
-        assert told(successor, one, capture, four) == [
-            "exists",
-            "hold_not_found",
-            "posted",
-        ]
+        assert told(successor, one, capture, four) == ["exists", "hold_not_found", "posted"]
         assert asked[1:] == [{one.id.int}]
         assert told(successor, three, HoldRelease(two.id)) == ["exists", "posted"]
         assert asked[2:] == [{three.id.int, two.id.int}]
+
+
+@pytest.mark.parametrize("count", [0, LOOKUP_ENTRIES_MAX])
+def test_chain_of_which_a_part_stands_is_told_alike_in_a_batch_of_any_size(bench: Bench, count: int) -> None:
+    first = transfer(key(1001), "alice", "bob", 60, linked=True)
+    last = transfer(key(1002), "alice", "bob", 30)
+    assert codes(bench, transfer(key(1000), "cash", "alice", 200), first, last) == ["posted"] * 3
+    # Alice has 110 left: a chain fails for what stands in it already, not for money that would be spent twice.
+    chains = [
+        [first, transfer(key(1003), "alice", "bob", 100)],
+        [replace(first, description="other"), transfer(key(1004), "alice", "bob", 100)],
+        [NewHold(key(1005), "alice", 100, START + timedelta(hours=1), linked=True), last],
+    ]
+    others = [transfer(key(2000 + number), "cash", "bob", 1) for number in range(count)]
+    bench.writer.forget()
+    assert codes(bench, *others, *(request for chain in chains for request in chain))[count:] == [
+        "exists", "linked_failed",
+        "exists_with_different_body", "linked_failed",
+        "linked_failed", "exists",
+    ]  # fmt: skip
+    kept = [(refusal.key, refusal.code) for refusal in list_refusals(bench.connection)]
+    assert kept == [(key(1001), "exists_with_different_body")]
 
 
 def send(bench: Bench, *entries: NewEntry) -> list[str] | None:

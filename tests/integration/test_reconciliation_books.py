@@ -127,6 +127,17 @@ def test_run_matches_and_queues_and_a_second_run_changes_nothing(books: tuple[Wr
     assert stored(connection) == before
 
 
+def test_batch_of_many_is_one_movement_matched_by_the_references_of_all(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    numbers = range(1, 401)
+    for number in numbers:
+        post(writer, number, 2, 3, settlement=f"pay-{number}")
+    references = tuple(sorted(f"{kind}-{number}" for kind in ("pay", "mandate", "bank") for number in numbers))
+    assert bring(connection, file_of("s1", record("r1", 800, 3, *references))).new_records == 1
+    outcome = run(connection)
+    assert (outcome.matched, outcome.opened) == (1, 0)
+
+
 def test_later_statement_continues_and_keeps_what_was_matched(books: tuple[Writer, Connection]) -> None:
     writer, connection = books
     post(writer, 1, 500, 15, "PAY-1")
