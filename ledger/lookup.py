@@ -85,9 +85,10 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before, greatest, *newest),) = self._rows("head_state", ())
+        ((next_seq, closed_before, key, hold, *newest),) = self._rows("head_state", ())
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
-        return State(next_seq, closed_before, -1 if greatest is None else greatest.int, self._partitions(), refusals)
+        greatest_key, greatest_hold = (-1 if greatest is None else greatest.int for greatest in (key, hold))
+        return State(next_seq, closed_before, greatest_key, greatest_hold, self._partitions(), refusals)
 
     def make_room(self, state: State, count: int) -> None:
         """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
@@ -118,7 +119,8 @@ class Lookup:
         wanted |= {hold.account for hold in placed if hold.account not in known}
         holds = {request.id.int for request in about_holds}
         holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
-        unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
+        # Ids in the order of time cost no look-up where holds are placed, as in ``standing``.
+        unknown = [n.to_bytes(16, "big") for n in holds.difference(state.holds) if n <= state.greatest_hold]
         rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         _remember_holds(state, rows)

@@ -281,6 +281,21 @@ def test_entry_in_a_match_corrects_nothing_else(books: tuple[Writer, Connection]
         decide(connection, [missing], Decision.WRITTEN_OFF, five)
 
 
+def test_correcting_entry_that_waits_itself_is_decided_with_what_it_corrects(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    bring(connection, file_of("S1", record("r1", 500, 3, "PAY-1"), record("r2", 5, 9)))
+    five = post(writer, 1, 500, 3, "PAY-1")
+    run(connection)
+    (match,) = list_matches(connection)
+    take_apart(connection, match.id, actor=ACTOR, reason="of another customer", now=START)
+    rest, record_apart, posting_apart = open_ids(connection)
+    with pytest.raises(ConflictError, match="waits in another exception: name that one too"):
+        decide(connection, [record_apart], Decision.WRITTEN_OFF, five)
+    decide(connection, [record_apart, posting_apart], Decision.WRITTEN_OFF, five)
+    assert open_ids(connection) == [rest]
+    assert [summary.waiting_difference for summary in summarise(connection)] == [5]
+
+
 def test_explained_exception_stays_quiet_until_a_later_entry_matches_it(books: tuple[Writer, Connection]) -> None:
     writer, connection = books
     bring(connection, file_of("S1", record("r1", 500, 3)))
