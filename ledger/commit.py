@@ -35,6 +35,7 @@ from ledger.partitions import rows_by_partition
 from ledger.prepared import HoldChanges, PreparedBatch
 from ledger.refusal import signed_digest
 from ledger.script import Executes, Script
+from ledger.sending import Sending, WriterConnection
 
 MARK_POSTINGS = 64
 """An account's chain of postings gets a mark about every so many."""
@@ -62,7 +63,7 @@ def roll_back(connection: psycopg.Connection[Any]) -> None:
         connection.rollback()
 
 
-def write_batch(connection: psycopg.Connection[Any], batch: PreparedBatch) -> None:
+def write_batch(connection: WriterConnection, batch: PreparedBatch) -> None:
     """Write what else a batch changes, and commit.
 
     Args:
@@ -71,13 +72,14 @@ def write_batch(connection: psycopg.Connection[Any], batch: PreparedBatch) -> No
         psycopg.Error: the database refused it, or the connection was lost; nothing of it stands, or, where the
             connection was lost while it committed, that is unknown.
     """
+    if batch.few:
+        Sending(connection, batch.script.statements).wait()
+        return
     with connection.cursor(binary=True) as cursor:
         try:
             with connection.pipeline():
-                # Nothing was begun for few rows: a pipeline is one database transaction up to its end.
                 batch.script.run(cursor)
-                if not batch.few:
-                    cursor.execute(b"COMMIT")
+                cursor.execute(b"COMMIT")
         except BaseException:
             roll_back(connection)
             raise

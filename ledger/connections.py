@@ -19,6 +19,7 @@ from psycopg import sql
 from ledger import pack
 from ledger.archived import SQLSTATE_ARCHIVED
 from ledger.errors import ArchivedError, BooksUnavailableError, FencedError, LedgerError, StaleCopyError
+from ledger.sending import WriterConnection
 
 SQLSTATE_FENCED = "DW001"
 """Raised by ``ledger.lock_head`` when the epoch was replaced."""
@@ -46,8 +47,8 @@ class WriterConnections:
     def __init__(self, url: str, role: str | None) -> None:
         self._url = url
         self._role = role
-        self._all: list[psycopg.Connection[Any]] = []
-        self._free: list[psycopg.Connection[Any]] = []
+        self._all: list[WriterConnection] = []
+        self._free: list[WriterConnection] = []
 
     def open(self) -> None:
         """Connect.
@@ -77,17 +78,17 @@ class WriterConnections:
         """Whether all connections stand, as far as is known."""
         return bool(self._all) and not any(connection.closed for connection in self._all)
 
-    def take(self) -> psycopg.Connection[Any] | None:
+    def take(self) -> WriterConnection | None:
         """Take a connection for writing, None where none is free; ``give_back`` it."""
         return self._free.pop() if self._free else None
 
-    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+    def give_back(self, connection: WriterConnection) -> None:
         """Let others write on a connection; one of before the last ``open`` is forgotten."""
         if any(connection is own for own in self._all[1:]):
             self._free.append(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[psycopg.Connection[Any]]:
+    def writing(self) -> Iterator[WriterConnection]:
         """Take a connection for writing for a while.
 
         Raises:
@@ -108,8 +109,8 @@ class WriterConnections:
             raise BooksUnavailableError("the books are not open")
         return self._all[0]
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        connection: psycopg.Connection[Any] = psycopg.connect(self._url, autocommit=True)
+    def _connect(self) -> WriterConnection:
+        connection = WriterConnection.connect(self._url, autocommit=True)
         try:
             pack.register(connection)
             connection.execute(_SESSION)

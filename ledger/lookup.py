@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,10 @@ def find_hold(connection: psycopg.Connection[Any], hold_id: uuid.UUID) -> Hold |
     return Hold(*row) if row is not None else None
 
 
+class MustReadError(Exception):
+    """The copy of the books lacks something, and it was not to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What does not belong into the copy.
@@ -61,19 +66,36 @@ class Lookup:
     def __init__(self, connections: WriterConnections) -> None:
         self._connections = connections
         self._actors: dict[str, int] = {}
+        self._may_read = True
+
+    @contextmanager
+    def without_reading(self) -> Iterator[None]:
+        """Raise ``MustReadError`` meanwhile, before anything was changed, where the copy lacks something."""
+        self._may_read = False
+        try:
+            yield
+        finally:
+            self._may_read = True
+
+    @property
+    def _reading(self) -> psycopg.Connection[Any]:
+        if not self._may_read:
+            raise MustReadError
+        return self._connections.looking
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before, greatest, *newest),) = self._rows("head_state", ())
+        ((next_seq, closed_before, key, hold, *newest),) = self._rows("head_state", ())
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
-        return State(next_seq, closed_before, -1 if greatest is None else greatest.int, self._partitions(), refusals)
+        greatest_key, greatest_hold = (-1 if greatest is None else greatest.int for greatest in (key, hold))
+        return State(next_seq, closed_before, greatest_key, greatest_hold, self._partitions(), refusals)
 
     def make_room(self, state: State, count: int) -> None:
         """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
         last_seq = state.next_seq + count - 1
         if state.partitions and state.partitions[-1].last_seq >= last_seq:
             return
-        self._connections.looking.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
+        self._reading.execute(b"SELECT ledger.provide_partitions(%s)", (last_seq,))
         state.partitions = self._partitions()
 
     def _partitions(self) -> list[Partition]:
@@ -86,21 +108,26 @@ class Lookup:
 
         Args:
             entries: the entries among the requests.
-            with_keys: whether to look the entries' keys up.
+            with_keys: whether to look the entries' keys up. Those of linked ones always are: what a chain that fails
+                did before it failed leaves no trace by which a repeat in it could be told afterwards.
         """
         others = [entry for entry in entries if not entry.is_plain]
-        placed = [request for request in requests if type(request) is NewHold]
+        about_holds = [request for request in requests if not isinstance(request, NewEntry)]
+        placed = [request for request in about_holds if type(request) is NewHold]
         known = state.accounts
         wanted = {posting.account for entry in entries for posting in entry.postings if posting.account not in known}
         wanted |= {hold.account for hold in placed if hold.account not in known}
-        holds = {request.id.int for request in requests if not isinstance(request, NewEntry)}
+        holds = {request.id.int for request in about_holds}
         holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
-        unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
+        # Ids in the order of time cost no look-up where holds are placed, as in ``standing``.
+        unknown = [n.to_bytes(16, "big") for n in holds.difference(state.holds) if n <= state.greatest_hold]
         rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         _remember_holds(state, rows)
         self._learn_originals(state, {entry.reverses for entry in others if entry.reverses is not None})
-        standing = self.standing(state, entries) if with_keys else {}
+        if not with_keys:
+            entries = _in_chains(requests) if any(request.linked for request in (*others, *about_holds)) else ()
+        standing = self.standing(state, entries)
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
     def _learn_accounts(self, state: State, wanted: set[str]) -> None:
@@ -116,7 +143,7 @@ class Lookup:
                 striped[account.id] = []
         if striped:
             self._learn_stripes(state, striped, learnt)
-        for number, monitors in monitors_of(self._connections.looking, list(learnt)).items():
+        for number, monitors in monitors_of(self._reading, list(learnt)).items():
             account = state.accounts[learnt[number]]
             account.monitors = monitors
             account.bound()
@@ -132,7 +159,7 @@ class Lookup:
         if not wanted:
             return
         # Asked each time: what the copy remembers may be archived since. The commit proves that none was.
-        state.archived_seq = archived_seq(self._connections.looking)
+        state.archived_seq = archived_seq(self._reading)
         unknown = {seq for seq in wanted - state.originals.keys() if seq > state.archived_seq}
         if not unknown:
             return
@@ -166,7 +193,16 @@ class Lookup:
         return self._actors
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return self._connections.looking.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+        return self._reading.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _in_chains(requests: Sequence[Request]) -> list[NewEntry]:
+    before = (False, *(request.linked for request in requests))
+    return [
+        request
+        for request, follows in zip(requests, before, strict=False)
+        if isinstance(request, NewEntry) and (request.linked or follows)
+    ]
 
 
 def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,15 +25,17 @@ import psycopg
 from ledger.batch import BatchJudge
 from ledger.commit import roll_back, script_of, send_rows, write_batch
 from ledger.connections import WriterConnections, translated
+from ledger.copy_rows import INSERTED_ROWS_MAX
 from ledger.decision import Decider
 from ledger.encoding import encode_batch
 from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, StaleCopyError
 from ledger.hold import HoldRelease
 from ledger.journal import EPOCH, EntryResult, NewEntry, ResultCode, microseconds
-from ledger.lookup import Lookup
+from ledger.lookup import Lookup, MustReadError
 from ledger.partitions import partitions_of
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
+from ledger.sending import Sending
 from ledger.state import CLOSED, FROZEN, OPEN, State
 
 ACCOUNTS_REMEMBERED_MAX = 500_000
@@ -71,6 +73,50 @@ class AccountTerms(NamedTuple):
     floor: int | None
     overdraft: int
     ceiling: int | None
+
+
+class Sent:
+    """A small batch on its way into the books.
+
+    Args:
+        connections: the writer's.
+        batch: prepared last, and alone.
+        doubting: what tells errors of the database as ours, and drops the copy of the books.
+    """
+
+    def __init__(
+        self,
+        connections: WriterConnections,
+        batch: PreparedBatch,
+        doubting: Callable[[psycopg.Connection[Any]], AbstractContextManager[None]],
+    ) -> None:
+        self._batch = batch
+        self._doubting = doubting
+        # Given back when it is answered.
+        self._open = ExitStack()
+        self._connection = self._open.enter_context(connections.writing())
+        with self._failing():
+            self._sending = Sending(self._connection, batch.script.statements)
+        self.socket = self._sending.socket
+        """To call ``results`` whenever it can be read."""
+
+    def results(self) -> list[Any] | None:
+        """Return the results once they stand, None before; see ``Writer.post`` for what it raises."""
+        with self._failing():
+            if not self._sending.ended():
+                return None
+        self._open.close()
+        self._batch.let_go()
+        return self._batch.results
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with self._doubting(self._connection):
+                yield
+        except BaseException:
+            self._open.close()
+            raise
 
 
 class Writer:
@@ -165,6 +211,28 @@ class Writer:
             # An old key, or the books are not as remembered: both are known after reading again.
             return self.commit(self.prepare(requests))
 
+    def send(self, requests: Sequence[Request]) -> Sent | None:
+        """Prepare a few requests and send them to the database, and wait for nothing.
+
+        Nothing else may be under way. Returns None, and has done nothing, where it takes more than that: many requests,
+        something to be read before, or nothing to be written. ``post`` does it then.
+
+        Raises:
+            BooksUnavailableError: the connection is lost; posting the same requests again is safe.
+            InvalidValueError: the last request is linked to one that does not follow.
+        """
+        if len(requests) > INSERTED_ROWS_MAX:
+            return None
+        try:
+            with self._lookup.without_reading():
+                batch = self.prepare(requests)
+        except MustReadError:
+            return None
+        if not batch.writes:
+            batch.let_go()
+            return None
+        return Sent(self._connections, batch, self._doubting)
+
     def dry_run(self, requests: Sequence[Request]) -> list[Result]:
         """Return what ``post`` would answer now, on the same path, and write nothing. Leaves are left out."""
         with self._judging:
@@ -223,6 +291,8 @@ class Writer:
                 self._batches.append(batch)
                 if batch.writes:
                     batch.script = script_of(self.epoch, batch, self._decider, self._sign)
+        except MustReadError:
+            raise
         except psycopg.Error as error:
             self.forget()
             raise translated(error, self.epoch) from error
@@ -334,11 +404,18 @@ class Writer:
         arguments = (reference, status, terms.floor, terms.overdraft, terms.ceiling, actor, self.now())
         return str(self.run(b"SELECT ledger.set_account_terms(%s, %s, %s::smallint, %s, %s, %s, %s, %s)", arguments)[0])
 
+    def change_account_terms(self, reference: str, change: Callable[[AccountTerms], AccountTerms], actor: str) -> str:
+        """Set what ``change`` makes of an account's status and terms: of those that stand, so that what others changed
+        a moment before stays. Nothing may be under way."""
+        rows = self._all(
+            b"SELECT status, floor, overdraft, ceiling FROM ledger.account_view WHERE reference = %s", (reference,)
+        )
+        standing = AccountTerms(*rows[0]) if rows else AccountTerms("open", None, 0, None)
+        return self.set_account_terms(reference, change(standing), actor)
+
     def set_account_status(self, reference: str, status: str, actor: str = OPERATOR) -> str:
         """Open, freeze or close an account and leave its terms as they are."""
-        rows = self._all(b"SELECT floor, overdraft, ceiling FROM ledger.account WHERE reference = %s", (reference,))
-        floor, overdraft, ceiling = rows[0] if rows else (None, 0, None)
-        return self.set_account_terms(reference, AccountTerms(status, floor, overdraft, ceiling), actor)
+        return self.change_account_terms(reference, lambda terms: terms._replace(status=status), actor)
 
     def now(self) -> datetime:
         """Return the time of the next batch: never before the last one's."""

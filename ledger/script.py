@@ -25,13 +25,13 @@ class Script:
     """Statements in the order they were given."""
 
     def __init__(self) -> None:
-        self._statements: list[Statement] = []
+        self.statements: list[Statement] = []
 
     def execute(self, statement: bytes, arguments: Sequence[Any] = (), /, *, prepare: bool | None = None) -> None:
         """Take a statement down."""
-        self._statements.append(Statement(statement, arguments, prepare))
+        self.statements.append(Statement(statement, arguments, prepare))
 
     def run(self, cursor: Executes) -> None:
         """Run all of them."""
-        for text, arguments, prepare in self._statements:
+        for text, arguments, prepare in self.statements:
             cursor.execute(text, arguments, prepare=prepare)

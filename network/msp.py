@@ -111,7 +111,7 @@ class Msp:
         """
         identity = parse_identity(creator)
         if identity.msp_id != self.msp_id:
-            raise IdentityError(f"identity claims {identity.msp_id}, not {self.msp_id}")
+            raise IdentityError(f"expected MSP ID {self.msp_id}, received {identity.msp_id}")
         return with_certificate(creator, self.msp_id, canonical(identity.certificate, self._authorities))
 
     def validate(self, identity: Identity, now: datetime | None = None) -> None:
@@ -345,7 +345,9 @@ class Msp:
         self.validate(identity)
         unit = _ROLE_UNITS[role.role]
         if unit and not self.has_role(identity, unit):
-            raise IdentityError(f"identity is not a {unit} of {self.msp_id}")
+            what = "an admin" if role.role == _Role.ADMIN else f"a [{unit.upper()}]"
+            text = f"The identity is not {what} under this MSP [{self.msp_id}]: The identity does not contain OU"
+            raise IdentityError(f"{text} [{unit.upper()}], MSP: [{self.msp_id}]")
 
     def _satisfies_unit(self, identity: Identity, unit: msp_principal_pb2.OrganizationUnit) -> None:
         self._check_named(unit.msp_identifier)

@@ -2,7 +2,8 @@
 
 Rules:
 - requests are served in the order they came; what waits when the writer is free becomes the next batch, so an idle
-  engine answers at once and a busy one grows its batches. A lone caller's small request goes straight to the writer;
+  engine answers at once and a busy one grows its batches. A lone caller's small request goes straight to the writer,
+  and where nothing has to be read before, straight to the database: no thread waits for its answer;
 - while one batch commits, the rows of the next travel, and the one after is prepared; they commit in the order they
   were prepared. Once one fails nothing new begins until it, and then each after it, was posted again or refused;
 - after a lost connection the same batch is posted again: keys make that safe. A batch the database refuses as a whole
@@ -19,6 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -208,13 +210,37 @@ class Collector:
         def post() -> None:
             try:
                 with tracing.span("post batch", entries=_count(jobs)):
-                    results = self._writer.post(_requests(jobs))
+                    results = self._writer.post(requests)
             except Exception as error:  # noqa: BLE001 - root of the batch: told to those who wait for it
                 loop.call_soon_threadsafe(failed, error)
             else:
                 loop.call_soon_threadsafe(stands, results)
 
-        self._committing.submit(post)
+        def look() -> None:
+            assert sent is not None
+            try:
+                results = sent.results()
+                if results is None:
+                    return
+                go_on: Callable[[], object] = partial(stands, results)
+            except StaleCopyError:
+                go_on = partial(self._committing.submit, post)
+            except Exception as error:  # noqa: BLE001 - as above
+                go_on = partial(failed, error)
+            loop.remove_reader(sent.socket)
+            go_on()
+
+        requests = _requests(jobs)
+        try:
+            # Two threads less to wake, which is a tenth of the time that one transfer takes; a span needs one.
+            sent = None if tracing.active() else self._writer.send(requests)
+        except Exception as error:  # noqa: BLE001 - as above
+            failed(error)
+            return
+        if sent is None:
+            self._committing.submit(post)
+        else:
+            loop.add_reader(sent.socket, look)
 
     async def _begin(self, jobs: Sequence[_Post]) -> None:
         """Begin to commit these jobs, behind the batches under way."""

@@ -20,7 +20,7 @@ from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.errors import StateError
 from node.peer.history import KeyModification
 from node.peer.lifecycle_state import read_whole_definition
-from node.peer.range_scan import RangeScan
+from node.peer.range_scan import RESULTS_MAX, RangeScan
 from node.peer.rich_scan import RichScan
 from node.peer.tx_simulator import TxSimulator
 
@@ -49,6 +49,7 @@ class ChaincodeState:
         creator: who proposed, for collections that only members may read or write.
         config: channel configuration in force.
         invoke: runs another chaincode in the same transaction.
+        is_init: whether the chaincode is being initialised, when it may use no private data.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class ChaincodeState:
         creator: Identity,
         config: ChannelConfig,
         invoke: InvokeChaincode,
+        is_init: bool = False,
     ) -> None:
         self._simulator = simulator
         self._namespace = namespace
         self._creator = creator
         self._config = config
         self._invoke = invoke
+        self._is_init = is_init
         self._definition: Definition | None = None
 
     async def get_state(self, collection: str, key: str) -> bytes:
@@ -127,7 +130,7 @@ class ChaincodeState:
             await self._check(collection, "read")
             return await self._simulator.private_range(self._namespace, collection, start, end)
         if page_size or bookmark:
-            return await self._simulator.range_page(self._namespace, start, end, page_size, bookmark)
+            return await self._simulator.range_page(self._namespace, start, end, _page(page_size), bookmark)
         return await self._simulator.range(self._namespace, start, end)
 
     async def query_result(self, collection: str, query: str, page_size: int, bookmark: str) -> RichScan:
@@ -136,7 +139,7 @@ class ChaincodeState:
             await self._check(collection, "read")
             return await self._simulator.private_rich_query(self._namespace, collection, query)
         if page_size or bookmark:
-            return await self._simulator.rich_page(self._namespace, query, page_size, bookmark)
+            return await self._simulator.rich_page(self._namespace, query, _page(page_size), bookmark)
         return await self._simulator.rich_query(self._namespace, query)
 
     async def history(self, key: str) -> Sequence[KeyModification]:
@@ -149,12 +152,15 @@ class ChaincodeState:
 
     async def _check(self, collection: str, access: str) -> None:
         """Require that the collection is defined, and that the creator may use it where only members may."""
-        if owner := implicit_collection_owner(collection):
-            if owner not in self._config.application_msp_ids:
-                raise self._not_defined(collection, access)
-            return
+        if self._is_init:
+            raise StateError("private data APIs are not allowed in chaincode Init()")
+        # For an implicit collection too, where it tells nothing: Fabric reads it, and that stands in the read set.
         if self._definition is None:
             self._definition = await read_whole_definition(self._simulator, self._namespace)
+        if owner := implicit_collection_owner(collection):
+            if owner not in self._config.application_msp_ids:
+                raise self._not_defined(collection, "")
+            return
         collections = self._definition.static_collections() if self._definition is not None else {}
         config = collections.get(collection)
         if config is None:
@@ -179,3 +185,8 @@ class ChaincodeState:
                 f"tx creator does not have {access} access permission on privatedata in "
                 f"chaincodeName:{self._namespace} collectionName: {collection}"
             ) from error
+
+
+def _page(size: int) -> int:
+    """Return the size of a page that was asked for; one without a size, by a bookmark alone, holds all that follows."""
+    return size if size > 0 else RESULTS_MAX

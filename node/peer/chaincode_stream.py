@@ -30,7 +30,7 @@ from google.protobuf.message import DecodeError
 from network.errors import WireError
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.contract_runner import Event, Invocation
-from node.peer.errors import ChaincodeError, PeerError
+from node.peer.errors import ChaincodeError, PeerError, ReturnedErrorError
 from node.peer.history import KeyModification
 from node.peer.range_scan import BATCH_ROWS, Scan
 
@@ -294,12 +294,18 @@ class ChaincodeStream:
     async def _invoke(self, payload: bytes, transaction: _Transaction) -> bytes:
         spec = chaincode_pb2.ChaincodeSpec.FromString(payload)
         name, _, channel = spec.chaincode_id.name.partition("/")
-        response = await transaction.state.invoke_chaincode(name.partition(":")[0], list(spec.input.args), channel)
-        answer = proposal_response_pb2.Response(
-            status=response.status, message=response.message, payload=response.payload
-        )
-        completed: bytes = Message(type=Message.COMPLETED, payload=answer.SerializeToString()).SerializeToString()
-        return completed
+        called, args = name.partition(":")[0], list(spec.input.args)
+        try:
+            response = await transaction.state.invoke_chaincode(called, args, channel)
+        except ReturnedErrorError as error:
+            last = Message(type=Message.ERROR, payload=error.payload)
+        else:
+            answer = proposal_response_pb2.Response(
+                status=response.status, message=response.message, payload=response.payload
+            )
+            last = Message(type=Message.COMPLETED, payload=answer.SerializeToString())
+        serialized: bytes = last.SerializeToString()
+        return serialized
 
     async def _next_page(
         self, transaction: _Transaction, query_id: str, query: _Query, *, paged: bool = False
@@ -375,8 +381,7 @@ def _start_message(invocation: Invocation) -> Message:
 
 def _outcome(message: Message) -> tuple[Response, Event | None]:
     if message.type == Message.ERROR:
-        text = message.payload.decode(errors="replace")
-        raise ChaincodeError(f"transaction returned with failure: {text}")
+        raise ReturnedErrorError(message.payload)
     try:
         response = proposal_response_pb2.Response.FromString(message.payload)
     except DecodeError as error:

@@ -9,9 +9,11 @@ import asyncio
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import proposal_response_pb2
+from google.protobuf.message import DecodeError
 
 from network.rwset import StateKey, parse_metadata
 from node.peer.channel import Channel
+from node.peer.errors import ChaincodeError
 from node.peer.tx_simulator import TxSimulator
 
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
@@ -21,7 +23,11 @@ _SYSTEM = ("_lifecycle", "lscc", "qscc", "cscc")
 
 
 async def interest_of(simulator: TxSimulator, channel: Channel) -> proposal_response_pb2.ChaincodeInterest:
-    """Return the chaincodes, collections and key policies that endorsements must satisfy."""
+    """Return the chaincodes, collections and key policies that endorsements must satisfy.
+
+    Raises:
+        ChaincodeError: a key that was written has a policy that is none, so nothing could satisfy it.
+    """
     required: dict[str, dict[str, bool]] = {}
     policies: dict[str, list[bytes]] = {}
     for key, policy in await _key_policies(simulator, channel):
@@ -69,6 +75,14 @@ def _add_calls(
         elif policies or collections[""]:
             interest.chaincodes.add(
                 name=namespace,
-                key_policies=[policies_pb2.SignaturePolicyEnvelope.FromString(policy) for policy in policies],
+                key_policies=[_parsed(policy) for policy in policies],
                 disregard_namespace_policy=bool(policies) and not collections[""],
             )
+
+
+def _parsed(policy: bytes) -> policies_pb2.SignaturePolicyEnvelope:
+    try:
+        return policies_pb2.SignaturePolicyEnvelope.FromString(policy)
+    except DecodeError as error:
+        text = "error in simulation: error unmarshalling SignaturePolicyEnvelope: the key's endorsement policy is none"
+        raise ChaincodeError(text) from error

@@ -36,13 +36,13 @@ from network.proposal import (
 from network.rwset_builder import SimulationResults
 from node.peer.approvals import Approvals, not_installed
 from node.peer.block_store import TransactionRecord
-from node.peer.chaincode_definition import LIFECYCLE
+from node.peer.chaincode_definition import LEGACY_LIFECYCLE, LIFECYCLE
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.channel import Channel
 from node.peer.contract_runner import ChaincodeRunner, Event, Invocation
 from node.peer.definition import Definition
 from node.peer.endorsement_interest import interest_of
-from node.peer.errors import ChaincodeError, PeerError, StaleReadError, StoreError
+from node.peer.errors import ChaincodeError, PeerError, ReturnedErrorError, StaleReadError, StoreError
 from node.peer.ledger_queries import LedgerQueries
 from node.peer.lifecycle import Lifecycle, LifecycleCall
 from node.peer.lifecycle_state import read_sequence
@@ -54,6 +54,7 @@ from node.peer.system_chaincode import (
     SYSTEM_CHAINCODES,
     SYSTEM_VERSION,
     ProposalRefusedError,
+    refused_to_chaincodes,
     verified_creator,
 )
 from node.peer.tx_simulator import TxSimulator
@@ -73,6 +74,9 @@ SIMULATIONS_MAX = 5
 
 CHAINCODE_TO_CHAINCODE = "peer/ChaincodeToChaincode"
 """Resource whose access rule a call from one chaincode to another is held to, on the channel of the one called."""
+
+LIFECYCLE_QUERIES = (b"Query", b"CheckCommitReadiness")
+"""How the functions of the lifecycle begin that a chaincode may call; Fabric lets it call all of them."""
 
 NOTHING = SimulationResults(b"", b"")
 """What a query of the ledger reads and writes by Fabric's account."""
@@ -231,10 +235,13 @@ class Endorser:
             message=simulation.response.message,
             payload=simulation.response.payload,
         )
-        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR or (evaluating and simulation.results is NOTHING):
+        succeeded = answer.status < ERROR_THRESHOLD
+        if ERROR_THRESHOLD <= answer.status < SERVER_ERROR or (
+            evaluating and succeeded and simulation.results is NOTHING
+        ):
             return proposal_response_pb2.ProposalResponse(response=answer)
         event = b""
-        if simulation.event is not None and answer.status < ERROR_THRESHOLD:
+        if simulation.event is not None and succeeded:
             event = chaincode_event(proposal.chaincode, proposal.tx_id, *simulation.event)
         payload = proposal_response_payload(
             proposal.proposal_hash,
@@ -321,7 +328,7 @@ class _Call:
         self._proposal = proposal
         self._creator = creator
         self._channel = endorser._channel
-        self._runners: dict[str, tuple[str, ChaincodeRunner]] = {}
+        self._found: dict[str, tuple[Definition, str, ChaincodeRunner]] = {}
 
     async def version_of(self, chaincode: str) -> str:
         """Return the version of a chaincode's committed definition, which this organization must approve.
@@ -338,8 +345,6 @@ class _Call:
                 f"make sure the chaincode {chaincode} has been successfully defined on channel "
                 f"{self._channel.channel_id} and try again: {error}"
             ) from error
-        if definition.init_required:
-            await self._check_initialized(chaincode, definition.version, is_init=self._proposal.is_init)
         return definition.version
 
     async def _find(self, chaincode: str) -> Definition:
@@ -347,12 +352,14 @@ class _Call:
         sequence = await read_sequence(self._simulator, chaincode)
         definition = await self._channel.definition(chaincode, sequence) if sequence else None
         if definition is None:
+            # Fabric looks for one of its older lifecycle then, and that read stands in the read set.
+            await self._simulator.get_state(LEGACY_LIFECYCLE, chaincode)
             raise ChaincodeError(f"chaincode {chaincode} not found")
         code = await self._endorser.approvals.code_of(definition)
         runner = self._endorser.runner_of(code)
         if runner is None:
             raise not_installed(chaincode)
-        self._runners[chaincode] = (code, runner)
+        self._found[chaincode] = (definition, code, runner)
         return definition
 
     async def run_proposed(self) -> tuple[Response, Event | None]:
@@ -365,21 +372,25 @@ class _Call:
         if proposal.chaincode == LIFECYCLE:
             return await self._run_lifecycle(proposal.args), None
         try:
+            await self._check_init(proposal.chaincode, is_init=proposal.is_init)
             return await self._run(proposal.chaincode, proposal.args, is_init=proposal.is_init)
+        except ReturnedErrorError as error:
+            raise ChaincodeError(f"error in simulation: {error}") from error
         except ChaincodeError as error:
             text = f"error in simulation: failed to execute transaction {proposal.tx_id}: {error}"
             raise ChaincodeError(text) from error
 
     async def _run(self, chaincode: str, args: Sequence[bytes], *, is_init: bool) -> tuple[Response, Event | None]:
-        """Run a chaincode in this transaction, on this channel."""
+        """Run a chaincode that was found, in this transaction, on this channel."""
         state = ChaincodeState(
             self._simulator,
             chaincode,
             creator=self._creator,
             config=self._channel.config,
             invoke=self._run_other,
+            is_init=is_init,
         )
-        code, runner = self._runners[chaincode]
+        _, code, runner = self._found[chaincode]
         invocation = Invocation(
             channel_id=self._channel.channel_id,
             tx_id=self._proposal.tx_id,
@@ -417,37 +428,50 @@ class _Call:
         """Run a chaincode of this channel that a chaincode calls, if the creator may have it called.
 
         Raises:
+            ReturnedErrorError: it gave an error in the place of an answer.
             ChaincodeError: not allowed, not defined, or no answer.
         """
+        if chaincode == LIFECYCLE and args and args[0].startswith(LIFECYCLE_QUERIES):
+            return await self._run_lifecycle(args)
         if chaincode in SYSTEM_CHAINCODES:
-            raise ChaincodeError(f"system chaincode {chaincode} cannot be invoked from a chaincode")
+            return refused_to_chaincodes(chaincode, self._proposal.chaincode)
         _check_may_call(self._channel.config, [self._creator])
         try:
-            definition = await self._find(chaincode)
+            await self._find(chaincode)
         except ChaincodeError as error:
             raise ChaincodeError(
                 f"execute failed: invalid invocation: [channel {self._channel.channel_id}] failed to get chaincode "
                 f"container info for {chaincode}: {error}"
             ) from error
-        if definition.init_required:
-            await self._check_initialized(chaincode, definition.version, is_init=False)
         try:
+            await self._check_init(chaincode, is_init=False)
             response, _ = await self._run(chaincode, args, is_init=False)
+        except ReturnedErrorError:
+            raise
         except ChaincodeError as error:
             raise ChaincodeError(f"execute failed: {error}") from error
         return response
 
-    async def _check_initialized(self, chaincode: str, version: str, *, is_init: bool) -> None:
-        """Enforce that a chaincode is initialised exactly once for each version."""
-        initialized = await self._simulator.get_state(chaincode, INITIALIZED_KEY) == version.encode()
+    async def _check_init(self, chaincode: str, *, is_init: bool) -> None:
+        """Enforce that a chaincode that was found is initialised exactly once for each version, if it is to be at all.
+
+        Raises:
+            ChaincodeError: it is not the time to call it so.
+        """
+        definition = self._found[chaincode][0]
+        place = f"invalid invocation: chaincode '{chaincode}'"
+        if not definition.init_required:
+            if is_init:
+                raise ChaincodeError(f"{place} does not require initialization but called as init")
+            return
+        version = definition.version.encode()
+        initialized = await self._simulator.get_state(chaincode, INITIALIZED_KEY) == version
         if is_init and initialized:
-            raise ChaincodeError(f"chaincode '{chaincode}' is already initialized but called as init")
+            raise ChaincodeError(f"{place} is already initialized but called as init")
         if is_init:
-            self._simulator.put_state(chaincode, INITIALIZED_KEY, version.encode())
+            self._simulator.put_state(chaincode, INITIALIZED_KEY, version)
         elif not initialized:
-            raise ChaincodeError(
-                f"chaincode '{chaincode}' has not been initialized for this version, must call as init first"
-            )
+            raise ChaincodeError(f"{place} has not been initialized for this version, must call as init first")
 
 
 def _check_may_call(config: ChannelConfig, creators: Sequence[Identity]) -> None:

@@ -9,6 +9,7 @@ PeerError
 ├── MaintenanceError        a ledger cannot be made anew or exported
 ├── SnapshotError           a snapshot cannot be made, requested, read or begun from
 ├── ChaincodeError          a chaincode is not defined, not approved, not installed, failed or hung
+│   └── ReturnedErrorError  it ended its invocation with an error of its own instead of an answer
 └── ChannelStoppedError     a block was refused; nothing after it is committed until an operator acts
 """
 
@@ -51,6 +52,18 @@ class SnapshotError(PeerError):
 
 class ChaincodeError(PeerError):
     """A chaincode is not defined, not approved, not installed, failed or hung."""
+
+
+class ReturnedErrorError(ChaincodeError):
+    """A chaincode ended its invocation with an error instead of an answer.
+
+    Args:
+        payload: what it said, as it said it.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__(f"transaction returned with failure: {payload.decode(errors='replace')}")
+        self.payload = payload
 
 
 class ChannelStoppedError(PeerError):

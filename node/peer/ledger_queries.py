@@ -8,6 +8,7 @@ Source: Fabric core/scc/qscc/query.go, core/scc/cscc/configure.go.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -149,7 +150,7 @@ class LedgerQueries:
         folder = argument.decode(errors="replace")
         try:
             await self._snapshots.begin(Path(folder))
-        except SnapshotError as error:
+        except (SnapshotError, ValueError) as error:  # the latter of a path with a NUL in it
             raise ChaincodeError(f"cannot create ledger from snapshot {folder}: {error}") from error
         return SystemResponse(OK)
 
@@ -182,9 +183,7 @@ async def _chain_info(channel: Channel, _: bytes) -> bytes:
 
 async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
     text = argument.decode(errors="replace")
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        raise ChaincodeError(f"Failed to parse block number with error {text!r} is no number")
-    number = int(text)
+    number = _unsigned(text)
     # The largest number a client can give stands for the newest block.
     number = channel.progress.height - 1 if number == _NEWEST else number
     try:
@@ -200,8 +199,22 @@ async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
 async def _block_by_hash(channel: Channel, argument: bytes) -> bytes:
     block = await channel.reader.block_store(lambda store: store.block_by_header_hash(argument))
     if block is None:
-        raise ChaincodeError(f"Failed to get block hash {argument.hex()}, error no such block hash in index")
+        asked = argument.decode(errors="replace")
+        raise ChaincodeError(f"Failed to get block hash {asked}, error no such block hash [{argument.hex()}] in index")
     return block
+
+
+def _unsigned(text: str) -> int:
+    """Return the number that a text is, as Go's ``strconv.ParseUint`` reads it."""
+    digits = text.lstrip("0") or text[:1]
+    problem = "invalid syntax"
+    if text.isascii() and text.isdigit():
+        # The length first: Python refuses to read very many digits.
+        if len(digits) <= _DIGITS_MAX and int(digits) <= _NEWEST:
+            return int(digits)
+        problem = "value out of range"
+    quoted = json.dumps(text, ensure_ascii=False)
+    raise ChaincodeError(f"Failed to parse block number with error strconv.ParseUint: parsing {quoted}: {problem}")
 
 
 async def _transaction(channel: Channel, argument: bytes) -> bytes:

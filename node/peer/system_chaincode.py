@@ -50,6 +50,17 @@ class SystemResponse:
     payload: bytes = b""
 
 
+def refused_to_chaincodes(chaincode: str, caller: str) -> SystemResponse:
+    """Return what a system chaincode answers that a chaincode calls.
+
+    Args:
+        caller: the chaincode that was proposed.
+    """
+    reason = " because of potential for deadlocks" if chaincode == QSCC else ""
+    text = f"Rejecting invoke of {chaincode.upper()} from another chaincode{reason}, original invocation for '{caller}'"
+    return SystemResponse(FAILED, text)
+
+
 class LocalMembers:
     """The peer's own organization as its folder describes it, for what concerns the peer rather than a channel.
 

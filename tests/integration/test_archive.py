@@ -11,7 +11,9 @@ import json
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +41,7 @@ from ledger.statements import effect_page, entries_of_settlement, find_entry, st
 from ledger.verify import Verification, VerifyReport
 from ledger.verify_checkpoint import CheckpointFile
 from node.postgres import PostgresCluster
+from node.webhooks.store import WebhookStore
 from tests.support.archived_books import ALL, END, archivist, prepare, sealed
 from tests.support.books import START, Clock, PlainRules, key, open_writer, sign, verify
 from tests.support.server import CopyingCluster
@@ -459,6 +462,38 @@ def test_nothing_goes_that_may_still_be_asked_for(books: Books) -> None:
     books.run(f"UPDATE ledger.hold SET state = 1, ended_at = NULL, entry_seq = NULL WHERE id = {hold}")
     books.run(f"UPDATE ledger.entry SET hold_id = {hold}, request_hash = sha256('x') WHERE seq = 2")
     assert "is still placed" in refused(books)
+
+
+def test_endpoint_that_wants_no_entries_stands_in_the_way_of_its_events_only(books: Books) -> None:
+    hook = uuid.UUID(int=1)
+    books.run(
+        "INSERT INTO ledger.webhook (id, url, kinds, account_prefix, secret_name, seq, number, added_at)"
+        f" VALUES ('{hook}', 'http://x', '{{monitor.fired}}', '', 's', 3, 0, now());"
+        " INSERT INTO ledger.event (after_seq, number, kind, at, payload) VALUES (5, 1, 'monitor.fired', now(), '{}')"
+    )
+    assert "has not received what happened after entry 3" in refused(books)
+    books.run("UPDATE ledger.webhook SET seq = 5, number = 1")
+    books.archive()
+    border = border_of(books)
+    # Nothing it waits for stands before: an attempt from where it stood would be refused for ever.
+    assert books.run("SELECT seq, number FROM ledger.webhook") == [(border, 0)]
+    store = WebhookStore(books.url)
+    store.open()
+    try:
+        (known,) = store.all()
+        assert store.page(known).events == ()
+        for position in (Position(border - 1, 0), Position(0, 0)):
+            with pytest.raises(ArchivedError, match=f"what came after entry {position.seq} is archived"):
+                store.resume(hook, position)
+            with pytest.raises(ArchivedError, match=f"what came after entry {position.seq} is archived"):
+                store.add(replace(known, id=uuid.UUID(int=2), position=position), START, 10)
+        books.run("UPDATE ledger.webhook SET state = 2, seq = 1")
+        with pytest.raises(ArchivedError, match="what came after entry 1 is archived"):
+            store.resume(hook, None)
+        assert store.all() == [replace(known, state="dead", position=Position(1, 0))]
+        assert store.resume(hook, Position(border, 0))
+    finally:
+        store.close()
 
 
 def test_part_that_is_ended_goes_up_to_the_newest_entry(postgres_cluster: PostgresCluster, tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_balance_at_both_times(books: Home) -> None:
     assert command(books, "balance", "alice", "--at", "2026-03-31") == (
         "alice: balance 1238.00 EUR, from entries up to 4\n"
     )
+    assert "988.00 EUR" in command(books, "balance", "alice", "--at", "20260328", "--known-at", "20260328")
     early = json.loads(command(books, "balance", "alice", "--at", "2026-03-31", "--known-at", "2026-03-31", "--json"))
     assert early == {"balance_minor": "98800", "known_seq": 2}
     assert "1250.00" not in command(books, "balance", "alice", "--known-at", "2026-04-02T08:59")
@@ -98,7 +99,9 @@ def test_periods_are_listed_with_figures_and_reopenings(books: Home) -> None:
     assert "lines" not in second
 
 
-@pytest.mark.parametrize("arguments", [("--at", "yesterday"), ("--known-at", "2026-13-01")])
+@pytest.mark.parametrize(
+    "arguments", [("--at", "yesterday"), ("--known-at", "2026-13-01"), ("--at", "9999-12-31T23:59-14:00")]
+)
 def test_text_that_is_no_time_is_refused_by_name(books: Home, arguments: tuple[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=arguments[1]):
         command(books, "balance", "alice", *arguments)

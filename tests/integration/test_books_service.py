@@ -133,20 +133,34 @@ async def test_racing_capture_and_release_have_one_winner(books: Books) -> None:
     assert bob is not None and bob.balance == 2500
 
 
+async def kill_connections(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
 async def test_killed_connection_loses_and_doubles_nothing(books: Books, database_url: str) -> None:
     async def kill() -> None:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             for _ in range(5):
                 await asyncio.sleep(0.02)
-                await connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+                await kill_connections(connection)
 
     batches = [[transfer(key(b * 1000 + i), "cash", "alice", 1) for i in range(200)] for b in range(60)]
     *answers, _ = await asyncio.gather(*(books.post_batch(batch) for batch in batches), kill())
     seqs = [result.seq for answer in answers if answer is not None for result in answer]
     assert sorted(seq or 0 for seq in seqs) == list(range(1, 12_001))
+
+
+async def test_lone_caller_is_answered_once_whatever_becomes_of_the_connection(books: Books, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        for number in range(1, 41):
+            answer = asyncio.create_task(books.post(transfer(key(number), "cash", "alice", 1)))
+            await asyncio.sleep(0)
+            if number % 4 == 0:  # under way, or between: sent, not yet read
+                await kill_connections(connection)
+            assert (await answer).seq == number
 
 
 async def test_second_writer_ends_the_first(books: Books, database_url: str) -> None:
@@ -245,6 +259,34 @@ async def test_hold_through_the_service(client: Client) -> None:
     release = pb.ReleaseHoldRequest(hold_id=str(key(5)))
     released = await client.ask("ReleaseHold", release, pb.ReleaseHoldResponse)
     assert (released.code, released.hold.state) == ("hold_not_placed", "captured")
+
+
+async def test_changes_of_one_account_at_once_all_stand(client: Client) -> None:
+    def change(**terms: str) -> Awaitable[pb.SetAccountTermsResponse]:
+        request = pb.SetAccountTermsRequest(account="alice", **terms)
+        return client.ask("SetAccountTerms", request, pb.SetAccountTermsResponse)
+
+    for number in range(10):
+        await asyncio.gather(change(status="frozen"), change(ceiling_minor=str(number)), change(overdraft_minor="7"))
+        found = await client.ask("GetAccount", pb.GetAccountRequest(account="alice"), pb.GetAccountResponse)
+        told = found.account.status, found.account.ceiling_minor, found.account.overdraft_minor
+        assert told == ("frozen", str(number), "7")
+        await change(status="open", ceiling_minor="", overdraft_minor="0")
+
+
+async def test_last_capture_names_its_hold_once(client: Client) -> None:
+    await client.ask("PostEntries", pb.PostEntriesRequest(entries=[entry(1)]), pb.PostEntriesResponse)
+    place = pb.PlaceHoldRequest(hold_id=str(key(5)), account="alice", amount_minor="60")
+    place.expires_at.FromDatetime(START + timedelta(hours=1))
+    await client.ask("PlaceHold", place, pb.PlaceHoldResponse)
+    capture = pb.CaptureHoldRequest(hold_id=str(key(5)), entry=entry(6, "alice", "bob", "50", hold_final=True))
+    captured = await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
+    assert (captured.result.code, captured.hold.state, captured.hold.captured_minor) == ("posted", "captured", "50")
+    same = pb.PostEntriesRequest(entries=[entry(6, "alice", "bob", "50", hold_final=True, hold_id=str(key(5)))])
+    assert (await client.ask("PostEntries", same, pb.PostEntriesResponse)).results[0].code == "exists"
+    capture.entry.hold_id = str(key(7))
+    with pytest.raises(RpcError, match=r"entry.hold_id '.*7': leave it out"):
+        await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
 
 
 def opening(**changes: Any) -> pb.OpenAccountRequest:

@@ -184,8 +184,8 @@ async def test_posting_reaches_stream_and_receiver_and_a_restart_loses_nothing(n
 
 async def test_stream_filters_and_says_how_far_it_has_looked(node: Node) -> None:
     await node.post(1)
-    await node.books.set_account_terms("cash", AccountTerms("frozen", None, 0, 5000), "clerk-7")
-    await node.books.set_account_terms("cash", AccountTerms("open", None, 0, None), "clerk-7")
+    await node.books.change_account_terms("cash", lambda _: AccountTerms("frozen", None, 0, 5000), "clerk-7")
+    await node.books.change_account_terms("cash", lambda _: AccountTerms("open", None, 0, None), "clerk-7")
     frozen, opened = await told(node, 2, kinds=["account.changed"])
     assert (frozen.cursor, frozen.account) == ("1.1", "cash")
     assert json.loads(frozen.payload_json) == {
@@ -264,6 +264,7 @@ async def test_another_members_certificate_is_refused_before_anything_is_read(no
     [
         (pb.FollowOutboxRequest(cursor="12"), "cursor"),
         (pb.FollowOutboxRequest(cursor="-1.0"), "cursor"),
+        (pb.FollowOutboxRequest(cursor="1.0"), "is ahead of all that happened"),
         (pb.FollowOutboxRequest(kinds=["Entry"]), "kinds"),
         (pb.FollowOutboxRequest(account_prefix="x" * 65), "account_prefix"),
     ],
@@ -271,7 +272,7 @@ async def test_another_members_certificate_is_refused_before_anything_is_read(no
 async def test_malformed_stream_request_is_refused_by_name(
     node: Node, request_: pb.FollowOutboxRequest, words: str
 ) -> None:
-    async with node.client() as client:
+    async with asyncio.timeout(15), node.client() as client:
         with pytest.raises(RpcError) as caught:
             await anext(client.stream(SERVICE, "FollowOutbox", request_, pb.FollowOutboxResponse))
     assert caught.value.code == StatusCode.INVALID_ARGUMENT

@@ -3,10 +3,11 @@ itself refuses. Tables of accounts and entries, so that an accountant can read t
 
 from __future__ import annotations
 
+import select
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,13 +19,21 @@ from ledger.audit import recompute_leaves, verify_books
 from ledger.balances import find_account, list_accounts, open_account, trial_balance
 from ledger.canonical import batch_digest
 from ledger.copy_rows import INSERTED_ROWS_MAX
-from ledger.errors import BooksUnavailableError, ConflictError, FencedError, InvalidValueError, NotFoundError
+from ledger.errors import (
+    BooksUnavailableError,
+    ConflictError,
+    FencedError,
+    InvalidValueError,
+    NotFoundError,
+    StaleCopyError,
+)
 from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import Lookup, find_hold
 from ledger.money import AMOUNT_MAX
-from ledger.posting import Writer
-from ledger.prepared import PreparedBatch
+from ledger.posting import LOOKUP_ENTRIES_MAX, Writer
+from ledger.prepared import PreparedBatch, Request
+from ledger.refusal_store import list_refusals
 from ledger.schema import migrate
 from ledger.statements import entries_of_settlement, find_entry, statement_page
 from tests.support.books import START, Clock, PlainRules, key, new_writer, open_accounts, open_writer, verify
@@ -177,6 +186,122 @@ def test_keys_greater_than_all_before_are_not_looked_up_and_every_other_is(
         successor.open()
         assert [result.code.text for result in successor.post([seven, one])] == ["exists", "exists"]
     assert asked[1:] == [[key(7).int, key(1).int]] * 2
+
+
+def test_holds_greater_than_all_before_are_not_looked_up_and_every_other_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[int]] = []
+    rows = Lookup._rows
+
+    def noted(self: Lookup, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if name == "hold_states":
+            # PostgreSQL's form of an array: 20 bytes of head, then each id behind its length.
+            ids = arguments[0].data[20:]
+            asked.append({int.from_bytes(ids[at + 4 : at + 20]) for at in range(0, len(ids), 20)})
+        return rows(self, name, arguments)
+
+    def told(writer: Writer, *requests: Request) -> list[str]:
+        return [result.code.text for result in writer.post(requests)]
+
+    monkeypatch.setattr(Lookup, "_rows", noted)
+    assert codes(bench, transfer(key(1), "cash", "alice", 90)) == ["posted"]
+    until = START + timedelta(hours=1)
+    one, two, three, four = (NewHold(key(number), "alice", 10, until) for number in (101, 102, 103, 104))
+    capture = transfer(key(2), "alice", "bob", 10, hold_id=three.id)
+    assert told(bench.writer, one, three, capture) == ["posted"] * 3
+    assert place(bench, replace(three, amount=11))[0] == "exists_with_different_body"  # this writer knows it
+    assert asked == []
+    assert place(bench, two)[0] == "placed"
+    assert asked == [{two.id.int}]
+    # Another writer knows no hold, only which is the greatest.
+    with closing(new_writer(bench.url)) as successor:
+        successor.open()
+        capture = transfer(key(3), "alice", "bob", 10, hold_id=four.id)
+        assert told(successor, one, capture, four) == ["exists", "hold_not_found", "posted"]
+        assert asked[1:] == [{one.id.int}]
+        assert told(successor, three, HoldRelease(two.id)) == ["exists", "posted"]
+        assert asked[2:] == [{three.id.int, two.id.int}]
+
+
+@pytest.mark.parametrize("count", [0, LOOKUP_ENTRIES_MAX])
+def test_chain_of_which_a_part_stands_is_told_alike_in_a_batch_of_any_size(bench: Bench, count: int) -> None:
+    first = transfer(key(1001), "alice", "bob", 60, linked=True)
+    last = transfer(key(1002), "alice", "bob", 30)
+    assert codes(bench, transfer(key(1000), "cash", "alice", 200), first, last) == ["posted"] * 3
+    # Alice has 110 left: a chain fails for what stands in it already, not for money that would be spent twice.
+    chains = [
+        [first, transfer(key(1003), "alice", "bob", 100)],
+        [replace(first, description="other"), transfer(key(1004), "alice", "bob", 100)],
+        [NewHold(key(1005), "alice", 100, START + timedelta(hours=1), linked=True), last],
+    ]
+    others = [transfer(key(2000 + number), "cash", "bob", 1) for number in range(count)]
+    bench.writer.forget()
+    assert codes(bench, *others, *(request for chain in chains for request in chain))[count:] == [
+        "exists", "linked_failed",
+        "exists_with_different_body", "linked_failed",
+        "linked_failed", "exists",
+    ]  # fmt: skip
+    kept = [(refusal.key, refusal.code) for refusal in list_refusals(bench.connection)]
+    assert kept == [(key(1001), "exists_with_different_body")]
+
+
+def send(bench: Bench, *entries: NewEntry) -> list[str] | None:
+    """Codes of requests that nobody waits for in a thread; None where somebody has to."""
+    sent = bench.writer.send(entries)
+    if sent is None:
+        return None
+    while (results := sent.results()) is None:
+        select.select((sent.socket,), (), ())
+    return [result.code.text for result in results]
+
+
+def test_a_few_requests_are_sent_without_waiting_where_nothing_has_to_be_read(bench: Bench) -> None:
+    one, two, three = (transfer(key(number), "cash", "alice", 5, description="rent") for number in (1, 2, 3))
+    assert send(bench, one) is None  # neither the head nor the accounts are known
+    assert codes(bench, one) == ["posted"]
+    assert send(bench, two) == ["posted"]
+    assert send(bench, two) is None  # what stands under its key must be read
+    assert send(bench, transfer(key(4), "cash", "bob", 5)) is None  # this account is not known yet
+    too_much, linked = transfer(key(5), "alice", "cash", 11), (replace(three, linked=True), replace(three, key=key(6)))
+    assert send(bench, too_much, *linked) == ["exceeds_available", "posted", "posted"]
+    assert send(bench, *(transfer(key(10 + n), "cash", "alice", 1) for n in range(INSERTED_ROWS_MAX + 1))) is None
+    assert codes(bench, one, two, *linked) == ["exists"] * 4
+    assert bench.balance("alice") == 20
+
+
+def test_what_was_sent_in_vain_stands_nowhere_and_is_posted_after_reading_again(bench: Bench) -> None:
+    one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "alice", "cash", 5)
+    assert codes(bench, one) == ["posted"]
+    frozen = bench.connection.execute(
+        "SELECT ledger.set_account_terms(%s, 'alice', 2::smallint, 0, 0, NULL, 'operator', %s)",
+        (bench.writer.epoch, START),
+    )
+    assert frozen.fetchone() == ("changed",)
+    with pytest.raises(StaleCopyError):
+        send(bench, two)
+    assert send(bench, two) is None  # the copy was dropped
+    assert codes(bench, two) == ["account_frozen"]
+
+
+def test_connection_lost_while_nobody_waits_is_told_and_mended(bench: Bench) -> None:
+    one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "cash", "alice", 5)
+    assert codes(bench, one) == ["posted"]
+    with bench.connection.transaction():
+        bench.connection.execute("LOCK TABLE ledger.head")
+        sent = bench.writer.send([two])
+        assert sent is not None
+        assert sent.results() is None
+        bench.connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with pytest.raises(BooksUnavailableError):
+        while sent.results() is None:
+            select.select((sent.socket,), (), ())
+    assert not bench.writer.connected
+    bench.writer.reconnect()
+    assert codes(bench, one, two) == ["exists", "posted"]
 
 
 def test_repeats_inside_one_batch_are_told_like_repeats_later(bench: Bench) -> None:
@@ -549,7 +674,7 @@ def crash_in_signing(writer: Writer) -> None:
 
 def crash_while_the_server_drops_us(writer: Writer) -> None:
     def in_commit(cursor: psycopg.Cursor[tuple[object, ...]], accepted: object, now: object) -> None:
-        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        cursor.execute(b"SELECT pg_terminate_backend(pg_backend_pid())")
 
     writer._decider.in_commit = in_commit  # type: ignore[method-assign,assignment]
 

@@ -72,7 +72,8 @@ def test_schedule_is_ordered_paused_resumed_cancelled_and_forgotten(home: Home, 
 
     assert command(home, "schedule", "pause", ID) == f"schedule {ID}: paused"
     assert command(home, "schedule", "pause", ID) == f"schedule {ID} was so before: paused"
-    assert "active" in command(home, "schedule", "resume", ID)
+    resumed = command(home, "schedule", "resume", ID)
+    assert resumed == f"schedule {ID}: active, looked at next at 2036-01-31T08:00:00+00:00"
     assert command(home, "schedule", "cancel", ID) == f"schedule {ID}: cancelled"
     assert command(home, "schedule", "forget", ID) == f"schedule {ID}: cancelled"
     assert "description" not in command(home, "schedule", "list", "--json")
@@ -109,16 +110,20 @@ def test_runs_of_a_schedule_and_what_the_audit_finds_are_shown(home: Home, books
         (("--start", "2036-01-01", "--zone", "Atlantis"), "zone"),
         (("--start", "2036-01-01", "--id", "seven"), "--id"),
         (("--start", "2036-01-01", "--amount", "1.001"), "--amount"),
+        (("--start", "2036-01-01", "--credit", "@landlord"), "account"),
     ],
 )
 def test_wrong_option_is_refused_by_its_name(
     home: Home, request: pytest.FixtureRequest, arguments: tuple[str, ...], field: str
 ) -> None:
-    if field == "--amount":
+    has_books = field in ("--amount", "account")
+    if has_books:
         request.getfixturevalue("books")
     with pytest.raises(InvalidValueError) as refused:
         command(home, "schedule", "create", *RENT, *arguments)
     assert refused.value.field == field
+    if has_books:
+        assert command(home, "schedule", "list") == ""
 
 
 def test_schedule_that_is_not_there_is_not_found(home: Home, books: Writer) -> None:

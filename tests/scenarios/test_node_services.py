@@ -209,6 +209,7 @@ async def test_clerk_holds_captures_takes_back_and_freezes_on_the_command_line(c
     assert "balance 9.00 EUR, held 0.00" in await asyncio.to_thread(run, "balance", payer)
     terms = ("account", "terms", payer)
     assert "below_floor" in await asyncio.to_thread(run, *terms, "--floor", "9.01")
+    assert "--ceiling ''" in await asyncio.to_thread(run, *terms, "--ceiling", "")
     changed = await asyncio.to_thread(run, *terms, "--status", "frozen", "--floor", "0", "--overdraft", "5.00")
     assert f"changed: {payer} is frozen, floor 0.00 EUR, overdraft 5.00 EUR, ceiling none" in changed
     fees, vault = f"fees-{uuid.uuid4().hex[:8]}", f"vault-{uuid.uuid4().hex[:8]}"

@@ -1,7 +1,7 @@
 """A network of Fabric's with a Go peer for every member, and beside them a peer of ours to be compared with those.
 
 Ours stands for the regulator with the identity that the regulator's Go peer has too, so both kinds tell of the same
-identities. Chaincodes are defined and installed everywhere; nothing runs them.
+identities. Chaincodes are defined and installed everywhere; who wants to invoke them runs them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from network import rpc
@@ -32,6 +33,7 @@ class SideBySide:
         fabric: Fabric's part of it.
         ours: our peer.
         our_port: where it listens.
+        packages: package id of each chaincode.
         go_channel: connection of the bank's user to the bank's Go peer.
         our_channel: connection of the bank's user to our peer.
     """
@@ -39,6 +41,7 @@ class SideBySide:
     fabric: FabricNetwork
     ours: Peer
     our_port: int
+    packages: Mapping[str, str]
     go_channel: rpc.Channel
     our_channel: rpc.Channel
 
@@ -49,12 +52,14 @@ async def peers_side_by_side(
     cluster: PostgresCluster,
     defined: Mapping[str, Sequence[str]],
     collections: Mapping[str, Sequence[Mapping[str, Any]]],
+    services: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncIterator[SideBySide]:
     """Run the network, or skip the test where Fabric's programs are not.
 
     Args:
         defined: options of ``peer lifecycle chaincode commit`` for each chaincode.
         collections: private collections of chaincodes that have some, as Fabric's tools take them.
+        services: ports of those that somebody will run.
     """
     tools = FabricTools.found()
     material = make_fabric_material(folder / "crypto", 1)
@@ -65,15 +70,16 @@ async def peers_side_by_side(
         fabric = await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
         packages = {name: folder / f"{name}.tgz" for name in defined}
+        identifiers = {}
         for name, package in packages.items():
-            content = service_package(name, address=f"{HOST}:1", dial_timeout="10s")  # nobody calls it
+            content = service_package(name, address=f"{HOST}:{services.get(name, 1)}", dial_timeout="10s")
             package.write_bytes(content)
             options = [*defined[name]]
             if name in collections:
                 (folder / f"{name}.json").write_text(json.dumps(collections[name]))
                 options += ["--collections-config", str(folder / f"{name}.json")]
-            identifier = package_id(name, content)
-            await asyncio.to_thread(fabric.define, name, package, identifier, *options, members=MEMBERS)
+            identifiers[name] = package_id(name, content)
+            await asyncio.to_thread(fabric.define, name, package, identifiers[name], *options, members=MEMBERS)
         database = cluster.create_database(folder.name.replace("-", "_"))
         ours, port = await start_our_peer(fabric, REGULATOR, database, stack, others=(BANK, PARTNER))
         go_port, fabric.peers[REGULATOR] = fabric.peers[REGULATOR], port
@@ -84,4 +90,4 @@ async def peers_side_by_side(
         channels = [rpc.Channel(f"{HOST}:{at}", fabric.client_tls(BANK)) for at in (fabric.peers[BANK], port)]
         for channel in channels:
             stack.push_async_callback(channel.close)
-        yield SideBySide(fabric, ours, port, *channels)
+        yield SideBySide(fabric, ours, port, identifiers, *channels)

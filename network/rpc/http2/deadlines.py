@@ -50,6 +50,10 @@ class Deadlines:
                 found[0].cancel()
                 del self._ticks[tick]
 
+    def due(self, tick: int) -> bool:
+        """Say whether the deadlines of a tick are passing, though its timer may be yet to come."""
+        return self._loop.time() >= (tick - 1) * TICK_S
+
     def _expire(self, tick: int) -> None:
         _, calls = self._ticks.pop(tick)
         for call in calls:

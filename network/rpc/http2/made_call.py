@@ -144,6 +144,10 @@ class MadeCall(Stream):
     def peer_reset(self, code: int) -> None:
         """End with the status that the reset stands for."""
         self.close()
+        if code == ErrorCode.CANCEL and self._tick and self.connection.deadlines.due(self._tick):
+            # The server was told the deadline too, and a Go server's clock is the first of the two.
+            self.expire()
+            return
         self.unprocessed = code == ErrorCode.REFUSED_STREAM and not self.messages
         known = code in ErrorCode.__members__.values()
         status = RESET_STATUS.get(ErrorCode(code), StatusCode.INTERNAL) if known else StatusCode.INTERNAL

@@ -49,7 +49,7 @@ async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call
 
 
 def block_events(content: bytes, about: Sequence[bytes] = ()) -> tuple[int, list[chaincode_event_pb2.ChaincodeEvent]]:
-    """Return a committed block's number and the events of its valid transactions, in order.
+    """Return a committed block's number and the events of its valid transactions, in order; none without a name.
 
     Args:
         about: leave out transactions that hold none of these bytes. Names and ids stand in a transaction as they are,
@@ -60,9 +60,9 @@ def block_events(content: bytes, about: Sequence[bytes] = ()) -> tuple[int, list
     for envelope, flag in zip(block.data.data, transactions_filter(block), strict=True):
         if flag != VALID or (about and not any(part in envelope for part in about)):
             continue
-        event = parse_transaction(envelope).event
-        if event:
-            events.append(chaincode_event_pb2.ChaincodeEvent.FromString(event))
+        event = chaincode_event_pb2.ChaincodeEvent.FromString(parse_transaction(envelope).event)
+        if event.chaincode_id and event.event_name and event.tx_id:
+            events.append(event)
     return block.header.number, events
 
 

@@ -155,8 +155,8 @@ class _Collection:
 
     async def _requirement(self, first: proposal_response_pb2.ProposalResponse) -> Requirement:
         """Return the policies behind what the first endorser touched."""
-        if self._proposal.chaincode in SYSTEM_CHAINCODES:
-            return Requirement(lifecycle=self._proposal.chaincode == LIFECYCLE)
+        if self._proposal.chaincode == LIFECYCLE:
+            return Requirement(lifecycle=True)
         interest = first.interest
         if not interest.chaincodes:
             interest.chaincodes.add(name=self._proposal.chaincode)

@@ -17,7 +17,7 @@ import pytest
 
 from network.errors import RpcError
 from network.rpc import ClientTls, StatusCode
-from network.rpc.http2 import keepalive
+from network.rpc.http2 import deadlines, keepalive
 from network.rpc.http2.channel import Channel
 from network.rpc.http2.hpack import encode
 from tests.support.certificates import Authority
@@ -297,6 +297,21 @@ async def test_request_larger_than_the_window_waits_for_credit(channel: Channel,
     assert (end.payload, end.flags) == (b"", END_STREAM)
     peer.send(answer(1))
     assert await calling == b"reply"
+
+
+async def test_call_that_the_server_resets_at_the_deadline_has_passed_it(
+    channel: Channel, raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go servers do: what the caller set as a limit must not look as if somebody had cancelled the call."""
+    monkeypatch.setattr(deadlines, "TICK_S", 2.0)  # the client's own timer is late
+    calling = asyncio.create_task(channel.unary(ECHO, b"", 0.2))
+    peer = await raw.greeted()
+    stream_id, _ = await peer.read_request()
+    await asyncio.sleep(0.2)
+    peer.send(raw_frame(RST_STREAM, 0, stream_id, number(8)))
+    with pytest.raises(RpcError) as failure:
+        await calling
+    assert failure.value.code == StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_cancelled_call_resets_its_stream(channel: Channel, raw: RawServer) -> None:

@@ -84,7 +84,7 @@ def test_identity_of_the_organization_is_valid_and_plays_its_role_only() -> None
     for satisfied in ("member", "peer"):
         msp.satisfies_principal(identity, role(satisfied))
     for refused in ("client", "admin", "orderer"):
-        with pytest.raises(IdentityError, match=f"not a {refused}"):
+        with pytest.raises(IdentityError, match=rf"does not contain OU \[{refused.upper()}\], MSP: \[AMSP\]"):
             msp.satisfies_principal(identity, role(refused))
 
 
@@ -95,7 +95,7 @@ def test_identity_of_a_foreign_authority_with_the_same_name_is_refused() -> None
 
 
 def test_identity_claiming_another_organization_is_refused() -> None:
-    with pytest.raises(IdentityError, match="claims BMSP"):
+    with pytest.raises(IdentityError, match="expected MSP ID AMSP, received BMSP"):
         A.msp().deserialize(issue_identity(A.authority, "BMSP", "x", ("client",), START).creator)
 
 
@@ -377,7 +377,7 @@ def test_combined_principal_wants_all_its_parts() -> None:
     both = msp_principal_pb2.CombinedPrincipal(principals=[role("member"), nested])
     msp.satisfies_principal(client, principal(Principal.COMBINED, both))
     both.principals.append(role("admin"))
-    with pytest.raises(IdentityError, match="not a admin"):
+    with pytest.raises(IdentityError, match="The identity is not an admin under this MSP"):
         msp.satisfies_principal(client, principal(Principal.COMBINED, both))
     with pytest.raises(IdentityError, match="empty"):
         msp.satisfies_principal(client, principal(Principal.COMBINED, msp_principal_pb2.CombinedPrincipal()))

@@ -1,0 +1,100 @@
+"""Small database transactions sent at once: all or nothing, whatever the server answers and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+
+from ledger.script import Statement
+from ledger.sending import PREPARED_MAX, Sending, WriterConnection
+
+INSERT = b"INSERT INTO noted VALUES (%s)"
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[WriterConnection]:
+    with WriterConnection.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE noted (number bigint PRIMARY KEY)")
+        yield connection
+
+
+def send(connection: WriterConnection, *statements: tuple[bytes, Sequence[Any]], prepare: bool | None = True) -> None:
+    Sending(connection, [Statement(text, arguments, prepare) for text, arguments in statements]).wait()
+
+
+def noted(connection: WriterConnection) -> list[int]:
+    return [number for (number,) in connection.execute("SELECT number FROM noted ORDER BY 1").fetchall()]
+
+
+def prepared(connection: WriterConnection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM pg_prepared_statements").fetchall()}
+
+
+@pytest.mark.parametrize("prepare", [True, False, None])
+def test_statements_are_one_transaction(connection: WriterConnection, prepare: bool | None) -> None:
+    send(connection, (INSERT, (1,)), (INSERT, (2,)), (b"SELECT 1", ()), prepare=prepare)
+    with pytest.raises(psycopg.errors.UniqueViolation) as told:
+        send(connection, (INSERT, (3,)), (INSERT, (2,)), (INSERT, (4,)), prepare=prepare)
+    assert told.value.diag.constraint_name == "noted_pkey"
+    assert noted(connection) == [1, 2]
+    send(connection, (INSERT, (3,)), prepare=prepare)
+    assert noted(connection) == [1, 2, 3]
+
+
+def test_statement_is_parsed_once_for_all_sendings(connection: WriterConnection) -> None:
+    send(connection, (INSERT, (1,)), (INSERT, (2,)))
+    send(connection, (INSERT, (3,)))
+    assert len(prepared(connection)) == 1
+    # Another kind of value is another statement to the server.
+    send(connection, (b"SELECT %s", (2,)))
+    send(connection, (b"SELECT %s", ("2",)))
+    assert len(prepared(connection)) == 3
+
+
+def test_statement_that_the_server_never_came_to_is_prepared_the_next_time(connection: WriterConnection) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        send(connection, (b"SELECT FROM absent", ()), (INSERT, (1,)))
+    assert prepared(connection) == set()
+    connection.execute("CREATE TABLE absent ()")
+    send(connection, (b"SELECT FROM absent", ()), (INSERT, (1,)))
+    assert noted(connection) == [1]
+
+
+def test_only_so_many_statements_stay_prepared(connection: WriterConnection) -> None:
+    texts = [b"SELECT %d" % number for number in range(PREPARED_MAX + 2)]
+    for text in (*texts, *texts):
+        send(connection, (text, ()))
+    assert len(prepared(connection)) == PREPARED_MAX == len(connection.prepared)
+
+
+def test_value_that_cannot_be_sent_leaves_the_connection_whole(connection: WriterConnection) -> None:
+    with pytest.raises(psycopg.ProgrammingError):
+        send(connection, (INSERT, (1,)), (INSERT, (object(),)))
+    assert noted(connection) == []
+
+
+def test_more_than_a_socket_holds_is_sent_all_the_same(connection: WriterConnection) -> None:
+    send(connection, (b"SELECT %s", (bytes(30_000_000),)), (INSERT, (1,)))
+    assert noted(connection) == [1]
+
+
+def test_lost_connection_is_told_and_closed(connection: WriterConnection, database_url: str) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        send(connection, (INSERT, (1,)), (b"SELECT pg_terminate_backend(pg_backend_pid())", ()), (INSERT, (2,)))
+    assert connection.closed
+    with pytest.raises(psycopg.OperationalError):
+        send(connection, (INSERT, (1,)))
+    with psycopg.connect(database_url) as other:
+        assert other.execute("SELECT count(*) FROM noted").fetchone() == (0,)
+
+
+def test_answers_are_taken_as_they_come(connection: WriterConnection, database_url: str) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE noted")
+        sending = Sending(connection, [Statement(INSERT, (1,), True)])
+        assert not sending.ended()
+    sending.wait()
+    assert noted(connection) == [1]
