@@ -156,6 +156,7 @@ class Archivist:
             proved.file_bytes, proved.file_sha256, keys, state_digest(connection),
         )  # fmt: skip
         archive = Archive(record, self.sign(record.digest()), self.now(), self.actor, None)
+        connection.execute(query("archive_pass_webhooks"), bounds)
         _insert(connection, archive)
         # What was true before the file was written may not be any more. While the journal is locked nobody posts, nor
         # closes or opens a period: little is asked then.

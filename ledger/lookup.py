@@ -85,9 +85,10 @@ class Lookup:
 
     def new_state(self) -> State:
         """Return an empty copy of the books as they stand."""
-        ((next_seq, closed_before, greatest, *newest),) = self._rows("head_state", ())
+        ((next_seq, closed_before, key, hold, *newest),) = self._rows("head_state", ())
         refusals = NO_REFUSALS if newest[0] is None else ChainEnd(*newest)
-        return State(next_seq, closed_before, -1 if greatest is None else greatest.int, self._partitions(), refusals)
+        greatest_key, greatest_hold = (-1 if greatest is None else greatest.int for greatest in (key, hold))
+        return State(next_seq, closed_before, greatest_key, greatest_hold, self._partitions(), refusals)
 
     def make_room(self, state: State, count: int) -> None:
         """See to it that the journal has partitions for so many more entries; mostly it has (``node.books``)."""
@@ -107,21 +108,26 @@ class Lookup:
 
         Args:
             entries: the entries among the requests.
-            with_keys: whether to look the entries' keys up.
+            with_keys: whether to look the entries' keys up. Those of linked ones always are: what a chain that fails
+                did before it failed leaves no trace by which a repeat in it could be told afterwards.
         """
         others = [entry for entry in entries if not entry.is_plain]
-        placed = [request for request in requests if type(request) is NewHold]
+        about_holds = [request for request in requests if not isinstance(request, NewEntry)]
+        placed = [request for request in about_holds if type(request) is NewHold]
         known = state.accounts
         wanted = {posting.account for entry in entries for posting in entry.postings if posting.account not in known}
         wanted |= {hold.account for hold in placed if hold.account not in known}
-        holds = {request.id.int for request in requests if not isinstance(request, NewEntry)}
+        holds = {request.id.int for request in about_holds}
         holds |= {entry.hold_id.int for entry in others if entry.hold_id is not None}
-        unknown = [number.to_bytes(16, "big") for number in holds.difference(state.holds)]
+        # Ids in the order of time cost no look-up where holds are placed, as in ``standing``.
+        unknown = [n.to_bytes(16, "big") for n in holds.difference(state.holds) if n <= state.greatest_hold]
         rows = self._rows("hold_states", (pack.pack_uuids(unknown),)) if unknown else []
         self._learn_accounts(state, wanted | {row[1] for row in rows})
         _remember_holds(state, rows)
         self._learn_originals(state, {entry.reverses for entry in others if entry.reverses is not None})
-        standing = self.standing(state, entries) if with_keys else {}
+        if not with_keys:
+            entries = _in_chains(requests) if any(request.linked for request in (*others, *about_holds)) else ()
+        standing = self.standing(state, entries)
         return Facts(standing, self._actor_numbers({entry.actor for entry in others if entry.actor}))
 
     def _learn_accounts(self, state: State, wanted: set[str]) -> None:
@@ -188,6 +194,15 @@ class Lookup:
 
     def _rows(self, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._reading.execute(query(name), arguments, prepare=True, binary=True).fetchall()
+
+
+def _in_chains(requests: Sequence[Request]) -> list[NewEntry]:
+    before = (False, *(request.linked for request in requests))
+    return [
+        request
+        for request, follows in zip(requests, before, strict=False)
+        if isinstance(request, NewEntry) and (request.linked or follows)
+    ]
 
 
 def _remember_account(add: Callable[..., AccountState], row: tuple[Any, ...]) -> AccountState:

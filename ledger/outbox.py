@@ -141,6 +141,20 @@ def parse_cursor(text: str, field: str = "cursor") -> Position:
     return position
 
 
+def check_happened(position: Position, newest: Position, field: str = "cursor") -> Position:
+    """Return a reader's position, if these books have come so far: what is posted up to it would not reach him.
+
+    Args:
+        newest: of the books, read after the position was told.
+    Raises:
+        InvalidValueError: it lies ahead of them.
+    """
+    if position > newest:
+        reason = "is ahead of all that happened in these books: if they were restored, go on from a cursor told since"
+        raise InvalidValueError(field, str(position), reason)
+    return position
+
+
 def check_kinds(kinds: Sequence[str], field: str = "kinds") -> tuple[str, ...]:
     """Return the kinds, each once and sorted.
 

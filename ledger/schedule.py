@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
-from ledger.account import check_actor
+from ledger.account import check_actor, check_reference
 from ledger.errors import InvalidValueError
 from ledger.journal import METADATA_COUNT_MAX, NewEntry, Posting, ResultCode, microseconds
 from ledger.recurrence import Occurrence, Recurrence, following
@@ -113,6 +113,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         check_actor(self.actor)
+        for posting in self.template.postings:
+            check_reference(posting.account)
         if len(self.template.metadata) > METADATA_COUNT_MAX - 2:
             raise InvalidValueError("metadata", len(self.template.metadata), "two of 16 pairs belong to the schedule")
         for field, value, least, most in (

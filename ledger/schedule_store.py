@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from ledger.account import Side, check_actor, check_reference
+from ledger.account import Side, check_actor
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.journal import Posting, Scope
 from ledger.queries import query
@@ -243,9 +243,7 @@ def definition_of(schedule: Schedule) -> dict[str, Any]:
 
 def schedule_from(schedule_id: uuid.UUID, definition: dict[str, Any]) -> Schedule:
     """Return the order that ``definition_of`` wrote."""
-    postings = tuple(
-        Posting(check_reference(account), Side(side), int(amount)) for account, side, amount in definition["postings"]
-    )
+    postings = tuple(Posting(account, Side(side), int(amount)) for account, side, amount in definition["postings"])
     template = Template(
         postings,
         definition.get("settlement_id", ""),

@@ -198,6 +198,7 @@ class State:
         next_seq: number of the next entry.
         closed_before: entries that count for an earlier time are refused; None while no period was closed.
         greatest_key: of all entries, as a number; no greater one stands in the books. -1 while there are none.
+        greatest_hold: of the ids of all holds, likewise.
         partitions: of the journal, those with room for entries, in order.
         refusals: where the chain of refusals ends.
         columns: what changes about accounts.
@@ -220,6 +221,7 @@ class State:
     next_seq: int
     closed_before: datetime | None
     greatest_key: int = -1
+    greatest_hold: int = -1
     partitions: Sequence[Partition] = ()
     refusals: ChainEnd = NO_REFUSALS
     columns: AccountColumns = field(default_factory=AccountColumns)
@@ -334,6 +336,7 @@ class State:
             numbers: their ids.
             figures: account, amount, times and tenant; see ``HoldViews``.
         """
+        self.greatest_hold = max((self.greatest_hold, *numbers))
         new = {"state": PLACED, "ended_us": NO_TIME, "batch": self.batch, "placed_in": self.batch}
         rows = self.remember_holds(numbers, **new, **figures)
         self.changed_holds += rows.tolist()

@@ -41,8 +41,16 @@ _SIGNS = {"C": 1, "RD": 1, "D": -1, "RC": -1}
 _OPENING, _CLOSING = ("60F", "60M"), ("62F", "62M")
 _KNOWN = {"20", "21", "25", "25P", "28", "28C", *_OPENING, "61", "86", *_CLOSING, "64", "65"}
 _ONCE = {"20", "21", "25", "25P", "28", "28C", "64"}
-_LABELLED = re.compile(r"(?:EREF|KREF|CREF|MREF|PREF|/EREF/|/PREF/|/MREF/)\+?([^\s+/]{1,35})")
-"""References that many banks write into field 86 behind a label."""
+_LABELS = re.compile(r"\b(EREF|KREF|CREF|MREF|PREF|CRED|DEBT|SVWZ|ABWA|ABWE|COAM|OAMT|PURP)\+")
+"""What German banks write before each part of field 86; the first five before a reference."""
+
+_SLASHED = re.compile(r"/(?:EREF|PREF|MREF)/([^/]{1,35})")
+"""References between slashes, as Dutch banks write them."""
+
+_STRUCTURED = re.compile(r"[0-9]{3}\?[0-9]{2}")
+_SUBFIELD = re.compile(r"\?[0-9]{2}")
+_SUBFIELD_LENGTH = 27
+"""Where a structured field 86 cuts a longer text, whatever stands there, and goes on in the next subfield."""
 
 
 @dataclass(slots=True)
@@ -216,7 +224,7 @@ def _record(item: _Field, more: _Field | None, place: int, statement: str, accou
         raise StatementFormatError(item.line, item.tag, match["amount"], "moves nothing")
     valued = _day(item, match["value"])
     text = more.text if more is not None else ""
-    own = (match["reference"], match["bank"] or "", *_LABELLED.findall(text.replace("\n", "")))
+    own = (match["reference"], match["bank"] or "", *_labelled(text))
     return ExternalRecord(
         key=f"{statement}#{place}",
         number=item.line,
@@ -226,6 +234,28 @@ def _record(item: _Field, more: _Field | None, place: int, statement: str, accou
         references=tuple(sorted({word.strip() for word in own} - {""})),
         counterparty=plain_text(" ".join((*item.lines[1:], text)), PARTY_LENGTH_MAX),
     )
+
+
+def _labelled(text: str) -> Iterator[str]:
+    """The references that stand behind a label in field 86."""
+    whole = _remittance(text.replace("\n", ""))
+    _, *parts = _LABELS.split(whole)
+    for label, value in zip(parts[::2], parts[1::2], strict=True):
+        if label.endswith("REF") and value[:1].strip():
+            yield value.split()[0][:35]
+    yield from _SLASHED.findall(whole)
+
+
+def _remittance(text: str) -> str:
+    """The text of a field 86 without the numbers of its subfields, where it has any."""
+    if _STRUCTURED.match(text) is None:
+        return text
+    whole, length = "", 0
+    for piece in _SUBFIELD.split(text):
+        goes_on = length >= _SUBFIELD_LENGTH and _LABELS.match(piece) is None
+        whole += piece if goes_on else f" {piece}"
+        length = len(piece)
+    return whole
 
 
 def _entry_day(item: _Field, text: str | None, valued: date) -> date:

@@ -257,4 +257,5 @@ _CONFLICTS = {
     "wrong_state": "an exception is decided or cleared already: reopen it first",
     "accounts_differ": "the exceptions are of several accounts: decide those of one account together",
     "posting_matched": "the entry's posting is in a match already: post an entry of its own",
+    "posting_waits": "the entry's posting waits in another exception: name that one too",
 }

@@ -21,7 +21,7 @@ STATEMENT_NAME_LENGTH_MAX = 140
 RECORD_KEY_LENGTH_MAX = 200
 PARTY_LENGTH_MAX = 2000
 REFERENCE_LENGTH_MAX = 200
-REFERENCES_MAX = 1000
+REFERENCES_MAX = 100_000
 """Most references of one record: a batch carries those of all its transactions."""
 
 NO_REFERENCE = frozenset({"notprovided", "nonref", "none", "n/a"})

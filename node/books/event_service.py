@@ -20,7 +20,17 @@ from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.money import parse_balance_minor
 from ledger.monitor_store import list_monitors
 from ledger.monitors import Monitor, parse_field, parse_operator
-from ledger.outbox import OutboxEvent, OutboxPage, Position, check_kinds, newest_position, parse_cursor, read_page
+from ledger.outbox import (
+    START,
+    OutboxEvent,
+    OutboxPage,
+    Position,
+    check_happened,
+    check_kinds,
+    newest_position,
+    parse_cursor,
+    read_page,
+)
 from network.pb.dwaybank.ledger.v1 import events_pb2 as pb
 from network.rpc import RpcError, Server, StatusCode
 from node.access import Members
@@ -82,7 +92,12 @@ class EventService:
         if len(prefix) > PREFIX_LENGTH_MAX:
             raise InvalidValueError("account_prefix", prefix, f"give up to {PREFIX_LENGTH_MAX} characters")
         from_now = request.cursor == NOW
-        after = await self._books.read(newest_position) if from_now else parse_cursor(request.cursor)
+        told = START if from_now else parse_cursor(request.cursor)
+        newest = await self._books.read(newest_position)
+        after = newest if from_now else told
+        if not books.tenant:
+            # A tenant who may ask how far the books have come learns how much others do.
+            check_happened(after, newest)
         self._check_followers(books.tenant)
 
         async def read(position: Position) -> OutboxPage:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -102,9 +102,9 @@ class LedgerService:
 
     async def _set_account_terms(self, request: pb.SetAccountTermsRequest) -> Message:
         reference = check_reference(request.account)
-        account = await self._books.read(balances.find_account, reference)
-        code = await self._books.set_account_terms(
-            reference, wire.terms_of(request, account), check_actor(request.actor or OPERATOR)
+        await self._books.read(balances.find_account, reference)
+        code = await self._books.change_account_terms(
+            reference, partial(wire.terms_of, request), check_actor(request.actor or OPERATOR)
         )
         account = await self._books.read(balances.find_account, reference)
         return pb.SetAccountTermsResponse(account=wire.account_message(account), code=code)
@@ -143,10 +143,11 @@ class LedgerService:
 
     async def _capture_hold(self, request: pb.CaptureHoldRequest, books: CallerBooks) -> Message:
         hold_id = wire.uuid_of(request.hold_id, "hold_id")
+        request.entry.hold_id = request.entry.hold_id or request.hold_id
         entry = wire.new_entry(request.entry, "entry")
-        if entry.hold_id not in (None, hold_id):
+        if entry.hold_id != hold_id:
             raise InvalidValueError("entry.hold_id", str(entry.hold_id), "leave it out, or give the hold to capture")
-        result = await books.post(replace(entry, hold_id=hold_id))
+        result = await books.post(entry)
         hold = await books.find_hold(hold_id)
         return pb.CaptureHoldResponse(hold=wire.hold_message(hold), result=wire.result_message(result))
 

@@ -246,15 +246,10 @@ def set_terms(
 
 
 def _limit(text: str, scale: int, option: str) -> str:
-    """Return a limit in minor units; empty for none. Limits may be zero or below, which amounts may not."""
+    """Return a limit in minor units; empty for none."""
     from ledger.money import parse_decimal
 
-    if text == "none":
-        return ""
-    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-    if not digits.strip("0."):
-        return "0"
-    return f"{sign}{parse_decimal(digits, scale, option)}"
+    return "" if text == "none" else str(parse_decimal(text, scale, option))
 
 
 def place_hold(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -13,8 +13,6 @@ AtOption = Annotated[
 KnownAtOption = Annotated[
     str | None, typer.Option("--known-at", help="What was posted by the end of this day, or by this time.")
 ]
-
-_DAY_LENGTH = len("2026-03-31")
 
 
 def first_moment(text: str | None, option: str) -> datetime | None:
@@ -29,14 +27,23 @@ def first_moment(text: str | None, option: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(f"{option} {text}: write a day (2026-03-31) or a time (2026-03-31T12:00)") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def last_moment(text: str | None, option: str) -> datetime | None:
     """Return the time, a day's last microsecond; None for none; raises as ``first_moment``."""
     moment = first_moment(text, option)
-    if moment is None or text is None or len(text) != _DAY_LENGTH:
+    if moment is None or text is None or not _is_day(text):
         return moment
     return moment + timedelta(days=1, microseconds=-1)
+
+
+def _is_day(text: str) -> bool:
+    """Whether a text that names a moment names a day, in any of the forms that are taken, such as ``20260331``."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from ledger.archived import telling_archived
 from ledger.outbox import OutboxPage, Position, newest_position, read_page
 from node.webhooks.errors import WebhookStoreError
 
@@ -91,7 +92,11 @@ class WebhookStore:
         self._pool.close()
 
     def add(self, webhook: Webhook, now: datetime, count_max: int) -> str:
-        """Add an endpoint; returns the code that ``webhook_manage.sql`` lists."""
+        """Add an endpoint; returns the code that ``webhook_manage.sql`` lists.
+
+        Raises:
+            ArchivedError: some of what stands after its position is archived.
+        """
         body = (webhook.url, list(webhook.kinds), webhook.account_prefix, webhook.secret_name)
         return str(self._one("add", (webhook.id, *body, *webhook.position, count_max, now)))
 
@@ -100,7 +105,11 @@ class WebhookStore:
         return bool(self._one("remove", (webhook_id,)))
 
     def resume(self, webhook_id: uuid.UUID, position: Position | None) -> bool:
-        """Let an endpoint work again, from a position where one is given; true when there is such an endpoint."""
+        """Let an endpoint work again, from a position where one is given; true when there is such an endpoint.
+
+        Raises:
+            ArchivedError: some of what stands after the position is archived.
+        """
         seq, number = position if position is not None else (None, None)
         return bool(self._one("resume", (webhook_id, seq, number)))
 
@@ -152,7 +161,7 @@ class WebhookStore:
     @contextmanager
     def _connection(self) -> Iterator[_Connection]:
         try:
-            with self._pool.connection() as connection:
+            with telling_archived(), self._pool.connection() as connection:
                 yield connection
         except (psycopg.Error, PoolTimeout) as error:
             reason = str(error).strip().split("\n")[0]

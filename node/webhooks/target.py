@@ -5,6 +5,8 @@ Rules:
   when the address itself says so (``127.0.0.1``, ``::1``, ``localhost``), never by a name that resolves there;
 - a name is resolved for every attempt, all its addresses are judged, and the address judged is the one connected to: a
   name that changes between the two gains nothing;
+- names are looked up in threads of their own: while no name server answers, each holds one for half a minute, and soon
+  none of those that the process shares would be left;
 - the address is taken apart here, strictly, and put together again from the parts: no second reader of the same text
   can see another host in it.
 """
@@ -16,7 +18,9 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from node.webhooks.errors import TargetError
 
@@ -34,6 +38,12 @@ _URL = re.compile(
 )
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out for use everywhere. Outside lie prefixes that a network translates into its own IPv4
+addresses (64:ff9b:1::/48, ::ffff:0:0:0/96) or keeps to itself, which releases of Python call global."""
+
+LOOKUPS_MAX = 100
+"""Most names looked up at once, as many as there are endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,9 @@ class TargetRules:
 
     def __init__(self, networks: Sequence[Network] = (), lookup: Lookup | None = None) -> None:
         self._networks = tuple(networks)
-        self._lookup = lookup or _system_lookup
+        # Threads come when they are needed: mostly there is one.
+        self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="webhook-lookup")
+        self._lookup = lookup or self._system_lookup
 
     def check(self, target: Target) -> None:
         """Refuse at once what can never be allowed; names are judged when they are resolved.
@@ -133,10 +145,23 @@ class TargetRules:
             return
         if address.is_loopback and _own(target.host) is not None:
             return
-        if not all(part.is_global and not part.is_multicast for part in (address, *_embedded(address))):
+        if not _is_public(address):
             raise TargetError("the host is not public: name its network in the configuration if it may be called")
         if target.scheme == "http":
             raise TargetError("plain http may reach loopback and configured networks only: use https")
+
+    async def _system_lookup(self, host: str, port: int) -> Sequence[str]:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [str(entry[4][0]) for entry in found]
+
+
+def _is_public(address: Address) -> bool:
+    """Whether an address, and each that it leads to, belongs to no network of anyone's own."""
+    embedded = _embedded(address)
+    if address.version == 6 and not embedded and address not in _UNICAST:
+        return False
+    return all(part.is_global and not part.is_multicast for part in (address, *embedded))
 
 
 def _own(host: str) -> Address | None:
@@ -159,8 +184,3 @@ def _embedded(address: Address) -> list[ipaddress.IPv4Address]:
     if address in _NAT64:
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return [part for part in found if part is not None]
-
-
-async def _system_lookup(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.errors import InvalidValueError
-from ledger.outbox import Position, check_kinds
+from ledger.outbox import Position, check_happened, check_kinds
 from node.books.outbox_stream import Bell
 from node.webhooks.errors import TargetError
 from node.webhooks.retry import GIVE_UP_AFTER
@@ -149,6 +149,7 @@ class Webhooks:
             after: send what stands behind this position; None for what happens from now on.
         Raises:
             InvalidValueError: naming the field.
+            ArchivedError: some of what stands behind the position is archived.
             WebhookStoreError: the database does not answer.
         """
         wanted = check_kinds(kinds)
@@ -158,7 +159,8 @@ class Webhooks:
             self._rules.check(parse_target(url))
         except TargetError as error:
             raise InvalidValueError("url", url, error.reason) from error
-        position = after if after is not None else await asyncio.to_thread(self._store.newest)
+        newest = await asyncio.to_thread(self._store.newest)
+        position = check_happened(after, newest) if after is not None else newest
         name = self._secrets.name_of(webhook_id)
         secret = self._secrets.make(name)
         webhook = Webhook(webhook_id, url, wanted, account_prefix, name, "active", position, 0, None, None, "")
@@ -171,8 +173,8 @@ class Webhooks:
     async def remove(self, webhook_id: uuid.UUID) -> bool:
         """Forget an endpoint and its secret; true when there was one."""
         was_there = await asyncio.to_thread(self._store.remove, webhook_id)
-        await self._worker.forget(webhook_id)
         self._secrets.remove(self._secrets.name_of(webhook_id))
+        await self._worker.forget(webhook_id)
         return was_there
 
     async def resume(self, webhook_id: uuid.UUID, after: Position | None = None) -> bool:
@@ -181,7 +183,13 @@ class Webhooks:
         Args:
             webhook_id: which.
             after: send what stands behind this position, again if need be; None goes on where it stands.
+        Raises:
+            InvalidValueError: the position is ahead of the books.
+            ArchivedError: some of what stands behind the position is archived.
+            WebhookStoreError: the database does not answer.
         """
+        if after is not None:
+            check_happened(after, await asyncio.to_thread(self._store.newest))
         was_there = await asyncio.to_thread(self._store.resume, webhook_id, after)
         self._bell.ring()
         return was_there

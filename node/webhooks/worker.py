@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from nacl.signing import SigningKey
 
+from ledger.errors import ArchivedError
 from ledger.outbox import OutboxEvent, OutboxPage, Position
 from node.books.outbox_stream import Bell
 from node.webhooks import signature
@@ -157,18 +158,23 @@ class WebhookWorker:
     async def _send_all(self, webhook: Webhook) -> None:
         delivery = _Delivery(self._store, webhook, self._now)
         while not delivery.lost:
-            page = await asyncio.to_thread(self._store.page, replace(webhook, position=delivery.sent))
-            if page.is_last:
-                return
             try:
+                page = await asyncio.to_thread(self._store.page, replace(webhook, position=delivery.sent))
+                if page.is_last:
+                    return
                 async with delivery:
                     await self._send_page(webhook, page, delivery)
             except DeliveryError as failure:
                 await self._failed(webhook, delivery.sent, failure)
                 return
+            except ArchivedError:
+                # Resumed at the very moment of an archive: no attempt will find what it waits for.
+                await self._failed(webhook, delivery.sent, DeliveryError("what it waits for is archived", gone=True))
+                return
 
     async def _send_page(self, webhook: Webhook, page: OutboxPage, delivery: _Delivery) -> None:
-        sender, secret = self._sender_of(webhook), self._secret_of(webhook)
+        # Without its secret an endpoint was removed, and another may have its name soon: no sender must be kept for it.
+        secret, sender = self._secret_of(webhook), self._sender_of(webhook)
         for event in page.events:
             body, now = message_body(event), self._now()
             headers = signature.sign(message_id(event.position), now, body, secret=secret, key=self._signing.key)

@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.errors import InvalidValueError
 from ledger.journal import ResultCode, transfer
 from ledger.periods import close_period, reopen_period, report_periods
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import ConfigurationError
 from node.home import Home, prepare_home
 from tests.support.books import Clock, key, open_accounts, open_writer
+from tests.support.command_line import invoke
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def books(home: Home, database_url: str) -> Iterator[Home]:
 
 
 def command(home: Home, *arguments: str) -> str:
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke([*arguments, "--home", str(home.root)])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -66,6 +65,7 @@ def test_balance_at_both_times(books: Home) -> None:
     assert command(books, "balance", "alice", "--at", "2026-03-31") == (
         "alice: balance 1238.00 EUR, from entries up to 4\n"
     )
+    assert "988.00 EUR" in command(books, "balance", "alice", "--at", "20260328", "--known-at", "20260328")
     early = json.loads(command(books, "balance", "alice", "--at", "2026-03-31", "--known-at", "2026-03-31", "--json"))
     assert early == {"balance_minor": "98800", "known_seq": 2}
     assert "1250.00" not in command(books, "balance", "alice", "--known-at", "2026-04-02T08:59")
@@ -99,7 +99,9 @@ def test_periods_are_listed_with_figures_and_reopenings(books: Home) -> None:
     assert "lines" not in second
 
 
-@pytest.mark.parametrize("arguments", [("--at", "yesterday"), ("--known-at", "2026-13-01")])
+@pytest.mark.parametrize(
+    "arguments", [("--at", "yesterday"), ("--known-at", "2026-13-01"), ("--at", "9999-12-31T23:59-14:00")]
+)
 def test_text_that_is_no_time_is_refused_by_name(books: Home, arguments: tuple[str, str]) -> None:
     with pytest.raises(ConfigurationError, match=arguments[1]):
         command(books, "balance", "alice", *arguments)

@@ -261,6 +261,34 @@ async def test_hold_through_the_service(client: Client) -> None:
     assert (released.code, released.hold.state) == ("hold_not_placed", "captured")
 
 
+async def test_changes_of_one_account_at_once_all_stand(client: Client) -> None:
+    def change(**terms: str) -> Awaitable[pb.SetAccountTermsResponse]:
+        request = pb.SetAccountTermsRequest(account="alice", **terms)
+        return client.ask("SetAccountTerms", request, pb.SetAccountTermsResponse)
+
+    for number in range(10):
+        await asyncio.gather(change(status="frozen"), change(ceiling_minor=str(number)), change(overdraft_minor="7"))
+        found = await client.ask("GetAccount", pb.GetAccountRequest(account="alice"), pb.GetAccountResponse)
+        told = found.account.status, found.account.ceiling_minor, found.account.overdraft_minor
+        assert told == ("frozen", str(number), "7")
+        await change(status="open", ceiling_minor="", overdraft_minor="0")
+
+
+async def test_last_capture_names_its_hold_once(client: Client) -> None:
+    await client.ask("PostEntries", pb.PostEntriesRequest(entries=[entry(1)]), pb.PostEntriesResponse)
+    place = pb.PlaceHoldRequest(hold_id=str(key(5)), account="alice", amount_minor="60")
+    place.expires_at.FromDatetime(START + timedelta(hours=1))
+    await client.ask("PlaceHold", place, pb.PlaceHoldResponse)
+    capture = pb.CaptureHoldRequest(hold_id=str(key(5)), entry=entry(6, "alice", "bob", "50", hold_final=True))
+    captured = await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
+    assert (captured.result.code, captured.hold.state, captured.hold.captured_minor) == ("posted", "captured", "50")
+    same = pb.PostEntriesRequest(entries=[entry(6, "alice", "bob", "50", hold_final=True, hold_id=str(key(5)))])
+    assert (await client.ask("PostEntries", same, pb.PostEntriesResponse)).results[0].code == "exists"
+    capture.entry.hold_id = str(key(7))
+    with pytest.raises(RpcError, match=r"entry.hold_id '.*7': leave it out"):
+        await client.ask("CaptureHold", capture, pb.CaptureHoldResponse)
+
+
 def opening(**changes: Any) -> pb.OpenAccountRequest:
     fields = {"account": "new", "asset": "EUR", "normal_side": pb.SIDE_CREDIT, "floor_minor": "0"} | changes
     return pb.OpenAccountRequest(**fields)

@@ -31,8 +31,9 @@ from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import Lookup, find_hold
 from ledger.money import AMOUNT_MAX
-from ledger.posting import Writer
-from ledger.prepared import PreparedBatch
+from ledger.posting import LOOKUP_ENTRIES_MAX, Writer
+from ledger.prepared import PreparedBatch, Request
+from ledger.refusal_store import list_refusals
 from ledger.schema import migrate
 from ledger.statements import entries_of_settlement, find_entry, statement_page
 from tests.support.books import START, Clock, PlainRules, key, new_writer, open_accounts, open_writer, verify
@@ -185,6 +186,64 @@ def test_keys_greater_than_all_before_are_not_looked_up_and_every_other_is(
         successor.open()
         assert [result.code.text for result in successor.post([seven, one])] == ["exists", "exists"]
     assert asked[1:] == [[key(7).int, key(1).int]] * 2
+
+
+def test_holds_greater_than_all_before_are_not_looked_up_and_every_other_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[int]] = []
+    rows = Lookup._rows
+
+    def noted(self: Lookup, name: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if name == "hold_states":
+            # PostgreSQL's form of an array: 20 bytes of head, then each id behind its length.
+            ids = arguments[0].data[20:]
+            asked.append({int.from_bytes(ids[at + 4 : at + 20]) for at in range(0, len(ids), 20)})
+        return rows(self, name, arguments)
+
+    def told(writer: Writer, *requests: Request) -> list[str]:
+        return [result.code.text for result in writer.post(requests)]
+
+    monkeypatch.setattr(Lookup, "_rows", noted)
+    assert codes(bench, transfer(key(1), "cash", "alice", 90)) == ["posted"]
+    until = START + timedelta(hours=1)
+    one, two, three, four = (NewHold(key(number), "alice", 10, until) for number in (101, 102, 103, 104))
+    capture = transfer(key(2), "alice", "bob", 10, hold_id=three.id)
+    assert told(bench.writer, one, three, capture) == ["posted"] * 3
+    assert place(bench, replace(three, amount=11))[0] == "exists_with_different_body"  # this writer knows it
+    assert asked == []
+    assert place(bench, two)[0] == "placed"
+    assert asked == [{two.id.int}]
+    # Another writer knows no hold, only which is the greatest.
+    with closing(new_writer(bench.url)) as successor:
+        successor.open()
+        capture = transfer(key(3), "alice", "bob", 10, hold_id=four.id)
+        assert told(successor, one, capture, four) == ["exists", "hold_not_found", "posted"]
+        assert asked[1:] == [{one.id.int}]
+        assert told(successor, three, HoldRelease(two.id)) == ["exists", "posted"]
+        assert asked[2:] == [{three.id.int, two.id.int}]
+
+
+@pytest.mark.parametrize("count", [0, LOOKUP_ENTRIES_MAX])
+def test_chain_of_which_a_part_stands_is_told_alike_in_a_batch_of_any_size(bench: Bench, count: int) -> None:
+    first = transfer(key(1001), "alice", "bob", 60, linked=True)
+    last = transfer(key(1002), "alice", "bob", 30)
+    assert codes(bench, transfer(key(1000), "cash", "alice", 200), first, last) == ["posted"] * 3
+    # Alice has 110 left: a chain fails for what stands in it already, not for money that would be spent twice.
+    chains = [
+        [first, transfer(key(1003), "alice", "bob", 100)],
+        [replace(first, description="other"), transfer(key(1004), "alice", "bob", 100)],
+        [NewHold(key(1005), "alice", 100, START + timedelta(hours=1), linked=True), last],
+    ]
+    others = [transfer(key(2000 + number), "cash", "bob", 1) for number in range(count)]
+    bench.writer.forget()
+    assert codes(bench, *others, *(request for chain in chains for request in chain))[count:] == [
+        "exists", "linked_failed",
+        "exists_with_different_body", "linked_failed",
+        "linked_failed", "exists",
+    ]  # fmt: skip
+    kept = [(refusal.key, refusal.code) for refusal in list_refusals(bench.connection)]
+    assert kept == [(key(1001), "exists_with_different_body")]
 
 
 def send(bench: Bench, *entries: NewEntry) -> list[str] | None:

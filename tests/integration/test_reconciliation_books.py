@@ -127,6 +127,17 @@ def test_run_matches_and_queues_and_a_second_run_changes_nothing(books: tuple[Wr
     assert stored(connection) == before
 
 
+def test_batch_of_many_is_one_movement_matched_by_the_references_of_all(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    numbers = range(1, 401)
+    for number in numbers:
+        post(writer, number, 2, 3, settlement=f"pay-{number}")
+    references = tuple(sorted(f"{kind}-{number}" for kind in ("pay", "mandate", "bank") for number in numbers))
+    assert bring(connection, file_of("s1", record("r1", 800, 3, *references))).new_records == 1
+    outcome = run(connection)
+    assert (outcome.matched, outcome.opened) == (1, 0)
+
+
 def test_later_statement_continues_and_keeps_what_was_matched(books: tuple[Writer, Connection]) -> None:
     writer, connection = books
     post(writer, 1, 500, 15, "PAY-1")
@@ -268,6 +279,21 @@ def test_entry_in_a_match_corrects_nothing_else(books: tuple[Writer, Connection]
     (missing,) = open_ids(connection)
     with pytest.raises(ConflictError, match="in a match already"):
         decide(connection, [missing], Decision.WRITTEN_OFF, five)
+
+
+def test_correcting_entry_that_waits_itself_is_decided_with_what_it_corrects(books: tuple[Writer, Connection]) -> None:
+    writer, connection = books
+    bring(connection, file_of("S1", record("r1", 500, 3, "PAY-1"), record("r2", 5, 9)))
+    five = post(writer, 1, 500, 3, "PAY-1")
+    run(connection)
+    (match,) = list_matches(connection)
+    take_apart(connection, match.id, actor=ACTOR, reason="of another customer", now=START)
+    rest, record_apart, posting_apart = open_ids(connection)
+    with pytest.raises(ConflictError, match="waits in another exception: name that one too"):
+        decide(connection, [record_apart], Decision.WRITTEN_OFF, five)
+    decide(connection, [record_apart, posting_apart], Decision.WRITTEN_OFF, five)
+    assert open_ids(connection) == [rest]
+    assert [summary.waiting_difference for summary in summarise(connection)] == [5]
 
 
 def test_explained_exception_stays_quiet_until_a_later_entry_matches_it(books: tuple[Writer, Connection]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
+from ledger.errors import ConflictError
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from ledger.reconciliation import (
@@ -45,6 +47,7 @@ RULES = (
     MatchRule("parts", Shape.ONE_TO_MANY, days=1, parts=3),
 )
 WAITING = (ExceptionState.OPEN, ExceptionState.EXPLAINED)
+DECIDED = (ExceptionState.EXPLAINED, ExceptionState.MATCHED_BY_HAND, ExceptionState.WRITTEN_OFF)
 
 
 class World:
@@ -122,13 +125,32 @@ class World:
             item = self.random.choice(equal)
             if item in {other.id for other in list_exceptions(self.connection, account=self.account)}:
                 self._decide(item, Decision.MATCHED_BY_HAND)
+        self._write_off()
+        decided = list_exceptions(self.connection, account=self.account, states=DECIDED, count_max=1000)
+        if decided and self.random.random() < 0.3:
+            self._decide(self.random.choice(decided).id, Decision.REOPENED)
         matches = list_matches(self.connection, account=self.account)
         found = [match for match in matches if match.run is not None]
         if found and self.random.random() < 0.3:
             take_apart(self.connection, self.random.choice(found).id, actor="a", reason="r", now=START)
 
-    def _decide(self, exception: int, decision: Decision) -> None:
-        decide_exceptions(self.connection, [exception], decision, actor="a", reason="r", now=START)
+    def _write_off(self) -> None:
+        """Try to write an exception off by any posting of its amount, whatever else holds that posting."""
+        waiting = list_exceptions(self.connection, account=self.account, states=WAITING, count_max=1000)
+        seqs = {
+            change: seq
+            for seq, change in self.connection.execute(
+                "SELECT seq, CASE side WHEN 1 THEN amount ELSE -amount END FROM ledger.posting_view WHERE account = %s",
+                (self.account,),
+            )
+        }
+        for item in waiting:
+            if item.difference in seqs and self.random.random() < 0.5:
+                with suppress(ConflictError):
+                    self._decide(item.id, Decision.WRITTEN_OFF, entry_seq=seqs[item.difference])
+
+    def _decide(self, exception: int, decision: Decision, **more: Any) -> None:
+        decide_exceptions(self.connection, [exception], decision, actor="a", reason="r", now=START, **more)
 
     def check(self) -> None:
         matches = list_matches(self.connection, account=self.account, count_max=1000)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.currency import rate_at
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
@@ -19,10 +18,10 @@ from ledger.exchange import Leg, exchange
 from ledger.journal import NewEntry
 from ledger.posting import Writer
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import PostgresError
 from node.home import Home, prepare_home
 from tests.support.books import key, open_accounts, open_writer
+from tests.support.command_line import invoke
 
 ID = str(uuid.UUID(int=5))
 RENT = ("--debit", "ann", "--credit", "rent", "--amount", "500.00", "--actor", "ann", "--id", ID)
@@ -54,7 +53,7 @@ def node_url(home: Home) -> Path:
 
 
 def command(home: Home, *arguments: str, status: int = 0) -> str:
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke([*arguments, "--home", str(home.root)])
     assert done.exit_code == status, done.output
     return done.output.strip()
 
@@ -73,7 +72,8 @@ def test_schedule_is_ordered_paused_resumed_cancelled_and_forgotten(home: Home, 
 
     assert command(home, "schedule", "pause", ID) == f"schedule {ID}: paused"
     assert command(home, "schedule", "pause", ID) == f"schedule {ID} was so before: paused"
-    assert "active" in command(home, "schedule", "resume", ID)
+    resumed = command(home, "schedule", "resume", ID)
+    assert resumed == f"schedule {ID}: active, looked at next at 2036-01-31T08:00:00+00:00"
     assert command(home, "schedule", "cancel", ID) == f"schedule {ID}: cancelled"
     assert command(home, "schedule", "forget", ID) == f"schedule {ID}: cancelled"
     assert "description" not in command(home, "schedule", "list", "--json")
@@ -110,16 +110,20 @@ def test_runs_of_a_schedule_and_what_the_audit_finds_are_shown(home: Home, books
         (("--start", "2036-01-01", "--zone", "Atlantis"), "zone"),
         (("--start", "2036-01-01", "--id", "seven"), "--id"),
         (("--start", "2036-01-01", "--amount", "1.001"), "--amount"),
+        (("--start", "2036-01-01", "--credit", "@landlord"), "account"),
     ],
 )
 def test_wrong_option_is_refused_by_its_name(
     home: Home, request: pytest.FixtureRequest, arguments: tuple[str, ...], field: str
 ) -> None:
-    if field == "--amount":
+    has_books = field in ("--amount", "account")
+    if has_books:
         request.getfixturevalue("books")
     with pytest.raises(InvalidValueError) as refused:
         command(home, "schedule", "create", *RENT, *arguments)
     assert refused.value.field == field
+    if has_books:
+        assert command(home, "schedule", "list") == ""
 
 
 def test_schedule_that_is_not_there_is_not_found(home: Home, books: Writer) -> None:

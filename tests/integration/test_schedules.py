@@ -217,6 +217,28 @@ async def test_refusal_for_good_pauses_until_someone_resumes(node: Node, connect
     assert changes == [(1, "ann", "create"), (2, "operator", "resume")]
 
 
+async def test_resumed_schedule_waits_until_it_is_due_and_a_try_that_waited_comes_at_once(
+    node: Node, connection: Connection
+) -> None:
+    async def settle_after_a_pause(minutes: int) -> int:
+        assert change_schedule(connection, RENT.id, "pause", actor="ann", now=node.clock.moment)
+        node.clock.move(minutes=minutes)
+        assert change_schedule(connection, RENT.id, "resume", actor="ann", now=node.clock.moment)
+        return await node.settle()
+
+    create_schedule(connection, RENT, START - DAY)
+    node.clock.moment = START - DAY
+    assert await settle_after_a_pause(5) == 0
+    assert find_schedule(connection, RENT.id).state.wake_at == START
+    node.clock.moment = START
+    assert await node.settle() == 1
+    await node.pay_in(1, 5000)
+    assert await settle_after_a_pause(5) == 1
+    assert await settle_after_a_pause(5) == 0
+    assert told(connection) == "0.1:exceeds_available 0.2:posted"
+    assert find_schedule(connection, RENT.id).state.wake_at == START + DAY
+
+
 @pytest.mark.parametrize(
     ("catch_up", "expected"),
     [

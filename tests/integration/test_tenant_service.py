@@ -626,6 +626,15 @@ async def test_the_stream_tells_a_tenant_of_his_own_and_its_cursor_tells_no_more
     assert len(told) > 70
 
 
+async def test_no_cursor_tells_a_tenant_how_far_the_books_have_come(node: Node) -> None:
+    request = events_pb2.FollowOutboxRequest(cursor="1000000.0").SerializeToString()
+    stream = node.client("EventService", "tenant:acme")._channel.server_stream(
+        f"/{PACKAGE}.EventService/FollowOutbox", request, 20.0
+    )
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(stream), 1)
+
+
 async def test_one_tenant_cannot_take_all_streams(node: Node) -> None:
     client = node.client("EventService", "tenant:acme")
     path = f"/{PACKAGE}.EventService/FollowOutbox"

@@ -347,6 +347,34 @@ async def test_endpoint_is_sent_everything_again_from_a_position(bench: Bench) -
     assert not await bench.hooks.resume(uuid.UUID(int=9))
 
 
+async def test_position_ahead_of_the_books_is_refused(bench: Bench) -> None:
+    """Told before they were restored, or mistyped: what is posted up to there would never be sent."""
+    bench.post(2)
+    for position in (Position(2, 1), Position(3, 0)):
+        with pytest.raises(InvalidValueError, match=f"cursor '{position}': is ahead of all that happened"):
+            await bench.add(after=position)
+    await bench.add(after=Position(2, 0))
+    with pytest.raises(InvalidValueError, match="is ahead of all that happened"):
+        await bench.hooks.resume(HOOK, Position(20, 0))
+    bench.post(1)
+    await bench.until_at(Position(3, 0))
+    assert bench.receiver.ids == evt(3)
+
+
+async def test_endpoint_that_waits_for_what_is_archived_is_given_up(bench: Bench) -> None:
+    bench.post(3)
+    with psycopg.connect(bench.url, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO ledger.archive VALUES (1, 1, 2, now(), now(), gen_random_uuid(), 'a.jsonl', 1, sha256('a'),"
+            " sha256('b'), sha256('c'), decode(repeat('00', 64), 'hex'), now(), 'operator', NULL)"
+        )
+        await bench.add(after=Position(3, 0))
+        owner.execute("UPDATE ledger.webhook SET seq = 1")
+        bench.bell.ring()
+        hook = await bench.until(lambda webhook: webhook.state == "dead")
+    assert (hook.last_failure, bench.receiver.ids) == ("what it waits for is archived", [])
+
+
 async def test_endpoint_removed_hears_nothing_more(bench: Bench) -> None:
     bench.receiver.always = HANG
     await bench.add()
@@ -359,6 +387,25 @@ async def test_endpoint_removed_hears_nothing_more(bench: Bench) -> None:
     assert bench.receiver.ids == evt(1)
     assert not await bench.hooks.remove(HOOK)
     assert [file.name for file in bench.secrets.iterdir()] == ["webhooks.key"]
+
+
+async def test_place_read_before_an_endpoint_was_removed_keeps_no_address_for_the_next_of_its_name(
+    bench: Bench,
+) -> None:
+    await bench.add()
+    bench.post(1)
+    known = await bench.until_at(Position(1, 0))
+    await bench.hooks.stop()
+    bench.hooks = bench.new_hooks()
+    await asyncio.to_thread(bench.hooks._store.open)
+    assert await bench.hooks.remove(HOOK)
+    bench.post(1)
+    await bench.hooks._worker._serve(known)
+    async with open_receiver() as other:
+        assert (await bench.hooks.add(HOOK, other.url, after=Position(1, 0)))[0] == "created"
+        await bench.hooks._worker.start()
+        await other.wait_for(1)
+        assert (bench.receiver.ids, other.ids) == (evt(1), evt(2))
 
 
 async def test_secret_stands_in_a_file_of_its_owner_and_not_in_the_database(bench: Bench) -> None:

@@ -60,6 +60,16 @@ BEGIN
 END
 $$;
 
+-- Tells whoever would read the outbox on from a position that entries after it are archived, if any are.
+CREATE OR REPLACE FUNCTION ledger.refuse_archived_position(p_seq bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+BEGIN
+    IF p_seq < ledger.archived_seq() THEN
+        PERFORM ledger.refuse_archived('what came after entry ' || p_seq, p_seq + 1);
+    END IF;
+END
+$$;
+
 -- Tells of the entry of a number, of a key, or of a settlement that it is archived, if it is. Of settlements a tenant is told
 -- nothing here: nothing says any more whose an archived one was.
 CREATE OR REPLACE FUNCTION ledger.refuse_archived_entry(p_seq bigint, p_key uuid, p_settlement_id text) RETURNS void

@@ -2,7 +2,8 @@
 -- with a reason. 'matched_by_hand': their records are their postings, to the unit. 'written_off': a correcting entry
 -- posts the difference to the account. 'reopened': takes any of these back, a match for all its exceptions at once.
 -- code: 'decided', 'exception_not_found', 'wrong_state', 'accounts_differ', 'sums_differ', 'entry_not_found',
--- 'posting_matched' (the entry's posting is in a match already), in this precedence.
+-- 'posting_matched' (the entry's posting is in a match already), 'posting_waits' (it is in an exception that was not
+-- given), in this precedence.
 CREATE OR REPLACE FUNCTION ledger.reconcile_decide(
     p_exceptions bigint[], p_decision text, p_actor text, p_reason text, p_entry_seq bigint, p_now timestamptz,
     OUT code text, OUT difference bigint

@@ -34,7 +34,9 @@ BEGIN
         RETURN 'schedule_ended';
     END IF;
     UPDATE ledger.schedule
-    SET status = v_status, wake_at = CASE p_what WHEN 'resume' THEN least(wake_at, p_now) ELSE wake_at END
+    -- A resumed one is tried again at once, but never before it is due.
+    SET status = v_status,
+        wake_at = CASE p_what WHEN 'resume' THEN least(wake_at, greatest(due_at, p_now)) ELSE wake_at END
     WHERE id = p_id;
     INSERT INTO ledger.schedule_change (schedule_id, number, actor, what, at)
     SELECT p_id, max(number) + 1, p_actor, p_what, p_now FROM ledger.schedule_change WHERE schedule_id = p_id;

@@ -50,3 +50,13 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- Whether something stands before the events after an entry that an endpoint has not come to. Of one that wants no entries
+-- only events move the position.
+CREATE OR REPLACE FUNCTION ledger.webhook_waits(p_webhook ledger.webhook, p_seq bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
+    SELECT cardinality(p_webhook.kinds) = 0 OR 'entry.posted' = ANY (p_webhook.kinds) OR EXISTS (
+        SELECT FROM ledger.event
+        WHERE (after_seq, number) > (p_webhook.seq, p_webhook.number) AND after_seq < p_seq
+    )
+$$;

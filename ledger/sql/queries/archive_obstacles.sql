@@ -31,7 +31,7 @@ WHERE entry.seq BETWEEN %(first)s AND %(last)s
 UNION ALL
 SELECT 'webhook ' || webhook.id || ' has not received what happened after entry ' || webhook.seq
 FROM ledger.webhook
-WHERE webhook.state = 1 AND webhook.seq < %(last)s
+WHERE webhook.state = 1 AND webhook.seq < %(last)s AND ledger.webhook_waits(webhook, %(last)s)
 UNION ALL
 SELECT 'period ' || period.number || ' has no report yet: the node writes it in some seconds'
 FROM ledger.period

@@ -15,9 +15,7 @@ DECLARE
     v_all boolean := ledger.sees_all();
     v_books smallint[] := CASE WHEN NOT v_all THEN ledger.tenant_books() END;
 BEGIN
-    IF p_seq < ledger.archived_seq() THEN
-        PERFORM ledger.refuse_archived('what came after entry ' || p_seq, p_seq + 1);
-    END IF;
+    PERFORM ledger.refuse_archived_position(p_seq);
     RETURN QUERY
     WITH looked_at AS MATERIALIZED (
         (

@@ -201,6 +201,26 @@ def test_mt940_in_latin_letters_is_read() -> None:
     assert "Kontoführung" in euro.records[3].counterparty
 
 
+@pytest.mark.parametrize(
+    ("details", "references"),
+    [
+        ("EREF+PAY-501 KREF+RE-2024/17", {"PAY-501", "RE-2024/17"}),
+        ("166?00CREDIT?109248?20EREF+RE-2024/17?21KREF+K-9?22SVWZ+Invoice 17?32EXAMPLE LTD", {"RE-2024/17", "K-9"}),
+        # Cut after 27 characters, and by the lines of the message wherever those end.
+        ("177?20EREF+ABCDEFGHIJKLMNOPQRSTUV?21WXYZ-1?22MREF\n+M-1?23CRED+DE9", {"ABCDEFGHIJKLMNOPQRSTUVWXYZ-1", "M-1"}),
+        ("177?20KREF+ABCDEFGHIJKLMNOPQRSTUV?21EREF+E-1?30COBADEFF", {"ABCDEFGHIJKLMNOPQRSTUV", "E-1"}),
+        ("166?20EREF+?21SVWZ+PREFERRED CUSTOMER", set()),
+        ("/TRTP/SEPA/EREF/INVOICE 2021-\n17/PREF/P 4//REMI/PREFIX", {"INVOICE 2021-17", "P 4"}),
+    ],
+)  # fmt: skip
+def test_mt940_finds_the_references_in_the_details_of_a_movement(details: str, references: set[str]) -> None:
+    text = (
+        f":20:X\n:25:NOSTRO-JPY-9\n:28C:1\n:60F:C260101JPY0,\n:61:260102C5,NTRFNONREF\n:86:{details}\n:62F:C260102JPY5,"
+    )
+    ((record,),) = (statement.records for statement in mt940(text))
+    assert set(record.references) == {"NONREF", *references}
+
+
 @pytest.mark.parametrize("read", [read_camt053, read_mt940])
 @pytest.mark.parametrize("data", [b"", b"\x00\xff", b"hello", b"<a/>"])
 def test_what_is_no_statement_is_refused(read, data: bytes) -> None:  # type: ignore[no-untyped-def]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import socket
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -67,6 +71,7 @@ PRIVATE = [
     "127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "10.0.0.8", "172.16.0.1", "192.168.1.1", "169.254.169.254",
     "100.64.0.1", "fd00::1", "fe80::1", "224.0.0.1", "ff02::1", "ff0e::1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::",
+    "64:ff9b:1::a00:1", "::ffff:0:10.0.0.1", "::10.0.0.1", "fec0::1", "5f00::1",
 ]  # fmt: skip
 
 
@@ -120,6 +125,28 @@ async def test_configured_network_is_reached_and_no_other() -> None:
         assert str(await inside.resolve(target)) == "10.1.2.3"
     with pytest.raises(TargetError):
         await rules("10.2.2.3", networks=["10.1.0.0/16"]).resolve(parse_target("https://core.bank.example/"))
+
+
+async def test_names_that_no_server_answers_take_no_threads_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def getaddrinfo(host: str, port: int, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        if host == "lost.example":
+            answered.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    everyone = TargetRules()
+    lost = [asyncio.create_task(everyone.resolve(parse_target("https://lost.example/"))) for _ in range(50)]
+    try:
+        async with asyncio.timeout(20):
+            # What commits blocks and seals entries runs in the threads that everybody shares.
+            assert await asyncio.to_thread(lambda: "sealed") == "sealed"
+            assert str(await everyone.resolve(parse_target("https://shop.example/"))) == PUBLIC
+            assert not any(task.done() for task in lost)
+    finally:
+        answered.set()
+    assert {str(found) for found in await asyncio.gather(*lost)} == {PUBLIC}
 
 
 async def test_name_without_an_address_is_refused() -> None:
