@@ -404,11 +404,18 @@ class Writer:
         arguments = (reference, status, terms.floor, terms.overdraft, terms.ceiling, actor, self.now())
         return str(self.run(b"SELECT ledger.set_account_terms(%s, %s, %s::smallint, %s, %s, %s, %s, %s)", arguments)[0])
 
+    def change_account_terms(self, reference: str, change: Callable[[AccountTerms], AccountTerms], actor: str) -> str:
+        """Set what ``change`` makes of an account's status and terms: of those that stand, so that what others changed
+        a moment before stays. Nothing may be under way."""
+        rows = self._all(
+            b"SELECT status, floor, overdraft, ceiling FROM ledger.account_view WHERE reference = %s", (reference,)
+        )
+        standing = AccountTerms(*rows[0]) if rows else AccountTerms("open", None, 0, None)
+        return self.set_account_terms(reference, change(standing), actor)
+
     def set_account_status(self, reference: str, status: str, actor: str = OPERATOR) -> str:
         """Open, freeze or close an account and leave its terms as they are."""
-        rows = self._all(b"SELECT floor, overdraft, ceiling FROM ledger.account WHERE reference = %s", (reference,))
-        floor, overdraft, ceiling = rows[0] if rows else (None, 0, None)
-        return self.set_account_terms(reference, AccountTerms(status, floor, overdraft, ceiling), actor)
+        return self.change_account_terms(reference, lambda terms: terms._replace(status=status), actor)
 
     def now(self) -> datetime:
         """Return the time of the next batch: never before the last one's."""

@@ -147,9 +147,11 @@ class Books:
         """Return the hold as it stands, None when there is none."""
         return await self.read(find_hold, hold_id)
 
-    async def set_account_terms(self, reference: str, terms: AccountTerms, actor: str) -> str:
-        """Set status and all terms of an account, in line with the postings; returns the function's code."""
-        return await self._collector.run(lambda writer: writer.set_account_terms(reference, terms, actor))
+    async def change_account_terms(
+        self, reference: str, change: Callable[[AccountTerms], AccountTerms], actor: str
+    ) -> str:
+        """Set what ``change`` makes of an account's status and terms, in line with the postings; see the writer's."""
+        return await self._collector.run(lambda writer: writer.change_account_terms(reference, change, actor))
 
     async def set_account_status(self, reference: str, status: str) -> str:
         """Open, freeze or close an account, in line with the postings."""

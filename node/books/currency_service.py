@@ -114,6 +114,8 @@ class CurrencyService:
             raise InvalidValueError("given", request.given, "name the asset of one of the legs")
         amount, rounding = parse_amount_minor(request.amount_minor, "amount_minor"), _rounding_of(request.rounding)
         effective_at = wire.time_of(request.effective_at, "effective_at") if request.HasField("effective_at") else None
+        await self._require_assets(debit, "debit")
+        await self._require_assets(credit, "credit")
         rate, _ = await self._rate(request.choice)
         entry = exchange(
             key,
@@ -182,6 +184,17 @@ class CurrencyService:
         base, quote = check_code(choice.base, "choice.base"), check_code(choice.quote, "choice.quote")
         source = check_reference(choice.source, "choice.source")
         return await self._books.read(currency.rate_at, base, quote, source, at), at
+
+    async def _require_assets(self, leg: Leg, path: str) -> None:
+        """Let a leg pass whose accounts count its asset; of one that does not exist the books' answer tells.
+
+        Each asset of an entry balances for itself: with two legs mixed up it would be posted, at another rate.
+        """
+        for name in ("account", "position"):
+            account = await self._books.find_account(getattr(leg, name))
+            if account is not None and account.facts.asset.code != leg.asset:
+                reference, asset = account.facts.reference, account.facts.asset.code
+                raise InvalidValueError(f"{path}.{name}", reference, f"counts {asset}, the leg is of {leg.asset}")
 
     async def _post(self, entry: NewEntry, *, dry_run: bool) -> EntryResult:
         if not dry_run:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -101,9 +102,9 @@ class LedgerService:
 
     async def _set_account_terms(self, request: pb.SetAccountTermsRequest) -> Message:
         reference = check_reference(request.account)
-        account = await self._books.read(balances.find_account, reference)
-        code = await self._books.set_account_terms(
-            reference, wire.terms_of(request, account), check_actor(request.actor or OPERATOR)
+        await self._books.read(balances.find_account, reference)
+        code = await self._books.change_account_terms(
+            reference, partial(wire.terms_of, request), check_actor(request.actor or OPERATOR)
         )
         account = await self._books.read(balances.find_account, reference)
         return pb.SetAccountTermsResponse(account=wire.account_message(account), code=code)

@@ -28,7 +28,7 @@ SERVICE = "dwaybank.ledger.v1.PeriodService"
 PAGE_SIZE_DEFAULT = 50
 """Entries of a page when the caller names no size."""
 
-_PLACE = re.compile(r"([0-9]{1,18})\.(-?[0-9]{1,17})\.([0-9]{1,18})")
+_PLACE = re.compile(r"([0-9]{1,18})\.(-?[0-9]{1,17})\.([0-9]{1,19})")
 
 
 class PeriodService:
@@ -139,7 +139,7 @@ def _place_of_token(token: str) -> statements.EffectPlace | None:
     if not token:
         return None
     match = _PLACE.fullmatch(token)
-    if match is None:
+    if match is None or int(match[3]) > statements.SEQ_END:
         raise _bad_token(token)
     known_seq, moment, seq = map(int, match.groups())
     try:

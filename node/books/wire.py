@@ -237,16 +237,16 @@ def number_of_token(token: str) -> int:
     return int(token)
 
 
-def terms_of(message: pb.SetAccountTermsRequest, account: Account) -> AccountTerms:
+def terms_of(message: pb.SetAccountTermsRequest, standing: AccountTerms) -> AccountTerms:
     """Return the terms that an account shall have: as asked, and as they are where nothing was asked."""
-    floor, overdraft, ceiling = account.floor, account.overdraft, account.ceiling
+    _, floor, overdraft, ceiling = standing
     if message.HasField("floor_minor"):
         floor = limit_of(message.floor_minor, "floor_minor")
     if message.HasField("overdraft_minor"):
         overdraft = limit_of(message.overdraft_minor, "overdraft_minor") or 0
     if message.HasField("ceiling_minor"):
         ceiling = limit_of(message.ceiling_minor, "ceiling_minor")
-    status = message.status or account.status
+    status = message.status or standing.status
     if status not in STATUS_NUMBERS:
         raise InvalidValueError("status", status, "give open, frozen or closed")
     if overdraft < 0:

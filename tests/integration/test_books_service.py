@@ -261,6 +261,19 @@ async def test_hold_through_the_service(client: Client) -> None:
     assert (released.code, released.hold.state) == ("hold_not_placed", "captured")
 
 
+async def test_changes_of_one_account_at_once_all_stand(client: Client) -> None:
+    def change(**terms: str) -> Awaitable[pb.SetAccountTermsResponse]:
+        request = pb.SetAccountTermsRequest(account="alice", **terms)
+        return client.ask("SetAccountTerms", request, pb.SetAccountTermsResponse)
+
+    for number in range(10):
+        await asyncio.gather(change(status="frozen"), change(ceiling_minor=str(number)), change(overdraft_minor="7"))
+        found = await client.ask("GetAccount", pb.GetAccountRequest(account="alice"), pb.GetAccountResponse)
+        told = found.account.status, found.account.ceiling_minor, found.account.overdraft_minor
+        assert told == ("frozen", str(number), "7")
+        await change(status="open", ceiling_minor="", overdraft_minor="0")
+
+
 async def test_last_capture_names_its_hold_once(client: Client) -> None:
     await client.ask("PostEntries", pb.PostEntriesRequest(entries=[entry(1)]), pb.PostEntriesResponse)
     place = pb.PlaceHoldRequest(hold_id=str(key(5)), account="alice", amount_minor="60")

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.account import Side
-from ledger.balances import find_account
+from ledger.account import NewAccount, Side, Terms
+from ledger.balances import find_account, open_new_account
 from ledger.currency import (
     OpenPosition,
     audit_exchanges,
@@ -29,10 +29,11 @@ from ledger.currency import (
 )
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.exchange import Leg, Position, Rate, Rounding, exchange, revaluation, revaluation_reversal, round_ratio
-from ledger.journal import NewEntry, Posting, ResultCode
+from ledger.journal import NewEntry, Posting, ResultCode, transfer
 from ledger.money import Asset
 from ledger.posting import Writer
 from ledger.schema import migrate
+from ledger.statements import find_entry
 from tests.support.books import START, Clock, key, open_accounts, open_writer
 from tests.support.shared_data import REPOSITORY
 
@@ -221,6 +222,18 @@ def test_exchange_is_posted_and_stands_up_to_the_audit(writer: Writer, connectio
     connection.execute("RESET ROLE")
     assert find_account(connection, "fx:EUR").balance == -find_account(connection, "ann:eur").balance
     assert find_account(connection, "fx:EUR:USD").balance == find_account(connection, "ann:usd").balance
+
+
+def test_exchange_that_stripes_bear_in_parts_stands_up_to_the_audit(writer: Writer, connection: Connection) -> None:
+    for reference, side in (("till", Side.DEBIT), ("pool", Side.CREDIT)):
+        new = NewAccount(reference, "EUR", side, Terms(0 if side is Side.CREDIT else None), stripes=2)
+        open_new_account(connection, new, now=START)
+    for number in (1, 2):
+        posted(writer, transfer(key(number), "till", "pool", 50_00))
+    rate = rate_of("1.0843")
+    record_rate(connection, rate, actor="feed", now=START)
+    entry = exchange(key(3), rate, 90_00, "EUR", debit=Leg("EUR", "pool", "fx:EUR"), credit=USD_LEG)
+    assert [len(find_entry(connection, posted(writer, entry)).postings), audit_exchanges(connection)] == [5, []]
 
 
 def forged(number: int, changes: dict[str, str], eur: int = 100_00, usd: int = 108_43) -> NewEntry:

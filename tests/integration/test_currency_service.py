@@ -189,6 +189,19 @@ BAD: list[tuple[str, Message, str]] = [
         order(given="USD", debit=pb.ExchangeLeg(asset="JPY", account="a", position="p")),
         "pair 'JPY/USD'",
     ),
+    (
+        "PostExchange",
+        order(
+            debit=pb.ExchangeLeg(asset="EUR", account="ann:usd", position="fx:EUR:USD"),
+            credit=pb.ExchangeLeg(asset="USD", account="ann:eur", position="fx:EUR"),
+        ),
+        "debit.account 'ann:usd': counts USD, the leg is of EUR",
+    ),
+    (
+        "PostExchange",
+        order(credit=pb.ExchangeLeg(asset="USD", account="ann:usd", position="fx:EUR")),
+        "credit.position 'fx:EUR': counts EUR, the leg is of USD",
+    ),
     ("PostExchange", order(metadata={"fx.rate": "9"}), "metadata name 'fx.rate'"),
     ("PostExchange", order(actor="a b"), "actor 'a b'"),
     ("Revalue", closing(on="20260302"), "on '20260302'"),

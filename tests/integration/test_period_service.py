@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -14,11 +15,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.account import Side
 from ledger.journal import ResultCode, transfer
+from ledger.journal_parts import end_part
 from ledger.schema import migrate
 from network.pb.dwaybank.ledger.v1 import periods_pb2 as pb
 from network.rpc import Call, RpcError, StatusCode
 from node.books.books import Books
 from node.books.period_service import SERVICE, PeriodService
+from tests.support.archived_books import ALL, archivist
 from tests.support.books import Clock, key, new_writer
 
 R = TypeVar("R", bound=Message)
@@ -66,10 +69,14 @@ class Client:
 
 
 @pytest.fixture
-async def books(database_url: str) -> AsyncIterator[Books]:
+def clock() -> Clock:
+    return Clock(day(3, 1))
+
+
+@pytest.fixture
+async def books(database_url: str, clock: Clock) -> AsyncIterator[Books]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         migrate(connection)
-    clock = Clock(day(3, 1))
     engine = Books(database_url, new_writer(database_url, clock), now=clock)
     await engine.start()
     for reference, side in (("cash", Side.DEBIT), ("alice", Side.CREDIT)):
@@ -125,7 +132,26 @@ async def test_pages_go_on_where_the_token_says_though_entries_arrive(
     assert found == [(3, "1251"), (2, "1250"), (1, "1000")]
 
 
-@pytest.mark.parametrize("token", ["x", "1.2", "1.x.3", "1.-99999999999999999.3", "-1.5.1"])
+@pytest.mark.parametrize("order", [pb.STATEMENT_ORDER_POSTING, pb.STATEMENT_ORDER_EFFECT])
+async def test_page_after_the_last_one_that_is_here_is_archived(
+    client: Client, books: Books, clock: Clock, order: pb.StatementOrder, database_url: str, tmp_path: Path
+) -> None:
+    clock.moment = day(4, 3)
+    await books.close_period(day(4, 3), "auditor")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        end_part(connection)
+    for number in (3, 4):
+        await books.post(transfer(key(number), "cash", "alice", 1))
+    assert list(archivist(database_url).archive(tmp_path, before=day(4, 3), proved_seq=ALL))
+    request = pb.GetStatementBetweenRequest(account="alice", order=order)
+    reply = await client.ask("GetStatementBetween", request, pb.GetStatementBetweenResponse)
+    assert [line.seq for line in reply.lines] == [4, 3]
+    request.page_token = reply.next_page_token
+    code, text = await client.refused("GetStatementBetween", request)
+    assert code is StatusCode.OUT_OF_RANGE and "is archived" in text
+
+
+@pytest.mark.parametrize("token", ["x", "1.2", "1.x.3", "1.-99999999999999999.3", "-1.5.1", f"1.2.{2**63}"])
 async def test_token_nobody_gave_out_is_refused_by_name(client: Client, token: str) -> None:
     for order in (pb.STATEMENT_ORDER_POSTING, pb.STATEMENT_ORDER_EFFECT):
         request = pb.GetStatementBetweenRequest(account="alice", order=order, page_token=token)

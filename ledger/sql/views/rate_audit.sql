@@ -10,9 +10,15 @@ WITH told AS (
 ), leg AS (
     SELECT posting.seq, asset.code AS asset, count(*) AS legs, min(abs(posting.amount)) AS least,
         max(abs(posting.amount)) AS amount
-    FROM ledger.signed_posting AS posting
+    FROM (
+        -- Of a striped account the parts that its stripes bear are one posting.
+        SELECT part.seq, part.asset_id, sum(part.amount)::bigint AS amount
+        FROM ledger.signed_posting AS part
+        JOIN ledger.account ON account.id = part.account_id
+        WHERE part.seq IN (SELECT told.seq FROM told)
+        GROUP BY part.seq, part.asset_id, coalesce(account.stripe_of, account.id)
+    ) AS posting
     JOIN ledger.asset ON asset.id = posting.asset_id
-    WHERE posting.seq IN (SELECT told.seq FROM told)
     GROUP BY posting.seq, asset.code
 ), entry AS (
     SELECT told.*, base.code AS base, quote.code AS quote,
