@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.currency import rate_at
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
@@ -21,10 +20,10 @@ from ledger.exchange import Leg, exchange
 from ledger.journal import NewEntry
 from ledger.posting import Writer
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import PostgresError
 from node.home import Home, prepare_home
 from tests.support.books import key, open_accounts, open_writer
+from tests.support.command_line import invoke
 
 ID = str(uuid.UUID(int=5))
 RENT = ("--debit", "ann", "--credit", "rent", "--amount", "500.00", "--actor", "ann", "--id", ID)
@@ -56,7 +55,7 @@ def node_url(home: Home) -> Path:
 
 
 def command(home: Home, *arguments: str, status: int = 0) -> str:
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke([*arguments, "--home", str(home.root)])
     assert done.exit_code == status, done.output
     return done.output.strip()
 
