@@ -9,6 +9,8 @@ DEVELOPMENT := $(VENV)/.development
 WORKERS ?= $(shell expr 1 + $$(nproc))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4
 POSTGRES ?= /usr/lib/postgresql/15/bin
+# Tests start some thousand processes, and each would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down status test test-postgres test-fast check format proto bench bench-audit bench-ledger bench-network compatibility clean \

@@ -11,9 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from node.postgres import PostgresCluster
 from tests.support.consortium import RunningConsortium, own_consortium
-from tests.support.server import named_binaries, running_cluster, server_version
+from tests.support.server import CopyingCluster, named_binaries, running_cluster, server_version
 
 USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
 
@@ -52,34 +51,45 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[PostgresCluster]:
+def postgres_cluster() -> Iterator[CopyingCluster]:
     """A PostgreSQL server without fsync: these tests' data need not survive the machine."""
     with running_cluster(sync=False) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def durable_cluster() -> Iterator[PostgresCluster]:
+def durable_cluster() -> Iterator[CopyingCluster]:
     """A server of one's own that writes through to the disk, for tests of what survives."""
     with running_cluster(sync=True) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def database_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
-    """URL of an empty database that is dropped after the test."""
+def database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
+    """URL of a database with all schemas of a node, nothing in them, that is dropped after the test."""
     name = f"test_{next(_numbers)}"
     yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    _drop(postgres_cluster, name)
 
 
 @pytest.fixture
-def regulator_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
-    """URL of a second empty database, for the regulator beside a bank; dropped after the test."""
+def empty_database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
+    """URL of a database without any schema, for tests of migrating; dropped after the test."""
+    name = f"test_{next(_numbers)}_empty"
+    yield postgres_cluster.create_empty_database(name)
+    _drop(postgres_cluster, name)
+
+
+@pytest.fixture
+def regulator_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
+    """URL of a second such database, for the regulator beside a bank; dropped after the test."""
     name = f"test_{next(_numbers)}_regulator"
     yield postgres_cluster.create_database(name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
+    _drop(postgres_cluster, name)
+
+
+def _drop(cluster: CopyingCluster, name: str) -> None:
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 

@@ -22,8 +22,8 @@ from ledger.errors import BooksUnavailableError
 from ledger.journal import EntryResult, NewEntry, ResultCode, transfer
 from ledger.schema import migrate
 from node.books.books import Books
-from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, key, new_writer, verify
+from tests.support.server import CopyingCluster
 from tests.support.shared_data import REPOSITORY
 
 KILLS = 12
@@ -46,8 +46,8 @@ while True:
 
 
 @pytest.fixture
-def url(durable_cluster: PostgresCluster) -> str:
-    made = durable_cluster.create_database("books")
+def url(durable_cluster: CopyingCluster) -> str:
+    made = durable_cluster.create_empty_database("books")
     with psycopg.connect(made, autocommit=True) as connection:
         migrate(connection)
         open_account(connection, "cash", "EUR", Side.DEBIT, floor=None, now=START)

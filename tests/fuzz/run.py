@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import atheris  # type: ignore[import-not-found]
@@ -16,9 +17,9 @@ with atheris.instrument_imports(include=["network", "node", "ledger"]):
     from tests.fuzz.targets import TARGETS
 
 
-def main() -> None:
-    """Fuzz the parser that the command line names."""
-    target = TARGETS[sys.argv[1]]
+def fuzz(name: str, options: Sequence[str]) -> None:
+    """Fuzz a parser with options of libFuzzer; does not return."""
+    target = TARGETS[name]
 
     def try_it(data: bytes) -> None:
         try:
@@ -29,9 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate(target.seeds):
             (Path(folder) / str(number)).write_bytes(seed)
-        atheris.Setup([sys.argv[0], folder, *sys.argv[2:]], try_it)
+        atheris.Setup([sys.argv[0], folder, *options], try_it)
         atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    main()
+    fuzz(sys.argv[1], sys.argv[2:])

@@ -7,14 +7,12 @@ seed, so that a run can be repeated. Longer runs: ``python -m tests.fuzz.run NAM
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fuzz.forked import fuzz_in_fork
 from tests.fuzz.targets import TARGETS
-from tests.support.shared_data import REPOSITORY
 
 RUNS = 15_000
 BYTES_MAX = 1 << 16
@@ -29,9 +27,11 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_parser_returns_or_refuses(name: str, tmp_path: Path) -> None:
     limits = [f"-runs={RUNS}", "-seed=1", f"-max_len={BYTES_MAX}", "-timeout=10", "-rss_limit_mb=2048"]
-    command = [sys.executable, "-m", "tests.fuzz.run", name, *limits, f"-artifact_prefix={tmp_path}/"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, "\n".join(line for line in done.stderr.splitlines() if "INFO" not in line)[-3000:]
+    output = tmp_path / "output"
+    status = fuzz_in_fork(name, [*limits, f"-artifact_prefix={tmp_path}/"], output, TIMEOUT_S)
+    said = output.read_text(errors="replace")
+    assert status == 0, "\n".join(line for line in said.splitlines() if "INFO" not in line)[-3000:]
+    assert f"Done {RUNS} runs" in said
 
 
 @pytest.mark.parametrize("name", list(TARGETS))

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +44,28 @@ from node.postgres import PostgresCluster
 from node.webhooks.store import WebhookStore
 from tests.support.archived_books import ALL, END, archivist, prepare, sealed
 from tests.support.books import START, Clock, PlainRules, key, open_writer, sign, verify
+from tests.support.server import CopyingCluster
 
 ACCOUNTS = ("cash", "alice", "bob", "fees", "yen", "taro")
 _names = itertools.count(1)
 
 
 class Books:
-    """A database, its archive's folder, and a whole copy of the database."""
+    """A database and its archive's folder."""
 
-    def __init__(self, cluster: PostgresCluster, folder: Path, template: str) -> None:
+    def __init__(self, cluster: CopyingCluster, folder: Path, template: str) -> None:
         self.cluster, self.folder, self.template = cluster, folder, template
-        self.url, self.whole = self.copy(), self.copy()
+        self._names: list[str] = []
+        self.url = self.copy()
+
+    @cached_property
+    def whole(self) -> str:
+        """A copy of the database in which nothing was archived."""
+        return self.copy()
 
     def copy(self) -> str:
-        name = f"archive_{next(_names)}"
-        with psycopg.connect(self.cluster.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self.template}".encode())
-        return self.cluster.url(name)
+        self._names.append(f"archive_{next(_names)}")
+        return self.cluster.copy_database(self.template, self._names[-1])
 
     def archive(self, **more: Any) -> list[Path]:
         made = list(archivist(self.url).archive(self.folder, **{"before": END, "proved_seq": ALL} | more))
@@ -77,8 +83,7 @@ class Books:
 
     def drop(self) -> None:
         with psycopg.connect(self.cluster.url(), autocommit=True) as connection:
-            for url in (self.url, self.whole):
-                name = url.split("/")[-1].split("?")[0]
+            for name in self._names:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
@@ -92,7 +97,7 @@ def template(postgres_cluster: PostgresCluster, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture
-def books(postgres_cluster: PostgresCluster, template: str, tmp_path: Path) -> Iterator[Books]:
+def books(postgres_cluster: CopyingCluster, template: str, tmp_path: Path) -> Iterator[Books]:
     books = Books(postgres_cluster, tmp_path, template)
     yield books
     books.drop()
@@ -607,13 +612,13 @@ def border_of_partition(books: Books, seq: int) -> int | None:
 # Export and import ----------------------------------------------------------------------------------------------------
 
 
-def test_archived_books_travel_and_go_on(books: Books, postgres_cluster: PostgresCluster, tmp_path: Path) -> None:
+def test_archived_books_travel_and_go_on(books: Books, postgres_cluster: CopyingCluster, tmp_path: Path) -> None:
     files = books.archive()
     out, again = tmp_path / "books.jsonl", tmp_path / "again.jsonl"
     exported = export_books(books.url, "DwaybankMSP", out)
     whole = export_books(books.whole, "DwaybankMSP", tmp_path / "whole.jsonl")
     assert (exported.entries, exported.root) == (75 - border_of(books), whole.root)
-    url = postgres_cluster.create_database(f"archive_{next(_names)}")
+    url = postgres_cluster.create_empty_database(f"archive_{next(_names)}")
     imported = import_books(url, out, verify)
     assert (imported.entries, imported.root) == (exported.entries, exported.root)
     export_books(url, "DwaybankMSP", again)
@@ -629,12 +634,12 @@ def test_archived_books_travel_and_go_on(books: Books, postgres_cluster: Postgre
 
 
 def test_import_refuses_what_archives_left_where_it_was_changed(
-    books: Books, postgres_cluster: PostgresCluster, tmp_path: Path
+    books: Books, postgres_cluster: CopyingCluster, tmp_path: Path
 ) -> None:
     books.archive()
     books.run("UPDATE ledger.account_opening SET balance = balance + 1 WHERE account_id = 1")
     export_books(books.url, "DwaybankMSP", tmp_path / "books.jsonl")
-    url = postgres_cluster.create_database(f"archive_{next(_names)}")
+    url = postgres_cluster.create_empty_database(f"archive_{next(_names)}")
     with pytest.raises(ImportRefusedError, match="where accounts or holds stood there was changed"):
         import_books(url, tmp_path / "books.jsonl", verify)
 

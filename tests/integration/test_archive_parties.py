@@ -42,10 +42,10 @@ from ledger.statements import find_entry, statement_lines, statement_page
 from ledger.structure import open_book
 from ledger.tenants import create_tenant, give_book
 from ledger.verify import Verification
-from node.postgres import PostgresCluster
 from tests.support.archived_books import ALL, END, archivist, close
 from tests.support.books import START, Clock, PlainRules, key, open_writer, verify
 from tests.support.database_stage import divide_journal
+from tests.support.server import CopyingCluster
 from tests.support.tenancy import acting_for, scope_of
 
 BORDER, LAST = 20, 27
@@ -127,13 +127,13 @@ class Books:
 
 
 @pytest.fixture(scope="module")
-def books(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
+def books(postgres_cluster: CopyingCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     """Archived books and a whole copy; tests change nothing in them."""
     folder = tmp_path_factory.mktemp("archive")
     name, whole = f"parties_{next(_names)}", f"parties_{next(_names)}"
     url = postgres_cluster.create_database(name)
     prepare(url)
-    _copy(postgres_cluster, name, whole)
+    postgres_cluster.copy_database(name, whole)
     made = list(archivist(url).archive(folder, before=START + timedelta(hours=9), proved_seq=ALL))
     assert made[-1].record.last_seq == BORDER
     yield Books(url, postgres_cluster.url(whole), [folder / each.record.file_name for each in made])
@@ -143,18 +143,12 @@ def books(postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def changed(postgres_cluster: PostgresCluster, books: Books) -> Iterator[str]:
+def changed(postgres_cluster: CopyingCluster, books: Books) -> Iterator[str]:
     """A copy of the archived books that a test may go on with."""
     name = f"parties_{next(_names)}"
-    _copy(postgres_cluster, books.url.rpartition("/")[2].partition("?")[0], name)
-    yield postgres_cluster.url(name)
+    yield postgres_cluster.copy_database(books.url.rpartition("/")[2].partition("?")[0], name)
     with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-def _copy(cluster: PostgresCluster, name: str, copy: str) -> None:
-    with psycopg.connect(cluster.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}".encode())
 
 
 def findings(url: str, files: list[Path]) -> list[str]:
@@ -325,7 +319,7 @@ def test_occurrence_whose_entry_was_archived_before_it_was_recorded_is_recorded(
 
 
 def test_writer_that_remembers_an_archived_entry_does_not_take_it_back(
-    postgres_cluster: PostgresCluster, tmp_path: Path
+    postgres_cluster: CopyingCluster, tmp_path: Path
 ) -> None:
     """A batch judged before the archive and committed after it is judged again."""
     url = postgres_cluster.create_database(f"parties_{next(_names)}")

@@ -456,11 +456,11 @@ ROW = """
 """A row as the first release wrote it; it stands here, as nothing of ours writes such rows any more."""
 
 
-def test_books_from_before_this_migration_answer_for_any_pair(database_url: str, tmp_path: Path) -> None:
+def test_books_from_before_this_migration_answer_for_any_pair(empty_database_url: str, tmp_path: Path) -> None:
     model = TimeModel({"cash": ("AED", Side.DEBIT), "alice": ("AED", Side.CREDIT)})
     for name in ("0001_books.sql", "0002_no_nulls_inside.sql"):
         (tmp_path / name).write_bytes((SQL_FOLDER / "migrations" / name).read_bytes())
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         apply_migrations(connection, "ledger", tmp_path)
         connection.execute("SET session_replication_role = replica")
         total = 0

@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.errors import InvalidValueError
 from ledger.journal import ResultCode, transfer
 from ledger.periods import close_period, reopen_period, report_periods
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import ConfigurationError
 from node.home import Home, prepare_home
 from tests.support.books import Clock, key, open_accounts, open_writer
+from tests.support.command_line import invoke
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def books(home: Home, database_url: str) -> Iterator[Home]:
 
 
 def command(home: Home, *arguments: str) -> str:
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke([*arguments, "--home", str(home.root)])
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -125,13 +125,15 @@ def test_rows_of_all_forms_keep_their_leaves(database_url: str, form: int) -> No
         assert unchanged == [True, form < VERSION]
 
 
-def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(database_url: str, tmp_path: Path) -> None:
+def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     for file in (SQL_FOLDER / "migrations").iterdir():
         if file.name < "0020":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     row = OLD_ROW.replace(", chain_seq, refusals", ", chain_seq")
     row = row.replace("nullif(%(chain_seq)s, 0), nullif(decode(%(refusals)s, 'hex'), '')", "nullif(%(chain_seq)s, 0)")
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         apply_migrations(connection, "ledger", tmp_path)
         connection.execute(
             "CREATE TABLE ledger.entry_1 (LIKE ledger.entry_form INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
@@ -153,7 +155,7 @@ def test_rows_from_before_refusals_keep_their_leaves_and_the_books_go_on(databas
             connection.execute(row, vector | {"form": 2, "accounts": list(accounts), "amounts": list(amounts)})
         connection.execute("UPDATE ledger.head SET next_seq = 3, signed_seq = 2")
         connection.execute("SET session_replication_role = origin")
-    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+    with open_writer(empty_database_url) as writer, psycopg.connect(empty_database_url, autocommit=True) as connection:
         writer.post([HoldRelease(key(1)), transfer(key(2), "cash", "alice", 5)])
         rows = connection.execute("SELECT seq, form, refusals IS NOT NULL FROM ledger.entry ORDER BY seq").fetchall()
         assert rows == [(1, 2, False), (2, 2, False), (3, 3, True)]

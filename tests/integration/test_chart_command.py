@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.account import NewAccount, Side, Terms
 from ledger.balances import find_account, open_new_account
@@ -18,10 +17,10 @@ from ledger.errors import ChartRefusedError, ConflictError, MappingError
 from ledger.posting import AccountTerms
 from ledger.schema import migrate
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import ConfigurationError
 from node.home import Home, prepare_home
 from tests.support.books import open_writer
+from tests.support.command_line import invoke
 from tests.support.shared_data import REPOSITORY
 
 EXAMPLE = str(REPOSITORY / "fixtures" / "chart_of_accounts" / "retail-bank.yaml")
@@ -43,7 +42,7 @@ def books(home: Home, database_url: str) -> Iterator[psycopg.Connection[tuple[ob
 
 
 def command(home: Home, *arguments: str) -> str:
-    done = CliRunner().invoke(app, ["chart", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke(["chart", *arguments, "--home", str(home.root)])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -141,7 +140,7 @@ def test_history_of_an_account_tells_each_change_with_its_actor(home: Home, data
     with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
         open_new_account(connection, NewAccount("alice", "EUR", Side.CREDIT, Terms(0)), now=NOW)
         assert writer.set_account_terms("alice", AccountTerms("frozen", 0, 50, None), "judge-3") == "changed"
-    done = CliRunner().invoke(app, ["account", "history", "alice", "--home", str(home.root)], catch_exceptions=False)
+    done = invoke(["account", "history", "alice", "--home", str(home.root)])
     assert done.exit_code == 0
     assert done.output.split("judge-3")[1].strip() == (
         "open (floor 0, overdraft 0, ceiling none) -> frozen (floor 0, overdraft 50, ceiling none)"

@@ -16,7 +16,6 @@ from typing import Any
 import psycopg
 import pytest
 from google.protobuf.message import Message
-from typer.testing import CliRunner
 
 from ledger.account import Side
 from ledger.hold import NewHold
@@ -32,13 +31,13 @@ from node.books import event_service
 from node.books.books import Books
 from node.books.event_service import SERVICE, EventService
 from node.books.ledger_service import LedgerService
-from node.cli import app
 from node.config import NodeConfig, load_settings
 from node.home import Home, prepare_home
 from node.own_node import OwnNode
 from node.webhooks.signature import decode_secret, verify
 from node.webhooks.webhooks import Webhooks, WebhookSettings
 from tests.support.books import key, new_writer
+from tests.support.command_line import invoke
 from tests.support.consortium import free_base_port
 from tests.support.webhook_receiver import Receiver, open_receiver
 
@@ -99,7 +98,7 @@ class Node:
     async def command(self, *arguments: str, status: int = 0) -> str:
         """Run a command as an operator does, beside the node."""
         whole = [*arguments, "--home", str(self.home.root)]
-        done = await asyncio.to_thread(CliRunner().invoke, app, whole)
+        done = await asyncio.to_thread(invoke, whole, catch_exceptions=True)
         assert done.exit_code == status, (done.output, done.exception)
         return done.output.strip() if status == 0 else str(done.exception)
 

@@ -25,6 +25,7 @@ from ledger.verify import Verification
 from node.postgres import PostgresCluster
 from tests.support.books import Clock, PlainRules, key, open_writer, verify
 from tests.support.rich_books import LAST, Copies, age
+from tests.support.server import CopyingCluster
 
 _numbers = count(1)
 Line = dict[str, Any]
@@ -53,9 +54,9 @@ def lines(books: str, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 
 @pytest.fixture
-def empty(postgres_cluster: PostgresCluster) -> Iterator[str]:
+def empty(postgres_cluster: CopyingCluster) -> Iterator[str]:
     name = f"imported_{next(_numbers)}"
-    yield postgres_cluster.create_database(name)
+    yield postgres_cluster.create_empty_database(name)
     with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 

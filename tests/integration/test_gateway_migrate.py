@@ -24,8 +24,8 @@ def _engine(url: str) -> Engine:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = _engine(database_url)
+def engine(empty_database_url: str) -> Iterator[Engine]:
+    made = _engine(empty_database_url)
     yield made
     made.dispose()
 
@@ -70,13 +70,13 @@ def test_migration_works_for_the_role_that_owns_the_schema_and_may_see_nothing_e
         engine.dispose()
 
 
-def test_database_itself_refuses_what_the_gateway_would_never_write(engine: Engine, database_url: str) -> None:
+def test_database_itself_refuses_what_the_gateway_would_never_write(engine: Engine, empty_database_url: str) -> None:
     migrate(engine)
     customer = (
         "INSERT INTO gateway.customer VALUES"
         " ('00000000-0000-0000-0000-000000000001', '{email}', '{name}', 'h', '{status}', now())"
     )
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(customer.format(email="a@b.c", name="A", status="active").encode())
         for email, name, status in (
             ("A@b.c", "A", "active"),

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.errors import NotFoundError
 from ledger.journal import ResultCode, transfer
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import ConfigurationError
 from node.home import Home, prepare_home
 from node.iso20022 import read_message
@@ -21,6 +19,7 @@ from node.iso20022.catalogue import type_of
 from node.iso20022.content import AccountNotification, AccountStatement, Balance, Iban, Mark
 from node.iso20022.errors import UnwritableMessageError
 from tests.support.books import Clock, key, open_accounts, open_writer
+from tests.support.command_line import invoke
 from tests.support.iso20022 import IBANS, UETR, schema_error
 
 
@@ -58,7 +57,7 @@ def books(home: Home, database_url: str) -> Iterator[Home]:
 def written(home: Home, folder: Path, account: str, since: str, until: str, *more: str) -> AccountStatement:
     output = folder / "statement.xml"
     arguments = ["iso20022", "statement", account, "--from", since, "--to", until, "--output", str(output), *more]
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke([*arguments, "--home", str(home.root)])
     assert done.exit_code == 0, done.output
     message = read_message(output.read_bytes())
     assert schema_error(type_of(message), output.read_bytes()) == ""

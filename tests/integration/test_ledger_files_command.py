@@ -12,7 +12,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from nacl.signing import SigningKey
-from typer.testing import CliRunner
 
 from ledger.errors import ArchiveRefusedError, CheckpointError, ImportRefusedError
 from ledger.journal import transfer
@@ -25,12 +24,12 @@ from node.anchor.database import Database
 from node.anchor.database import migrate as migrate_log
 from node.anchor.sealer import Sealer
 from node.anchor.store import LogStore
-from node.cli import app
 from node.databases import provision_databases
 from node.errors import ConfigurationError, PostgresError
 from node.home import Home, prepare_home
 from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, PlainRules, key, open_accounts
+from tests.support.command_line import invoke
 
 ENTRIES = 40
 _numbers = count(1)
@@ -83,7 +82,7 @@ async def home(postgres_cluster: PostgresCluster, tmp_path: Path) -> Home:
 
 
 def run(home: Home, *arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["ledger", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke(["ledger", *arguments, "--home", str(home.root)])
     return done.exit_code, done.stdout
 
 

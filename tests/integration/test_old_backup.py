@@ -24,7 +24,7 @@ from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, Member, PeerNetwork, running_network
 from tests.support.private_collections import collection_package
-from tests.support.server import named_binaries
+from tests.support.server import CopyingCluster, named_binaries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,12 +65,12 @@ def dump(url: str, target: Path) -> None:
     subprocess.run([_tool("pg_dump"), "--format=custom", f"--file={target}", url], check=True, timeout=60)
 
 
-def restore(url: str, source: Path, cluster: PostgresCluster) -> None:
+def restore(url: str, source: Path, cluster: CopyingCluster) -> None:
     """Put a database back to what a dump holds."""
     name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-    cluster.create_database(str(name))
+    cluster.create_empty_database(str(name))
     subprocess.run([_tool("pg_restore"), f"--dbname={url}", str(source)], check=True, timeout=60)
 
 
@@ -91,7 +91,7 @@ async def private_value(member: Member, network: PeerNetwork, key: str) -> bytes
 
 
 async def test_restored_peer_catches_up_to_the_same_ledger_and_endorses(
-    network: PeerNetwork, postgres_cluster: PostgresCluster, tmp_path: Path
+    network: PeerNetwork, postgres_cluster: CopyingCluster, tmp_path: Path
 ) -> None:
     member = network.members[BANK]
     await asyncio.to_thread(dump, member.settings.database_url, tmp_path / "old.dump")

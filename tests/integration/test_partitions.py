@@ -30,6 +30,12 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        yield connection
+
+
 def divide(connection: psycopg.Connection[Any], entries: int) -> None:
     """Prepare books whose partitions hold so many entries."""
     migrate(connection)
@@ -58,26 +64,26 @@ def findings(url: str, **more: Any) -> list[str]:
 
 
 def test_rows_from_before_become_the_first_partition_unread_and_go_on(
-    connection: psycopg.Connection[Any], database_url: str, tmp_path: Path
+    empty: psycopg.Connection[Any], empty_database_url: str, tmp_path: Path
 ) -> None:
-    make_old_books(connection, tmp_path, 40)
-    file = connection.execute("SELECT pg_relation_filenode('ledger.entry')").fetchone()
+    make_old_books(empty, tmp_path, 40)
+    file = empty.execute("SELECT pg_relation_filenode('ledger.entry')").fetchone()
     # A row that breaks a rule which was never proved of it must not keep the node from starting.
-    connection.execute("SET session_replication_role = replica")
-    connection.execute("ALTER TABLE ledger.entry DROP CONSTRAINT entry_times_finite")
-    connection.execute("UPDATE ledger.entry SET effective_at = 'infinity' WHERE seq = 30")
-    connection.execute(
+    empty.execute("SET session_replication_role = replica")
+    empty.execute("ALTER TABLE ledger.entry DROP CONSTRAINT entry_times_finite")
+    empty.execute("UPDATE ledger.entry SET effective_at = 'infinity' WHERE seq = 30")
+    empty.execute(
         "ALTER TABLE ledger.entry ADD CONSTRAINT entry_times_finite"
         " CHECK (isfinite(posted_at) AND isfinite(effective_at)) NOT VALID"
     )
-    connection.execute("SET session_replication_role = origin")
-    migrate(connection)
-    assert partitions(connection) == [(1, 8388608, "entry_1")]
-    assert connection.execute("SELECT pg_relation_filenode('ledger.entry_1')").fetchone() == file
-    connection.execute("SET session_replication_role = replica")
-    connection.execute("UPDATE ledger.entry SET effective_at = posted_at WHERE seq = 30")
-    sign_old_books(connection, 40)
-    writer = new_writer(database_url, Clock(), PlainRules(), role="dwaybank_application")
+    empty.execute("SET session_replication_role = origin")
+    migrate(empty)
+    assert partitions(empty) == [(1, 8388608, "entry_1")]
+    assert empty.execute("SELECT pg_relation_filenode('ledger.entry_1')").fetchone() == file
+    empty.execute("SET session_replication_role = replica")
+    empty.execute("UPDATE ledger.entry SET effective_at = posted_at WHERE seq = 30")
+    sign_old_books(empty, 40)
+    writer = new_writer(empty_database_url, Clock(), PlainRules(), role="dwaybank_application")
     writer.open()
     try:
         (result, refused) = writer.post([*entries(41), transfer(key(7), "cash", "alice", 1)])
@@ -85,32 +91,32 @@ def test_rows_from_before_become_the_first_partition_unread_and_go_on(
         writer.close()
     assert (result.code, result.seq) == (ResultCode.POSTED, 41)
     assert refused.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY
-    assert findings(database_url) == []
-    page = statement_page(connection, "alice", entry_count_max=3)
+    assert findings(empty_database_url) == []
+    page = statement_page(empty, "alice", entry_count_max=3)
     assert [line.seq for line in page.lines] == [41, 40, 39]
     with pytest.raises(psycopg.Error, match="history cannot be edited"):
-        connection.execute("UPDATE ledger.entry_1 SET amount = 1 WHERE seq = 40")
+        empty.execute("UPDATE ledger.entry_1 SET amount = 1 WHERE seq = 40")
 
 
 def test_empty_books_from_before_begin_with_the_better_form(
-    connection: psycopg.Connection[Any], database_url: str, tmp_path: Path
+    empty: psycopg.Connection[Any], empty_database_url: str, tmp_path: Path
 ) -> None:
-    make_old_books(connection, tmp_path, 0)
-    migrate(connection)
-    assert partitions(connection) == [(1, 8388608, "entry_1")]
-    open_accounts(connection, "cash EUR debit -\nalice EUR credit -")
-    writer = new_writer(database_url)
+    make_old_books(empty, tmp_path, 0)
+    migrate(empty)
+    assert partitions(empty) == [(1, 8388608, "entry_1")]
+    open_accounts(empty, "cash EUR debit -\nalice EUR credit -")
+    writer = new_writer(empty_database_url)
     writer.open()
     try:
         assert [result.code for result in writer.post(entries(1, 2))] == [ResultCode.POSTED] * 2
     finally:
         writer.close()
-    widths = connection.execute(
+    widths = empty.execute(
         "SELECT attlen FROM pg_attribute WHERE attrelid = 'ledger.entry_1'::regclass AND attnum > 0 ORDER BY attnum"
     ).fetchall()
     # Widest first, as far as every entry has them: no byte is lost to alignment.
     assert [width for (width,) in widths[:15]] == [8] * 10 + [2] * 3 + [16] * 2
-    assert findings(database_url) == []
+    assert findings(empty_database_url) == []
 
 
 def test_new_partitions_have_every_rule_of_an_entry(connection: psycopg.Connection[Any]) -> None:

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.account import Side
 from ledger.errors import StatementFormatError
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from network.topology import default_consortium
-from node.cli import app
 from node.errors import ConfigurationError, PostgresError
 from node.home import Home, prepare_home
 from tests.support.books import key, open_accounts, open_writer
+from tests.support.command_line import invoke
 from tests.support.shared_data import REPOSITORY
 
 STATEMENTS = REPOSITORY / "fixtures" / "statements"
@@ -71,7 +70,7 @@ def post(writer: Writer, line: str) -> int:
 
 
 def command(home: Home, *arguments: str) -> str:
-    done = CliRunner().invoke(app, ["reconcile", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    done = invoke(["reconcile", *arguments, "--home", str(home.root)])
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ledger.schema import migrate
 from network.rpc import Server
@@ -21,10 +20,10 @@ from node.access import Members
 from node.books.books import Books
 from node.books.ledger_service import LedgerService
 from node.books.tenant_service import TenantService
-from node.cli import app
 from node.config import NodeConfig, load_settings
 from node.home import Home, prepare_home, write_secret
 from tests.support.books import new_writer
+from tests.support.command_line import invoke
 from tests.support.consortium import free_base_port
 from tests.support.shared_data import REPOSITORY
 
@@ -46,7 +45,7 @@ class Stage:
         import shlex
 
         whole = [*shlex.split(arguments), "--home", str(self.home.root)]
-        done = await asyncio.to_thread(CliRunner().invoke, app, whole)
+        done = await asyncio.to_thread(invoke, whole, catch_exceptions=True)
         told = done.output.strip("\n") if done.exit_code == 0 else f"error: {done.exception}"
         return "\n".join(line.rstrip() for line in told.splitlines())
 

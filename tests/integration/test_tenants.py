@@ -74,7 +74,7 @@ READABLE = """
 
 @pytest.fixture(scope="module")
 def url(postgres_cluster: PostgresCluster) -> Iterator[str]:
-    url = postgres_cluster.create_database("tenants")
+    url = postgres_cluster.create_empty_database("tenants")
     fill(url)
     with psycopg.connect(url, autocommit=True) as connection:
         make_login(connection, "acme_reports", ACME)
@@ -549,11 +549,11 @@ def test_an_account_stays_in_its_book(connection: Connection) -> None:
             connection.execute(statement.encode())
 
 
-def test_accounts_opened_before_there_were_tenants_know_their_book(database_url: str, tmp_path: Path) -> None:
+def test_accounts_opened_before_there_were_tenants_know_their_book(empty_database_url: str, tmp_path: Path) -> None:
     for file in (SQL_FOLDER / "migrations").iterdir():
         if int(file.name[:4]) < 30:
             (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         apply_migrations(connection, "ledger", tmp_path)
         connection.execute("INSERT INTO ledger.book (code) VALUES ('retail')")
         connection.execute(

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from grpc_reflection.v1alpha import reflection_pb2
-from typer.testing import CliRunner
 
 from network.pb.dwaybank.ledger.v1 import (
     chart_pb2,
@@ -22,8 +21,8 @@ from network.pb.dwaybank.ledger.v1 import (
     reconciliation_pb2,
     schedules_pb2,
 )
-from node.cli import app
 from node.own_node import OwnNode
+from tests.support.command_line import invoke
 from tests.support.consortium import RunningConsortium
 
 PACKAGE = "dwaybank.ledger.v1"
@@ -138,7 +137,7 @@ async def _reconcile(consortium: RunningConsortium, node: OwnNode) -> None:
 
 
 def command(consortium: RunningConsortium, *words: str) -> str:
-    done = CliRunner().invoke(app, [*words, "--home", str(consortium.root)], catch_exceptions=False)
+    done = invoke([*words, "--home", str(consortium.root)])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -192,7 +191,7 @@ async def test_clerk_holds_captures_takes_back_and_freezes_on_the_command_line(c
     where = ("--home", str(consortium.root))
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(app, [*arguments, *where])
+        done = invoke([*arguments, *where], catch_exceptions=True)
         return done.output if done.exit_code == 0 else f"refused: {done.exception}"
 
     hold, pay = str(uuid.uuid4()), ("post", "--debit", payer, "--credit", payee)

@@ -16,8 +16,8 @@ from ledger.journal import NewEntry, Posting, transfer
 from ledger.money import AMOUNT_MAX
 from ledger.posting import AccountTerms
 from ledger.rows import read_accounts, read_rows, recompute_leaf
-from node.postgres import PostgresCluster
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer, sign
+from tests.support.server import CopyingCluster
 
 ACCOUNTS = (
     "cash EUR debit -\nalice EUR credit -\nbob EUR credit -\nfees EUR credit -\nyen JPY debit -\ntaro JPY credit -"
@@ -110,7 +110,7 @@ class Copies:
         cluster: where.
     """
 
-    def __init__(self, cluster: PostgresCluster) -> None:
+    def __init__(self, cluster: CopyingCluster) -> None:
         self._cluster = cluster
         self._name = f"rich_{next(_names)}"
         fill(cluster.create_database(self._name))
@@ -119,9 +119,8 @@ class Copies:
     def copy(self) -> Iterator[str]:
         """Yield the URL of a copy; it is dropped afterwards."""
         name = f"{self._name}_{next(_names)}"
+        yield self._cluster.copy_database(self._name, name)
         with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._name}".encode())
-            yield self._cluster.url(name)
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The PostgreSQL that tests run on: the wheel's, or the one whose ``bin`` folder ``DWAYBANK_TEST_POSTGRES`` names.
 
-With another server named, only the tests that use a database run, all of them (``tests/conftest.py``).
+With another server named, only the tests that use a database run, all of them (``tests/conftest.py``). Migrations run
+once for each server: what is made anew for a test is a copy, unless the test is about migrating.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.schemas import prepare_schemas
 
 VARIABLE = "DWAYBANK_TEST_POSTGRES"
 EXAMPLE = "/usr/lib/postgresql/15/bin"
@@ -53,8 +57,37 @@ def server_version(binaries: Path) -> str:
     return found.group()
 
 
+class CopyingCluster(PostgresCluster):
+    """A server whose new databases come migrated, as copies of one: a tenth of what the migrations take."""
+
+    _MIGRATED = "migrated"
+
+    def create_database(self, name: str) -> str:
+        """Create a database with all schemas of a node, nothing in them, where absent; return its URL."""
+        known = self._names()
+        if self._MIGRATED not in known:
+            prepare_schemas(self.create_empty_database(self._MIGRATED))
+        return self.url(name) if name in known else self.copy_database(self._MIGRATED, name)
+
+    def create_empty_database(self, name: str) -> str:
+        """Create a database without any schema where absent, and return its URL."""
+        return super().create_database(name)
+
+    def copy_database(self, source: str, name: str) -> str:
+        """Make a database like another one, which nobody may use meanwhile; return its URL."""
+        # Cheaper than through the write-ahead log by half.
+        copying = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(copying.format(sql.Identifier(name), sql.Identifier(source)))
+        return self.url(name)
+
+    def _names(self) -> set[str]:
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
 @contextlib.contextmanager
-def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
+def running_cluster(*, sync: bool) -> Iterator[CopyingCluster]:
     """Give a server of one's own in a new folder that its account may enter, and end it afterwards.
 
     Args:
@@ -70,7 +103,7 @@ def running_cluster(*, sync: bool) -> Iterator[PostgresCluster]:
             settings = replace(settings, binaries=binaries, locale=ENGLISH)
         PostgresCluster(settings).prepare()
         # Only now: making the cluster took a second, in which another test may have been given the same port.
-        cluster = PostgresCluster(replace(settings, port=free_port()))
+        cluster = CopyingCluster(replace(settings, port=free_port()))
         cluster.start()
         try:
             yield cluster

@@ -6,8 +6,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+from typer import Context
+
+from node.cli import app, narrowed
 
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
@@ -38,6 +43,35 @@ def test_every_command_explains_itself(command: str) -> None:
     done = dwaybank(command, "--help")
     assert done.returncode == 0
     assert "Usage:" in done.stdout
+
+
+def explained(group: Any, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    """Each command's and group's own help, by the words that call it."""
+    found = {before: group.get_help(Context(group, info_name=" ".join(("dwaybank", *before))))}
+    for name, command in getattr(group, "commands", {}).items():
+        found |= explained(command, (*before, name))
+    return found
+
+
+def test_command_that_is_called_is_made_alone_and_is_the_same() -> None:
+    whole = explained(typer.main.get_command(app))
+    assert len(whole) > 150
+    for words, text in whole.items():
+        made = explained(typer.main.get_command(narrowed(app, [*words, "--home", "here"])))
+        assert made[words] == text
+        within = {other for other in whole if other[: len(words)] == words}
+        assert set(made) == within | {words[:length] for length in range(len(words))}
+
+
+def test_words_that_name_no_command_leave_all_to_choose_from() -> None:
+    for words in ([], ["--help"], ["exprot"]):
+        assert narrowed(app, words) is app
+    (group,) = narrowed(app, ["ledger", "exprot"]).registered_groups
+    assert group.typer_instance is next(info for info in app.registered_groups if info.name == "ledger").typer_instance
+    done = dwaybank("ledger", "exprot")
+    assert done.returncode == 2
+    assert "No such command 'exprot'" in done.stderr
+    assert "export" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from node.cli import app
 from node.errors import ConfigurationError
 from node.iso20022 import write_message
+from tests.support.command_line import invoke
 from tests.support.iso20022 import REPORT
 from tests.support.page_commands import fits, page_commands
 from tests.support.shared_data import REPOSITORY
@@ -25,7 +24,7 @@ DIRECTORY = REPOSITORY / "fixtures" / "iso20022" / "directory.yaml"
 
 
 def command(*arguments: str | Path) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["iso20022", *map(str, arguments)], catch_exceptions=False)
+    done = invoke(["iso20022", *map(str, arguments)])
     return done.exit_code, done.output
 
 

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from network.topology import Consortium, load_consortium
-from node.cli import app
 from node.config import NodeConfig, load_settings
 from node.errors import ConfigurationError
+from tests.support.command_line import invoke
 
 
 def prepare(*arguments: str) -> str:
     """Run the command; return what it printed."""
-    done = CliRunner().invoke(app, ["prepare", *arguments], catch_exceptions=False)
+    done = invoke(["prepare", *arguments])
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def code_spans(text: str) -> Iterator[str]:
     """Texts in backticks, outside fenced blocks."""
     for match in CODE.finditer(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
         yield match.group(1)
+
+
+@cache
+def known_commands() -> frozenset[tuple[str, ...]]:
+    """Every command of ours, as the words that call it."""
+    return frozenset(commands(typer.main.get_command(app)))
 
 
 def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -75,7 +82,7 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", documents(), ids=str)
 def test_every_command_named_is_a_command(document: Path) -> None:
-    known = set(commands(typer.main.get_command(app)))
+    known = known_commands()
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     places = [*code_spans(text), *re.findall(r"^ *(?:\$ )?(dwaybank .*)$", text, re.MULTILINE)]
     wrong = []

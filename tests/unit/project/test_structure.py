@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,15 @@ LONGER_FOR_A_REASON: dict[str, str] = {}
 TRANSPORT = Path("network/rpc")
 
 
-def source_files() -> Iterator[tuple[Path, ast.Module]]:
+@cache
+def source_files() -> list[tuple[Path, ast.Module]]:
+    found = []
     for room in ROOMS:
         for path in sorted((REPOSITORY / room).rglob("*.py")):
             relative = path.relative_to(REPOSITORY)
             if relative.parts[:2] != ("network", "pb"):
-                yield relative, ast.parse(path.read_text(encoding="utf-8"))
+                found.append((relative, ast.parse(path.read_text(encoding="utf-8"))))
+    return found
 
 
 def imported_modules(tree: ast.Module) -> Iterator[str]:
