@@ -8,7 +8,7 @@ from pathlib import Path
 from ledger.account import MAIN_BOOK, Side, Terms
 from ledger.chart import Chart, ChartRule
 from ledger.errors import InvalidValueError, MappingError
-from ledger.settings import Settings, parse_settings
+from ledger.settings import Settings, parse_settings, read_text
 
 _SIDES = {"debit": Side.DEBIT, "credit": Side.CREDIT}
 
@@ -17,12 +17,9 @@ def read_chart(path: Path) -> Chart:
     """Return the chart in a YAML file.
 
     Raises:
-        MappingError: not YAML, an unknown or missing setting, or a value that cannot be.
+        MappingError: not a file that can be read, not YAML, an unknown or missing setting, or a value that cannot be.
     """
-    try:
-        return parse_chart(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(str(path), "cannot be read as UTF-8 text") from error
+    return parse_chart(read_text(path))
 
 
 def parse_chart(text: str) -> Chart:

@@ -308,7 +308,8 @@ def read_standing(connection: psycopg.Connection[Any], carried: Carried, verify:
 
 
 def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Finding]:
-    _, reference, _, _, balance, last_seq, posting_count, held, placed, terms_fit, within, placed_fit = row
+    _, reference, _, _, balance, last_seq, posting_count, held, placed, *fitting = row
+    terms_fit, within, placed_fit, stripes_fit = fitting
     subject = f"account {reference}"
     if balance != known.total:
         yield Finding(0, subject, f"has balance {balance}, its postings sum to {known.total}")
@@ -322,6 +323,8 @@ def _account_findings(row: tuple[Any, ...], known: AccountSum) -> Iterator[Findi
         yield Finding(0, subject, "stands below its floor or above its ceiling")
     if not placed_fit:
         yield Finding(0, subject, "stands in another book than it was opened in")
+    if not stripes_fit:
+        yield Finding(0, subject, "and its stripes are not alike, or not as many as it says")
 
 
 def prove_ranges(connection: psycopg.Connection[Any], verify: Verify | None = None) -> list[Finding]:

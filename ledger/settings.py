@@ -5,12 +5,27 @@ An unknown setting is refused because a misspelt one would silently do nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ledger.errors import InvalidValueError, MappingError
 from ledger.money import AMOUNT_MAX, SCALE_MAX, Asset, parse_decimal
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a settings file.
+
+    Raises:
+        MappingError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MappingError(str(path), f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MappingError(str(path), "is not written in UTF-8") from error
 
 
 def parse_settings(text: str) -> Settings:
@@ -23,6 +38,8 @@ def parse_settings(text: str) -> Settings:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise MappingError("(whole file)", "is not YAML") from error
+    except (ValueError, RecursionError) as error:  # of a day or number that YAML takes it for, and there is none such
+        raise MappingError("(whole file)", f"has a value that cannot be: {error}") from error
     return Settings(content, "")
 
 

@@ -154,6 +154,9 @@ class _Lines:
             raise StatementFormatError(self.number, "", shown, f"is not {self._encoding} text") from error
         except LookupError as error:
             raise MappingError("file.encoding", f"{self._encoding!r} is no known encoding") from error
+        if self.number == 1:
+            # A byte order mark is no part of the first value, which may be a number that a key is made of.
+            self.last = self.last.removeprefix("\ufeff")
         if "\x00" in self.last:
             raise StatementFormatError(self.number, "", self.last, "holds a zero character")
         return self.last

@@ -17,7 +17,7 @@ from pathlib import Path
 from ledger.account import Side
 from ledger.errors import MappingError
 from ledger.money import Asset
-from ledger.settings import Settings, minor_units, parse_settings, read_asset
+from ledger.settings import Settings, minor_units, parse_settings, read_asset, read_text
 
 NOT_BLANK = "*"
 """As a value in ``when``: any text but none."""
@@ -128,12 +128,9 @@ def read_mapping(path: Path) -> StatementMapping:
     """Return the mapping in a YAML file.
 
     Raises:
-        MappingError: not YAML, an unknown or missing setting, or a value that cannot be.
+        MappingError: not a file that can be read, not YAML, an unknown or missing setting, or a value that cannot be.
     """
-    try:
-        return parse_mapping(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(str(path), "cannot be read as UTF-8 text") from error
+    return parse_mapping(read_text(path))
 
 
 def parse_mapping(text: str) -> StatementMapping:

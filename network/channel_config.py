@@ -105,7 +105,7 @@ class OrdererSettings:
         batch_timeout_s: seconds a first envelope waits for others.
         consensus_type: "etcdraft", "BFT" or "solo".
         consensus_metadata: serialized metadata of that type.
-        addresses: "host:port" of the orderers, by MSP ID.
+        addresses: "host:port" of the orderers, by MSP ID; by "" where only the channel as a whole names some.
         consenters: of a Byzantine-tolerant service, in configured order; else empty.
     """
 
@@ -168,7 +168,7 @@ class ChannelConfig:
         elements_of(self._group)
         self.capabilities = _read_capabilities(self._group)
         self._set_up_organizations()
-        self.orderer = _read_orderer(self._group.groups["Orderer"], self._names, self.capabilities)
+        self.orderer = _read_orderer(self._group, self._names, self.capabilities)
         self._acls = _read_acls(self._group.groups["Application"])
         try:
             self.policies = PolicyTree(ROOT, self._group, self.msps)
@@ -415,17 +415,16 @@ def _read_capabilities(root: configtx_pb2.ConfigGroup) -> Capabilities:
 
 
 def _read_orderer(
-    group: configtx_pb2.ConfigGroup, names: Mapping[str, str], capabilities: Capabilities
+    root: configtx_pb2.ConfigGroup, names: Mapping[str, str], capabilities: Capabilities
 ) -> OrdererSettings:
+    group = root.groups["Orderer"]
     size = _value(group, "BatchSize", orderer_pb2.BatchSize)
     for field in ("max_message_count", "absolute_max_bytes", "preferred_max_bytes"):
         if getattr(size, field) == 0:
             raise ConfigError(f"BatchSize.{field} is 0; it must be positive")
     if size.preferred_max_bytes > size.absolute_max_bytes:
-        raise ConfigError(
-            f"BatchSize.preferred_max_bytes {size.preferred_max_bytes} exceeds absolute_max_bytes "
-            f"{size.absolute_max_bytes}"
-        )
+        text = f"{size.preferred_max_bytes} exceeds absolute_max_bytes {size.absolute_max_bytes}"
+        raise ConfigError(f"BatchSize.preferred_max_bytes {text}")
     consensus = _value(group, "ConsensusType", orderer_pb2.ConsensusType)
     return OrdererSettings(
         max_messages=size.max_message_count,
@@ -434,22 +433,25 @@ def _read_orderer(
         batch_timeout_s=parse_duration_s(_value(group, "BatchTimeout", orderer_pb2.BatchTimeout).timeout),
         consensus_type=consensus.type,
         consensus_metadata=consensus.metadata,
-        addresses=_read_endpoints(group, names, required="V3_0" in capabilities.channel),
+        addresses=_read_endpoints(root, names, required="V3_0" in capabilities.channel),
         consenters=_read_consenters(group),
     )
 
 
 def _read_endpoints(
-    group: configtx_pb2.ConfigGroup, names: Mapping[str, str], *, required: bool
+    root: configtx_pb2.ConfigGroup, names: Mapping[str, str], *, required: bool
 ) -> Mapping[str, tuple[str, ...]]:
+    common = tuple(_value(root, "OrdererAddresses", configuration_pb2.OrdererAddresses).addresses)
+    if required and common:
+        raise ConfigError("global OrdererAddresses are not allowed with V3_0; organizations have Endpoints")
     addresses: dict[str, tuple[str, ...]] = {}
-    for name, organization in sorted(group.groups.items()):
+    for name, organization in sorted(root.groups["Orderer"].groups.items()):
         found = tuple(_value(organization, "Endpoints", configuration_pb2.OrdererAddresses).addresses)
         if required and not found:
             raise ConfigError(f"ordering organization {name} has no Endpoints; V3_0 needs them")
         msp_id = names[f"Orderer/{name}"]
         addresses[msp_id] = (*addresses.get(msp_id, ()), *found)
-    return MappingProxyType(addresses)
+    return MappingProxyType(addresses if any(addresses.values()) or not common else {"": common})
 
 
 def _read_consenters(group: configtx_pb2.ConfigGroup) -> tuple[Consenter, ...]:

@@ -41,7 +41,6 @@ class ParsedProposal(NamedTuple):
     chaincode: str
     args: tuple[bytes, ...]
     is_init: bool
-    decorations: Mapping[str, bytes]
     transient: Mapping[str, bytes]
     creator: bytes
     nonce: bytes
@@ -159,7 +158,6 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
         chaincode=chaincode,
         args=tuple(invocation.args),
         is_init=invocation.is_init,
-        decorations=dict(invocation.decorations),
         transient=dict(payload.TransientMap),
         creator=signer.creator,
         nonce=signer.nonce,

@@ -119,6 +119,10 @@ def _report(error: Exception) -> int:
     if type(error).__module__.split(".")[0] in {"node", "network", "ledger"}:
         print(f"dwaybank: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # Python's way to hold bytes of an argument that are no text.
+        print(f"dwaybank: {error.object!r} is not written in UTF-8: write it again", file=sys.stderr)  # noqa: T201
+        return 1
     fault = uuid.uuid4().hex[:8]
     folder = Path(os.environ.get("DWAYBANK_FAULTS", "/tmp"))  # noqa: S108 - a place every user may write
     path = folder / f"dwaybank-fault-{fault}.log"

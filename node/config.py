@@ -222,7 +222,7 @@ class NodeConfig(_Strict):
     reviewer_msp_folder: Path
     tls: TlsFiles
     genesis_block: Path
-    orderers: list[str] = Field(min_length=1)
+    orderers: list[str]
     peers: dict[str, str]
     database_url_file: Path
     owner_database_url_file: Path

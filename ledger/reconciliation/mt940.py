@@ -130,7 +130,8 @@ def _fields(text: str) -> Iterator[_Field]:
             current = _Field(match.group(1), number, [match.group(2)])
         elif line.strip() in ("", "-"):
             continue
-        elif current is None or (current.tag not in ("61", "86") and current.lines):
+        # In 25P the bank's own code stands in a second line, behind the account.
+        elif current is None or (current.tag not in ("61", "86") and len(current.lines) > (current.tag == "25P")):
             raise StatementFormatError(number, "", line, "belongs to no field")
         else:
             current.lines.append(line)

@@ -14,7 +14,7 @@ from ledger.errors import InvalidValueError, MappingError
 from ledger.money import SCALE_MAX, Asset
 from ledger.reconciliation.rules import CANDIDATES, STANDARD_RULES, Agreement, MatchRule, Shape
 from ledger.reconciliation.statement_account import StatementAccount, StatementAccounts, normal_number
-from ledger.settings import Settings, minor_units, parse_settings, read_asset
+from ledger.settings import Settings, minor_units, parse_settings, read_asset, read_text
 
 RULES_MAX = 50
 
@@ -38,13 +38,9 @@ def read_settings(path: Path) -> ReconciliationSettings:
     """Return the settings in a YAML file.
 
     Raises:
-        MappingError: not YAML, an unknown or missing setting, or a value that cannot be.
+        MappingError: not a file that can be read, not YAML, an unknown or missing setting, or a value that cannot be.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(str(path), "cannot be read as UTF-8 text") from error
-    return parse_reconciliation_settings(text)
+    return parse_reconciliation_settings(read_text(path))
 
 
 def parse_reconciliation_settings(text: str) -> ReconciliationSettings:

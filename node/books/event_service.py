@@ -45,7 +45,7 @@ from node.webhooks.webhooks import PREFIX_LENGTH_MAX, WEBHOOKS_MAX, Webhooks
 SERVICE = "dwaybank.ledger.v1.EventService"
 
 FOLLOWERS_MAX = 64
-"""Most streams at once: each reads a page after every commit."""
+"""Most streams of the organization at once, and as many of all its tenants: each reads a page after every commit."""
 
 FOLLOWERS_OF_TENANT_MAX = 8
 """Most streams of one tenant."""
@@ -119,7 +119,8 @@ class EventService:
 
     def _check_followers(self, tenant: str) -> None:
         most = FOLLOWERS_OF_TENANT_MAX if tenant else FOLLOWERS_MAX
-        if self._followers[tenant] >= most or self._followers.total() >= FOLLOWERS_MAX:
+        of_tenants = self._followers.total() - self._followers[""]
+        if self._followers[tenant] >= most or (tenant and of_tenants >= FOLLOWERS_MAX):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, f"{most} readers follow already: ask again later")
 
     async def _set_monitor(self, request: pb.SetMonitorRequest, books: CallerBooks) -> Message:

@@ -57,7 +57,9 @@ def open_account(
     portfolio: Annotated[str, typer.Option(help="Portfolio of the book.")] = "",
     segment: Annotated[str, typer.Option(help="Segment of the book.")] = "",
     alias: Annotated[str, typer.Option(help='Another name, "@" first.')] = "",
-    stripes: Annotated[int, typer.Option(help="Accounts underneath that share its postings, 2 to 64; 0 for none.")] = 0,
+    stripes: Annotated[
+        int, typer.Option(min=0, max=64, help="Accounts underneath that share its postings, 2 to 64; 0 for none.")
+    ] = 0,
     actor: ActorOption = "",
     user: UserOption = ADMIN,
     org: OrgOption = "dwaybank",
@@ -157,7 +159,7 @@ def post(
     effective: Annotated[str | None, typer.Option(help="Day or time it counts for, if not now.")] = None,
     hold: Annotated[str, typer.Option(help="Hold that the entry captures, in whole or in part.")] = "",
     final: Annotated[bool, typer.Option("--final", help="With it the hold ends; the rest is given back.")] = False,
-    reverses: Annotated[int, typer.Option(help="Number of the entry that it takes back.")] = 0,
+    reverses: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Number of the entry that it takes back.")] = 0,
     meta: Annotated[
         list[str] | None, typer.Option(help="name=value, kept beside the entry; as often as needed.")
     ] = None,

@@ -88,7 +88,8 @@ def record(
     base, quote = _pair(pair)
     try:
         moment = datetime.fromisoformat(quoted_at)
-    except ValueError as error:
+        moment = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidValueError("--quoted-at", quoted_at, "write a time such as 2026-03-02T15:00:00Z") from error
     with own_books(home, org) as connection:
         quoted = Rate(find_asset(connection, base), find_asset(connection, quote), rate, source, moment)

@@ -91,7 +91,7 @@ def revalue(
     revaluation: Annotated[str, typer.Option(help="Its revaluation account.")],
     gain: Annotated[str, typer.Option(help="Account credited with gains.")],
     loss: Annotated[str, typer.Option(help="Account debited with losses.")],
-    revision: Annotated[int, typer.Option(min=0, help="0 for the first of the day.")] = 0,
+    revision: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="0 for the first of the day.")] = 0,
     rounding: RoundingOption = "half_even",
     dry_run: DryRunOption = False,
     actor: ActorOption = "",
@@ -150,14 +150,14 @@ def _choice(pair: str, source: str, at: str) -> currencies_pb2.RateChoice:
     base, separator, quote = pair.partition("/")
     if not separator:
         raise InvalidValueError("pair", pair, "write BASE/QUOTE, e.g. EUR/USD")
+    choice = pb.RateChoice(base=base, quote=quote, source=source)
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError as error:
+        choice.at.FromDatetime(moment)
+    except (ValueError, OverflowError) as error:
         raise InvalidValueError("--at", at, "write a time such as 2026-03-02T15:00:00Z") from error
     if moment.tzinfo is None:
         raise InvalidValueError("--at", at, "give its zone, such as Z or +01:00")
-    choice = pb.RateChoice(base=base, quote=quote, source=source)
-    choice.at.FromDatetime(moment)
     return choice
 
 

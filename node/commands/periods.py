@@ -90,7 +90,7 @@ def close_period(
 
 
 def reopen_period(
-    number: Annotated[int, typer.Argument(help="Number of the period closed last.")],
+    number: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the period closed last.")],
     reason: Annotated[str, typer.Option(help="Why; stays on record.")],
     actor: ActorOption = "",
     org: OrgOption = "dwaybank",

@@ -21,7 +21,7 @@ from typing import Any
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from network.channel_config import ChannelConfig
+from network.channel_config import ChannelConfig, OrdererSettings
 from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from network.policy import SignedData
@@ -144,6 +144,7 @@ def prepare_config(
     except NetworkError as error:
         text = f"error applying config update to existing channel '{config.channel_id}': {error}"
         raise _bad_request(text) from error
+    _check_consensus(config.orderer, following.orderer)
     check_may_sign(following, signer)
     envelope = config_envelope(
         config.channel_id, proposed, signer, nonce=secrets.token_bytes(NONCE_BYTES), timestamp=now
@@ -164,6 +165,19 @@ def check_may_sign(config: ChannelConfig, signer: Signer) -> None:
         raise _bad_request(
             f"this orderer's identity does not satisfy {BLOCK_VALIDATION} of channel {config.channel_id!r}: {error}"
         ) from error
+
+
+def _check_consensus(current: OrdererSettings, following: OrdererSettings) -> None:
+    """Refuse another kind of ordering service: this one is none, and peers would believe none of its blocks then.
+
+    Source: Fabric orderer/common/msgprocessor/maintenancefilter.go; there is no maintenance mode here.
+    """
+    if following.consensus_type != current.consensus_type:
+        raise _bad_request(
+            "config update for existing channel did not pass maintenance checks: config transaction inspection failed: "
+            f"attempted to change consensus type from {current.consensus_type} to {following.consensus_type}, but "
+            "current config ConsensusType.State is not in maintenance mode"
+        )
 
 
 def _check_type(header_type: int) -> None:

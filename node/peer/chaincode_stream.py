@@ -371,7 +371,7 @@ def _start_message(invocation: Invocation) -> Message:
     return Message(
         type=Message.INIT if invocation.is_init else Message.TRANSACTION,
         payload=chaincode_pb2.ChaincodeInput(
-            args=list(invocation.args), decorations=dict(invocation.decorations), is_init=invocation.is_init
+            args=list(invocation.args), is_init=invocation.is_init
         ).SerializeToString(),
         txid=invocation.tx_id,
         channel_id=invocation.channel_id,

@@ -59,7 +59,6 @@ class Invocation:
         args: function name first.
         signed_proposal: serialized ``SignedProposal`` as received.
         is_init: whether it is the initialising call.
-        decorations: what the peer adds to the input.
     """
 
     channel_id: str
@@ -69,7 +68,6 @@ class Invocation:
     args: Sequence[bytes]
     signed_proposal: bytes
     is_init: bool
-    decorations: Mapping[str, bytes]
 
 
 class ChaincodeRunner(Protocol):
@@ -158,7 +156,6 @@ class ContractRunner:
             args=invocation.args,
             signed_proposal=invocation.signed_proposal,
             state=_StateBridge(state, self._thread.home),
-            decorations=invocation.decorations,
             is_init=invocation.is_init,
         )
         return await self._outcome(self._thread.run(work), invocation)

@@ -109,6 +109,16 @@ class DeliverClient:
         else:
             self.leave(number)
 
+    def use(self, endpoints: Sequence[OrdererEndpoint], tls: rpc.ClientTls | None) -> None:
+        """Ask others from now on; whoever is asked now goes on if it is one of them."""
+        asked = self.source
+        known = [number for number, endpoint in enumerate(endpoints) if endpoint.address == asked]
+        self._endpoints, self._tls = endpoints, tls
+        # The one before the first is the last: the turn moves on when a stream ends.
+        self._turn = known[0] if known else len(endpoints) - 1
+        if not known and self._pulling is not None:
+            self._pulling.cancel()
+
     def leave(self, number: int) -> None:
         """Leave the source that is asked now, for the next in turn.
 

@@ -7,7 +7,7 @@ Rules, Fabric's unless said:
 - a simulation whose reads changed underneath is run again (ours: Go peers hold up the commit instead);
 - a chaincode called on another channel of this peer reads that channel's state, by that channel's definition, approvals
   and access rules; what it reads and writes there is no part of the transaction;
-- expiry of the creator's certificate counts here, though not in validation.
+- expiry of the creator's certificate counts here, though not in validation; and a proposal must be of about now.
 
 Source: Fabric core/endorser/endorser.go, core/chaincode/chaincode_support.go, core/handlers/{auth,endorsement}.
 """
@@ -196,11 +196,7 @@ class Endorser:
     async def _check_creator(self, proposal: ParsedProposal) -> Identity:
         """Return the creator, whose signature holds."""
         msps = self._channel.config.msps
-
-        def validate(identity: Identity) -> None:
-            msps.validate(identity, self._now())
-
-        return await verified_creator(proposal, msps.deserialize, validate, self._checks.verify)
+        return await verified_creator(proposal, self._now(), msps.deserialize, msps.validate, self._checks.verify)
 
     def _check_acl(self, proposal: ParsedProposal, creator: Identity) -> None:
         """Require the channel's policy for proposals; system chaincodes ask for themselves."""
@@ -399,7 +395,6 @@ class _Call:
             args=args,
             signed_proposal=self._proposal.signed_proposal,
             is_init=is_init,
-            decorations=self._proposal.decorations,
         )
         try:
             with tracing.span("simulate", chaincode=chaincode, tx_id=self._proposal.tx_id):

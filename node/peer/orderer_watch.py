@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from fabric_protos.common import common_pb2
@@ -86,6 +86,12 @@ class OrdererWatch:
         """Start watching, where there is more than one orderer."""
         if len(self._settings.endpoints) > 1:
             self._task = asyncio.create_task(self._run())
+
+    def use(self, endpoints: Sequence[OrdererEndpoint], tls: rpc.ClientTls | None) -> None:
+        """Watch others from the next round on."""
+        self._settings = replace(self._settings, endpoints=endpoints, tls=tls)
+        if self._task is None:
+            self.start()
 
     async def stop(self) -> None:
         """Stop watching."""

@@ -220,8 +220,7 @@ class PeerChannel:
             distribute=self._exchange.distribute,
             now=parts.now,
         )
-        endpoints = settings.orderers or _configured_orderers(config)
-        tls = parts.client_tls if settings.orderers else _with_orderers_roots(parts.client_tls, config)
+        self._dialled = endpoints, tls = self._wanted_orderers(config)
         self._orderers = Orderers(endpoints, tls)
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
@@ -262,6 +261,24 @@ class PeerChannel:
             ),
         )
 
+    def _wanted_orderers(self, config: ChannelConfig) -> tuple[Sequence[OrdererEndpoint], rpc.ClientTls | None]:
+        """Return the ordering service and how it is dialled, by the settings or else by a configuration."""
+        if self._settings.orderers:
+            return self._settings.orderers, self._parts.client_tls
+        return _configured_orderers(config), _with_orderers_roots(self._parts.client_tls, config)
+
+    def _follow_orderers(self) -> None:
+        """Go over to the orderers that the configuration in force names, if it names others than before."""
+        wanted = endpoints, tls = self._wanted_orderers(self.channel.config)
+        if wanted == self._dialled or not endpoints:
+            return
+        self._dialled = wanted
+        _log.info("other orderers", channel=self.channel.channel_id, orderers=[item.address for item in endpoints])
+        self._orderers.use(endpoints, tls)
+        if self._settings.followed_peer is None:
+            self._deliver_client.use(endpoints, tls)
+            self._watch.use(endpoints, tls)
+
     def _seek(self, **wanted: Any) -> common_pb2.Envelope:
         """Return a signed request for blocks."""
         parts = self._parts
@@ -275,7 +292,10 @@ class PeerChannel:
         self._deliver_client.refuse(number, source, reason)
 
     def _on_commit(self, block: CommittedBlock) -> None:
+        before = self.channel.config
         self.channel.committed(block)
+        if self.channel.config is not before:
+            self._follow_orderers()
         self._parts.metrics.ledger.committed(self.channel.channel_id, block)
         self._traces.committed(self.channel.channel_id, block)
         if any(key.namespace == LIFECYCLE for key in block.changed):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from network.channel_acl import LOCAL_ROLES
 from network.errors import IdentityError, SignatureError, WireError
@@ -16,6 +16,7 @@ from network.msp import Msp
 from network.policy import SignedData
 from network.policy_dsl import role_principal
 from network.proposal import ParsedProposal
+from network.seek import TIME_WINDOW
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.errors import ChaincodeError, PeerError
 from node.peer.signature_checks import SignatureChecks
@@ -32,6 +33,9 @@ SYSTEM_VERSION = "syscc"
 OK = 200
 NOT_FOUND = 404
 FAILED = 500
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""What a proposal without a timestamp says by Fabric's account."""
 
 _POLICIES = {"admin": "Admins", "member": "Members"}
 """Fabric's names for the roles of the own organization."""
@@ -82,7 +86,8 @@ class LocalMembers:
         Raises:
             ProposalRefusedError: it is not, or does not.
         """
-        return await verified_creator(proposal, self._msp.deserialize, self._validate, self._checks.verify)
+        now, verify = self._now(), self._checks.verify
+        return await verified_creator(proposal, now, self._msp.deserialize, self._msp.validate, verify)
 
     def authorize(self, resource: str, creator: bytes) -> None:
         """Require the role that guards a resource of the peer.
@@ -131,19 +136,22 @@ class LocalMembers:
 
 async def verified_creator(
     proposal: ParsedProposal,
+    now: datetime,
     deserialize: Callable[[bytes], Identity],
-    validate: Callable[[Identity], None],
+    validate: Callable[[Identity, datetime], None],
     verify: Callable[[Identity, bytes, bytes], Awaitable[None]],
 ) -> Identity:
-    """Return a proposal's creator, known, valid and its signature holding.
+    """Return a proposal's creator, known, valid and its signature holding; the proposal must be of about now.
 
     Args:
+        now: this peer's time, UTC.
         deserialize, validate: of the channel's MSPs, or of the own organization's.
         verify: checks that an identity made a signature over a message.
     Raises:
         ProposalRefusedError: in Fabric's words, which tell no more than they must.
-    Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/expiration.go.
+    Source: Fabric core/endorser/msgvalidation.go, Validate; core/handlers/auth/filter/{expiration,timewindow}.go.
     """
+    _check_time(proposal.timestamp or _NO_TIME, now)
     if not proposal.signature:
         raise ProposalRefusedError("error validating proposal: empty signature bytes")
     denied = f"error validating proposal: access denied: channel [{proposal.channel_id}] creator org"
@@ -151,9 +159,22 @@ async def verified_creator(
         identity = deserialize(proposal.creator)
     except (IdentityError, WireError) as error:
         raise ProposalRefusedError(f"{denied} unknown, creator is malformed") from error
+    if now > identity.certificate.not_valid_after_utc:
+        raise ProposalRefusedError("proposal client identity expired")
     try:
-        validate(identity)
+        validate(identity, now)
         await verify(identity, proposal.proposal_bytes, proposal.signature)
     except (IdentityError, SignatureError) as error:
         raise ProposalRefusedError(f"{denied} [{identity.msp_id}]") from error
     return identity
+
+
+def _check_time(claimed: datetime, now: datetime) -> None:
+    """Refuse a proposal of another time: contracts take the time it claims for the time of the transaction."""
+    if abs(now - claimed) > TIME_WINDOW:
+        told, own = (time.strftime("%Y-%m-%dT%H:%M:%SZ") for time in (claimed, now))
+        window = f"{int(TIME_WINDOW.total_seconds()) // 60}m0s"
+        raise ProposalRefusedError(
+            f"request unauthorized due to incorrect timestamp {told}, peer time {own}, "
+            f"peer.authentication.timewindow {window}"
+        )

@@ -10,13 +10,14 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
-from fabric_protos.peer import proposal_pb2, proposal_response_pb2
+from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
-from network.errors import EndorseError, GatewayError
+from network.errors import EndorseError, GatewayError, RpcError
 from network.proposal import new_proposal, signed_proposal
 from network.rwset import parse_rwset
 from node.peer.chaincode_support import ExternalChaincode
@@ -178,6 +179,50 @@ async def test_refusal_of_a_ledger_query_is_final_and_its_answer_endorsed_by_nob
     assert len(failure.value.details) == 1
     with pytest.raises(EndorseError, match=f"No metadata was found for chaincode qscc in channel {CHANNEL}"):
         await network.client().endorse("qscc", "GetChainInfo", CHANNEL)
+
+
+@pytest.mark.parametrize("apart", [timedelta(minutes=-16), timedelta(minutes=16)])
+@pytest.mark.parametrize("channel_id", [CHANNEL, ""])
+async def test_proposal_of_another_time_is_refused(network: PeerNetwork, apart: timedelta, channel_id: str) -> None:
+    """Contracts take a proposal's time for the transaction's: a client may not choose it."""
+    signer, time = network.material.signer(BANK), utc_now() + apart
+    _, content = new_proposal(channel_id, "qscc", [b"GetChainInfo"], signer.creator, secrets.token_bytes(24), time)
+    request = signed_proposal(content, signer.sign(content))
+    with pytest.raises(RpcError, match=f"incorrect timestamp {time:%Y-%m-%dT%H:%M:%SZ}, peer time .*timewindow 15m0s"):
+        await network.channel().unary("/protos.Endorser/ProcessProposal", request, 20)
+
+
+async def test_expired_client_is_told_so(network: PeerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = network.material.signer(BANK).certificate
+    later = certificate.not_valid_after_utc + timedelta(minutes=1)
+    monkeypatch.setattr(network.peer(BANK).endorser, "_now", lambda: later)
+    signer = network.material.signer(BANK)
+    _, content = new_proposal(CHANNEL, "asked", [b"Run"], signer.creator, secrets.token_bytes(24), later)
+    request = signed_proposal(content, signer.sign(content))
+    with pytest.raises(RpcError, match="proposal client identity expired"):
+        await network.channel().unary("/protos.Endorser/ProcessProposal", request, 20)
+
+
+async def test_what_a_client_calls_decorations_reaches_no_chaincode(network: PeerNetwork) -> None:
+    """They are the peer's to add: a contract may rest on them."""
+    signer, nonce = network.material.signer(BANK), secrets.token_bytes(24)
+    arguments = [arg.encode() for arg in script(get("k"))]
+    _, content = new_proposal(CHANNEL, "asked", arguments, signer.creator, nonce, utc_now())
+    decorated = with_decoration(content, "role", b"auditor")
+    request = signed_proposal(decorated, signer.sign(decorated))
+    reply = await network.channel().unary("/protos.Endorser/ProcessProposal", request, 20)
+    assert proposal_response_pb2.ProposalResponse.FromString(reply).response.payload == b"RESPONSE "
+
+
+def with_decoration(content: bytes, name: str, value: bytes) -> bytes:
+    """Return a proposal with a decoration in its input."""
+    proposal = proposal_pb2.Proposal.FromString(content)
+    payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
+    invocation = chaincode_pb2.ChaincodeInvocationSpec.FromString(payload.input)
+    invocation.chaincode_spec.input.decorations[name] = value
+    payload.input = invocation.SerializeToString()
+    proposal.payload = payload.SerializeToString()
+    return bytes(proposal.SerializeToString())
 
 
 async def test_folder_that_no_system_has_is_refused(network: PeerNetwork) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 
 from network import rpc
 from network.block import last_config_number, parse_block
-from node.postgres import PostgresCluster
+from node.peer.definition import approved_definition
+from node.postgres import PostgresCluster, free_port
 from tests.support.config_updates import batch_size_update
-from tests.support.consortium_in_memory import ORDERER, PARTNER, REGULATOR, make_material
+from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR, make_material
+from tests.support.member_changes import order_change
 from tests.support.ordering import broadcast
 from tests.support.peer_network import MEMBERS, client_tls, running_network
 
@@ -34,3 +36,34 @@ async def test_peers_take_over_an_authorized_update_and_commit_under_it(
         assert len({network.peer(msp_id).commit_hash for msp_id in (PARTNER, REGULATOR)}) == 1
         block = parse_block(await network.peer().block(committed.block_number) or b"")
         assert last_config_number(block) == committed.block_number - 1
+
+
+async def test_peer_follows_orderers_that_the_configuration_moves_elsewhere(
+    tmp_path: Path, postgres_cluster: PostgresCluster
+) -> None:
+    """As Go peers do: a peer whose settings name no orderers goes over while it runs, to submit and for blocks."""
+    material = make_material(tmp_path / "crypto")
+    definition = approved_definition("pc", "1.0", 1, "OR('DwaybankMSP.peer')")
+    running = running_network(
+        material,
+        postgres_cluster,
+        tmp_path,
+        "moved_orderer",
+        definitions=(definition,),
+        by_member={BANK: {"orderers": ()}},
+    )
+    async with running as network:
+        port = free_port()
+        second = rpc.Server("127.0.0.1", port, network.orderer.tls)
+        network.orderer.orderer.register(second)
+        await second.start()
+
+        def moved(group: configtx_pb2.ConfigGroup) -> None:
+            addresses = configuration_pb2.OrdererAddresses(addresses=[f"127.0.0.1:{port}"])
+            endpoints = group.groups["Orderer"].groups[ORDERER].values["Endpoints"]
+            endpoints.value = addresses.SerializeToString()
+
+        assert await order_change(network, moved, [material.signer(ORDERER, "Admin")]) == (common_pb2.SUCCESS, "")
+        await network.orderer.server.stop(0)
+        assert (await network.client().submit("pc", "Put", "k", "elsewhere")).result == b"elsewhere"
+        await second.stop(0)

@@ -16,13 +16,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.orderer import ab_pb2
+from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
 
 from network import rpc
 from network.block import header_hash, last_config_number, new_block, parse_block, sign_block
 from network.block_verifier import verify_block
 from network.channel_config import ChannelConfig
+from network.config_delta import config_delta, sign_update
 from node.orderer import block_store
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreLockedError, GenesisError
 from node.orderer.orderer import Orderer
@@ -339,6 +341,24 @@ async def test_update_without_the_administrators_signatures_changes_nothing(
         ((status, info),) = await broadcast(channel, [new_batch_size(material, genesis, signers)])
         assert status == BAD
         assert info.startswith(f"error applying config update to existing channel '{CHANNEL}'")
+    assert len(await whole_chain(channel, material)) == 1
+
+
+async def test_ordering_service_of_another_kind_is_refused(channel: rpc.Channel, material: Material) -> None:
+    """Peers would believe none of its blocks then."""
+    (genesis,) = await whole_chain(channel, material)
+    current = ChannelConfig.from_block(genesis).group()
+    wanted = configtx_pb2.ConfigGroup()
+    wanted.CopyFrom(current)
+    value = wanted.groups["Orderer"].values["ConsensusType"]
+    consensus = orderer_configuration_pb2.ConsensusType.FromString(value.value)
+    consensus.type = "BFT"
+    value.value = consensus.SerializeToString()
+    update = config_delta(CHANNEL, current, wanted)
+    signed = sign_update(update, [material.user(ORDERER, "Admin")], utc_now(), secrets.token_bytes)
+    ((status, info),) = await broadcast(channel, [signed.SerializeToString()])
+    assert status == BAD
+    assert "attempted to change consensus type from etcdraft to BFT" in info
     assert len(await whole_chain(channel, material)) == 1
 
 

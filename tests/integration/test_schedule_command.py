@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -163,11 +165,29 @@ def test_rates_are_recorded_shown_and_audited(home: Home, books: Writer) -> None
         (("EURUSD", "1", "--source", "E", "--quoted-at", "2026-03-02T15:00:00Z"), "pair"),
         (("EUR/USD", "1,1", "--source", "E", "--quoted-at", "2026-03-02T15:00:00Z"), "rate"),
         (("EUR/USD", "1", "--source", "E", "--quoted-at", "noon"), "--quoted-at"),
+        (("EUR/USD", "1", "--source", "E", "--quoted-at", "9999-12-31T23:59-14:00"), "--quoted-at"),
         (("EUR/USD", "1", "--source", "E", "--quoted-at", "2026-03-02T15:00:00"), "quoted_at"),
     ):
         with pytest.raises(InvalidValueError) as refused:
             command(home, "rate", "record", *arguments)
         assert refused.value.field == field
+
+
+def test_arguments_that_can_be_no_time_number_or_text_are_named(home: Home, books: Writer) -> None:
+    accounts = ("--account", "a", "--counter", "a", "--revaluation", "a", "--gain", "a", "--loss", "a")
+    revalue = ("rate", "revalue", "EUR/USD", "--source", "ECB", "--on", "2026-03-31", *accounts)
+    with pytest.raises(InvalidValueError, match=r"--at '0001-01-01T00:00\+14:00': write a time"):
+        command(home, *revalue, "--at", "0001-01-01T00:00+14:00")
+    for arguments in (
+        (*revalue, "--at", "2026-03-31T22:00Z", "--revision", str(2**31)),
+        ("ledger", "reopen-period", str(2**31), "--reason", "late"),
+        ("account", "open", "new", "--stripes", "65"),
+        ("post", "--debit", "a", "--credit", "b", "--amount", "1", "--reverses", str(2**63)),
+    ):
+        command(home, *arguments, status=2)
+    show = [sys.executable, "-m", "node", "rate", "show", "EUR/USD", "--source", b"E\xff", "--home", str(home.root)]
+    done = subprocess.run(show, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "dwaybank: 'E\\udcff' is not written in UTF-8: write it again\n")
 
 
 def test_books_that_do_not_answer_are_named(home: Home) -> None:

@@ -94,6 +94,36 @@ def test_opened_once_with_its_stripes_and_not_otherwise(bench: Bench) -> None:
     assert stripes.fetchall() == [(f"busy#0{number}", 0) for number in range(1, 5)]
 
 
+@pytest.mark.parametrize(
+    ("change", "account"),
+    [
+        ("normal_side = 1 WHERE reference = 'busy'", "busy"),
+        ("asset_id = (SELECT id FROM ledger.asset WHERE code = 'JPY') WHERE reference = 'busy'", "busy"),
+        ("floor = NULL WHERE reference = 'busy'", "busy"),
+        ("reference = 'busier' WHERE reference = 'busy'", "busier"),
+        ("shared = true WHERE reference = 'busy'", "busy"),
+        ("stripes = 5 WHERE reference = 'busy'", "busy"),
+        ("stripe_of = (SELECT id FROM ledger.account WHERE reference = 'alice') WHERE reference = 'busy#04'", "alice"),
+        ("stripe_of = NULL, reference = 'other' WHERE reference = 'busy#04'", "busy"),
+    ],
+)
+def test_verify_tells_of_an_account_that_is_not_as_its_stripes_are(bench: Bench, change: str, account: str) -> None:
+    """It has no postings of its own: no leaf names its asset, its side or its name."""
+    fill(bench)
+    run = bench.connection.execute
+    run("SET session_replication_role = replica")
+    run("CREATE TEMPORARY TABLE kept AS SELECT * FROM ledger.account")
+    run(f"UPDATE ledger.account SET {change}".encode())
+    found = [f"{finding.subject}: {finding.problem}" for finding in verify_books(bench.connection, verify)]
+    assert f"account {account}: and its stripes are not alike, or not as many as it says" in found
+    run(
+        "UPDATE ledger.account SET reference = kept.reference, asset_id = kept.asset_id, floor = kept.floor,"
+        " normal_side = kept.normal_side, shared = kept.shared, stripes = kept.stripes, stripe_of = kept.stripe_of"
+        " FROM kept WHERE kept.id = account.id"
+    )
+    run("RESET session_replication_role")
+
+
 def test_only_stripes_move_and_the_leaf_names_them(bench: Bench) -> None:
     fill(bench)
     assert bench.post(transfer(key(9), "busy", "alice", 100)) == ["posted"]

@@ -31,6 +31,7 @@ from network.pb.dwaybank.ledger.v1 import (
     tenants_pb2,
 )
 from network.rpc import RpcError, StatusCode
+from node.books import event_service
 from node.books.books import Books
 from node.books.chart_service import ChartService
 from node.books.currency_service import CurrencyService
@@ -645,6 +646,28 @@ async def test_one_tenant_cannot_take_all_streams(node: Node) -> None:
     with pytest.raises(Exception, match="8 readers follow already"):
         await anext(client._channel.server_stream(path, request, 20.0))
     await anext(node.client("EventService", "tenant:bolt")._channel.server_stream(path, request, 20.0))
+
+
+async def test_tenants_together_cannot_take_the_organizations_streams(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_service, "FOLLOWERS_MAX", 2)
+    path = f"/{PACKAGE}.EventService/FollowOutbox"
+    request = events_pb2.FollowOutboxRequest().SerializeToString()
+
+    def follow(*units: str) -> AsyncIterator[bytes]:
+        return node.client("EventService", *units)._channel.server_stream(path, request, 20.0)
+
+    streams = [follow("tenant:acme"), follow("tenant:bolt")]
+    for stream in streams:
+        await anext(stream)
+    with pytest.raises(Exception, match="readers follow already"):
+        await anext(follow("tenant:acme"))
+    streams += [follow(), follow()]
+    for stream in streams[2:]:
+        await anext(stream)
+    with pytest.raises(Exception, match="2 readers follow already"):
+        await anext(follow())
 
 
 # The organization's decisions -----------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ To run it: see ``tests/support/fabric_programs.py``.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
 from network.client import GatewayClient
-from network.errors import GatewayError
+from network.errors import GatewayError, RpcError
 from network.proposal import new_proposal, signed_proposal
 from node.postgres import PostgresCluster, free_port
 from tests.support.consortium_in_memory import BANK, REGULATOR
@@ -140,6 +141,19 @@ async def test_replies_and_endorsements_are_the_same(peers: SideBySide, case: st
     chaincode, args, options = CASES[case]
     theirs, ours = await answers(peers, chaincode, args, **options)
     assert ours == theirs
+
+
+async def test_proposal_of_another_time_is_refused_alike(peers: SideBySide) -> None:
+    signer, time = peers.fabric.material.signer(BANK), datetime.now(UTC) - timedelta(minutes=16)
+    nonce = secrets.token_bytes(24)
+    _, proposal = new_proposal(peers.fabric.channel_id, "asked", [b"Run"], signer.creator, nonce, time)
+    request, texts = signed_proposal(proposal, signer.sign(proposal)), set()
+    for channel in (peers.go_channel, peers.our_channel):
+        with pytest.raises(RpcError) as failure:
+            await channel.unary("/protos.Endorser/ProcessProposal", request, 30)
+        texts.add((failure.value.code, re.sub("peer time [^,]*", "peer time", failure.value.message)))
+    assert len(texts) == 1
+    assert "request unauthorized due to incorrect timestamp" in str(texts)
 
 
 async def test_key_policy_that_is_none_is_refused_alike(peers: SideBySide) -> None:

@@ -134,9 +134,9 @@ class _Stream:
         self.outgoing.put_nowait(None)
 
     async def _run(self, start: Message) -> None:
-        args = chaincode_pb2.ChaincodeInput.FromString(start.payload).args
-        wanted = json.loads(args[1])
-        told: list[str] = []
+        given = chaincode_pb2.ChaincodeInput.FromString(start.payload)
+        wanted = json.loads(given.args[1])
+        told = [f"DECORATED {name}" for name in given.decorations]
         opened: list[str] = []
         for kind, payload in wanted["requests"]:
             content = bytes.fromhex(payload) if not payload.startswith("#") else _query(opened[int(payload[1:])])

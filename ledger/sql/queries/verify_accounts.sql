@@ -10,7 +10,21 @@ SELECT account.id, left(account.reference, 65), account.asset_id, account.normal
         )),
     (account.floor IS NULL OR account.balance - account.held >= account.floor - account.overdraft)
         AND (account.ceiling IS NULL OR account.balance <= account.ceiling),
-    account.book_id IS NOT DISTINCT FROM coalesce(place.book_id, 1::smallint)
+    account.book_id IS NOT DISTINCT FROM coalesce(place.book_id, 1::smallint),
+    CASE
+        WHEN account.stripe_of IS NOT NULL THEN EXISTS (
+            SELECT FROM ledger.account AS whole WHERE whole.id = account.stripe_of AND whole.stripes > 0
+        )
+        ELSE (
+            SELECT account.stripes = count(*) AND coalesce(bool_and(
+                (stripe.asset_id, stripe.normal_side, stripe.floor, stripe.book_id, stripe.shared)
+                    IS NOT DISTINCT FROM
+                    (account.asset_id, account.normal_side, account.floor, account.book_id, account.shared)
+                AND split_part(stripe.reference, '#', 1) = account.reference
+            ), true)
+            FROM ledger.account AS stripe WHERE stripe.stripe_of = account.id
+        )
+    END
 FROM (SELECT * FROM ledger.account WHERE id > %(after)s ORDER BY id LIMIT %(count)s) AS account
 LEFT JOIN ledger.account_place AS place ON place.account_id = coalesce(account.stripe_of, account.id)
 LEFT JOIN LATERAL (

@@ -127,10 +127,21 @@ class Orderers:
 
     def __init__(self, endpoints: Sequence[OrdererEndpoint], tls: rpc.ClientTls | None) -> None:
         self._connections = [OrdererConnection(endpoint, tls) for endpoint in endpoints]
-        self._preferred = 0
+        self._preferred = self._connections[0] if self._connections else None
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def use(self, endpoints: Sequence[OrdererEndpoint], tls: rpc.ClientTls | None) -> None:
+        """Go over to other orderers; those that are left have the time of an answer for what they were sent."""
+        leaving = asyncio.create_task(_close_later(self._connections))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        self._connections = [OrdererConnection(endpoint, tls) for endpoint in endpoints]
 
     async def close(self) -> None:
         """Drop all connections."""
+        for leaving in self._leaving:
+            leaving.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await asyncio.gather(*(connection.close() for connection in self._connections))
 
     async def submit(self, envelope: bytes) -> None:
@@ -142,15 +153,14 @@ class Orderers:
         if not self._connections:
             raise RpcError(StatusCode.UNAVAILABLE, "no orderer nodes available")
         errors = []
-        for position in self._in_turn():
-            connection = self._connections[position]
+        for connection in self._in_turn():
             try:
                 response = await connection.broadcast(envelope)
             except RpcError as error:
                 errors.append(_detail(connection, go_text(error)))
                 continue
             if response.status == common_pb2.SUCCESS:
-                self._preferred = position
+                self._preferred = connection
                 return
             if 400 <= response.status < 500:
                 raise RpcError(StatusCode.ABORTED, _refusal(response))
@@ -186,10 +196,9 @@ class Orderers:
         known = response.status == common_pb2.SERVICE_UNAVAILABLE and response.info == ALREADY_KNOWN
         return None if response.status == common_pb2.SUCCESS or known else _detail(connection, _refusal(response))
 
-    def _in_turn(self) -> list[int]:
-        """Return the orderers' positions, beginning with the one that last took a transaction."""
-        positions = range(len(self._connections))
-        return sorted(positions, key=lambda position: position != self._preferred)
+    def _in_turn(self) -> list[OrdererConnection]:
+        """Return the orderers, beginning with the one that last took a transaction."""
+        return sorted(self._connections, key=lambda connection: connection is not self._preferred)
 
 
 def _answer(reply: bytes) -> ab_pb2.BroadcastResponse:
@@ -197,6 +206,14 @@ def _answer(reply: bytes) -> ab_pb2.BroadcastResponse:
         return ab_pb2.BroadcastResponse.FromString(reply)
     except DecodeError as error:
         raise RpcError(StatusCode.INTERNAL, "the orderer's answer is no BroadcastResponse") from error
+
+
+async def _close_later(connections: Sequence[OrdererConnection]) -> None:
+    """Drop connections once nobody can wait on them any more, or at once when that is cancelled."""
+    try:
+        await asyncio.sleep(BROADCAST_TIMEOUT_S)
+    finally:
+        await asyncio.gather(*(connection.close() for connection in connections))
 
 
 async def _items(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:

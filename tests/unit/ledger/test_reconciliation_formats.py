@@ -195,6 +195,14 @@ def test_mt940_booking_day_is_found_across_the_turn_of_the_year() -> None:
     assert (record.value_day, record.booking_day) == (date(2025, 12, 31), date(2026, 1, 2))
 
 
+def test_mt940_account_is_read_with_the_code_of_its_bank_behind_it() -> None:
+    coded = MT940.replace(":25:NOSTRO-JPY-9\r\n", ":25P:NOSTRO-JPY-9\r\nEXAMJPJTXXX\r\n")
+    assert coded != MT940
+    assert mt940(coded)[1].account == "nostro-JPY"
+    with pytest.raises(StatementFormatError, match="belongs to no field"):
+        mt940(coded.replace("EXAMJPJTXXX\r\n", "EXAMJPJTXXX\r\nEXAMPLE\r\n"))
+
+
 def test_mt940_in_latin_letters_is_read() -> None:
     data = MT940.replace("Account fee", "Kontoführung").encode("latin-1")
     euro, _ = read_mt940(data, ACCOUNTS).statements

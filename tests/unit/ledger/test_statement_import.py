@@ -127,6 +127,21 @@ def test_file_without_header_takes_names_from_the_mapping() -> None:
     assert [movement.line for movement in read(GOOD, used)] == [1]
 
 
+def test_byte_order_mark_belongs_to_no_value() -> None:
+    """Without a header it would stand in an id, and with it in a key: the same file without it would post again."""
+    names = HEADER.strip().split(";")
+    headless = mapping(file={"delimiter": ";", "column_names": names})
+    (bare,) = read(GOOD, headless)
+    assert read(b"\xef\xbb\xbf" + GOOD.encode(), headless) == [bare]
+    wide = mapping(file={"delimiter": ";", "column_names": names, "encoding": "utf-8-sig"})
+    assert read(b"\xef\xbb\xbf" + GOOD.encode(), wide) == [bare]
+    assert [movement.id for movement in read(b"\xef\xbb\xbf" + (HEADER + GOOD).encode())] == ["7"]
+    keyed = {"accounts": {"reference": "customer:{account}", "numbers": "keyed"}}
+    first = mapping(file={"delimiter": ";", "column_names": [*names[1::-1], *names[2:]]}, **keyed)
+    both = [read(mark + GOOD.encode(), first, pseudonym_key=b"k" * 16)[0].account for mark in (b"", b"\xef\xbb\xbf")]
+    assert both[0] == both[1]
+
+
 BAD_LINES = [
     (GOOD.replace("7;", ";", 1), "id", "", "is blank"),
     (GOOD.replace("100", " "), "account", " ", "is blank"),

@@ -251,6 +251,10 @@ def _two_definitions(root: configtx_pb2.ConfigGroup) -> None:
         (_two_definitions, "defined twice"),
         (_value("", "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA3_256")), "SHA3_256"),
         (_value("", "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2)), "4294967295"),
+        (
+            _value("", "OrdererAddresses", configuration_pb2.OrdererAddresses(addresses=["a:1"])),
+            "global OrdererAddresses are not allowed with V3_0",
+        ),
         (_capability("", "V9_9"), "'V9_9'"),
         (_capability("", "V1_3"), "is needed"),
         (_capability("Orderer", "V3_0"), "orderer capability 'V3_0'"),
@@ -270,6 +274,26 @@ def test_configuration_with_one_fault_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(ConfigError, match=reason):
         _loaded(channel, change)
+
+
+def test_orderers_of_the_whole_channel_count_where_no_organization_names_its_own(channel: GeneratedChannel) -> None:
+    """As on channels that began before V1_4_2."""
+
+    def change(root: configtx_pb2.ConfigGroup) -> None:
+        capabilities = configuration_pb2.Capabilities(capabilities={"V2_0": configuration_pb2.Capability()})
+        root.values["Capabilities"].value = capabilities.SerializeToString()
+        addresses = configuration_pb2.OrdererAddresses(addresses=["old.example:7050", "older.example:7050"])
+        root.values["OrdererAddresses"].value = addresses.SerializeToString()
+
+    own = _loaded(channel, change).orderer.addresses
+    assert "" not in own
+
+    def without_endpoints(root: configtx_pb2.ConfigGroup) -> None:
+        change(root)
+        _without_endpoints(root)
+
+    found = _loaded(channel, without_endpoints).orderer.addresses
+    assert found == {"": ("old.example:7050", "older.example:7050")}
 
 
 @pytest.mark.parametrize("channel_id", ["", "Anchors", "1st", "a" * 250, "a_b"])

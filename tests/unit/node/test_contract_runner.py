@@ -58,7 +58,7 @@ class State:
 
 
 def invocation(*args: str) -> Invocation:
-    return Invocation("anchors", "tx", "pc", "pc", [arg.encode() for arg in args], b"", False, {})
+    return Invocation("anchors", "tx", "pc", "pc", [arg.encode() for arg in args], b"", False)
 
 
 @pytest.fixture(params=[20])
