@@ -32,11 +32,15 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from gateway.errors import ConflictError, NotFoundError
+
+FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
+"""States of a transfer to which nothing more happens."""
 
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
@@ -327,9 +331,16 @@ class Store:
             raise NotFoundError("no such transfer of yours")
         return _as_transfer(row)
 
-    def record_outcome(self, transfer: Transfer) -> None:
-        """Store what the node answered: state, entry number, decision or refusal."""
-        chosen = update(_transfer).where(_transfer.c.transfer_id == transfer.transfer_id)
+    def record_outcome(self, transfer: Transfer) -> Transfer:
+        """Store what the node answered (state, entry number, decision or refusal); return the transfer as it stands.
+
+        Of two requests at once the later answer may be the older one, so a final state stays; only what stands in the
+        books is written over a refusal, because the books do not keep a refused key from being posted.
+        """
+        chosen = update(_transfer).where(
+            _transfer.c.transfer_id == transfer.transfer_id,
+            true() if transfer.state == "posted" else _transfer.c.state.not_in(FINAL_STATES),
+        )
         with self._engine.begin() as connection:
             connection.execute(
                 chosen.values(
@@ -340,6 +351,8 @@ class Store:
                     refusal_message=transfer.refusal_message,
                 )
             )
+            standing = select(_transfer).where(_transfer.c.transfer_id == transfer.transfer_id)
+            return _as_transfer(connection.execute(standing).one())
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:

@@ -6,11 +6,13 @@ Rules it keeps:
   the entry in the books, so two customers' equal keys cannot meet.
 - The same key with the same order gives the same transfer for ever; with another order it is a conflict.
 - A refusal is final and remembered; anything else that goes wrong leaves the order to be sent again.
+- One request at a time carries an order out: the books would post for the second what they refused to the first.
 - Only customers' accounts can be credited: the bank's own accounts are out of a customer's reach.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -18,16 +20,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from anyio import to_thread
 
 from gateway.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
 from gateway.node_client import EntryOutcome, InternalTransfer, NodeClient, PartnerPayment, PaymentOutcome
-from gateway.store import Store, Transfer
+from gateway.store import FINAL_STATES, Store, Transfer
 
 CUSTOMER_ACCOUNT = re.compile(r"^cust-[a-z2-7]{26}$")
 """Reference of a customer's account: 128 random bits in base32, so that it can be neither guessed nor linked."""
-FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
 FAILED_STATES = frozenset({"returned", "aborted", "expired"})
 """States of a partner payment in which the beneficiary has no money and the customer has his back."""
 
@@ -81,6 +83,7 @@ class Transfers:
         self._partner_msp_ids = partner_msp_ids
         self._now = now
         self._new_id = new_id
+        self._locks: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def submit(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> Transfer:
         """Carry an order out once, however often it is sent.
@@ -104,7 +107,7 @@ class Transfers:
                 "idempotency_key_reused", "this Idempotency-Key was used for another transfer: choose a new one"
             )
         if claimed.state not in FINAL_STATES:
-            claimed = await self._carry_out(claimed)
+            claimed = await self._carry_out_once(claimed)
         _raise_refusal(claimed)
         return claimed
 
@@ -150,6 +153,12 @@ class Transfers:
             created_at=self._now(),
         )
 
+    async def _carry_out_once(self, claimed: Transfer) -> Transfer:
+        async with self._locks.setdefault(claimed.transfer_id, asyncio.Lock()):
+            # Read again: another request with its key may have carried it out meanwhile.
+            known = await to_thread.run_sync(self._store.transfer, claimed.customer_id, claimed.transfer_id)
+            return known if known.state in FINAL_STATES else await self._carry_out(known)
+
     async def _carry_out(self, transfer: Transfer) -> Transfer:
         if transfer.partner_msp_id is None:
             order = InternalTransfer(
@@ -179,8 +188,7 @@ class Transfers:
         return replace(transfer, decision=(await self._node.entry(transfer.seq)).decision)
 
     async def _remember(self, transfer: Transfer) -> Transfer:
-        await to_thread.run_sync(self._store.record_outcome, transfer)
-        return transfer
+        return await to_thread.run_sync(self._store.record_outcome, transfer)
 
 
 def _with_entry(transfer: Transfer, outcome: EntryOutcome) -> Transfer:

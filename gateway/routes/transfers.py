@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Response
 
 from gateway.schemas import TransferRequest, TransferResponse
 from gateway.services import CustomerId, ServicesOf, problems
-from gateway.store import Transfer
-from gateway.transfers import FINAL_STATES, TransferOrder
+from gateway.store import FINAL_STATES, Transfer
+from gateway.transfers import TransferOrder
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 

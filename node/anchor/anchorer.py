@@ -30,7 +30,7 @@ from network.merkle import EMPTY_ROOT, build_consistency_proof, tile_node_reader
 from node.anchor.errors import LogError
 from node.anchor.leaf_source import LeafSource, Totals
 from node.anchor.sealer import Sealer, log_origin, witness_name
-from node.anchor.store import AnchorTime, ControlOpening, Head, LogStore
+from node.anchor.store import ANCHOR_ENTRIES_MAX, AnchorTime, ControlOpening, Head, LogStore
 from node.background import BackgroundWork
 from node.errors import NodeError
 
@@ -169,6 +169,8 @@ class Anchorer(BackgroundWork):
         if sealed.size == self._confirmed_size:
             return False
         head = await self.head()
+        if sealed.size - head.size > ANCHOR_ENTRIES_MAX:
+            sealed = await asyncio.to_thread(self._store.head_up_to, head.size + ANCHOR_ENTRIES_MAX)
         tasks = [self._anchor_checkpoint(head, sealed), self._anchor_epochs(sealed.size)]
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         for outcome in outcomes:

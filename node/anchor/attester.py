@@ -25,6 +25,7 @@ from node.anchor.anchorer import Gateway
 from node.anchor.errors import AnchorError, MirrorError
 from node.anchor.mirror import LogReader, Mirror
 from node.anchor.sealer import witness_name
+from node.anchor.store import ANCHOR_ENTRIES_MAX
 from node.background import BackgroundWork
 
 logger = structlog.get_logger(__name__)
@@ -51,6 +52,10 @@ class AnchoredHeads(Protocol):
 
     def newest_checkpoints(self, but: str) -> Sequence[AnchoredRecord]:
         """Return the newest anchored head of every organization other than ``but``."""
+        ...
+
+    def first_checkpoint_covering(self, organization: str, seq: int) -> AnchoredRecord | None:
+        """Return the oldest anchored head that covers an entry."""
         ...
 
     def record(self, key: str) -> AnchoredRecord | None:
@@ -122,6 +127,7 @@ class Attester(BackgroundWork):
         checkpoint = open_checkpoint(note.encode(), str(json.loads(registered.body)["verifier_key"]))
         if checkpoint.root != base64.b64decode(str(record["root"])) or checkpoint.size != size:
             raise MirrorError(f"the anchored record of {organization} and its signed note differ")
+        await self._approach(organization, size, reader)
         await self._mirror.extend(organization, size, checkpoint.root, reader)
         line = cosign(note.encode(), witness_name(self._msp_id), self._key, int(self._now().timestamp()))
         try:
@@ -130,6 +136,16 @@ class Attester(BackgroundWork):
             if "already_cosigned:" not in str(error):
                 raise
         logger.info("checkpoint_cosigned", organization=organization, size=size)
+
+    async def _approach(self, organization: str, size: int, reader: LogReader) -> None:
+        """Bring a copy that is far behind nearer to a head, through heads that were anchored before it."""
+        while size - (reached := await self._mirror.size(organization)) > ANCHOR_ENTRIES_MAX:
+            wanted = reached + ANCHOR_ENTRIES_MAX
+            found = await asyncio.to_thread(self._heads.first_checkpoint_covering, organization, wanted)
+            between = json.loads(found.body) if found is not None else None
+            if between is None or between["size"] >= size:
+                return
+            await self._mirror.extend(organization, between["size"], base64.b64decode(between["root"]), reader)
 
     def _report(self, organization: str, error: Exception) -> None:
         problem = str(error)

@@ -14,9 +14,16 @@ from typing import Protocol
 
 from network.merkle import HASH_BYTES, TILE_WIDTH, TileWriter, split_hashes
 from node.anchor.errors import MirrorError
-from node.anchor.store import MirrorHead, MirrorStore, edge_tails
+from node.anchor.store import ANCHOR_ENTRIES_MAX, MirrorHead, MirrorStore, edge_tails
 
 TILES_AT_ONCE = 8
+
+PIECE_TILES = 256
+"""Tiles fetched before they are looked at: whoever anchors more than it has is found out after these."""
+
+STEP_ENTRIES_MAX = 2 * ANCHOR_ENTRIES_MAX
+"""Most entries between a copy and the head it is brought to: until that head is reached they are held in memory, and it
+costs a member nothing to anchor whatever size it likes."""
 
 
 class LogReader(Protocol):
@@ -38,6 +45,10 @@ class Mirror:
         self._store = store
         self._now = now
 
+    async def size(self, organization: str) -> int:
+        """Return how many leaves the copy of a member's log has."""
+        return (await asyncio.to_thread(self._store.head, organization)).size
+
     async def extend(self, organization: str, size: int, root: bytes, reader: LogReader) -> None:
         """Bring the copy of a member's log to an anchored head.
 
@@ -51,8 +62,13 @@ class Mirror:
         before = await asyncio.to_thread(self._store.head, organization)
         if size == before.size and root == before.root:
             return
-        leaves = await fetch_leaves(reader, before.size, size) if size > before.size else []
         try:
+            if size - before.size > STEP_ENTRIES_MAX:
+                raise MirrorError(
+                    f"{organization} anchored {size} entries, {size - before.size} more than this node has a copy of: "
+                    f"at most {STEP_ENTRIES_MAX} are taken at a time"
+                )
+            leaves = await fetch_leaves(reader, before.size, size) if size > before.size else []
             await asyncio.to_thread(self._append, organization, before, leaves, size, root)
         except MirrorError as error:
             await asyncio.to_thread(self._store.keep_finding, organization, size, str(error), self._now())
@@ -74,7 +90,7 @@ class Mirror:
 
 
 async def fetch_leaves(reader: LogReader, begin: int, end: int) -> list[bytes]:
-    """Return the leaf hashes ``[begin, end)`` from tiles of level 0."""
+    """Return the leaf hashes ``[begin, end)`` from tiles of level 0; fewer where a tile is not served whole."""
     limit = asyncio.Semaphore(TILES_AT_ONCE)
 
     async def fetch(index: int) -> bytes:
@@ -83,6 +99,11 @@ async def fetch_leaves(reader: LogReader, begin: int, end: int) -> list[bytes]:
             hashes = await reader.read_tile(0, index, width)
         return hashes if len(hashes) == width * HASH_BYTES else b""
 
-    first = begin // TILE_WIDTH
-    tiles = await asyncio.gather(*(fetch(index) for index in range(first, (end + TILE_WIDTH - 1) // TILE_WIDTH)))
-    return split_hashes(b"".join(tiles))[begin - first * TILE_WIDTH :]
+    first, last = begin // TILE_WIDTH, (end + TILE_WIDTH - 1) // TILE_WIDTH
+    leaves: list[bytes] = []
+    for start in range(first, last, PIECE_TILES):
+        tiles = await asyncio.gather(*(fetch(index) for index in range(start, min(start + PIECE_TILES, last))))
+        leaves += split_hashes(b"".join(tiles))
+        if not all(tiles):
+            break
+    return leaves[begin - first * TILE_WIDTH :]

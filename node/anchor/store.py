@@ -15,6 +15,9 @@ from network.merkle import EMPTY_ROOT, TILE_HEIGHT, TILE_WIDTH, ReadTile, Tile, 
 from node.anchor.database import Connection, Database, lock_sealing, run
 from node.anchor.errors import LogError
 
+ANCHOR_ENTRIES_MAX = 1 << 22
+"""Most entries that an anchor adds to the one before, so that other members can copy them in one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -77,6 +80,11 @@ class LogStore:
         if not rows:
             raise LogError(f"the log holds no checkpoint of {size} leaves")
         return Head(rows[0][0], bytes(rows[0][1]), bytes(rows[0][2]), rows[0][3])
+
+    def head_up_to(self, size: int) -> Head:
+        """Return the newest sealed head of at most ``size`` leaves; that of the empty log where there is none."""
+        rows = self._database.fetch("checkpoint_up_to", (size,))
+        return Head(rows[0][0], bytes(rows[0][1]), bytes(rows[0][2]), rows[0][3]) if rows else EMPTY_HEAD
 
     def append(
         self, first_index: int, leaves: Sequence[bytes], sign: Callable[[int, bytes], bytes], now: datetime

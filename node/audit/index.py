@@ -166,6 +166,11 @@ class AuditIndex:
                 return _record(found[0])
         return None
 
+    def first_checkpoint_covering(self, organization: str, seq: int) -> AuditRecord | None:
+        """Return the oldest anchored head that covers an entry, cosigned or not."""
+        asked = {"organization": organization, "seq": seq, "attested": False}
+        return _first(self._fetch("checkpoint_covering", asked))
+
     def checkpoint_up_to(self, organization: str, size: int) -> AuditRecord | None:
         """Return the newest anchored head of at most so many entries; one that another member cosigned, if any is."""
         for attested in (True, False):

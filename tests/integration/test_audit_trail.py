@@ -303,6 +303,20 @@ async def test_bank_that_serves_other_tiles_gets_no_cosignature_and_a_finding(wo
     assert await world.regulator.attester.attest() == []
 
 
+async def test_member_far_behind_copies_a_log_through_the_heads_anchored_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.anchor.attester.ANCHOR_ENTRIES_MAX", 4)
+    monkeypatch.setattr("node.anchor.mirror.STEP_ENTRIES_MAX", 8)
+    for _ in range(5):
+        post(world.writer, 1, 2, 3)
+        await world.bank.anchorer.anchor()
+    await world.index()
+    assert await world.regulator.attester.attest() == []
+    assert world.regulator.mirrors.head(BANK).size == 15
+    assert world.regulator.mirrors.findings(BANK) == []
+
+
 async def test_mirror_that_was_changed_on_the_regulators_own_disk_is_noticed(world: World, regulator_url: str) -> None:
     post(world.writer, *range(1, 9))
     await world.settle()

@@ -15,10 +15,11 @@ from nacl.signing import SigningKey
 from network.checkpoint import open_checkpoint, verifier_key
 from network.merkle import build_consistency_proof, leaf_hash, root, tile_node_reader, verify_consistency
 from node.anchor.database import Database, migrate
-from node.anchor.errors import AnchorError, LogError
+from node.anchor.errors import AnchorError, LogError, MirrorError
 from node.anchor.leaf_source import Sealable
+from node.anchor.mirror import PIECE_TILES, Mirror
 from node.anchor.sealer import Sealer, log_origin
-from node.anchor.store import LogStore
+from node.anchor.store import LogStore, MirrorStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = SigningKey(bytes(31) + b"\x01")
@@ -139,3 +140,25 @@ def test_database_itself_refuses_to_shorten_or_change_the_log(database: Database
     with pytest.raises(AnchorError), database.transaction() as connection:
         connection.execute(statement.encode())
     assert LogStore(database).head().root == root(LEAVES[:3])
+
+
+class EmptyLog:
+    """A member that has no tile of what it anchored."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def read_tile(self, level: int, index: int, width: int) -> bytes:
+        self.asked += 1
+        return b""
+
+
+@pytest.mark.parametrize(("size", "asked"), [(5_000_000, PIECE_TILES), (2**53 - 1, 0)])
+async def test_member_that_anchors_more_than_it_has_costs_a_copy_little(
+    database: Database, size: int, asked: int
+) -> None:
+    store, log = MirrorStore(database), EmptyLog()
+    with pytest.raises(MirrorError, match=f"anchored .*{size} entries"):
+        await Mirror(store, lambda: NOW).extend("BankMSP", size, bytes(32), log)
+    assert log.asked == asked
+    assert [found[0] for found in store.findings("BankMSP")] == [size]

@@ -80,6 +80,9 @@ class Store:
                 return head
         raise LogError(f"no checkpoint of {size}")
 
+    def head_up_to(self, size: int) -> Head:
+        return max((head for head in self.heads if head.size <= size), key=lambda head: head.size)
+
     def append(self, first: int, leaves: list[bytes], sign: Callable[[int, bytes], bytes], now: datetime) -> Head:
         assert first == self.writer.size
         for tile in self.writer.append(leaves):
@@ -219,6 +222,17 @@ async def test_idle_anchorer_asks_the_ledger_nothing() -> None:
     await asyncio.sleep(0.1)
     assert len(world.gateway.calls) == asked
     await world.anchorer.stop()
+
+
+async def test_anchor_adds_no_more_entries_than_others_copy_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.anchor.anchorer.ANCHOR_ENTRIES_MAX", 20_000)
+    world = World()
+    await world.anchorer.register()
+    world.source.add(50_000)
+    sizes = []
+    while await world.anchorer.anchor():
+        sizes.append(world.size())
+    assert sizes == [20_000, 40_000, 50_000]
 
 
 async def test_wake_anchors_before_the_interval_ends() -> None:
