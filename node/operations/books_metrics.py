@@ -14,6 +14,7 @@ import psycopg
 import structlog
 
 from ledger.errors import LedgerError
+from ledger.event import ENTRY_POSTED
 from network.errors import NetworkError
 from network.operations.metrics import Metrics
 from node.audit.trail import AuditTrail
@@ -116,7 +117,9 @@ class WebhookMetrics:
         self._dead = metrics.gauge("dwaybank_webhook_dead", "1 for an endpoint that was given up.", ["webhook"])
         self._failures = metrics.gauge("dwaybank_webhook_failures", "Failed attempts in a row.", ["webhook"])
         self._behind = metrics.gauge(
-            "dwaybank_webhook_entries_behind", "Entries posted that an endpoint has not accepted.", ["webhook"]
+            "dwaybank_webhook_entries_behind",
+            "Entries posted that an endpoint wants and has not accepted.",
+            ["webhook"],
         )
         _Asked(metrics, "webhooks", self._ask)
 
@@ -128,7 +131,9 @@ class WebhookMetrics:
             name = str(endpoint.id)
             self._dead.of(name).value = 1 if endpoint.state == "dead" else 0
             self._failures.of(name).value = endpoint.failures
-            self._behind.of(name).value = max(0, newest.seq - endpoint.position.seq)
+            # Of one that wants no entries only events move the position.
+            wants = not endpoint.kinds or ENTRY_POSTED in endpoint.kinds
+            self._behind.of(name).value = max(0, newest.seq - endpoint.position.seq) if wants else 0
 
 
 def _count_open_holds(connection: psycopg.Connection[Any]) -> int:

@@ -67,7 +67,7 @@ class Participation:
 
     async def answer(self, request: Request) -> Response:
         """Answer a request of an administrator."""
-        accepted = request.headers.get("accept", "*/*")
+        accepted = request.headers.get("accept") or "*/*"
         if not any(kind in accepted for kind in _ACCEPTED):
             return _json(406, {"error": "response Content-Type is application/json only"})
         try:
@@ -139,7 +139,9 @@ class Participation:
 
 
 def _json(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(status, json.dumps(content).encode(), headers=headers or {})
+    # As Go writes it: scripts look for "height":1 in it.
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n"
+    return Response(status, text.encode(), headers=headers or {})
 
 
 def _info(chain: Chain) -> dict[str, Any]:

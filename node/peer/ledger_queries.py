@@ -17,6 +17,7 @@ from fabric_protos.common import common_pb2, configtx_pb2, ledger_pb2
 from fabric_protos.peer import query_pb2, transaction_pb2
 
 from network.block import parse_block
+from network.channel_config import config_of_block
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
@@ -129,13 +130,19 @@ class LedgerQueries:
 
     async def _join_chain(self, genesis: bytes, creator: bytes) -> SystemResponse:
         try:
-            self._members.authorize("cscc/JoinChain", creator)
-        except ChaincodeError as error:
-            raise ChaincodeError(f"access denied for [JoinChain]: [{error}]") from error
-        try:
-            await self._join(genesis)
+            channel_id, _ = config_of_block(parse_block(genesis))
         except WireError as error:
             raise ChaincodeError(f"Failed to reconstruct the genesis block, {error}") from error
+        except NetworkError as error:
+            raise ChaincodeError(
+                f'"JoinChain" request failed to extract channel id from the block due to [{error}]'
+            ) from error
+        try:
+            self._members.authorize("cscc/JoinChain", creator)
+        except ChaincodeError as error:
+            raise ChaincodeError(f"access denied for [JoinChain][{channel_id}]: [{error}]") from error
+        try:
+            await self._join(genesis)
         except NetworkError as error:
             raise ChaincodeError(f'"JoinChain" failed: {error}') from error
         return SystemResponse(OK)

@@ -361,7 +361,8 @@ class Peer:
                 )
             if block.header.number != 0:
                 raise ChaincodeError(
-                    f"block {block.header.number} of channel {channel_id!r} is not its genesis block: join with block 0"
+                    "cannot create ledger from genesis block: expected block number=0, received block "
+                    f"number={block.header.number}"
                 )
             if (folder := self._snapshot_joins.in_progress) is not None:
                 raise ChaincodeError(

@@ -110,6 +110,7 @@ async def test_joined_channel_is_listed_told_of_and_ordered(admin: Admin) -> Non
     assert await broadcast(admin.channel, [admin.material.envelope(channel_id="second")]) == [(200, "")]
     told = await admin.client.get(f"{BASE}/second")
     assert told.json() == info | {"height": 2}
+    assert told.text.endswith('"status":"active","height":2}\n')  # as Go writes it: scripts search in it
     newest = await admin.client.get(f"{BASE}/second/blocks/newest")
     assert parse_block(newest.content).header.number == 1
     assert (await admin.client.get(f"{BASE}/second/blocks/oldest")).content == genesis

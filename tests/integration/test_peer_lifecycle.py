@@ -19,6 +19,7 @@ from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from chaincode.in_process import load
 from chaincode.shim.server import ChaincodeServer
+from network.block import parse_block
 from network.client import GatewayClient
 from network.errors import EndorseError, GatewayError, RpcError
 from network.genesis import ChannelSpec, genesis_block
@@ -354,8 +355,14 @@ async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:
 
     refused = await call(b"JoinChain", genesis, user=network.material.signer(REGULATOR))
     assert refused.status == 500
-    assert "access denied for [JoinChain]" in refused.message
+    assert "access denied for [JoinChain][second]: [Failed verifying" in refused.message
     assert (await call(b"JoinChain", b"no block")).message.startswith("Failed to reconstruct the genesis block")
+    assert (await call(b"JoinChain", b"")).message.startswith('"JoinChain" request failed to extract channel id')
+    later = parse_block(genesis)
+    later.header.number = 3
+    assert (await call(b"JoinChain", later.SerializeToString())).message == (
+        "cannot create ledger from genesis block: expected block number=0, received block number=3"
+    )
     assert (await call(b"JoinChain", genesis)).status == 200
     again = await call(b"JoinChain", genesis)
     assert again.message == (

@@ -19,7 +19,9 @@ from ledger.event import HOLD_PLACED, WEBHOOK_DEAD, hold_changed
 from ledger.journal import transfer
 from ledger.outbox import START, Position, record_events
 from ledger.posting import Writer
+from network.operations.metrics import Metrics
 from node.books.outbox_stream import Bell
+from node.operations.books_metrics import WebhookMetrics
 from node.webhooks.signature import decode_secret, verify
 from node.webhooks.store import Webhook
 from node.webhooks.webhooks import Webhooks, WebhookSettings
@@ -276,6 +278,17 @@ async def test_filters_choose_kinds_and_accounts(bench: Bench) -> None:
     bench.hold(2, "shop:alice")
     await bench.until_at(Position(3, 2))
     assert bench.receiver.ids == ["evt_3_2"]
+
+
+async def test_only_an_endpoint_that_wants_entries_is_behind_them(bench: Bench) -> None:
+    bench.receiver.always = HANG
+    await bench.add(kinds=["monitor.fired"])
+    await bench.hooks.add(uuid.UUID(int=2), bench.receiver.url, after=START)
+    bench.post(3)
+    metrics = Metrics()
+    WebhookMetrics(metrics, bench.hooks)
+    told = [line for line in (await metrics.text()).splitlines() if line.startswith("dwaybank_webhook_entries_behind")]
+    assert [line.split(" ")[-1] for line in sorted(told)] == ["0", "3"]
 
 
 async def test_endpoint_with_nothing_to_send_is_left_alone(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from node.postgres import ClusterSettings, PostgresCluster, free_port
 from node.schemas import prepare_schemas
@@ -101,7 +102,10 @@ def running_cluster(*, sync: bool) -> Iterator[CopyingCluster]:
         settings = ClusterSettings(Path(folder) / "org" / "postgres", free_port(), sync=sync)
         if binaries := named_binaries():
             settings = replace(settings, binaries=binaries, locale=ENGLISH)
-        PostgresCluster(settings).prepare()
+        made = PostgresCluster(settings)
+        made.prepare()
+        if not sync:
+            _believe(str(conninfo_to_dict(made.url())["user"]), settings.folder / "data" / "pg_hba.conf")
         # Only now: making the cluster took a second, in which another test may have been given the same port.
         cluster = CopyingCluster(replace(settings, port=free_port()))
         cluster.start()
@@ -109,6 +113,12 @@ def running_cluster(*, sync: bool) -> Iterator[CopyingCluster]:
             yield cluster
         finally:
             cluster.stop()
+
+
+def _believe(role: str, rules: Path) -> None:
+    # Tests connect tens of thousands of times, and proving a password costs as much as all the rest of a connection.
+    # Other roles still prove theirs, and so does everybody who comes through TCP.
+    rules.write_text(f"local all {role} trust\n{rules.read_text()}")
 
 
 def _memory_folder() -> Path | None:
