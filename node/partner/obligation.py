@@ -29,8 +29,8 @@ look finds what was missed."""
 FINAL_STATES = frozenset({"settled", "returned", "cancelled", "expired"})
 
 DEADLINE = timedelta(days=365)
-"""How long the partner has to agree to a payment that was made. It must outlast absences and used-up limits: an obligation
-that ended unagreed is never proposed again."""
+"""How long the partner has to agree to a payment that was made. It must outlast absences and used-up limits: what ended
+unagreed is never proposed again."""
 
 
 class Step(enum.Enum):
