@@ -81,9 +81,10 @@ def misfits(
     home: HomeOption = None,
 ) -> None:
     """List accounts that the chart would refuse today, in the order of their references."""
-    from ledger.structure import list_misfits
+    from ledger.structure import find_chart, list_misfits
 
     with own_books(home, org) as connection:
+        find_chart(connection, book)
         found = list_misfits(connection, book, after=after, count_max=limit)
     for misfit in found:
         typer.echo(f"{misfit.reference:<40} {misfit.code:<20} {misfit.rule}")
@@ -97,9 +98,10 @@ def balances(
     as_json: JsonOption = False,
 ) -> None:
     """Sum balances up the tree of codes; in minor units."""
-    from ledger.structure import code_balances
+    from ledger.structure import code_balances, find_chart
 
     with own_books(home, org) as connection:
+        find_chart(connection, book)
         lines = code_balances(connection, book, depth=depth)
     for line in lines:
         if as_json:
@@ -117,9 +119,10 @@ def history(
     home: HomeOption = None,
 ) -> None:
     """List changes of a book's structure, oldest first."""
-    from ledger.structure import list_changes
+    from ledger.structure import find_chart, list_changes
 
     with own_books(home, org) as connection:
+        find_chart(connection, book)
         changes = list_changes(connection, book, after=after, count_max=limit)
     for change in changes:
         typer.echo(f"{change.number:>6}  {change.at:%Y-%m-%d %H:%M:%S}  {change.actor:<16} {json.dumps(change.what)}")

@@ -70,7 +70,7 @@ def create(
         _day(until) if until else None,
         count,
     )
-    missed, named = _word(CatchUp, "--catch-up", catch_up), _id(schedule_id)
+    missed, named = _word(CatchUp, "--catch-up", catch_up), _id(schedule_id, "--id")
     with own_books(home, org) as connection:
         minor = parse_money(amount, find_account(connection, debit).facts.asset, "--amount")
         postings = (Posting(debit, Side.DEBIT, minor), Posting(credit, Side.CREDIT, minor))
@@ -89,8 +89,9 @@ def list_all(
     """List schedules in the order of their ids."""
     from ledger.schedule_store import definition_of, list_schedules
 
+    beginning = _id(after, "--after") if after else uuid.UUID(int=0)
     with own_books(home, org) as connection:
-        found = list_schedules(connection, after=_id(after) if after else uuid.UUID(int=0), count_max=limit)
+        found = list_schedules(connection, after=beginning, count_max=limit)
     for kept in found:
         if as_json:
             told = {"id": str(kept.schedule.id), **_told(kept), "order": definition_of(kept.schedule)}
@@ -210,10 +211,10 @@ def _day(text: str) -> date:
         raise InvalidValueError("--until", text, "write a day such as 2027-12-31") from error
 
 
-def _id(text: str) -> uuid.UUID:
+def _id(text: str, option: str) -> uuid.UUID:
     from ledger.errors import InvalidValueError
 
     try:
         return uuid.UUID(text) if text else uuid.uuid4()
     except ValueError as error:
-        raise InvalidValueError("--id", text, "write a UUID") from error
+        raise InvalidValueError(option, text, "write a UUID") from error

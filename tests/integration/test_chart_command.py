@@ -13,7 +13,7 @@ import pytest
 
 from ledger.account import NewAccount, Side, Terms
 from ledger.balances import find_account, open_new_account
-from ledger.errors import ChartRefusedError, ConflictError, MappingError
+from ledger.errors import ChartRefusedError, ConflictError, MappingError, NotFoundError
 from ledger.posting import AccountTerms
 from ledger.schema import migrate
 from network.topology import default_consortium
@@ -104,6 +104,14 @@ def test_accounts_are_described_named_and_found(home: Home, books: psycopg.Conne
     command(home, "alias", "@wages", "customers:2", "--move")
     assert command(home, "alias", "@wages", "") == "@wages: changed\n"
     assert command(home, "find", "tariff=adult") == ""
+
+
+@pytest.mark.parametrize("what", ["balances", "misfits", "history", "show"])
+def test_book_that_is_not_there_is_told_and_not_shown_as_empty(
+    home: Home, books: psycopg.Connection[tuple[object, ...]], what: str
+) -> None:
+    with pytest.raises(NotFoundError, match="book 'retial' does not exist"):
+        command(home, what, "--book", "retial")
 
 
 def test_words_that_are_none_are_refused(

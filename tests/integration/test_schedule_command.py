@@ -129,6 +129,8 @@ def test_wrong_option_is_refused_by_its_name(
 
 
 def test_schedule_that_is_not_there_is_not_found(home: Home, books: Writer) -> None:
+    with pytest.raises(InvalidValueError, match="--after 'seven'"):
+        command(home, "schedule", "list", "--after", "seven")
     for what in ("runs", "pause"):
         with pytest.raises(NotFoundError, match="does not exist"):
             command(home, "schedule", what, ID)
