@@ -119,8 +119,9 @@ class NettingDriver(BackgroundWork):
         cycle_id, state = cycle["cycle_id"], cycle["state"]
         try:
             finished, note = await self._step(cycle)
-        except GatewayError as error:
-            if refusal_code(error) not in _HARMLESS:
+        except (GatewayError, LedgerError) as error:
+            # A cycle that books or contract refuse now must not hold the others up.
+            if isinstance(error, LedgerError) or refusal_code(error) not in _HARMLESS:
                 log.warning("netting.postponed", cycle_id=cycle_id, state=state, reason=str(error)[:300])
             finished, note = False, str(error)[:500]
         return KnownCycle(cycle_id, state, finished, note)

@@ -28,8 +28,9 @@ look finds what was missed."""
 
 FINAL_STATES = frozenset({"settled", "returned", "cancelled", "expired"})
 
-DEADLINE = timedelta(days=1)
-"""How long the partner has to agree."""
+DEADLINE = timedelta(days=365)
+"""How long the partner has to agree to a payment that was made. It must outlast absences and used-up limits: what ended
+unagreed is never proposed again."""
 
 
 class Step(enum.Enum):

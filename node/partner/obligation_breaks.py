@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ledger.errors import ArchivedError
 from node.partner.booked import EntryReader, booked
 from node.partner.messages import Evidence
 from node.partner.obligation import FINAL_STATES, Recorded
@@ -52,12 +53,21 @@ class Break:
 
 
 def break_of(
-    recorded: Recorded, record: Mapping[str, Any] | None, own_booked: int | None, own_msp_id: str
+    recorded: Recorded,
+    record: Mapping[str, Any] | None,
+    own_booked: int | None,
+    own_msp_id: str,
+    *,
+    archived: bool = False,
 ) -> tuple[str, str] | None:
-    """Return kind and explanation of what is wrong with an obligation, None where all is well."""
-    if own_booked is None:
+    """Return kind and explanation of what is wrong with an obligation, None where all is well.
+
+    Args:
+        archived: this bank's entry stands in a file of its archive and is proved there: the books say nothing of it.
+    """
+    if own_booked is None and not archived:
         return "missing_entry", f"entry {recorded.seq} is not in this bank's books"
-    if own_booked != recorded.amount:
+    if own_booked is not None and own_booked != recorded.amount:
         return "own_books_differ", f"entry {recorded.seq} says {own_booked}, the settlement {recorded.amount}"
     if record is None:
         return "not_on_ledger", recorded.note or "not proposed yet"
@@ -119,9 +129,13 @@ class Reconciler:
         return count, breaks[:BREAKS_MAX]
 
     async def _judge(self, recorded: Recorded, record: Mapping[str, Any] | None) -> Break | None:
-        books = await booked(self._books, recorded)
+        archived, books = False, None
+        try:
+            books = await booked(self._books, recorded)
+        except ArchivedError:
+            archived = True
         own_booked = None if books is None else books.amount
-        found = break_of(recorded, record, own_booked, self._own_msp_id)
+        found = break_of(recorded, record, own_booked, self._own_msp_id, archived=archived)
         if found is None:
             return None
         sender = recorded.sender(self._own_msp_id)

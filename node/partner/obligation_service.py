@@ -16,7 +16,7 @@ from network.obligation import SALT_BYTES, ObligationDetails, obligation_id_of
 from network.pb.dwaybank.partner.v1 import obligations_pb2 as pb
 from network.rpc import Server
 from node.partner.messages import timestamp
-from node.partner.obligation import DEADLINE, Recorded
+from node.partner.obligation import Recorded
 from node.partner.obligation_breaks import Break, Reconciler
 from node.partner.obligation_chain import SettlementChain
 from node.partner.obligation_driver import ObligationDriver
@@ -27,7 +27,8 @@ OBLIGATION_SERVICE = "dwaybank.partner.v1.ObligationService"
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
-ANSWER_WITHIN_S_MAX = 90 * 86_400
+ANSWER_WITHIN_S = 86_400
+ANSWER_WITHIN_S_MAX = 90 * ANSWER_WITHIN_S
 REFERENCE_BYTES = 16
 
 STEPS = ("agree", "settle", "return", "cancel", "expire", "book")
@@ -157,7 +158,7 @@ class ObligationService:
     async def propose_exchange(self, asked: pb.ProposeExchangeRequest) -> pb.ProposeExchangeResponse:
         """Propose a payment versus payment to a partner."""
         partner = self._partner(asked.partner_msp_id)
-        within_s = asked.answer_within_s or int(DEADLINE.total_seconds())
+        within_s = asked.answer_within_s or ANSWER_WITHIN_S
         if not 0 < within_s <= ANSWER_WITHIN_S_MAX:
             raise InvalidValueError("answer_within_s", str(within_s), f"give 1 to {ANSWER_WITHIN_S_MAX}")
         now, reference = datetime.now(UTC), asked.reference or self._random_bytes(REFERENCE_BYTES).hex()

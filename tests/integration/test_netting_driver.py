@@ -171,6 +171,23 @@ async def test_obligation_the_bank_does_not_know_keeps_it_from_confirming(banks:
     assert note == f"NOT CONFIRMED: 3 obligations with {BANK} are netted, of which 2 are known here"
 
 
+async def test_cycle_that_the_books_refuse_does_not_hold_the_others_up(banks: Both) -> None:
+    here = banks[0]
+    cycle_id = await gathered(banks)
+    now = here.bank.clock()
+    times = [time_text(now + timedelta(seconds=seconds)) for seconds in (1, 100)]
+    await here.chain.call("OpenCycle", "f" * 32, json.dumps([BANK, PARTNER]), *times)
+    here.bank.clock.ahead += timedelta(seconds=2)
+    await here.bank.books.set_status(f"vostro-{PARTNER}-EUR", "frozen")
+    await rounds(*banks, count=4)
+    known = await here.cycles.known()
+    assert known["f" * 32].finished and not known[cycle_id].finished
+    assert "account_frozen" in known[cycle_id].note
+    await here.bank.books.set_status(f"vostro-{PARTNER}-EUR", "open")
+    await rounds(*banks, count=2)
+    await assert_netted(banks, cycle_id)
+
+
 async def test_disputed_obligation_stays_out_and_the_others_are_netted(banks: Both) -> None:
     here, there = banks
     cycle_id = await opened(banks)

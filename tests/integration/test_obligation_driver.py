@@ -13,12 +13,14 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
 
+from ledger.archive import Archivist
 from ledger.currency import record_rate
 from ledger.exchange import Rate
 from ledger.journal import EntryResult, NewEntry
@@ -28,11 +30,13 @@ from network.errors import CommitStatusError
 from network.obligation import obligation_id_of
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from node.partner.obligation_breaks import Break
+from node.partner.obligation_chain import time_text
 from node.partner.obligation_events import ObligationEvents, moved_by
 from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, once
 from tests.support.consortium_in_memory import BANK, PARTNER
+from tests.support.database_stage import divide_journal
 from tests.support.obligations import BankOnChannel, settling_network
 from tests.support.peer_network import PeerNetwork
 
@@ -255,6 +259,43 @@ async def test_proposal_of_another_amount_is_not_agreed_to_and_is_shown(
     [found] = await breaks(there)
     # The sender's own books say 1,000: what it anchored as booked already gives its proposal the lie.
     assert (found.kind, found.explanation) == ("diverged", f"{BANK} anchored another booking than both agreed on")
+
+
+async def test_partner_that_is_away_for_months_may_still_agree_when_he_is_back(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    await pay(here, there, 1_000)
+    await here.work()
+    [row] = await here.rows()
+    assert row.obligation_id is not None
+    record = await here.chain.read("GetObligation", row.obligation_id)
+    # The money has moved; what ends unagreed is never proposed again, and never netted.
+    assert record["deadline"] > time_text(here.bank.clock() + timedelta(days=300))
+
+
+async def test_payment_whose_entry_is_archived_is_still_compared_with_the_shared_ledger(
+    banks: tuple[BankOnChannel, BankOnChannel], tmp_path: Path
+) -> None:
+    here, there = banks
+    with psycopg.connect(here.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        divide_journal(connection, 2)
+    await pay(here, there, 1_000, 2_000)
+    await here.work()
+    closed_before = here.bank.clock() + timedelta(seconds=1)
+    here.bank.clock.ahead += timedelta(seconds=2)
+    await here.bank._books.close_period(closed_before, "auditor-1")
+    keeper = Archivist(
+        here.bank.url, BANK, sign=lambda digest: bytes(64), verify=lambda *signed: True, actor="operator",
+        now=here.bank.clock,
+    )  # fmt: skip
+    assert list(keeper.archive(tmp_path, before=closed_before, proved_seq=10**9))
+    # What was paid first is in the archive, what was paid later is not; of neither the partner has said anything yet.
+    assert {found.kind for found in await breaks(here)} == {"not_agreed"}
+    for side in (there, there, here):
+        await side.work()
+    assert await breaks(here) == []
 
 
 async def test_one_refused_payment_of_a_batch_does_not_hold_the_others_up(
