@@ -34,6 +34,9 @@ BATCH_ENTRIES_MAX = 12_000
 """Most entries collected into one batch; one caller's larger request still goes whole. A batch changes each account
 once, however many of its entries move it: three of 4,000 as one cost the server a third less (docs/benchmarks.md)."""
 
+FIRST_ENTRIES_MAX = 4_000
+"""Most entries of a batch that finds nothing under way: while a large one is prepared, the database would stand idle."""
+
 WAITING_ENTRIES_MAX = 200_000
 """Most entries that may wait; more are refused at once, so that memory stays bounded."""
 
@@ -293,9 +296,10 @@ class Collector:
     def _take_posts(self) -> list[_Post]:
         jobs: list[_Post] = []
         count = 0
+        most = BATCH_ENTRIES_MAX if self._under_way() else FIRST_ENTRIES_MAX
         while self._waiting:
             job = self._waiting[0]
-            if isinstance(job, _Command) or (jobs and count + len(job.requests) > BATCH_ENTRIES_MAX):
+            if isinstance(job, _Command) or (jobs and count + len(job.requests) > most):
                 break
             self._waiting.popleft()
             jobs.append(job)
