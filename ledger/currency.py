@@ -144,13 +144,23 @@ def record_rate(connection: psycopg.Connection[Any], rate: Rate, *, actor: str, 
     return bool(_one(connection, query("fx_record_rate"), arguments) == "created")
 
 
-def rate_at(connection: psycopg.Connection[Any], base: str, quote: str, source: str, at: datetime) -> Rate:
+def rate_at(
+    connection: psycopg.Connection[Any],
+    base: str,
+    quote: str,
+    source: str,
+    at: datetime,
+    *,
+    known_at: datetime | None = None,
+) -> Rate:
     """Return the newest rate of a source that was quoted no later than a moment.
 
+    Args:
+        known_at: as it would have been found then; None for now.
     Raises:
         NotFoundError: the source had quoted none.
     """
-    row = connection.execute(query("fx_rate_at"), (base, quote, source, at)).fetchone()
+    row = connection.execute(query("fx_rate_at"), (base, quote, source, at, known_at)).fetchone()
     if row is None:
         raise NotFoundError(f"no rate {base}/{quote} of {source} is on record for {at.isoformat()} or before")
     base_code, base_scale, quote_code, quote_scale, *quoted = row

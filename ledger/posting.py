@@ -35,7 +35,7 @@ from ledger.lookup import Lookup, MustReadError
 from ledger.partitions import partitions_of
 from ledger.prepared import PreparedBatch, Request, Result, Surroundings, bind_refusals, note_changes
 from ledger.refusal import heads_to_bind, link
-from ledger.sending import Sending
+from ledger.sending import Sending, WriterConnection
 from ledger.state import CLOSED, FROZEN, OPEN, State
 
 ACCOUNTS_REMEMBERED_MAX = 500_000
@@ -79,14 +79,14 @@ class Sent:
     """A small batch on its way into the books.
 
     Args:
-        connections: the writer's.
+        writing: the connection to send it on.
         batch: prepared last, and alone.
         doubting: what tells errors of the database as ours, and drops the copy of the books.
     """
 
     def __init__(
         self,
-        connections: WriterConnections,
+        writing: AbstractContextManager[WriterConnection],
         batch: PreparedBatch,
         doubting: Callable[[psycopg.Connection[Any]], AbstractContextManager[None]],
     ) -> None:
@@ -94,7 +94,7 @@ class Sent:
         self._doubting = doubting
         # Given back when it is answered.
         self._open = ExitStack()
-        self._connection = self._open.enter_context(connections.writing())
+        self._connection = self._open.enter_context(writing)
         with self._failing():
             self._sending = Sending(self._connection, batch.script.statements)
         self.socket = self._sending.socket
@@ -231,7 +231,7 @@ class Writer:
         if not batch.writes:
             batch.let_go()
             return None
-        return Sent(self._connections, batch, self._doubting)
+        return Sent(self._writing(), batch, self._doubting)
 
     def dry_run(self, requests: Sequence[Request]) -> list[Result]:
         """Return what ``post`` would answer now, on the same path, and write nothing. Leaves are left out."""
@@ -345,7 +345,7 @@ class Writer:
             StaleCopyError: the books are not as the copy said, or an old key is repeated; nothing was posted, the copy
                 is dropped, ``post`` with the same requests will know.
         """
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             ahead = batch.writes and not batch.few and batch.generation == self._generation
             if ahead:
                 with self._doubting(connection):
@@ -364,6 +364,16 @@ class Writer:
                     raise FencedError(self.epoch)
         batch.let_go()
         return batch.results
+
+    @contextmanager
+    def _writing(self) -> Iterator[WriterConnection]:
+        """Take a connection for a prepared batch; without one the copy, which counts the batch in, is dropped."""
+        try:
+            with self._connections.writing() as connection:
+                yield connection
+        except BooksUnavailableError:
+            self.forget()
+            raise
 
     @contextmanager
     def _doubting(self, connection: psycopg.Connection[Any]) -> Iterator[None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from tests.support.consortium import RunningConsortium, own_consortium
 from tests.support.server import CopyingCluster, named_binaries, running_cluster, server_version
@@ -20,6 +21,13 @@ ONE_AFTER_ANOTHER = ("tests/faults/", "tests/interop/", "tests/scenarios/")
 """What starts and kills many processes: never two of these at the same time, and all with the same consortium."""
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Write what is logged here with plain traces, as our processes do: all local variables, printed, take seconds."""
+    *before, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
 
 
 def pytest_report_header() -> str | None:

@@ -6,6 +6,7 @@ come from the record only, so that every amount can be derived again.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from google.protobuf.message import Message
 
 from ledger import currency
 from ledger.account import check_actor, check_code, check_reference
-from ledger.errors import InvalidValueError
+from ledger.errors import ArchivedError, InvalidValueError
 from ledger.exchange import Leg, Position, Rate, Rounding, exchange, revaluation
 from ledger.journal import EntryResult, NewEntry
 from ledger.money import parse_amount_minor
@@ -116,7 +117,7 @@ class CurrencyService:
         effective_at = wire.time_of(request.effective_at, "effective_at") if request.HasField("effective_at") else None
         await self._require_assets(debit, "debit")
         await self._require_assets(credit, "credit")
-        rate, _ = await self._rate(request.choice)
+        rate, _ = await self._rate(request.choice, await self._posted_at(key))
         entry = exchange(
             key,
             rate,
@@ -176,14 +177,26 @@ class CurrencyService:
             answer.result.CopyFrom(wire.result_message(result))
         return answer
 
-    async def _rate(self, choice: pb.RateChoice) -> tuple[Rate, datetime]:
-        """Return the rate chosen, and the moment it is chosen for."""
+    async def _posted_at(self, key: uuid.UUID) -> datetime | None:
+        """Return when the exchange under a key was posted, None for none.
+
+        A repeat is judged by the rates of that time: one corrected since would make another body of the same request,
+        and whoever is told so and takes a new key has exchanged twice.
+        """
+        try:
+            standing = await self._books.find_entry(key)
+        except ArchivedError:
+            return None
+        return standing.posted_at if standing is not None and ("fx", "exchange") in standing.metadata else None
+
+    async def _rate(self, choice: pb.RateChoice, known_at: datetime | None = None) -> tuple[Rate, datetime]:
+        """Return the rate chosen, and the moment it is chosen for; as it was chosen then, where a time is given."""
         if not choice.HasField("at"):
             raise InvalidValueError("choice.at", "", "is missing: give the moment whose rate counts")
         at = wire.time_of(choice.at, "choice.at")
         base, quote = check_code(choice.base, "choice.base"), check_code(choice.quote, "choice.quote")
         source = check_reference(choice.source, "choice.source")
-        return await self._books.read(currency.rate_at, base, quote, source, at), at
+        return await self._books.read(currency.rate_at, base, quote, source, at, known_at=known_at), at
 
     async def _require_assets(self, leg: Leg, path: str) -> None:
         """Let a leg pass whose accounts count its asset; of one that does not exist the books' answer tells.

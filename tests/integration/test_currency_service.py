@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ledger.journal import transfer
 from network.pb.dwaybank.ledger.v1 import currencies_pb2 as pb
 from network.rpc import StatusCode
 from node.books.books import Books
@@ -40,6 +41,7 @@ class Node:
     books: Books
     port: Port
     client: ServiceClient
+    clock: Clock
 
     async def record(self, text: str, quoted_at: datetime = START) -> bool:
         request = pb.RecordRateRequest(rate=rate(rate=text, quoted_at=stamp(quoted_at)), actor="rate-feed")
@@ -59,7 +61,7 @@ async def node(database_url: str) -> AsyncIterator[Node]:
         with psycopg.connect(database_url, autocommit=True) as connection:
             open_accounts(connection, ACCOUNTS)
         async with open_port(lambda members: [CurrencyService(books, members, now=clock)]) as port:
-            yield Node(books, port, port.client(SERVICE))
+            yield Node(books, port, port.client(SERVICE), clock)
 
 
 def stamp(moment: datetime) -> Timestamp:
@@ -139,6 +141,25 @@ async def test_exchange_is_posted_at_the_newest_rate_on_record(node: Node) -> No
     assert [posting.amount_minor for posting in up.postings] == ["1", "1", "1", "1"]
     audit = await node.client.ask("AuditExchanges", pb.AuditExchangesRequest(), pb.AuditExchangesResponse)
     assert not audit.findings
+
+
+async def test_repeat_of_an_exchange_is_judged_by_the_rates_of_its_time(node: Node) -> None:
+    await node.record("1.0843")
+    made = await node.exchange()
+    node.clock.move(minutes=1)
+    await node.record("1.0844")
+    again = await node.exchange()
+    assert (again.result.code, again.result.seq, again.rate.rate) == ("exists", made.result.seq, "1.0843")
+    assert again.postings == made.postings
+    assert (await node.exchange(amount_minor="10001")).result.code == "exists_with_different_body"
+    other = await node.exchange(idempotency_key=str(key(2)))
+    assert (other.result.code, other.rate.rate) == ("posted", "1.0844")
+    # The key of what is no exchange is taken, whichever rates there were.
+    await node.books.post(transfer(key(3), "ann:usd", "fx:EUR:USD", 1))
+    node.clock.move(minutes=1)
+    await node.record("161.27", START - timedelta(days=1))
+    taken = await node.exchange(idempotency_key=str(key(3)), choice=choice(START - timedelta(days=1)))
+    assert taken.result.code == "exists_with_different_body"
 
 
 async def test_position_is_brought_to_its_value_once(node: Node) -> None:

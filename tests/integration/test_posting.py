@@ -284,6 +284,20 @@ def test_what_was_sent_in_vain_stands_nowhere_and_is_posted_after_reading_again(
     assert codes(bench, two) == ["account_frozen"]
 
 
+def test_batch_without_a_connection_counts_for_nothing(bench: Bench) -> None:
+    one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "cash", "alice", 5)
+    assert codes(bench, one) == ["posted"]
+    connections = bench.writer._connections
+    taken = [connections.take(), connections.take()]
+    for attempt in (bench.writer.send, bench.writer.post):
+        with pytest.raises(BooksUnavailableError, match="busy"):
+            attempt([two])
+    for connection in taken:
+        assert connection is not None
+        connections.give_back(connection)
+    assert codes(bench, two) == ["posted"]
+
+
 def test_connection_lost_while_nobody_waits_is_told_and_mended(bench: Bench) -> None:
     one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "cash", "alice", 5)
     assert codes(bench, one) == ["posted"]
