@@ -275,8 +275,12 @@ class Store:
             connection.execute(delete(_failure).where(old))
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
 
-    def add_account(self, account: OwnAccount) -> None:
-        """Record that an account in the books is a customer's."""
+    def add_account(self, account: OwnAccount, count_max: int) -> None:
+        """Record that an account in the books is a customer's.
+
+        Raises:
+            ConflictError: he has ``count_max`` accounts, also where many are opened at once.
+        """
         values = {
             "account": account.account,
             "customer_id": account.customer_id,
@@ -284,7 +288,12 @@ class Store:
             "label": account.label,
             "opened_at": account.opened_at,
         }
+        owner = select(_customer.c.customer_id).where(_customer.c.customer_id == account.customer_id)
+        owned = select(func.count()).where(_account.c.customer_id == account.customer_id)
         with self._engine.begin() as connection:
+            connection.execute(owner.with_for_update())
+            if (connection.scalar(owned) or 0) >= count_max:
+                raise ConflictError("account_limit", f"a customer may have {count_max} accounts")
             connection.execute(insert(_account).values(values))
 
     def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:

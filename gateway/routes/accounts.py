@@ -36,13 +36,14 @@ async def open_account(body: OpenAccountRequest, customer_id: CustomerId, servic
     if body.asset not in {asset.code for asset in services.config.assets}:
         raise RefusedError("unknown_asset", f"asset {body.asset}: this bank does not offer it")
     existing = await to_thread.run_sync(services.store.accounts, customer_id)
+    # Asked before the books open one that he may not have; what decides is the count under a lock below.
     if len(existing) >= ACCOUNTS_PER_CUSTOMER_MAX:
         raise ConflictError("account_limit", f"a customer may have {ACCOUNTS_PER_CUSTOMER_MAX} accounts")
     reference = _new_reference(services)
     # The books first: an account nobody owns is harmless, an owner without an account is not.
     balance = await services.node.open_account(reference, body.asset)
     own = OwnAccount(reference, customer_id, body.asset, body.label, services.now())
-    await to_thread.run_sync(services.store.add_account, own)
+    await to_thread.run_sync(services.store.add_account, own, ACCOUNTS_PER_CUSTOMER_MAX)
     return _account(own, balance)
 
 

@@ -35,7 +35,7 @@ BATCH_ENTRIES_MAX = 12_000
 once, however many of its entries move it: three of 4,000 as one cost the server a third less (docs/benchmarks.md)."""
 
 FIRST_ENTRIES_MAX = 4_000
-"""Most entries of a batch that finds nothing under way: while a large one is prepared, the database would stand idle."""
+"""Most entries of a batch that finds nothing under way: the database stands idle while a large one is prepared."""
 
 WAITING_ENTRIES_MAX = 200_000
 """Most entries that may wait; more are refused at once, so that memory stays bounded."""

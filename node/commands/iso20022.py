@@ -104,7 +104,7 @@ def send(
 def _paid(asked: PaymentOrder, org: str, home: Path | None) -> partner_pb2.Payment:
     """Send the order; the same one again is answered as the first."""
     from network.rpc import RpcError, StatusCode
-    from node.iso20022.errors import UnsupportedOrderError
+    from node.iso20022.settlements import uetr_taken
     from node.own_node import SETTLEMENT, partner_pb2
 
     reply = partner_pb2.SendPaymentResponse()
@@ -117,8 +117,7 @@ def _paid(asked: PaymentOrder, org: str, home: Path | None) -> partner_pb2.Payme
     except RpcError as error:
         if error.code != StatusCode.ALREADY_EXISTS:
             raise
-        reason = "stands for another payment already: a new one needs a UETR of its own"
-        raise UnsupportedOrderError("CdtTrfTxInf/PmtId/UETR", str(asked.payment_id), reason, "DU03") from error
+        raise uetr_taken(asked.payment_id) from error
     return reply.payment
 
 
@@ -128,17 +127,25 @@ def answer(
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
-    """Ask the node for the payment that the message's UETR names."""
+    """Ask the node for the payment that the message's UETR names; it must be of the message's amount."""
+    from node.iso20022.errors import UnsupportedOrderError
+    from node.iso20022.settlements import require_paid_by
     from node.own_node import SETTLEMENT, partner_pb2
 
     transfer = _transfer(_read(file))
+    found = partner_pb2.GetPaymentResponse()
 
     async def run(node: OwnNode) -> None:
         request = partner_pb2.GetPaymentRequest(payment_id=str(transfer.uetr))
-        reply = await node.call(SETTLEMENT, "GetPayment", request, partner_pb2.GetPaymentResponse)
-        _answer(transfer, reply.payment, answer_file)
+        found.CopyFrom(await node.call(SETTLEMENT, "GetPayment", request, partner_pb2.GetPaymentResponse))
 
     with_node(home, org, run)
+    try:
+        require_paid_by(transfer, found.payment.asset, int(found.payment.amount_minor))
+    except UnsupportedOrderError as error:
+        typer.echo(f"refused, answer {error.code}: {error}")
+        raise typer.Exit(1) from error
+    _answer(transfer, found.payment, answer_file)
 
 
 def statement(

@@ -210,6 +210,26 @@ def _named(agent: Agent) -> str:
     return " ".join(name for name in (agent.bic, agent.lei) if name is not None)
 
 
+def uetr_taken(uetr: uuid.UUID) -> UnsupportedOrderError:
+    """Return the refusal of a message whose UETR names a payment that another message ordered."""
+    reason = "stands for another payment already: a new one needs a UETR of its own"
+    return UnsupportedOrderError(f"{_TX}/PmtId/UETR", str(uetr), reason, "DU03")
+
+
+def require_paid_by(transfer: Order, asset: str, amount: int) -> None:
+    """Let pass a message whose UETR names a payment of what it asks for.
+
+    Args:
+        transfer: the message.
+        asset: of the payment.
+        amount: of the payment, minor units.
+    Raises:
+        UnsupportedOrderError: the payment is another one: what became of it answers another message.
+    """
+    if (asset, amount) != (transfer.amount.asset.code, transfer.amount.minor):
+        raise uetr_taken(transfer.uetr)
+
+
 def outcome_message(
     transfer: Order, outcome: Outcome, *, message_id: str, now: datetime
 ) -> StatusReport | PaymentReturn:

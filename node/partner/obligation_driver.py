@@ -169,7 +169,8 @@ class ObligationDriver(BackgroundWork):
             await self._refused(error, recorded, lambda part: self._agree(partner, batch[part]))
             return
         log.info("obligation.agreed", partner=partner, count=len(batch))
-        await self._keep([replace(each, attempts=0, note="") for each in recorded], at_once=True)
+        # Said at once: what is agreed counts as owed, and no more as on its way (``node.partner.credit_line``).
+        await self._keep([replace(each, state="agreed", attempts=0, note="") for each in recorded], at_once=True)
 
     async def _agreeable(self, partner: str, proposed: Sequence[Recorded]) -> list[_Proposed]:
         """Return those proposals that say what this bank was told, with it; the others wait for people."""

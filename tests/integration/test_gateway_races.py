@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from gateway.migrate import migrate
+from gateway.routes.accounts import ACCOUNTS_PER_CUSTOMER_MAX
 from gateway.store import Customer, OwnAccount, Store, Transfer
 from tests.support.gateway_client import Clock, CustomerAgent, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
@@ -59,10 +60,19 @@ async def test_order_refused_to_one_request_is_not_posted_for_another_one_under_
     assert node.accounts[here].balance == 1_000, "told twice that it was refused, and paid"
 
 
+async def test_accounts_opened_at_once_stay_within_the_limit(client: httpx.AsyncClient) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    many = range(ACCOUNTS_PER_CUSTOMER_MAX + 5)
+    answers = await asyncio.gather(*(maria.post("/v1/accounts", {"asset": "EUR"}) for _ in many))
+    codes = [answer.json().get("code") for answer in answers if answer.status_code != 201]
+    assert codes == ["account_limit"] * 5
+    assert len((await maria.get("/v1/accounts")).json()["accounts"]) == ACCOUNTS_PER_CUSTOMER_MAX
+
+
 def _claimed(store: Store) -> Transfer:
     customer = Customer(uuid.uuid4(), "maria@example.org", "Maria", "-", "active")
     store.add_customer(customer, NOW)
-    store.add_account(OwnAccount("cust-a", customer.customer_id, "EUR", "", NOW))
+    store.add_account(OwnAccount("cust-a", customer.customer_id, "EUR", "", NOW), 1)
     return store.claim_transfer(
         Transfer(
             transfer_id=uuid.uuid4(),

@@ -383,6 +383,22 @@ async def test_payment_beyond_the_limit_on_the_shared_ledger_is_refused_before_m
         await there.chain.call("SetLimit", BANK, term={"asset": "EUR", "value": "", "salt": "02" * 32})
 
 
+async def test_debt_that_was_just_agreed_counts_once_against_the_limit(
+    banks: tuple[BankOnChannel, BankOnChannel],
+) -> None:
+    here, there = banks
+    owed = int((await here.chain.read("GetTerms", PARTNER))["debts"].get(BANK, {}).get("EUR", "0"))
+    await pay(here, there, 600)
+    limit = {"asset": "EUR", "value": str(owed + 1_000), "salt": "02" * 32}
+    await there.chain.call("SetLimit", BANK, term=limit)
+    await here.work()
+    await there.work()
+    here.bank.clock.ahead += timedelta(seconds=2)  # terms that were read before the limit are not used any more
+    assert there.bank.credit is not None
+    assert [await there.bank.credit(BANK, "EUR", amount) for amount in (400, 401)] == ["", "exceeds_credit_line"]
+    await there.chain.call("SetLimit", BANK, term={**limit, "value": ""})
+
+
 @pytest.mark.parametrize("seed", range(10))
 async def test_whatever_is_lost_in_between_each_payment_is_one_obligation_in_the_end(
     banks: tuple[BankOnChannel, BankOnChannel], seed: int

@@ -71,6 +71,9 @@ def test_the_page_shows_what_happens(consortium: RunningConsortium, tmp_path: Pa
     refused, answer = send(consortium, other, tmp_path)
     assert "refused, answer DU03" in refused.stdout, refused
     assert (answer.status, answer.original_uetr) == (Status.REJECTED, UETR)
+    # Asked again it is not answered by what became of the payment that its UETR stands for.
+    asked = consortium.command("iso20022", "answer", other, "--answer", tmp_path / "never.xml")
+    assert (asked.returncode, "DU03" in asked.stdout, (tmp_path / "never.xml").exists()) == (1, True, False), asked
 
 
 def send(consortium: RunningConsortium, order: Path, folder: Path) -> tuple[CompletedProcess[str], StatusReport]:
