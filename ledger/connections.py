@@ -128,6 +128,8 @@ def translated(error: psycopg.Error, epoch: int) -> LedgerError:
         return FencedError(epoch)
     if error.sqlstate == SQLSTATE_STALE:
         return StaleCopyError("the books do not stand as remembered")
+    if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+        return StaleCopyError("the server does not remember the statements that were prepared")
     if isinstance(error, psycopg.errors.UndefinedTable) or (
         isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name
     ):

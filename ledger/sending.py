@@ -37,6 +37,11 @@ class WriterConnection(psycopg.Connection[Any]):
         self.named = 0
         """How many names were given: none is given twice."""
 
+    def rollback(self) -> None:
+        """Roll back; psycopg lets the server forget all that is prepared then, and not only its own."""
+        super().rollback()
+        self.prepared.clear()
+
 
 class _Command(NamedTuple):
     """A statement in the server's form; ``types`` names what kinds its values have."""
@@ -105,7 +110,11 @@ class Sending:
             self._connection.close()
             raise
         if self._refusal is not None:
-            raise error_from_result(self._refusal)
+            error = error_from_result(self._refusal)
+            if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+                # Someone let the server forget them.
+                self._connection.prepared.clear()
+            raise error
         return True
 
     def wait(self) -> None:

@@ -284,6 +284,19 @@ def test_what_was_sent_in_vain_stands_nowhere_and_is_posted_after_reading_again(
     assert codes(bench, two) == ["account_frozen"]
 
 
+def test_statements_that_the_server_forgot_cost_no_caller_an_answer(bench: Bench) -> None:
+    assert codes(bench, transfer(key(1), "cash", "alice", 5)) == ["posted"]
+    for connection in bench.writer._connections._all:
+        connection.execute("DEALLOCATE ALL")
+    assert codes(bench, transfer(key(2), "cash", "alice", 5)) == ["posted"]
+    # A large batch that the database refuses is rolled back, and psycopg lets the server forget what is prepared.
+    many = [transfer(key(1000 + number), "cash", "alice", 1) for number in range(LOOKUP_ENTRIES_MAX + 1)]
+    assert codes(bench, *many) == ["posted"] * len(many)
+    bench.writer.forget()
+    assert codes(bench, *many) == ["exists"] * len(many)
+    assert codes(bench, transfer(key(3), "cash", "alice", 5)) == ["posted"]
+
+
 def test_batch_without_a_connection_counts_for_nothing(bench: Bench) -> None:
     one, two = transfer(key(1), "cash", "alice", 5), transfer(key(2), "cash", "alice", 5)
     assert codes(bench, one) == ["posted"]

@@ -70,6 +70,25 @@ def test_only_so_many_statements_stay_prepared(connection: WriterConnection) -> 
     assert len(prepared(connection)) == PREPARED_MAX == len(connection.prepared)
 
 
+def test_statements_that_psycopg_lets_the_server_forget_are_prepared_again(connection: WriterConnection) -> None:
+    send(connection, (INSERT, (1,)))
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1", prepare=True)
+    connection.rollback()
+    assert prepared(connection) == set()
+    send(connection, (INSERT, (2,)))
+    assert noted(connection) == [1, 2]
+
+
+def test_statements_forgotten_behind_our_back_are_told_once(connection: WriterConnection) -> None:
+    send(connection, (INSERT, (1,)), (b"SELECT 1", ()))
+    connection.execute("DEALLOCATE ALL")
+    with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+        send(connection, (INSERT, (2,)), (b"SELECT 1", ()))
+    send(connection, (INSERT, (3,)), (b"SELECT 1", ()))
+    assert noted(connection) == [1, 3]
+
+
 def test_value_that_cannot_be_sent_leaves_the_connection_whole(connection: WriterConnection) -> None:
     with pytest.raises(psycopg.ProgrammingError):
         send(connection, (INSERT, (1,)), (INSERT, (object(),)))
