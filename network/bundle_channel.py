@@ -123,6 +123,10 @@ class ChannelEvidence:
         """Return the configuration in force once a block is committed, as far as configuration blocks were given."""
         return next(config for at, config in reversed(self._configs) if at <= number)
 
+    def config_before(self, number: int) -> ChannelConfig:
+        """Return the configuration in force before a block, as far as configuration blocks were given."""
+        return next(config for at, config in reversed(self._configs) if at < number or at == 0)
+
     def transaction(self, reference: TransactionRef, contract: str) -> VerifiedTransaction:
         """Return an invocation of a contract once its creator's signature and its endorsements hold.
 
@@ -158,10 +162,6 @@ class ChannelEvidence:
         if is_config:
             self._configs.append((number, _next_config(config, block)))
 
-    def _config_at(self, number: int) -> ChannelConfig:
-        """Return the configuration in force before a block."""
-        return next(config for at, config in reversed(self._configs) if at < number or at == 0)
-
     def _signed_transaction(self, reference: TransactionRef, contract: str) -> VerifiedTransaction:
         block = self._blocks.get(reference.block)
         if block is None:
@@ -171,7 +171,7 @@ class ChannelEvidence:
         parsed = parse_transaction(block.data.data[reference.index])
         if parsed.flag or parsed.is_config:
             raise ProofError("invalid_transaction", f"a transaction would be refused with code {parsed.flag}")
-        config = self._config_at(reference.block)
+        config = self.config_before(reference.block)
         if parsed.channel_id != config.channel_id:
             raise ProofError("wrong_channel", f"a transaction is of channel {parsed.channel_id[:80]!r}")
         if parsed.chaincode != contract:

@@ -3,7 +3,8 @@
 What holds here, link by link:
 1. The anchoring transaction is by the organization and wrote this very note.
 2. The note is signed by the log key that the organization registered before, in a transaction of its own.
-3. Each witness is another member then, whose registered key cosigned the note at a time that is not to come.
+3. Each witness is another member then, or one that joined and registered its key since; that key cosigned the note at a
+   time that is not to come.
 
 Heads that held are kept beside the channel they were checked on: whoever verifies many bundles of one head checks its
 signatures once. The time is asked again each time.
@@ -118,10 +119,20 @@ class HeadVerifier:
             name = witness.organization
             if name == organization or name in found:
                 raise ProofError("wrong_witness", f"{name[:80]!r} vouches for itself or twice")
-            if name not in anchor.config.application_msp_ids:
+            if not self._is_member(witness, anchor):
                 raise ProofError("wrong_witness", f"{name[:80]!r} is no member of the channel")
             found[name] = Witness(name, self._cosigned_at(checkpoint.note, witness, now))
         return tuple(found.values())
+
+    def _is_member(self, witness: WitnessEvidence, anchor: VerifiedTransaction) -> bool:
+        """Tell whether a witness was a member when the head was anchored, or joined since.
+
+        One that had left by then is none: its key could cosign for ever.
+        """
+        name, registered = witness.organization, witness.registration.block
+        if name in anchor.config.application_msp_ids:
+            return True
+        return registered > anchor.block and name in self._evidence.config_before(registered).application_msp_ids
 
     def _cosigned_at(self, note: str, witness: WitnessEvidence, now: datetime | None) -> datetime:
         registration = self._evidence.transaction(witness.registration, AUDIT)

@@ -161,7 +161,11 @@ def unique_chain(certificate: x509.Certificate, authorities: Authorities) -> Cha
         IdentityError: no chain, or more than one.
     Source: Fabric msp/mspimpl.go, getUniqueValidationChain; Go crypto/x509 verify.go, Verify.
     """
-    at = certificate.not_valid_before_utc + timedelta(seconds=1)
+    try:
+        at = certificate.not_valid_before_utc + timedelta(seconds=1)
+    except OverflowError as error:
+        # Anyone may make such a certificate and put it into an endorsement: it is refused, as by Go, and no more.
+        raise IdentityError(f"certificate {certificate.serial_number:x} begins when the calendar ends") from error
     _check_link(certificate, at)
     start: Chain = (certificate,)
     found = [start] if certificate in authorities.roots else list(_chains(start, authorities, at))

@@ -25,6 +25,9 @@ RECEIPT = "receipt/1"
 DISCLOSURE = "disclosure/1"
 REPORT = "report/1"
 
+CREATOR_BYTES_MAX = 16_384
+"""A node's identity has one to four thousand bytes; to look for a certificate in megabytes takes hours."""
+
 _FIELDS = {"creator", "signature"}
 
 
@@ -63,6 +66,8 @@ def verify_member(
     Raises:
         ProofError: ``wrong_signer`` or ``wrong_signature``.
     """
+    if len(signature.creator) > CREATOR_BYTES_MAX:
+        raise ProofError("wrong_signer", f"an identity of {len(signature.creator)} bytes is no node's")
     try:
         identity = msps.identity(signature.creator, now)
     except (IdentityError, WireError) as error:

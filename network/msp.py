@@ -40,7 +40,7 @@ from network.certificates import (
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
-from network.identity import Identity, parse_certificate, parse_identity, with_certificate
+from network.identity import KNOWN_BYTES_MAX, Identity, parse_certificate, parse_identity, with_certificate
 from network.signing import PublicKey
 
 _CACHE_MAX = 4096
@@ -413,7 +413,8 @@ class MspManager:
             identity = self._msp(_msp_id_of(creator)).deserialize(creator)
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()
-            self._deserialized[creator] = identity
+            if len(creator) <= KNOWN_BYTES_MAX:  # behind its certificate anybody may write megabytes
+                self._deserialized[creator] = identity
         return identity
 
     def identity(self, creator: bytes, now: datetime | None = None) -> Identity:

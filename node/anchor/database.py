@@ -46,7 +46,8 @@ class Database:
             max_size=_POOL_SIZE,
             open=False,
             timeout=10,
-            kwargs={"options": "-c application_name=dwaybank-anchor -c jit=off"},
+            # A time of the year 1 or 9999, which any member may write, is one of no year in some other time zones.
+            kwargs={"options": "-c application_name=dwaybank-anchor -c jit=off -c timezone=UTC"},
         )
 
     def open(self) -> None:

@@ -30,6 +30,7 @@ ASSETS_MAX = 10_000
 
 _PACKAGE = "node.audit"
 _AMOUNT = re.compile(r"0|[1-9][0-9]{0,37}")
+_ASSET = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _SALT_BYTES = 32
 
 
@@ -106,8 +107,11 @@ class TotalsStore:
 
     def listed(self, organization: str = "") -> list[OpenedTotals]:
         """Return what was opened, the newest of each member first."""
-        rows = self._database.fetch("opened_totals", {"organization": organization, "limit": LIST_MAX}, _PACKAGE)
-        return [_opened(*row) for row in rows]
+        return self._found(organization, 0, LIST_MAX)
+
+    def of_size(self, organization: str, size: int) -> OpenedTotals | None:
+        """Return what a member opened of one size."""
+        return next(iter(self._found(organization, size, 1)), None)
 
     def of_sizes(self, organization: str, sizes: Sequence[int]) -> dict[int, Mapping[str, Totals]]:
         """Return the totals that a member opened of some sizes, as far as it did."""
@@ -116,8 +120,7 @@ class TotalsStore:
 
     def newest(self, organization: str) -> OpenedTotals | None:
         """Return what a member opened last."""
-        rows = self._database.fetch("opened_totals", {"organization": organization, "limit": 1}, _PACKAGE)
-        return _opened(*rows[0]) if rows else None
+        return next(iter(self._found(organization, 0, 1)), None)
 
     def disclosed_sums(self, organization: str) -> list[DisclosedSum]:
         """Return what was disclosed between each two sizes of which totals were opened."""
@@ -126,6 +129,10 @@ class TotalsStore:
     def disclosed_count(self, organization: str) -> int:
         """Return how many entries of a member were disclosed."""
         return int(self._database.fetch("disclosed_count", (organization,), _PACKAGE)[0][0])
+
+    def _found(self, organization: str, size: int, limit: int) -> list[OpenedTotals]:
+        wanted = {"organization": organization, "size": size, "limit": limit}
+        return [_opened(*row) for row in self._database.fetch("opened_totals", wanted, _PACKAGE)]
 
 
 def check_opening(totals: str, salt: bytes, commitment: bytes) -> dict[str, Totals]:
@@ -139,6 +146,9 @@ def check_opening(totals: str, salt: bytes, commitment: bytes) -> dict[str, Tota
     value = read_json(totals.encode(), "malformed_totals")
     if len(value) > ASSETS_MAX:
         raise ProofError("malformed_totals", f"totals of {len(value)} assets are more than anybody has")
+    # What is kept is shown in lists and reports: a name that fits into no UTF-8 would keep all of them from being made.
+    if unknown := [asset for asset in value if not _ASSET.fullmatch(asset)]:
+        raise ProofError("malformed_totals", f"{unknown[0][:20]!r} is no asset's code")
     return {asset: _read_sums(asset, sums) for asset, sums in value.items()}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -21,6 +21,10 @@ PAGE_SIZE_MAX = 500
 
 UNSTORED_BLOCKS_MAX = 500
 """Blocks without records that are read before the position is stored: what a crash may cost in reading again."""
+
+CLOCK_AHEAD = timedelta(minutes=1)
+"""How far a witness's clock may run ahead of this node's: verifiers bear some more, and refuse a whole bundle that has
+a cosignature of a time to come. So that one member's wrong time spoils no other's proofs, such a one counts as none."""
 
 _PACKAGE = "node.audit"
 _NEWEST = (2**62, 2**30, "")
@@ -86,10 +90,14 @@ class AuditIndex:
 
     The position in the database may lag behind the one told by :meth:`position`, over blocks that hold nothing for the
     index: after a crash they are read again, and again there is nothing in them.
+
+    Args:
+        now: the clock, UTC.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._now = now
         self._position: Position | None = None
         self._stored_next = 0
         self._first_read = Lock()
@@ -161,20 +169,22 @@ class AuditIndex:
     def checkpoint_covering(self, organization: str, seq: int) -> AuditRecord | None:
         """Return the oldest anchored head that covers an entry; one that another member cosigned, if there is one."""
         for attested in (True, False):
-            found = self._fetch("checkpoint_covering", {"organization": organization, "seq": seq, "attested": attested})
+            asked = {"organization": organization, "seq": seq, "attested": attested, "until": self._until()}
+            found = self._fetch("checkpoint_covering", asked)
             if found:
                 return _record(found[0])
         return None
 
     def first_checkpoint_covering(self, organization: str, seq: int) -> AuditRecord | None:
         """Return the oldest anchored head that covers an entry, cosigned or not."""
-        asked = {"organization": organization, "seq": seq, "attested": False}
+        asked = {"organization": organization, "seq": seq, "attested": False, "until": 0}
         return _first(self._fetch("checkpoint_covering", asked))
 
     def checkpoint_up_to(self, organization: str, size: int) -> AuditRecord | None:
         """Return the newest anchored head of at most so many entries; one that another member cosigned, if any is."""
         for attested in (True, False):
-            found = self._fetch("checkpoint_up_to", {"organization": organization, "size": size, "attested": attested})
+            asked = {"organization": organization, "size": size, "attested": attested, "until": self._until()}
+            found = self._fetch("checkpoint_up_to", asked)
             if found:
                 return _record(found[0])
         return None
@@ -192,12 +202,12 @@ class AuditIndex:
         return int(self._fetch("decided_up_to", (organization,))[0][0])
 
     def cosignatures(self, organization: str, size: int) -> list[AuditRecord]:
-        """Return the cosignatures under one anchored head."""
-        return [_record(row) for row in self._fetch("cosignatures", (organization, size))]
+        """Return the cosignatures under one anchored head, but those of a time to come."""
+        return [_record(row) for row in self._fetch("cosignatures", (organization, size, self._until()))]
 
     def anchor_sizes(self, organization: str) -> AnchorSizes:
         """Return how far an organization's log is anchored and attested."""
-        return AnchorSizes(*self._fetch("anchor_sizes", (organization, organization))[0])
+        return AnchorSizes(*self._fetch("anchor_sizes", (organization, organization, self._until()))[0])
 
     def checkpoint_count(self, organization: str) -> int:
         """Return how many heads an organization anchored."""
@@ -225,6 +235,10 @@ class AuditIndex:
     def keep_review_reason(self, record_id: str, commitment: bytes, salt: bytes, reason: str) -> None:
         """Keep a reviewer's reason before its commitment is shown."""
         self._fetch("put_review_reason", (record_id, commitment, salt, reason))
+
+    def _until(self) -> int:
+        """Return up to which time a cosignature counts, POSIX seconds."""
+        return int((self._now() + CLOCK_AHEAD).timestamp())
 
     def _fetch(self, name: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return self._database.fetch(name, parameters, _PACKAGE)

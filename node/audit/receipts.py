@@ -5,8 +5,9 @@ Rules:
 - at each round the block is attested that was the newest at the round before, which all members had time to commit, and
   every member asked for its own receipt of it: the commit hash chains, so one receipt speaks for all blocks before;
 - receipts that agree are kept every ten minutes, and when they were asked for by block, for later ones say what earlier
-  ones said; those that differ are kept always;
-- where a member says otherwise, the first block on which it differs is looked for, and both receipts of it are kept;
+  ones said;
+- where a member says otherwise, the first block on which it differs is looked for, and both receipts of it are kept,
+  with those of the blocks that were looked at; from then on its receipts are kept as seldom as others';
 - a receipt that its member did not sign, or of another block, is no receipt: it is logged and counts as none.
 """
 
@@ -49,6 +50,9 @@ KEPT_EVERY = timedelta(minutes=10)
 """Between two receipts of one member that are kept though they agree: each takes some three kilobytes, for ever."""
 
 BLOCK_MAX = 2**53 - 1
+
+RECEIPT_BYTES_MAX = 1024 * 1024
+"""No member's receipt is longer: two digits for each transaction of a block, and a certificate. It may be kept."""
 
 _PACKAGE = "node.audit"
 
@@ -241,11 +245,12 @@ class Receipts(BackgroundWork):
         try:
             given = await self._given(organization, number)
             agrees = given.receipt == own.receipt
-            if keeps or not agrees:
+            is_known = not agrees and await self._first_is_known(organization)
+            if keeps or not (agrees or is_known):
                 await self._keep_pair(organization, own, given)
             if agrees:
                 self._agreed[organization] = number
-            else:
+            elif not is_known:
                 await self._find_first(organization, number)
         except (RpcError, ProofError) as error:
             self._note_refusal(organization, error)
@@ -259,6 +264,13 @@ class Receipts(BackgroundWork):
             self._refusals.pop(organization, None)
         else:
             self._refusals[organization] = str(error)
+
+    async def _first_is_known(self, organization: str) -> bool:
+        """Whether the first block on which a member says otherwise was found: it agreed on the one before."""
+        found = await asyncio.to_thread(self._store.divergences)
+        first = next((each.block_number for each in found if each.organization == organization), None)
+        kept = await asyncio.to_thread(self._store.newest_agreed, organization)
+        return first is not None and first - max(kept, self._agreed.get(organization, 0)) <= 1
 
     async def _find_first(self, organization: str, differs: int) -> None:
         """Look for the first block on which a member says otherwise, by halves, and keep both receipts of it."""
@@ -280,6 +292,8 @@ class Receipts(BackgroundWork):
 
     async def _given(self, organization: str, block_number: int) -> SignedReceipt:
         text = await self._members[organization].read_receipt(block_number)
+        if len(text) > RECEIPT_BYTES_MAX:
+            raise ProofError("malformed_receipt", f"{organization} gave a receipt of {len(text)} bytes")
         signed = await asyncio.to_thread(read_signed_receipt, text)
         signer = await asyncio.to_thread(verify_receipt, signed, self._member.msps())
         told = (signer, signed.receipt.channel, signed.receipt.block_number)

@@ -69,6 +69,8 @@ class TotalsWatch:
         self._now = now
         self._known: dict[str, _Known] = {}
         self._compared: dict[str, tuple[int, int]] = {}
+        self._first: dict[tuple[str, str], int] = {}
+        """At which size something was first seen that lasts: a log that grows on is the same matter."""
 
     async def look(self) -> list[Matter]:
         """Return what is wrong with totals and decisions now."""
@@ -90,7 +92,7 @@ class TotalsWatch:
             totals, salt = await member.open_control_totals(size)
         except RpcError as error:
             return self._not_opened(organization, size, error)
-        self._lasting.over(("unopened", organization))
+        self._over("unopened", organization)
         commitment = bytes.fromhex(json.loads(anchor.body)["controls_commitment"])
         try:
             opened = check_opening(totals, salt, commitment)
@@ -115,22 +117,30 @@ class TotalsWatch:
         # One that does not answer at all is a silent member: that is a finding already.
         if error.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
             return []
+        first = self._first.setdefault(("unopened", organization), size)
         since = self._lasting.overdue(("unopened", organization))
         told = f"since {since.isoformat()}: {error}" if since is not None else ""
-        return [Matter(organization, "unopened_totals", f"checkpoint/{size}", told[:TOLD_LENGTH_MAX])] if told else []
+        return [Matter(organization, "unopened_totals", f"checkpoint/{first}", told[:TOLD_LENGTH_MAX])] if told else []
 
     def _decided(self, anchor: AuditRecord) -> list[Matter]:
         """Return a matter where entries were anchored and, for too long, no decisions about them."""
         organization, size = anchor.organization, int(json.loads(anchor.body)["size"])
         decided = self._index.decided_up_to(organization)
+        # Anchors of a busy log are always ahead of its decisions: what counts is how long one size of it waits.
+        if decided >= self._first.get(("undecided", organization), 0):
+            self._over("undecided", organization)
         if decided >= size:
-            self._lasting.over(("undecided", organization))
             return []
+        first = self._first.setdefault(("undecided", organization), size)
         since = self._lasting.overdue(("undecided", organization))
         if since is None:
             return []
         told = f"since {since.isoformat()}: {size} entries are anchored, decisions about {decided}"
-        return [Matter(organization, "missing_decisions", f"checkpoint/{size}", told)]
+        return [Matter(organization, "missing_decisions", f"checkpoint/{first}", told)]
+
+    def _over(self, what: str, organization: str) -> None:
+        self._lasting.over((what, organization))
+        self._first.pop((what, organization), None)
 
     def _against_disclosed(self, organization: str) -> list[Matter]:
         newest = self._store.newest(organization)

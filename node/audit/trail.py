@@ -156,7 +156,7 @@ class AuditTrail:
         self._books = Books(self._database, keys.writer) if keys.writer is not None else None
         self.store = LogStore(self._database)
         self.mirrors = MirrorStore(self._database)
-        self.index = AuditIndex(self._database)
+        self.index = AuditIndex(self._database, now)
         self.indexer = Indexer(records or BlockRecordSource(peer), self.index, (self._told,))
         sealer = Sealer(msp_id, keys.log, self._books, self.store, now) if self._books is not None else None
         self.anchorer = Anchorer(

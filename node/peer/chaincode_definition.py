@@ -28,6 +28,9 @@ LIFECYCLE = "_lifecycle"
 LEGACY_LIFECYCLE = "lscc"
 """Namespace of the definitions of Fabric 1.x."""
 
+BLOCKS_TO_LIVE_MAX = 2**62
+"""A greater number means for ever, as it does in Fabric: no block is so high, and the tables' numbers end soon."""
+
 _DATATYPE = "ChaincodeDefinition"
 _FIELDS = ("Sequence", "EndorsementInfo", "ValidationInfo", "Collections")
 
@@ -97,7 +100,8 @@ def _definition(state: StateReader, chaincode: str) -> ChaincodeDefinition:
         static = config.static_collection_config
         if config.HasField("static_collection_config") and static.name not in collections:
             policy = static.endorsement_policy.SerializeToString() if static.HasField("endorsement_policy") else b""
-            collections[static.name] = Collection(static.name, static.block_to_live, policy)
+            to_live = static.block_to_live if static.block_to_live <= BLOCKS_TO_LIVE_MAX else 0
+            collections[static.name] = Collection(static.name, to_live, policy)
     return ChaincodeDefinition(
         name=chaincode,
         sequence=sequence,

@@ -24,7 +24,7 @@ from network.envelope import seek_envelope
 from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.proposal import NONCE_BYTES
-from node.peer.gateway.orderers import OrdererEndpoint
+from node.peer.gateway.orderers import OrdererEndpoint, status_name
 
 _log = structlog.get_logger(__name__)
 
@@ -158,7 +158,7 @@ class DeliverClient:
                 async for reply in replies:
                     response = ab_pb2.DeliverResponse.FromString(reply)
                     if response.WhichOneof("Type") != "block":
-                        return f"status {common_pb2.Status.Name(response.status)}"
+                        return f"status {status_name(response.status)}"
                     await self._put(response.block, endpoint.address)
                     self._next_block = response.block.header.number + 1
         except RpcError as error:

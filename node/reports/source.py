@@ -167,8 +167,9 @@ class ReportSource:
 
     def totals(self, before: datetime) -> list[OpenedTotals]:
         """Return for each member the newest totals it opened of an anchor recorded before a time."""
-        anchored = {(row[0], row[1]) for row in self._fetch("newest_totals", (before,))}
-        return [each for each in self._stores.totals.listed() if (each.organization, each.size) in anchored]
+        # Each by its size: a list that ends somewhere would leave out a member with few entries, or a day long past.
+        found = (self._stores.totals.of_size(*row) for row in self._fetch("newest_totals", (before,)))
+        return [each for each in found if each is not None]
 
     def findings(self) -> list[dict[str, Any]]:
         """Return findings as they stand, the one that moved last first."""

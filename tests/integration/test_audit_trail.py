@@ -11,20 +11,24 @@ import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from nacl.signing import SigningKey
 
 from ledger.hold import HoldRelease
 from ledger.refusal_store import list_refusals
 from network.bundle import verify_bundle
+from network.checkpoint import COSIGNATURE_V1, cosign, verifier_key
 from network.errors import GatewayError, ProofError, RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import StatusCode
 from node.anchor.errors import LogError
+from node.anchor.sealer import witness_name
 from node.audit.entry_fields import describe_entry
 from node.audit.member_node import SERVICE
 from node.postgres import PostgresCluster
@@ -141,6 +145,28 @@ async def test_entry_anchored_but_not_attested_proves_only_to_who_asks_no_witnes
         verify_bundle(bundle, world.consortium.genesis_hash)
     assert refused.value.reason == "not_attested"
     assert verify_bundle(bundle, world.consortium.genesis_hash, witnesses_min=0).state == "anchored"
+
+
+async def test_cosignature_of_a_time_to_come_spoils_nobodys_proof(world: World) -> None:
+    post(world.writer, 100)
+    await world.settle()
+    post(world.writer, 200)
+    await world.bank.anchorer.anchor()
+    await world.index()
+    partner, name, own = world.consortium.gateway(PARTNER), witness_name(PARTNER), SigningKey(bytes(31) + b"\x0a")
+    await partner.submit("audit", "RegisterWitness", name, verifier_key(name, own, COSIGNATURE_V1))
+    for size in (1, 2):
+        note = world.bank.store.head_at(size).note
+        await partner.submit("audit", "Cosign", BANK, str(size), cosign(note, name, own, 2**53 - 1))
+    await world.index()
+    bundle = await world.bank.own_proofs().build(1)
+    proved = verify_bundle(bundle, world.consortium.genesis_hash, now=datetime.now(UTC))
+    assert [witness.organization for witness in proved.witnesses] == [REGULATOR]
+    assert await world.bank.entry_state(2) == "anchored", "nobody else vouches for it yet"
+    assert await world.regulator.attester.attest() == []
+    await world.index()
+    bundle = await world.bank.own_proofs().build(2)
+    assert verify_bundle(bundle, world.consortium.genesis_hash, now=datetime.now(UTC)).state == "attested"
 
 
 @pytest.mark.parametrize("stage", ["before", "after"])

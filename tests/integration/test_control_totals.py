@@ -156,6 +156,7 @@ async def test_totals_with_more_than_all_disclosed_entries_have_are_found(world:
         '{"EUR":{"credits": "100","debits":"100"}}',
         "",
         "no totals",
+        "no\x00totals",
     ],
 )
 async def test_totals_that_were_not_anchored_are_found_at_once_and_not_kept(world: World, given: str) -> None:
@@ -180,6 +181,8 @@ async def test_totals_that_were_not_anchored_are_found_at_once_and_not_kept(worl
         ('{"EUR":{"credits":"-1","debits":"-1"}}', "malformed_totals"),
         ('{"EUR":{"credits":"01","debits":"1"}}', "malformed_totals"),
         ('{"EUR":{"credits":1,"debits":1}}', "malformed_totals"),
+        ('{"\\u0000":{"credits":"1","debits":"2"}}', "malformed_totals"),
+        ('{"\\ud800":{"credits":"1","debits":"2"}}', "malformed_totals"),
         ('{"EUR":{"credits":"1","debits":"1"},"EUR":{"credits":"2","debits":"2"}}', "malformed_totals"),
     ],
 )
@@ -201,6 +204,8 @@ async def test_totals_that_are_not_opened_are_found_after_the_deadline(world: Wo
     world.line.bend = refuse
     assert await watched(world) == []
     assert await watched(world, LATE) == [("unopened_totals", "checkpoint/1")]
+    await anchored(world, 250)
+    assert await watched(world) == [], "the log grew on: it is the same matter"
 
 
 async def test_totals_are_opened_to_supervisors_alone(world: World) -> None:
@@ -223,6 +228,18 @@ async def test_entries_anchored_without_their_decisions_are_found_after_the_dead
     await anchored(world, 250)
     assert await watched(world) == []
     assert await watched(world, LATE) == [("missing_decisions", "checkpoint/2")]
+    await anchored(world, 300)
+    assert await watched(world, LATE) == [], "the log grew on: it is the same matter"
     world.bank.anchorer._epochs = epochs
     await anchored(world, 50)
     assert await watched(world, LATE) == []
+
+
+async def test_a_log_whose_decisions_follow_a_little_later_each_time_is_not_late(world: World) -> None:
+    epochs = world.bank.anchorer._epochs
+    for amount in (100, 250, 300):
+        world.bank.anchorer._epochs = epochs
+        await world.bank.anchorer._anchor_epochs(world.bank.store.head().size)
+        world.bank.anchorer._epochs = None
+        await anchored(world, amount)
+        assert await watched(world, timedelta(seconds=40)) == []

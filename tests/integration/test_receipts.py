@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fabric_protos.msp import identities_pb2
 
 from network.errors import ProofError, RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
@@ -28,6 +29,7 @@ from network.receipt import (
     verify_receipt,
 )
 from network.rpc import StatusCode
+from node.audit.receipts import RECEIPT_BYTES_MAX
 from tests.support.consortium_in_memory import (
     BANK,
     CHANNEL,
@@ -121,6 +123,25 @@ async def test_other_flags_or_another_block_diverge_too(world: World, changes: d
     sign_otherwise_from(world, newest, **changes)
     await world.regulator.receipts.exchange()
     assert await watched(world) == [("diverging_receipts", f"block/{newest}")]
+
+
+async def test_a_member_that_goes_on_to_differ_fills_no_database(world: World) -> None:
+    sign_otherwise_from(world, 2, commit_hash=bytes(32))
+    await world.regulator.receipts.exchange()
+    kept = len(world.regulator.kept_receipts.listed(500))
+    for amount in range(1, 5):
+        post(world.writer, amount)
+        await world.settle()
+        await world.regulator.receipts.exchange()
+    assert len(world.regulator.kept_receipts.listed(500)) == kept
+    assert await watched(world) == [("diverging_receipts", "block/2")]
+    await world.regulator.receipts.exchange()
+    sign_otherwise_from(world, 2, flags=bytes(2 * RECEIPT_BYTES_MAX))
+    post(world.writer, 9)
+    await world.settle()
+    for _ in range(2):
+        problems = await world.regulator.receipts.exchange()
+    assert "bytes" in problems[0], "what is kept for ever has a limit"
 
 
 async def test_a_member_that_says_first_this_then_that_is_found(world: World) -> None:
@@ -301,6 +322,17 @@ BENT = {
     "no signatures": (no_signatures, "malformed_receipt"),
     "no creator": (creator_of_none, "wrong_signer"),
 }
+
+
+async def test_receipt_whose_signer_is_a_text_of_megabytes_is_refused_at_once(world: World) -> None:
+    given = (await world.bank.receipts.own(3)).as_json()
+    noise = b"-----BEGIN A-----\n" * 500_000
+    creator = identities_pb2.SerializedIdentity(mspid=BANK, id_bytes=noise).SerializeToString()
+    text = json.dumps(given | {"creator": base64.b64encode(creator).decode()}).encode()
+    msps = own_member(world.consortium, REGULATOR).msps()
+    with pytest.raises(ProofError) as refused:
+        verify_receipt(read_signed_receipt(text), msps)
+    assert refused.value.reason == "wrong_signer"
 
 
 async def test_every_bent_document_is_refused_with_its_reason(world: World) -> None:

@@ -30,6 +30,7 @@ from network.pb.dwaybank.audit.v1 import report_pb2 as pb
 from network.rpc import StatusCode
 from network.signed_report import sign_report, verify_report
 from node.anchor.leaf_source import Totals
+from node.audit.control_totals import LIST_MAX
 from node.reports.anchoring import percentile
 from node.reports.daily_worker import end_of
 from node.reports.exposure import read_obligations
@@ -152,6 +153,23 @@ async def test_trial_balance_shows_a_difference_and_the_anchor_that_commits_to_i
     assert [cell.text for cell in row.cells] == [BANK, "EUR", "3", "2000257", "2000255", "2"]
     assert row.cells[-1].bad
     check_proofs(world, reply)
+
+
+async def test_trial_balance_has_a_member_whose_log_is_smaller_than_many_openings_of_another(world: World) -> None:
+    await watch(world)
+    database, before = world.regulator.database, datetime.now(UTC) - timedelta(days=2)
+    for size in range(1_000, 1_000 + LIST_MAX):
+        row = (PARTNER, size, before, '{"EUR":{"credits":"1","debits":"1"}}', bytes(32))
+        database.fetch("put_opened_totals", row, "node.audit")
+        record = (
+            size, 0, "audit", f"checkpoint~{PARTNER}~{size:020d}", "checkpoint", PARTNER, f"{size:064x}", before, 1,
+            size, PARTNER, "{}",
+        )  # fmt: skip
+        database.fetch("put_record", record, "node.audit")
+    reply = await make(world, "trial-balance")
+    assert [row[:3] for row in told(reply.tables[0])] == [
+        [BANK, "EUR", "2"], [PARTNER, "EUR", str(999 + LIST_MAX)],
+    ]  # fmt: skip
 
 
 async def test_large_transactions_are_those_disclosed_and_whoever_sees_them_is_written_down(world: World) -> None:

@@ -192,6 +192,35 @@ def test_query_that_cannot_be_answered_says_why(store: DocumentStore, query: str
         find_documents(store.reading, store.channel_no, DocumentRequest(namespace, "", parse_query(query), None, 10))
 
 
+def test_an_index_holds_the_first_bytes_of_what_is_sorted_by(store: DocumentStore) -> None:
+    nested: Any = ["a"]
+    for _ in range(60):
+        nested = [nested, {"b": ONE}]
+    for value in [*VALUES, [LONG, "a"], ["a"] * 150, {LONG: ONE}, {"b": LONG, "c": [LONG]}, nested]:
+        text = to_json(with_texts({"a": value}))
+        row = store.reading.execute(
+            "SELECT channel.index_key(convert_to(%(text)s, 'UTF8'), ARRAY['a']),"
+            " substring(channel.collation_key(%(text)s::jsonb -> 'a') FROM 1 FOR 200)",
+            {"text": text},
+        ).fetchone()
+        assert row is not None
+        assert row[0] == row[1], text
+
+
+@pytest.mark.parametrize("value", ["[" * 3000 + "]" * 3000, json.dumps([1] * 300_000)], ids=["deep", "long"])
+def test_no_value_of_an_indexed_field_stops_the_block_that_writes_it(store: DocumentStore, value: str) -> None:
+    namespace = store.fill({"k": b"{}"})
+    store.declare(namespace, "a")
+    store.writing.execute("SET statement_timeout = '20s'")
+    try:
+        store.writing.execute(
+            "INSERT INTO channel.state VALUES (%s, %s, '', 'hostile', NULL, %s, '', 1, 0)",
+            (store.channel_no, namespace, f'{{"a": {value}}}'.encode()),
+        )
+    finally:
+        store.writing.execute("RESET statement_timeout")
+
+
 @pytest.mark.parametrize("bookmark", ["x", "W10=", "Int9Ig==", "WzFd", "é", "bnVsbA=="])
 def test_bookmark_that_is_none_is_refused(bookmark: str) -> None:
     with pytest.raises(StateError, match="bookmark"):

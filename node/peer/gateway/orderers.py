@@ -222,8 +222,16 @@ async def _items(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
 
 
 def _refusal(response: ab_pb2.BroadcastResponse) -> str:
-    name = common_pb2.Status.Name(response.status)
+    name = status_name(response.status)
     return f"received unsuccessful response from orderer: status={name}, info={response.info}"
+
+
+def status_name(status: int) -> str:
+    """Return the name of an orderer's status, or its number where it has none: an orderer may answer anything."""
+    try:
+        return str(common_pb2.Status.Name(status))
+    except ValueError:
+        return str(status)
 
 
 def _detail(connection: OrdererConnection, message: str) -> ErrorDetail:

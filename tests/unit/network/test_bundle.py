@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from nacl.signing import SigningKey
 
 from network.block import header_hash, new_block, sign_block
@@ -48,6 +48,7 @@ from tests.support.consortium_in_memory import (
     Material,
     make_material,
 )
+from tests.support.proof_forge import Forge
 from tests.support.proof_scenario import (
     COSIGNED_AT,
     DECISIONS,
@@ -581,6 +582,28 @@ def test_older_definition_counts_for_what_was_anchored_under_it(material: Materi
     assert verify_bundle(bundle, scenario.consortium.genesis_hash).seq == SEQ
     reordered = {**definitions, "audit": tuple(reversed(definitions["audit"]))}
     refused(scenario, scenario.bundle(definitions=reordered, blocks=scenario.blocks(number)), "wrong_definition")
+
+
+def test_member_that_joined_after_the_anchor_may_vouch_for_it_and_one_that_had_left_may_not(material: Material) -> None:
+    scenario = asyncio.run(anchor_entry(ConsortiumInMemory(material), update_config=False))
+    forge = Forge(material, scenario.content)
+    partner = configtx_pb2.ConfigGroup.FromString(
+        forge.config.group().groups["Application"].groups[PARTNER].SerializeToString()
+    )
+    forge.reconfigure(lambda group: group.groups["Application"].groups.pop(PARTNER))
+    anchor = TransactionRef(forge.commit(forge.anchored_again()), 0)
+    forge.reconfigure(lambda group: group.groups["Application"].groups[PARTNER].CopyFrom(partner))
+    key = SigningKey(bytes(31) + b"\x77")
+    record = {"cosigner_key": verifier_key(witness_name(PARTNER), key, COSIGNATURE_V1)}
+    writes = [(f"witness~{PARTNER}", json.dumps(record).encode())]
+    registration = TransactionRef(forge.commit(forge.transaction(writes, creator=material.signer(PARTNER))), 0)
+    joined = WitnessEvidence(PARTNER, cosign(NOTE, witness_name(PARTNER), key, COSIGNED_AT), registration)
+    proved = verify_bundle(
+        build_bundle(forge.bundle(anchor=anchor, witnesses=(joined,))), scenario.consortium.genesis_hash
+    )
+    assert [witness.organization for witness in proved.witnesses] == [PARTNER]
+    left = tuple(witness for witness in scenario.content.witnesses if witness.organization == PARTNER)
+    refused(scenario, build_bundle(forge.bundle(anchor=anchor, witnesses=left)), "wrong_witness")
 
 
 def test_witness_key_registered_by_someone_else_is_refused(material: Material) -> None:

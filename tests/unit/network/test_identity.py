@@ -6,6 +6,7 @@ Method: identities issued in memory; PEM text bent in the ways Go's decoder acce
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,33 @@ def test_first_pem_block_takes_any_label_skips_what_is_broken_and_reads_headers(
     assert first_pem_block(good.replace(b"\n", b"\r\n")) == b"\x01\x02\x03"
     assert first_pem_block(b"-----BEGIN A-----\nAQID\n-----END B-----\n") is None
     assert first_pem_block(b"x-----BEGIN A-----\nAQID\n-----END A-----\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        (b"-----BEGIN A-----\n-----BEGIN B-----\nAQID\n-----END B-----\n-----END A-----\n", b"\x01\x02\x03"),
+        (b"-----BEGIN A-----\nName: value\nAQID\n-----END A-----\n", b"\x01\x02\x03"),
+        (b"-----BEGIN A-----\nAQID-----END A-----\n", None),
+        (b"-----BEGIN A-----\nAQID\n-----END B-----\n-----END A-----\n", None),
+        (b"-----BEGIN A-----\n-----END A:-----\n-----BEGIN B-----\nAQID\n-----END B-----\n", None),
+        (b"-----BEGIN A-----\n-----END A-----", b""),
+        (b"-----BEGIN A-----\nAQID=\n-----END A-----\n", None),
+        (b"-----BEGIN A-----\nAQ==\nAQID\n-----END A-----\n", None),
+    ],
+)
+def test_first_pem_block_is_the_one_that_go_finds(text: bytes, content: bytes | None) -> None:
+    # What Go 1.27's pem.Decode says of each.
+    assert first_pem_block(text) == content
+
+
+@pytest.mark.parametrize("line", [b"-----BEGIN A-----\n", b"-----BEGIN A-----\n!\n-----END A-----\n", b"a: b\n"])
+def test_first_pem_block_of_a_hostile_creator_takes_no_time(line: bytes) -> None:
+    text = b"-----BEGIN A-----\n" + line * (150_000 // len(line))
+    begun = time.process_time()
+    assert first_pem_block(text) is None
+    # A scan of the rest for each BEGIN takes twenty seconds.
+    assert time.process_time() - begun < 2
 
 
 def test_signing_identity_with_anothers_key_is_refused() -> None:

@@ -7,7 +7,7 @@ blocks captured from a real network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -25,6 +25,7 @@ from network.crypto_material import VALIDITY, Authority, issue_certificate, issu
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
 from network.identity import Identity, parse_identity, serialize_identity
 from network.msp import Msp, MspManager
+from network.policy import SignedData, valid_signers
 from network.policy_dsl import role_principal
 from network.signing import CURVE_ORDERS
 from tests.support.captured import NETWORKS, captured
@@ -165,6 +166,23 @@ def test_extensions_of_a_leaf_count_as_in_gos_verifier(
             A.msp().validate(parse_identity(creator))
     else:
         A.msp().validate(parse_identity(creator))
+
+
+@pytest.mark.parametrize("is_authority", [False, True])
+def test_certificate_that_begins_with_the_calendars_last_second_is_refused_and_spoils_nothing(
+    is_authority: bool,
+) -> None:
+    key, name = new_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anyone")])
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(last).not_valid_after(last)
+    builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+    creator = serialize_identity("AMSP", pem(builder.sign(key, hashes.SHA256())))
+    with pytest.raises(IdentityError, match="begins when the calendar ends"):
+        A.msp().deserialize(creator)
+    signer = A.identity("client")
+    signed = [SignedData(b"m", creator, b"x"), SignedData(b"m", signer.creator, signer.sign(b"m"))]
+    assert [identity.creator for identity in valid_signers(signed, MspManager([A.msp()]))] == [signer.creator]
 
 
 def test_ed25519_identity_is_valid_only_where_the_channel_allows_it() -> None:

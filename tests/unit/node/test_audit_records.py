@@ -9,11 +9,17 @@ import asyncio
 import json
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.block import header_hash
+from network.identity import serialize_identity
 from network.rwset_builder import RwsetBuilder
-from node.audit.records import Landmark, read_records
-from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, ConsortiumInMemory, make_material
+from node.audit.records import NO_TIME, Landmark, _signer, read_records
+from tests.support.consortium_in_memory import BANK, DOMAINS, PARTNER, REGULATOR, ConsortiumInMemory, make_material
 from tests.support.proof_scenario import SIZE, anchor_entry
 
 
@@ -79,6 +85,43 @@ def test_what_is_no_valid_record_is_passed_over(
 ) -> None:
     number = make_block(consortium, key, value, namespace=namespace, flag=flag)
     assert read_records(consortium.blocks[number]).records == ()
+
+
+def test_common_name_that_no_database_keeps_is_told_without_its_nul(consortium: ConsortiumInMemory) -> None:
+    folder = consortium.material.root / "peerOrganizations" / DOMAINS[PARTNER] / "ca"
+    authority = x509.load_pem_x509_certificate(next(folder.glob("*.pem")).read_bytes())
+    authority_key = serialization.load_pem_private_key((folder / "priv_sk").read_bytes(), None)
+    assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "client"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Eve\x00"),
+        ]
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(authority.not_valid_before_utc)
+        .not_valid_after(authority.not_valid_after_utc)
+        .sign(authority_key, hashes.SHA256())
+    )
+    creator = serialize_identity(PARTNER, certificate.public_bytes(serialization.Encoding.PEM))
+    assert _signer(creator) == f"{PARTNER}/Eve\ufffd"
+
+
+@pytest.mark.parametrize("given", [None, Timestamp(seconds=2**40), Timestamp(seconds=1, nanos=-1)])
+def test_record_of_a_transaction_without_a_time_any_calendar_holds_is_indexed(
+    consortium: ConsortiumInMemory, monkeypatch: pytest.MonkeyPatch, given: Timestamp | None
+) -> None:
+    """Contracts that do not ask for the time let it pass, and so do peers: the index must go on."""
+    monkeypatch.setattr("network.proposal.timestamp_message", lambda moment: given)
+    number = make_block(consortium, f"witness~{PARTNER}", json.dumps({"organization": PARTNER}).encode())
+    (record,) = read_records(consortium.blocks[number]).records
+    assert (record.organization, record.recorded_at) == (PARTNER, NO_TIME)
 
 
 def test_block_no_peer_has_judged_gives_no_records(consortium: ConsortiumInMemory) -> None:

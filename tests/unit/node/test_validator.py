@@ -291,6 +291,14 @@ def test_purge_within_a_valid_transaction_is_reported(channel: OwnChannel) -> No
     assert [(item.key.key, item.expiring_block) for item in validation.expiries] == [(key_hash("a"), 7)]
 
 
+@pytest.mark.parametrize("block_to_live", [2**63 - 1, 2**64 - 1])
+def test_private_hashes_that_live_longer_than_any_channel_never_expire(channel: OwnChannel, block_to_live: int) -> None:
+    channel.define("cc", collections=[collection_pb2.StaticCollectionConfig(name="plain", block_to_live=block_to_live)])
+    validation = channel.judge(channel.transaction(private("plain", "a")))
+    assert validation.flags == bytes([VALID])
+    assert validation.expiries == ()
+
+
 def test_genesis_block_is_valid_and_has_no_commit_hash(channel: OwnChannel) -> None:
     channel.height = 0
     validation = channel.judge(channel.genesis.data.data[0])

@@ -8,6 +8,7 @@ WHERE c.kind = 'checkpoint' AND c.organization = %(organization)s AND c.to_seq <
         OR EXISTS (
             SELECT 1 FROM log.audit_record w
             WHERE w.kind = 'cosignature' AND w.organization = c.organization AND w.to_seq = c.to_seq
+                AND (w.body::jsonb ->> 'time')::bigint <= %(until)s
         )
     )
 ORDER BY c.to_seq DESC LIMIT 1

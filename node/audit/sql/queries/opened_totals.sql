@@ -8,6 +8,7 @@ JOIN LATERAL (
     ORDER BY block_number
     LIMIT 1
 ) AS anchor ON true
-WHERE %(organization)s::text = '' OR o.organization = %(organization)s
+WHERE (%(organization)s::text = '' OR o.organization = %(organization)s)
+    AND (%(size)s::bigint = 0 OR o.size = %(size)s)
 ORDER BY o.size DESC, o.organization
 LIMIT %(limit)s
