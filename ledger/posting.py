@@ -47,6 +47,9 @@ BATCHES_REMEMBERED = 1
 LOOKUP_ENTRIES_MAX = 64
 """Up to so many entries, keys are looked up before; a larger batch relies on the unique index."""
 
+SENT_POSTINGS_MAX = 16
+"""Entries of more postings are left to a thread: whoever sends them waits for nothing, and is often an event loop."""
+
 LOOKUPS_AFTER_REPEAT = 64
 """After the unique index refused a batch, so many batches look their keys up."""
 
@@ -214,14 +217,16 @@ class Writer:
     def send(self, requests: Sequence[Request]) -> Sent | None:
         """Prepare a few requests and send them to the database, and wait for nothing.
 
-        Nothing else may be under way. Returns None, and has done nothing, where it takes more than that: many requests,
-        something to be read before, or nothing to be written. ``post`` does it then.
+        Nothing else may be under way. Returns None, and has done nothing, where it takes more than that: many requests
+        or postings, something to be read before, or nothing to be written. ``post`` does it then.
 
         Raises:
             BooksUnavailableError: the connection is lost; posting the same requests again is safe.
             InvalidValueError: the last request is linked to one that does not follow.
         """
         if len(requests) > INSERTED_ROWS_MAX:
+            return None
+        if any(isinstance(request, NewEntry) and len(request.postings) > SENT_POSTINGS_MAX for request in requests):
             return None
         try:
             with self._lookup.without_reading():

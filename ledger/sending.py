@@ -16,7 +16,7 @@ import psycopg
 import psycopg.abc
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from ledger.script import Statement
@@ -81,7 +81,7 @@ class Sending:
                 self._send(command)
             self._pgconn.pipeline_sync()
             while self._pgconn.flush():
-                select.select((), (self.socket,), ())
+                _wait(self.socket, select.POLLOUT)
         except BaseException:
             connection.close()
             raise
@@ -98,7 +98,9 @@ class Sending:
             while not self._pgconn.is_busy():
                 result = self._pgconn.get_result()
                 if result is None:
-                    # Stands between the answers to two statements.
+                    # Stands between the answers to two statements, and behind the last of a connection that is lost.
+                    if self._pgconn.status == ConnStatus.BAD:
+                        raise psycopg.OperationalError("the connection was lost")
                     continue
                 if result.status == ExecStatus.PIPELINE_SYNC:
                     self._pgconn.exit_pipeline_mode()
@@ -119,10 +121,8 @@ class Sending:
 
     def wait(self) -> None:
         """Return once it is committed; raises what ``ended`` raises."""
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
         while not self.ended():
-            poll.poll()
+            _wait(self.socket, select.POLLIN)
 
     def _send(self, command: _Command) -> None:
         if not command.prepare:
@@ -154,6 +154,13 @@ class Sending:
             self._refusal = result
         elif asked is not None and result.status == ExecStatus.COMMAND_OK:
             self._connection.prepared.update((asked,))
+
+
+def _wait(socket: int, event: int) -> None:
+    # Not ``select``, which knows no descriptor above 1023: a node has more connections.
+    poll = select.poll()
+    poll.register(socket, event)
+    poll.poll()
 
 
 def _command(transformer: psycopg.abc.Transformer, statement: Statement) -> _Command:

@@ -166,23 +166,27 @@ def first_pem_block(pem: bytes) -> bytes | None:
 
     Source: Go 1.27, encoding/pem, Decode.
     """
-    at = 0
-    while (end := pem.find(_END, at)) >= 0:
-        trailer = end + len(_END)
-        begin = pem.rfind(_BEGIN, at, end)
-        if begin == at or (begin > at and pem[begin - 1 : begin] == b"\n"):
-            label, first = _line(pem, begin + len(_BEGIN))
-            headers = _HEADERS.match(pem, first) if label.endswith(_DASHES) else None
-            body = headers.end() if headers is not None else None
-            if body is not None and body > trailer:
-                # The END line itself reads as a header.
-                return None
-            # Headers end on a line of their own, before that of the END.
-            if body is not None and (body == first or body <= end) and _line(pem, trailer)[0] == label:
-                content = pem[body:end].translate(None, b" \t\r\n")
-                if _is_base64(content):
-                    return base64.b64decode(content)
-        at = trailer
+    trailer = 0
+    while (end := pem.find(_END, trailer)) >= 0:
+        before, trailer = trailer, end + len(_END)
+        begin = pem.rfind(_BEGIN, before, end)
+        if begin != before and (begin < 0 or pem[begin - 1 : begin] != b"\n"):
+            continue
+        label, first = _line(pem, begin + len(_BEGIN))
+        if not label.endswith(_DASHES):
+            continue
+        headers = _HEADERS.match(pem, first)
+        assert headers is not None
+        body = headers.end()
+        if body > trailer:
+            # The END line itself reads as a header.
+            return None
+        # Headers end on a line of their own, before that of the END.
+        if (headers[0] and body > end) or _line(pem, trailer)[0] != label:
+            continue
+        content = pem[body:end].translate(None, b" \t\r\n")
+        if _is_base64(content):
+            return base64.b64decode(content)
     return None
 
 

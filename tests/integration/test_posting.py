@@ -31,7 +31,7 @@ from ledger.hold import Hold, HoldRelease, NewHold
 from ledger.journal import NewEntry, Outcome, Posting, ResultCode, transfer
 from ledger.lookup import Lookup, find_hold
 from ledger.money import AMOUNT_MAX
-from ledger.posting import LOOKUP_ENTRIES_MAX, Writer
+from ledger.posting import LOOKUP_ENTRIES_MAX, SENT_POSTINGS_MAX, Writer
 from ledger.prepared import PreparedBatch, Request
 from ledger.refusal_store import list_refusals
 from ledger.schema import migrate
@@ -266,6 +266,8 @@ def test_a_few_requests_are_sent_without_waiting_where_nothing_has_to_be_read(be
     too_much, linked = transfer(key(5), "alice", "cash", 11), (replace(three, linked=True), replace(three, key=key(6)))
     assert send(bench, too_much, *linked) == ["exceeds_available", "posted", "posted"]
     assert send(bench, *(transfer(key(10 + n), "cash", "alice", 1) for n in range(INSERTED_ROWS_MAX + 1))) is None
+    many = [f"credit alice {n + 1}" for n in range(SENT_POSTINGS_MAX)]
+    assert send(bench, legs(7, f"debit cash {sum(range(SENT_POSTINGS_MAX + 1))}", *many)) is None
     assert codes(bench, one, two, *linked) == ["exists"] * 4
     assert bench.balance("alice") == 20
 

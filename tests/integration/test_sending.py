@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -98,6 +100,20 @@ def test_value_that_cannot_be_sent_leaves_the_connection_whole(connection: Write
 def test_more_than_a_socket_holds_is_sent_all_the_same(connection: WriterConnection) -> None:
     send(connection, (b"SELECT %s", (bytes(30_000_000),)), (INSERT, (1,)))
     assert noted(connection) == [1]
+
+
+def test_descriptor_above_those_that_select_knows_is_waited_at(database_url: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with WriterConnection.connect(database_url, autocommit=True) as connection:
+            assert connection.pgconn.socket > 1023
+            send(connection, (b"SELECT %s", (bytes(30_000_000),)))
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_lost_connection_is_told_and_closed(connection: WriterConnection, database_url: str) -> None:
