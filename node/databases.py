@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from node.errors import PostgresError
+from node.home import replace_secret
 
 OWNER, NODE, GATEWAY = "owner", "node", "gateway"
 POSTGRES_VERSION_MIN = 150000
@@ -81,8 +82,8 @@ def _ensure_role(
         )
     password = secrets.token_urlsafe(24)
     # Kept before it is used: a start that is killed in between finds the password and makes the role again.
-    url_file.touch(mode=0o600)
-    url_file.write_text(_url(_with(administrator_url, dbname=database, user=name, password=password)))
+    url = _url(_with(administrator_url, dbname=database, user=name, password=password))
+    replace_secret(url_file, url.encode())
     connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(_role(database, part), sql.Literal(password)))
 
 

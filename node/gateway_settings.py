@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from network.topology import Consortium, Organization
-from node.home import Home, tls_roots
+from node.home import Home, tls_roots, write_secret
 
 ASSETS = ({"code": "EUR", "scale": 2}, {"code": "CZK", "scale": 2}, {"code": "USD", "scale": 2})
 """Assets customers of a new consortium may hold; the settings file says so from then on."""
@@ -38,6 +38,5 @@ def write_gateway_settings(home: Home, consortium: Consortium, own: Organization
     }
     if own.gateway_operations_port is not None:
         settings["operations"] = {"port": own.gateway_operations_port}
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write_secret(path, yaml.safe_dump(settings, sort_keys=False).encode())
     return path

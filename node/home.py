@@ -318,11 +318,32 @@ def _chaincode_settings(home: Home, chaincode: Chaincode) -> ChaincodeSettings:
 
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read; one that exists is kept."""
-    if path.exists():
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    if not path.exists():
+        replace_secret(path, content)
+
+
+def replace_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, over one that exists.
+
+    Built beside its place, synced and renamed: a crash leaves the old file or the whole new one, and no moment in which
+    others may read it. A secret that was cut short would be kept as one by every later start.
+    """
+    building = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        building.replace(path)
+    except OSError:
+        building.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _node_settings(home: Home, consortium: Consortium, own: Organization) -> NodeConfig:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from network.topology import Consortium, Organization
-from node.home import PORTAL, Home, tls_roots
+from node.home import PORTAL, Home, tls_roots, write_secret
 
 
 def write_portal_settings(home: Home, consortium: Consortium, own: Organization) -> Path:
@@ -33,6 +33,5 @@ def write_portal_settings(home: Home, consortium: Consortium, own: Organization)
         ],
         "certificates": {"msp_folder": str(home.crypto(own) / "msp")},
     }
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write_secret(path, yaml.safe_dump(settings, sort_keys=False).encode())
     return path

@@ -170,7 +170,9 @@ class PostgresCluster:
     def _initialise(self) -> None:
         assert self._bin is not None
         password_file = self._settings.folder / "superuser.password"
-        if not password_file.exists():
+        if not password_file.exists() or not password_file.stat().st_size:
+            # No cluster rests on it yet: one that a killed start left empty is made anew.
+            password_file.unlink(missing_ok=True)
             descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(32))

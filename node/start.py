@@ -93,9 +93,7 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
-    status_file = home.run / "status.json"
     home.run.mkdir(exist_ok=True)
-    status_file.unlink(missing_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
@@ -106,11 +104,17 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
         )
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
+        ended = process.poll() is not None
         status = read_status(home)
+        if status.get("pid") != process.pid:
+            # Of an earlier start, or of another one at the same moment that was quicker: its file is left alone.
+            status = {}
         if status.get("state") == "running":
             return
-        if process.poll() is not None:
-            reason = read_status(home).get("error") or f"see {home.logs / 'supervisor.log'}"
+        if ended:
+            if not status and running_pid(home) is not None:
+                raise SupervisorError(f"the consortium in {home.root} is running already: `dwaybank status` shows it")
+            reason = status.get("error") or f"see {home.logs / 'supervisor.log'}"
             raise SupervisorError(f"the consortium did not start: {reason}")
         if on_step is not None and status.get("step"):
             on_step(status["step"])
@@ -145,7 +149,8 @@ def running_pid(home: Home) -> int | None:
         return None
     with lock_file.open("r+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two who look at the same moment must not take each other for a supervisor.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return int(read_status(home).get("pid", 0)) or None
     return None

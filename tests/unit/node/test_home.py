@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from collections import namedtuple
@@ -16,7 +17,7 @@ from network.topology import Consortium, default_consortium
 from node.chaincodes import definitions
 from node.config import NodeConfig, OrdererConfig, load_settings
 from node.errors import ConfigurationError
-from node.home import CLIENTS, FREE_BYTES_MIN, Home, open_home, prepare_home
+from node.home import CLIENTS, FREE_BYTES_MIN, Home, open_home, prepare_home, replace_secret, write_secret
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -116,3 +117,30 @@ def test_contracts_with_collections_are_approved_with_them_by_every_member(prepa
         by_name = {definition.name: definition for definition in definitions(config.chaincodes)}
         assert list(by_name["settlement"].static_collections()) == ["pair_DwaybankMSP_PartnerMSP"]
         assert by_name["audit"].collections == by_name["compliance"].collections == b""
+
+
+def test_secret_whose_writing_was_cut_short_is_made_whole_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.key"
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_secret(path, b"first")
+    assert list(tmp_path.iterdir()) == []
+    write_secret(path, b"second")
+    write_secret(path, b"third")
+    assert path.read_bytes() == b"second"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_secret_put_over_one_that_others_could_read_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "node.url"
+    path.touch(mode=0o644)
+    replace_secret(path, b"postgresql://")
+    assert path.read_bytes() == b"postgresql://"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
