@@ -158,7 +158,7 @@ class DeliverClient:
         _log.error(
             "no blocks arrive",
             channel=self._channel_id,
-            reason="no address of an orderer is known: the channel's configuration names none; name one in the settings",
+            reason="no address of an orderer is known: the channel names none; name one in the settings",
         )
         self._addressed.clear()
         await self._addressed.wait()
