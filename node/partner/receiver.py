@@ -105,7 +105,7 @@ class SettlementReceiver:
             if known is None:
                 if asked.return_of:
                     asked = await self._with_returned_account(asked)
-                refusal = await self._refusal(asked)
+                refusal = await self._refusal(asked, moment_of(wanted.sent_at, "sent_at"))
                 if refusal:
                     return PrepareAnswer("", refusal)
                 async with self._use.agreeing(asked) as beyond:
@@ -219,9 +219,10 @@ class SettlementReceiver:
                 return results[0].code.text, results[0].seq
         return failed, None
 
-    async def _refusal(self, asked: Incoming) -> str:
+    async def _refusal(self, asked: Incoming, sent_at: datetime) -> str:
         """Return why a payment cannot be agreed to, empty when it can."""
-        if asked.deadline <= self._now():
+        # Both times are of the sender's clock, which alone ends the hold: ours may be minutes ahead of it.
+        if asked.deadline <= sent_at:
             return "deadline_passed"
         if not asked.quote_id and not asked.return_of:
             return await self._payment_refusal(asked)

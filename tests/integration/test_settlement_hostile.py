@@ -154,6 +154,18 @@ async def test_prepare_past_its_deadline_is_refused(banks: tuple[Bank, Bank]) ->
     assert (answer.accepted, answer.refusal) == (False, "deadline_passed")
 
 
+async def test_message_of_a_clock_too_far_off_is_refused_with_both_times(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    sent_at = here.clock() - timedelta(minutes=6)
+    late = _prepare(here, there, await there.open_customer(), sent_at=timestamp(sent_at))
+    with pytest.raises(RpcError) as refused:
+        await _ask(here, "Prepare", late)
+    told = str(refused.value)
+    assert refused.value.code == StatusCode.FAILED_PRECONDITION
+    assert sent_at.isoformat(timespec="seconds") in told and here.clock().isoformat(timespec="minutes")[:16] in told
+    assert "NTP" in told, told
+
+
 async def test_prepare_repeated_gets_the_same_reference_and_with_another_body_none(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     beneficiary, other = await there.open_customer(), await there.open_customer()
