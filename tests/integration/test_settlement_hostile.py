@@ -451,33 +451,6 @@ async def test_payload_with_a_field_nobody_here_knows_is_refused(banks: tuple[Ba
     assert _rows(there)[0] == 0
 
 
-async def test_calls_beyond_the_rate_are_put_off_with_a_hint_and_the_payment_waits_for_it(
-    banks: tuple[Bank, Bank],
-) -> None:
-    here, there = banks
-    there.limits = MemberLimits(calls_per_s=0.2, calls_burst=2)
-    await there.restart(here)
-    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
-    payment = await here.send(debtor, there, beneficiary, 100)
-    assert payment.state == "captured", "version and Prepare took the burst"
-    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=3), 10) == []
-    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=6), 10) == [payment.settlement_id]
-
-
-async def test_amounts_beyond_single_and_daily_limit_are_refused_by_name(banks: tuple[Bank, Bank]) -> None:
-    here, there = banks
-    there.limits = MemberLimits(single={"EUR": 100}, daily={"EUR": 250})
-    await there.restart(here)
-    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
-    assert (await here.send(debtor, there, beneficiary, 101)).refusal == "exceeds_single_limit"
-    for amount, state in ((100, "completed"), (100, "completed"), (51, "aborted"), (50, "completed")):
-        assert (await here.send(debtor, there, beneficiary, amount)).state == state
-    await there.restart(here)
-    assert (await here.send(debtor, there, beneficiary, 1)).refusal == "exceeds_daily_limit", "read again after a crash"
-    here.clock.ahead += timedelta(days=1)
-    assert (await here.send(debtor, there, beneficiary, 1)).state == "completed"
-
-
 async def test_open_settlements_beyond_the_limit_wait_until_some_are_finished(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     there.limits = MemberLimits(open_max=1)
