@@ -51,8 +51,8 @@ class LimitedUse:
     async def agreeing(self, asked: Incoming) -> AsyncIterator[tuple[str, Incoming]]:
         """Yield why a payment is beyond the limits, empty when it is not, and the payment as agreed to now.
 
-        Whoever agrees then calls ``agreed``. The moment is taken here, in turn, or what waits for its turn over midnight
-        would be held to the limit of one day and be counted on the other.
+        Whoever agrees then calls ``agreed``. The moment is taken here, in turn, or what waits for its turn over
+        midnight would be held to the limit of one day and be counted on the other.
 
         Raises:
             RpcError: RESOURCE_EXHAUSTED while too many settlements are open.

@@ -176,8 +176,9 @@ async def test_use_of_greatest_amounts_is_told(banks: tuple[Bank, Bank]) -> None
     with psycopg.connect(there.url) as connection:
         connection.execute(
             "INSERT INTO partner.incoming (sender_msp_id, settlement_id, beneficiary_account, asset, amount, deadline,"
-            " agreed_reference, prepared_at) SELECT sender_msp_id, 'great', beneficiary_account, asset, 9223372036854775807,"
-            " deadline, 'R-great', prepared_at FROM partner.incoming"
+            " agreed_reference, prepared_at, changed_at) SELECT sender_msp_id, 'great', beneficiary_account, asset, %s,"
+            " deadline, 'R-great', prepared_at, changed_at FROM partner.incoming",
+            (2**63 - 1,),
         )
     there.use._used.clear()
     assert (await there.use.usage(here.msp_id)).agreed == {"EUR": 2**63}
