@@ -63,7 +63,7 @@ class Kind:
 
 
 LOADS = (
-    # As many as fill the writer's batches of 12,000; as many as fill those of one caller in the process; a third of that.
+    # As many as fill the writer's batches of 12,000, as 4,000 entries take, and as leave it a third of them.
     Kind("transfers, 200 a call", callers=60, connections=2, calls=25, transfers=200),
     Kind("transfers, 200 a call, 24 callers", callers=24, connections=2, calls=25, transfers=200),
     Kind("transfers, 200 a call, 8 callers", callers=8, connections=2, calls=25, transfers=200),
