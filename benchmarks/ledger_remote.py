@@ -63,8 +63,9 @@ class Kind:
 
 
 LOADS = (
-    # As many as fill the writer's batches, and as few as leave them to a third.
-    Kind("transfers, 200 a call", callers=24, connections=2, calls=25, transfers=200),
+    # As many as fill the writer's batches of 12,000, as 4,000 entries take, and as leave it a third of them.
+    Kind("transfers, 200 a call", callers=60, connections=2, calls=25, transfers=200),
+    Kind("transfers, 200 a call, 24 callers", callers=24, connections=2, calls=25, transfers=200),
     Kind("transfers, 200 a call, 8 callers", callers=8, connections=2, calls=25, transfers=200),
     Kind("transfers, 1,000 callers", callers=1_000, connections=4, calls=5, transfers=1),
     Kind("one transfer at a time", callers=1, connections=1, calls=500, transfers=1),

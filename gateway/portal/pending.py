@@ -1,15 +1,20 @@
-"""Log-ins under way: begun at an issuer, not yet finished with a passkey. In memory, for minutes, each in one browser.
+"""Log-ins under way: begun at an issuer, not yet finished with a passkey. For minutes, each in one browser.
 
-Rules: what must come back (state, nonce, challenge) is taken out when it is compared, so that it counts once; whoever
-does not hold the cookie that began a log-in cannot go on with it.
+Rules:
+- one that began is kept nowhere but in the browser's cookie, from which a key of this process derives what must come
+  back (state, nonce, verifier): anybody may begin any number, and takes no other's place;
+- one is kept in memory once the issuer vouched for somebody; challenges are taken out when they are compared, so that
+  they count once, and so is what must come back;
+- whoever does not hold the cookie that began a log-in cannot go on with it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.errors import CredentialsError
 from gateway.portal.oidc import Authorization, Known
@@ -17,6 +22,7 @@ from gateway.portal.oidc import Authorization, Known
 COOKIE = "__Host-login"
 LASTS = timedelta(minutes=10)
 PENDING_MAX = 1_000
+"""Log-ins kept at once, all of people for whom the issuer vouched."""
 
 _SECRET_BYTES = 32
 
@@ -52,31 +58,35 @@ class PendingLogins:
     def __init__(self, now: Callable[[], datetime], random_bytes: Callable[[int], bytes]) -> None:
         self._now = now
         self._random_bytes = random_bytes
+        self._key = random_bytes(_SECRET_BYTES)
         self._pending: dict[bytes, Pending] = {}
 
-    def begin(self, origin: str) -> tuple[str, Pending, Authorization]:
-        """Begin a log-in; return the cookie's value, the log-in and what goes to the issuer."""
-        now = self._now()
-        for key in [key for key, pending in self._pending.items() if now - pending.began_at > LASTS]:
-            del self._pending[key]
-        if len(self._pending) >= PENDING_MAX:
-            del self._pending[min(self._pending, key=lambda key: self._pending[key].began_at)]
-        secret, state, nonce, verifier, csrf = (self._random_bytes(_SECRET_BYTES).hex() for _ in range(5))
-        authorization = Authorization(state, nonce, verifier)
-        pending = Pending(origin, authorization, csrf, now)
-        self._pending[_key(secret)] = pending
-        return secret, pending, authorization
+    def begin(self, origin: str) -> tuple[str, Authorization]:
+        """Begin a log-in; return the cookie's value and what goes to the issuer."""
+        began = f"{int(self._now().timestamp()):x}.{self._random_bytes(_SECRET_BYTES).hex()}"
+        secret = f"{began}.{self._derived('cookie', began, origin)}"
+        return secret, self._authorization(secret, origin)
 
-    def find(self, secret: str) -> Pending:
-        """Return the log-in that a browser began.
+    def find(self, secret: str, origin: str) -> Pending:
+        """Return the log-in that a browser began at an address of the portal.
 
         Raises:
             CredentialsError: there is none, or it took too long.
         """
-        pending = self._pending.get(_key(secret))
-        if pending is None or self._now() - pending.began_at > LASTS:
+        kept = self._pending.get(_key(secret))
+        pending = self._begun(secret, origin) if kept is None else kept
+        if pending is None or pending.origin != origin or self._now() - pending.began_at > LASTS:
             raise CredentialsError("this log-in is not under way in this browser, or took too long: begin again")
         return pending
+
+    def keep(self, secret: str, pending: Pending) -> None:
+        """Keep a log-in that goes on with a passkey."""
+        now = self._now()
+        for key in [key for key, kept in self._pending.items() if now - kept.began_at > LASTS]:
+            del self._pending[key]
+        if len(self._pending) >= PENDING_MAX:
+            del self._pending[min(self._pending, key=lambda key: self._pending[key].began_at)]
+        self._pending[_key(secret)] = pending
 
     def end(self, secret: str) -> None:
         """Forget a log-in; nothing where there is none."""
@@ -86,6 +96,22 @@ class PendingLogins:
         """Give a log-in a fresh challenge."""
         pending.challenge = self._random_bytes(_SECRET_BYTES)
         return pending.challenge
+
+    def _begun(self, secret: str, origin: str) -> Pending | None:
+        began, _, proof = secret.rpartition(".")
+        expected = self._derived("cookie", began, origin)
+        if not hmac.compare_digest(proof.encode("utf-8", "surrogateescape"), expected.encode()):
+            return None
+        began_at = datetime.fromtimestamp(int(began.partition(".")[0], 16), UTC)
+        return Pending(origin, self._authorization(secret, origin), self._derived("csrf", secret, origin), began_at)
+
+    def _authorization(self, secret: str, origin: str) -> Authorization:
+        state, nonce, verifier = (self._derived(name, secret, origin) for name in ("state", "nonce", "verifier"))
+        return Authorization(state, nonce, verifier)
+
+    def _derived(self, purpose: str, secret: str, origin: str) -> str:
+        told = "\0".join((purpose, secret, origin)).encode("utf-8", "surrogateescape")
+        return hmac.digest(self._key, told, "sha256").hex()
 
 
 def take_authorization(pending: Pending) -> Authorization:

@@ -10,16 +10,17 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from ledger.audit import NO_LEAF
 from ledger.canonical import SALT_BYTES, decode_entry, leaf_hash
 from ledger.errors import InvalidValueError
 from ledger.rows import Disclosure
-from network.errors import NetworkError
+from network.errors import NetworkError, RpcError
 from network.merkle import HASH_BYTES, TILE_WIDTH
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
-from network.rpc import Call, Server
+from network.rpc import Call, Server, StatusCode
 from node.access import Members
 from node.anchor.books import ArchivedEntries, recompute_all
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
@@ -30,6 +31,9 @@ from node.audit.reviews import Review
 from node.audit.serving import Serving, number, parse, text, time_of, timestamp
 from node.audit.trail import AuditTrail
 from node.errors import NodeError
+
+RECOMPUTING_MAX = 2
+"""Walks over the books that one member may have under way: each hashes every row and reads it from the database."""
 
 WAIT_MS_MAX = 60_000
 
@@ -45,6 +49,7 @@ class AuditService:
     def __init__(self, trail: AuditTrail, members: Members) -> None:
         self._trail = trail
         self._members = members
+        self._recomputing: Counter[str] = Counter()
 
     def register(self, server: Server) -> None:
         """Offer all methods of the service."""
@@ -147,8 +152,12 @@ class AuditService:
         return pb.ReadCheckpointResponse(note=head.note)
 
     async def _recompute_leaves(self, data: bytes, call: Call) -> AsyncIterator[bytes]:
-        self._members.caller(call)
+        caller = self._members.caller(call)
         request = parse(pb.RecomputeLeavesRequest, data)
+        if self._recomputing[caller] >= RECOMPUTING_MAX:
+            told = f"{RECOMPUTING_MAX} walks over the books are under way for {caller}: ask again when one has ended"
+            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, told)
+        self._recomputing[caller] += 1
         try:
             books = self._trail.own_books()
             first, last = number("from_seq", request.from_seq, 0), number("to_seq", request.to_seq, 0)
@@ -166,6 +175,8 @@ class AuditService:
                 yield pb.RecomputeLeavesResponse(leaves=leaves, archived=archived).SerializeToString()
         except (NodeError, NetworkError) as error:
             raise rpc_error_of(error) from error
+        finally:
+            self._recomputing[caller] -= 1
 
 
 def _disclosure(seq: int, request: pb.GetProofRequest) -> Disclosure:

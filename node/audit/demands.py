@@ -1,7 +1,8 @@
 """Disclosure on demand, the side that asks: whoever looks leaves a record on the shared ledger first.
 
 Nothing that a member gives is shown or kept before all of it was proved: who signed it, each entry against its anchored
-log, its free text against the entry's commitment, people against the entry's accounts.
+log, its free text against the entry's commitment, people against the entry's accounts. A proved entry that cannot be
+kept is shown once and told in a finding; the others are kept.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from node.audit.disclosed import DisclosedEntries
 from node.audit.disclosure import check_demand_id
 from node.audit.entry_fields import describe_entry
 from node.audit.errors import BadRequestError, RefusedError, UnknownEntryError
+from node.audit.finding_text import keepable
 from node.audit.findings import Findings, already_opened
 from node.audit.sealing import OpenedPackage, OwnMember, open_package
 
@@ -124,7 +126,7 @@ class Demands:
         arguments = (demand_id, organization, json.dumps(sorted(seqs)), purpose, json.dumps(wanted))
         committed = await self._gateway.submit(AUDIT, "Demand", *arguments)
         proved = await self._fetched(member, demand_id, organization, sorted(seqs), wanted)
-        await asyncio.to_thread(self._keep, demand_id, proved, user)
+        await self._keep(demand_id, organization, proved, user)
         return _disclosed(demand_id, committed.tx_id, proved, seqs)
 
     async def fetch(self, demand_id: str, user: str) -> Disclosed:
@@ -138,7 +140,7 @@ class Demands:
         demand = await self._own_demand(demand_id)
         member = self._member_node(demand.organization)
         proved = await self._fetched(member, demand_id, demand.organization, demand.seqs, demand.scope)
-        await asyncio.to_thread(self._keep, demand_id, proved, user)
+        await self._keep(demand_id, demand.organization, proved, user)
         return _disclosed(demand_id, demand.transaction_id, proved, demand.seqs)
 
     def details_of(self, organization: str, seq: int, user: str) -> list[pb.DisclosedDetails]:
@@ -172,7 +174,8 @@ class Demands:
             )
             return await asyncio.to_thread(self._proved, opened, demand_id, organization, seqs, scope)
         except ProofError as error:
-            await self._tell_unsound(demand_id, organization, error, opened)
+            told = f"what {organization} gave proves nothing: {error.reason}: {error}"
+            await self._tell_unsound(demand_id, organization, told, opened.digest if opened is not None else None)
             raise
 
     def _proved(
@@ -204,21 +207,30 @@ class Demands:
             raise ProofError("wrong_entry", f"{organization} gave another entry's bundle for entry {seq}")
         return entry
 
-    def _keep(self, demand_id: str, proved: _Proved, user: str) -> None:
+    async def _keep(self, demand_id: str, organization: str, proved: _Proved, user: str) -> None:
+        unkept = await asyncio.to_thread(self._kept_but, demand_id, proved, user)
+        if unkept:
+            told = "; ".join(f"entry {seq}: {reason}" for seq, reason in sorted(unkept.items()))
+            evidence = f"what {organization} gave cannot be kept: {told}"
+            await self._tell_unsound(demand_id, organization, evidence, proved.digest)
+
+    def _kept_but(self, demand_id: str, proved: _Proved, user: str) -> dict[int, str]:
+        """Keep an answer and note who sees it; return the entries that cannot be kept, each with its reason."""
         now = self._now()
-        self._kept.keep(demand_id, [(entry, proved.bundles[entry.seq]) for entry in proved.entries], now)
+        entries = [(entry, proved.bundles[entry.seq]) for entry in proved.entries]
+        unkept = self._kept.keep(demand_id, entries, now)
         self._details.keep(demand_id, proved.details, now)
         self._demands.keep_fetched(demand_id, proved.digest, now)
         shown = [(entry.organization, entry.seq) for entry in proved.entries]
         self._kept.note_look(user, {"demand": {"demand_id": demand_id}}, shown, now)
+        return unkept
 
-    async def _tell_unsound(
-        self, demand_id: str, organization: str, error: ProofError, opened: OpenedPackage | None
-    ) -> None:
+    async def _tell_unsound(self, demand_id: str, organization: str, told: str, digest: bytes | None) -> None:
+        signed = f"SHA-256 of the package it signed: {digest.hex()}; " if digest is not None else ""
+        evidence = keepable(f"{signed}{told}")[:1_000]
+        logger.warning("disclosure_unsound", organization=organization, demand_id=demand_id, reason=evidence)
         if self._findings is None:
             return
-        signed = f"; SHA-256 of the package it signed: {opened.digest.hex()}" if opened is not None else ""
-        evidence = f"what {organization} gave proves nothing: {error.reason}: {error}{signed}"[:1_000]
         try:
             await self._findings.open(organization, "unsound_disclosure", f"demand/{demand_id}", evidence)
         except GatewayError as refused:

@@ -2,6 +2,7 @@
 
 Rules:
 - an entry is kept only after its bundle proved it; a later disclosure of the same entry says the same and is not kept;
+- one that cannot be kept (an amount beyond what books hold, a zero character in a name) keeps no other from being kept;
 - whoever is shown disclosed entries is written down before he sees them, with what he asked: each look's hash covers
   the one before, so that none can be taken out or changed unseen;
 - nothing here is ever changed or removed by the node.
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
+
+import psycopg
 
 from ledger.errors import InvalidValueError
 from network.bundle import VerifiedEntry
@@ -76,19 +79,21 @@ class DisclosedEntries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep(self, demand_id: str, entries: Sequence[tuple[VerifiedEntry, bytes]], now: datetime) -> int:
-        """Keep entries with the bundles that proved them; return how many were not kept before."""
-        kept = 0
-        with self._database.transaction() as connection:
+    def keep(self, demand_id: str, entries: Sequence[tuple[VerifiedEntry, bytes]], now: datetime) -> dict[int, str]:
+        """Keep entries with the bundles that proved them, each on its own.
+
+        Returns:
+            By number, why an entry cannot be kept: a member may have anchored what no books hold.
+        """
+        unkept = {}
+        with self._database.transaction() as connection, connection.transaction():
             for entry, bundle in entries:
-                if not run(connection, "put_disclosed_entry", _row(entry, demand_id, bundle, now), _PACKAGE):
-                    continue
-                kept += 1
-                for place, posting in enumerate(_fields(entry)["postings"]):
-                    row = (entry.organization, entry.seq, place, posting["account"], posting["asset"], posting["side"])
-                    amount = int(posting["amount_minor"])
-                    run(connection, "put_disclosed_posting", (*row, amount), _PACKAGE)
-        return kept
+                try:
+                    with connection.transaction():
+                        _keep_entry(connection, entry, demand_id, bundle, now)
+                except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+                    unkept[entry.seq] = str(error).split("\n", 1)[0]
+        return unkept
 
     def bundle(self, organization: str, seq: int) -> bytes:
         """Return the bundle that proved an entry.
@@ -180,6 +185,14 @@ def ranges_of(entries: Sequence[tuple[str, int]]) -> dict[str, list[list[int]]]:
                 ranges.append([seq, seq])
         found[organization] = ranges
     return found
+
+
+def _keep_entry(connection: Connection, entry: VerifiedEntry, demand_id: str, bundle: bytes, now: datetime) -> None:
+    if not run(connection, "put_disclosed_entry", _row(entry, demand_id, bundle, now), _PACKAGE):
+        return
+    for place, posting in enumerate(_fields(entry)["postings"]):
+        row = (entry.organization, entry.seq, place, posting["account"], posting["asset"], posting["side"])
+        run(connection, "put_disclosed_posting", (*row, int(posting["amount_minor"])), _PACKAGE)
 
 
 def _last_look(connection: Connection) -> tuple[int, bytes]:

@@ -22,3 +22,8 @@ class OpenedText(NamedTuple):
     def commitment(self) -> bytes:
         """Return what the shared ledger has of it."""
         return hashlib.sha256(_TAG + self.salt + self.text.encode()).digest()
+
+
+def keepable(text: str) -> str:
+    """Return a text as a database keeps it: what a member says goes into evidence, whatever characters it has."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

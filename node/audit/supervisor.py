@@ -40,6 +40,7 @@ from network.rpc import StatusCode
 from node.anchor.database import Database
 from node.anchor.errors import AnchorError
 from node.anchor.store import MirrorStore
+from node.audit.finding_text import keepable
 from node.audit.findings import Findings, already_opened
 from node.audit.index import AuditIndex
 from node.audit.matter import TOLD_LENGTH_MAX, Matter, Watch
@@ -146,7 +147,7 @@ class Supervisor(BackgroundWork):
         if await asyncio.to_thread(self._findings.was_opened, *what):
             return False
         try:
-            await self._findings.open(*what, _keepable(matter.evidence))
+            await self._findings.open(*what, keepable(matter.evidence))
         except GatewayError as error:
             if not already_opened(error):
                 self._refused_at[what] = now
@@ -240,11 +241,6 @@ class Supervisor(BackgroundWork):
         if now - first.at <= self._deadlines.checkpoint:
             return []
         return [Matter(organization, kind, _subject(first.size), f"since {first.at.isoformat()}: {evidence}")]
-
-
-def _keepable(evidence: str) -> str:
-    """Return evidence as a text that a database keeps: what a member says goes into it, whatever characters it has."""
-    return evidence.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def _shown(note: bytes) -> str:

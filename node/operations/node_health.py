@@ -39,8 +39,12 @@ class NodeHealth:
         checks.add("audit_trail", self._trail)
 
     async def _channel(self) -> None:
-        if self._node.trail is not None and self._node.peer.stopped is not None:
+        if self._node.trail is None:
+            return
+        if self._node.peer.stopped is not None:
             raise UnhealthyError("the channel has stopped: a block was refused, see the log")
+        if names := self._node.peer.channels_without_source:
+            raise UnhealthyError(f"no blocks arrive: no address of an orderer is known for {', '.join(names)}")
 
     async def _database(self) -> None:
         if self._node.trail is None:

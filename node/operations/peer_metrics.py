@@ -76,18 +76,25 @@ class LedgerMetrics:
         return cell
 
 
-class OrdererFaults:
-    """What orderers did that they must not."""
+class OrdererMetrics:
+    """The ordering service as a peer sees it: who may be asked for blocks, and what orderers did that they must not."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._addresses = metrics.gauge(
+            "dwaybank_orderer_addresses", "Addresses that blocks may be asked of.", ["channel"]
+        )
         self._faults = metrics.counter(
             "dwaybank_orderer_faults",
             "Blocks that an orderer forged, withheld, or gave differently to others.",
             ["channel", "orderer", "fault"],
         )
 
+    def known(self, channel_id: str, addresses: int) -> None:
+        """Take note of how many addresses a channel's blocks may be asked of."""
+        self._addresses.of(channel_id).value = addresses
+
     def count(self, channel_id: str, orderer: str, fault: str) -> None:
-        """Count one."""
+        """Count a fault."""
         self._faults.of(channel_id, orderer, fault).value += 1
 
 
@@ -179,7 +186,7 @@ class PeerMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.ledger = LedgerMetrics(metrics)
         self.endorser = EndorserMetrics(metrics)
-        self.orderers = OrdererFaults(metrics)
+        self.orderers = OrdererMetrics(metrics)
 
 
 def _type_name(kind: int) -> str:

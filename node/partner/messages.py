@@ -215,11 +215,12 @@ class MessageVerifier:
             raise _refused(StatusCode.INVALID_ARGUMENT, f"receiver_msp_id: this node is {self._own_msp_id}'s")
         if signer not in self._partners:
             raise _refused(StatusCode.PERMISSION_DENIED, f"{signer} is not a bank this node settles with")
-        difference = abs(moment_of(payload.sent_at, "sent_at") - self._now())
-        if difference > CLOCK_DIFFERENCE_MAX:
+        sent_at, now = moment_of(payload.sent_at, "sent_at"), self._now()
+        if abs(sent_at - now) > CLOCK_DIFFERENCE_MAX:
             raise _refused(
                 StatusCode.FAILED_PRECONDITION,
-                "sent_at: more than 5 minutes from this node's clock; compare the clocks",
+                f"sent_at: {signer} says {sent_at.isoformat(timespec='seconds')}, this node's clock "
+                f"{now.isoformat(timespec='seconds')}: more than 5 minutes apart; set both by NTP",
             )
 
 

@@ -105,10 +105,10 @@ class SettlementReceiver:
             if known is None:
                 if asked.return_of:
                     asked = await self._with_returned_account(asked)
-                refusal = await self._refusal(asked)
+                refusal = await self._refusal(asked, moment_of(wanted.sent_at, "sent_at"))
                 if refusal:
                     return PrepareAnswer("", refusal)
-                async with self._use.agreeing(asked) as beyond:
+                async with self._use.agreeing(asked) as (beyond, asked):
                     if beyond := beyond or await self._over_line(asked):
                         return PrepareAnswer("", beyond)
                     known = await self._store.add_incoming(asked, evidence)
@@ -151,8 +151,8 @@ class SettlementReceiver:
                 return "completed"
             if known.state is ReceiverState.PREPARED:
                 aborted = replace(known, state=ReceiverState.ABORTED, refusal="aborted_by_sender")
-                await self._store.change_incoming(known, aborted, now=self._now(), evidence=evidence)
-                self._use.ended(aborted)
+                with self._use.ending(aborted):
+                    await self._store.change_incoming(known, aborted, now=self._now(), evidence=evidence)
                 log.info("settlement.aborted", settlement_id=known.settlement_id, sender=known.sender_msp_id)
             return "aborted"
 
@@ -193,8 +193,8 @@ class SettlementReceiver:
             done = replace(known, state=ReceiverState.COMPLETED, seq=seq)
         else:
             done = replace(known, state=ReceiverState.ABORTED, refusal=code)
-        await self._store.change_incoming(known, done, now=self._now())
-        self._use.ended(done)
+        with self._use.ending(done):
+            await self._store.change_incoming(known, done, now=self._now())
         log.info("settlement.received", settlement_id=known.settlement_id, state=done.state.value)
         return done
 
@@ -219,9 +219,10 @@ class SettlementReceiver:
                 return results[0].code.text, results[0].seq
         return failed, None
 
-    async def _refusal(self, asked: Incoming) -> str:
+    async def _refusal(self, asked: Incoming, sent_at: datetime) -> str:
         """Return why a payment cannot be agreed to, empty when it can."""
-        if asked.deadline <= self._now():
+        # Both times are of the sender's clock, which alone ends the hold: ours may be minutes ahead of it.
+        if asked.deadline <= sent_at:
             return "deadline_passed"
         if not asked.quote_id and not asked.return_of:
             return await self._payment_refusal(asked)

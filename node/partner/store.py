@@ -230,7 +230,7 @@ class SettlementStore:
         """Return what a partner has used of his limits since the beginning of a day."""
         [(open_count,)] = await self._fetch("open_count", {"sender_msp_id": sender_msp_id})
         agreed = await self._fetch("agreed_since", {"sender_msp_id": sender_msp_id, "since": since})
-        return Usage(open_count, {row[0]: row[1] for row in agreed})
+        return Usage(open_count, {row[0]: int(row[1]) for row in agreed})
 
     async def add_quote(self, quote: GivenQuote, evidence: Evidence) -> GivenQuote:
         """Write a quote and the request for it down, or return the one that has its id already."""

@@ -297,6 +297,9 @@ class Committer:
         """Verify a block that is due; one that does not hold stops the channel only where nobody else is asked."""
         number, expected = block.header.number, self._verified.height
         if number < expected or (self._refused and number > expected):
+            _log.info(
+                "block dropped", channel=self._settings.channel_id, block=number, next_block=expected, orderer=source
+            )
             self._loop.call_soon_threadsafe(self._room.release)
             return
         try:

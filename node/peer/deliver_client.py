@@ -2,7 +2,8 @@
 
 Orderers are tried in turn, with growing pauses; each new stream begins right after the last block handed over, so
 nothing is lost or repeated. What a block is worth is the committer's to decide: when it refuses one, the next orderer
-is asked for it; when every orderer has given one that is refused, there is no hope.
+is asked for it; when every orderer has given one that is refused, there is no hope. A block that is not the next one is
+handed over too, so that it is told, and ends its stream. While no address is known, one is waited for.
 
 Source: Fabric internal/pkg/peer/blocksprovider/blocksprovider.go.
 """
@@ -80,6 +81,8 @@ class DeliverClient:
         self._refused: dict[str, int] = {}
         """The block that each source gave and that did not hold."""
         self._turn = 0
+        self._addressed = asyncio.Event()
+        """Set whenever addresses are told."""
         self._pulling: asyncio.Task[str] | None = None
         self._now = now
         self._random_bytes = random_bytes
@@ -98,8 +101,8 @@ class DeliverClient:
 
     @property
     def source(self) -> str:
-        """Address of whoever is asked for blocks now."""
-        return self._endpoints[self._turn % len(self._endpoints)].address
+        """Address of whoever is asked for blocks now; empty where nobody is known."""
+        return self._endpoints[self._turn % len(self._endpoints)].address if self._endpoints else ""
 
     def refuse(self, number: int, source: str, reason: str) -> None:
         """Ask somebody else for a block that did not hold."""
@@ -116,6 +119,7 @@ class DeliverClient:
         self._endpoints, self._tls = endpoints, tls
         # The one before the first is the last: the turn moves on when a stream ends.
         self._turn = known[0] if known else len(endpoints) - 1
+        self._addressed.set()
         if not known and self._pulling is not None:
             self._pulling.cancel()
 
@@ -132,6 +136,8 @@ class DeliverClient:
     async def _run(self) -> None:
         pause_s = PAUSE_FIRST_S
         while True:
+            if not self._endpoints:
+                await self._wait_for_address()
             endpoint = self._endpoints[self._turn % len(self._endpoints)]
             before = self._next_block
             self._pulling = asyncio.create_task(self._pull(endpoint))
@@ -148,6 +154,15 @@ class DeliverClient:
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
             self._turn += 1
 
+    async def _wait_for_address(self) -> None:
+        _log.error(
+            "no blocks arrive",
+            channel=self._channel_id,
+            reason="no address of an orderer is known: the channel names none; name one in the settings",
+        )
+        self._addressed.clear()
+        await self._addressed.wait()
+
     async def _pull(self, endpoint: OrdererEndpoint) -> str:
         """Take blocks from one orderer until its stream ends, and return why it ended."""
         channel = rpc.Channel(endpoint.address, self._tls)
@@ -159,8 +174,11 @@ class DeliverClient:
                     response = ab_pb2.DeliverResponse.FromString(reply)
                     if response.WhichOneof("Type") != "block":
                         return f"status {status_name(response.status)}"
+                    number = response.block.header.number
                     await self._put(response.block, endpoint.address)
-                    self._next_block = response.block.header.number + 1
+                    if number != self._next_block:
+                        return f"it sent block {number} where block {self._next_block} was due"
+                    self._next_block = number + 1
         except RpcError as error:
             return error.message
         except DecodeError:

@@ -113,7 +113,7 @@ def build_statement(request: DocumentRequest, indexed: Collection[Path]) -> tupl
     }
     parameters: dict[str, Any] = {"limit": request.limit, "after_key": after.key if after is not None else b""}
     if query.sort:
-        sort = [f"channel.collation_key(document #> {terms.path(path)})" for path in query.sort]
+        sort = [f"channel.sort_key(document #> {terms.path(path)})" for path in query.sort]
         direction, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
         fragments |= {"sort": ", ".join(sort), "direction": direction, "beyond": beyond}
         parameters["after_sort"] = list(after.sort) if after is not None else None

@@ -307,6 +307,11 @@ class Peer:
         """Why nothing more is committed; None while all is well."""
         return self.channel.progress.stopped
 
+    @property
+    def channels_without_source(self) -> list[str]:
+        """Channels for whose blocks nobody is known who may be asked."""
+        return [channel_id for channel_id, channel in self._joined.items() if not channel.has_source]
+
     async def wait_for_height(self, height: int) -> None:
         """Return once at least ``height`` blocks are committed.
 

@@ -194,6 +194,11 @@ class PeerChannel:
         """Snapshots asked for."""
         return self._committer.snapshots
 
+    @property
+    def has_source(self) -> bool:
+        """Whether anybody is known who may be asked for blocks."""
+        return bool(self._deliver_client.source)
+
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block is durable."""
         self._listeners.append(listener)
@@ -222,6 +227,7 @@ class PeerChannel:
         )
         self._dialled = endpoints, tls = self._wanted_orderers(config)
         self._orderers = Orderers(endpoints, tls)
+        parts.metrics.orderers.known(settings.channel_id, 1 if settings.followed_peer else len(endpoints))
         self._indexes = ChannelIndexes(parts.housekeeping, self.channel_no, self._wanted_indexes)
         peers = GatewayPeers(LocalPeer(parts.address, msp_id, self.endorser), parts.others)
         self.gateway = Gateway(self.channel, self.endorser, peers, self._orderers, parts.now, self._traces)
@@ -276,6 +282,7 @@ class PeerChannel:
         _log.info("other orderers", channel=self.channel.channel_id, orderers=[item.address for item in endpoints])
         self._orderers.use(endpoints, tls)
         if self._settings.followed_peer is None:
+            self._parts.metrics.orderers.known(self._settings.channel_id, len(endpoints))
             self._deliver_client.use(endpoints, tls)
             self._watch.use(endpoints, tls)
 

@@ -43,7 +43,10 @@ from node.peer.selector import (
 INDEX_KEY_BYTES = 200
 """Bytes of a value's collation key that an index holds; the same number stands in ``channel.index_key``."""
 
-_COMPARED = "channel.collation_key({value}) {sign} {key}"
+COMPARED_LEVELS = 100
+"""Levels of a stored value that are compared; more than a query's own value can have (``json_values.DEPTH_MAX``)."""
+
+_COMPARED = "channel.collation_head({value}, {room}, {levels}) {sign} {key}"
 _EQUAL = "{value} {sign} {json}"
 _ELEMENTS = (
     "jsonb_array_elements(CASE WHEN jsonb_typeof({value}) = 'array' THEN {value} ELSE jsonb_build_array({value}) END)"
@@ -154,8 +157,12 @@ class SelectorSql:
         if test.sign in ("=", "<>"):
             # Equality of jsonb is that of the order, and much cheaper.
             return _EQUAL.format(value=value, sign=test.sign, json=self._json(test.value))
-        key = self.bind(collation_key(test.value), "bytea")
-        return _COMPARED.format(value=value, sign=test.sign, key=key)
+        key = collation_key(test.value)
+        # One byte more tells a longer key from an equal one.
+        room = self.bind(len(key) + 1, "integer")
+        return _COMPARED.format(
+            value=value, room=room, levels=COMPARED_LEVELS, sign=test.sign, key=self.bind(key, "bytea")
+        )
 
     def _in(self, test: In, value: str) -> str:
         if not test.values:

@@ -117,16 +117,25 @@ class ChannelIndexes:
             await self._awake.wait()
             self._awake.clear()
             try:
-                for chaincode, indexes in (await self._wanted()).items():
-                    for index in indexes:
-                        await self._make(chaincode, index)
+                wanted = await self._wanted()
             except PeerError as error:
                 _log.error("indexes not made", reason=str(error))
+                continue
+            for chaincode, indexes in wanted.items():
+                for index in indexes:
+                    await self._make(chaincode, index)
 
     async def _make(self, chaincode: str, index: StateIndex) -> None:
+        """Make one index; that it cannot be made is told, and is no matter of those that follow."""
         columns = (self._channel_no, index_text(chaincode), index_text(index.collection), json.dumps(index.fields))
-        if await self._thread.run(partial(_declare, columns)):
-            _log.info("index made", chaincode=chaincode, collection=index.collection, fields=index.fields)
+        names = {"chaincode": chaincode, "collection": index.collection, "fields": index.fields}
+        try:
+            made = await self._thread.run(partial(_declare, columns))
+        except PeerError as error:
+            _log.error("index not made", reason=str(error), **names)
+            return
+        if made:
+            _log.info("index made", **names)
 
 
 def _declare(parameters: tuple[object, ...], connection: Connection) -> bool:

@@ -22,6 +22,7 @@ OWED = ("agreed", "netting")
 """States in which something is owed."""
 
 OBLIGATIONS_MAX = 20_000
+"""Standing obligations that one report opens and proves, each with its details; those that have ended do not count."""
 AT_ONCE = 16
 
 
@@ -65,13 +66,13 @@ class ObligationView:
 async def read_obligations(chain: Obligations) -> ObligationView:
     """Return the obligations that stand now."""
     standing: list[Mapping[str, Any]] = []
-    after, count = "", 0
+    after = ""
     try:
         while page := await chain.read("ListObligations", after):
             standing += [record for record in page if record["state"] in OWED]
-            after, count = page[-1]["obligation_id"], count + len(page)
-            if count >= OBLIGATIONS_MAX:
-                return ObligationView(reason=f"there are more than {OBLIGATIONS_MAX} obligations")
+            after = page[-1]["obligation_id"]
+            if len(standing) > OBLIGATIONS_MAX:
+                return ObligationView(reason=f"more than {OBLIGATIONS_MAX} of them stand")
     except GatewayError as error:
         return ObligationView(reason=f"the contract does not answer: {str(error)[:200]}")
     limit = asyncio.Semaphore(AT_ONCE)

@@ -615,3 +615,19 @@ async def test_whole_trail_in_the_background_attests_by_itself(
         bundle = await world.bank.own_proofs().build(3, wait_s=10)
         assert verify_bundle(bundle, world.consortium.genesis_hash).state == "attested"
         await asyncio.sleep(0)
+
+
+async def test_a_member_walks_over_the_books_twice_at_once_and_no_more(world: World) -> None:
+    def walk() -> AsyncIterator[bytes]:
+        channel = DirectChannel(world.bank_handlers, tls_certificate(world.consortium.material, REGULATOR))
+        return channel.server_stream(f"/{SERVICE}/RecomputeLeaves", b"", 5)
+
+    post(world.writer, 100)
+    begun = [walk(), walk()]
+    assert all([await anext(each) for each in begun])
+    with pytest.raises(RpcError, match="ask again when one has ended") as refused:
+        await anext(walk())
+    assert refused.value.code == StatusCode.RESOURCE_EXHAUSTED
+    for each in begun:
+        assert [some async for some in each] == []
+    assert await anext(walk())

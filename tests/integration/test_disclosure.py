@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
+from random import Random
+from string import ascii_letters
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +21,7 @@ from nacl.public import PrivateKey, SealedBox
 from sqlalchemy import create_engine
 
 from gateway.migrate import migrate as migrate_gateway
+from network.bundle import VerifiedEntry
 from network.errors import ProofError, RpcError
 from network.member_signature import DISCLOSURE, REPORT, sign_as_member
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
@@ -282,6 +287,40 @@ async def test_what_a_bank_signs_and_does_not_prove_is_kept_nowhere_and_becomes_
     with psycopg.connect(world.regulator._database._pool.conninfo) as connection:
         for table in ("disclosed_entry", "disclosed_detail", "look"):
             assert connection.execute(f"SELECT * FROM log.{table}".encode()).fetchall() == []
+
+
+UNKEPT = {
+    "an amount above the books'": {"amount_minor": str(2**63)},
+    "a zero character": {"account": "a\x00b"},
+    "an account longer than an index takes": {"account": "".join(Random(1).choices(ascii_letters, k=30_000))},
+}
+
+
+@pytest.mark.parametrize("field", UNKEPT.values(), ids=UNKEPT)
+async def test_a_proved_entry_that_cannot_be_kept_is_told_and_the_others_are_kept(
+    world: World, field: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = Demands._checked
+
+    def strange(self: Demands, *args: Any) -> VerifiedEntry:
+        entry = checked(self, *args)
+        assert entry.fields is not None
+        first, *others = entry.fields["postings"]
+        strange_fields = {**entry.fields, "postings": [{**first, **field}, *others]}
+        return replace(entry, fields=strange_fields) if entry.seq == 1 else entry
+
+    # Such an entry is proved by a bank that anchors what its own books cannot hold.
+    monkeypatch.setattr(Demands, "_checked", strange)
+    reply = await demand(world, 1, 2, scope=[])
+    assert len(reply.bundles) == 2
+    (made,) = await demands(world, REGULATOR)
+    assert made.state == "answered"
+    assert await findings(world) == [("unsound_disclosure", f"demand/{made.demand_id}")]
+    (finding,) = world.regulator.findings.listed()
+    assert "entry 1: " in (await world.regulator.findings.texts(finding))[finding["evidence"]]
+    with psycopg.connect(world.regulator._database._pool.conninfo) as connection:
+        assert connection.execute("SELECT seq FROM log.disclosed_entry").fetchall() == [(2,)]
+        assert {seq for (seq,) in connection.execute("SELECT seq FROM log.disclosed_posting")} == {2}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -383,8 +384,11 @@ async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:
 
 async def test_indexes_of_a_package_are_made_once_the_chaincode_is_defined(network: PeerNetwork) -> None:
     metadata = "META-INF/statedb/couchdb"
+    random_name = secrets.token_hex(8_000)
     code = {
         "contract.json": json.dumps({"contract": CONTRACT}).encode(),
+        # One that cannot be made, its name being longer than an index keeps, stops none of the others.
+        f"{metadata}/indexes/long.json": json.dumps({"index": {"fields": [random_name]}}).encode(),
         f"{metadata}/indexes/owner.json": b'{"index": {"fields": ["owner", {"size": "desc"}]}, "type": "json"}',
         f"{metadata}/collections/shared/indexes/size.json": b'{"index": {"fields": ["size"]}, "name": "size"}',
     }

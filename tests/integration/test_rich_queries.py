@@ -16,7 +16,7 @@ import pytest
 
 from node.peer.documents import DocumentRequest, find_documents
 from node.peer.errors import StateError
-from node.peer.json_values import to_json
+from node.peer.json_values import collation_key, to_json
 from node.peer.rich_query import Position, parse_query
 from node.postgres import PostgresCluster
 from tests.support.document_store import LONG, DocumentStore, with_texts
@@ -219,6 +219,64 @@ def test_no_value_of_an_indexed_field_stops_the_block_that_writes_it(store: Docu
         )
     finally:
         store.writing.execute("RESET statement_timeout")
+
+
+HOSTILE = {
+    "deep": "[" * 3000 + "]" * 3000,
+    "deep object": '{"b":' * 3000 + "1" + "}" * 3000,
+    "long": json.dumps([1] * 300_000),
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"selector": {"a": {"$lt": ["b"]}}}, ["one"]),
+        ({"selector": {"a": {"$lte": ONE}}}, ["one"]),
+        ({"selector": {"a": {"$gt": ["a"] * 60}}}, []),
+        ({"selector": {"a": {"$eq": ONE}}}, ["one"]),
+        ({"selector": {"a": {"$in": [ONE]}}}, ["one"]),
+        ({"selector": {"a": {"$type": "number"}}}, ["one"]),
+        ({"selector": {"x": TWO}, "sort": ["a"]}, ["one", "k"]),
+        ({"selector": {"x": TWO}, "sort": [{"a": "desc"}]}, ["k", "one"]),
+        ({"selector": {"a": {"$elemMatch": {"$gt": {"z": ONE}}}}}, []),
+    ],
+)
+def test_one_value_of_a_field_fails_nobodys_query_over_it(
+    store: DocumentStore, value: str, query: dict[str, Any], found: list[str]
+) -> None:
+    namespace = store.fill({"k": f'{{"a": {value}, "x": 2}}'.encode(), "one": b'{"a": 1, "x": 2}'})
+    keys = store.keys(namespace, query)
+    assert [key for key in keys if key == "one" or "x" in query["selector"]] == found
+
+
+@pytest.mark.parametrize("depth", [900, 3000])
+def test_fields_of_a_document_too_deep_to_take_apart_are_all_of_it(depth: int) -> None:
+    deep = f'{{"a":{"[" * depth}{"]" * depth},"x":1}}'.encode()
+    query = parse_query('{"selector": {}, "fields": ["x"]}')
+    assert query.project(b'{"a":[],"x":1}') == b'{"x":1}'
+    assert query.project(deep) in (deep, b'{"x":1}')
+
+
+def test_comparison_with_less_of_a_value_is_that_with_all_of_it(store: DocumentStore) -> None:
+    nested: Any = ["a"]
+    for _ in range(60):
+        nested = [nested, {"b": ONE}]
+    values = [*VALUES, [LONG, "a"], [LONG, "b"], ["a"] * 150, ["a"] * 151, {LONG: ONE}, nested, [nested, "a"]]
+    texts = [to_json(with_texts({"a": value})) for value in values]
+    namespace = store.fill({text[:40] + str(number): text.encode() for number, text in enumerate(texts)})
+    everything = dict(
+        store.reading.execute(
+            "SELECT convert_from(key, 'UTF8'), channel.collation_key(channel.document(value) -> 'a') FROM channel.state"
+            " WHERE namespace = %s",
+            (namespace,),
+        ).fetchall()
+    )
+    for value in values:
+        key = collation_key(with_texts(value))
+        below = sorted((name for name, other in everything.items() if bytes(other) < key), key=str.encode)
+        assert store.keys(namespace, {"selector": {"a": {"$lt": value}}}) == below
 
 
 @pytest.mark.parametrize("bookmark", ["x", "W10=", "Int9Ig==", "WzFd", "é", "bnVsbA=="])

@@ -80,6 +80,17 @@ async def test_payment_reaches_the_beneficiary_and_both_books_carry_its_settleme
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=2_500)
 
 
+@pytest.mark.parametrize("minutes", [-4.9, -2, 2, 4.9])
+async def test_banks_whose_clocks_are_minutes_apart_pay_each_other(banks: tuple[Bank, Bank], minutes: float) -> None:
+    here, there = banks
+    there.clock = Clock()
+    there.clock.ahead = timedelta(minutes=minutes)
+    await there.restart(here)
+    maria, karel = await here.open_customer(10_000), await there.open_customer(10_000)
+    for paid in (await here.send(maria, there, karel, 700), await there.send(karel, here, maria, 1_000)):
+        assert (paid.state, paid.refusal) == ("completed", "")
+
+
 async def test_payments_both_ways_net_and_positions_agree(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     maria, karel = await here.open_customer(10_000), await there.open_customer(10_000)

@@ -154,6 +154,18 @@ async def test_prepare_past_its_deadline_is_refused(banks: tuple[Bank, Bank]) ->
     assert (answer.accepted, answer.refusal) == (False, "deadline_passed")
 
 
+async def test_message_of_a_clock_too_far_off_is_refused_with_both_times(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    sent_at = here.clock() - timedelta(minutes=6)
+    late = _prepare(here, there, await there.open_customer(), sent_at=timestamp(sent_at))
+    with pytest.raises(RpcError) as refused:
+        await _ask(here, "Prepare", late)
+    told = str(refused.value)
+    assert refused.value.code == StatusCode.FAILED_PRECONDITION
+    assert sent_at.isoformat(timespec="seconds") in told and here.clock().isoformat(timespec="minutes")[:16] in told
+    assert "NTP" in told, told
+
+
 async def test_prepare_repeated_gets_the_same_reference_and_with_another_body_none(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     beneficiary, other = await there.open_customer(), await there.open_customer()
@@ -437,33 +449,6 @@ async def test_payload_with_a_field_nobody_here_knows_is_refused(banks: tuple[Ba
             await _ask(here, "Prepare", unknown)
         assert refused.value.code == StatusCode.INVALID_ARGUMENT
     assert _rows(there)[0] == 0
-
-
-async def test_calls_beyond_the_rate_are_put_off_with_a_hint_and_the_payment_waits_for_it(
-    banks: tuple[Bank, Bank],
-) -> None:
-    here, there = banks
-    there.limits = MemberLimits(calls_per_s=0.2, calls_burst=2)
-    await there.restart(here)
-    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
-    payment = await here.send(debtor, there, beneficiary, 100)
-    assert payment.state == "captured", "version and Prepare took the burst"
-    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=3), 10) == []
-    assert await here.store.due_outgoing(here.clock() + timedelta(seconds=6), 10) == [payment.settlement_id]
-
-
-async def test_amounts_beyond_single_and_daily_limit_are_refused_by_name(banks: tuple[Bank, Bank]) -> None:
-    here, there = banks
-    there.limits = MemberLimits(single={"EUR": 100}, daily={"EUR": 250})
-    await there.restart(here)
-    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
-    assert (await here.send(debtor, there, beneficiary, 101)).refusal == "exceeds_single_limit"
-    for amount, state in ((100, "completed"), (100, "completed"), (51, "aborted"), (50, "completed")):
-        assert (await here.send(debtor, there, beneficiary, amount)).state == state
-    await there.restart(here)
-    assert (await here.send(debtor, there, beneficiary, 1)).refusal == "exceeds_daily_limit", "read again after a crash"
-    here.clock.ahead += timedelta(days=1)
-    assert (await here.send(debtor, there, beneficiary, 1)).state == "completed"
 
 
 async def test_open_settlements_beyond_the_limit_wait_until_some_are_finished(banks: tuple[Bank, Bank]) -> None:

@@ -26,8 +26,8 @@ CALLBACK = "/login/oidc/callback"
 async def begin_login(request: Request) -> Response:
     """Send the browser to the issuer."""
     services = services_of(request)
-    origin = f"https://{request.headers['host']}"
-    secret, _, authorization = services.pending.begin(origin)
+    origin = _origin(request)
+    secret, authorization = services.pending.begin(origin)
     response = RedirectResponse(await _issuer(services).address(authorization, origin + CALLBACK), 303)
     # Lax, not strict: the issuer's answer is a step from another site. It opens nothing by itself.
     response.set_cookie(COOKIE, secret, max_age=600, path="/", secure=True, httponly=True, samesite="lax")
@@ -39,7 +39,8 @@ async def take_answer(request: Request) -> Response:
     services = services_of(request)
     issuer = _issuer(services)
     answer = read_form(request.url.query, ("code", "state", "iss", "error", "error_description", "session_state"))
-    pending = services.pending.find(request.cookies.get(COOKIE, ""))
+    secret = request.cookies.get(COOKIE, "")
+    pending = services.pending.find(secret, _origin(request))
     authorization = take_authorization(pending)
     if not hmac.compare_digest(answer.get("state", "").encode(), authorization.state.encode()):
         raise CredentialsError("the issuer's answer is to another log-in: begin again")
@@ -48,6 +49,7 @@ async def take_answer(request: Request) -> Response:
     if "error" in answer or "code" not in answer:
         raise CredentialsError(f"the issuer did not let you in: {answer.get('error', 'no code')[:80]}")
     pending.known = await issuer.redeem(answer["code"], authorization, pending.origin + CALLBACK)
+    services.pending.keep(secret, pending)
     return await _ask_passkey(services, pending, pending.known)
 
 
@@ -85,7 +87,7 @@ async def enrol_passkey(request: Request) -> Response:
 
 async def _finishing(request: Request, services: Services, secret: str) -> tuple[Pending, Form]:
     form = read_form(await request.body(), ("csrf", "credential", "code"), ANSWER_LENGTH_MAX)
-    pending = services.pending.find(secret)
+    pending = services.pending.find(secret, _origin(request))
     if not hmac.compare_digest(form.pop("csrf", "").encode(), pending.csrf.encode()):
         raise ForbiddenError("csrf", "this form was not made for you: begin the log-in again")
     return pending, form
@@ -118,6 +120,10 @@ async def _passkeys(services: Services, known: Known) -> list[pb.Passkey]:
     request = pb.ListPasskeysRequest(person=known.subject)
     reply = await services.node.call("ListPasskeys", request, pb.ListPasskeysResponse, service=PORTAL)
     return list(reply.passkeys)
+
+
+def _origin(request: Request) -> str:
+    return f"https://{request.headers['host']}"
 
 
 def _issuer(services: Services) -> OidcProvider:

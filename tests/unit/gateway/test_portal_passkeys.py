@@ -156,13 +156,19 @@ def test_an_invitation_is_not_guessed_and_a_new_one_voids_the_old() -> None:
 def test_state_and_challenge_count_once_in_the_browser_that_began() -> None:
     clock = Clock()
     logins = PendingLogins(clock, random_bytes())  # type: ignore[arg-type]
-    secret, begun, authorization = logins.begin(ORIGIN)
-    for wrong in ("", secret[:-1], "\udcff"):
+    secret, authorization = logins.begin(ORIGIN)
+    later = f"{int(clock.now.timestamp()) + 600:x}"
+    for wrong in ("", secret[:-1], "\udcff", ".", f"{later}{secret[secret.index('.') :]}"):
         with pytest.raises(CredentialsError, match="not under way in this browser"):
-            logins.find(wrong)
-    pending = logins.find(secret)
-    assert pending is begun
+            logins.find(wrong, ORIGIN)
+    with pytest.raises(CredentialsError, match="not under way in this browser"):
+        logins.find(secret, "https://127.0.0.1:7076")
+    with pytest.raises(CredentialsError, match="not under way in this browser"):
+        PendingLogins(clock, lambda size: b"x" * size).find(secret, ORIGIN)
+    pending = logins.find(secret, ORIGIN)
     assert take_authorization(pending) == authorization
+    logins.keep(secret, pending)
+    assert logins.find(secret, ORIGIN) is pending
     with pytest.raises(CredentialsError, match="used before"):
         take_authorization(pending)
     with pytest.raises(CredentialsError, match="no passkey is asked"):
@@ -174,16 +180,24 @@ def test_state_and_challenge_count_once_in_the_browser_that_began() -> None:
         take_challenge(pending)
     clock.now += timedelta(minutes=11)
     with pytest.raises(CredentialsError, match="took too long"):
-        logins.find(secret)
+        logins.find(secret, ORIGIN)
+
+
+def test_log_ins_that_strangers_begin_take_nobodys_place() -> None:
+    clock = Clock()
+    logins = PendingLogins(clock, random_bytes())  # type: ignore[arg-type]
+    first, authorization = logins.begin(ORIGIN)
+    clock.now += timedelta(seconds=1)
+    for _ in range(PENDING_MAX + 1):
+        logins.begin(ORIGIN)
+    assert logins.find(first, ORIGIN).authorization == authorization
+    assert not logins._pending
 
 
 def test_log_ins_that_nobody_finishes_do_not_fill_the_memory() -> None:
     clock = Clock()
     logins = PendingLogins(clock, random_bytes())  # type: ignore[arg-type]
-    first, _, _ = logins.begin(ORIGIN)
-    clock.now += timedelta(seconds=1)
-    for _ in range(PENDING_MAX):
-        newest, _, _ = logins.begin(ORIGIN)
-    logins.find(newest)
-    with pytest.raises(CredentialsError):
-        logins.find(first)
+    for _ in range(PENDING_MAX + 1):
+        secret, _ = logins.begin(ORIGIN)
+        logins.keep(secret, logins.find(secret, ORIGIN))
+    assert len(logins._pending) == PENDING_MAX

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -19,9 +20,10 @@ from node.peer.gateway.orderers import OrdererEndpoint, status_name
 from tests.support.members import START, Member
 
 
-async def _orderer(answer: ab_pb2.DeliverResponse) -> tuple[rpc.Server, OrdererEndpoint]:
+async def _orderer(*answers: ab_pb2.DeliverResponse) -> tuple[rpc.Server, OrdererEndpoint]:
     async def deliver(requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
-        yield answer.SerializeToString()
+        for answer in answers:
+            yield answer.SerializeToString()
         await asyncio.Event().wait()
 
     server = rpc.Server("127.0.0.1", 0, None)
@@ -29,34 +31,82 @@ async def _orderer(answer: ab_pb2.DeliverResponse) -> tuple[rpc.Server, OrdererE
     return server, OrdererEndpoint(f"127.0.0.1:{await server.start()}", "OrdererMSP")
 
 
-async def test_a_status_that_has_no_name_ends_that_stream_and_no_more() -> None:
-    block = common_pb2.Block(header=common_pb2.BlockHeader(number=7))
-    odd, odd_endpoint = await _orderer(ab_pb2.DeliverResponse(status=999))
-    good, good_endpoint = await _orderer(ab_pb2.DeliverResponse(block=block))
-    taken: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+def _block(number: int) -> ab_pb2.DeliverResponse:
+    return ab_pb2.DeliverResponse(block=common_pb2.Block(header=common_pb2.BlockHeader(number=number)))
 
-    async def put(block: common_pb2.Block, source: str) -> None:
-        taken.set_result((block.header.number, source))
 
+class _Taken:
+    """Blocks a client handed over."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[int, str]] = []
+        self.changed = asyncio.Event()
+
+    async def put(self, block: common_pb2.Block, source: str) -> None:
+        self.blocks.append((block.header.number, source))
+        self.changed.set()
+
+    async def until(self, item: tuple[int, str]) -> None:
+        async with asyncio.timeout(10):
+            while item not in self.blocks:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def _pulling(endpoints: list[OrdererEndpoint], taken: _Taken) -> AsyncIterator[DeliverClient]:
     client = DeliverClient(
         "trade",
         Member("BankMSP").identity("peer"),
-        [odd_endpoint, good_endpoint],
+        endpoints,
         None,
         next_block=7,
-        put=put,
+        put=taken.put,
         on_hopeless=pytest.fail,
         now=lambda: START,
         random_bytes=os.urandom,
     )
     client.start()
     try:
-        async with asyncio.timeout(10):
-            assert await taken == (7, good_endpoint.address)
+        yield client
     finally:
         await client.stop()
-        await odd.stop(0)
-        await good.stop(0)
+
+
+async def test_a_status_that_has_no_name_ends_that_stream_and_no_more() -> None:
+    odd, odd_endpoint = await _orderer(ab_pb2.DeliverResponse(status=999))
+    good, good_endpoint = await _orderer(_block(7))
+    taken = _Taken()
+    async with _pulling([odd_endpoint, good_endpoint], taken):
+        await taken.until((7, good_endpoint.address))
+    await odd.stop(0)
+    await good.stop(0)
+
+
+@pytest.mark.parametrize("number", [0, 6, 8, 2**64 - 1])
+async def test_a_block_that_is_not_due_ends_its_stream_and_the_due_one_comes_from_another(number: int) -> None:
+    """It is handed over, so that it is refused and counted; what follows it in that stream is not taken."""
+    odd, odd_endpoint = await _orderer(_block(number), _block(9))
+    good, good_endpoint = await _orderer(_block(7), _block(8))
+    taken = _Taken()
+    async with _pulling([odd_endpoint, good_endpoint], taken):
+        await taken.until((8, good_endpoint.address))
+    assert taken.blocks == [(number, odd_endpoint.address), (7, good_endpoint.address), (8, good_endpoint.address)]
+    await odd.stop(0)
+    await good.stop(0)
+
+
+async def test_without_an_address_it_says_so_and_goes_on_once_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    good, good_endpoint = await _orderer(_block(7))
+    taken = _Taken()
+    async with _pulling([], taken) as client:
+        assert client.source == ""
+        await asyncio.sleep(0)
+        assert "no address of an orderer is known" in capsys.readouterr().out
+        client.use([good_endpoint], None)
+        await taken.until((7, good_endpoint.address))
+        assert client.source == good_endpoint.address
+    await good.stop(0)
 
 
 def test_status_without_a_name_is_told_by_its_number() -> None:
