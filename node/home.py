@@ -13,6 +13,7 @@ a start that was killed half way is begun anew, a finished home is never rewritt
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -154,6 +155,17 @@ def prepare_home(
     if home.consortium_file.exists():
         return open_home(root)
     _claim(home)
+    with (home.root / _MARK).open("r+") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        if home.consortium_file.exists():
+            # Another command made it while this one waited.
+            return open_home(root)
+        return home, _make(home, consortium, now, database_urls)
+
+
+def _make(
+    home: Home, consortium: Callable[[], Consortium], now: datetime, database_urls: dict[str, str]
+) -> Consortium:
     described = consortium()
     unknown = sorted(set(database_urls) - {organization.name for organization in described.organizations})
     if unknown:
@@ -161,10 +173,12 @@ def prepare_home(
             f"--database-url names {', '.join(unknown)}, which is no organization of the consortium"
         )
     try:
+        for name in _GENERATED:
+            shutil.rmtree(home.root / name, ignore_errors=True)
         _generate(home, described, now, database_urls)
     except OSError as error:
         raise ConfigurationError(f"data directory {home.root} cannot be written: {error.strerror}") from error
-    return home, described
+    return described
 
 
 def _claim(home: Home) -> None:
@@ -182,8 +196,6 @@ def _claim(home: Home) -> None:
                 "make room or choose another --home"
             )
         (root / _MARK).touch()
-        for name in _GENERATED:
-            shutil.rmtree(root / name, ignore_errors=True)
     except OSError as error:
         raise ConfigurationError(f"data directory {root} cannot be used: {error.strerror}") from error
 

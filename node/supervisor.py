@@ -33,6 +33,8 @@ from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
 _ROOMS = {"gateway": ("-m", "gateway"), "portal": ("-m", "gateway.portal")}
 """Programs of a room of their own."""
 
+LOCK_TRIES, LOCK_PAUSE_S = 20, 0.05
+
 log = structlog.get_logger(__name__)
 
 
@@ -191,14 +193,16 @@ def hold_lock(home: Home) -> TextIO:
     """
     home.run.mkdir(exist_ok=True)
     lock = (home.run / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise SupervisorError(
-            f"the consortium in {home.root} is running already: `dwaybank status` shows it"
-        ) from error
-    return lock
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Whoever looks whether a supervisor runs holds it for a moment.
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            return lock
+    lock.close()
+    raise SupervisorError(f"the consortium in {home.root} is running already: `dwaybank status` shows it")
 
 
 async def supervise(home: Home, consortium: Consortium) -> int:

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +40,20 @@ def test_home_is_found_again_and_not_rewritten(prepared: tuple[Home, Consortium]
     again, found = prepare_home(home.root, no_new_consortium, NOW, {})
     assert (again, found) == (home, consortium)
     assert {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()} == before
+
+
+def test_two_who_make_a_home_at_once_make_one(tmp_path: Path) -> None:
+    made = []
+
+    def described() -> Consortium:
+        made.append(None)
+        time.sleep(0.2)
+        return default_consortium(30_000)
+
+    with ThreadPoolExecutor(2) as threads:
+        homes = [threads.submit(prepare_home, tmp_path / "home", described, NOW, {}) for _ in range(2)]
+    assert homes[0].result() == homes[1].result()
+    assert len(made) == 1
 
 
 def test_every_key_and_secret_is_its_owners_alone(prepared: tuple[Home, Consortium]) -> None:

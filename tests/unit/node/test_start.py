@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import socket
+import threading
+from pathlib import Path
 
 import pytest
 
-from node.errors import ConfigurationError
-from node.start import free_base_port, parse_database_urls
+from node.errors import ConfigurationError, SupervisorError
+from node.home import Home
+from node.start import free_base_port, parse_database_urls, running_pid
+from node.supervisor import hold_lock
 
 
 def test_database_url_with_organization_is_taken() -> None:
@@ -27,3 +33,20 @@ def test_free_base_port_skips_a_taken_range() -> None:
         taken.bind(("127.0.0.1", first))
         taken.listen()
         assert free_base_port() > first
+
+
+def test_whoever_looks_whether_it_runs_is_taken_for_no_supervisor(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.run.mkdir()
+    (home.run / "lock").touch()
+    (home.run / "status.json").write_text(json.dumps({"pid": 4711}))
+    with (home.run / "lock").open("r+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert running_pid(home) is None
+        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        held = hold_lock(home)
+    with held:
+        assert running_pid(home) == 4711
+        with pytest.raises(SupervisorError, match="running already"):
+            hold_lock(home)
+    assert running_pid(home) is None
