@@ -163,9 +163,7 @@ def prepare_home(
         return home, _make(home, consortium, now, database_urls)
 
 
-def _make(
-    home: Home, consortium: Callable[[], Consortium], now: datetime, database_urls: dict[str, str]
-) -> Consortium:
+def _make(home: Home, consortium: Callable[[], Consortium], now: datetime, database_urls: dict[str, str]) -> Consortium:
     described = consortium()
     unknown = sorted(set(database_urls) - {organization.name for organization in described.organizations})
     if unknown:
