@@ -17,9 +17,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
@@ -47,6 +48,8 @@ from node.orderer.errors import (
     JoinBlockError,
 )
 from node.orderer.msg_processor import check_may_sign, check_message, parse_config_update
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +93,7 @@ class Orderer:
         self._changing = asyncio.Lock()
         self._failed = asyncio.Event()
         self._watches: set[asyncio.Task[None]] = set()
+        self._changes: set[asyncio.Task[Any]] = set()
         metrics = metrics or Metrics()
         self._broadcast = BroadcastService(self._chains, now, BroadcastMetrics(metrics))
         ChainMetrics(metrics, self._chains)
@@ -142,6 +146,9 @@ class Orderer:
             JoinBlockError: the block begins no channel that this orderer may order.
             BlockStoreError: its folder cannot be used.
         """
+        return await self._carried_through(self._join(genesis))
+
+    async def _join(self, genesis: bytes) -> Chain:
         async with self._changing:
             config = _joinable(genesis, self._tls_certificate)
             if config.channel_id in self._chains:
@@ -188,6 +195,9 @@ class Orderer:
             ChannelMissingError: it is not ordered here.
             ChannelConfiguredError: the settings name it.
         """
+        await self._carried_through(self._remove(channel_id))
+
+    async def _remove(self, channel_id: str) -> None:
         async with self._changing:
             if channel_id not in self._chains:
                 raise ChannelMissingError
@@ -199,11 +209,20 @@ class Orderer:
 
     async def stop(self) -> None:
         """Finish the blocks being written and close. Idempotent."""
+        await asyncio.gather(*self._changes, return_exceptions=True)
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         for chain in self._chains.values():
             await chain.stop()
+
+    async def _carried_through(self, change: Coroutine[Any, Any, T]) -> T:
+        """Make a change to the end, whoever asked for it waits or not: half of it would leave a folder that no channel
+        has, and which can be neither joined nor removed."""
+        changing = asyncio.create_task(change)
+        self._changes.add(changing)
+        changing.add_done_callback(self._changes.discard)
+        return await asyncio.shield(changing)
 
     def _run(self, chain: Chain) -> None:
         chain.start()

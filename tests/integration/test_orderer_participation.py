@@ -6,10 +6,13 @@ Fabric's. ``tests/interop/test_fabric_commands.py`` does the same with ``osnadmi
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +22,7 @@ from network.block import parse_block
 from network.errors import NetworkError
 from network.genesis import RaftConsenter
 from network.operations.http_server import HttpServer, HttpTls
+from node.orderer import orderer as orderer_module
 from node.orderer.orderer import Orderer
 from node.orderer.participation import BASE, REQUEST_BYTES_MAX, Participation
 from tests.support.config_updates import batch_size_update
@@ -88,6 +92,40 @@ async def admin(material: Material, tmp_path: Path) -> AsyncIterator[Admin]:
         async with httpx.AsyncClient(base_url=base, verify=tls_context(material, ORDERER)) as client:
             yield Admin(material, tmp_path, orderer, client, channel, port)
         await server.stop()
+
+
+async def test_join_and_removal_whose_caller_goes_away_are_carried_through(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held_up(name: str) -> None:
+        begin = getattr(orderer_module, name)
+
+        def later(*arguments: object) -> object:
+            begun.set()
+            assert go_on.wait(10)
+            return begin(*arguments)
+
+        monkeypatch.setattr(orderer_module, name, later)
+
+    async def abandon(change: Coroutine[Any, Any, object]) -> None:
+        asked = asyncio.create_task(change)
+        assert await asyncio.to_thread(begun.wait, 10)
+        asked.cancel()
+        await asyncio.wait((asked,))
+        assert asked.cancelled()
+        go_on.set()
+
+    genesis = admin.genesis("second")
+    held_up("_begin")
+    await abandon(admin.orderer.join(genesis))
+    assert (await admin.join(genesis)).status_code == 405
+    assert await broadcast(admin.channel, [admin.material.envelope(channel_id="second")]) == [(200, "")]
+    begun.clear(), go_on.clear()
+    held_up("_remove_folder")
+    await abandon(admin.orderer.remove("second"))
+    assert (await admin.join(genesis)).status_code == 201
 
 
 async def test_joined_channel_is_listed_told_of_and_ordered(admin: Admin) -> None:

@@ -1,7 +1,8 @@
 """Sends signed transactions to the ordering service.
 
 One stream to each orderer carries everybody's envelopes; an orderer answers in the order of arrival. A stream that
-breaks fails those who wait on it and is opened anew by the next envelope. Whether a transaction whose stream broke was
+breaks fails those who wait on it and is opened anew by the next envelope; one on which an answer is overdue is broken,
+or envelopes would gather on it for an orderer that takes none. Whether a transaction whose stream broke was
 ordered is for its creator to find out from the commit status.
 
 Source: Fabric internal/pkg/gateway/submit.go (broadcast), proto orderer/ab.proto.
@@ -65,17 +66,19 @@ class OrdererConnection:
         """
         if tracing.traceparent():
             return await self._broadcast_alone(envelope)
-        if self._stream is None or self._stream.done():
+        if self._stream is None or self._stream.done() or self._stream.cancelling():
             self._outgoing = asyncio.Queue()
             self._waiting = deque()
             self._stream = asyncio.create_task(self._run(self._outgoing, self._waiting))
         answer: asyncio.Future[ab_pb2.BroadcastResponse] = asyncio.get_running_loop().create_future()
+        stream = self._stream
         self._waiting.append(answer)
         self._outgoing.put_nowait(envelope)
         try:
             async with asyncio.timeout(BROADCAST_TIMEOUT_S):
                 return await answer
         except TimeoutError as error:
+            stream.cancel()
             raise RpcError(StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded") from error
 
     async def _broadcast_alone(self, envelope: bytes) -> ab_pb2.BroadcastResponse:
@@ -110,8 +113,9 @@ class OrdererConnection:
         except IndexError:
             failure = RpcError(StatusCode.INTERNAL, "the orderer answers what it was not asked")
         finally:
-            # Whoever comes from here on opens another stream.
-            self._stream = None
+            # Whoever comes from here on opens another stream, if nobody did.
+            if self._stream is asyncio.current_task():
+                self._stream = None
             for answer in waiting:
                 if not answer.done():
                     answer.set_exception(failure)
