@@ -58,10 +58,10 @@ class DemandStore:
         rows = self._database.fetch("demands", wanted, _PACKAGE)
         return _demand(rows[0]) if rows else None
 
-    def listed(self, organization: str, state: str) -> list[Demand]:
-        """Return demands of this organization and to it, newest first."""
+    def listed(self, organization: str, state: str, count_max: int | None = LIST_MAX) -> list[Demand]:
+        """Return demands of this organization and to it, newest first; all of them where ``count_max`` is None."""
         wanted = {
-            "own": self._msp_id, "organization": organization, "state": state, "demand_id": "", "limit": LIST_MAX,
+            "own": self._msp_id, "organization": organization, "state": state, "demand_id": "", "limit": count_max,
         }  # fmt: skip
         return [_demand(row) for row in self._database.fetch("demands", wanted, _PACKAGE)]
 

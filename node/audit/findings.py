@@ -61,9 +61,11 @@ class Findings:
         self._members = members
         self._random_bytes = random_bytes
 
-    def listed(self, organization: str = "", status: str = "") -> list[dict[str, Any]]:
-        """Return findings as they stand, the one that moved last first, at most 500. Blocks."""
-        wanted = {"organization": organization, "status": status, "limit": LIST_MAX}
+    def listed(
+        self, organization: str = "", status: str = "", count_max: int | None = LIST_MAX
+    ) -> list[dict[str, Any]]:
+        """Return findings as they stand, the one that moved last first; all where ``count_max`` is None. Blocks."""
+        wanted = {"organization": organization, "status": status, "limit": count_max}
         return [json.loads(body) for body, _ in self._database.fetch("findings", wanted, _PACKAGE)]
 
     def found(self, finding_id: str) -> dict[str, Any]:

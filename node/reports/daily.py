@@ -105,7 +105,7 @@ def _findings(source: ReportSource, period: Period) -> Table:
         for finding in source.findings()
         if finding["status"] != "closed" or _moved(finding, period)
     )
-    rests_on = "Findings on the shared ledger that are not closed, and those that moved on this day; at most 500."
+    rests_on = "Findings on the shared ledger that are not closed, and those that moved on this day."
     columns = ("Finding", "About", "Kind", "Subject", "Status", "Opened by", "Opened")
     return Table("Findings", rests_on, columns, rows)
 
@@ -140,7 +140,7 @@ def _demands(source: ReportSource, period: Period) -> Table:
         for demand in source.demands()
         if demand.state == "waiting" or period.begins_at <= demand.recorded_at < period.ends_at
     )
-    rests_on = "Demands of this organization and to it: those of this day, and those that wait; at most 500."
+    rests_on = "Demands of this organization and to it: those of this day, and those that wait."
     columns = ("Demand", "By", "Of", "Entries", "Scope", "Purpose", "State")
     return Table("Demands for disclosure", rests_on, columns, rows)
 

@@ -121,6 +121,26 @@ async def test_daily_summary_says_what_happened_and_every_proof_is_where_it_says
     check_proofs(world, reply)
 
 
+async def test_daily_summary_leaves_out_no_finding_and_no_demand(world: World, regulator_url: str) -> None:
+    await disclose(world, 1)
+    request = audit.OpenFindingRequest(organization=BANK, kind="other", subject="entry/1", evidence="Counted.")
+    await world.call(world.regulator_handlers, REGULATOR, "OpenFinding", request, audit.OpenFindingResponse)
+    await world.index()
+    more = """
+        INSERT INTO log.audit_record
+        SELECT r.block_number, r.tx_number + n, r.namespace, r.kind || '~' || md5(n::text), r.kind, r.organization,
+            r.transaction_id, r.recorded_at, r.from_seq, r.to_seq, r.signer,
+            replace(r.body, substring(r.record_key FROM length(r.kind) + 2), md5(n::text))
+        FROM log.audit_record AS r, generate_series(1, 500) AS n
+        WHERE r.kind IN ('finding', 'demand')
+    """
+    with psycopg.connect(regulator_url) as connection:
+        assert connection.execute(more).rowcount == 1_000
+    reply = await make(world, "daily")
+    for title in ("Findings", "Demands for disclosure"):
+        assert len({row[0] for row in told(table(reply, title))}) == 501
+
+
 def check_proofs(world: World, reply: pb.MakeReportResponse) -> None:
     """Look every proof up in the channel's own blocks."""
     transactions = {
