@@ -107,7 +107,7 @@ class DeliverClient:
     def refuse(self, number: int, source: str, reason: str) -> None:
         """Ask somebody else for a block that did not hold."""
         self._refused[source] = number
-        if all(self._refused.get(endpoint.address) == number for endpoint in self._endpoints):
+        if self._endpoints and all(self._refused.get(each.address) == number for each in self._endpoints):
             self._on_hopeless(reason)
         else:
             self.leave(number)
@@ -136,7 +136,7 @@ class DeliverClient:
     async def _run(self) -> None:
         pause_s = PAUSE_FIRST_S
         while True:
-            if not self._endpoints:
+            while not self._endpoints:
                 await self._wait_for_address()
             endpoint = self._endpoints[self._turn % len(self._endpoints)]
             before = self._next_block

@@ -103,6 +103,10 @@ async def test_without_an_address_it_says_so_and_goes_on_once_there_is_one(capsy
         assert client.source == ""
         await asyncio.sleep(0)
         assert "no address of an orderer is known" in capsys.readouterr().out
+        client.use([], None)
+        client.refuse(7, "localhost:1", "of an orderer that is known no more")
+        await asyncio.sleep(0.05)
+        assert "no address of an orderer is known" in capsys.readouterr().out, "told again, and still there"
         client.use([good_endpoint], None)
         await taken.until((7, good_endpoint.address))
         assert client.source == good_endpoint.address
