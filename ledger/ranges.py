@@ -174,7 +174,7 @@ class Carried:
         found = list(facts.findings)
         changed: dict[int | None, AccountSum] = {}
         for row in facts.open_rows:
-            kind, seq, number, account, first, second, third, text = row
+            kind, seq, number, account, first, second, third, _ = row
             known = self.accounts.get(account, _NOTHING)
             if kind == _BALANCE:
                 found += _balance_finding(seq, number, first, known.total + _int(second))

@@ -1,7 +1,7 @@
 """Aim: ``verify`` holds what events tell against holds, accounts, periods and monitors, and these against events.
 
-Method: real PostgreSQL; books with every kind of step, one of each; superuser SQL with triggers and constraints off, on a
-copy for each case; what books older than events have, made by taking events away and running the migration again.
+Method: real PostgreSQL; books with every kind of step, one of each; superuser SQL with triggers and constraints off, on
+a copy for each case; what books older than events have, made by taking events away and running the migration again.
 """
 
 from __future__ import annotations
@@ -146,20 +146,20 @@ TAMPERINGS = {
         "event 5.1: is missing: event 5.101 stands after it",
     ),
     "event made up": (
-        "INSERT INTO ledger.event SELECT 5, 6, kind, account_id, at, payload, hold_id, amount, remaining FROM ledger.event "
-        "WHERE after_seq = 3",
-        f"event 5.6: is told for another time than it stands at",
+        "INSERT INTO ledger.event SELECT 5, 6, kind, account_id, at, payload, hold_id, amount, remaining "
+        "FROM ledger.event WHERE after_seq = 3",
+        "event 5.6: is told for another time than it stands at",
         f"event 5.6: tells of what does not stand so: hold.captured of {HOLDS['whole']}",
     ),
     "event told twice": (
-        "INSERT INTO ledger.event SELECT 4, 3, kind, account_id, at, payload, hold_id, amount, remaining FROM ledger.event "
-        "WHERE kind = 'hold.released'",
+        "INSERT INTO ledger.event SELECT 4, 3, kind, account_id, at, payload, hold_id, amount, remaining "
+        "FROM ledger.event WHERE kind = 'hold.released'",
         f"{HOLDS['freed']}: its release or expiry is told by 2 events",
         f"{HOLDS['freed']}: its release or expiry is told by 2 events",
     ),
     "capture told twice": (
-        "INSERT INTO ledger.event SELECT 3, 2, kind, account_id, at, payload, hold_id, amount, remaining FROM ledger.event "
-        "WHERE after_seq = 3",
+        "INSERT INTO ledger.event SELECT 3, 2, kind, account_id, at, payload, hold_id, amount, remaining "
+        "FROM ledger.event WHERE after_seq = 3",
         f"{HOLDS['whole']}: says 100 was captured, its events tell of 200",
         f"{HOLDS['whole']}: says 100 was captured, its events tell of 200",
     ),
