@@ -13,7 +13,8 @@ FROM generate_series(0, %(anchors)s - 1) AS anchor, generate_series(0, %(members
 INSERT INTO log.audit_record
 SELECT block_number + 1, tx_number + 10, 'audit', 'cosignature' || substr(record_key, 11) || '~M9MSP',
     'cosignature', organization, lpad(to_hex(block_number * 64 + tx_number + 32), 64, 'f'),
-    recorded_at + interval '1 s', 1, to_seq, 'M9MSP/Node', '{}'
+    recorded_at + interval '1 s', 1, to_seq, 'M9MSP/Node',
+    json_build_object('time', extract(epoch FROM recorded_at)::bigint)::text
 FROM log.audit_record WHERE kind = 'checkpoint';
 
 -- One entry of so many is disclosed, one of many of those was flagged.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from ledger.archive_file import ArchiveLines
@@ -32,7 +33,12 @@ class ArchiveAudit:
 
 
 def audit_archive(
-    url: str, own: str, path: Path, progress: Callable[[int, int], None] = lambda done, whole: None
+    url: str,
+    own: str,
+    path: Path,
+    *,
+    now: Callable[[], datetime],
+    progress: Callable[[int, int], None] = lambda done, whole: None,
 ) -> ArchiveAudit:
     """Audit a file of the own archive, or of another member's that he gave. Blocks.
 
@@ -40,6 +46,7 @@ def audit_archive(
         url: of this node's database.
         own: this organization.
         path: the file; it says whose it is.
+        now: the clock, UTC.
     Raises:
         ArchiveRefusedError: the file does not prove by itself.
         NotYetError: nothing of its organization is anchored, or mirrored here, yet.
@@ -50,7 +57,7 @@ def audit_archive(
     database = Database(url)
     database.open()
     try:
-        index = AuditIndex(database)
+        index = AuditIndex(database, now)
         if organization == own:
             anchored = own_leaves(LogStore(database), index, organization)
         else:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from node.anchor.database import Database, statement
 from node.audit.errors import BadRequestError
-from node.audit.index import PageTokenError
+from node.audit.index import PageTokenError, counts_until
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
@@ -134,7 +134,7 @@ _OF_ANCHOR = {
     "anchored_to": "c.recorded_at < %(anchored_to)s",
     # A member vouches for a whole log as of an anchor.
     "attested": "EXISTS (SELECT FROM log.audit_record WHERE kind = 'cosignature' AND organization = c.organization"
-    " AND to_seq >= c.to_seq)",
+    " AND to_seq >= c.to_seq AND (body::jsonb ->> 'time')::bigint <= %(until)s)",
 }
 """Conditions on the anchor: all there is to know of an entry that was not disclosed."""
 
@@ -198,10 +198,15 @@ _DEFAULTS = {each.name: each.default for each in fields(EntryFilter)}
 
 
 class EntrySearch:
-    """Searches the organization's own copy. Calls block."""
+    """Searches the organization's own copy. Calls block.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        now: the clock, UTC.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._now = now
 
     def page(
         self, wanted: EntryFilter, order: Order, page_size: int = 0, page_token: str = ""
@@ -289,7 +294,8 @@ class EntrySearch:
         text = _text(name).format(**parts, conditions=" AND ".join(conditions) or "true", direction=direction)
         with self._database.transaction() as connection:
             # Planned for what is asked, each time: one plan for all values would serve few of them.
-            cursor = connection.execute(text.encode(), parameters, prepare=False)
+            asked = {**parameters, "until": counts_until(self._now())}
+            cursor = connection.execute(text.encode(), asked, prepare=False)
             return [FoundEntry(*row) for row in cursor.fetchall()]
 
 

@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -85,6 +85,11 @@ class PageTokenError(AnchorError):
     """A page token was not given by this service."""
 
 
+def counts_until(now: datetime) -> int:
+    """Return up to which time a cosignature counts, POSIX seconds."""
+    return int((now + CLOCK_AHEAD).timestamp())
+
+
 class AuditIndex:
     """Audit records of the own peer's committed blocks. Calls block.
 
@@ -95,7 +100,7 @@ class AuditIndex:
         now: the clock, UTC.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
         self._position: Position | None = None
@@ -169,7 +174,7 @@ class AuditIndex:
     def checkpoint_covering(self, organization: str, seq: int) -> AuditRecord | None:
         """Return the oldest anchored head that covers an entry; one that another member cosigned, if there is one."""
         for attested in (True, False):
-            asked = {"organization": organization, "seq": seq, "attested": attested, "until": self._until()}
+            asked = {"organization": organization, "seq": seq, "attested": attested, "until": self.until()}
             found = self._fetch("checkpoint_covering", asked)
             if found:
                 return _record(found[0])
@@ -183,7 +188,7 @@ class AuditIndex:
     def checkpoint_up_to(self, organization: str, size: int) -> AuditRecord | None:
         """Return the newest anchored head of at most so many entries; one that another member cosigned, if any is."""
         for attested in (True, False):
-            asked = {"organization": organization, "size": size, "attested": attested, "until": self._until()}
+            asked = {"organization": organization, "size": size, "attested": attested, "until": self.until()}
             found = self._fetch("checkpoint_up_to", asked)
             if found:
                 return _record(found[0])
@@ -203,11 +208,11 @@ class AuditIndex:
 
     def cosignatures(self, organization: str, size: int) -> list[AuditRecord]:
         """Return the cosignatures under one anchored head, but those of a time to come."""
-        return [_record(row) for row in self._fetch("cosignatures", (organization, size, self._until()))]
+        return [_record(row) for row in self._fetch("cosignatures", (organization, size, self.until()))]
 
     def anchor_sizes(self, organization: str) -> AnchorSizes:
         """Return how far an organization's log is anchored and attested."""
-        return AnchorSizes(*self._fetch("anchor_sizes", (organization, organization, self._until()))[0])
+        return AnchorSizes(*self._fetch("anchor_sizes", (organization, organization, self.until()))[0])
 
     def checkpoint_count(self, organization: str) -> int:
         """Return how many heads an organization anchored."""
@@ -236,9 +241,9 @@ class AuditIndex:
         """Keep a reviewer's reason before its commitment is shown."""
         self._fetch("put_review_reason", (record_id, commitment, salt, reason))
 
-    def _until(self) -> int:
-        """Return up to which time a cosignature counts, POSIX seconds."""
-        return int((self._now() + CLOCK_AHEAD).timestamp())
+    def until(self) -> int:
+        """Return up to which time a cosignature counts now, POSIX seconds."""
+        return counts_until(self._now())
 
     def _fetch(self, name: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return self._database.fetch(name, parameters, _PACKAGE)

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from nacl.signing import SigningKey
@@ -143,7 +143,7 @@ class AuditTrail:
         decisions: DecisionSource | None = None,
         deadlines: Deadlines | None = None,
         anchor_interval_s: float = 0.5,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.msp_id = msp_id
@@ -181,7 +181,7 @@ class AuditTrail:
         self.opened_totals = TotalsStore(self._database)
         self.supervisor = self._make_supervisor(deadlines, now) if deadlines is not None else None
         self.disclosed = DisclosedEntries(self._database)
-        self.entries = EntrySearch(self._database)
+        self.entries = EntrySearch(self._database, now)
         self.cases = Cases(self._database)
         self.passkeys = Passkeys(self._database)
         self.known_demands = DemandStore(msp_id, self._database, self.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -193,7 +194,7 @@ def audit_archive(
     opened, _, member = find(home, org)
     url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
     with plain_errors(member), progress_bar("entries") as progress:
-        found = audit(url, member.msp_id, file, progress)
+        found = audit(url, member.msp_id, file, now=lambda: datetime.now(UTC), progress=progress)
     for finding in found.findings:
         typer.echo(f"{finding.kind}: entry {finding.seq}: {finding.explanation}")
     proved = found.proved

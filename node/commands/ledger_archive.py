@@ -142,7 +142,7 @@ def _proved_seq(home: Home, member: Organization) -> int:
     database = Database(read_file(home.secret(member, f"{NODE}.url")).decode().strip())
     database.open()
     try:
-        index = AuditIndex(database)
+        index = AuditIndex(database, lambda: datetime.now(UTC))
         epochs, _ = index.search(SearchFilter(kind="epoch", organization=member.msp_id), 1, "")
         decided: Any = epochs[0].to_seq if epochs else 0
         return min(index.anchor_sizes(member.msp_id).anchored, int(decided or 0))

@@ -2,9 +2,13 @@
 
 Rules
 - ``append`` returns only after fdatasync: a block that was returned from is there after any crash.
-- A write that fails leaves the file as it was, so that the next one may succeed (a full disk loses nothing).
-- At opening every record is read and checked. A torn last record, left by a crash in the middle of a write, is cut
-  off and kept beside the file. Anything else that does not check is refused by name: never skipped, never cut.
+- A write that fails leaves the file as it was, so that the next one may succeed (a full disk loses nothing). Where that
+  cannot be said, because fdatasync failed or the rest cannot be cut off, nothing more is written until the file is
+  opened anew: after a failed fdatasync the kernel forgets which pages the disk lacks, and a second one would lie.
+- At opening every record is read and checked, and the last one written again, so that no block is read here which the
+  disk does not have: a killed process leaves one that was never synced, a failed fdatasync pages that look clean.
+- A torn last record, left by a crash in the middle of a write, is cut off and, where there is space, kept beside the
+  file. Anything else that does not check is refused by name: never skipped, never cut; nor is what cannot be read.
 - One process at a time: the file is locked for as long as it is open.
 
 Format: 16 bytes of magic, then records: number u64, length u32, CRC-32 of the block u32, CRC-32 of these 16 bytes
@@ -14,6 +18,7 @@ length would otherwise look like a torn tail, and cutting there would drop block
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -55,8 +60,15 @@ class BlockStore:
         self.path = path
         self._ends = array("Q")
         self._fd = _open(path)
+        self._failed = False
         try:
             self._end = self._recover(check)
+        except OSError as error:
+            os.close(self._fd)
+            raise BlockStoreError(
+                f"{path}: cannot be read or made durable ({error.strerror}); no block in it was changed: free space on "
+                "this file system, or mend the disk and restore this file from a backup"
+            ) from error
         except BaseException:
             os.close(self._fd)
             raise
@@ -74,19 +86,25 @@ class BlockStore:
             block: serialized ``common.Block``.
         Raises:
             BlockStoreWriteError: the block is not stored; the file ends where it did.
+            BlockStoreError: whether the disk has the block is unknown; the file must be opened anew.
         """
         assert number == self.height, f"block {number} appended at height {self.height}"
         assert 0 < len(block) < BLOCK_BYTES_MAX, f"block {number} of {len(block)} bytes"
         record = _record(number, block)
+        if self._failed:
+            raise BlockStoreError(f"{self.path}: takes no block before it is opened anew: an earlier write failed")
         try:
             _write_all(self._fd, record, self._end)
-            os.fdatasync(self._fd)
         except OSError as error:
-            self._undo()
+            self._undo(number)
             raise BlockStoreWriteError(
                 f"{self.path}: block {number} of {len(block)} bytes could not be written ({error.strerror}); "
                 "free space on this file system or mend it, and ordering goes on by itself"
             ) from error
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            raise self._unknown(number, error) from error
         self._end += len(record)
         self._ends.append(self._end)
 
@@ -100,7 +118,7 @@ class BlockStore:
         assert 0 <= number < self.height, f"block {number} read at height {self.height}"
         start = self._ends[number - 1] if number else len(MAGIC)
         try:
-            record = os.pread(self._fd, self._ends[number] - start, start)
+            record = _read_all(self._fd, self._ends[number] - start, start)
         except OSError as error:
             raise BlockStoreError(f"{self.path}: block {number} cannot be read ({error.strerror})") from error
         block = record[_HEADER_BYTES:]
@@ -125,21 +143,26 @@ class BlockStore:
         if os.pread(self._fd, len(MAGIC), 0) != MAGIC:
             raise BlockStoreError(f"{self.path}: not a block file of this version; move it away or restore a backup")
         position = len(MAGIC)
+        last = b""
         while position < size:
             block = self._scan(position, size)
             if block is None:
                 self._cut_tail(position, size)
                 break
             check(self.height, block)
+            last = block
             position += _HEADER_BYTES + len(block)
             self._ends.append(position)
+        if last:
+            _write_all(self._fd, _record(self.height - 1, last), position - _HEADER_BYTES - len(last))
+            os.fdatasync(self._fd)
         return position
 
     def _scan(self, position: int, size: int) -> bytes | None:
         """Return the block recorded at ``position``, or None if the rest of the file is a torn write."""
-        header = os.pread(self._fd, _HEADER_BYTES, position)
-        if len(header) < _HEADER_BYTES:
+        if position + _HEADER_BYTES > size:
             return None
+        header = _read_all(self._fd, _HEADER_BYTES, position)
         number, length, checksum = _HEADER.unpack_from(header)
         if _CHECKSUM.unpack_from(header, _HEADER.size) != (zlib.crc32(header[: _HEADER.size]),):
             if _only_zeros(self._fd, position, size):
@@ -150,7 +173,7 @@ class BlockStore:
         start = position + _HEADER_BYTES
         if start + length > size:
             return None
-        block = os.pread(self._fd, length, start)
+        block = _read_all(self._fd, length, start)
         if zlib.crc32(block) == checksum:
             return block
         if start + length == size and _has_unwritten_sector(block, start):
@@ -158,21 +181,32 @@ class BlockStore:
         raise self._corrupt(position, f"the bytes of block {number} are damaged")
 
     def _cut_tail(self, position: int, size: int) -> None:
-        torn = os.pread(self._fd, size - position, position)
+        torn = _read_all(self._fd, size - position, position)
         kept = self.path.with_name(f"{self.path.name}.torn-at-{position}")
-        kept.write_bytes(torn)
+        try:
+            _keep(kept, torn)
+            where = str(kept)
+        except OSError as error:
+            # A full disk is what tears records, and nobody was told of this one: the copy is for the curious.
+            kept.unlink(missing_ok=True)
+            where = f"nowhere: {error.strerror}"
         os.ftruncate(self._fd, position)
         _sync_with_directory(self._fd, self.path)
-        log.warning(
-            "block_store.torn_tail_cut", file=str(self.path), height=self.height, bytes=len(torn), kept=str(kept)
-        )
+        log.warning("block_store.torn_tail_cut", file=str(self.path), height=self.height, bytes=len(torn), kept=where)
 
-    def _undo(self) -> None:
+    def _undo(self, number: int) -> None:
         try:
             os.ftruncate(self._fd, self._end)
         except OSError as error:
-            # The next append overwrites the rest, and recovery would cut it off: nothing depends on this.
-            log.warning("block_store.truncate_failed", file=str(self.path), reason=error.strerror)
+            # A shorter block written over it would leave a rest behind it, which the next opening would refuse.
+            raise self._unknown(number, error) from error
+
+    def _unknown(self, number: int, error: OSError) -> BlockStoreError:
+        self._failed = True
+        return BlockStoreError(
+            f"{self.path}: whether block {number} stands on the disk is unknown ({error.strerror}); mend the file "
+            "system, and start again: the file is read anew then"
+        )
 
     def _corrupt(self, position: int, reason: str) -> BlockStoreCorruptError:
         return BlockStoreCorruptError(
@@ -207,6 +241,31 @@ def _write_all(fd: int, data: bytes, position: int) -> None:
         view, position = view[written:], position + written
 
 
+def _read_all(fd: int, length: int, position: int) -> bytes:
+    """Return what stands in the file, which is not shorter: a read ends early before a page that cannot be read, and
+    beyond 2 GiB.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    pieces = []
+    while length > 0:
+        piece = os.pread(fd, length, position)
+        if not piece:
+            raise OSError(errno.EIO, "the file ends early")
+        pieces.append(piece)
+        length, position = length - len(piece), position + len(piece)
+    return b"".join(pieces)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(fd, data, 0)
+    finally:
+        os.close(fd)
+
+
 def _sync_with_directory(fd: int, path: Path) -> None:
     os.fsync(fd)
     # The folder may be new too, so its own entry must be durable as well.
@@ -220,7 +279,7 @@ def _sync_with_directory(fd: int, path: Path) -> None:
 
 def _only_zeros(fd: int, position: int, size: int) -> bool:
     while position < size:
-        chunk = os.pread(fd, min(1 << 20, size - position), position)
+        chunk = _read_all(fd, min(1 << 20, size - position), position)
         if chunk.count(0) != len(chunk):
             return False
         position += len(chunk)

@@ -40,6 +40,7 @@ class BlockWriter:
             config: whether they are one configuration transaction.
         Raises:
             BlockStoreWriteError: it could not be stored; nothing has changed.
+            BlockStoreError: whether it is stored is unknown; no block may follow.
         """
         block = new_block(self._store.height, self._previous_hash, envelopes)
         # A configuration block names itself as the newest one.

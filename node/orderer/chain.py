@@ -4,7 +4,8 @@ Rules
 - An envelope is acknowledged when its block is durable, never before.
 - While a block is written the next one gathers; when the writer is idle the cutter says whether it is time.
 - A failed write refuses the envelopes of that block as SERVICE_UNAVAILABLE and touches nothing else: the next block is
-  tried as usual, so ordering goes on by itself once there is space again.
+  tried as usual, so ordering goes on by itself once there is space again. Where what the disk has is unknown, as after
+  a failed sync, ordering ends until the process starts again and reads it.
 - A configuration update has a block of its own; its successor configuration is made when its turn comes, and what was
   checked against an older configuration is checked again.
 - Waiting envelopes are bounded in bytes; above the bound new ones are refused rather than kept in memory.
@@ -162,7 +163,8 @@ class Chain:
             try:
                 await self._write(batch)
             except Exception as error:
-                # What state the writer is in is unknown, so no block may follow. A restart recovers from the file.
+                # What state the writer or the disk is in is unknown, so no block may follow. A restart recovers from
+                # the file.
                 log.error("orderer.writer_failed", channel=self.channel_id, height=self.height, exc_info=error)
                 self._close("the ordering service has failed and must be restarted")
                 self._finish(batch, self._closed)

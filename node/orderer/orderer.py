@@ -257,8 +257,15 @@ def open_stores(directory: Path, genesis_blocks: Iterable[Path]) -> list[BlockSt
     try:
         for channel_id in sorted({*wanted, *_channels(directory)}):
             store = BlockStore(directory / channel_id / BLOCKS_FILE, _ChainCheck(directory / channel_id))
+            genesis = wanted.get(channel_id)
+            if genesis is None and store.height == 0:
+                # Its joining was cut short before anyone was told of it: whoever asked joins it again.
+                store.close()
+                log.warning("orderer.channel_never_begun", channel=channel_id, file=str(store.path))
+                continue
             stores.append(store)
-            _begin_or_confirm(store, channel_id, wanted.get(channel_id))
+            if genesis is not None:
+                _begin_or_confirm(store, channel_id, genesis)
     except BaseException:
         for store in stores:
             store.close()
@@ -404,14 +411,12 @@ def _read_genesis(path: Path) -> tuple[str, bytes]:
     return channel_id, data
 
 
-def _begin_or_confirm(store: BlockStore, channel_id: str, genesis: bytes | None) -> None:
+def _begin_or_confirm(store: BlockStore, channel_id: str, genesis: bytes) -> None:
     if store.height == 0:
-        if genesis is None:
-            raise GenesisError(f"{store.path} is empty and the genesis block of {channel_id!r} was not given")
         store.append(0, genesis)
         return
     ours = header_hash(parse_block(store.read(0)).header)
-    if genesis is not None and (theirs := header_hash(parse_block(genesis).header)) != ours:
+    if (theirs := header_hash(parse_block(genesis).header)) != ours:
         raise GenesisError(
             f"the genesis block given for channel {channel_id!r} ({theirs.hex()}) is not the one the chain in "
             f"{store.path} began with ({ours.hex()}); give the original block, or another data folder for a new chain"

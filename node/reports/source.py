@@ -142,7 +142,8 @@ class ReportSource:
 
     def anchor_timings(self, period: Period) -> list[AnchorTiming]:
         """Return the anchors of a time."""
-        return [AnchorTiming(*row) for row in self._fetch("anchor_timings", _bounds(period))]
+        wanted = _bounds(period) | {"until": self._stores.index.until()}
+        return [AnchorTiming(*row) for row in self._fetch("anchor_timings", wanted)]
 
     def disclosed_timings(self, period: Period) -> list[DisclosedTiming]:
         """Return the disclosed entries that were anchored within a time."""

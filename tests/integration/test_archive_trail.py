@@ -41,6 +41,10 @@ ENTRIES = 10
 ARCHIVED = 8
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("crypto"))
@@ -214,7 +218,7 @@ async def test_regulator_compares_a_file_with_his_own_copy_of_the_log(
 ) -> None:
     for file in archive(world, tmp_path):
         for url, own in ((regulator_url, REGULATOR), (world.bank_url, BANK)):
-            found = await asyncio.to_thread(audit_archive, url, own, file)
+            found = await asyncio.to_thread(audit_archive, url, own, file, now=now)
             assert (found.findings, found.anchored_size, found.proved.organization) == ([], ENTRIES, BANK)
 
 
@@ -228,7 +232,7 @@ async def test_file_whose_rows_were_rewritten_with_their_leaves_is_named(
     assert files_in(tmp_path) == []
     resign(world)
     (first, _) = archive(world, tmp_path)
-    found = await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, first)
+    found = await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, first, now=now)
     assert [(finding.kind, finding.seq) for finding in found.findings] == [("changed", 2)]
     assert ("changed", 2) in [(finding.kind, finding.seq) for finding in (await audit(world)).findings]
 
@@ -239,18 +243,18 @@ async def test_file_of_entries_that_were_never_anchored_is_named(
     (first, _) = archive(world, tmp_path)
     tamper(world, "DELETE FROM log.audit_record WHERE kind = 'checkpoint'")
     with pytest.raises(NotYetError, match=r"nothing of .* is anchored yet"):
-        await asyncio.to_thread(audit_archive, world.bank_url, BANK, first)
+        await asyncio.to_thread(audit_archive, world.bank_url, BANK, first, now=now)
     lines = first.read_bytes().splitlines(keepends=True)
     stranger = tmp_path / "stranger.jsonl"
     stranger.write_bytes(b"".join(sealed([lines[0].replace(BANK.encode(), b"PartnerMSP"), *lines[1:]])))
     with pytest.raises(NotYetError, match="no anchored log of PartnerMSP has been mirrored here yet"):
-        await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, stranger)
+        await asyncio.to_thread(audit_archive, regulator_url, REGULATOR, stranger, now=now)
 
 
 async def test_damaged_and_missing_files_are_refused_by_name(world: World, tmp_path: Path, regulator_url: str) -> None:
     (first, _) = archive(world, tmp_path)
     with pytest.raises(FileNotFoundError):
-        audit_archive(regulator_url, REGULATOR, tmp_path / "gone.jsonl")
+        audit_archive(regulator_url, REGULATOR, tmp_path / "gone.jsonl", now=now)
     damaged = tmp_path / "damaged.jsonl"
     for given, reason in (
         (b"", "line 1: the file ends here"),
@@ -260,7 +264,7 @@ async def test_damaged_and_missing_files_are_refused_by_name(world: World, tmp_p
     ):
         damaged.write_bytes(given)
         with pytest.raises(ArchiveRefusedError, match=reason):
-            audit_archive(regulator_url, REGULATOR, damaged)
+            audit_archive(regulator_url, REGULATOR, damaged, now=now)
 
 
 async def test_sealing_anchoring_and_proofs_go_on_after_an_archive(world: World, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,7 +107,7 @@ async def test_indexer_on_its_own_peer_indexes_what_it_would_from_whole_blocks(
     consortium: ConsortiumInMemory, database: Database
 ) -> None:
     peer = CommittingPeerInMemory()
-    indexer = Indexer(OwnPeerRecords(peer), AuditIndex(database))
+    indexer = Indexer(OwnPeerRecords(peer), AuditIndex(database, lambda: datetime.now(UTC)))
     for block in consortium.blocks:
         await peer.commit(block.SerializeToString())
     await indexer.follow(stop=len(consortium.blocks) - 1)
@@ -118,24 +119,26 @@ async def test_indexer_on_its_own_peer_indexes_what_it_would_from_whole_blocks(
 def test_block_without_records_moves_the_position_and_writes_nothing(
     consortium: ConsortiumInMemory, database: Database
 ) -> None:
-    index = AuditIndex(database)
+    index = AuditIndex(database, lambda: datetime.now(UTC))
     assert not index.skip(empty(0)), "nothing is skipped before the position was read"
     index.position()
     assert index.skip(empty(0)) and index.skip(empty(1))
     assert index.position() == after(empty(1))
-    assert AuditIndex(database).position().next_block == 0, "a restarted node reads them again"
+    assert AuditIndex(database, lambda: datetime.now(UTC)).position().next_block == 0, (
+        "a restarted node reads them again"
+    )
     whole = next(found for found in map(read_records, consortium.blocks) if found.records)
     assert not index.skip(whole)
     index.apply(whole)
-    assert index.position() == AuditIndex(database).position() == after(whole)
+    assert index.position() == AuditIndex(database, lambda: datetime.now(UTC)).position() == after(whole)
 
 
 def test_position_is_stored_every_so_many_blocks(database: Database) -> None:
-    index = AuditIndex(database)
+    index = AuditIndex(database, lambda: datetime.now(UTC))
     index.position()
     skipped = [number for number in range(2 * UNSTORED_BLOCKS_MAX) if _read(index, empty(number))]
     assert len(skipped) == 2 * UNSTORED_BLOCKS_MAX - 2
-    assert AuditIndex(database).position().next_block == 2 * UNSTORED_BLOCKS_MAX
+    assert AuditIndex(database, lambda: datetime.now(UTC)).position().next_block == 2 * UNSTORED_BLOCKS_MAX
 
 
 def _read(index: AuditIndex, found: BlockRecords) -> bool:

@@ -18,18 +18,16 @@ import psycopg
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from nacl.signing import SigningKey
 
 from ledger.hold import HoldRelease
 from ledger.refusal_store import list_refusals
 from network.bundle import verify_bundle
-from network.checkpoint import COSIGNATURE_V1, cosign, verifier_key
 from network.errors import GatewayError, ProofError, RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 from network.rpc import StatusCode
 from node.anchor.errors import LogError
-from node.anchor.sealer import witness_name
 from node.audit.entry_fields import describe_entry
+from node.audit.entry_search import EntryFilter, Order
 from node.audit.member_node import SERVICE
 from node.postgres import PostgresCluster
 from tests.support.books import key
@@ -153,16 +151,15 @@ async def test_cosignature_of_a_time_to_come_spoils_nobodys_proof(world: World) 
     post(world.writer, 200)
     await world.bank.anchorer.anchor()
     await world.index()
-    partner, name, own = world.consortium.gateway(PARTNER), witness_name(PARTNER), SigningKey(bytes(31) + b"\x0a")
-    await partner.submit("audit", "RegisterWitness", name, verifier_key(name, own, COSIGNATURE_V1))
-    for size in (1, 2):
-        note = world.bank.store.head_at(size).note
-        await partner.submit("audit", "Cosign", BANK, str(size), cosign(note, name, own, 2**53 - 1))
-    await world.index()
+    await world.cosign_in_a_time_to_come(PARTNER, 1, 2)
     bundle = await world.bank.own_proofs().build(1)
     proved = verify_bundle(bundle, world.consortium.genesis_hash, now=datetime.now(UTC))
     assert [witness.organization for witness in proved.witnesses] == [REGULATOR]
     assert await world.bank.entry_state(2) == "anchored", "nobody else vouches for it yet"
+    assert world.bank.index.anchor_sizes(BANK) == (2, 1)
+    search = world.bank.entries
+    assert [(entry.seq, entry.attested) for entry in search.page(EntryFilter(), Order())[0]] == [(2, False), (1, True)]
+    assert [entry.seq for entry in search.page(EntryFilter(attested=True), Order())[0]] == [1]
     assert await world.regulator.attester.attest() == []
     await world.index()
     bundle = await world.bank.own_proofs().build(2)

@@ -7,7 +7,9 @@ Method: a real orderer on a free port with a real channel of three organizations
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
+import os
 import resource
 import secrets
 import threading
@@ -173,6 +175,20 @@ async def test_full_disk_is_service_unavailable_and_ordering_goes_on_when_there_
     assert answers == [(UNAVAILABLE, "the orderer cannot store blocks now; send it again later")]
     assert await broadcast(channel, [second]) == [(OK, "")]
     assert verified(await whole_chain(channel, material)) == [first, second]
+
+
+async def test_failed_sync_ends_ordering_until_the_blocks_are_read_anew(
+    channel: rpc.Channel, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", failing)
+        answers = await broadcast(channel, [material.envelope()])
+    refused = (UNAVAILABLE, "the ordering service has failed and must be restarted")
+    assert answers == [refused]
+    assert await broadcast(channel, [material.envelope()]) == [refused]
 
 
 # --- deliver --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Fabric's. ``tests/interop/test_fabric_commands.py`` does the same with ``osnadmi
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 import threading
 from collections.abc import AsyncIterator, Coroutine
@@ -173,6 +174,25 @@ async def test_channel_joined_outlives_the_process_and_removed_one_does_not(admi
         assert not cut_short.exists()
     finally:
         await again.stop()
+
+
+async def test_joining_that_a_full_disk_cut_short_stops_no_start_and_is_asked_for_again(admin: Admin) -> None:
+    genesis = admin.genesis("second")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        answer = await admin.join(genesis)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.status_code == 400
+    assert "block 0 of" in answer.json()["error"]
+    await admin.orderer.stop()
+    again = new_orderer(admin.material, admin.folder)
+    await again.start()
+    assert set(again.chains) == {CHANNEL}
+    await again.join(genesis)
+    assert set(again.chains) == {CHANNEL, "second"}
+    await again.stop()
 
 
 async def test_newest_configuration_block_is_found(admin: Admin) -> None:

@@ -121,6 +121,17 @@ async def test_daily_summary_says_what_happened_and_every_proof_is_where_it_says
     check_proofs(world, reply)
 
 
+async def test_cosignature_of_a_time_to_come_attests_no_anchor(world: World) -> None:
+    post(world.writer, 300)
+    await world.bank.anchorer.anchor()
+    await world.index()
+    (before,) = told(table(await make(world, "anchoring"), "Anchoring service levels"))
+    await world.cosign_in_a_time_to_come(PARTNER, 3)
+    assert told(table(await make(world, "anchoring"), "Anchoring service levels")) == [before]
+    (row,) = told(table(await make(world, "daily"), "Members"))[:1]
+    assert row[:4] == [BANK, "3", "3", "2"]
+
+
 async def test_daily_summary_leaves_out_no_finding_and_no_demand(world: World, regulator_url: str) -> None:
     await disclose(world, 1)
     request = audit.OpenFindingRequest(organization=BANK, kind="other", subject="entry/1", evidence="Counted.")

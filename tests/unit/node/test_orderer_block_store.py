@@ -1,11 +1,13 @@
 """The orderer's block file: what was appended is there, what was torn is cut, what is damaged is refused.
 
 Method: real files; crashes are imitated by cutting, zeroing or changing bytes at every place that matters; a full disk
-by the process's own file size limit, which makes the kernel refuse the write half-way, as a full disk does.
+by the process's own file size limit, which makes the kernel refuse the write half-way, as a full disk does; a disk that
+fails by system calls that answer what the kernel answers then.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Iterator
@@ -185,3 +187,110 @@ def test_full_disk_loses_nothing_and_the_next_append_succeeds_when_there_is_spac
     store.append(1, BLOCKS[1])
     store.close()
     assert read(path) == BLOCKS[:2]
+
+
+def test_disk_too_full_to_keep_a_torn_tail_stops_no_start(path: Path) -> None:
+    write(path, [*BLOCKS[:2], os.urandom(50_000)])
+    path.write_bytes(path.read_bytes()[:-1])
+    with full_disk(start_of(2)):
+        assert read(path) == BLOCKS[:2]
+    assert [file.name for file in path.parent.iterdir()] == ["blocks"]
+
+
+def test_disk_too_full_to_begin_a_file_is_named(path: Path) -> None:
+    with full_disk(5), pytest.raises(BlockStoreError, match=r"blocks: cannot be read or made durable \(File too"):
+        BlockStore(path, accept)
+    write(path, BLOCKS)
+    assert read(path) == BLOCKS
+
+
+def unreadable_from(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+    """Let no byte be read from ``bad`` on: a read across it ends early, the next one fails, as over a bad page."""
+    pread = os.pread
+
+    def failing(fd: int, length: int, position: int) -> bytes:
+        if position >= bad and length:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, min(length, bad - position), position)
+
+    monkeypatch.setattr("os.pread", failing)
+
+
+@pytest.mark.parametrize("inside", [7, HEADER, HEADER + 350])
+@pytest.mark.parametrize("number", [1, 2])
+def test_block_that_cannot_be_read_is_no_torn_tail(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, inside: int
+) -> None:
+    write(path, [BLOCKS[0], bytes(700), bytes(5_000)])
+    whole = path.read_bytes()
+    with monkeypatch.context() as patch:
+        unreadable_from(patch, start_of(number) + inside)
+        with pytest.raises(BlockStoreError, match=r"blocks: cannot be read .*\(Input/output error\)"):
+            BlockStore(path, accept)
+    assert path.read_bytes() == whole
+
+
+def test_block_that_cannot_be_read_later_is_no_changed_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, BLOCKS)
+    store = BlockStore(path, accept)
+    unreadable_from(monkeypatch, start_of(1) + 100)
+    with pytest.raises(BlockStoreError, match=r"block 1 cannot be read \(Input/output error\)"):
+        store.read(1)
+    store.close()
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_failed_sync_stops_the_store_until_it_is_opened_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, BLOCKS[:1])
+    store = BlockStore(path, accept)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", refuse)
+        with pytest.raises(BlockStoreError, match="whether block 1 stands on the disk is unknown") as raised:
+            store.append(1, BLOCKS[1])
+    assert not isinstance(raised.value, BlockStoreWriteError)
+    with pytest.raises(BlockStoreError, match="takes no block before it is opened anew"):
+        store.append(1, BLOCKS[1])
+    assert store.height == 1
+    store.close()
+    assert read(path) == BLOCKS[:2]
+
+
+def test_rest_that_cannot_be_cut_off_stops_the_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, BLOCKS[:1])
+    store = BlockStore(path, accept)
+    with monkeypatch.context() as patch, full_disk(start_of(1) + 600):
+        patch.setattr("os.ftruncate", refuse)
+        with pytest.raises(BlockStoreError, match="whether block 1 stands on the disk is unknown"):
+            store.append(1, BLOCKS[2])
+    with pytest.raises(BlockStoreError, match="takes no block before it is opened anew"):
+        store.append(1, b"a shorter one, with the rest of the other behind it")
+    store.close()
+    assert read(path) == BLOCKS[:1]
+
+
+def test_last_block_is_on_the_disk_before_it_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote it may have been killed before it was synced, or told that syncing failed."""
+    write(path, BLOCKS)
+    calls: list[tuple[int, bytes] | str] = []
+    pwrite, fdatasync = os.pwrite, os.fdatasync
+
+    def written(fd: int, data: memoryview, position: int) -> int:
+        calls.append((position, bytes(data)))
+        return pwrite(fd, data, position)
+
+    def synced(fd: int) -> None:
+        calls.append("synced")
+        fdatasync(fd)
+
+    whole = path.read_bytes()
+    monkeypatch.setattr("os.pwrite", written)
+    monkeypatch.setattr("os.fdatasync", synced)
+    BlockStore(path, accept).close()
+    assert calls == [(start_of(2), whole[start_of(2) :]), "synced"]
+    assert path.read_bytes() == whole
+    monkeypatch.setattr("os.fdatasync", refuse)
+    with pytest.raises(BlockStoreError, match="cannot be read or made durable"):
+        BlockStore(path, accept)
