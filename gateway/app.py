@@ -29,6 +29,7 @@ from gateway.migrate import migrate
 from gateway.node_client import NodeClient
 from gateway.openapi import describe_failures
 from gateway.operations import GatewayOperations, HttpMetrics
+from gateway.order_locks import OrderLocks
 from gateway.routes import accounts, auth, documentation, health, proofs, transfers
 from gateway.services import Services
 from gateway.store import Store
@@ -40,8 +41,8 @@ from network.rpc import Channel
 log = structlog.get_logger(__name__)
 
 BODY_BYTES_MAX = 64 * 1024
-CONNECTIONS = 5
-"""Database connections kept open; as many again may be opened for a moment."""
+CONNECTIONS = 6
+"""Database connections kept open, one of them for the locks of orders; as many again may be opened for a moment."""
 POOL_TIMEOUT_S = 5.0
 
 
@@ -73,9 +74,11 @@ def create_app(
             iterations=config.password_cost.iterations,
             threads=config.password_cost.threads,
         )
+        # An order may take two calls of the node.
+        locks = OrderLocks(engine, patience_s=2 * config.node.timeout_s)
         try:
             await to_thread.run_sync(migrate, engine)
-            services = app.state.services = _services(config, Store(engine), channel, passwords, secret, now)
+            services = app.state.services = _services(config, Store(engine), locks, channel, passwords, secret, now)
             operations = GatewayOperations(config, levels or LogLevels(), metrics, services.store, services.node, now)
             await operations.start()
             log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
@@ -86,6 +89,7 @@ def create_app(
         finally:
             passwords.close()
             await channel.close()
+            await to_thread.run_sync(locks.close)
             await to_thread.run_sync(engine.dispose)
 
     app = FastAPI(
@@ -126,6 +130,7 @@ def prepare_database(config: GatewayConfig) -> None:
 def _services(
     config: GatewayConfig,
     store: Store,
+    locks: OrderLocks,
     channel: Channel,
     passwords: Passwords,
     secret: bytes,
@@ -140,7 +145,7 @@ def _services(
         node=node,
         sessions=Sessions(store, passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
         access_tokens=access_tokens,
-        transfers=Transfers(store, node, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
+        transfers=Transfers(store, node, locks, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
         now=now,
         random_bytes=secrets.token_bytes,
     )

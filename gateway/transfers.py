@@ -6,13 +6,13 @@ Rules it keeps:
   the entry in the books, so two customers' equal keys cannot meet.
 - The same key with the same order gives the same transfer for ever; with another order it is a conflict.
 - A refusal is final and remembered; anything else that goes wrong leaves the order to be sent again.
-- One request at a time carries an order out: the books would post for the second what they refused to the first.
+- One request at a time carries an order out, through whichever gateway: the books would post for the second what they
+  refused to the first.
 - Only customers' accounts can be credited: the bank's own accounts are out of a customer's reach.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -20,12 +20,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from weakref import WeakValueDictionary
 
 from anyio import to_thread
 
 from gateway.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
 from gateway.node_client import EntryOutcome, InternalTransfer, NodeClient, PartnerPayment, PaymentOutcome
+from gateway.order_locks import OrderLocks
 from gateway.store import FINAL_STATES, Store, Transfer
 
 CUSTOMER_ACCOUNT = re.compile(r"^cust-[a-z2-7]{26}$")
@@ -64,6 +64,7 @@ class Transfers:
     Args:
         store: the gateway's records.
         node: the organization's node.
+        locks: so that no order is carried out twice at once.
         partner_msp_ids: banks a transfer may go to.
         now: clock.
         new_id: source of transfer ids.
@@ -73,6 +74,7 @@ class Transfers:
         self,
         store: Store,
         node: NodeClient,
+        locks: OrderLocks,
         *,
         partner_msp_ids: frozenset[str],
         now: Callable[[], datetime],
@@ -80,10 +82,10 @@ class Transfers:
     ) -> None:
         self._store = store
         self._node = node
+        self._locks = locks
         self._partner_msp_ids = partner_msp_ids
         self._now = now
         self._new_id = new_id
-        self._locks: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def submit(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> Transfer:
         """Carry an order out once, however often it is sent.
@@ -154,7 +156,7 @@ class Transfers:
         )
 
     async def _carry_out_once(self, claimed: Transfer) -> Transfer:
-        async with self._locks.setdefault(claimed.transfer_id, asyncio.Lock()):
+        async with self._locks.hold(claimed.transfer_id):
             # Read again: another request with its key may have carried it out meanwhile.
             known = await to_thread.run_sync(self._store.transfer, claimed.customer_id, claimed.transfer_id)
             return known if known.state in FINAL_STATES else await self._carry_out(known)

@@ -1,7 +1,8 @@
 """Reconciliation in the database: statement files in, runs over what stands open, decisions about exceptions.
 
 Rules:
-- a file is stored once, known by the hash of its bytes; a statement or movement that comes again must say the same;
+- a file is stored once, known by the hash of its bytes; a statement or movement that comes again must say the same,
+  and comes under its own name;
 - a run reads, matches and stores under one lock, so that two at once give what one after the other would;
 - a run that finds nothing new stores nothing; what it matched or a person decided, no later run changes;
 - everything is written through functions that judge it again; the application's role can write no row by itself.
@@ -77,21 +78,28 @@ class RunOutcome:
 
 
 def import_statement_file(
-    connection: psycopg.Connection[Any], file: StatementFile, *, actor: str, now: datetime
+    connection: psycopg.Connection[Any],
+    file: StatementFile,
+    *,
+    actor: str,
+    now: datetime,
+    may_repeat: bool = False,
 ) -> ImportOutcome:
     """Store a statement file, once.
 
     Args:
         actor: who imports it.
+        may_repeat: statements may list what another one lists under another name: the bank truly booked it twice.
     Raises:
         NotFoundError: the books have no such account.
         InvalidValueError: an account counts another asset, or a name stands twice in the file.
-        ConflictError: a statement or movement stored before says something else now; names it.
+        ConflictError: a statement or movement stored before says something else now, or comes again under another
+            name; names it.
     """
     check_text("actor", actor, ACTOR_LENGTH_MAX)
     _check_names(file)
     numbered = list(enumerate(file.statements, start=1))
-    statements = [_statement_row(number, statement) for number, statement in numbered]
+    statements = [_statement_row(number, statement, may_repeat) for number, statement in numbered]
     records = [row for number, statement in numbered for row in _record_rows(number, statement)]
     row = connection.execute(
         "SELECT * FROM ledger.reconcile_import(%s, %s, %s, %s, %s, %s)",
@@ -110,6 +118,11 @@ def import_statement_file(
     if code == "other_format":
         raise ConflictError(
             f"statement {detail!r} covers days that came in another format: each movement would count twice"
+        )
+    if code == "statement_repeated":
+        raise ConflictError(
+            f"{code}: statement {detail} again, which would count twice: leave it out, or say that it may repeat them "
+            "where the bank booked all of them twice"
         )
     return ImportOutcome(code == "imported", new_statements, new_records)
 
@@ -237,7 +250,7 @@ def _check_names(file: StatementFile) -> None:
                 check_text("counterparty of the movement", record.counterparty, PARTY_LENGTH_MAX)
 
 
-def _statement_row(number: int, statement: ExternalStatement) -> dict[str, Any]:
+def _statement_row(number: int, statement: ExternalStatement, may_repeat: bool) -> dict[str, Any]:
     return {
         "number": number,
         "account": statement.account,
@@ -248,6 +261,7 @@ def _statement_row(number: int, statement: ExternalStatement) -> dict[str, Any]:
         "opening": statement.opening,
         "closing": statement.closing,
         "record_count": len(statement.records),
+        "may_repeat": may_repeat,
     }
 
 

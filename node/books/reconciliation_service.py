@@ -88,7 +88,13 @@ class ReconciliationService:
             mapping=parse_mapping(request.mapping) if request.mapping else None,
             pseudonym_key=self._pseudonym_key,
         )
-        done = await self._books.read(reconciliation.import_statement_file, file, actor=request.actor, now=self._now())
+        done = await self._books.read(
+            reconciliation.import_statement_file,
+            file,
+            actor=request.actor,
+            now=self._now(),
+            may_repeat=request.may_repeat,
+        )
         return pb.ImportStatementResponse(
             format=file.format,
             new_file=done.new_file,

@@ -46,6 +46,9 @@ def import_file(
     statement_file: Annotated[Path, typer.Argument(metavar="FILE", help="Statement file.")],
     settings: SettingsOption = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML file that explains the columns of a CSV file.")] = None,
+    may_repeat: Annotated[
+        bool, typer.Option("--may-repeat", help="The bank truly booked twice what an earlier statement lists as well.")
+    ] = False,
     actor: ActorOption = "",
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
@@ -64,7 +67,9 @@ def import_file(
         pseudonym_key=read_key(opened.secret(organization, "pseudonym.key")),
     )
     with _books(home, org) as connection:
-        done = import_statement_file(connection, file, actor=_actor(actor), now=datetime.now(UTC))
+        done = import_statement_file(
+            connection, file, actor=_actor(actor), now=datetime.now(UTC), may_repeat=may_repeat
+        )
     if as_json:
         typer.echo(
             json.dumps({"new_file": done.new_file, "statements": done.new_statements, "records": done.new_records})

@@ -4,7 +4,7 @@ Rules, Fabric's but for who is known:
 - each collection goes to the peers of its members' organizations, at most to as many as its ``maxPeerCount``; when
   fewer than its ``requiredPeerCount`` have taken it, there is no endorsement;
 - peers come from the settings, one for each organization; nothing is gossiped;
-- what is handed over late must have the hash that stands in the block.
+- what is handed over late must have the hash that stands in the block, or be the rest of such a set after a purge.
 
 Source: Fabric gossip/privdata/{distributor,reconcile}.go.
 """
@@ -81,22 +81,26 @@ class PrivateExchange:
                     f"{len(chosen)} that are known took it"
                 )
 
-    async def pull(self, missing: Mapping[PrivateSetId, bytes]) -> dict[PrivateSetId, bytes]:
+    async def pull(self, missing: Mapping[PrivateSetId, bytes]) -> dict[PrivateSetId, list[bytes]]:
         """Ask the members' peers for sets of committed transactions.
 
         Args:
-            missing: what is asked for, with the hash it must have.
+            missing: what is asked for, with the hash it has as it was endorsed.
         Returns:
-            what came and has its hash.
+            what came: the set that has its hash, or else all others, one of which may be what a purge left of it.
         """
-        found: dict[PrivateSetId, bytes] = {}
+        found: dict[PrivateSetId, list[bytes]] = {}
+        whole: set[PrivateSetId] = set()
         for peer in self._others:
-            ids = [item for item in missing if item not in found and await self._is_members(peer, item)]
-            if ids:
-                answered = await self._ask(peer, ids[:WANTED_MAX])
-                found |= {
-                    item: rwset for item, rwset in answered.items() if private_rwset_hash(rwset) == missing.get(item)
-                }
+            ids = [item for item in missing if item not in whole and await self._is_members(peer, item)][:WANTED_MAX]
+            for item, rwset in (await self._ask(peer, ids)).items() if ids else ():
+                if item not in missing or item in whole:
+                    continue
+                if private_rwset_hash(rwset) == missing[item]:
+                    whole.add(item)
+                    found[item] = [rwset]
+                else:
+                    found.setdefault(item, []).append(rwset)
         return found
 
     async def _receivers(self, item: PrivateCollectionRwset) -> tuple[int, list[int]]:

@@ -5,7 +5,7 @@ Source: Fabric core/ledger/pvtdatastorage (purge markers, expiry keeper, and the
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
@@ -17,8 +17,8 @@ from node.peer.database import Connection, fetch, index_text
 def purge_write_sets(connection: Connection, channel_no: int, number: int, purges: Mapping[StateKey, Version]) -> None:
     """Erase purged keys from the write sets kept of all blocks up to ``number``, the values' last hiding place.
 
-    A purge is rare and must be thorough, so every write set is looked at. A key written again after its purge, within
-    the same block, keeps that later value.
+    A purge is rare and must be thorough, so every write set is looked at, the purging transaction's own too, which
+    names the key. A key written again after its purge, within the same block, keeps that later value.
     """
     for block, tx, content in fetch(connection, "all_private_sets", (channel_no, number)):
         kept = without_purged(bytes(content), Version(block, tx), purges)
@@ -81,26 +81,38 @@ def _without_collections(content: bytes, collections: Container[tuple[str, str]]
 
 
 def without_purged(content: bytes, version: Version, purges: Mapping[StateKey, Version]) -> bytes:
-    """Return a write set without the keys that a later transaction purges."""
+    """Return a write set without the keys that its transaction or a later one purges: their names go too."""
+    return with_keys(content, lambda key: not is_purged(key, version, purges))
+
+
+def is_purged(key: StateKey, version: Version, purges: Mapping[StateKey, Version]) -> bool:
+    """Say whether what a transaction did to a key is purged, by itself or by a later one."""
+    purged = purges.get(key)
+    return purged is not None and version <= purged
+
+
+def with_keys(content: bytes, wanted: Callable[[StateKey], bool]) -> bytes:
+    """Return a write set with only those of its keys that are wanted; one that keeps all of them stays byte for byte.
+
+    Args:
+        wanted: asked for each key by its hash.
+    """
     message = rwset_pb2.TxPvtReadWriteSet.FromString(content)
     for namespace in message.ns_pvt_rwset:
         for item in namespace.collection_pvt_rwset:
             kv = kv_rwset_pb2.KVRWSet.FromString(item.rwset)
-            kept = [
-                write
-                for write in kv.writes
-                if not _purged_later(
-                    StateKey(namespace.namespace, item.collection_name, key_hash(write.key)), version, purges
-                )
-            ]
-            if len(kept) < len(kv.writes):
-                del kv.writes[:]
-                kv.writes.extend(kept)
+            changed = False
+            for writes in (kv.writes, kv.metadata_writes):
+                kept = [
+                    write
+                    for write in writes
+                    if wanted(StateKey(namespace.namespace, item.collection_name, key_hash(write.key)))
+                ]
+                if len(kept) < len(writes):
+                    del writes[:]
+                    writes.extend(kept)
+                    changed = True
+            if changed:
                 item.rwset = kv.SerializeToString()
     serialized: bytes = message.SerializeToString()
     return serialized
-
-
-def _purged_later(key: StateKey, version: Version, purges: Mapping[StateKey, Version]) -> bool:
-    purged = purges.get(key)
-    return purged is not None and version < purged

@@ -4,6 +4,8 @@ Rules:
 - what is missing was written down with its block; it is asked for right after, soon again, as who has it may commit
   that block a moment later, and then ever more seldom until it came or its time is over;
 - a value becomes readable only if it still is the one that the public hash stands for;
+- members that committed a purge have only the rest of a set, which no longer has its hash: each key of the rest is held
+  against the block by itself, and all that was not purged here must be there;
 - what is written is written between two blocks, with the committing connection: nothing can change meanwhile.
 
 Source: Fabric gossip/privdata/reconcile.go, core/ledger/pvtdatastorage (hand-over of old values).
@@ -12,22 +14,37 @@ Source: Fabric gossip/privdata/reconcile.go, core/ledger/pvtdatastorage (hand-ov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import psycopg
 import structlog
 from fabric_protos.ledger.rwset import rwset_pb2
+from google.protobuf.message import DecodeError
 
+from network.block import parse_block
+from network.envelope import parse_transaction
 from network.errors import WireError
-from network.rwset import Version, parse_private_rwset
+from network.rwset import (
+    HashedCollection,
+    HashedWrite,
+    KvWrite,
+    PrivateCollectionRwset,
+    StateKey,
+    Version,
+    key_hash,
+    parse_private_rwset,
+    private_rwset_hash,
+)
+from node.peer.block_store import BlockStore
 from node.peer.block_writer import PrivateSetId
 from node.peer.committer import Committer
 from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.private_data import serialize_write_set, writes_of
 from node.peer.private_exchange import PrivateExchange
-from node.peer.purge import known_purges, without_purged
+from node.peer.purge import is_purged, known_purges, with_keys, without_purged
 from node.peer.reader import ChannelReader
 
 _log = structlog.get_logger(__name__)
@@ -104,10 +121,10 @@ class Reconciler:
         if not missing:
             return False
         found = await self._exchange.pull(missing)
-        await self._committer.between_blocks(partial(_store, self._channel_no, missing, found))
-        if found:
-            _log.info("private data reconciled", sets=len(found), still_missing=len(missing) - len(found))
-        return bool(found) and len(missing) == BATCH
+        stored = await self._committer.between_blocks(partial(_store, self._channel_no, missing, found))
+        if stored:
+            _log.info("private data reconciled", sets=stored, still_missing=len(missing) - stored)
+        return bool(stored) and len(missing) == BATCH
 
 
 def _read_missing(channel_no: int, connection: Connection) -> dict[PrivateSetId, bytes]:
@@ -116,14 +133,19 @@ def _read_missing(channel_no: int, connection: Connection) -> dict[PrivateSetId,
 
 
 def _store(
-    channel_no: int, missing: Mapping[PrivateSetId, bytes], found: Mapping[PrivateSetId, bytes], connection: Connection
-) -> None:
-    """Write what came, all of it or nothing, and note what was asked for in vain."""
+    channel_no: int,
+    missing: Mapping[PrivateSetId, bytes],
+    found: Mapping[PrivateSetId, Sequence[bytes]],
+    connection: Connection,
+) -> int:
+    """Write what came, all of it or nothing, and note what was asked for in vain; return how many sets came."""
     try:
         with connection.transaction():
-            for item, rwset in found.items():
-                _store_one(channel_no, item, rwset, connection)
-            vain = [item for item in missing if item not in found]
+            vain = [
+                item
+                for item, rwset_hash in missing.items()
+                if not _store_one(channel_no, item, found.get(item, ()), rwset_hash, connection)
+            ]
             parameters = {
                 "channel": channel_no,
                 "blocks": [item.block for item in vain],
@@ -132,21 +154,21 @@ def _store(
             fetch(connection, "count_missing_try", parameters)
     except psycopg.Error as error:
         raise StoreError(f"private data could not be written: {error}") from error
+    return len(missing) - len(vain)
 
 
-def _store_one(channel_no: int, item: PrivateSetId, rwset: bytes, connection: Connection) -> None:
+def _store_one(
+    channel_no: int, item: PrivateSetId, given: Sequence[bytes], rwset_hash: bytes, connection: Connection
+) -> bool:
+    purges = known_purges(connection, channel_no, item.namespace, item.collection)
+    kept = (_kept(channel_no, item, rwset, rwset_hash, purges, connection) for rwset in given)
+    collection = next((one for one in kept if one is not None), None)
+    if collection is None:
+        return False
     place = (channel_no, item.block, item.tx_number)
     names = (index_text(item.namespace), index_text(item.collection))
     if not fetch(connection, "delete_missing_private", (*place, *names)):
-        return
-    try:
-        endorsed = _single(item, rwset)
-        parse_private_rwset(endorsed)
-    except WireError as error:
-        _log.error("private data that was endorsed cannot be read", block=item.block, reason=str(error))
-        return
-    purges = known_purges(connection, channel_no, item.namespace, item.collection)
-    (collection,) = parse_private_rwset(without_purged(endorsed, Version(item.block, item.tx_number), purges))
+        return True
     for write in writes_of(collection, item.tx_number).values():
         if write.value is not None:
             parameters = {
@@ -162,6 +184,64 @@ def _store_one(channel_no: int, item: PrivateSetId, rwset: bytes, connection: Co
     held = fetch(connection, "read_private_set", place)
     others = parse_private_rwset(bytes(held[0][0])) if held else ()
     fetch(connection, "upsert_private_set", (*place, serialize_write_set([*others, collection])))
+    return True
+
+
+def _kept(
+    channel_no: int,
+    item: PrivateSetId,
+    rwset: bytes,
+    rwset_hash: bytes,
+    purges: Mapping[StateKey, Version],
+    connection: Connection,
+) -> PrivateCollectionRwset | None:
+    """Return what is to be kept of a set that was handed over; None where it is not what its transaction wrote."""
+    is_endorsed = private_rwset_hash(rwset) == rwset_hash
+    try:
+        given = without_purged(_single(item, rwset), Version(item.block, item.tx_number), purges)
+        (collection,) = parse_private_rwset(given)
+        if is_endorsed:
+            return collection
+        hashed = _hashes_in_block(channel_no, item, connection)
+        writes, metadata = _not_purged(item, hashed, purges)
+        (rest,) = parse_private_rwset(with_keys(given, lambda key: key.key in writes or key.key in metadata))
+    except (WireError, DecodeError) as error:
+        _log.warning("private data that was handed over cannot be read", block=item.block, reason=str(error))
+        # Where it is what was endorsed, nobody has another one.
+        return PrivateCollectionRwset(item.namespace, item.collection, (), (), b"") if is_endorsed else None
+    found = {key_hash(write.key): write for write in rest.writes}
+    is_whole = metadata <= {key_hash(key) for key in rest.metadata_keys} and writes.keys() == found.keys()
+    return rest if is_whole and all(_is_of(found[key], hashed) for key, hashed in writes.items()) else None
+
+
+def _hashes_in_block(channel_no: int, item: PrivateSetId, connection: Connection) -> HashedCollection:
+    block = parse_block(BlockStore(connection, channel_no).block(item.block) or b"")
+    rwset = parse_transaction(block.data.data[item.tx_number]).rwset
+    return next(
+        collection
+        for namespace in rwset.namespaces
+        for collection in namespace.collections
+        if (index_text(namespace.namespace), index_text(collection.name)) == (item.namespace, item.collection)
+    )
+
+
+def _not_purged(
+    item: PrivateSetId, hashed: HashedCollection, purges: Mapping[StateKey, Version]
+) -> tuple[dict[bytes, HashedWrite], set[bytes]]:
+    """Return what the transaction did to the keys of a collection that were not purged, by their hashes."""
+    version = Version(item.block, item.tx_number)
+
+    def stands(key: bytes) -> bool:
+        return not is_purged(StateKey(item.namespace, item.collection, key), version, purges)
+
+    writes = {write.key_hash: write for write in hashed.writes if stands(write.key_hash)}
+    return writes, {write.key_hash for write in hashed.metadata_writes if stands(write.key_hash)}
+
+
+def _is_of(write: KvWrite, hashed: HashedWrite) -> bool:
+    if write.deletes or hashed.deletes:
+        return write.deletes == hashed.deletes
+    return hashlib.sha256(write.value).digest() == hashed.value_hash
 
 
 def _single(item: PrivateSetId, rwset: bytes) -> bytes:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, text
 
+from gateway.errors import UnavailableError
 from gateway.migrate import migrate
+from gateway.order_locks import OrderLocks
 from gateway.routes.accounts import ACCOUNTS_PER_CUSTOMER_MAX
 from gateway.store import Customer, OwnAccount, Store, Transfer
 from tests.support.gateway_client import Clock, CustomerAgent, gateway_config, running_gateway
@@ -58,6 +60,71 @@ async def test_order_refused_to_one_request_is_not_posted_for_another_one_under_
     node.deposit(here, 1_000)
     assert ((await second).status_code, (await second).json()["code"]) == (422, "exceeds_available")
     assert node.accounts[here].balance == 1_000, "told twice that it was refused, and paid"
+
+
+async def test_order_refused_by_one_gateway_is_not_posted_by_another_of_the_same_records(
+    client: httpx.AsyncClient, database_url: str, node: NodeInMemory, tmp_path: Path
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    here, there = await maria.open_account(), await maria.open_account()
+    key = str(uuid.uuid4())
+    arrived = asyncio.Event()
+    node.fault = lambda method: arrived.set() if method.endswith("/PostEntries") else None
+    node.pause_s = 0.5
+    config = gateway_config(tmp_path, database_url, node.address)  # type: ignore[attr-defined]
+    async with running_gateway(config, Clock()) as (_, elsewhere):
+        first = asyncio.create_task(maria.pay(here, there, "100", key))
+        await arrived.wait()
+        node.pause_s = 1.0
+        maria.client = elsewhere
+        second = asyncio.create_task(maria.pay(here, there, "100", key))
+        assert (await first).json()["code"] == "exceeds_available"
+        node.deposit(here, 1_000)
+        assert ((await second).status_code, (await second).json()["code"]) == (422, "exceeds_available")
+    assert node.accounts[here].balance == 1_000, "told by one gateway that it was refused, and paid by the other"
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
+    yield made
+    made.dispose()
+
+
+async def test_order_that_another_gateway_carries_out_is_waited_for_and_free_when_that_gateway_is_gone(
+    engine: Engine,
+) -> None:
+    here, there = OrderLocks(engine, patience_s=30), OrderLocks(engine, patience_s=0.2)
+    order, other = uuid.uuid4(), uuid.uuid4()
+    async with here.hold(order):
+        async with there.hold(other):
+            with pytest.raises(UnavailableError, match="under way"):
+                async with there.hold(order):
+                    pytest.fail("two gateways carry one order out")
+        here.close()
+        async with there.hold(order):
+            pass
+    there.close()
+
+
+async def test_locks_outlive_a_session_that_the_server_ended(engine: Engine) -> None:
+    here, there = OrderLocks(engine, patience_s=30), OrderLocks(engine, patience_s=0.2)
+    order = uuid.uuid4()
+    async with here.hold(order):
+        pass
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    async with here.hold(order):
+        with pytest.raises(UnavailableError):
+            async with there.hold(order):
+                pytest.fail("two gateways carry one order out")
+    here.close()
+    there.close()
 
 
 async def test_accounts_opened_at_once_stay_within_the_limit(client: httpx.AsyncClient) -> None:
@@ -101,21 +168,17 @@ def _claimed(store: Store) -> Transfer:
     ],
 )
 def test_answer_of_the_node_that_comes_late_takes_nothing_back(
-    database_url: str, before: str, late: str, stands: str
+    engine: Engine, before: str, late: str, stands: str
 ) -> None:
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
-    try:
-        migrate(engine)
-        store = Store(engine)
-        claimed = _claimed(store)
+    migrate(engine)
+    store = Store(engine)
+    claimed = _claimed(store)
 
-        def answered(state: str) -> Transfer:
-            refusal = "exceeds_available" if state == "refused" else None
-            seq = None if state in ("refused", "held") else 7
-            return replace(claimed, state=state, seq=seq, refusal_code=refusal, refusal_message=refusal)
+    def answered(state: str) -> Transfer:
+        refusal = "exceeds_available" if state == "refused" else None
+        seq = None if state in ("refused", "held") else 7
+        return replace(claimed, state=state, seq=seq, refusal_code=refusal, refusal_message=refusal)
 
-        store.record_outcome(answered(before))
-        assert store.record_outcome(answered(late)) == answered(stands)
-        assert store.transfer(claimed.customer_id, claimed.transfer_id) == answered(stands)
-    finally:
-        engine.dispose()
+    store.record_outcome(answered(before))
+    assert store.record_outcome(answered(late)) == answered(stands)
+    assert store.transfer(claimed.customer_id, claimed.transfer_id) == answered(stands)

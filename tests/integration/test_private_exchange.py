@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
+from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.peer import collection_pb2
 
 from network import rpc
@@ -158,17 +159,64 @@ async def test_member_that_was_away_catches_up_with_what_is_current_and_what_was
         committed = await network.client().submit(
             "pc", "PutPrivate", "offered", "away", transient={"value": value}, endorsing_organizations=[BANK]
         )
-    await network.client().submit(
-        "pc", "PutPrivate", "offered", "gone", transient={"value": b"away-purged"}, endorsing_organizations=[BANK]
-    )
-    purged = await network.client().submit("pc", "PurgePrivate", "offered", "gone", endorsing_organizations=[BANK])
     await partner.start()
-    await network.wait_for_height(purged.block_number + 1)
+    await network.wait_for_height(committed.block_number + 1)
     await until_read(network, PARTNER, "offered", "away", b"away-two")
     assert committed.block_number > height
     assert places(network, PARTNER, "away-one") == {"private_write_set"}
-    # What was purged before it came does not come: nobody has it whole any more.
-    assert [places(network, msp_id, "away-purged") for msp_id in MEMBERS] == [set(), set(), set()]
+    await network.found_again(lambda: put(network, "pushed", "again", b"with-the-other"))
+
+
+def kept_sets(network: PeerNetwork, msp_id: str, word: str) -> list[tuple[int, bytes]]:
+    """Return block and content of the private write sets an organization keeps that hold a word."""
+    with database(network, msp_id) as connection:
+        rows = connection.execute("SELECT block_number, content FROM channel.private_write_set").fetchall()
+    return [(number, content) for number, content in rows if word.encode() in content]
+
+
+def forge(network: PeerNetwork, msp_id: str, block: int, content: bytes) -> None:
+    """Have an organization's peer hand out something else than it keeps."""
+    with database(network, msp_id) as connection:
+        connection.execute(
+            "UPDATE channel.private_write_set SET content = %s WHERE block_number = %s", (content, block)
+        )
+
+
+def asked_in_vain(network: PeerNetwork, msp_id: str) -> bool:
+    with database(network, msp_id) as connection:
+        return connection.execute("SELECT 1 FROM channel.missing_private_set WHERE tries > 0").fetchone() is not None
+
+
+async def test_rest_of_a_purged_set_comes_if_it_is_true_and_whole_and_names_no_purged_key(network: PeerNetwork) -> None:
+    partner = network.members[PARTNER]
+    await partner.stop()
+    values = {"value": b"purged-away", "other": b"rest-stays"}
+    await network.client().submit(
+        "pc", "PutPrivatePair", "offered", "key-gone", "key-rest", transient=values, endorsing_organizations=[BANK]
+    )
+    purged = await network.client().submit("pc", "PurgePrivate", "offered", "key-gone", endorsing_organizations=[BANK])
+    await network.peer(BANK).wait_for_height(purged.block_number + 1)
+    ((block, rest),) = kept_sets(network, BANK, "key-rest")
+    message = rwset_pb2.TxPvtReadWriteSet.FromString(rest)
+    message.ns_pvt_rwset[0].collection_pvt_rwset[0].rwset = b""
+    for forged in (rest.replace(b"rest-stays", b"rest-lies!"), message.SerializeToString()):
+        forge(network, BANK, block, forged)
+        with database(network, PARTNER) as connection:
+            connection.execute("UPDATE channel.missing_private_set SET tries = 0")
+        await partner.start()
+        await network.wait_for_height(purged.block_number + 1)
+        async with asyncio.timeout(20):
+            while not asked_in_vain(network, PARTNER):  # noqa: ASYNC110 - it happens in the database
+                await asyncio.sleep(0.05)
+        with pytest.raises(GatewayError, match="private data matching public hash version is not available"):
+            await read(network, PARTNER, "offered", "key-rest")
+        await partner.stop()
+    forge(network, BANK, block, rest)
+    await partner.start()
+    await until_read(network, PARTNER, "offered", "key-rest", b"rest-stays")
+    assert missing(network, PARTNER) == 0
+    for word in ("purged-away", "key-gone"):
+        assert [places(network, msp_id, word) for msp_id in MEMBERS] == [set(), set(), set()]
     await network.found_again(lambda: put(network, "pushed", "again", b"with-the-other"))
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
-from ledger.errors import StatementFormatError
+from ledger.errors import ConflictError, StatementFormatError
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from network.topology import default_consortium
@@ -115,6 +115,21 @@ def test_statement_is_imported_matched_and_decided(home: Home, books: Writer, na
     assert "entries: 2, 3" in batch
     command(home, "take-apart", batch.split()[0], "--reason", "two payments of another run")
     assert command(home, "exceptions").count("taken_apart") == 3
+
+
+def test_statement_under_another_number_is_stored_only_where_the_bank_booked_it_twice(
+    home: Home, books: Writer, tmp_path: Path
+) -> None:
+    file = STATEMENTS / "correspondent-2026-03.mt940"
+    command(home, "import", str(file), "--settings", SETTINGS)
+    again = tmp_path / "again.mt940"
+    again.write_text(file.read_text().replace(":28C:42/1", ":28C:43/1"))
+    with pytest.raises(
+        ConflictError, match="statement_repeated: statement '2026-03-03 43/1' lists the movements of '2"
+    ):
+        command(home, "import", str(again), "--settings", SETTINGS)
+    done = json.loads(command(home, "import", str(again), "--settings", SETTINGS, "--may-repeat", "--json"))
+    assert (done["statements"], done["records"]) == (1, 5)
 
 
 def test_words_that_are_none_are_refused(home: Home, books: Writer) -> None:

@@ -202,6 +202,17 @@ async def test_bad_input_is_named_and_stores_nothing(node: Node) -> None:
     assert not (await node.client.ask("GetStatus", pb.GetStatusRequest(), pb.GetStatusResponse)).accounts
 
 
+async def test_statement_under_another_number_is_stored_only_where_the_bank_booked_it_twice(node: Node) -> None:
+    await node.receive("correspondent-2026-03.mt940")
+    file = (STATEMENTS / "correspondent-2026-03.mt940").read_bytes().replace(b":28C:42/1", b":28C:43/1")
+    request = pb.ImportStatementRequest(file=file, settings=SETTINGS, actor="treasury")
+    code, message = await node.client.refusal("ImportStatement", request)
+    assert code == StatusCode.ALREADY_EXISTS and "statement_repeated: statement '2026-03-03 43/1' lists" in message
+    request.may_repeat = True
+    done = await node.client.ask("ImportStatement", request, pb.ImportStatementResponse)
+    assert (done.new_statements, done.new_records) == (1, 5)
+
+
 async def test_what_does_not_exist_is_not_found(node: Node) -> None:
     for method, request in (
         ("Run", pb.RunRequest(accounts=["nostro-EUR"], actor="a")),

@@ -57,6 +57,10 @@ class PeerContract(Contract):
     async def put_private(self, stub: ChaincodeStub, collection: str, key: str) -> None:
         await stub.put_private_data(collection, key, stub.get_transient()["value"])
 
+    async def put_private_pair(self, stub: ChaincodeStub, collection: str, key: str, other: str) -> None:
+        await stub.put_private_data(collection, key, stub.get_transient()["value"])
+        await stub.put_private_data(collection, other, stub.get_transient()["other"])
+
     async def get_private(self, stub: ChaincodeStub, collection: str, key: str) -> str:
         return (await stub.get_private_data(collection, key)).decode()
 

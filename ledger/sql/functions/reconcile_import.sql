@@ -1,8 +1,8 @@
 -- Stores a statement file with its statements and records, once. What the sender sent before is known again by the
 -- statement's or the record's name, and must say the same. code: 'imported', 'exists' (the very file),
--- 'account_not_found', 'asset_mismatch', 'record_conflict', 'statement_conflict', 'other_format'; detail names the
--- first culprit.
--- p_statements: [{number, account, asset, reference, first_day, last_day, opening, closing, record_count}];
+-- 'account_not_found', 'asset_mismatch', 'record_conflict', 'statement_conflict', 'other_format', 'statement_repeated';
+-- detail names the first culprit.
+-- p_statements: [{number, account, asset, reference, first_day, last_day, opening, closing, record_count, may_repeat}];
 -- p_records: [{statement, key, number, change, value_day, booking_day, reference[], party}].
 CREATE OR REPLACE FUNCTION ledger.reconcile_import(
     p_digest bytea, p_format text, p_actor text, p_now timestamptz, p_statements jsonb, p_records jsonb,

@@ -1,6 +1,6 @@
 -- Judges a file before it is stored: 'imported' when it may be, else what is wrong, and with which statement or record
 -- first. A statement that was received before may bring nothing that it did not have then; one that covers days which
--- another format covered would bring every movement a second time.
+-- another format covered would bring every movement a second time, and so would one that comes again under another name.
 CREATE OR REPLACE FUNCTION ledger.reconcile_judge_import(
     p_format text, p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
 )
@@ -43,6 +43,16 @@ BEGIN
     JOIN ledger.statement_file AS file ON file.id = known.file_id
     WHERE given.known_id IS NULL AND file.format <> p_format
     ORDER BY given.number LIMIT 1;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT 'statement_repeated', format('%L lists the movements of %L', again.reference, again.known) INTO code, detail
+    FROM ledger.reconcile_repeated(
+        (SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
+            WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE),
+        p_records
+    ) AS again
+    WHERE again.reference IS NOT NULL;
     IF NOT FOUND THEN
         code := 'imported';
     END IF;

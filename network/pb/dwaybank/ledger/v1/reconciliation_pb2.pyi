@@ -55,16 +55,18 @@ EXCEPTION_DECISION_REOPENED: ExceptionDecision
 EXCEPTION_DECISION_TAKEN_APART: ExceptionDecision
 
 class ImportStatementRequest(_message.Message):
-    __slots__ = ("file", "settings", "mapping", "actor")
+    __slots__ = ("file", "settings", "mapping", "actor", "may_repeat")
     FILE_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     MAPPING_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
+    MAY_REPEAT_FIELD_NUMBER: _ClassVar[int]
     file: bytes
     settings: str
     mapping: str
     actor: str
-    def __init__(self, file: _Optional[bytes] = ..., settings: _Optional[str] = ..., mapping: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+    may_repeat: bool
+    def __init__(self, file: _Optional[bytes] = ..., settings: _Optional[str] = ..., mapping: _Optional[str] = ..., actor: _Optional[str] = ..., may_repeat: bool = ...) -> None: ...
 
 class ImportStatementResponse(_message.Message):
     __slots__ = ("format", "new_file", "new_statements", "new_records")
