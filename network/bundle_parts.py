@@ -14,12 +14,15 @@ from typing import Any
 from network.bundle_json import Fields, encode_base64, read_json
 from network.errors import ProofError
 
-BUNDLE_BYTES_MAX = 64 * 1024 * 1024
-BLOCK_COUNT_MAX = 256
+BUNDLE_BYTES_MAX = 96 * 1024 * 1024
+"""Room for some 2,000 configuration blocks of four organizations, and still one gRPC message."""
+BUNDLE_MARKS_MAX = 4 * 1024 * 1024
+"""Commas and opening brackets in a bundle's text: what bounds the values that reading it makes, whatever its size."""
+BLOCK_COUNT_MAX = 4_096
 ENTRY_BYTES_MAX = 1024 * 1024
 NOTE_LENGTH_MAX = 65_536
 WITNESS_COUNT_MAX = 64
-DEFINITION_COUNT_MAX = 64
+DEFINITION_COUNT_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ def read_bundle_json(data: bytes) -> Fields:
     """
     if len(data) > BUNDLE_BYTES_MAX:
         raise ProofError("bundle_too_large", f"a bundle of {len(data)} bytes is larger than {BUNDLE_BYTES_MAX}")
+    marks = sum(map(data.count, (b",", b"[", b"{")))
+    if marks > BUNDLE_MARKS_MAX:
+        raise ProofError("bundle_too_large", f"a bundle with {marks} commas and brackets has more than any")
     return Fields(read_json(data, "malformed_json"), "bundle")
 
 

@@ -10,6 +10,7 @@ refused wherever tenants are not asked for by name (``own_tenant``).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
+
+KNOWN_MAX = 1_000
+"""Certificates whose issuer is remembered: a member's authority may issue any number."""
 
 
 class Caller(NamedTuple):
@@ -52,7 +56,7 @@ class Members:
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
         ]
-        self._known: dict[bytes, Caller] = {}
+        self._known: OrderedDict[bytes, Caller] = OrderedDict()
 
     def caller(self, call: Call) -> str:
         """Return the MSP id of the organization that calls.
@@ -105,6 +109,9 @@ class Members:
         if pem not in self._known:
             certificate = x509.load_pem_x509_certificate(pem)
             self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate), _user_of(certificate))
+            if len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
+        self._known.move_to_end(pem)
         return self._known[pem]
 
     def _issuer(self, certificate: x509.Certificate) -> str:

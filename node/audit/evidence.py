@@ -15,17 +15,25 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from network.audit_record import AUDIT, record_key
-from network.bundle_parts import CheckpointEvidence, TransactionRef, WitnessEvidence, channel_value, write_json
+from network.bundle_parts import (
+    WITNESS_COUNT_MAX,
+    CheckpointEvidence,
+    TransactionRef,
+    WitnessEvidence,
+    channel_value,
+    write_json,
+)
 from node.audit.index import AuditIndex
 from node.audit.indexer import BlockSource
 from node.audit.records import AuditRecord
 
-BLOCKS_KEPT = 64
-"""Blocks kept in memory: genesis, definitions and registrations stand in every bundle."""
+BLOCK_BYTES_KEPT = 32 * 1024 * 1024
+"""Blocks kept in memory: genesis, configurations, definitions and registrations stand in every bundle."""
 REMEMBERED_MAX = 1_000
 """Answers of the index kept while it stands still."""
 TEXTS_MAX = 8
-"""Serialized sets of blocks kept; each has tens to hundreds of kilobytes."""
+TEXT_BYTES_KEPT = 32 * 1024 * 1024
+"""Serialized sets of blocks kept, and the size of several: hundreds of kilobytes each, of an old channel megabytes."""
 
 T = TypeVar("T")
 
@@ -51,6 +59,7 @@ class ChannelEvidenceSource:
         self._index = index
         self._source = source
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._block_bytes = 0
         self._position: Hashable = None
         self._remembered: dict[Hashable, Any] = {}
         self._texts: dict[Hashable, bytes] = {}
@@ -117,14 +126,15 @@ class ChannelEvidenceSource:
         if found is None:
             blocks = {number: await self._block(number) for number in parts.numbers}
             found = (await asyncio.to_thread(lambda: write_json(channel_value(parts.definitions, blocks))))[1:]
-            if len(self._texts) >= TEXTS_MAX:
+            if len(self._texts) >= TEXTS_MAX or sum(map(len, self._texts.values())) + len(found) > TEXT_BYTES_KEPT:
                 self._texts.clear()
             self._texts[key] = found
         return found
 
     def _witnesses(self, organization: str, size: int) -> tuple[WitnessEvidence, ...]:
         found: list[WitnessEvidence] = []
-        for record in self._index.cosignatures(organization, size):
+        # A bundle has room for no more, and verifiers ask for one.
+        for record in self._index.cosignatures(organization, size)[:WITNESS_COUNT_MAX]:
             body = json.loads(record.body)
             registration = self._index.record(record_key("witness", body["witness"]))
             assert registration is not None, "a cosignature is only recorded for a registered key"
@@ -136,10 +146,11 @@ class ChannelEvidenceSource:
             async with aclosing(self._source.blocks(number, stop=number)) as blocks:
                 async for block in blocks:
                     self._blocks[number] = bytes(block.SerializeToString())
+                    self._block_bytes += len(self._blocks[number])
         self._blocks.move_to_end(number)
         found = self._blocks[number]
-        while len(self._blocks) > BLOCKS_KEPT:
-            self._blocks.popitem(last=False)
+        while self._block_bytes > BLOCK_BYTES_KEPT:
+            self._block_bytes -= len(self._blocks.popitem(last=False)[1])
         return found
 
 

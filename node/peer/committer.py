@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from queue import Full, Queue
+from queue import Queue
 from typing import TypeVar
 
 import structlog
@@ -48,7 +48,7 @@ from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
 from node.peer.collection_members import own_identity
 from node.peer.database import Connection
-from node.peer.database_job import DatabaseJob
+from node.peer.database_job import DatabaseJob, Handover
 from node.peer.errors import ChannelStoppedError, PeerError, StoreError
 from node.peer.own_endorsements import OwnEndorsements
 from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
@@ -159,7 +159,7 @@ class Committer:
         self._refused = False
         """Whether the next block was refused and is waited for from another source."""
         self._received: Queue[tuple[common_pb2.Block, str] | None] = Queue()
-        self._checked: Queue[_CheckedBlock | DatabaseJob | None] = Queue(CHECKED_AHEAD_MAX)
+        self._checked: Handover[_CheckedBlock | DatabaseJob | None] = Handover(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
         self._helpers = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
@@ -239,8 +239,8 @@ class Committer:
             PeerError: the work's own.
         """
         job = DatabaseJob(work, self._loop)
-        if not await asyncio.to_thread(self._put_checked, job):
-            raise ChannelStoppedError(f"channel {self._settings.channel_id} is no longer committed")
+        if not await asyncio.to_thread(self._checked.put, job):
+            raise self._no_longer()
         result: T = await job.future
         return result
 
@@ -291,7 +291,7 @@ class Committer:
                 self._take(*item)
         finally:
             self._ending.set()
-            self._put_checked(None)
+            self._checked.put(None)
 
     def _take(self, block: common_pb2.Block, source: str) -> None:
         """Verify a block that is due; one that does not hold stops the channel only where nobody else is asked."""
@@ -322,7 +322,7 @@ class Committer:
         checked = self._check_signatures(block.data.data)
         hashed = header_hash(block.header)
         done = threading.Event() if holds_config(block.data) else None
-        self._put_checked(_CheckedBlock(block, hashed, checked, done))
+        self._checked.put(_CheckedBlock(block, hashed, checked, done))
         self._verified = Tip(number + 1, hashed, b"")
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
@@ -344,18 +344,17 @@ class Committer:
             own_endorsement=settings.own.made,
         )
 
-    def _put_checked(self, item: _CheckedBlock | DatabaseJob | None) -> bool:
-        """Hand over to the second thread; False when that one has ended and no longer takes anything."""
-        while self._threads[1].is_alive():
-            try:
-                self._checked.put(item, timeout=0.2)
-            except Full:
-                continue
-            return True
-        return False
-
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
+        try:
+            self._take_checked()
+        finally:
+            self._checked.end(self._no_longer())
+
+    def _no_longer(self) -> ChannelStoppedError:
+        return ChannelStoppedError(f"channel {self._settings.channel_id} is no longer committed")
+
+    def _take_checked(self) -> None:
         while (item := self._checked.get()) is not None:
             if isinstance(item, DatabaseJob):
                 self._do_between(item)
@@ -375,9 +374,11 @@ class Committer:
     def _do_between(self, job: DatabaseJob) -> None:
         try:
             job.perform(self._tables.connection)
-        except PeerError as error:
-            # The next block opens the connection again.
+        except Exception as error:
             job.fail(error)
+            # After a lost connection the next block opens another; a fault of the program stops the channel.
+            if not isinstance(error, PeerError):
+                raise
 
     def _commit(self, item: _CheckedBlock) -> CommittedBlock:
         number = item.block.header.number

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from queue import Empty, Full, Queue
+from typing import Any, Generic, TypeVar
 
 from node.peer.database import Connection
 from node.peer.errors import PeerError
+
+Item = TypeVar("Item")
 
 
 class DatabaseJob:
@@ -39,3 +43,42 @@ class DatabaseJob:
 
     def _settle(self, settle: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(lambda: None if self.future.done() else settle())
+
+
+class Handover(Generic[Item]):
+    """Hands things to one thread, which may end before it has taken all of them: nobody waits for it then.
+
+    Args:
+        size: things that may wait to be taken.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._items: Queue[Item] = Queue(size)
+        self._ended: Exception | None = None
+
+    def put(self, item: Item) -> bool:
+        """Hand over, waiting for room; False when the thread has ended and takes nothing more."""
+        while self._ended is None:
+            try:
+                self._items.put(item, timeout=0.2)
+            except Full:
+                continue
+            self._refuse_rest()
+            return True
+        return False
+
+    def get(self) -> Item:
+        """Take the next thing, waiting for it."""
+        return self._items.get()
+
+    def end(self, reason: Exception) -> None:
+        """Take nothing more: jobs that wait or are on their way fail for this reason."""
+        self._ended = reason
+        self._refuse_rest()
+
+    def _refuse_rest(self) -> None:
+        with suppress(Empty):
+            while self._ended is not None:
+                item = self._items.get_nowait()
+                if isinstance(item, DatabaseJob):
+                    item.fail(self._ended)

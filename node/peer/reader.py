@@ -46,6 +46,7 @@ class DatabaseThread:
         self._options = options
         self._jobs: SimpleQueue[DatabaseJob | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._stopped = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -53,6 +54,7 @@ class DatabaseThread:
 
     async def stop(self) -> None:
         """Finish what is queued, close the connection and end the thread."""
+        self._stopped = True
         if self._thread.is_alive():
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -61,8 +63,10 @@ class DatabaseThread:
         """Run ``work`` in the thread and return what it returns.
 
         Raises:
-            StoreError: the database does not answer.
+            StoreError: the database does not answer, or is no longer asked.
         """
+        if self._stopped:
+            raise StoreError("the channel's database is no longer asked: this peer stops")
         job = DatabaseJob(work, asyncio.get_running_loop())
         self._jobs.put(job)
         result: T = await job.future

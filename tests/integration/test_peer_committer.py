@@ -6,7 +6,9 @@ connection, a restart in the middle, and blocks that were tampered with.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from collections.abc import Callable
 
 import psycopg
@@ -15,8 +17,9 @@ from fabric_protos.common import common_pb2
 
 from network.block import parse_block, recorded_commit_hash, transactions_filter
 from node.peer.block_store import BlockStore, Tip
-from node.peer.database import connect
-from node.peer.errors import ChannelLockedError, StoreError
+from node.peer.database import Connection, connect
+from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
+from node.peer.reader import DatabaseThread
 from tests.support.captured import NETWORKS
 from tests.support.committing import Capture, committing
 
@@ -157,3 +160,51 @@ async def test_another_genesis_block_is_refused(database_url: str) -> None:
     with pytest.raises(StoreError, match="not the genesis block given"):
         async with committing(bft, database_url):
             pass
+
+
+async def test_work_between_blocks_that_nobody_does_any_more_ends(capture: Capture, database_url: str) -> None:
+    """The second thread is held, so that work lies behind the end of its queue; what comes later finds it gone."""
+    async with committing(capture, database_url) as (committer, outcome, _):
+        held, release = threading.Event(), threading.Event()
+
+        def hold(connection: Connection) -> None:
+            held.set()
+            assert release.wait(10)
+
+        def answer(connection: Connection) -> int:
+            return 7
+
+        first = asyncio.create_task(committer.between_blocks(hold))
+        assert await asyncio.to_thread(held.wait, 10)
+        bad = capture.ordered(1)
+        tamper_signature(bad)
+        await committer.put(bad)
+        await outcome.wait(lambda told: told.stopped is not None)
+        late = asyncio.create_task(committer.between_blocks(answer))
+        done, _ = await asyncio.wait({late}, timeout=0.5)
+        assert not done
+        release.set()
+        await first
+        for waiting in (late, asyncio.create_task(committer.between_blocks(answer))):
+            with pytest.raises(ChannelStoppedError, match="channel anchors is no longer committed"):
+                await asyncio.wait_for(waiting, 5)
+
+
+async def test_fault_in_work_between_blocks_is_told_to_who_waits(capture: Capture, database_url: str) -> None:
+    def fail(connection: Connection) -> None:
+        raise ZeroDivisionError
+
+    async with committing(capture, database_url) as (committer, outcome, _):
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(committer.between_blocks(fail), 5)
+        await outcome.wait(lambda told: told.stopped is not None)
+    assert "a fault of the program: ZeroDivisionError" in str(outcome.stopped)
+
+
+async def test_reading_after_the_end_is_refused(database_url: str) -> None:
+    thread = DatabaseThread("peer-test", database_url)
+    thread.start()
+    assert await thread.run(lambda connection: 7) == 7
+    await thread.stop()
+    with pytest.raises(StoreError, match="no longer asked: this peer stops"):
+        await asyncio.wait_for(thread.run(lambda connection: 7), 5)

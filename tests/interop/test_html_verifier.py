@@ -10,6 +10,7 @@ finds (``playwright install chromium``) or that ``DWAYBANK_CHROMIUM`` names.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -21,10 +22,14 @@ from typing import Any
 
 import pytest
 
+from network.bundle_claims import VerifiedClaim
+from network.bundle_verifier import BundleVerifier
 from tests.support.browser import require_playwright
+from tests.support.consortium_in_memory import ConsortiumInMemory, make_material
 from tests.support.many_edits import MANY_FILE
 from tests.support.node_packages import require_node
-from tests.support.proof_vectors import FILE, read_corpus
+from tests.support.proof_scenario import COSIGNED_AT, long_lived
+from tests.support.proof_vectors import FILE, Corpus, Network, Vector, read_corpus, write_corpus
 from tests.support.verifier_page import PAGE
 
 pytestmark = pytest.mark.interop
@@ -58,6 +63,23 @@ def test_script_of_the_page_answers_as_published(  # type: ignore[no-untyped-def
     assert answer["reason"] == vector.reason, answer["message"]
     if vector.reason is None:
         assert tuple(answer["word"]) == vector.word
+
+
+def test_channel_of_many_years_is_proved_by_both_verifiers(tmp_path: Path) -> None:
+    # Once a bundle had room for 256 blocks and 64 definitions: a configuration a week passes that in five years.
+    require_node()
+    consortium = ConsortiumInMemory(make_material(tmp_path / "crypto"))
+    bundle = asyncio.run(long_lived(consortium, updates=300, definitions=70))
+    proved = BundleVerifier(consortium.genesis_hash).verify(bundle)
+    assert isinstance(proved, VerifiedClaim)
+    assert len(proved.heads[0].witnesses) == 2
+    network = Network(consortium.genesis_hash.hex(), bundle)
+    file = tmp_path / "corpus.json.gz"
+    write_corpus(Corpus(COSIGNED_AT, {"old": network}, (Vector("old_channel", "old", None, ()),)), file)
+    done = subprocess.run(
+        ["node", str(HARNESS), str(PAGE), str(file)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert json.loads(done.stdout) == {"name": "old_channel", "reason": None, "word": list(proved.word)}
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
     "checkpoint_field_unknown": (MALFORMED, put("checkpoints", 0, "root", to="")),
     "witnesses_of_65": (MALFORMED, change("checkpoints", 0, "witnesses", by=lambda w: w * 65)),
     "blocks_missing": (MALFORMED, drop("blocks")),
-    "blocks_of_257": (MALFORMED, change("blocks", by=lambda b: b | {str(n): "" for n in range(100, 400)})),
+    "blocks_of_4097": (MALFORMED, change("blocks", by=lambda b: b | {str(n): "" for n in range(100, 4_197 - len(b))})),
     "definitions_missing": (MALFORMED, drop("definitions")),
 }
 
@@ -615,11 +615,11 @@ EDITS: Mapping[str, Edits] = {
 # --- large inputs, options, two bundles mixed -----------------------------------------------------------------------
 
 LARGE: dict[str, tuple[str | None, Callable[[bytes], Splice]]] = {
-    "text": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 64 * MIB)),
+    "text": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 96 * MIB)),
     "list_of_entries": (MALFORMED, behind('"entries":[', b'"",', 1_000_000)),
     "list_of_leaves": ("wrong_range", behind('"entries":[', b'"' + _b64(bytes(32)).encode() + b'",', 200_000)),
     "entry": (MALFORMED, behind('"entries":["', b"AAAA", MIB)),
-    "list_of_witnesses": (MALFORMED, behind('"witnesses":[', b"0,", 4 * MIB)),
+    "list_of_witnesses": (MALFORMED, behind('"witnesses":[', b"0,", 2 * MIB)),
     "nesting": ("malformed_json", behind('"range":{', b'"a":{', MIB)),
     "kind": (MALFORMED, behind('"kind":"', b"r", 16 * MIB)),
     "number": ("malformed_json", behind('"from":', b"9", 4 * MIB)),

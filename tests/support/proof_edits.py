@@ -222,7 +222,8 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
     "decision_false": (MALFORMED, put("decision", to=False)),
     "definitions_is_a_list": (MALFORMED, put("definitions", to=[])),
     "definitions_of_9_contracts": (MALFORMED, lambda v: v["definitions"].update({str(n): [] for n in range(7)})),
-    "definitions_of_65_sequences": (MALFORMED, change("definitions", "audit", by=lambda d: d * 65)),
+    "definitions_of_1024_sequences": ("wrong_definition", change("definitions", "audit", by=lambda d: d * 1024)),
+    "definitions_of_1025_sequences": (MALFORMED, change("definitions", "audit", by=lambda d: d * 1025)),
     "definition_is_a_number": (MALFORMED, put("definitions", "audit", to=[1])),
     "note_empty": (MALFORMED, put("checkpoint", "note", to="")),
     "note_of_65537_characters": (MALFORMED, put("checkpoint", "note", to="x" * 65_537)),
@@ -239,7 +240,8 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
     "block_number_in_arabic_digits": (MALFORMED, put("blocks", "١", to="")),
     "block_number_in_superscript": (MALFORMED, put("blocks", "²", to="")),
     "block_number_of_17_digits": (MALFORMED, put("blocks", "1" * 17, to="")),
-    "blocks_of_257": (MALFORMED, lambda v: v["blocks"].update({str(n): "" for n in range(100, 349)})),
+    "blocks_of_4096": ("wrong_block_number", lambda v: v["blocks"].update(_empty_blocks(4096 - len(v["blocks"])))),
+    "blocks_of_4097": (MALFORMED, lambda v: v["blocks"].update(_empty_blocks(4097 - len(v["blocks"])))),
     "base64_without_padding": (MALFORMED, change("entry", "salt", by=lambda s: s.rstrip("="))),
     "base64_with_too_much_padding": (MALFORMED, change("entry", "salt", by=lambda s: s + "=")),
     "base64_with_padding_inside": (MALFORMED, put("entry", "salt", to="QUJD====QUJD")),
@@ -256,6 +258,10 @@ FORMS: dict[str, tuple[str | None, JsonEdit]] = {
 
 
 # --- the content --------------------------------------------------------------------------------------------------
+
+
+def _empty_blocks(count: int) -> dict[str, str]:
+    return {str(number): "" for number in range(100, 100 + count)}
 
 
 def _b64(data: bytes) -> str:
@@ -557,13 +563,21 @@ def behind(mark: str, insert: bytes, times: int) -> Callable[[bytes], Splice]:
     return lambda text: Splice(text.index(mark.encode()) + len(mark), 0, insert, times)
 
 
+def _marked(text: bytes, marks: int) -> Splice:
+    """Lengthen a list until the text has so many commas and opening brackets."""
+    return behind('"witnesses":[', b"0,", marks - sum(map(text.count, (b",", b"[", b"{"))))(text)
+
+
 LARGE: dict[str, tuple[str | None, Callable[[bytes], Splice]]] = {
-    "huge_text": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 64 * MIB)),
-    "text_of_exactly_the_limit": (None, lambda t: Splice(len(t), 0, b" ", 64 * MIB - len(t))),
-    "text_of_a_byte_above_the_limit": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 64 * MIB - len(t) + 1)),
-    "huge_nesting": ("malformed_json", lambda t: Splice(0, len(t), b"[", 8 * MIB)),
+    "huge_text": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 96 * MIB)),
+    "text_of_exactly_the_limit": (None, lambda t: Splice(len(t), 0, b" ", 96 * MIB - len(t))),
+    "text_of_a_byte_above_the_limit": ("bundle_too_large", lambda t: Splice(len(t), 0, b" ", 96 * MIB - len(t) + 1)),
+    "text_of_as_many_values_as_may_be": ("malformed_bundle", lambda t: _marked(t, 4 * MIB)),
+    "text_of_a_value_too_many": ("bundle_too_large", lambda t: _marked(t, 4 * MIB + 1)),
+    "huge_list_of_objects": ("bundle_too_large", behind('"witnesses":[', b"{},", 16 * MIB)),
+    "huge_nesting": ("malformed_json", lambda t: Splice(0, len(t), b"[", 4 * MIB)),
     "huge_nesting_of_objects": ("malformed_json", lambda t: Splice(0, len(t), b'{"a":', 2 * MIB)),
-    "huge_list": ("malformed_bundle", behind('"witnesses":[', b"0,", 4 * MIB)),
+    "huge_list": ("malformed_bundle", behind('"witnesses":[', b"0,", 2 * MIB)),
     "huge_number": ("malformed_json", behind('"entry":{"seq":', b"9", 4 * MIB)),
     "huge_key": ("unknown_version", behind('{"version', b"n", 4 * MIB)),
     "huge_string": ("malformed_bundle", behind('"channel":"', b"x", 16 * MIB)),

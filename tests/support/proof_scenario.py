@@ -18,6 +18,8 @@ from fabric_protos.peer import configuration_pb2
 from nacl.signing import SigningKey
 
 from network.bundle import BundleContent, DecisionEvidence, TransactionRef, WitnessEvidence, build_bundle
+from network.bundle_many import RANGE, ManyContent, RangeClaim
+from network.bundle_many_form import serialize_many
 from network.channel_config import ChannelConfig
 from network.checkpoint import COSIGNATURE_V1, Checkpoint, cosign, sign_checkpoint, verifier_key
 from network.envelope import config_envelope, signed_payload
@@ -129,6 +131,25 @@ async def anchor_entry(consortium: ConsortiumInMemory, *, update_config: bool = 
         blocks={number: consortium.raw(number) for number in numbers},
     )
     return Scenario(consortium, content)
+
+
+async def long_lived(consortium: ConsortiumInMemory, updates: int, definitions: int) -> bytes:
+    """Change configuration and contract this often, anchor a log, and prove the range of all its entries, withheld."""
+    defined = [consortium.define("audit", sequence=sequence) for sequence in range(2, 1 + definitions)]
+    changed = [update_channel(consortium) for _ in range(updates)]
+    scenario = await anchor_entry(consortium, update_config=False)
+    references = tuple(TransactionRef(number, 0) for number in (1, *defined))
+    return serialize_many(
+        ManyContent(
+            RANGE,
+            CHANNEL,
+            BANK,
+            (scenario.content.checkpoint,),
+            {"audit": references},
+            scenario.blocks(*defined, *changed),
+            range=RangeClaim(1, SIZE, tuple(LEAVES), ()),
+        )
+    )
 
 
 def update_channel(consortium: ConsortiumInMemory, *, signed_by: str = PARTNER) -> int:
