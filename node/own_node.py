@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -11,9 +10,9 @@ from google.protobuf.message import Message
 from network.pb.dwaybank.audit.v1 import audit_pb2, proofs_pb2, report_pb2
 from network.pb.dwaybank.ledger.v1 import events_pb2, ledger_pb2, periods_pb2, tenants_pb2
 from network.pb.dwaybank.partner.v1 import obligations_pb2, partner_pb2
-from network.rpc import Channel, ClientTls
+from network.rpc import Channel
+from network.rpc.tls_files import read_client_tls
 from network.topology import Consortium, Organization
-from node.config import read_file
 from node.home import Home, tls_roots
 
 LEDGER = "dwaybank.ledger.v1.LedgerService"
@@ -46,7 +45,7 @@ class OwnNode:
         roots = tls_roots(home, consortium)[organization.msp_id]
         self._channel = Channel(
             f"127.0.0.1:{organization.node_port}",
-            ClientTls(_joined(roots), read_file(tls / "client.crt"), read_file(tls / "client.key")),
+            read_client_tls(tls / "client.crt", tls / "client.key", roots),
         )
 
     async def __aenter__(self) -> OwnNode:
@@ -78,7 +77,3 @@ class OwnNode:
         path = f"/{service}/{method}"
         async for answer in self._channel.server_stream(path, request.SerializeToString(), timeout_s):
             yield reply.FromString(answer)
-
-
-def _joined(paths: list[Path]) -> bytes:
-    return b"".join(read_file(path) for path in paths)

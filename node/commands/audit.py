@@ -188,11 +188,11 @@ def audit_archive(
 ) -> None:
     """Compare the rows in an archive's file with the log that its organization anchored."""
     from node.audit.archive_audit import audit_archive as audit
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
 
     opened, _, member = find(home, org)
-    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    url = read_url(opened.secret(member, f"{NODE}.url"))
     with plain_errors(member), progress_bar("entries") as progress:
         found = audit(url, member.msp_id, file, now=lambda: datetime.now(UTC), progress=progress)
     for finding in found.findings:
