@@ -6,7 +6,6 @@ superuser SQL with triggers and constraints off, on a copy for each case.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import psycopg
@@ -15,10 +14,9 @@ import pytest
 from ledger.reconciliation.queue import Decision, decide_exceptions, list_exceptions, list_matches, take_apart
 from ledger.verify import Verification
 from tests.support.books import START, open_accounts, open_writer, verify
+from tests.support.rich_books import Copies
 from tests.support.server import CopyingCluster
 from tests.support.statements import ACTOR, Connection, bring, file_of, post, record, run
-
-_names = itertools.count(1)
 
 
 def decide(connection: Connection, ids: list[int], decision: Decision, entry_seq: int | None = None) -> None:
@@ -47,18 +45,16 @@ def fill(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_cluster: CopyingCluster) -> str:
-    name = f"reconciled_{next(_names)}"
-    fill(postgres_cluster.create_database(name))
-    return name
+def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
+    copies = Copies(postgres_cluster, fill)
+    yield copies
+    copies.close()
 
 
 @pytest.fixture
-def url(postgres_cluster: CopyingCluster, filled: str) -> Iterator[str]:
-    name = f"{filled}_{next(_names)}"
-    yield postgres_cluster.copy_database(filled, name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def url(copies: Copies) -> Iterator[str]:
+    with copies.copy() as url:
+        yield url
 
 
 def told(url: str) -> list[str]:
@@ -103,7 +99,8 @@ TAMPERINGS = {
         f"match 1: {SUMS}",
     ),
     "tolerance of a match": (
-        "ALTER TABLE ledger.reconciliation_match DROP CONSTRAINT reconciliation_match_check, DROP CONSTRAINT reconciliation_match_tolerance_check; "
+        "ALTER TABLE ledger.reconciliation_match DROP CONSTRAINT reconciliation_match_check, "
+        "DROP CONSTRAINT reconciliation_match_tolerance_check; "
         "UPDATE ledger.reconciliation_match SET tolerance = -1 WHERE id = 1",
         f"match 1: {SUMS}",
     ),
