@@ -76,7 +76,8 @@ TAMPERINGS = {
         "statement 1: says it lists 7 movements, 7 of it stand, not all of its account",
     ),
     "record made up": (
-        'INSERT INTO ledger.external_record OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(record, \'{"id": 8, "key": "r8"}\')).* '
+        "INSERT INTO ledger.external_record OVERRIDING SYSTEM VALUE "
+        'SELECT (jsonb_populate_record(record, \'{"id": 8, "key": "r8"}\')).* '
         "FROM ledger.external_record AS record WHERE id = 7",
         "statement 1: says it lists 7 movements, 8 of it stand",
     ),
