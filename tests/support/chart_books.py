@@ -29,7 +29,7 @@ def migrated_database(cluster: PostgresCluster, name: str) -> str:
 
 @contextmanager
 def rolled_back(url: str) -> Iterator[Connection]:
-    """A connection that acts as the node does, in the application's role; what it leaves proves, and nothing of it stays."""
+    """A connection in the application's role, as the node; what it leaves proves, and nothing of it stays."""
     with psycopg.connect(url, autocommit=True) as connection, connection.transaction(force_rollback=True):
         connection.execute("SET ROLE dwaybank_application")
         yield connection
