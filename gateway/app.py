@@ -22,7 +22,7 @@ from gateway import problems
 from gateway.auth.passwords import Passwords
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import AccessTokens, utc_now
-from gateway.config import GatewayConfig, Tls, read_secret
+from gateway.config import GatewayConfig, read_secret
 from gateway.errors import ConfigurationError
 from gateway.guard import Guard
 from gateway.migrate import migrate
@@ -36,7 +36,7 @@ from gateway.store import Store
 from gateway.transfers import Transfers
 from network.operations.log_levels import LogLevels
 from network.operations.metrics import Metrics
-from network.rpc import Channel, ClientTls
+from network.rpc import Channel
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +58,11 @@ def create_app(
     Returns:
         The ASGI application; its lifespan connects and disconnects.
     Raises:
-        ConfigurationError: the token secret or a TLS file cannot be used.
+        ConfigurationError: the token secret cannot be used.
+        NetworkError: a TLS file cannot be used.
     """
     secret = read_secret(config.jwt_secret_file)
-    tls = None if config.tls is None else _client_tls(config.tls)
+    tls = None if config.tls is None else config.tls.client()
     metrics = Metrics()
 
     @asynccontextmanager
@@ -160,10 +161,3 @@ def _engine(database_url: str) -> Engine:
         hide_parameters=True,  # an error's text must not carry what a customer typed
         connect_args={"connect_timeout": 5, "application_name": "dwaybank-gateway"},
     )
-
-
-def _client_tls(tls: Tls) -> ClientTls:
-    try:
-        return ClientTls(tls.roots.read_bytes(), tls.certificate.read_bytes(), tls.key.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"tls: {error.filename} cannot be read: {error.strerror}") from error

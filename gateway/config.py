@@ -27,6 +27,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.errors import ConfigurationError
 from network.operations.log_levels import DEFAULT_SPEC
+from network.rpc import ClientTls
+from network.rpc.tls_files import read_client_tls
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -59,6 +61,14 @@ class Tls(_Part):
     certificate: Path
     key: Path
     roots: Path
+
+    def client(self) -> ClientTls:
+        """Return it as the transport takes it.
+
+        Raises:
+            NetworkError: a file cannot be used; the text names it.
+        """
+        return read_client_tls(self.certificate, self.key, [self.roots])
 
 
 class Organization(_Part):

@@ -68,7 +68,7 @@ class RangeFacts:
 
     Args:
         findings: what it proves wrong by itself, in order.
-        open_rows: rows of ``verify_range`` that ``Carried`` judges.
+        open_rows: rows of ``verify_range`` and ``verify_events`` that ``Carried`` judges.
     """
 
     findings: Sequence[Finding]
@@ -97,6 +97,7 @@ def next_bounds(
 def read_range(connection: psycopg.Connection[Any], bounds: Bounds) -> RangeFacts:
     """Prove what a range proves by itself."""
     rows = connection.execute(query("verify_range"), bounds._asdict()).fetchall()
+    rows += connection.execute(query("verify_events"), bounds._asdict()).fetchall()
     told = sorted((row[1], row[0], row[7]) for row in rows if row[0] <= _BESIDE)
     findings = [_finding(seq, text) for seq, _, text in told]
     findings += check_texts(connection, bounds)
@@ -173,7 +174,7 @@ class Carried:
         found = list(facts.findings)
         changed: dict[int | None, AccountSum] = {}
         for row in facts.open_rows:
-            kind, seq, number, account, first, second, third, text = row
+            kind, seq, number, account, first, second, third, _ = row
             known = self.accounts.get(account, _NOTHING)
             if kind == _BALANCE:
                 found += _balance_finding(seq, number, first, known.total + _int(second))
@@ -183,7 +184,7 @@ class Carried:
                 if first is None or first != known.posting_count:
                     found.append(Finding(seq, f"entry {seq}", _MARKED))
             elif kind == _CAPTURE:
-                found += self._capture(seq, UUID(text), first)
+                found += self._capture(row)
             else:
                 balance = None if second is None else int(second)
                 changed[account] = AccountSum(known.total + _int(first), seq, balance, known.posting_count + int(third))
@@ -191,12 +192,17 @@ class Carried:
         # An entry first, then the batch that begins with it.
         return sorted(found, key=lambda finding: (finding.seq, finding.subject.startswith("batch"), finding.problem))
 
-    def _capture(self, seq: int, hold: UUID, taken: Decimal | None) -> list[Finding]:
+    def _capture(self, row: tuple[Any, ...]) -> list[Finding]:
+        _, seq, is_last, _, taken, told, amount, hold = row
         if taken is None or taken <= 0:
             return [Finding(seq, f"entry {seq}", f"takes nothing from the account of hold {hold}, which it captures")]
-        known = self.captures.get(hold, Captured(0, 0))
-        self.captures[hold] = Captured(known.total + int(taken), seq)
-        return []
+        total = self.captures.get(UUID(hold), Captured(0, 0)).total + int(taken)
+        self.captures[UUID(hold)] = Captured(total, seq)
+        remaining = 0 if is_last else int(amount) - total
+        if told is None or told == remaining:
+            return []
+        problem = f"its event tells that {told} of hold {hold} remained, it was {remaining}"
+        return [Finding(seq, f"entry {seq}", problem)]
 
     def settle_captures(self, connection: psycopg.Connection[Any], *, at_end: bool) -> list[Finding]:
         """Compare captures with their holds and forget those that are over.
@@ -303,7 +309,8 @@ def read_standing(connection: psycopg.Connection[Any], carried: Carried, verify:
             break
         after = rows[-1][0]
     standing.findings += carried.settle_captures(connection, at_end=True)
-    standing.findings += [Finding(*row) for row in connection.execute(query("verify_holds"), (FINDINGS_MAX,))]
+    for name in ("verify_holds", "verify_steps", "verify_histories", "verify_reconciliation"):
+        standing.findings += [Finding(*row) for row in connection.execute(query(name), (FINDINGS_MAX,))]
     return standing
 
 

@@ -245,11 +245,16 @@ class SigningIdentity:
         """Load ``signcerts/*`` and ``keystore/*_sk`` of a local MSP folder as cryptogen and Fabric CA write it.
 
         Raises:
-            IdentityError: a file is missing, there is more than one, or they do not belong together.
+            IdentityError: a file is missing or cannot be read, there is more than one, or they do not belong together.
         """
         certificate = _only_file(path / "signcerts", "*.pem")
         key = _only_file(path / "keystore", "*")
-        return cls.from_pem(msp_id, certificate.read_bytes(), key.read_bytes())
+        try:
+            return cls.from_pem(msp_id, certificate.read_bytes(), key.read_bytes())
+        except OSError as error:
+            raise IdentityError(f"file {error.filename} cannot be read: {error.strerror}") from error
+        except IdentityError as error:
+            raise IdentityError(f"MSP folder {path}: {error}") from error
 
     def sign(self, message: bytes) -> bytes:
         """Return the low-S DER signature of the message."""

@@ -16,7 +16,10 @@ from network.operations.http_server import HttpTls
 from network.operations.log_levels import DEFAULT_SPEC
 from network.operations.otlp_tracer import OtlpTracer
 from network.rpc import ClientTls, ServerTls
-from node.errors import ConfigurationError
+from network.rpc.tls_files import read_certificates, read_pair
+from node.errors import ConfigurationError, one_line
+
+KEY_BYTES = 32
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -34,15 +37,15 @@ class TlsFiles(_Strict):
 
     def server(self) -> ServerTls:
         """Mutual TLS: any member of the consortium may connect, nobody else."""
-        return ServerTls(read_file(self.certificate), read_file(self.key), self._all_roots())
+        return ServerTls(*read_pair(self.certificate, self.key), self._all_roots())
 
     def client(self) -> ClientTls:
         """The same certificate presented to other members' processes."""
-        return ClientTls(self._all_roots(), read_file(self.certificate), read_file(self.key))
+        return ClientTls(self._all_roots(), *read_pair(self.certificate, self.key))
 
     def roots_by_msp(self) -> dict[str, list[bytes]]:
         """PEM certificates of each member's TLS authorities."""
-        return {msp_id: [read_file(path) for path in paths] for msp_id, paths in self.roots.items()}
+        return {msp_id: [read_certificates(path) for path in paths] for msp_id, paths in self.roots.items()}
 
     def _all_roots(self) -> bytes:
         return b"".join(pem for pems in self.roots_by_msp().values() for pem in pems)
@@ -271,8 +274,8 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
         settings = kind.model_validate(raw)
     except OSError as error:
         raise ConfigurationError(f"settings file {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"settings file {path} is not YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"settings file {path} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
@@ -294,7 +297,7 @@ def new_tracer(settings: TracingSettings | None, service: str) -> OtlpTracer | N
     """
     if settings is None:
         return None
-    roots = None if settings.roots is None else read_file(settings.roots)
+    roots = None if settings.roots is None else read_certificates(settings.roots)
     return OtlpTracer(service, settings.endpoint, settings.ratio, roots)
 
 
@@ -308,6 +311,35 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
+
+
+def read_key(path: Path) -> bytes:
+    """Return the 32 bytes of an Ed25519 or X25519 private key.
+
+    Raises:
+        ConfigurationError: naming the file.
+    """
+    key = read_file(path)
+    if len(key) != KEY_BYTES:
+        raise ConfigurationError(
+            f"key file {path} holds {len(key)} bytes, not {KEY_BYTES}: put back the file of the newest backup"
+        )
+    return key
+
+
+def read_url(path: Path) -> str:
+    """Return the database URL in a file.
+
+    Raises:
+        ConfigurationError: naming the file.
+    """
+    url = read_file(path).decode(errors="replace").strip()
+    # Anything else, nothing at all too, the database's library would complete from its own defaults.
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigurationError(
+            f"file {path} holds no database URL, postgresql://...: put back the file of the newest backup"
+        )
+    return url
 
 
 def _is_loopback(host: str) -> bool:

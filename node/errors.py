@@ -23,3 +23,8 @@ class PostgresError(NodeError):
 
 class SupervisorError(NodeError):
     """A process of the consortium did not start, or died."""
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says in one line: of a process that did not start the last line of its log is shown."""
+    return " ".join(str(error).split())

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
 from network.pb.dwaybank.audit.v1 import audit_pb2, proofs_pb2, report_pb2
 from network.pb.dwaybank.ledger.v1 import events_pb2, ledger_pb2, periods_pb2, tenants_pb2
 from network.pb.dwaybank.partner.v1 import obligations_pb2, partner_pb2
-from network.rpc import Channel, ClientTls
+from network.rpc import Channel
+from network.rpc.tls_files import read_client_tls
 from network.topology import Consortium, Organization
-from node.config import read_file
 from node.home import Home, tls_roots
 
 LEDGER = "dwaybank.ledger.v1.LedgerService"
@@ -46,7 +45,7 @@ class OwnNode:
         roots = tls_roots(home, consortium)[organization.msp_id]
         self._channel = Channel(
             f"127.0.0.1:{organization.node_port}",
-            ClientTls(_joined(roots), read_file(tls / "client.crt"), read_file(tls / "client.key")),
+            read_client_tls(tls / "client.crt", tls / "client.key", roots),
         )
 
     async def __aenter__(self) -> OwnNode:
@@ -71,6 +70,15 @@ class OwnNode:
         answer = await self._channel.unary(f"/{service}/{method}", request.SerializeToString(), timeout_s)
         return reply.FromString(answer)
 
+    async def pages(self, service: str, method: str, request: Any, reply: type[Reply]) -> AsyncIterator[Reply]:
+        """Make one call for each page of a list, to its end; the request's page size holds for each."""
+        while True:
+            page = await self.call(service, method, request, reply)
+            yield page
+            request.page_token = page.next_page_token  # type: ignore[attr-defined]
+            if not request.page_token:
+                return
+
     async def stream(
         self, service: str, method: str, request: Message, reply: type[Reply], timeout_s: float | None = None
     ) -> AsyncIterator[Reply]:
@@ -78,7 +86,3 @@ class OwnNode:
         path = f"/{service}/{method}"
         async for answer in self._channel.server_stream(path, request.SerializeToString(), timeout_s):
             yield reply.FromString(answer)
-
-
-def _joined(paths: list[Path]) -> bytes:
-    return b"".join(read_file(path) for path in paths)

@@ -62,9 +62,9 @@ from node.books.tenant_service import SERVICE as TENANT_SERVICE
 from node.books.tenant_service import TenantService
 from node.chaincodes import contracts, definitions, external_chaincodes, indexes
 from node.compliance.compliance import Compliance
-from node.config import NodeConfig, load_settings, new_tracer, read_file
+from node.config import NodeConfig, load_settings, new_tracer, read_file, read_key, read_url
 from node.definitions import DefinitionCommitter
-from node.errors import ConfigurationError, NodeError
+from node.errors import NodeError
 from node.home import write_secret
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
@@ -107,7 +107,7 @@ class NodeProcess:
         self._config = config
         self._operations = ProcessOperations(config.operations, levels, utc_now)
         metrics = self._operations.metrics
-        self._database_url = read_file(config.database_url_file).decode().strip()
+        self._database_url = read_url(config.database_url_file)
         self._genesis = read_file(config.genesis_block)
         self._tls = config.tls.client()
         self._members = Members(config.msp_id, config.tls.roots_by_msp())
@@ -122,7 +122,7 @@ class NodeProcess:
     async def start(self) -> None:
         """Start all parts; the port opens when this node can serve."""
         await self._start_part(self._operations)
-        owner_url = read_file(self._config.owner_database_url_file).decode().strip()
+        owner_url = read_url(self._config.owner_database_url_file)
         await asyncio.to_thread(prepare_schemas, owner_url)
         await self._start_part(self.peer)
         self.peer.register(self._server)
@@ -225,7 +225,7 @@ class NodeProcess:
         await server.start()
 
     async def _start_books(self, compliance: Compliance) -> Books:
-        key = SigningKey(read_file(self._config.writer_key_file))
+        key = SigningKey(read_key(self._config.writer_key_file))
         writer = Writer(
             self._database_url, sign=lambda digest: key.sign(digest).signature, decider=compliance.decider, now=utc_now
         )
@@ -241,7 +241,7 @@ class NodeProcess:
         TenantService(books, self._members, now=utc_now).register(self._server)
         # Where the command line finds it too; a node without it refuses mappings with keyed pseudonyms.
         key_file = self._config.writer_key_file.parent / "pseudonym.key"
-        pseudonym_key = read_file(key_file) if key_file.exists() else None
+        pseudonym_key = read_key(key_file) if key_file.exists() else None
         reconciliation = ReconciliationService(books, self._members, now=utc_now, pseudonym_key=pseudonym_key)
         reconciliation.register(self._server)
         return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
@@ -305,15 +305,15 @@ class NodeProcess:
     def _audit_trail(self, compliance: Compliance | None) -> AuditTrail:
         config = self._config
         keeps_books = compliance is not None
-        writer_key = bytes(SigningKey(read_file(config.writer_key_file)).verify_key) if keeps_books else None
+        writer_key = bytes(SigningKey(read_key(config.writer_key_file)).verify_key) if keeps_books else None
         return AuditTrail(
             config.msp_id,
             config.channel,
             database_url=self._database_url,
             genesis_hash=header_hash(parse_block(self._genesis).header),
             keys=TrailKeys(
-                log=SigningKey(read_file(config.log_key_file)),
-                witness=SigningKey(read_file(config.witness_key_file)),
+                log=SigningKey(read_key(config.log_key_file)),
+                witness=SigningKey(read_key(config.witness_key_file)),
                 writer=writer_key,
             ),
             member=OwnMember(
@@ -341,12 +341,8 @@ class NodeProcess:
         file = config.disclosure_key_file or config.witness_key_file.parent / "disclosure.key"
         # Homes made before there were such keys get theirs at the first start.
         write_secret(file, secrets.token_bytes(PrivateKey.SIZE))
-        key = read_file(file)
-        if len(key) != PrivateKey.SIZE:
-            raise ConfigurationError(
-                f"file {file} holds {len(key)} bytes, not the {PrivateKey.SIZE} of a disclosure key"
-            )
-        return DisclosureSettings(PrivateKey(key), frozenset(config.supervisors), at_once=config.discloses_at_once)
+        key = PrivateKey(read_key(file))
+        return DisclosureSettings(key, frozenset(config.supervisors), at_once=config.discloses_at_once)
 
     def _deadlines(self) -> Deadlines | None:
         if self._config.role != "regulator":

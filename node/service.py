@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from network.errors import NetworkError
-from node.errors import NodeError
+from node.errors import NodeError, one_line
 
 
 class Service(Protocol):
@@ -74,6 +74,6 @@ def run_process(
     try:
         asyncio.run(main())
     except ours as error:
-        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{name}: {one_line(error)}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

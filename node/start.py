@@ -157,12 +157,12 @@ def running_pid(home: Home) -> int | None:
 
 
 def read_status(home: Home) -> dict[str, Any]:
-    """Return what the supervisor last wrote; empty before it wrote anything."""
+    """Return what the supervisor last wrote; empty before it wrote anything, and where a crash left half of it."""
     try:
-        content: dict[str, Any] = json.loads((home.run / "status.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = json.loads((home.run / "status.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return {}
-    return content
+    return content if isinstance(content, dict) else {}
 
 
 def parse_database_urls(values: list[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from ledger.reconciliation import DayChange, Reconciliation, reconcile, recorded
 from ledger.statement_import import AccountToOpen, Movement, entry_of, read_movements
 from ledger.statement_mapping import StatementMapping, read_mapping
 from network.topology import Consortium, Organization
-from node.config import read_file
+from node.config import read_key
 from node.errors import ConfigurationError
 from node.home import Home
 from node.own_node import LEDGER, OwnNode, ledger_pb2
@@ -120,7 +120,7 @@ async def import_and_reconcile(
         RpcError: the node does not answer.
     """
     mapping = read_mapping(mapping_file)
-    source = _Source(statement, mapping, read_file(home.secret(organization, "pseudonym.key")))
+    source = _Source(statement, mapping, read_key(home.secret(organization, "pseudonym.key")))
     report = ImportReport(str(statement), mapping.asset.code, mapping.asset.scale)
     started = time.monotonic()
     async with OwnNode(home, consortium, organization) as node:

@@ -22,6 +22,7 @@ import structlog
 
 from network.operations.log_lines import write_log_lines
 from network.topology import Consortium, Organization
+from node.config import read_url
 from node.databases import provision_databases
 from node.errors import NodeError, SupervisorError
 from node.gateway_settings import write_gateway_settings
@@ -155,7 +156,7 @@ class Supervisor:
     async def _start_database(self, member: Organization) -> None:
         given = self._home.secret(member, "administrator.url")
         if given.exists():
-            administrator_url = given.read_text().strip()
+            administrator_url = read_url(given)
         else:
             cluster = PostgresCluster(
                 ClusterSettings(self._home.organization(member) / "postgres", member.postgres_port)

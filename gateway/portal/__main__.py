@@ -14,6 +14,7 @@ from gateway.portal.app import create_portal
 from gateway.portal.config import PortalConfig, load_portal_config
 from gateway.portal.listener import CertificateProtocol, server_tls
 from gateway.serving import StoppableServer
+from network.errors import NetworkError
 from network.operations.log_levels import LogSpecError
 from network.operations.log_lines import write_log_lines
 
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         levels.set(config.log_spec)
         server = StoppableServer(_settings(config))
         asyncio.run(server.serve())
-    except (ConfigurationError, LogSpecError) as error:
+    except (ConfigurationError, LogSpecError, NetworkError) as error:
         return _fail(error, 1)
     except SystemExit:
         return _fail(f"cannot listen on {config.listen.host}:{config.listen.port}: free the port or choose another", 1)

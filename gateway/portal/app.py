@@ -22,7 +22,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from gateway.auth.tokens import utc_now
-from gateway.config import Tls
 from gateway.errors import ConfigurationError, CustomerGatewayError, TokenError
 from gateway.portal.certificates import CertificateLogin
 from gateway.portal.config import Oidc, PortalConfig
@@ -51,7 +50,7 @@ from gateway.portal.routes import (
 )
 from gateway.portal.services import Services, services_of
 from gateway.portal.sessions import Sessions
-from network.rpc import Channel, ClientTls
+from network.rpc import Channel
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +68,9 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
         The ASGI application, its parts in ``state.services``; its lifespan disconnects from the node.
     Raises:
         ConfigurationError: a file of the settings cannot be used.
+        NetworkError: a TLS file cannot be used.
     """
-    channel = Channel(config.node.address, _client_tls(config.node_tls), server_name=config.node.server_name)
+    channel = Channel(config.node.address, config.node_tls.client(), server_name=config.node.server_name)
     pages = Pages(config.organization, {member.msp_id: member.display_name for member in config.members})
     given = config.certificates
     certificates = CertificateLogin(config.organization.msp_id, given.msp_folder, given.units, now)
@@ -157,10 +157,3 @@ def _issuer_tls(settings: Oidc | None) -> ssl.SSLContext:
     except OSError as error:
         assert settings is not None
         raise ConfigurationError(f"oidc.roots {settings.roots}: {error}") from error
-
-
-def _client_tls(tls: Tls) -> ClientTls:
-    try:
-        return ClientTls(tls.roots.read_bytes(), tls.certificate.read_bytes(), tls.key.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"node_tls: {error.filename} cannot be read: {error.strerror}") from error

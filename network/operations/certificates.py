@@ -20,6 +20,7 @@ from cryptography import x509
 
 from network.channel_config import ChannelConfig
 from network.operations.metrics import Metrics
+from network.rpc.tls_files import read_certificates
 
 WARN_BEFORE = timedelta(days=30)
 LOOK_EVERY_S = 3_600.0
@@ -112,9 +113,13 @@ class CertificateWatch:
 
 
 def certificates_in(use: str, path: Path) -> list[Watched]:
-    """Return the certificates of a PEM file, or of all files in an MSP folder's ``signcerts``."""
+    """Return the certificates of a PEM file, or of all files in an MSP folder's ``signcerts``.
+
+    Raises:
+        ConfigError: a file cannot be read, or holds no certificate.
+    """
     files = sorted((path / "signcerts").glob("*.pem")) if path.is_dir() else [path]
-    return [Watched(use, found) for file in files for found in x509.load_pem_x509_certificates(file.read_bytes())]
+    return [Watched(use, found) for file in files for found in x509.load_pem_x509_certificates(read_certificates(file))]
 
 
 def authorities_of(config: ChannelConfig) -> list[Watched]:

@@ -107,10 +107,10 @@ def _print(archive: Archive, what: str) -> None:
 
 
 def _owner_url(home: Home, member: Organization) -> str:
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import OWNER
 
-    return read_file(home.secret(member, f"{OWNER}.url")).decode().strip()
+    return read_url(home.secret(member, f"{OWNER}.url"))
 
 
 def _archivist(home: Home, member: Organization, actor: str, progress: Callable[[int, int], None]) -> Archivist:
@@ -118,9 +118,9 @@ def _archivist(home: Home, member: Organization, actor: str, progress: Callable[
 
     from ledger.archive import Archivist
     from node.anchor.log_check import is_signed
-    from node.config import read_file
+    from node.config import read_key
 
-    key = SigningKey(read_file(home.secret(member, "writer.key")))
+    key = SigningKey(read_key(home.secret(member, "writer.key")))
     return Archivist(
         _owner_url(home, member),
         member.msp_id,
@@ -136,10 +136,10 @@ def _proved_seq(home: Home, member: Organization) -> int:
     """Return the newest entry that the shared ledger holds with its decision, as the node's own index knows."""
     from node.anchor.database import Database
     from node.audit.index import AuditIndex, SearchFilter
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
 
-    database = Database(read_file(home.secret(member, f"{NODE}.url")).decode().strip())
+    database = Database(read_url(home.secret(member, f"{NODE}.url")))
     database.open()
     try:
         index = AuditIndex(database, lambda: datetime.now(UTC))

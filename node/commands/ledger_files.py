@@ -23,11 +23,11 @@ def register(group: typer.Typer) -> None:
 def export_file(file: FileArgument, org: OrgOption = "dwaybank", home: HomeOption = None) -> None:
     """Write the books as they stand at one moment; the node may go on posting."""
     from ledger.export import export_books
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
 
     opened, _, member = find(home, org)
-    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    url = read_url(opened.secret(member, f"{NODE}.url"))
     with plain_errors(member), progress_bar("entries") as progress:
         exported = export_books(url, member.msp_id, file, progress)
     typer.echo(
@@ -48,11 +48,11 @@ def import_file(
     """Read books in one database transaction, proving every leaf and signature on the way; all of them or nothing."""
     from ledger.import_books import import_books
     from node.anchor.log_check import is_signed
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import OWNER
 
     opened, _, member = find(home, org)
-    url = database_url or read_file(opened.secret(member, f"{OWNER}.url")).decode().strip()
+    url = database_url or read_url(opened.secret(member, f"{OWNER}.url"))
     with plain_errors(member), progress_bar("bytes") as progress:
         imported = import_books(url, file, partial(is_signed, writer_key(opened, member)), progress)
     typer.echo(

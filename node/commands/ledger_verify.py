@@ -46,11 +46,11 @@ def verify(
     from node.anchor.database import Database
     from node.anchor.log_check import LogCheck, is_signed
     from node.anchor.store import LogStore
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
 
     opened, _, member = find(home, org)
-    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    url = read_url(opened.secret(member, f"{NODE}.url"))
     database = Database(url)
     database.open()
     try:
@@ -76,9 +76,9 @@ def writer_key(home: Home, member: Organization) -> bytes:
     """Return the public key of an organization's posting engine."""
     from nacl.signing import SigningKey
 
-    from node.config import read_file
+    from node.config import read_key
 
-    return bytes(SigningKey(read_file(home.secret(member, "writer.key"))).verify_key)
+    return bytes(SigningKey(read_key(home.secret(member, "writer.key"))).verify_key)
 
 
 @contextmanager

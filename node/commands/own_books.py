@@ -36,12 +36,12 @@ def own_books(home: Path | None, organization: str) -> Iterator[psycopg.Connecti
     """
     import psycopg
 
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
     from node.errors import PostgresError
 
     opened, _, member = find(home, organization)
-    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    url = read_url(opened.secret(member, f"{NODE}.url"))
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             yield connection

@@ -106,14 +106,14 @@ def _ledger(org: str, home: Path | None, config: Path | None, *, alone: bool) ->
         SupervisorError: it runs.
         PostgresError: the server does not start.
     """
-    from node.config import NodeConfig, load_settings, read_file
+    from node.config import NodeConfig, load_settings, read_url
     from node.offline import database_server
 
     if config is not None:
         settings = load_settings(NodeConfig, config)
-        yield read_file(settings.owner_database_url_file).decode().strip(), settings
+        yield read_url(settings.owner_database_url_file), settings
         return
     opened, _, member = find(home, org)
     settings = load_settings(NodeConfig, opened.organization(member) / "node.yaml")
     with database_server(opened, member, alone=alone):
-        yield read_file(settings.owner_database_url_file).decode().strip(), settings
+        yield read_url(settings.owner_database_url_file), settings

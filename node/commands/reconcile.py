@@ -57,14 +57,14 @@ def import_file(
     """Store a statement file, once."""
     from ledger.reconciliation import import_statement_file, read_statement_file
     from ledger.statement_mapping import read_mapping
-    from node.config import read_file
+    from node.config import read_file, read_key
 
     opened, _, organization = find(home, org)
     file = read_statement_file(
         read_file(statement_file),
         _settings(settings).accounts,
         mapping=None if mapping is None else read_mapping(mapping),
-        pseudonym_key=read_file(opened.secret(organization, "pseudonym.key")),
+        pseudonym_key=read_key(opened.secret(organization, "pseudonym.key")),
     )
     with _books(home, org) as connection:
         done = import_statement_file(
@@ -272,12 +272,12 @@ def _books(home: Path | None, organization: str) -> Iterator[psycopg.Connection[
     """A connection to the organization's database, as the node's working role."""
     import psycopg
 
-    from node.config import read_file
+    from node.config import read_url
     from node.databases import NODE
     from node.errors import PostgresError
 
     opened, _, member = find(home, organization)
-    url = read_file(opened.secret(member, f"{NODE}.url")).decode().strip()
+    url = read_url(opened.secret(member, f"{NODE}.url"))
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             yield connection

@@ -232,7 +232,6 @@ async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks:
     here, there = banks
     beneficiary = await there.open_customer()
     abort = _later(partner_pb2.Abort, here, there, reason="deadline_passed")
-    assert (await _ask(here, "Abort", abort)).state == "unknown"
     agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
     assert [(await _ask(here, "Abort", abort)).state for _ in range(2)] == ["aborted", "aborted"]
     complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
@@ -242,6 +241,23 @@ async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks:
         "settlement_id_reused",
     )
     assert await there.balance(beneficiary) == (0, 0)
+
+
+async def test_prepare_that_comes_after_its_abort_agrees_to_nothing(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    abort = _later(partner_pb2.Abort, here, there, reason="cancelled")
+    assert [(await _ask(here, "Abort", abort)).state for _ in range(2)] == ["unknown", "unknown"]
+    before = _rows(there)
+    for _ in range(2):
+        answer = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+        assert (answer.agreed_reference, answer.refusal) == ("", "aborted_by_sender")
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference="R-1")
+    assert await _refusal(here, "Complete", complete) == StatusCode.NOT_FOUND
+    assert _rows(there) == before
+    with psycopg.connect(there.url) as connection:
+        kept = connection.execute("SELECT kind FROM partner.evidence WHERE settlement_id = 's-1'").fetchall()
+    assert kept == [("abort",)], "his word is kept, once"
 
 
 async def test_abort_after_complete_is_refused(banks: tuple[Bank, Bank]) -> None:

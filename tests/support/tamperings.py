@@ -165,12 +165,12 @@ TAMPERINGS = {
     ),
     "account's history shortened": (
         "DELETE FROM ledger.account_change",
-        "account bob: its terms are not those that the history of its changes ends with",
+        "event 70.2: tells of what does not stand so: account.changed",
         "account bob: its terms are not those that the history of its changes ends with",
     ),
     "account's history changed": (
         "UPDATE ledger.account_change SET after = jsonb_set(after, '{floor}', '-2000')",
-        "account bob: its terms are not those that the history of its changes ends with",
+        "event 70.2: tells of what does not stand so: account.changed",
         "account bob: its terms are not those that the history of its changes ends with",
     ),
     "account moved to another book": (
@@ -200,13 +200,13 @@ TAMPERINGS = {
     ),
     "ended hold opened again": (
         "UPDATE ledger.hold SET state = 1, ended_at = NULL WHERE id = '00000000-0000-0000-0000-00000000232a'",
-        "account alice: holds 430, its placed holds sum to 870",
+        "entry 69: its event tells that 0 of hold 00000000-0000-0000-0000-00000000232a remained, it was 440",
         "account alice: holds 430, its placed holds sum to 870",
     ),
     "hold said to be captured by another entry": (
         "UPDATE ledger.hold SET captured = 5, entry_seq = 3, state = 2 WHERE id = "
         "'00000000-0000-0000-0000-00000000232b'",
-        "hold 00000000-0000-0000-0000-00000000232b: says 5 was captured, the newest time by entry 3, which did not",
+        "event 69.2: tells of what does not stand so: hold.released of hold 00000000-0000-0000-0000-00000000232b",
         "hold 00000000-0000-0000-0000-00000000232b: says 5 was captured, the newest time by entry 3, which did not",
     ),
     "capture by the wrong entry": (

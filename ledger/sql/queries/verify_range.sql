@@ -5,7 +5,6 @@
 --   5 posting of an account's first entry here: previous entry, balance, change (null where another posting came first)
 --   6 account: sum of the range, last balance, number of postings; seq is its newest entry
 --   7 mark: its number, less the postings of this range up to here (null where none stands at that entry)
---   8 capture: what the entry takes from the held account; text is the hold
 -- Reads rows as an administrator may have left them: sums are numeric, so that none overflows, and NULL is never equal.
 WITH entry AS (
     SELECT * FROM ledger.entry WHERE seq BETWEEN %(first)s AND %(last)s
@@ -169,10 +168,3 @@ SELECT 7, mark.seq, 0, mark.account_id,
     CASE mark.posted_at WHEN of_account.posted_at THEN mark.number - of_account.place END, NULL, NULL, NULL
 FROM of_account
 JOIN ledger.mark ON mark.account_id = of_account.account_id AND mark.seq = of_account.seq
-UNION ALL
-SELECT 8, entry.seq, 0, hold.account_id, -sum(posting.change), NULL, NULL, entry.hold_id::text
-FROM entry
-LEFT JOIN ledger.hold ON hold.id = entry.hold_id
-LEFT JOIN posting ON posting.seq = entry.seq AND posting.account_id = hold.account_id
-WHERE entry.hold_id IS NOT NULL
-GROUP BY entry.seq, hold.account_id, entry.hold_id
