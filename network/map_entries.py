@@ -9,10 +9,11 @@ Source: google.golang.org/protobuf internal/impl/codec_map.go, consumeMap and co
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from google.protobuf import unknown_fields  # type: ignore[attr-defined]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-not-found]
 
 _LENGTH, _GROUP, _GROUP_END = 2, 3, 4
 _FIXED_BYTES = {1: 8, 5: 4}
@@ -33,11 +34,17 @@ def read_message(kind: Any, data: bytes) -> Any:
 
 def _lacks_entries(message: Any) -> bool:
     """Tell whether bytes of an entry were put aside as a field that nobody knows."""
-    fields = message.DESCRIPTOR.fields
-    maps = {field.number for field in fields if _is_map(field)}
-    if maps and any(item.field_number in maps and item.wire_type == _LENGTH for item in UnknownFieldSet(message)):
-        return True
+    maps = _map_numbers(message.DESCRIPTOR)
+    if maps:
+        unread = unknown_fields.UnknownFieldSet(message)
+        if any(item.field_number in maps and item.wire_type == _LENGTH for item in unread):
+            return True
     return any(_lacks_entries(below) for field, value in message.ListFields() for below in _messages(field, value))
+
+
+@cache
+def _map_numbers(descriptor: Descriptor) -> frozenset[int]:
+    return frozenset(field.number for field in descriptor.fields if _is_map(field))
 
 
 def _messages(field: FieldDescriptor, value: Any) -> list[Any]:
@@ -48,6 +55,7 @@ def _messages(field: FieldDescriptor, value: Any) -> list[Any]:
     return list(value) if field.label == FieldDescriptor.LABEL_REPEATED else [value]
 
 
+@cache
 def _is_map(field: FieldDescriptor) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
