@@ -1,0 +1,16 @@
+"""What many integration tests begin with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from node.postgres import PostgresCluster
+from tests.support.banks import Bank, two_banks
+
+
+@pytest.fixture
+async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
+    async with two_banks(postgres_cluster) as both:
+        yield both
