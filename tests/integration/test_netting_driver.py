@@ -19,7 +19,7 @@ import pytest_asyncio
 from network.errors import GatewayError
 from node.partner.obligation_chain import time_text
 from node.postgres import PostgresCluster
-from tests.support.banks import two_banks
+from tests.support.banks import Crash, once, two_banks
 from tests.support.consortium_in_memory import BANK, PARTNER
 from tests.support.obligations import BankOnChannel, settling_network
 from tests.support.peer_network import PeerNetwork

@@ -34,7 +34,7 @@ from node.partner.obligation_chain import time_text
 from node.partner.obligation_events import ObligationEvents, moved_by
 from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
-from tests.support.banks import two_banks
+from tests.support.banks import Crash, once, two_banks
 from tests.support.consortium_in_memory import BANK, PARTNER
 from tests.support.database_stage import divide_journal
 from tests.support.obligations import BankOnChannel, settling_network
