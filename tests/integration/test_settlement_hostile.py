@@ -6,9 +6,7 @@ has changed in the receiving bank's records or books.
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,24 +22,9 @@ from node.partner.errors import PartnerUnavailableError
 from node.partner.limits import MemberLimits
 from node.partner.messages import request_hash, signed_message, signing_input, timestamp
 from node.partner.partner_service import guarded
-from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock
+from tests.support.banks import Bank
 
-_numbers = itertools.count(1)
 REFERENCE = "R-" + "0" * 32
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"hostile_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
 
 
 def _prepare(sender: Bank, receiver: Bank, beneficiary: str, **changes: Any) -> partner_pb2.Prepare:
