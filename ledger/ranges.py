@@ -309,7 +309,7 @@ def read_standing(connection: psycopg.Connection[Any], carried: Carried, verify:
             break
         after = rows[-1][0]
     standing.findings += carried.settle_captures(connection, at_end=True)
-    for name in ("verify_holds", "verify_steps"):
+    for name in ("verify_holds", "verify_steps", "verify_histories", "verify_reconciliation"):
         standing.findings += [Finding(*row) for row in connection.execute(query(name), (FINDINGS_MAX,))]
     return standing
 

@@ -2,6 +2,7 @@
 
 NetworkError
 ├── WireError             bytes that are not the message they claim to be; names the message and the field
+│   └── UnreadableHeadersError
 ├── IdentityError         an identity that cannot be parsed, or that its organization's MSP does not vouch for
 │   ├── IdentityExpiredError
 │   └── IdentityRevokedError
@@ -34,6 +35,10 @@ class NetworkError(Exception):
 
 class WireError(NetworkError):
     """Bytes are not a well-formed message; the text names the message and the field."""
+
+
+class UnreadableHeadersError(WireError):
+    """A proposal's own form or its headers do not parse, so that nobody can tell whose it is."""
 
 
 class IdentityError(NetworkError):

@@ -23,10 +23,13 @@ from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2,
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from network.errors import WireError
+from network.errors import UnreadableHeadersError, WireError
 
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
+
+NO_MESSAGE = "proto: cannot parse invalid wire-format data"
+"""What Go's protobuf library says of bytes that are no message."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPOSAL_TYPES = (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG)
@@ -39,6 +42,9 @@ class ParsedProposal(NamedTuple):
     channel_id: str
     """Empty for what concerns the peer alone, such as installing a chaincode."""
     chaincode: str
+    """As the header has it: what endorsers run."""
+    invoked: str
+    """As the invocation has it: what gateways choose endorsers by. Clients name the same; empty where there is none."""
     args: tuple[bytes, ...]
     is_init: bool
     transient: Mapping[str, bytes]
@@ -140,24 +146,30 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
     Args:
         signed_proposal: serialized ``SignedProposal``.
     Raises:
-        WireError: a part does not parse, is missing, or the transaction id is not the one nonce and creator give.
-    Source: Fabric core/endorser/msgvalidation.go, UnpackProposal and Validate.
+        UnreadableHeadersError: whose proposal it is cannot be told.
+        WireError: a part does not parse, is missing, or the transaction id is not the one nonce and creator give. Both
+            speak in Fabric's words, which clients and their tests know.
+    Source: Fabric core/endorser/msgvalidation.go, UnpackProposal and Validate; core/handlers/auth/filter/expiration.go.
     """
     signed = decode(proposal_pb2.SignedProposal(), signed_proposal, "SignedProposal")
-    proposal = decode(proposal_pb2.Proposal(), signed.proposal_bytes, "Proposal")
-    header = decode(common_pb2.Header(), proposal.header, "Header")
-    channel = decode(common_pb2.ChannelHeader(), header.channel_header, "ChannelHeader")
-    signer = decode(common_pb2.SignatureHeader(), header.signature_header, "SignatureHeader")
+    try:
+        proposal = unmarshal(proposal_pb2.Proposal, signed.proposal_bytes, "failed parsing proposal: ")
+        header = unmarshal(common_pb2.Header, proposal.header, "failed parsing header: ")
+        signer = unmarshal(common_pb2.SignatureHeader, header.signature_header, "failed parsing signature header: ")
+    except WireError as error:
+        raise UnreadableHeadersError(str(error)) from error
+    channel = unmarshal(common_pb2.ChannelHeader, header.channel_header)
     chaincode = _chaincode_name(channel)
-    payload = decode(proposal_pb2.ChaincodeProposalPayload(), proposal.payload, "ChaincodeProposalPayload")
-    invocation = _chaincode_input(payload)
+    payload = unmarshal(proposal_pb2.ChaincodeProposalPayload, proposal.payload)
+    spec = _chaincode_spec(payload)
     _check_headers(channel, signer)
     return ParsedProposal(
         tx_id=channel.tx_id,
         channel_id=channel.channel_id,
         chaincode=chaincode,
-        args=tuple(invocation.args),
-        is_init=invocation.is_init,
+        invoked=spec.chaincode_id.name,
+        args=tuple(spec.input.args),
+        is_init=spec.input.is_init,
         transient=dict(payload.TransientMap),
         creator=signer.creator,
         nonce=signer.nonce,
@@ -265,36 +277,51 @@ def decode(message: Any, data: bytes, name: str) -> Any:
     return message
 
 
+def unmarshal(kind: Any, data: bytes, prefix: str = "") -> Any:
+    """Return a message of a proposal.
+
+    Raises:
+        WireError: the bytes do not parse, in the words of Fabric (protoutil) and of Go's protobuf library.
+    """
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise WireError(f"{prefix}error unmarshalling {kind.DESCRIPTOR.name}: {NO_MESSAGE}") from error
+
+
 def _chaincode_name(channel: Any) -> str:
-    extension = decode(proposal_pb2.ChaincodeHeaderExtension(), channel.extension, "ChaincodeHeaderExtension")
+    extension = unmarshal(proposal_pb2.ChaincodeHeaderExtension, channel.extension)
     if not extension.HasField("chaincode_id"):
-        raise WireError("ChaincodeHeaderExtension.chaincode_id: missing")
+        raise WireError("ChaincodeHeaderExtension.ChaincodeId is nil")
     if not extension.chaincode_id.name:
-        raise WireError("ChaincodeHeaderExtension.chaincode_id.name: empty")
+        raise WireError("ChaincodeHeaderExtension.ChaincodeId.Name is empty")
     return str(extension.chaincode_id.name)
 
 
-def _chaincode_input(payload: Any) -> Any:
-    invocation = decode(chaincode_pb2.ChaincodeInvocationSpec(), payload.input, "ChaincodeInvocationSpec")
+def _chaincode_spec(payload: Any) -> Any:
+    invocation = unmarshal(chaincode_pb2.ChaincodeInvocationSpec, payload.input)
     if not invocation.HasField("chaincode_spec"):
-        raise WireError("ChaincodeInvocationSpec.chaincode_spec: missing")
+        raise WireError("chaincode invocation spec did not contain chaincode spec")
     if not invocation.chaincode_spec.HasField("input"):
-        raise WireError("ChaincodeSpec.input: missing")
-    return invocation.chaincode_spec.input
+        raise WireError("chaincode input did not contain any input")
+    return invocation.chaincode_spec
 
 
 def _check_headers(channel: Any, signer: Any) -> None:
+    refused = "error validating proposal:"
     if channel.type not in _PROPOSAL_TYPES:
-        raise WireError(f"ChannelHeader.type: {channel.type} cannot be proposed; use 3, ENDORSER_TRANSACTION")
+        known = channel.type in common_pb2.HeaderType.values()
+        name = common_pb2.HeaderType.Name(channel.type) if known else channel.type
+        raise WireError(f"{refused} invalid header type {name}")
     if channel.epoch != 0:
-        raise WireError(f"ChannelHeader.epoch: {channel.epoch}, must be 0")
+        raise WireError(f"{refused} epoch is non-zero")
     if not signer.nonce:
-        raise WireError("SignatureHeader.nonce: empty")
+        raise WireError(f"{refused} nonce is empty")
     if not signer.creator:
-        raise WireError("SignatureHeader.creator: empty")
+        raise WireError(f"{refused} creator is empty")
     expected = compute_tx_id(signer.nonce, signer.creator)
     if channel.tx_id != expected:
-        raise WireError(f"ChannelHeader.tx_id: {channel.tx_id!r}, but nonce and creator give {expected!r}")
+        raise WireError(f"{refused} incorrectly computed txid '{channel.tx_id}' -- expected '{expected}'")
 
 
 def _without_transient(payload: Any) -> bytes:

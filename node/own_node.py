@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -69,6 +69,15 @@ class OwnNode:
         """
         answer = await self._channel.unary(f"/{service}/{method}", request.SerializeToString(), timeout_s)
         return reply.FromString(answer)
+
+    async def pages(self, service: str, method: str, request: Any, reply: type[Reply]) -> AsyncIterator[Reply]:
+        """Make one call for each page of a list, to its end; the request's page size holds for each."""
+        while True:
+            page = await self.call(service, method, request, reply)
+            yield page
+            request.page_token = page.next_page_token  # type: ignore[attr-defined]
+            if not request.page_token:
+                return
 
     async def stream(
         self, service: str, method: str, request: Message, reply: type[Reply], timeout_s: float | None = None

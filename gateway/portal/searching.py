@@ -70,6 +70,11 @@ def query_of(form: Mapping[str, str]) -> str:
     return urlencode(sorted(form.items()))
 
 
+def next_query_of(form: Mapping[str, str], token: str) -> str:
+    """Return the query of the page that a token leads to, empty for none."""
+    return query_of({**form, "page_token": token}) if token else ""
+
+
 def _timestamp(name: str, text: str) -> Timestamp:
     try:
         moment = datetime.fromisoformat(text)

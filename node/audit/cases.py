@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from node.anchor.database import Connection, Database, run
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
+from node.audit.pages import PAGE_SIZE_MAX, limit_of, read_place, split
 
-LIST_MAX = 500
 ITEMS_MAX = 1_000
 TITLE_LENGTH_MAX = 120
 NOTE_LENGTH_MAX = 4_000
@@ -77,9 +77,16 @@ class Cases:
         self._database.fetch("put_case_item", (case_id, 1, OPENED, "", title, actor, now), _PACKAGE)
         return case_id
 
-    def listed(self) -> list[Case]:
-        """Return cases, the one that moved last first, at most 500."""
-        return [Case(*row) for row in self._database.fetch("cases", {"limit": LIST_MAX}, _PACKAGE)]
+    def page(self, page_size: int = 0, page_token: str = "") -> tuple[list[Case], str]:
+        """Return a page of cases, the one that moved last first, and the token of the next one (empty for none).
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size, PAGE_SIZE_MAX)
+        before, case_id = read_place(page_token, datetime.fromisoformat, uuid.UUID) if page_token else (None, None)
+        rows = self._database.fetch("cases", {"limit": limit + 1, "before": before, "case_id": case_id}, _PACKAGE)
+        return split([Case(*row) for row in rows], limit, lambda last: (last.moved_at.isoformat(), last.case_id))
 
     def items(self, case_id: uuid.UUID) -> list[CaseItem]:
         """Return all items of a case.

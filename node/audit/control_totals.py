@@ -24,14 +24,15 @@ from node.anchor.database import Database
 from node.anchor.leaf_source import Totals
 from node.anchor.store import ControlOpening, LogStore
 from node.audit.errors import UnknownEntryError
+from node.audit.pages import PAGE_SIZE_MAX, limit_of, read_place, split, whole, word
 
-LIST_MAX = 500
 ASSETS_MAX = 10_000
 
 _PACKAGE = "node.audit"
 _AMOUNT = re.compile(r"0|[1-9][0-9]{0,37}")
 _ASSET = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _SALT_BYTES = 32
+_GREATEST = (2**62, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,16 @@ class TotalsStore:
         """Keep what a member opened."""
         self._database.fetch("put_opened_totals", (organization, size, now, totals, salt), _PACKAGE)
 
-    def listed(self, organization: str = "") -> list[OpenedTotals]:
-        """Return what was opened, the newest of each member first."""
-        return self._found(organization, 0, LIST_MAX)
+    def page(self, organization: str = "", page_size: int = 0, page_token: str = "") -> tuple[list[OpenedTotals], str]:
+        """Return a page of what was opened, the greatest size first, and the token of the next one (empty for none).
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size, PAGE_SIZE_MAX)
+        after = read_place(page_token, whole, word) if page_token else _GREATEST
+        found = self._found(organization, 0, limit + 1, after)
+        return split(found, limit, lambda last: (last.size, last.organization))
 
     def of_size(self, organization: str, size: int) -> OpenedTotals | None:
         """Return what a member opened of one size."""
@@ -130,8 +138,11 @@ class TotalsStore:
         """Return how many entries of a member were disclosed."""
         return int(self._database.fetch("disclosed_count", (organization,), _PACKAGE)[0][0])
 
-    def _found(self, organization: str, size: int, limit: int) -> list[OpenedTotals]:
-        wanted = {"organization": organization, "size": size, "limit": limit}
+    def _found(
+        self, organization: str, size: int, limit: int, after: tuple[int, str] = _GREATEST
+    ) -> list[OpenedTotals]:
+        below, beyond = after
+        wanted = {"organization": organization, "size": size, "limit": limit, "below": below, "beyond": beyond}
         return [_opened(*row) for row in self._database.fetch("opened_totals", wanted, _PACKAGE)]
 
 

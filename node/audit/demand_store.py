@@ -10,11 +10,11 @@ from typing import Any
 
 from network.audit_record import record_key
 from node.anchor.database import Database
-from node.audit.index import AuditIndex
+from node.audit.index import NEWEST, AuditIndex
+from node.audit.pages import PAGE_SIZE_MAX, limit_of, read_place, split, whole, word
 
 WAITING, ALLOWED, ANSWERED, REFUSED = "waiting", "allowed", "answered", "refused"
 STATES = (WAITING, ALLOWED, ANSWERED, REFUSED)
-LIST_MAX = 500
 
 _PACKAGE = "node.audit"
 
@@ -54,16 +54,26 @@ class DemandStore:
 
     def find(self, demand_id: str) -> Demand | None:
         """Return a demand that the own peer committed; None where there is none yet."""
-        wanted = {"own": self._msp_id, "organization": "", "state": "", "demand_id": demand_id, "limit": 1}
-        rows = self._database.fetch("demands", wanted, _PACKAGE)
+        rows = self._rows("", "", 1, NEWEST, demand_id)
         return _demand(rows[0]) if rows else None
 
-    def listed(self, organization: str, state: str, count_max: int | None = LIST_MAX) -> list[Demand]:
-        """Return demands of this organization and to it, newest first; all of them where ``count_max`` is None."""
-        wanted = {
-            "own": self._msp_id, "organization": organization, "state": state, "demand_id": "", "limit": count_max,
-        }  # fmt: skip
-        return [_demand(row) for row in self._database.fetch("demands", wanted, _PACKAGE)]
+    def listed(self) -> list[Demand]:
+        """Return all demands of this organization and to it, newest first."""
+        return [_demand(row) for row in self._rows("", "", None, NEWEST)]
+
+    def page(
+        self, organization: str = "", state: str = "", page_size: int = 0, page_token: str = ""
+    ) -> tuple[list[Demand], str]:
+        """Return a page of them, and the token of the next one (empty for none).
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size, PAGE_SIZE_MAX)
+        after = read_place(page_token, whole, whole, word) if page_token else NEWEST
+        rows = self._rows(organization, state, limit + 1, after)
+        page, token = split(rows, limit, lambda row: (row[2], *row[6:]))
+        return [_demand(row) for row in page], token
 
     def key_of(self, organization: str) -> bytes:
         """Return the disclosure key an organization has registered now; nothing where it has none."""
@@ -82,9 +92,19 @@ class DemandStore:
         """Keep that a demand was answered, whole and proved."""
         self._database.fetch("put_fetched_demand", (demand_id, now, package_hash), _PACKAGE)
 
+    def _rows(
+        self, organization: str, state: str, limit: int | None, after: tuple[int, int, str], demand_id: str = ""
+    ) -> list[tuple[Any, ...]]:
+        block, tx, key = after
+        wanted = {
+            "own": self._msp_id, "organization": organization, "state": state, "demand_id": demand_id, "limit": limit,
+            "block": block, "tx": tx, "key": key,
+        }  # fmt: skip
+        return self._database.fetch("demands", wanted, _PACKAGE)
+
 
 def _demand(row: Sequence[Any]) -> Demand:
-    body, recorded_at, block_number, transaction_id, state, reason = row
+    body, recorded_at, block_number, transaction_id, state, reason, *_ = row
     told = json.loads(body)
     return Demand(
         demand_id=told["demand_id"],

@@ -69,8 +69,10 @@ class DisclosureService:
         if request.state and request.state not in STATES:
             raise BadRequestError(f"state: {request.state[:40]!r} is none of {', '.join(STATES)}")
         organization = text("organization", request.organization)
-        found = await asyncio.to_thread(self._known.listed, organization, request.state)
-        return pb.ListDemandsResponse(demands=[_message(each) for each in found])
+        found, token = await asyncio.to_thread(
+            self._known.page, organization, request.state, request.page_size, text("page_token", request.page_token)
+        )
+        return pb.ListDemandsResponse(demands=[_message(each) for each in found], next_page_token=token)
 
     async def _allow_demand(self, user: str, request: pb.AllowDemandRequest) -> pb.AllowDemandResponse:
         await self._disclosures.allow(request.demand_id, acting(user, request.for_user))

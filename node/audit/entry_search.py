@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from node.anchor.database import Database, statement
 from node.audit.errors import BadRequestError
-from node.audit.index import PageTokenError, counts_until
+from node.audit.index import counts_until
+from node.audit.pages import PageTokenError
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500

@@ -26,8 +26,8 @@ from node.audit.disclosed import PAGE_SIZE, DisclosedEntries, Look
 from node.audit.entry_export import export_entries
 from node.audit.entry_search import EntryFilter, EntrySearch, FoundEntry, Order
 from node.audit.errors import BadRequestError, rpc_error_of
-from node.audit.index import PAGE_SIZE_MAX
 from node.audit.member_node import SERVICE
+from node.audit.pages import PAGE_SIZE_MAX
 from node.audit.serving import Serving, acting, number, parse, text, time_of, timestamp
 from node.errors import NodeError
 

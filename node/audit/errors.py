@@ -13,7 +13,7 @@ from __future__ import annotations
 from network.errors import GatewayError, NetworkError, ProofError
 from network.rpc import RpcError, StatusCode
 from node.anchor.errors import AnchorError, InArchiveError, MirrorError, SealError
-from node.audit.index import PageTokenError
+from node.audit.pages import PageTokenError
 from node.errors import NodeError
 
 

@@ -46,8 +46,10 @@ class FindingService:
         if request.status and request.status not in STATUSES:
             raise BadRequestError(f"status: {request.status[:40]!r} is none of {', '.join(STATUSES)}")
         organization = text("organization", request.organization)
-        found = await asyncio.to_thread(self._findings.listed, organization, request.status)
-        return pb.ListFindingsResponse(findings=[_message(each, {}) for each in found])
+        found, token = await asyncio.to_thread(
+            self._findings.page, organization, request.status, request.page_size, text("page_token", request.page_token)
+        )
+        return pb.ListFindingsResponse(findings=[_message(each, {}) for each in found], next_page_token=token)
 
     async def _get_finding(self, request: pb.GetFindingRequest) -> pb.GetFindingResponse:
         found = await asyncio.to_thread(self._findings.found, _id(request.finding_id))

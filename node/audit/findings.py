@@ -21,9 +21,9 @@ from node.anchor.anchorer import Gateway
 from node.anchor.database import Database
 from node.audit.errors import BadRequestError, RefusedError, UnknownEntryError
 from node.audit.finding_text import SALT_BYTES, OpenedText
-from node.audit.index import AuditIndex
+from node.audit.index import NEWEST, AuditIndex
+from node.audit.pages import PAGE_SIZE_MAX, limit_of, read_place, split, whole, word
 
-LIST_MAX = 500
 TEXT_LENGTH_MAX = 20_000
 
 _PACKAGE = "node.audit"
@@ -61,12 +61,22 @@ class Findings:
         self._members = members
         self._random_bytes = random_bytes
 
-    def listed(
-        self, organization: str = "", status: str = "", count_max: int | None = LIST_MAX
-    ) -> list[dict[str, Any]]:
-        """Return findings as they stand, the one that moved last first; all where ``count_max`` is None. Blocks."""
-        wanted = {"organization": organization, "status": status, "limit": count_max}
-        return [json.loads(body) for body, _ in self._database.fetch("findings", wanted, _PACKAGE)]
+    def listed(self) -> list[dict[str, Any]]:
+        """Return all findings as they stand, the one that moved last first. Blocks."""
+        return [json.loads(body) for body, *_ in self._standing("", "", None, NEWEST)]
+
+    def page(
+        self, organization: str = "", status: str = "", page_size: int = 0, page_token: str = ""
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Return a page of them, and the token of the next one (empty for none). Blocks.
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size, PAGE_SIZE_MAX)
+        after = read_place(page_token, whole, whole, word) if page_token else NEWEST
+        rows, token = split(self._standing(organization, status, limit + 1, after), limit, lambda row: row[1:])
+        return [json.loads(body) for body, *_ in rows], token
 
     def found(self, finding_id: str) -> dict[str, Any]:
         """Return a finding as it stands. Blocks.
@@ -84,6 +94,13 @@ class Findings:
         """Whether this organization opened a finding about a matter before; it may be closed. Blocks."""
         finding_id = finding_id_of(self._msp_id, kind, organization, subject)
         return self._index.record(record_key("finding", finding_id)) is not None
+
+    def _standing(
+        self, organization: str, status: str, limit: int | None, after: tuple[int, int, str]
+    ) -> list[tuple[Any, ...]]:
+        block, tx, key = after
+        wanted = {"organization": organization, "status": status, "limit": limit, "block": block, "tx": tx, "key": key}
+        return self._database.fetch("findings", wanted, _PACKAGE)
 
     async def open(self, organization: str, kind: str, subject: str, evidence: str) -> dict[str, Any]:
         """Open a finding; the evidence stays here.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,11 +11,8 @@ from typing import Any, NamedTuple
 
 from network.audit_record import record_key
 from node.anchor.database import Database, run
-from node.anchor.errors import AnchorError
+from node.audit.pages import limit_of, read_place, split, whole, word
 from node.audit.records import AuditRecord, BlockRecords
-
-PAGE_SIZE = 50
-PAGE_SIZE_MAX = 500
 
 UNSTORED_BLOCKS_MAX = 500
 """Blocks without records that are read before the position is stored: what a crash may cost in reading again."""
@@ -27,7 +22,9 @@ CLOCK_AHEAD = timedelta(minutes=1)
 a cosignature of a time to come. So that one member's wrong time spoils no other's proofs, such a one counts as none."""
 
 _PACKAGE = "node.audit"
-_NEWEST = (2**62, 2**30, "")
+NEWEST = (2**62, 2**30, "")
+"""A place before all records: block, transaction, key."""
+
 _ID_KINDS = ("flag", "review", "demand", "refusal", "finding")
 
 
@@ -79,10 +76,6 @@ class ReviewState:
     status: str
     reviewer: str
     recorded_at: datetime
-
-
-class PageTokenError(AnchorError):
-    """A page token was not given by this service."""
 
 
 def counts_until(now: datetime) -> int:
@@ -146,8 +139,8 @@ class AuditIndex:
         Raises:
             PageTokenError: the token is not one of ours.
         """
-        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
-        block, tx, key = _read_token(page_token) if page_token else _NEWEST
+        limit = limit_of(page_size)
+        block, tx, key = read_place(page_token, whole, whole, word) if page_token else NEWEST
         parameters = {
             "block": block,
             "tx": tx,
@@ -162,10 +155,7 @@ class AuditIndex:
             "limit": limit + 1,
         }
         records = [_record(row) for row in self._fetch("search_records", parameters)]
-        if len(records) <= limit:
-            return records, ""
-        last = records[limit - 1]
-        return records[:limit], _write_token(last.block_number, last.tx_number, last.key)
+        return split(records, limit, lambda last: (last.block_number, last.tx_number, last.key))
 
     def record(self, key: str) -> AuditRecord | None:
         """Return the newest writing of a record."""
@@ -231,7 +221,7 @@ class AuditIndex:
 
     def reviews(self, organization: str, status: str, page_size: int, page_token: str) -> tuple[list[ReviewState], str]:
         """Return a page of flagged decisions by record id, and the token of the next page (empty for none)."""
-        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
+        limit = limit_of(page_size)
         after = record_key("flag", page_token) if page_token else ""
         parameters = {"organization": organization, "status": status, "after": after, "limit": limit + 1}
         found = [_review(row) for row in self._fetch("reviews", parameters)]
@@ -272,15 +262,3 @@ def _record_keys(record_id: str) -> list[str]:
     if not record_id:
         return []
     return [record_id, *(record_key(kind, record_id) for kind in _ID_KINDS)]
-
-
-def _write_token(block: int, tx: int, key: str) -> str:
-    return base64.urlsafe_b64encode(f"{block}/{tx}/{key}".encode()).decode()
-
-
-def _read_token(token: str) -> tuple[int, int, str]:
-    try:
-        block, tx, key = base64.urlsafe_b64decode(token.encode("ascii")).decode().split("/", 2)
-        return int(block), int(tx), key
-    except (ValueError, binascii.Error) as error:
-        raise PageTokenError("page_token: give the token of the page before, unchanged") from error

@@ -20,7 +20,7 @@ from node.access import Members
 from node.audit.cases import Case, CaseItem, Cases, is_closed
 from node.audit.errors import BadRequestError
 from node.audit.passkeys import Passkey, Passkeys
-from node.audit.serving import Serving, acting, number, timestamp
+from node.audit.serving import Serving, acting, number, text, timestamp
 
 SERVICE = "dwaybank.audit.v1.PortalService"
 
@@ -74,8 +74,10 @@ class PortalService:
         return pb.OpenCaseResponse(case=await self._case(case_id))
 
     async def _list_cases(self, request: pb.ListCasesRequest) -> pb.ListCasesResponse:
-        del request
-        return pb.ListCasesResponse(cases=[_case(case) for case in await asyncio.to_thread(self._cases.listed)])
+        found, token = await asyncio.to_thread(
+            self._cases.page, request.page_size, text("page_token", request.page_token)
+        )
+        return pb.ListCasesResponse(cases=[_case(case) for case in found], next_page_token=token)
 
     async def _get_case(self, request: pb.GetCaseRequest) -> pb.GetCaseResponse:
         return pb.GetCaseResponse(case=await self._case(_case_id(request.case_id)))

@@ -51,12 +51,14 @@ class ReceiptService:
         )
 
     async def _list_receipts(self, request: pb.ListReceiptsRequest) -> pb.ListReceiptsResponse:
-        found = await asyncio.to_thread(self._kept.listed, request.page_size)
-        return pb.ListReceiptsResponse(receipts=[_receipt(each) for each in found])
+        token = text("page_token", request.page_token)
+        found, next_token = await asyncio.to_thread(self._kept.page, request.page_size, token)
+        return pb.ListReceiptsResponse(receipts=[_receipt(each) for each in found], next_page_token=next_token)
 
     async def _list_control_totals(self, request: pb.ListControlTotalsRequest) -> pb.ListControlTotalsResponse:
-        found = await asyncio.to_thread(self._totals.listed, text("organization", request.organization))
-        return pb.ListControlTotalsResponse(totals=[_totals(each) for each in found])
+        organization, token = text("organization", request.organization), text("page_token", request.page_token)
+        found, next_token = await asyncio.to_thread(self._totals.page, organization, request.page_size, token)
+        return pb.ListControlTotalsResponse(totals=[_totals(each) for each in found], next_page_token=next_token)
 
     async def _read_receipt(self, caller: str, request: pb.ReadReceiptRequest) -> pb.ReadReceiptResponse:
         del caller

@@ -36,8 +36,9 @@ from network.rpc import StatusCode
 from node.anchor.database import Database
 from node.anchor.errors import AnchorError
 from node.audit.errors import BadRequestError, NotYetError
-from node.audit.index import PAGE_SIZE, PAGE_SIZE_MAX, AuditIndex
+from node.audit.index import AuditIndex
 from node.audit.indexer import BlockSource
+from node.audit.pages import limit_of, read_place, split, whole, word
 from node.audit.sealing import OwnMember
 from node.background import BackgroundWork
 
@@ -123,11 +124,18 @@ class ReceiptStore:
         """Return the newest block on which a member said what this node said; 0 for none."""
         return int(self._database.fetch("newest_agreed", (self._msp_id, organization), _PACKAGE)[0][0])
 
-    def listed(self, page_size: int) -> list[KeptReceipt]:
-        """Return what is kept, the newest block first."""
-        limit = min(page_size, PAGE_SIZE_MAX) if page_size > 0 else PAGE_SIZE
-        rows = self._database.fetch("receipts", {"own": self._msp_id, "limit": limit}, _PACKAGE)
-        return [KeptReceipt(*row) for row in rows]
+    def page(self, page_size: int = 0, page_token: str = "") -> tuple[list[KeptReceipt], str]:
+        """Return a page of what is kept, the newest block first, and the token of the next one (empty for none).
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size)
+        after = read_place(page_token, whole, word, bytes.fromhex) if page_token else (2**62, "", b"")
+        wanted = dict(zip(("block", "organization", "hash"), after, strict=True))
+        rows = self._database.fetch("receipts", {"own": self._msp_id, "limit": limit + 1, **wanted}, _PACKAGE)
+        page, token = split(rows, limit, lambda row: (row[0], row[1], row[5].hex()))
+        return [KeptReceipt(*row[:5]) for row in page], token
 
     def newest(self, organization: str) -> KeptReceipt | None:
         """Return a member's newest receipt that is kept."""

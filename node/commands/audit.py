@@ -212,7 +212,7 @@ def review_list(
         str, typer.Option(help="requires_manual_review, approved or rejected.")
     ] = "requires_manual_review",
     organization: Annotated[str, typer.Option(help="MSP id.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
@@ -221,8 +221,12 @@ def review_list(
 
     async def run(node: OwnNode) -> None:
         request = audit_pb2.ListReviewsRequest(organization=organization, status=status, page_size=limit)
-        reply = await node.call(AUDIT, "ListReviews", request, audit_pb2.ListReviewsResponse)
-        for row in reply.reviews:
+        reviews: list[audit_pb2.Review] = []
+        async for page in node.pages(AUDIT, "ListReviews", request, audit_pb2.ListReviewsResponse):
+            reviews += page.reviews
+            if len(reviews) >= limit:
+                break
+        for row in reviews[:limit]:
             entry = f"entry {row.seq}" if row.seq else ""
             typer.echo(f"{row.record_id}  {row.organization:<14} {row.status:<23} {entry}")
 

@@ -65,9 +65,11 @@ def audit_fetch(
     async def run(node: OwnNode) -> None:
         request = audit_pb2.FetchDisclosureRequest(demand_id=demand)
         reply = await node.call(AUDIT, "FetchDisclosure", request, audit_pb2.FetchDisclosureResponse, 60)
-        listed = await node.call(AUDIT, "ListDemands", audit_pb2.ListDemandsRequest(), audit_pb2.ListDemandsResponse)
-        (made,) = (each for each in listed.demands if each.demand_id == demand)
-        _write(folder, made.organization, made.seqs, reply.bundles)
+        wanted = audit_pb2.ListDemandsRequest()
+        async for page in node.pages(AUDIT, "ListDemands", wanted, audit_pb2.ListDemandsResponse):
+            for made in page.demands:
+                if made.demand_id == demand:
+                    _write(folder, made.organization, made.seqs, reply.bundles)
         for details in reply.details:
             _show(details)
 
@@ -88,19 +90,22 @@ def audit_demands(
 
     async def run(node: OwnNode) -> None:
         request = audit_pb2.ListDemandsRequest(state=state, organization=organization)
-        reply = await node.call(AUDIT, "ListDemands", request, audit_pb2.ListDemandsResponse)
-        for each in reply.demands:
-            if as_json:
-                typer.echo(json.dumps(MessageToDict(each, preserving_proto_field_name=True)))
-                continue
-            entries = ", ".join(map(str, each.seqs[:5])) + (", ..." if len(each.seqs) > 5 else "")
-            typer.echo(
-                f"{each.demand_id}  {each.state:<8} {each.recorded_at.ToDatetime():%Y-%m-%d %H:%M:%S}  "
-                f"{each.demanding_organization} of {each.organization}: {'+'.join(each.scope)} of {entries} for "
-                f"{each.purpose}{f' ({each.reason})' if each.reason else ''}"
-            )
+        async for page in node.pages(AUDIT, "ListDemands", request, audit_pb2.ListDemandsResponse):
+            for each in page.demands:
+                typer.echo(
+                    json.dumps(MessageToDict(each, preserving_proto_field_name=True)) if as_json else _line(each)
+                )
 
     with_node(home, org, run)
+
+
+def _line(each: audit_pb2.Demand) -> str:
+    entries = ", ".join(map(str, each.seqs[:5])) + (", ..." if len(each.seqs) > 5 else "")
+    return (
+        f"{each.demand_id}  {each.state:<8} {each.recorded_at.ToDatetime():%Y-%m-%d %H:%M:%S}  "
+        f"{each.demanding_organization} of {each.organization}: {'+'.join(each.scope)} of {entries} for "
+        f"{each.purpose}{f' ({each.reason})' if each.reason else ''}"
+    )
 
 
 def audit_allow(demand: IdArgument, org: OrgOption = "dwaybank", home: HomeOption = None) -> None:

@@ -32,9 +32,9 @@ def audit_findings(
 
     async def run(node: OwnNode) -> None:
         request = audit_pb2.ListFindingsRequest(organization=organization, status=status)
-        reply = await node.call(AUDIT, "ListFindings", request, audit_pb2.ListFindingsResponse)
-        for finding in reply.findings:
-            typer.echo(_line(finding))
+        async for page in node.pages(AUDIT, "ListFindings", request, audit_pb2.ListFindingsResponse):
+            for finding in page.findings:
+                typer.echo(_line(finding))
 
     with_node(home, org, run)
 

@@ -11,7 +11,7 @@ import typer
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 
 if TYPE_CHECKING:
-    from node.own_node import OwnNode
+    from node.own_node import OwnNode, audit_pb2
 
 
 def register(app: typer.Typer, group: typer.Typer, panel: str) -> None:
@@ -24,7 +24,7 @@ def register(app: typer.Typer, group: typer.Typer, panel: str) -> None:
 def audit_receipts(
     block: Annotated[int, typer.Option(min=0, help="Block number; 0 for the newest. Asks every member.")] = 0,
     out: Annotated[Path | None, typer.Option(help="File to write; without it, what is kept is listed.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
     org: OrgOption = "regulator",
     home: HomeOption = None,
 ) -> None:
@@ -44,7 +44,12 @@ def audit_receipts(
                 typer.echo(f"{out}: check it anywhere with `dwaybank verify-receipt {out} --genesis ...`")
             return
         listed = audit_pb2.ListReceiptsRequest(page_size=limit)
-        for each in (await node.call(AUDIT, "ListReceipts", listed, audit_pb2.ListReceiptsResponse)).receipts:
+        receipts: list[audit_pb2.KeptReceipt] = []
+        async for page in node.pages(AUDIT, "ListReceipts", listed, audit_pb2.ListReceiptsResponse):
+            receipts += page.receipts
+            if len(receipts) >= limit:
+                break
+        for each in receipts[:limit]:
             told = "agrees" if each.agrees else "DIVERGES"
             typer.echo(
                 f"block {each.block_number:>6}  {each.organization:<14} {told:<8} "
@@ -64,17 +69,21 @@ def audit_totals(
 
     async def run(node: OwnNode) -> None:
         request = audit_pb2.ListControlTotalsRequest(organization=organization)
-        reply = await node.call(AUDIT, "ListControlTotals", request, audit_pb2.ListControlTotalsResponse)
-        for opened in reply.totals:
-            for total in opened.totals:
-                difference = int(total.debits_minor) - int(total.credits_minor)
-                typer.echo(
-                    f"{opened.organization:<14} {opened.size:>9} entries  {total.asset:<6} debits {total.debits_minor} "
-                    f"credits {total.credits_minor}{f' DIFFERENCE {difference}' if difference else ''}  "
-                    f"block {opened.block_number} tx {opened.transaction_id[:16]}"
-                )
+        async for page in node.pages(AUDIT, "ListControlTotals", request, audit_pb2.ListControlTotalsResponse):
+            for opened in page.totals:
+                for total in opened.totals:
+                    typer.echo(_line(opened, total))
 
     with_node(home, org, run)
+
+
+def _line(opened: audit_pb2.OpenedTotals, total: audit_pb2.ControlTotal) -> str:
+    difference = int(total.debits_minor) - int(total.credits_minor)
+    return (
+        f"{opened.organization:<14} {opened.size:>9} entries  {total.asset:<6} debits {total.debits_minor} "
+        f"credits {total.credits_minor}{f' DIFFERENCE {difference}' if difference else ''}  "
+        f"block {opened.block_number} tx {opened.transaction_id[:16]}"
+    )
 
 
 def verify_receipt(

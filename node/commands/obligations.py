@@ -44,13 +44,10 @@ def obligations(
         request = obligations_pb2.ListObligationsRequest(
             partner_msp_id=partner, state=state, breaks=breaks, page_size=500
         )
-        while True:
-            page = await node.call(OBLIGATIONS, "ListObligations", request, obligations_pb2.ListObligationsResponse)
+        reply = obligations_pb2.ListObligationsResponse
+        async for page in node.pages(OBLIGATIONS, "ListObligations", request, reply):
             for each in page.obligations:
                 typer.echo(json.dumps(fields_of(each)) if as_json else _line(each))
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     with_node(home, org, run)
 

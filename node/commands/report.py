@@ -91,10 +91,10 @@ def report_list(
 
     async def run(node: OwnNode) -> None:
         request = report_pb2.ListReportsRequest(kind=kind)
-        for each in (await node.call(REPORTS, "ListReports", request, report_pb2.ListReportsResponse)).reports:
-            typer.echo(
-                f"{each.number:>6}  {each.kind:<14} {each.made_at.ToDatetime():%Y-%m-%d %H:%M:%S}  by {each.made_by}"
-            )
+        async for page in node.pages(REPORTS, "ListReports", request, report_pb2.ListReportsResponse):
+            for each in page.reports:
+                made_at = each.made_at.ToDatetime()
+                typer.echo(f"{each.number:>6}  {each.kind:<14} {made_at:%Y-%m-%d %H:%M:%S}  by {each.made_by}")
 
     with_node(home, org, run)
 

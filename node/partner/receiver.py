@@ -4,6 +4,7 @@ Rules it keeps:
 
 - The sender's signed message is kept before anything is done about it.
 - What was answered once is answered again: an agreement, a completion and a refusal at Complete are final.
+- What the sender gave up is not agreed to any more, also where his Abort comes before the Prepare.
 - From the moment a Complete is accepted until its outcome is written down nothing else can happen to a settlement;
   after a crash in between ``resume`` finishes it.
 - Only customers' accounts, and own accounts opened for it, are credited from outside, a return excepted: it goes where
@@ -47,6 +48,7 @@ CREDITED_ACCOUNT_PREFIXES = ("cust-", "bank-")
 
 REFERENCE_BYTES = 16
 SETTLEMENT_ID_LENGTH_MAX = 64
+ABORTED_BY_SENDER = "aborted_by_sender"
 RETURN_RETRY_S = 0.5
 """When to ask again for a return of a payment whose end is still on its way."""
 
@@ -112,6 +114,8 @@ class SettlementReceiver:
                     if beyond := beyond or await self._over_line(asked):
                         return PrepareAnswer("", beyond)
                     known = await self._store.add_incoming(asked, evidence)
+                    if known is None:
+                        return PrepareAnswer("", ABORTED_BY_SENDER)
                     self._use.agreed(known)
                 log.info("settlement.agreed", settlement_id=known.settlement_id, sender=known.sender_msp_id)
         if not _same_payment(known, asked):
@@ -146,11 +150,12 @@ class SettlementReceiver:
         async with self._lock(message.sender_msp_id, message.settlement_id):
             known = await self._store.incoming(message.sender_msp_id, message.settlement_id)
             if known is None:
+                await self._store.add_early_abort(message.sender_msp_id, message.settlement_id, evidence, self._now())
                 return "unknown"
             if known.state is ReceiverState.COMPLETED or (known.completing and known.state is ReceiverState.PREPARED):
                 return "completed"
             if known.state is ReceiverState.PREPARED:
-                aborted = replace(known, state=ReceiverState.ABORTED, refusal="aborted_by_sender")
+                aborted = replace(known, state=ReceiverState.ABORTED, refusal=ABORTED_BY_SENDER)
                 with self._use.ending(aborted):
                     await self._store.change_incoming(known, aborted, now=self._now(), evidence=evidence)
                 log.info("settlement.aborted", settlement_id=known.settlement_id, sender=known.sender_msp_id)

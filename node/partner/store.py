@@ -154,8 +154,14 @@ class SettlementStore:
         }
         await self._change_one("change_outgoing", values, evidence)
 
-    async def add_incoming(self, incoming: Incoming, evidence: Evidence) -> Incoming:
-        """Write an agreed settlement and the Prepare behind it down, or return the one that has its id already."""
+    async def add_incoming(self, incoming: Incoming, evidence: Evidence) -> Incoming | None:
+        """Write an agreed settlement and the Prepare behind it down, or return the one that has its id already.
+
+        Returns:
+            None where its Abort came before it.
+        Raises:
+            TransitionError: another one has its quote or return.
+        """
         values = {
             "sender_msp_id": incoming.sender_msp_id,
             "settlement_id": incoming.settlement_id,
@@ -174,16 +180,24 @@ class SettlementStore:
             return _incoming(rows[0])
         async with self._transaction() as connection:
             row = await (await connection.execute(statement("incoming"), _key(incoming))).fetchone()
-            if row is None:
-                raise TransitionError(f"settlement {incoming.settlement_id}: its quote or return was taken meanwhile")
-            await _add_evidence(connection, _key(incoming), evidence, incoming.prepared_at)
-        return _incoming(row)
+            if row is not None:
+                await _add_evidence(connection, _key(incoming), evidence, incoming.prepared_at)
+                return _incoming(row)
+        kept = await self.evidence(incoming.sender_msp_id, incoming.settlement_id)
+        if any(message.kind == "abort" for message, _ in kept):
+            return None
+        raise TransitionError(f"settlement {incoming.settlement_id}: its quote or return was taken meanwhile")
 
     async def incoming(self, sender_msp_id: str, settlement_id: str) -> Incoming | None:
         """Return an incoming settlement, None when there is none."""
         key = {"sender_msp_id": sender_msp_id, "settlement_id": settlement_id}
         rows = await self._fetch("incoming", key)
         return _incoming(rows[0]) if rows else None
+
+    async def add_early_abort(self, sender_msp_id: str, settlement_id: str, evidence: Evidence, now: datetime) -> None:
+        """Keep the Abort of a settlement that is not known here: a Prepare that comes later agrees to nothing."""
+        key = {"sender_msp_id": sender_msp_id, "settlement_id": settlement_id}
+        await self._change("add_early_abort", {**key, **_evidence(evidence, now)})
 
     async def incoming_completing(self, count_max: int) -> list[tuple[str, str]]:
         """Return (sender, settlement) of those whose Complete was accepted and whose outcome is not written down."""

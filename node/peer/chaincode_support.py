@@ -76,7 +76,7 @@ class ChaincodeSupport:
         self._authorize = authorize
         self._timeout_s = timeout_s
         self._streams: dict[str, ChaincodeStream] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
         self._dialling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, asyncio.Event] = {}
 
@@ -128,7 +128,8 @@ class ChaincodeSupport:
             async with asyncio.timeout(connection.dial_timeout_s if connection is not None else REGISTER_TIMEOUT_S):
                 while package_id not in self._streams:
                     connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._waiting.append(connected)
+                    self._waiting.add(connected)
+                    connected.add_done_callback(self._waiting.discard)
                     await connected
         except TimeoutError as error:
             raise ChaincodeError(
@@ -191,7 +192,6 @@ class ChaincodeSupport:
         for connected in self._waiting:
             if not connected.done():
                 connected.set_result(None)
-        self._waiting.clear()
 
     def _drop(self, stream: ChaincodeStream) -> bool:
         """Forget a stream that ended; say whether it had registered."""

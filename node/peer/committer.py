@@ -7,7 +7,7 @@ Rules:
 - a block is told to others only after it is durable;
 - a block that is refused is not written, and whoever is asked for blocks is told, to ask another; where nobody is, and
   where a block cannot be judged, the channel stops with the reason;
-- a database that does not answer is waited for: the block is written once it does, and never twice.
+- a database that does not answer, or has no room, is waited for: the block is written once it does, and never twice.
 
 Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, core/ledger/kvledger/kv_ledger.go.
 """
@@ -78,7 +78,7 @@ DIVIDED_FROM = 32
 """Transactions from which a block is divided among them."""
 
 RETRY_PAUSE_S = 0.5
-"""Pause before a database that did not answer is tried again."""
+"""Pause before a database that failed is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,17 +419,17 @@ class Committer:
         return content, bool(private.missing)
 
     def _with_database(self, work: Callable[[bool], T]) -> T:
-        """Repeat the work on new connections until the database answers; what it refuses ends it."""
+        """Repeat the work on new connections until the database answers and has room; what it refuses ends it."""
         again = False
         while True:
             try:
                 if again:
                     self._tables.reopen()
                 return work(again)
-            except StoreError:
-                if self._ending.is_set() or not self._tables.lost:
+            except StoreError as error:
+                if self._ending.is_set() or not (self._tables.lost or error.may_pass):
                     raise
-                _log.warning("database does not answer, trying again", channel=self._settings.channel_id)
+                _log.warning("database failed, trying again", channel=self._settings.channel_id, reason=str(error))
                 again = True
                 time.sleep(RETRY_PAUSE_S)
 

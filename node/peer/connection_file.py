@@ -25,6 +25,9 @@ NAME = "connection.json"
 _VALUE = re.compile(r"\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
+_NANOSECONDS_MAX = 2**63
+"""Go's durations end there."""
+
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -57,7 +60,7 @@ def parse_connection(content: bytes, values: Mapping[str, str]) -> Connection:
     text = _VALUE.sub(lambda found: _value(found.group(1), values), content.decode(errors="replace"))
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ChaincodeError(f"could not unmarshal {NAME} as json: {error}") from error
     if not isinstance(fields, dict):
         raise ChaincodeError(f"could not unmarshal {NAME} as json: it is no object")
@@ -96,7 +99,7 @@ def _pem(fields: Mapping[str, Any], field: str, name: str) -> bytes:
 
 def _duration_s(value: object) -> float:
     """Return seconds of a Go duration: text such as ``1m30s``, or a number of nanoseconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _NANOSECONDS_MAX:
         return value * 1e-9
     if isinstance(value, str) and _DURATION.fullmatch(value):
         return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))

@@ -25,6 +25,12 @@ class PeerError(NodeError):
 class StoreError(PeerError):
     """The channel's tables cannot be read or written."""
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the server lacks something that it may have later: disk, memory, connections (SQL's class 53)."""
+        sqlstate = getattr(self.__cause__, "sqlstate", None)
+        return isinstance(sqlstate, str) and sqlstate.startswith("53")
+
 
 class ChannelLockedError(StoreError):
     """Another process commits blocks of this channel to this database."""

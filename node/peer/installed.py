@@ -5,6 +5,7 @@ Source: Fabric core/chaincode/lifecycle/lifecycle.go (InstallChaincode and the q
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -58,7 +59,8 @@ class InstalledPackages:
         Raises:
             ChaincodeError: it is no package this peer can run, or installed already.
         """
-        package = parse_package(content, self._values)
+        # Unpacking is work for seconds where a package is large, and nobody else may wait for it.
+        package = await asyncio.to_thread(parse_package, content, self._values)
         if package.package_id in self._packages:
             raise ChaincodeError(f"chaincode already successfully installed (package ID '{package.package_id}')")
         # What runs packages comes before the database: a package that cannot run is not kept.

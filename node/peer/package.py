@@ -14,6 +14,7 @@ Source: Fabric core/chaincode/persistence/chaincode_package.go, core/container/e
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -33,7 +34,7 @@ SERVICE_TYPES = ("ccaas", "external")
 IN_PROCESS_TYPE = "python"
 
 UNPACKED_BYTES_MAX = 256 * 1024 * 1024
-"""Bytes all files of one archive may have together: a small archive must not fill the memory."""
+"""Bytes one archive may have, all that stands between its files too: a small package must not fill the memory."""
 
 FILES_MAX = 10_000
 """Entries an archive may have, for the same reason."""
@@ -102,8 +103,9 @@ def _read_outer(content: bytes) -> tuple[str, str, bytes]:
     metadata = _json(files, _METADATA)
     label, kind = metadata.get("label", ""), metadata.get("type", "")
     if not isinstance(kind, str) or not isinstance(label, str) or _LABEL.fullmatch(label) is None:
+        shown = str(label).encode(errors="replace").decode()
         raise ChaincodeError(
-            f"invalid label '{label}'. Label must be non-empty, can only consist of alphanumerics, symbols from "
+            f"invalid label '{shown}'. Label must be non-empty, can only consist of alphanumerics, symbols from "
             "'.+-_', and can only begin with alphanumerics"
         )
     return label, kind.lower(), files[_CODE]
@@ -121,7 +123,7 @@ def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
         content = json.loads(files[name])
     except KeyError as error:
         raise ChaincodeError(f"did not find {name} in the code package") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ChaincodeError(f"could not unmarshal {name} as json: {error}") from error
     if not isinstance(content, dict):
         raise ChaincodeError(f"could not unmarshal {name} as json: it is no object")
@@ -131,21 +133,39 @@ def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
 def _unpack(content: bytes) -> dict[str, bytes]:
     """Return the files of a compressed archive by their names."""
     files: dict[str, bytes] = {}
-    left = UNPACKED_BYTES_MAX
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        # As a stream: an entry with a size below nothing cannot lead back to itself.
+        with tarfile.open(fileobj=_Unpacked(content), mode="r|") as archive:
             for number, member in enumerate(archive):
                 if number >= FILES_MAX:
                     raise ChaincodeError(f"the archive has more than {FILES_MAX} entries")
                 if member.isdir():
                     continue
-                if not member.isreg():
+                reader = archive.extractfile(member) if member.isreg() else None
+                if reader is None:
                     raise ChaincodeError(f"tar entry {member.name} is not a regular file, type {member.type!r}")
-                left -= member.size
-                reader = archive.extractfile(member)
-                if left < 0 or reader is None:
-                    raise ChaincodeError(f"the files of the archive have more than {UNPACKED_BYTES_MAX} bytes together")
+                if member.size > UNPACKED_BYTES_MAX:
+                    raise _too_much()
                 files[member.name.removeprefix("./")] = reader.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise ChaincodeError(f"error reading as gzip stream: {error}") from error
     return files
+
+
+class _Unpacked(io.RawIOBase):
+    """A compressed archive, of which no more can be read than a package may hold."""
+
+    def __init__(self, content: bytes) -> None:
+        self._file = gzip.GzipFile(fileobj=io.BytesIO(content))
+        self._left = UNPACKED_BYTES_MAX
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _too_much()
+        return data
+
+
+def _too_much() -> ChaincodeError:
+    return ChaincodeError(f"the archive has more than {UNPACKED_BYTES_MAX} bytes")

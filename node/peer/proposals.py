@@ -60,7 +60,7 @@ class Proposals:
         try:
             proposal = parse_proposal(signed_proposal)
         except WireError as error:
-            raise ProposalRefusedError(f"error validating proposal: {error}") from error
+            raise ProposalRefusedError(str(error)) from error
         if not proposal.channel_id:
             return await self._process_local(proposal)
         endorser = self._endorsers.get(proposal.channel_id)

@@ -45,6 +45,10 @@ class ProposalRefusedError(PeerError):
     """The proposal itself is unacceptable: nothing was run."""
 
 
+class ProposalFilteredError(ProposalRefusedError):
+    """It is not looked at: its creator's certificate or its time is over, or is not yet. Gateways ask another peer."""
+
+
 @dataclass(frozen=True, slots=True)
 class SystemResponse:
     """What a system chaincode answers: a status as in HTTP, a text for people, a payload."""
@@ -160,7 +164,7 @@ async def verified_creator(
     except (IdentityError, WireError) as error:
         raise ProposalRefusedError(f"{denied} unknown, creator is malformed") from error
     if now > identity.certificate.not_valid_after_utc:
-        raise ProposalRefusedError("proposal client identity expired")
+        raise ProposalFilteredError("proposal client identity expired")
     try:
         validate(identity, now)
         await verify(identity, proposal.proposal_bytes, proposal.signature)
@@ -174,7 +178,7 @@ def _check_time(claimed: datetime, now: datetime) -> None:
     if abs(now - claimed) > TIME_WINDOW:
         told, own = (time.strftime("%Y-%m-%dT%H:%M:%SZ") for time in (claimed, now))
         window = f"{int(TIME_WINDOW.total_seconds()) // 60}m0s"
-        raise ProposalRefusedError(
+        raise ProposalFilteredError(
             f"request unauthorized due to incorrect timestamp {told}, peer time {own}, "
             f"peer.authentication.timewindow {window}"
         )

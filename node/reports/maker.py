@@ -18,6 +18,7 @@ from node.anchor.database import Database
 from node.audit.disclosed import DisclosedEntries, ranges_of
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
 from node.audit.indexer import BlockSource
+from node.audit.pages import PAGE_SIZE_MAX, limit_of, read_place, split, whole
 from node.audit.sealing import OwnMember
 from node.reports.anchoring import anchoring_part
 from node.reports.daily import daily_part
@@ -37,7 +38,6 @@ TITLES = {
 }
 KINDS = tuple(TITLES)
 DAYS_MAX = 366
-LIST_MAX = 500
 
 _PACKAGE = "node.reports"
 
@@ -141,10 +141,16 @@ class ReportMaker:
         kept = await asyncio.to_thread(self._keep, report, user, page, signature, part)
         return MadeReport(kept, page, signature, part.tables)
 
-    def listed(self, kind: str) -> list[KeptReport]:
-        """Return kept reports, the newest first. Blocks."""
-        rows = self._database.fetch("reports", {"kind": kind, "limit": LIST_MAX}, _PACKAGE)
-        return [KeptReport(*row) for row in rows]
+    def page(self, kind: str = "", page_size: int = 0, page_token: str = "") -> tuple[list[KeptReport], str]:
+        """Return a page of kept reports, the newest first, and the token of the next one (empty for none). Blocks.
+
+        Raises:
+            PageTokenError: the token is not one of this list's.
+        """
+        limit = limit_of(page_size, PAGE_SIZE_MAX)
+        (before,) = read_place(page_token, whole) if page_token else (2**62,)
+        rows = self._database.fetch("reports", {"kind": kind, "limit": limit + 1, "before": before}, _PACKAGE)
+        return split([KeptReport(*row) for row in rows], limit, lambda last: (last.number,))
 
     def days_of(self, kind: str) -> set[date]:
         """Return the days of which a whole day's report of a kind is kept, of the last month. Blocks."""

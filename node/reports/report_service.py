@@ -57,8 +57,9 @@ class ReportService:
     async def _list_reports(self, request: pb.ListReportsRequest) -> pb.ListReportsResponse:
         if request.kind and request.kind not in KINDS:
             raise BadRequestError(f"kind: {request.kind[:40]!r} is none of {', '.join(KINDS)}")
-        found = await asyncio.to_thread(self._maker.listed, request.kind)
-        return pb.ListReportsResponse(reports=[_report(each) for each in found])
+        token = text("page_token", request.page_token)
+        found, next_token = await asyncio.to_thread(self._maker.page, request.kind, request.page_size, token)
+        return pb.ListReportsResponse(reports=[_report(each) for each in found], next_page_token=next_token)
 
     async def _get_report(self, user: str, request: pb.GetReportRequest) -> pb.GetReportResponse:
         wanted, who = number("number", request.number, 1), acting(user, request.for_user)

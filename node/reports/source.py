@@ -174,11 +174,11 @@ class ReportSource:
 
     def findings(self) -> list[dict[str, Any]]:
         """Return findings as they stand, the one that moved last first."""
-        return self._stores.findings.listed(count_max=None)
+        return self._stores.findings.listed()
 
     def demands(self) -> list[Demand]:
         """Return demands of this organization and to it, newest first."""
-        return self._stores.demands.listed("", "", count_max=None)
+        return self._stores.demands.listed()
 
     def receipts(self, organization: str) -> KeptReceipt | None:
         """Return a member's newest receipt that is kept."""

@@ -23,14 +23,6 @@ from tests.support.node_in_memory import NodeInMemory
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[NodeInMemory]:
-    served = NodeInMemory()
-    served.address = await served.start()  # type: ignore[attr-defined]
-    yield served
-    await served.stop()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -39,7 +31,7 @@ def clock() -> Clock:
 async def client(
     database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address)  # type: ignore[attr-defined]
+    config = gateway_config(tmp_path, database_url, node.address)
     async with running_gateway(config, clock) as (_, http):
         yield http
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,6 @@ from tests.support.gateway_client import CustomerAgent
 from tests.support.node_in_memory import NodeInMemory
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[tuple[NodeInMemory, str]]:
-    served = NodeInMemory()
-    yield served, await served.start()
-    await served.stop()
 
 
 def _settings(folder: Path, database_url: str, node_address: str, port: int, **changes: Any) -> Path:

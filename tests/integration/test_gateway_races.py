@@ -29,16 +29,8 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[NodeInMemory]:
-    served = NodeInMemory()
-    served.address = await served.start()  # type: ignore[attr-defined]
-    yield served
-    await served.stop()
-
-
-@pytest.fixture
 async def client(database_url: str, node: NodeInMemory, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address)  # type: ignore[attr-defined]
+    config = gateway_config(tmp_path, database_url, node.address)
     async with running_gateway(config, Clock()) as (_, http):
         yield http
 
@@ -71,7 +63,7 @@ async def test_order_refused_by_one_gateway_is_not_posted_by_another_of_the_same
     arrived = asyncio.Event()
     node.fault = lambda method: arrived.set() if method.endswith("/PostEntries") else None
     node.pause_s = 0.5
-    config = gateway_config(tmp_path, database_url, node.address)  # type: ignore[attr-defined]
+    config = gateway_config(tmp_path, database_url, node.address)
     async with running_gateway(config, Clock()) as (_, elsewhere):
         first = asyncio.create_task(maria.pay(here, there, "100", key))
         await arrived.wait()

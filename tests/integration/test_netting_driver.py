@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -20,7 +19,7 @@ import pytest_asyncio
 from network.errors import GatewayError
 from node.partner.obligation_chain import time_text
 from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock, Crash, once
+from tests.support.banks import Crash, once, two_banks
 from tests.support.consortium_in_memory import BANK, PARTNER
 from tests.support.obligations import BankOnChannel, settling_network
 from tests.support.peer_network import PeerNetwork
@@ -40,21 +39,13 @@ async def network(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def banks(network: PeerNetwork, postgres_cluster: PostgresCluster) -> AsyncIterator[Both]:
-    clock = Clock()
-    here, there = (
-        Bank(msp_id, postgres_cluster.create_database(f"netted_{uuid.uuid4().hex[:8]}"), clock)
-        for msp_id in (BANK, PARTNER)
-    )
-    await here.start(there)
-    await there.start(here)
-    both = BankOnChannel(here, network), BankOnChannel(there, network)
-    for each in both:
-        await each.start()
-    yield both
-    for each in both:
-        await each.stop()
-    await here.stop(there)
-    await there.stop(here)
+    async with two_banks(postgres_cluster) as (here, there):
+        both = BankOnChannel(here, network), BankOnChannel(there, network)
+        for each in both:
+            await each.start()
+        yield both
+        for each in both:
+            await each.stop()
 
 
 async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> None:

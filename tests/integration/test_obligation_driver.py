@@ -34,7 +34,7 @@ from node.partner.obligation_chain import time_text
 from node.partner.obligation_events import ObligationEvents, moved_by
 from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock, Crash, once
+from tests.support.banks import Crash, once, two_banks
 from tests.support.consortium_in_memory import BANK, PARTNER
 from tests.support.database_stage import divide_journal
 from tests.support.obligations import BankOnChannel, settling_network
@@ -55,21 +55,13 @@ async def network(
 async def banks(
     network: PeerNetwork, postgres_cluster: PostgresCluster
 ) -> AsyncIterator[tuple[BankOnChannel, BankOnChannel]]:
-    clock = Clock()
-    here, there = (
-        Bank(msp_id, postgres_cluster.create_database(f"driven_{uuid.uuid4().hex[:8]}"), clock)
-        for msp_id in (BANK, PARTNER)
-    )
-    await here.start(there)
-    await there.start(here)
-    both = BankOnChannel(here, network), BankOnChannel(there, network)
-    for each in both:
-        await each.start()
-    yield both
-    for each in both:
-        await each.stop()
-    await here.stop(there)
-    await there.stop(here)
+    async with two_banks(postgres_cluster) as (here, there):
+        both = BankOnChannel(here, network), BankOnChannel(there, network)
+        for each in both:
+            await each.start()
+        yield both
+        for each in both:
+            await each.stop()
 
 
 async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> None:

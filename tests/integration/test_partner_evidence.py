@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
-
-import pytest
-
 from network.msp import MspManager
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from node.partner.kept_evidence import judge
-from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock
+from tests.support.banks import Bank
 from tests.support.members import Member
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"evidence_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
 
 
 async def _kept(bank: Bank, settlement_id: str, sender: str = "") -> list[partner_pb2.Evidence]:

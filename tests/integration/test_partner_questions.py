@@ -6,7 +6,6 @@ Method: as ``test_settlement``; rates are recorded as an operator does; what mus
 from __future__ import annotations
 
 import hashlib
-import itertools
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -26,24 +25,15 @@ from node.partner.errors import PartnerBusyError, PartnerUnavailableError
 from node.partner.messages import signed_message, timestamp
 from node.partner.quotes import Fee, QuoteTerms
 from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock
+from tests.support.banks import Bank, two_banks
 
-_numbers = itertools.count(1)
 FEES = QuoteTerms(fees={"EUR": Fee(flat=30, basis_points=10)}, rate_source="ECB")
 
 
 @pytest.fixture
 async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"questions_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    there.terms = FEES
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
+    async with two_banks(postgres_cluster, FEES) as both:
+        yield both
 
 
 async def _quote(bank: Bank, partner: Bank, amount: int = 10_000, **more: str) -> partner_pb2.Quote:

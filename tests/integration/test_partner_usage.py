@@ -6,8 +6,6 @@ Method: two real banks; the receiver's records are made slow, or to fail, at the
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
 
 import psycopg
@@ -15,23 +13,7 @@ import pytest
 
 from node.partner.limits import MemberLimits
 from node.partner.settlement import Outgoing
-from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"usage_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
+from tests.support.banks import Bank
 
 
 def agreed_by_day(bank: Bank) -> list[int]:

@@ -69,6 +69,30 @@ async def test_restart_and_lost_connection_lose_and_repeat_nothing(capture: Capt
     assert outcome.blocks[-1].commit_hash == recorded_commit_hash(capture.recorded[last])
 
 
+@pytest.mark.parametrize(("table", "number"), [("block", 3), ("private_write_set", 8)])
+async def test_block_that_finds_the_database_full_is_written_when_there_is_room(
+    capture: Capture, database_url: str, table: str, number: int
+) -> None:
+    """The server says what it says when the disk is full; the connection stands."""
+    async with committing(capture, database_url) as (committer, outcome, _):
+        with psycopg.connect(database_url, autocommit=True) as owner:
+            owner.execute(
+                "CREATE FUNCTION channel.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$"
+            )
+            owner.execute(
+                f"CREATE TRIGGER full_disk BEFORE INSERT ON channel.{table} EXECUTE FUNCTION channel.full()".encode()
+            )
+            for ordered in range(1, number + 1):
+                await committer.put(capture.ordered(ordered))
+            await asyncio.sleep(1)
+            assert len(outcome.blocks) < number
+            owner.execute(f"DROP TRIGGER full_disk ON channel.{table}".encode())
+        await outcome.wait(lambda told: len(told.blocks) == number or told.stopped is not None)
+    assert outcome.stopped is None
+    assert outcome.blocks[-1].commit_hash == recorded_commit_hash(capture.recorded[number])
+
+
 async def test_blocks_of_a_followed_peer_are_judged_again(capture: Capture, database_url: str) -> None:
     last = len(capture.recorded) - 1
     async with committing(capture, database_url, judged_before=True) as (committer, outcome, _):

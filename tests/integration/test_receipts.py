@@ -82,7 +82,7 @@ async def watched(world: World) -> list[tuple[str, str]]:
 async def test_members_that_agree_are_kept_and_nothing_is_found(world: World) -> None:
     assert await world.regulator.receipts.exchange() == []
     newest = len(world.consortium.blocks) - 1
-    kept = world.regulator.kept_receipts.listed(0)
+    kept = world.regulator.kept_receipts.page(0)[0]
     assert [(each.block_number, each.organization, each.agrees) for each in kept] == [
         (newest, BANK, True), (newest, REGULATOR, True),
     ]  # fmt: skip
@@ -97,7 +97,7 @@ async def test_members_that_agree_are_kept_and_nothing_is_found(world: World) ->
     for _ in range(2):
         assert await world.regulator.receipts.exchange() == []
     assert world.regulator.receipts._agreed == {BANK: len(world.consortium.blocks) - 1}
-    assert len(world.regulator.kept_receipts.listed(0)) == 2, "those that agree are kept every ten minutes"
+    assert len(world.regulator.kept_receipts.page(0)[0]) == 2, "those that agree are kept every ten minutes"
 
 
 @pytest.mark.parametrize("first", [1, 2, 7, 11])
@@ -128,12 +128,12 @@ async def test_other_flags_or_another_block_diverge_too(world: World, changes: d
 async def test_a_member_that_goes_on_to_differ_fills_no_database(world: World) -> None:
     sign_otherwise_from(world, 2, commit_hash=bytes(32))
     await world.regulator.receipts.exchange()
-    kept = len(world.regulator.kept_receipts.listed(500))
+    kept = len(world.regulator.kept_receipts.page(500)[0])
     for amount in range(1, 5):
         post(world.writer, amount)
         await world.settle()
         await world.regulator.receipts.exchange()
-    assert len(world.regulator.kept_receipts.listed(500)) == kept
+    assert len(world.regulator.kept_receipts.page(500)[0]) == kept
     assert await watched(world) == [("diverging_receipts", "block/2")]
     await world.regulator.receipts.exchange()
     sign_otherwise_from(world, 2, flags=bytes(2 * RECEIPT_BYTES_MAX))
@@ -224,13 +224,13 @@ async def test_receipts_are_made_by_themselves_in_the_background(world: World) -
     await world.regulator.receipts.start()
     try:
         for _ in range(100):
-            if world.regulator.kept_receipts.listed(0):
+            if world.regulator.kept_receipts.page(0)[0]:
                 break
             await asyncio.sleep(0.05)
         assert world.regulator.failure is None
     finally:
         await world.regulator.receipts.stop()
-    assert world.regulator.kept_receipts.listed(0)
+    assert world.regulator.kept_receipts.page(0)[0]
 
 
 # The document ---------------------------------------------------------------------------------------------------------

@@ -8,15 +8,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import psycopg
 import pytest
 
-from ledger.account import Side
+from ledger.audit import verify_books
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
-from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from ledger.reconciliation.queue import (
     Decision,
@@ -28,20 +27,19 @@ from ledger.reconciliation.queue import (
     list_matches,
     take_apart,
 )
-from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
-from ledger.reconciliation.rules import STANDARD_RULES, MatchRule
+from ledger.reconciliation.records import StatementFile
+from ledger.reconciliation.rules import STANDARD_RULES
 from ledger.reconciliation.store import (
     ImportOutcome,
     RunOutcome,
     erase_counterparties,
-    import_statement_file,
     run_reconciliation,
 )
 from ledger.reconciliation.summary import AccountSummary, summarise
-from tests.support.books import START, key, open_accounts, open_writer
+from tests.support.books import START, open_accounts, open_writer
+from tests.support.statements import ACTOR, bring, file_of, post, record, run
 
 Connection = psycopg.Connection[Any]
-ACTOR = "auditor"
 
 
 @pytest.fixture
@@ -49,46 +47,7 @@ def books(database_url: str) -> Iterator[tuple[Writer, Connection]]:
     with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
         open_accounts(connection, "nostro EUR debit -\nclients EUR credit -\nnostro-usd USD debit -")
         yield writer, connection
-
-
-def post(writer: Writer, number: int, change: int, day: int, settlement: str = "") -> int:
-    """Post an entry that changes nostro; return its number."""
-    sides = (Side.DEBIT, Side.CREDIT) if change > 0 else (Side.CREDIT, Side.DEBIT)
-    postings = tuple(Posting(name, side, abs(change)) for name, side in zip(("nostro", "clients"), sides, strict=True))
-    when = datetime(2026, 3, day, 12, tzinfo=UTC)
-    (result,) = writer.post([NewEntry(key(number), postings, settlement_id=settlement, effective_at=when)])
-    return result.seq
-
-
-def record(name: str, change: int, day: int, *references: str, party: str = "") -> ExternalRecord:
-    when = date(2026, 3, day)
-    return ExternalRecord(name, int(name[1:]), change, when, when, references, party)
-
-
-def file_of(name: str, *records: ExternalRecord, days: tuple[int, int] = (1, 31), **more: Any) -> StatementFile:
-    statement = ExternalStatement(
-        **{
-            "account": "nostro",
-            "asset": "EUR",
-            "reference": name,
-            "first_day": date(2026, 3, days[0]),
-            "last_day": date(2026, 3, days[1]),
-            "opening": 0,
-            "closing": sum(item.change for item in records),
-            "records": records,
-            **more,
-        }
-    )
-    digest = hashlib.sha256(repr((name, records, days, more)).encode()).digest()
-    return StatementFile(digest, "camt.053", (statement,))
-
-
-def bring(connection: Connection, file: StatementFile) -> ImportOutcome:
-    return import_statement_file(connection, file, actor=ACTOR, now=START)
-
-
-def run(connection: Connection, rules: tuple[MatchRule, ...] = STANDARD_RULES) -> RunOutcome:
-    return run_reconciliation(connection, rules, actor=ACTOR, now=START)
+        assert verify_books(connection) == []
 
 
 def stored(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:

@@ -30,7 +30,7 @@ from network.pb.dwaybank.audit.v1 import report_pb2 as pb
 from network.rpc import StatusCode
 from network.signed_report import sign_report, verify_report
 from node.anchor.leaf_source import Totals
-from node.audit.control_totals import LIST_MAX
+from node.audit.pages import PAGE_SIZE_MAX
 from node.reports.anchoring import percentile
 from node.reports.daily_worker import end_of
 from node.reports.exposure import read_obligations
@@ -189,7 +189,7 @@ async def test_trial_balance_shows_a_difference_and_the_anchor_that_commits_to_i
 async def test_trial_balance_has_a_member_whose_log_is_smaller_than_many_openings_of_another(world: World) -> None:
     await watch(world)
     database, before = world.regulator.database, datetime.now(UTC) - timedelta(days=2)
-    for size in range(1_000, 1_000 + LIST_MAX):
+    for size in range(1_000, 1_000 + PAGE_SIZE_MAX):
         row = (PARTNER, size, before, '{"EUR":{"credits":"1","debits":"1"}}', bytes(32))
         database.fetch("put_opened_totals", row, "node.audit")
         record = (
@@ -199,7 +199,7 @@ async def test_trial_balance_has_a_member_whose_log_is_smaller_than_many_opening
         database.fetch("put_record", record, "node.audit")
     reply = await make(world, "trial-balance")
     assert [row[:3] for row in told(reply.tables[0])] == [
-        [BANK, "EUR", "2"], [PARTNER, "EUR", str(999 + LIST_MAX)],
+        [BANK, "EUR", "2"], [PARTNER, "EUR", str(999 + PAGE_SIZE_MAX)],
     ]  # fmt: skip
 
 
@@ -473,7 +473,7 @@ async def test_each_past_days_summary_is_made_once_whatever_was_missed(world: Wo
     assert await on(midnight + timedelta(hours=5)) == []
     assert await on(midnight + timedelta(days=3, hours=1)) == [day + timedelta(days=days) for days in (1, 2, 3)]
     assert await on(midnight + timedelta(days=3, hours=2)) == []
-    kept = maker.listed("daily")
+    kept = maker.page("daily")[0]
     assert [each.made_by for each in kept] == [f"{REGULATOR}/node"] * 4
     read = maker.read(kept[-1].number, "somebody")
     assert verify_report(read.page, read.signature, world.consortium.genesis_hash).begins_at.startswith(str(day))

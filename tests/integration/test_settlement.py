@@ -8,9 +8,7 @@ carry the same settlement id.
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import psycopg
@@ -23,23 +21,7 @@ from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
 from network.signing import verify
 from node.partner.messages import signing_input
-from node.postgres import PostgresCluster
 from tests.support.banks import Bank, Clock, Crash, books_down, once
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"settlement_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
 
 
 async def _assert_sound(here: Bank, there: Bank, debtor: str, beneficiary: str, *, began: int, paid: int) -> None:

@@ -6,9 +6,7 @@ has changed in the receiving bank's records or books.
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,24 +22,9 @@ from node.partner.errors import PartnerUnavailableError
 from node.partner.limits import MemberLimits
 from node.partner.messages import request_hash, signed_message, signing_input, timestamp
 from node.partner.partner_service import guarded
-from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock
+from tests.support.banks import Bank
 
-_numbers = itertools.count(1)
 REFERENCE = "R-" + "0" * 32
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"hostile_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
 
 
 def _prepare(sender: Bank, receiver: Bank, beneficiary: str, **changes: Any) -> partner_pb2.Prepare:
@@ -232,7 +215,6 @@ async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks:
     here, there = banks
     beneficiary = await there.open_customer()
     abort = _later(partner_pb2.Abort, here, there, reason="deadline_passed")
-    assert (await _ask(here, "Abort", abort)).state == "unknown"
     agreed = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
     assert [(await _ask(here, "Abort", abort)).state for _ in range(2)] == ["aborted", "aborted"]
     complete = _later(partner_pb2.Complete, here, there, agreed_reference=agreed.agreed_reference)
@@ -242,6 +224,23 @@ async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks:
         "settlement_id_reused",
     )
     assert await there.balance(beneficiary) == (0, 0)
+
+
+async def test_prepare_that_comes_after_its_abort_agrees_to_nothing(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    abort = _later(partner_pb2.Abort, here, there, reason="cancelled")
+    assert [(await _ask(here, "Abort", abort)).state for _ in range(2)] == ["unknown", "unknown"]
+    before = _rows(there)
+    for _ in range(2):
+        answer = await _ask(here, "Prepare", _prepare(here, there, beneficiary))
+        assert (answer.agreed_reference, answer.refusal) == ("", "aborted_by_sender")
+    complete = _later(partner_pb2.Complete, here, there, agreed_reference="R-1")
+    assert await _refusal(here, "Complete", complete) == StatusCode.NOT_FOUND
+    assert _rows(there) == before
+    with psycopg.connect(there.url) as connection:
+        kept = connection.execute("SELECT kind FROM partner.evidence WHERE settlement_id = 's-1'").fetchall()
+    assert kept == [("abort",)], "his word is kept, once"
 
 
 async def test_abort_after_complete_is_refused(banks: tuple[Bank, Bank]) -> None:

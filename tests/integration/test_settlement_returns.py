@@ -5,9 +5,7 @@ Method: as ``test_settlement``: hooks lose messages and kill banks; afterwards n
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -17,23 +15,7 @@ from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
 from node.partner.limits import MemberLimits
 from node.partner.settlement import Outgoing
-from node.postgres import PostgresCluster
-from tests.support.banks import Bank, Clock, Crash, once
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-async def banks(postgres_cluster: PostgresCluster) -> AsyncIterator[tuple[Bank, Bank]]:
-    clock = Clock()
-    number = next(_numbers)
-    urls = [postgres_cluster.create_database(f"returns_{name}_{number}") for name in ("a", "b")]
-    here, there = Bank("DwaybankMSP", urls[0], clock), Bank("PartnerMSP", urls[1], clock)
-    await here.start(there)
-    await there.start(here)
-    yield here, there
-    await here.stop(there)
-    await there.stop(here)
+from tests.support.banks import Bank, Crash, once
 
 
 async def _cancel(bank: Bank, payment_id: str) -> partner_pb2.Payment:

@@ -6,7 +6,6 @@ a copy for each case; what books older than events have, made by taking events a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -23,12 +22,11 @@ from ledger.queries import SQL_FOLDER
 from ledger.verify import Verification
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer, verify
 from tests.support.journal import NO_CHECKS
+from tests.support.rich_books import Copies
 from tests.support.server import CopyingCluster
 
 PART, WHOLE, FREED, LATE, PLACED = (key(number) for number in range(9001, 9006))
 DAY = timedelta(days=1)
-
-_names = itertools.count(1)
 
 
 def fill(url: str) -> None:
@@ -61,18 +59,16 @@ def fill(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_cluster: CopyingCluster) -> str:
-    name = f"events_{next(_names)}"
-    fill(postgres_cluster.create_database(name))
-    return name
+def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
+    copies = Copies(postgres_cluster, fill)
+    yield copies
+    copies.close()
 
 
 @pytest.fixture
-def url(postgres_cluster: CopyingCluster, filled: str) -> Iterator[str]:
-    name = f"{filled}_{next(_names)}"
-    yield postgres_cluster.copy_database(filled, name)
-    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+def url(copies: Copies) -> Iterator[str]:
+    with copies.copy() as url:
+        yield url
 
 
 def tamper(url: str, statement: str) -> None:

@@ -8,6 +8,7 @@ To run it: see ``tests/support/fabric_programs.py``.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,15 +19,17 @@ import pytest
 import pytest_asyncio
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
+from fabric_protos.msp import identities_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import proposal_pb2
+from fabric_protos.peer import chaincode_pb2, proposal_pb2
+from google.rpc import status_pb2
 
 from network import rpc
 from network.errors import RpcError
 from network.identity import SigningIdentity
-from network.proposal import new_proposal
+from network.proposal import compute_tx_id, new_proposal
 from node.postgres import PostgresCluster
-from tests.support.consortium_in_memory import BANK
+from tests.support.consortium_in_memory import BANK, REGULATOR
 from tests.support.side_by_side import SideBySide, peers_side_by_side
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
@@ -86,6 +89,79 @@ class Maker:
         return self.signed(gateway_pb2.SignedChaincodeEventsRequest, message)
 
 
+Edit = Callable[[Any], object]
+
+
+def altered(maker: Maker, **edits: Edit) -> proposal_pb2.SignedProposal:
+    """Return a signed proposal after changes to the messages in it, each by its name, from the inside out."""
+    proposal = proposal_pb2.Proposal.FromString(maker.proposal().proposal_bytes)
+    header = common_pb2.Header.FromString(proposal.header)
+    channel = common_pb2.ChannelHeader.FromString(header.channel_header)
+    signer = common_pb2.SignatureHeader.FromString(header.signature_header)
+    payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
+    invocation = chaincode_pb2.ChaincodeInvocationSpec.FromString(payload.input)
+
+    def edited(name: str, message: Any) -> bytes:
+        edits.get(name, lambda unchanged: None)(message)
+        return bytes(message.SerializeToString())
+
+    payload.input = edited("invocation", invocation)
+    header.signature_header = edited("signer", signer)
+    channel.tx_id = compute_tx_id(signer.nonce, signer.creator)
+    header.channel_header = edited("channel", channel)
+    proposal.header, proposal.payload = edited("header", header), edited("payload", payload)
+    content = edited("proposal", proposal)
+    return proposal_pb2.SignedProposal(proposal_bytes=content, signature=maker.identity.sign(content))
+
+
+def put(field: str, value: Any) -> Edit:
+    return lambda message: setattr(message, field, value)
+
+
+def without(field: str, inside: str = "") -> Edit:
+    return lambda message: (getattr(message, inside) if inside else message).ClearField(field)
+
+
+def extension(**chaincode: str) -> Edit:
+    named = proposal_pb2.ChaincodeHeaderExtension(chaincode_id=chaincode_pb2.ChaincodeID(**chaincode))
+    return put("extension", named.SerializeToString())
+
+
+def creator(msp_id: str, certificate: bytes) -> Edit:
+    return put("creator", identities_pb2.SerializedIdentity(mspid=msp_id, id_bytes=certificate).SerializeToString())
+
+
+MALFORMED: dict[str, dict[str, Edit]] = {
+    "an empty header": {"proposal": put("header", b"")},
+    "an unreadable header": {"proposal": put("header", b"\xff")},
+    "an empty channel header": {"header": put("channel_header", b"")},
+    "an unreadable channel header": {"header": put("channel_header", b"\xff")},
+    "an empty signature header": {"header": put("signature_header", b"")},
+    "an unreadable signature header": {"header": put("signature_header", b"\xff")},
+    "an empty payload": {"proposal": put("payload", b"")},
+    "an unreadable payload": {"proposal": put("payload", b"\xff")},
+    "an unreadable invocation": {"payload": put("input", b"\xff")},
+    "no chaincode specification": {"invocation": without("chaincode_spec")},
+    "no chaincode in the invocation": {"invocation": without("chaincode_id", "chaincode_spec")},
+    "no input": {"invocation": without("input", "chaincode_spec")},
+    "another chaincode in the header": {"channel": extension(name="other")},
+    "no name of the chaincode in the header": {"channel": extension()},
+    "no chaincode in the header": {"channel": without("extension")},
+    "an unreadable extension": {"channel": put("extension", b"\xff")},
+    "a type of no proposal": {"channel": put("type", common_pb2.MESSAGE)},
+    "a type of none": {"channel": put("type", 99)},
+    "an epoch": {"channel": put("epoch", 5)},
+    "a wrong id": {"channel": put("tx_id", "0" * 64)},
+    "no id": {"channel": put("tx_id", "")},
+    "no nonce": {"signer": without("nonce")},
+    "no creator": {"signer": without("creator")},
+    "an unreadable creator": {"signer": put("creator", b"\xff")},
+    "a creator of nobody": {"signer": creator("NowhereMSP", b"x")},
+    "a creator without a certificate": {"signer": creator(BANK, b"x")},
+}
+"""What is wrong with a proposal, and how it came to be."""
+
+
 def endorse(proposal: Any, *organizations: str) -> Any:
     return gateway_pb2.EndorseRequest(proposed_transaction=proposal, endorsing_organizations=organizations)
 
@@ -137,6 +213,7 @@ CASES: dict[str, tuple[str, Callable[[Maker], Any]]] = {
     "events of nothing": ("ChaincodeEvents", lambda make: gateway_pb2.SignedChaincodeEventsRequest()),
     "events elsewhere": ("ChaincodeEvents", lambda make: make.events(channel_id="other")),
     "events for nobody": ("ChaincodeEvents", lambda make: make.events(identity=b"")),
+    "events without channel": ("ChaincodeEvents", lambda make: make.events(channel_id="")),
     "events from the oldest": (
         "ChaincodeEvents",
         lambda make: make.events(start_position=ab_pb2.SeekPosition(oldest=ab_pb2.SeekOldest())),
@@ -144,22 +221,61 @@ CASES: dict[str, tuple[str, Callable[[Maker], Any]]] = {
 }
 
 
-async def answer(channel: rpc.Channel, method: str, request: Any) -> tuple[int, str]:
-    """Return code and text of a refusal."""
+def malformed(method: str, organizations: tuple[str, ...], edits: dict[str, Edit]) -> Callable[[Maker], Any]:
+    ask = endorse if method == "Endorse" else evaluate
+    return lambda make: ask(altered(make, **edits), *organizations)
+
+
+CASES |= {
+    f"{method} {'at its own ' if own else ''}with {what}": (method, malformed(method, own, edits))
+    for method in ("Evaluate", "Endorse")
+    for own in ((), ("own",))
+    for what, edits in MALFORMED.items()
+}
+
+
+async def answer(channel: rpc.Channel, method: str, request: bytes) -> tuple[int, str, set[str]]:
+    """Return code and text of a refusal, and the texts of its details."""
     path = f"/gateway.Gateway/{method}"
     with pytest.raises(RpcError) as refusal:
         if method == "ChaincodeEvents":
-            async for _ in channel.server_stream(path, request.SerializeToString(), 10):
+            async for _ in channel.server_stream(path, request, 10):
                 raise AssertionError("the request was answered")
         else:
-            await channel.unary(path, request.SerializeToString(), 10)
-    # Go's protobuf library puts now a space and now a hard space into its texts.
-    return refusal.value.code, refusal.value.message.replace("\xa0", " ")
+            await channel.unary(path, request, 10)
+    told = refusal.value
+    details = status_pb2.Status.FromString(told.details).details
+    texts = {plain(gateway_pb2.ErrorDetail.FromString(detail.value).message) for detail in details}
+    return told.code, plain(told.message), texts
+
+
+def plain(text: str) -> str:
+    """Return a text as both say it: Go's protobuf library puts now a space and now a hard space into its own, and each
+    names its own organization."""
+    return re.sub(r"org\(s\): (DwaybankMSP|RegulatorMSP)$", "org(s): own", text.replace("\xa0", " "))
 
 
 @pytest.mark.parametrize("case", CASES)
 async def test_refusals_are_the_same(peers: SideBySide, case: str) -> None:
     method, make = CASES[case]
-    maker = Maker(peers.fabric.channel_id, peers.fabric.material.signer(BANK))
-    theirs = await answer(peers.go_channel, method, make(maker))
-    assert await answer(peers.our_channel, method, make(maker)) == theirs
+    request = make(Maker(peers.fabric.channel_id, peers.fabric.material.signer(BANK)))
+    theirs, ours = [
+        await answer(channel, method, owned(request, msp_id).SerializeToString())
+        for channel, msp_id in ((peers.go_channel, BANK), (peers.our_channel, REGULATOR))
+    ]
+    assert ours == theirs
+
+
+def owned(request: Any, msp_id: str) -> Any:
+    """Return a request that names this organization, which is that of the peer asked, where it says "own"."""
+    request = type(request).FromString(request.SerializeToString())
+    for field in ("endorsing_organizations", "target_organizations"):
+        if getattr(request, field, None) == ["own"]:
+            getattr(request, field)[:] = [msp_id]
+    return request
+
+
+@pytest.mark.parametrize("method", ["Evaluate", "Endorse", "Submit", "CommitStatus", "ChaincodeEvents"])
+async def test_what_is_no_request_is_refused_the_same(peers: SideBySide, method: str) -> None:
+    theirs = await answer(peers.go_channel, method, b"\xff")
+    assert await answer(peers.our_channel, method, b"\xff") == theirs

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -49,6 +49,7 @@ from node.partner.store import SettlementStore
 from node.partner.updates import UpdateStreams
 from node.partner.usage import LimitedUse
 from node.partner.worker import SettlementWorker
+from node.postgres import PostgresCluster
 from tests.support.members import Member, pem
 
 _T = TypeVar("_T")
@@ -311,6 +312,27 @@ class Bank:
         )
         with psycopg.connect(self.url) as connection:
             return [(str(a), int(s), int(m)) for a, s, m in connection.execute(statement, (settlement_id,)).fetchall()]
+
+
+@asynccontextmanager
+async def two_banks(cluster: PostgresCluster, terms: QuoteTerms | None = None) -> AsyncIterator[tuple[Bank, Bank]]:
+    """Yield two banks at work, each with a new database of its own.
+
+    Args:
+        terms: what the second one takes for payments to it.
+    """
+    clock = Clock()
+    here, there = (
+        Bank(msp_id, cluster.create_database(f"bank_{uuid.uuid4().hex[:12]}"), clock)
+        for msp_id in ("DwaybankMSP", "PartnerMSP")
+    )
+    if terms is not None:
+        there.terms = terms
+    await here.start(there)
+    await there.start(here)
+    yield here, there
+    await here.stop(there)
+    await there.stop(here)
 
 
 def once(error: BaseException, wanted: str) -> Callable[[str], None]:

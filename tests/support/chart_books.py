@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ledger.queries import query
 from ledger.schema import migrate
 from node.postgres import PostgresCluster
 
@@ -28,10 +29,12 @@ def migrated_database(cluster: PostgresCluster, name: str) -> str:
 
 @contextmanager
 def rolled_back(url: str) -> Iterator[Connection]:
-    """A connection that acts as the node does, in the application's role; nothing it does stays."""
+    """A connection in the application's role, as the node; what it leaves proves, and nothing of it stays."""
     with psycopg.connect(url, autocommit=True) as connection, connection.transaction(force_rollback=True):
         connection.execute("SET ROLE dwaybank_application")
         yield connection
+        connection.execute("RESET ROLE")
+        assert connection.execute(query("verify_histories"), (1,)).fetchall() == []
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class NodeInMemory:
         self.fault: Callable[[str], None] = lambda method: None
         self.pause_s = 0.0
         self.calls: list[str] = []
+        self.address = ""
         self._server = Server("127.0.0.1", 0, None)
         self._server.enable_health()
         for path, handler in {
@@ -61,7 +62,8 @@ class NodeInMemory:
 
     async def start(self) -> str:
         """Serve on a free port and return the address."""
-        return f"127.0.0.1:{await self._server.start()}"
+        self.address = f"127.0.0.1:{await self._server.start()}"
+        return self.address
 
     async def stop(self) -> None:
         """Stop serving."""

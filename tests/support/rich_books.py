@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -108,9 +108,10 @@ class Copies:
 
     Args:
         cluster: where.
+        fill: with what, given its URL.
     """
 
-    def __init__(self, cluster: CopyingCluster) -> None:
+    def __init__(self, cluster: CopyingCluster, fill: Callable[[str], None] = fill) -> None:
         self._cluster = cluster
         self._name = f"rich_{next(_names)}"
         fill(cluster.create_database(self._name))

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from gateway.errors import CustomerGatewayError, NotFoundError
 from gateway.portal.node import PORTAL
 from gateway.portal.roles import Action
+from gateway.portal.searching import next_query_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import portal_pb2 as pb
 
@@ -16,7 +17,7 @@ PATHS = {"entry": "/entries/", "finding": "/findings/", "demand": "/search?discl
 """Where what an item is about is shown."""
 
 
-@page(Action.KEEP_CASES)
+@page(Action.KEEP_CASES, ("page_token",))
 async def show_cases(visit: Visit) -> Response:
     """Show cases, the one that moved last first."""
     return await _list(visit)
@@ -60,8 +61,10 @@ async def add_to_case(visit: Visit) -> Response:
 
 
 async def _list(visit: Visit, fault: str = "", status: int = 200) -> Response:
-    reply = await visit.services.node.call("ListCases", pb.ListCasesRequest(), pb.ListCasesResponse, service=PORTAL)
-    return visit.page("cases.html", status, cases=reply.cases, fault=fault)
+    request = pb.ListCasesRequest(page_token=visit.form.get("page_token", ""))
+    reply = await visit.services.node.call("ListCases", request, pb.ListCasesResponse, service=PORTAL)
+    following = next_query_of({}, reply.next_page_token)
+    return visit.page("cases.html", status, cases=reply.cases, next_query=following, fault=fault)
 
 
 async def _page(visit: Visit, form: dict[str, str], fault: str = "", status: int = 200) -> Response:

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from gateway.errors import CustomerGatewayError, RefusedError
 from gateway.portal.node import SLOW_S
 from gateway.portal.roles import Action
+from gateway.portal.searching import next_query_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 
@@ -18,7 +19,7 @@ SCOPES = ("description", "customer")
 SEQS_MAX = 200
 
 
-@page(Action.DEMAND, ("organization", "seqs", "state"))
+@page(Action.DEMAND, ("organization", "seqs", "state", "page_token"))
 async def show_demands(visit: Visit) -> Response:
     """Show the form and this organization's demands, newest first."""
     return await _page(visit, dict(visit.form))
@@ -56,7 +57,8 @@ async def fetch_demand(visit: Visit) -> Response:
 
 
 async def _page(visit: Visit, form: dict[str, str], fault: str = "", status: int = 200) -> Response:
-    request = pb.ListDemandsRequest(state=form.get("state", ""))
+    state = form.get("state", "")
+    request = pb.ListDemandsRequest(state=state, page_token=form.get("page_token", ""))
     reply = await visit.services.node.call("ListDemands", request, pb.ListDemandsResponse)
     own = visit.services.config.organization.msp_id
     demands = [demand for demand in reply.demands if demand.demanding_organization == own]
@@ -66,6 +68,7 @@ async def _page(visit: Visit, form: dict[str, str], fault: str = "", status: int
         form=form,
         fault=fault,
         demands=demands,
+        next_query=next_query_of({"state": state}, reply.next_page_token),
         purposes=PURPOSES,
         states=STATES,
     )

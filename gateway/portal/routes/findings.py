@@ -10,10 +10,12 @@ from starlette.routing import Route
 from gateway.errors import CustomerGatewayError, NotFoundError, RefusedError
 from gateway.portal.node import SLOW_S
 from gateway.portal.roles import Action
+from gateway.portal.searching import next_query_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 
-STATUSES = ("open", "explained", "escalated", "closed")
+UNSETTLED = ("open", "explained", "escalated")
+STATUSES = (*UNSETTLED, "closed")
 KINDS = (
     "altered_books", "forked_log", "imbalanced_totals", "interbank_difference", "late_checkpoint", "silent_member",
     "unanswered_demand", "unsound_disclosure", "other",
@@ -22,14 +24,19 @@ KNOWN_TRIES, KNOWN_PAUSE_S = 50, 0.1
 OUTCOMES = ("remedied", "mistaken", "sanctioned")
 
 
-@page(Action.READ_FINDINGS, ("organization", "status"))
+@page(Action.READ_FINDINGS, ("organization", "status", "page_token"))
 async def show_findings(visit: Visit) -> Response:
     """Show findings, the one that moved last first."""
     wanted = pb.ListFindingsRequest(
-        organization=visit.form.get("organization", ""), status=visit.form.get("status", "")
+        organization=visit.form.get("organization", ""),
+        status=visit.form.get("status", ""),
+        page_token=visit.form.get("page_token", ""),
     )
     reply = await visit.services.node.call("ListFindings", wanted, pb.ListFindingsResponse)
-    return visit.page("findings.html", form=visit.form, findings=reply.findings, statuses=STATUSES)
+    following = next_query_of(visit.form, reply.next_page_token)
+    return visit.page(
+        "findings.html", form=visit.form, findings=reply.findings, statuses=STATUSES, next_query=following
+    )
 
 
 @page(Action.OPEN_FINDING, ("organization", "subject"))

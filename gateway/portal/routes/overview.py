@@ -7,7 +7,9 @@ import asyncio
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.portal.node import PortalNode
 from gateway.portal.roles import Action
+from gateway.portal.routes.findings import UNSETTLED
 from gateway.portal.services import Visit, page
 from gateway.portal.standing import Standing, chart_of, standing_of
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
@@ -21,13 +23,26 @@ async def show_overview(visit: Visit) -> Response:
     """Show the overview."""
     node = visit.services.node
     organizations = [member.msp_id for member in visit.services.config.members]
-    own, findings = await asyncio.gather(
+    own, unsettled = await asyncio.gather(
         node.call("GetAnchorStatus", pb.GetAnchorStatusRequest(), pb.GetAnchorStatusResponse),
-        node.call("ListFindings", pb.ListFindingsRequest(), pb.ListFindingsResponse),
+        unsettled_of(node),
     )
     standings = await asyncio.gather(*(_standing(visit, organization) for organization in organizations))
-    unsettled = [finding for finding in findings.findings if finding.status != "closed"]
     return visit.page("overview.html", own=own, standings=standings, unsettled=unsettled, chart=chart_of(standings))
+
+
+async def unsettled_of(node: PortalNode) -> list[pb.AuditFinding]:
+    """Return all findings that are not closed."""
+    found: list[pb.AuditFinding] = []
+    for status in UNSETTLED:
+        request = pb.ListFindingsRequest(status=status)
+        while True:
+            reply = await node.call("ListFindings", request, pb.ListFindingsResponse)
+            found += reply.findings
+            request.page_token = reply.next_page_token
+            if not request.page_token:
+                break
+    return found
 
 
 async def _standing(visit: Visit, organization: str) -> Standing:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from gateway.errors import CustomerGatewayError
 from gateway.portal.forms import whole_number
 from gateway.portal.roles import Action
-from gateway.portal.searching import NUMBER_MAX, query_of
+from gateway.portal.searching import NUMBER_MAX, next_query_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 
@@ -46,7 +46,7 @@ async def show_records(visit: Visit) -> Response:
         reply = await visit.services.node.call("SearchAudit", request, pb.SearchAuditResponse)
     except CustomerGatewayError as error:
         fault = str(error)
-    next_query = query_of({**form, "page_token": reply.next_page_token}) if reply.next_page_token else ""
+    next_query = next_query_of(form, reply.next_page_token)
     records = [_shown(record) for record in reply.records]
     return visit.page(
         "records.html",

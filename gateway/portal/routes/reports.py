@@ -10,6 +10,7 @@ from gateway.portal.forms import whole_number
 from gateway.portal.node import REPORTS, SLOW_S
 from gateway.portal.roles import Action
 from gateway.portal.routes.entries import file_of
+from gateway.portal.searching import next_query_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import report_pb2 as pb
 
@@ -17,10 +18,10 @@ KINDS = ("daily", "trial-balance", "large", "exposure", "anchoring")
 DAYS_MAX = 366
 
 
-@page(Action.READ_REPORTS)
+@page(Action.READ_REPORTS, ("page_token",))
 async def show_reports(visit: Visit) -> Response:
     """Show the form and the reports that are kept."""
-    return await _page(visit, {})
+    return await _page(visit, dict(visit.form))
 
 
 @page(Action.READ_REPORTS, ("kind", "day", "days", "threshold_minor", "asset"))
@@ -65,9 +66,12 @@ async def _kept(visit: Visit) -> pb.GetReportResponse:
 
 
 async def _page(visit: Visit, form: dict[str, str], fault: str = "", status: int = 200) -> Response:
-    request = pb.ListReportsRequest()
+    request = pb.ListReportsRequest(page_token=form.get("page_token", ""))
     reply = await visit.services.node.call("ListReports", request, pb.ListReportsResponse, service=REPORTS)
-    return visit.page("reports.html", status, form=form, kinds=KINDS, reports=reply.reports, fault=fault)
+    following = next_query_of({}, reply.next_page_token)
+    return visit.page(
+        "reports.html", status, form=form, kinds=KINDS, reports=reply.reports, next_query=following, fault=fault
+    )
 
 
 def _name(report: pb.Report) -> str:

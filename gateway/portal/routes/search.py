@@ -12,7 +12,7 @@ from gateway.errors import NotFoundError, RefusedError
 from gateway.portal.forms import read_form
 from gateway.portal.found import shown_entry
 from gateway.portal.roles import Action
-from gateway.portal.searching import FIELDS, form_of, query_of, search_of
+from gateway.portal.searching import FIELDS, form_of, next_query_of, query_of, search_of
 from gateway.portal.services import Visit, page
 from network.pb.dwaybank.audit.v1 import audit_pb2 as pb
 
@@ -41,7 +41,7 @@ async def show_search(visit: Visit) -> Response:
             found, next_token = [shown_entry(entry) for entry in reply.entries], reply.next_page_token
         except (RefusedError, NotFoundError) as error:
             fault = str(error)
-    next_query = query_of({**form, "page_token": next_token}) if next_token else ""
+    next_query = next_query_of(form, next_token)
     return visit.page(
         "search.html",
         422 if fault else 200,

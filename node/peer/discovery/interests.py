@@ -12,7 +12,7 @@ Source: Fabric discovery/endorsement, discovery/support/chaincode, core/chaincod
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.msp import msp_principal_pb2
@@ -24,7 +24,7 @@ from network.identity import Identity
 from network.policy_dsl import n_out_of, role_principal
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.definition import Definition
-from node.peer.discovery.principal_sets import PrincipalSet, merged, sets_of, signature_policy_of
+from node.peer.discovery.principal_sets import Budget, PrincipalSet, merged, sets_of, signature_policy_of
 from node.peer.endorsement_policy import LIFECYCLE_POLICY, implicit_collection_owner
 from node.peer.errors import PeerError
 
@@ -41,11 +41,13 @@ class Interest:
         config: configuration in force.
         calls: the chaincodes called, in order.
         definitions: committed definition of each, in the same order; for ``_lifecycle`` one of sequence 1.
+        budget: of the request it stands in.
     """
 
     config: ChannelConfig
     calls: Sequence[proposal_response_pb2.ChaincodeCall]
     definitions: Sequence[Definition]
+    budget: Budget = field(default_factory=Budget)
 
     def chaincodes(self) -> frozenset[tuple[str, int]]:
         """Return name and sequence of each chaincode, all of which an endorsing peer must run."""
@@ -85,22 +87,28 @@ class Interest:
         """Return the minimal sets of principals that satisfy every policy.
 
         Raises:
-            DiscoveryError: nothing satisfies one, or there is none.
+            DiscoveryError: nothing satisfies one, there is none, or they are too many.
         """
         try:
             policies = [
-                _satisfiable(envelope, "endorsement policy cannot be satisfied")
+                self._satisfiable(envelope, "endorsement policy cannot be satisfied")
                 for call, definition in zip(self.calls, self.definitions, strict=True)
                 for envelope in self._policies(call, definition)
             ]
             keys = [
-                _satisfiable(envelope, "state based endorsement policy cannot be satisfied")
+                self._satisfiable(envelope, "state based endorsement policy cannot be satisfied")
                 for call in self.calls
                 for envelope in _distinct(call.key_policies)
             ]
-            return merged([*policies, merged(keys)] if keys else policies)
+            return merged([*policies, merged(keys, self.budget)] if keys else policies, self.budget)
         except PolicyError as error:
             raise DiscoveryError(str(error)) from error
+
+    def _satisfiable(self, envelope: policies_pb2.SignaturePolicyEnvelope, refusal: str) -> list[PrincipalSet]:
+        sets = sets_of(envelope, self.budget)
+        if not sets:
+            raise DiscoveryError(refusal)
+        return sets
 
     def _policies(
         self, call: proposal_response_pb2.ChaincodeCall, definition: Definition
@@ -139,13 +147,6 @@ class Interest:
         except IdentityError:
             return False
         return True
-
-
-def _satisfiable(envelope: policies_pb2.SignaturePolicyEnvelope, refusal: str) -> list[PrincipalSet]:
-    sets = sets_of(envelope)
-    if not sets:
-        raise DiscoveryError(refusal)
-    return sets
 
 
 def _distinct(

@@ -3,8 +3,9 @@
 Several policies at once are satisfied by merged sets. A principal that demands more stands in for one that demands less
 ("a peer of A" for "a member of A"), and a set that another set is part of is left out, so layouts stay minimal.
 
-Fabric's rules, with one limit of our own: of a policy with more combinations than ``SETS_MAX`` the later ones are left
-out (Fabric leaves out branches at random beyond 10,000).
+Fabric's rules, with limits of our own: of a policy with more combinations than ``SETS_MAX`` the later ones are left
+out (Fabric leaves out branches at random beyond 10,000), and a request whose policies would take ``STEPS_MAX`` steps is
+refused: whoever asks names policies himself, those of keys.
 
 Source: Fabric common/policies/inquire, common/policies/convert.go.
 """
@@ -23,6 +24,9 @@ from network.errors import PolicyError
 from network.policy import ImplicitMetaPolicy, Policy, SignaturePolicy
 
 SETS_MAX = 1_000
+
+STEPS_MAX = 1_000_000
+"""Work done for one request, a second or two of it."""
 
 _MEMBER = msp_principal_pb2.MSPRole.MEMBER
 _Kind = msp_principal_pb2.MSPPrincipal
@@ -60,6 +64,34 @@ class Principal:
         return msp_principal_pb2.MSPPrincipal(principal_classification=self.classification, principal=self.content)
 
 
+class Budget:
+    """What may still be worked out for a request."""
+
+    def __init__(self) -> None:
+        self._left = STEPS_MAX
+
+    def spend(self, steps: int) -> None:
+        """Take note of steps about to be taken.
+
+        Raises:
+            PolicyError: they are too many.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise PolicyError("the policies have too many combinations to be told")
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """As many as ``n`` of its parts must be satisfied."""
+
+    n: int
+    parts: list[_Rule]
+
+
+_Rule = int | _Gate
+"""A rule of a policy: a principal's index, or a gate over others."""
+
 PrincipalSet = tuple[Principal, ...]
 """Principals that must all be satisfied, each by another signer; one may stand in it several times."""
 
@@ -86,15 +118,19 @@ def signature_policy_of(policy: Policy) -> policies_pb2.SignaturePolicyEnvelope:
     return converted
 
 
-def sets_of(envelope: policies_pb2.SignaturePolicyEnvelope) -> list[PrincipalSet]:
+def sets_of(envelope: policies_pb2.SignaturePolicyEnvelope, budget: Budget) -> list[PrincipalSet]:
     """Return the sets that satisfy a signature policy; none where nothing does.
 
     Raises:
-        PolicyError: it names a principal that is not there, or of a kind that cannot be compared.
+        PolicyError: it names a principal that is not there, or of a kind that cannot be compared, or the budget is
+            spent.
     """
+    # Each is looked at once for every peer, and its certificate may have to be read.
+    budget.spend(20 * len(envelope.identities))
     principals = [_principal(message) for message in envelope.identities]
     found = []
-    for choice in islice(_choices(envelope.rule), SETS_MAX):
+    rule = _satisfiable(envelope.rule, budget)
+    for choice in () if rule is None else islice(_choices(rule, budget), SETS_MAX):
         # An empty gate asks for nobody; such a policy says nothing of who endorses.
         if choice is None or not choice:
             return []
@@ -104,16 +140,18 @@ def sets_of(envelope: policies_pb2.SignaturePolicyEnvelope) -> list[PrincipalSet
     return found
 
 
-def merged(policies: Sequence[list[PrincipalSet]]) -> list[PrincipalSet]:
+def merged(policies: Sequence[list[PrincipalSet]], budget: Budget) -> list[PrincipalSet]:
     """Return the minimal sets that satisfy all of several policies, each given by its sets.
 
     Raises:
-        PolicyError: there are no policies.
+        PolicyError: there are no policies, or the budget is spent.
     """
     if not policies:
         raise PolicyError("no principal sets remained after filtering")
     result = policies[0]
     for other in policies[1:]:
+        # Each set is compared with each, and what comes of it once more with one another.
+        budget.spend(len(result) * len(other) // 4)
         result = _merge(result, other)
     return result
 
@@ -170,17 +208,30 @@ def _minimal(sets: list[PrincipalSet]) -> list[PrincipalSet]:
     return [item for key, item in reversed(distinct.items()) if not any(other < key for other in distinct)]
 
 
-def _choices(rule: policies_pb2.SignaturePolicy) -> Iterator[tuple[int, ...] | None]:
-    """Give the ways to satisfy a rule, each as indexes of principals; None for one that names nobody."""
+def _satisfiable(rule: policies_pb2.SignaturePolicy, budget: Budget) -> _Rule | None:
+    """Return a rule without those in it that nothing satisfies, None where nothing satisfies it.
+
+    Combinations with such rules are without number and give nothing.
+    """
+    budget.spend(1)
     if rule.WhichOneof("Type") == "signed_by":
-        yield (rule.signed_by,)
+        return int(rule.signed_by)
+    parts = [part for part in (_satisfiable(part, budget) for part in rule.n_out_of.rules) if part is not None]
+    return _Gate(rule.n_out_of.n, parts) if 0 <= rule.n_out_of.n <= len(parts) else None
+
+
+def _choices(rule: _Rule, budget: Budget) -> Iterator[tuple[int, ...] | None]:
+    """Give the ways to satisfy a rule, each as indexes of principals; None for one that names nobody."""
+    budget.spend(1)
+    if isinstance(rule, int):
+        yield (rule,)
         return
-    gate = rule.n_out_of
-    for chosen in combinations(gate.rules, gate.n) if gate.n >= 0 else ():
+    for chosen in combinations(rule.parts, rule.n):
         if not chosen:
             yield None
             return
-        for parts in product(*(list(islice(_choices(part), SETS_MAX)) for part in chosen)):
+        for parts in product(*(list(islice(_choices(part, budget), SETS_MAX)) for part in chosen)):
+            budget.spend(1)
             if any(part is None for part in parts):
                 yield None
                 return

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -35,6 +35,7 @@ from node.peer.discovery.descriptor import endorsement_descriptor
 from node.peer.discovery.go_text import go_text
 from node.peer.discovery.interests import DiscoveryError, Interest
 from node.peer.discovery.members import ChannelMembers, Member
+from node.peer.discovery.principal_sets import Budget
 from node.peer.errors import ChaincodeError, PeerError
 from node.peer.system_chaincode import LocalMembers
 
@@ -84,10 +85,13 @@ class DiscoveryService:
             raise RpcError(StatusCode.UNKNOWN, "failed parsing request: the bytes are not a Request") from error
         _check_form(asked)
         signature = SignedData(signed.payload, asked.authentication.client_identity, signed.signature)
-        results = [await self._answer(query, signature) for query in asked.queries]
+        budget = Budget()
+        results = [await self._answer(query, signature, budget) for query in asked.queries]
         return bytes(protocol_pb2.Response(results=results).SerializeToString())
 
-    async def _answer(self, query: protocol_pb2.Query, signature: SignedData) -> protocol_pb2.QueryResult:
+    async def _answer(
+        self, query: protocol_pb2.Query, signature: SignedData, budget: Budget
+    ) -> protocol_pb2.QueryResult:
         kind = query.WhichOneof("query")
         try:
             if not query.channel:
@@ -101,7 +105,7 @@ class DiscoveryService:
             if kind == "peer_query":
                 return await self._peers(discovered, query.peer_query.filter)
             if kind == "cc_query":
-                return await self._endorsers(discovered, query.cc_query.interests)
+                return await self._endorsers(discovered, query.cc_query.interests, budget)
             raise DiscoveryError("unknown or missing request type")
         except DiscoveryError as error:
             return _failed(str(error))
@@ -153,14 +157,14 @@ class DiscoveryService:
         return _members(members, with_state=True, organizations=organizations)
 
     async def _endorsers(
-        self, discovered: DiscoveredChannel, asked: Sequence[proposal_response_pb2.ChaincodeInterest]
+        self, discovered: DiscoveredChannel, asked: Sequence[proposal_response_pb2.ChaincodeInterest], budget: Budget
     ) -> protocol_pb2.QueryResult:
         _check_interests(asked)
         members = await discovered.members.alive()
         descriptors = []
         for item in asked:
             try:
-                interest = await _interest(discovered.channel, item)
+                interest = replace(await _interest(discovered.channel, item), budget=budget)
                 # Policies with many combinations take a while: the loop goes on meanwhile.
                 descriptors.append(await asyncio.to_thread(endorsement_descriptor, interest, members))
             except DiscoveryError as error:

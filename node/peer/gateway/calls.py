@@ -4,82 +4,102 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, TypeVar
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import RpcError, WireError
-from network.proposal import ParsedProposal, parse_proposal
+from network.proposal import NO_MESSAGE, ParsedProposal, parse_proposal, unmarshal
 from network.rpc import Call, StatusCode
 
 T = TypeVar("T")
 
-_NO_MESSAGE = "proto: cannot parse invalid wire-format data"
-"""What Go's protobuf library says of bytes that are no message."""
+
+class Requested(NamedTuple):
+    """A proposal as a gateway takes it up: what it is for. Whether it is in order is for the endorsers to say."""
+
+    channel_id: str
+    chaincode: str
+    transient: bool
+    signed_proposal: bytes
+    whole: ParsedProposal | WireError
+    """Taken apart, or what is not in order with it."""
+    lacks: str = ""
+    """What it does not say, in Fabric's words, of what an evaluation needs."""
+
+    @property
+    def tx_id(self) -> str:
+        """Its transaction id; empty where it is not in order."""
+        return "" if isinstance(self.whole, WireError) else self.whole.tx_id
+
+    def parsed(self) -> ParsedProposal:
+        """Return it taken apart.
+
+        Raises:
+            WireError: it is not in order.
+        """
+        if isinstance(self.whole, WireError):
+            raise self.whole
+        return self.whole
 
 
-def parse_request(kind: Any, request: bytes, what: str = "") -> Any:
+def parse_request(kind: Any, request: bytes, what: str = "", *, streamed: bool = False) -> Any:
     """Return a request message.
 
     Args:
         what: Fabric's name of a message that stands signed inside another.
+        streamed: whether the call is answered by a stream, for which Go's gRPC has other words.
     Raises:
-        RpcError: INVALID_ARGUMENT.
+        RpcError: INTERNAL, as gRPC libraries that read the message themselves say; INVALID_ARGUMENT for one inside
+            another.
     """
     try:
         return kind.FromString(request)
     except DecodeError as error:
-        text = f"invalid {what}: {_NO_MESSAGE}" if what else f"the request is no {kind.DESCRIPTOR.name}"
-        raise RpcError(StatusCode.INVALID_ARGUMENT, text) from error
+        if what:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid {what}: {NO_MESSAGE}") from error
+        failed = "failed to unmarshal the received message" if streamed else "error unmarshalling request"
+        raise RpcError(StatusCode.INTERNAL, f"grpc: {failed}: {NO_MESSAGE}") from error
 
 
-def parse_gateway_proposal(
-    signed_proposal: Any, incomplete: Callable[[str, str], RpcError], prefix: str = ""
-) -> ParsedProposal:
-    """Return a proposal whose form is in order.
+def parse_gateway_proposal(signed_proposal: Any, prefix: str = "") -> Requested:
+    """Return a proposal that a call asks for.
 
     Args:
         signed_proposal: ``SignedProposal``.
-        incomplete: makes the error of a proposal that lacks the channel or the chaincode, from what it has of them.
-        prefix: of the other errors' texts.
+        prefix: of the errors' texts.
     Raises:
-        RpcError: what ``incomplete`` makes, or INVALID_ARGUMENT.
+        RpcError: INVALID_ARGUMENT where not even what it is for can be read.
+    Source: Fabric internal/pkg/gateway/{evaluate,endorse}.go.
     """
+    content: bytes = signed_proposal.SerializeToString()
     try:
-        proposal = parse_proposal(signed_proposal.SerializeToString())
+        whole: ParsedProposal | WireError = parse_proposal(content)
     except WireError as error:
-        channel_id, chaincode = _target(signed_proposal.proposal_bytes, prefix)
-        if channel_id and chaincode:
-            raise RpcError(StatusCode.INVALID_ARGUMENT, f"{prefix}{error}") from error
-        raise incomplete(channel_id, chaincode) from error
-    if not proposal.channel_id:
-        raise incomplete("", proposal.chaincode)
-    return proposal
-
-
-def _target(proposal_bytes: bytes, prefix: str) -> tuple[str, str]:
-    """Return the channel and the chaincode that a proposal is for, empty where it does not say so.
-
-    Raises:
-        RpcError: INVALID_ARGUMENT, in the words of Fabric (protoutil).
-    """
-
-    def unmarshal(kind: Any, data: bytes) -> Any:
-        try:
-            return kind.FromString(data)
-        except DecodeError as error:
-            text = f"{prefix}error unmarshalling {kind.DESCRIPTOR.name}: {_NO_MESSAGE}"
-            raise RpcError(StatusCode.INVALID_ARGUMENT, text) from error
-
-    proposal = unmarshal(proposal_pb2.Proposal, proposal_bytes)
-    header = unmarshal(common_pb2.Header, proposal.header)
-    channel = unmarshal(common_pb2.ChannelHeader, header.channel_header)
-    payload = unmarshal(proposal_pb2.ChaincodeProposalPayload, proposal.payload)
-    spec = unmarshal(chaincode_pb2.ChaincodeInvocationSpec, payload.input).chaincode_spec
-    return channel.channel_id, spec.chaincode_id.name
+        whole = error
+    if isinstance(whole, ParsedProposal) and whole.channel_id and whole.invoked:
+        return Requested(whole.channel_id, whole.invoked, bool(whole.transient), content, whole)
+    try:
+        proposal = unmarshal(proposal_pb2.Proposal, signed_proposal.proposal_bytes)
+        header = unmarshal(common_pb2.Header, proposal.header)
+        channel = unmarshal(common_pb2.ChannelHeader, header.channel_header).channel_id
+        payload = unmarshal(proposal_pb2.ChaincodeProposalPayload, proposal.payload)
+        invocation = unmarshal(chaincode_pb2.ChaincodeInvocationSpec, payload.input)
+    except WireError as error:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, f"{prefix}{error}") from error
+    chaincode = invocation.chaincode_spec.chaincode_id.name
+    lacks = "" if channel else "no channel id provided"
+    for given, name in (
+        (invocation.HasField("chaincode_spec"), "spec"),
+        (invocation.chaincode_spec.HasField("chaincode_id"), "id"),
+        (chaincode, "name"),
+    ):
+        if not given:
+            lacks = lacks or f"no chaincode {name} is provided, channel id [{channel}]"
+    return Requested(channel, chaincode, bool(payload.TransientMap), content, whole, lacks)
 
 
 def no_config(channel_id: str) -> str:
@@ -89,6 +109,8 @@ def no_config(channel_id: str) -> str:
 
 def no_policies(channel_id: str) -> str:
     """Return Fabric's text of a channel that this peer is not on, where access to it was asked about."""
+    if not channel_id:
+        return "Invalid channel ID name during check policy on signed data. Name must be different from nil."
     return f"Failed to get policy manager for channel [{channel_id}]"
 
 

@@ -25,7 +25,7 @@ from node.peer.gateway.gateway import Gateway
 
 async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> AsyncIterator[bytes]:
     """Serve ``/gateway.Gateway/ChaincodeEvents``."""
-    signed = parse_request(gateway_pb2.SignedChaincodeEventsRequest, request)
+    signed = parse_request(gateway_pb2.SignedChaincodeEventsRequest, request, streamed=True)
     if not signed.request:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "a chaincode events request is required")
     message = parse_request(gateway_pb2.ChaincodeEventsRequest, signed.request, "chaincode events request")

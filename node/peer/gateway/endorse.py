@@ -23,11 +23,10 @@ from network.endorsement_difference import differences
 from network.envelope import Endorsement, prepared_transaction
 from network.errors import RpcError, WireError
 from network.explanation import ErrorDetail, places
-from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.definition import Definition
-from node.peer.gateway.calls import parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.calls import Requested, parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.plan import Requirement, requirement_of
@@ -50,7 +49,7 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
     message = parse_request(gateway_pb2.EndorseRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
-    proposal = parse_gateway_proposal(message.proposed_transaction, _no_metadata)
+    proposal = parse_gateway_proposal(message.proposed_transaction)
     gateway = gateways.get(proposal.channel_id)
     if gateway is None:
         if message.endorsing_organizations:
@@ -59,7 +58,7 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
     collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
     try:
-        payload = prepared_transaction(proposal, collection.payload, collection.endorsements)
+        payload = prepared_transaction(proposal.parsed(), collection.payload, collection.endorsements)
     except WireError as error:
         raise RpcError(StatusCode.ABORTED, f"failed to assemble transaction: {error}") from error
     envelope = common_pb2.Envelope(payload=payload)
@@ -77,7 +76,7 @@ def _no_metadata(channel_id: str, chaincode: str) -> RpcError:
     return RpcError(StatusCode.FAILED_PRECONDITION, text)
 
 
-async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence[str]) -> _Collection:
+async def _collect(gateway: Gateway, proposal: Requested, msp_ids: Sequence[str]) -> _Collection:
     """Collect endorsements, again after a moment where the peers asked may stand at different heights.
 
     Peers commit the same block some milliseconds apart; who proposes in between gets different answers from a contract
@@ -100,7 +99,7 @@ async def _collect(gateway: Gateway, proposal: ParsedProposal, msp_ids: Sequence
 class _Collection:
     """The endorsements of one proposal while they are collected."""
 
-    def __init__(self, gateway: Gateway, proposal: ParsedProposal) -> None:
+    def __init__(self, gateway: Gateway, proposal: Requested) -> None:
         self._gateway = gateway
         self._proposal = proposal
         self._endorsed: list[GatewayPeer] = []
@@ -113,7 +112,8 @@ class _Collection:
 
     async def from_organizations(self, msp_ids: Sequence[str]) -> None:
         """Collect one endorsement of each organization the client named."""
-        groups = {msp_id: self._gateway.peers.of([msp_id]) for msp_id in dict.fromkeys(msp_ids)}
+        known = await self._is_defined()
+        groups = {msp_id: self._gateway.peers.of([msp_id]) if known else [] for msp_id in dict.fromkeys(msp_ids)}
         missing = [msp_id for msp_id, peers in groups.items() if not peers]
         if missing:
             raise _no_peers(missing)
@@ -122,10 +122,8 @@ class _Collection:
 
     async def by_policy(self) -> None:
         """Collect what the policies need, beginning with the gateway's own organization."""
-        channel_id, chaincode = self._proposal.channel_id, self._proposal.chaincode
-        known = chaincode in SYSTEM_CHAINCODES or await self._gateway.channel.committed_definition(chaincode)
-        if not known:
-            raise _no_metadata(channel_id, chaincode)
+        if not await self._is_defined():
+            raise _no_metadata(self._proposal.channel_id, self._proposal.chaincode)
         first = await self._first_endorsement()
         requirement = await self._requirement(first)
         planner = self._gateway.planner()
@@ -135,6 +133,11 @@ class _Collection:
             if chosen is None:
                 raise self._cannot_satisfy()
             await asyncio.gather(*(self._ask(peer) for peer in chosen))
+
+    async def _is_defined(self) -> bool:
+        chaincode = self._proposal.chaincode
+        definition = self._gateway.channel.committed_definition
+        return chaincode in SYSTEM_CHAINCODES or await definition(chaincode) is not None
 
     async def _first_endorsement(self) -> proposal_response_pb2.ProposalResponse:
         own = self._gateway.peers.local

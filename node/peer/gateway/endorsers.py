@@ -15,13 +15,13 @@ from fabric_protos.peer import proposal_response_pb2
 from google.protobuf.message import DecodeError
 
 from network import rpc
-from network.errors import RpcError
+from network.errors import RpcError, UnreadableHeadersError, WireError
 from network.explanation import ErrorDetail
-from network.proposal import ParsedProposal
 from network.rpc import StatusCode
 from node.peer.endorser import Endorser
+from node.peer.gateway.calls import Requested
 from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error
-from node.peer.system_chaincode import ProposalRefusedError
+from node.peer.system_chaincode import ProposalFilteredError, ProposalRefusedError
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
 
@@ -66,7 +66,7 @@ class GatewayPeer(ABC):
         """Whether it failed a moment ago."""
         return time.monotonic() < self._left_out_until
 
-    async def ask(self, proposal: ParsedProposal, *, evaluating: bool = False) -> Answer:
+    async def ask(self, proposal: Requested, *, evaluating: bool = False) -> Answer:
         """Send a proposal and judge the answer; the own peer endorses nothing that is only to be evaluated."""
         answer = await self._process(proposal, evaluating=evaluating)
         if answer.verdict.remove:
@@ -78,7 +78,7 @@ class GatewayPeer(ABC):
         return ErrorDetail(self.address, self.msp_id, message)
 
     @abstractmethod
-    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
+    async def _process(self, proposal: Requested, *, evaluating: bool) -> Answer:
         """Have the proposal endorsed, whatever comes of it."""
 
 
@@ -89,11 +89,13 @@ class LocalPeer(GatewayPeer):
         super().__init__(address, msp_id)
         self._endorser = endorser
 
-    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
+    async def _process(self, proposal: Requested, *, evaluating: bool) -> Answer:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
-                response = await self._endorser.process(proposal, evaluating=evaluating)
-        except ProposalRefusedError as error:
+                response = await self._endorser.process(proposal.parsed(), evaluating=evaluating)
+        except (ProposalFilteredError, UnreadableHeadersError) as error:
+            return Answer(Verdict(StatusCode.UNAVAILABLE, str(error), retry=True))
+        except (ProposalRefusedError, WireError) as error:
             return Answer(Verdict(StatusCode.FAILED_PRECONDITION, str(error)))
         except TimeoutError:
             return Answer(Verdict(StatusCode.UNAVAILABLE, "endorsement timeout expired", retry=True))
@@ -124,7 +126,7 @@ class RemotePeer(GatewayPeer):
         """Drop the connection."""
         await self._channel.close()
 
-    async def _process(self, proposal: ParsedProposal, *, evaluating: bool) -> Answer:
+    async def _process(self, proposal: Requested, *, evaluating: bool) -> Answer:
         try:
             reply = await self._channel.unary(PROCESS_PROPOSAL, proposal.signed_proposal, ENDORSEMENT_TIMEOUT_S)
             response = proposal_response_pb2.ProposalResponse.FromString(reply)

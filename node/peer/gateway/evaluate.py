@@ -13,9 +13,8 @@ from google.protobuf.message import DecodeError
 
 from network.errors import RpcError
 from network.explanation import ErrorDetail
-from network.proposal import ParsedProposal
 from network.rpc import Call, StatusCode
-from node.peer.gateway.calls import no_config, parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.calls import Requested, no_config, parse_gateway_proposal, parse_request, within_deadline
 from node.peer.gateway.endorsers import GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.status import rpc_error
@@ -29,7 +28,9 @@ async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) 
     message = parse_request(gateway_pb2.EvaluateRequest, request)
     if not message.proposed_transaction.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + "a signed proposal is required")
-    proposal = parse_gateway_proposal(message.proposed_transaction, _incomplete, UNPACK)
+    proposal = parse_gateway_proposal(message.proposed_transaction, UNPACK)
+    if proposal.lacks:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + proposal.lacks)
     gateway = gateways.get(proposal.channel_id)
     if gateway is None:
         raise RpcError(StatusCode.UNAVAILABLE, no_config(proposal.channel_id))
@@ -39,18 +40,13 @@ async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) 
     return reply
 
 
-def _incomplete(channel_id: str, chaincode: str) -> RpcError:
-    text = f"no chaincode name is provided, channel id [{channel_id}]" if channel_id else "no channel id provided"
-    return RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + text)
-
-
-async def _candidates(gateway: Gateway, proposal: ParsedProposal, msp_ids: list[str]) -> list[GatewayPeer]:
+async def _candidates(gateway: Gateway, proposal: Requested, msp_ids: list[str]) -> list[GatewayPeer]:
     """Return the peers to try, this one first.
 
     Raises:
         RpcError: FAILED_PRECONDITION when there is none.
     """
-    protect = bool(proposal.transient) and not msp_ids
+    protect = proposal.transient and not msp_ids
     own = gateway.peers.local
     wanted = [own.msp_id] if protect else msp_ids
     peers = gateway.peers.of(wanted) if wanted else gateway.peers.in_order()
@@ -68,7 +64,7 @@ async def _candidates(gateway: Gateway, proposal: ParsedProposal, msp_ids: list[
     raise RpcError(StatusCode.FAILED_PRECONDITION, text)
 
 
-async def _first_result(proposal: ParsedProposal, peers: list[GatewayPeer]) -> proposal_response_pb2.Response:
+async def _first_result(proposal: Requested, peers: list[GatewayPeer]) -> proposal_response_pb2.Response:
     errors: list[ErrorDetail] = []
     code = StatusCode.ABORTED
     for peer in peers:

@@ -28,6 +28,9 @@ from node.peer.endorsement_policy import EndorsementPolicies, implicit_collectio
 
 T_Peer = TypeVar("T_Peer", bound="Endorsing")
 
+KNOWN_MAX = 10_000
+"""Answers remembered: where keys have policies of their own, hardly two transactions need the same."""
+
 _ROLES = (msp_principal_pb2.MSPRole.MEMBER, msp_principal_pb2.MSPRole.PEER)
 
 
@@ -98,6 +101,8 @@ class Planner:
         msp_ids = tuple(sorted(peer.msp_id for peer in peers))
         known = self._known.get((requirement, msp_ids))
         if known is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
             known = self._known[requirement, msp_ids] = self._evaluate(requirement, msp_ids)
         return known
 

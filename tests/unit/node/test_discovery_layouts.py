@@ -13,7 +13,7 @@ from network.genesis import ChannelSpec, genesis_block
 from network.policy import parse_signature_policy
 from node.peer.discovery.channel_description import config_result
 from node.peer.discovery.go_text import go_text
-from node.peer.discovery.principal_sets import PrincipalSet, merged, sets_of, signature_policy_of
+from node.peer.discovery.principal_sets import Budget, PrincipalSet, merged, sets_of, signature_policy_of
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, make_material
 
 MAJORITY = "OutOf(2, 'A.peer', 'B.peer', 'C.peer')"
@@ -56,17 +56,17 @@ def _name(principal: object) -> str:
     ],
 )
 def test_sets_that_satisfy_policies(policies: list[str], expected: set[str]) -> None:
-    found = merged([sets_of(parse_signature_policy(text)) for text in policies])
+    found = merged([sets_of(parse_signature_policy(text), Budget()) for text in policies], Budget())
     assert names(found) == expected
 
 
 def test_policy_that_asks_for_nobody_is_satisfied_by_nothing_one_could_name() -> None:
     envelope = policies_pb2.SignaturePolicyEnvelope()
     envelope.rule.n_out_of.n = 0
-    assert sets_of(envelope) == []
+    assert sets_of(envelope, Budget()) == []
     envelope.rule.n_out_of.rules.add(signed_by=0)
     envelope.rule.n_out_of.n = 1
-    assert sets_of(envelope) == []  # there is no principal 0
+    assert sets_of(envelope, Budget()) == []  # there is no principal 0
 
 
 def test_principals_of_every_kind_are_compared() -> None:
@@ -82,21 +82,44 @@ def test_principals_of_every_kind_are_compared() -> None:
     envelope.rule.n_out_of.n = 1
     for index in range(2):
         envelope.rule.n_out_of.rules.add(signed_by=index)
-    (one, unit_set) = sets_of(envelope)
-    member = sets_of(parse_signature_policy("OR('A.member')"))
-    assert merged([[one], member]) == [one]
-    assert merged([[unit_set], member]) == [unit_set]
-    assert names_of_keys(merged([[one], [unit_set]])) == [[one[0].key, unit_set[0].key]]
+    (one, unit_set) = sets_of(envelope, Budget())
+    member = sets_of(parse_signature_policy("OR('A.member')"), Budget())
+    assert merged([[one], member], Budget()) == [one]
+    assert merged([[unit_set], member], Budget()) == [unit_set]
+    assert names_of_keys(merged([[one], [unit_set]], Budget())) == [[one[0].key, unit_set[0].key]]
     envelope.identities[0].principal_classification = kinds.ANONYMITY
     with pytest.raises(PolicyError, match="cannot be compared"):
-        sets_of(envelope)
+        sets_of(envelope, Budget())
 
 
 def test_many_combinations_are_bounded() -> None:
     organizations = ", ".join(f"'O{number}.peer'" for number in range(40))
-    sets = sets_of(parse_signature_policy(f"OutOf(20, {organizations})"))
+    sets = sets_of(parse_signature_policy(f"OutOf(20, {organizations})"), Budget())
     assert len(sets) == 1_000
-    assert len(merged([sets, sets_of(parse_signature_policy("OR('X.peer', 'Y.peer')"))])) == 1_000
+    assert len(merged([sets, sets_of(parse_signature_policy("OR('X.peer', 'Y.peer')"), Budget())], Budget())) == 1_000
+
+
+def test_rules_that_nothing_satisfies_are_not_combined() -> None:
+    """There are 137 billion ways to choose 20 of 40, and none of them gives anything."""
+    envelope = parse_signature_policy("OutOf(1, 'A.peer', 'B.peer')")
+    del envelope.rule.n_out_of.rules[1:]
+    impossible = envelope.rule.n_out_of.rules.add()
+    impossible.n_out_of.n = 20
+    for _ in range(40):
+        two_of_one = impossible.n_out_of.rules.add()
+        two_of_one.n_out_of.n = 2
+        two_of_one.n_out_of.rules.add(signed_by=0)
+    assert names(sets_of(envelope, Budget())) == {"A.peer"}
+
+
+def test_work_for_one_request_is_bounded() -> None:
+    budget = Budget()
+    policies = [
+        parse_signature_policy("OutOf(2, " + ", ".join(f"'K{key}O{number}.peer'" for number in range(46)) + ")")
+        for key in range(20)
+    ]
+    with pytest.raises(PolicyError, match="the policies have too many combinations to be told"):
+        merged([sets_of(policy, budget) for policy in policies], budget)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +131,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ChannelConfig:
 
 
 def test_policy_over_policies_becomes_one(config: ChannelConfig) -> None:
-    found = sets_of(signature_policy_of(config.policy("/Channel/Application/Endorsement")))
+    found = sets_of(signature_policy_of(config.policy("/Channel/Application/Endorsement")), Budget())
     pairs = ((BANK, PARTNER), (BANK, REGULATOR), (PARTNER, REGULATOR))
     assert names(found) == {" ".join(sorted(f"{msp_id}.peer" for msp_id in pair)) for pair in pairs}
 

@@ -101,3 +101,18 @@ def test_requirement_names_the_policies_behind_what_was_touched() -> None:
     assert definition.endorsement_policy not in found.application and len(found.application) == 1
     interest.chaincodes.add(name="cc", collection_names=["plain"])
     assert definition.endorsement_policy in requirement_of(interest, {"cc": definition}).application
+
+
+def test_answers_about_policies_of_keys_are_remembered_up_to_a_bound(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.peer.gateway.plan.KNOWN_MAX", 5)
+    policies = ["AND('DwaybankMSP.peer')", "AND('PartnerMSP.peer')"]
+    requirements = [
+        Requirement(keys=frozenset([parse_signature_policy(text).SerializeToString() + bytes([0x78, number])]))
+        for number in range(20)
+        for text in policies
+    ]
+    for requirement, text in zip(requirements, policies * 20, strict=True):
+        assert planner.satisfied(requirement, [Peer(BANK)]) == (BANK in text)
+    assert len(planner._known) <= 5

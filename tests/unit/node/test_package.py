@@ -11,7 +11,7 @@ import pytest
 from network.rpc import ClientTls
 from node.peer.connection_file import Connection
 from node.peer.errors import ChaincodeError
-from node.peer.package import FILES_MAX, ChaincodePackage, parse_package
+from node.peer.package import FILES_MAX, UNPACKED_BYTES_MAX, ChaincodePackage, parse_package
 from tests.support.packages import archive, package, package_id, python_package, service_package
 
 CONNECTION = {"address": "host:9999", "tls_required": True, "root_cert": "ROOT"}
@@ -58,6 +58,22 @@ def boastful_entry() -> bytes:
     return gzip.compress(entry.tobuf())
 
 
+def entry_below_nothing() -> bytes:
+    """Return an archive whose entries have a size that leads back to the first."""
+    header = bytearray(tarfile.TarInfo("metadata.json").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 4 + (2**64 - 1536).to_bytes(8, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return gzip.compress(bytes(header) * 3)
+
+
+def hidden_bytes() -> bytes:
+    """Return a small archive with one entry, of no file, that unpacks to more than a package may hold."""
+    entry = tarfile.TarInfo("hidden")
+    entry.type, entry.size = tarfile.XHDTYPE, UNPACKED_BYTES_MAX + 1
+    return gzip.compress(entry.tobuf() + bytes(entry.size), 1)
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -71,7 +87,13 @@ def boastful_entry() -> bytes:
         (package("-x", "ccaas", {}), "invalid label '-x'. Label must be non-empty"),
         (package("a/b", "ccaas", {}), "invalid label"),
         (odd_entry(), "tar entry metadata.json is not a regular file"),
-        (boastful_entry(), "have more than 268435456 bytes together"),
+        (boastful_entry(), "the archive has more than 268435456 bytes"),
+        (entry_below_nothing(), "error reading as gzip stream: seeking backwards is not allowed"),
+        (hidden_bytes(), "the archive has more than 268435456 bytes"),
+        (archive({"metadata.json": b"[" * 200_000, "code.tar.gz": b""}), "could not unmarshal metadata.json as json"),
+        (archive({"metadata.json": b'{"label": "\\ud800"}', "code.tar.gz": b""}), r"invalid label '\?'"),
+        (package("cc", "ccaas", {"connection.json": b"[" * 200_000}), "could not unmarshal connection.json as json"),
+        (service_package("cc", address="a:1", dial_timeout=10**400), "dial_timeout is 1000"),
         (archive({str(number): b"" for number in range(FILES_MAX + 1)}), "more than 10000 entries"),
         (package("cc", "golang", {}), "names type 'golang', and this peer builds no code"),
         (package("cc", "python", {}), "did not find contract.json in the code package"),
@@ -85,7 +107,7 @@ def boastful_entry() -> bytes:
             "client_cert: chaincode tls cert not provided",
         ),
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_package_that_cannot_be_used_says_why(content: bytes, text: str) -> None:
     with pytest.raises(ChaincodeError, match=text):

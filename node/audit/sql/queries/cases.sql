@@ -1,4 +1,4 @@
--- Cases by their newest item; the last of closed and reopened tells which.
+-- Cases by their newest item, after a place (its time, the case); the last of closed and reopened tells which.
 SELECT
     first.case_id,
     first.note,
@@ -18,5 +18,6 @@ CROSS JOIN LATERAL (
     SELECT i.number, i.added_at FROM log.case_item AS i WHERE i.case_id = first.case_id ORDER BY i.number DESC LIMIT 1
 ) AS newest
 WHERE first.number = 1
-ORDER BY newest.added_at DESC, first.case_id
+    AND (%(before)s::timestamptz IS NULL OR (newest.added_at, first.case_id) < (%(before)s, %(case_id)s))
+ORDER BY newest.added_at DESC, first.case_id DESC
 LIMIT %(limit)s

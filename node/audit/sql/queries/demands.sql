@@ -1,7 +1,7 @@
--- Demands of an organization and to it, newest first, with what became of each as far as this node knows.
-SELECT body, recorded_at, block_number, transaction_id, state, reason
+-- Demands of an organization and to it, newest first, after a place (block, tx, key), with what became of each as far as this node knows.
+SELECT body, recorded_at, block_number, transaction_id, state, reason, tx_number, record_key
 FROM (
-    SELECT d.body, d.recorded_at, d.block_number, d.tx_number, d.transaction_id,
+    SELECT d.body, d.recorded_at, d.block_number, d.tx_number, d.record_key, d.transaction_id,
         CASE
             WHEN answer.yes THEN 'answered'
             WHEN refusal.reason IS NOT NULL THEN 'refused'
@@ -21,6 +21,7 @@ FROM (
         LIMIT 1
     ) AS refusal ON true
     WHERE d.kind = 'demand'
+        AND (d.block_number, d.tx_number, d.record_key) < (%(block)s, %(tx)s, %(key)s::text COLLATE "C")
         AND (%(demand_id)s::text = '' OR d.record_key = 'demand~' || %(demand_id)s)
         AND (
             %(demand_id)s::text <> '' OR d.organization = %(own)s
@@ -29,5 +30,5 @@ FROM (
         AND (%(organization)s::text = '' OR d.organization = %(organization)s)
 ) AS found
 WHERE %(state)s::text = '' OR state = %(state)s
-ORDER BY block_number DESC, tx_number DESC
+ORDER BY block_number DESC, tx_number DESC, record_key DESC
 LIMIT %(limit)s

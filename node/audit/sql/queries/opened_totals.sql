@@ -1,4 +1,4 @@
--- Totals that members opened, with the anchor that commits to them.
+-- Totals that members opened, with the anchor that commits to them, after a place (size, organization).
 SELECT o.organization, o.size, o.opened_at, o.totals, anchor.block_number, anchor.transaction_id
 FROM log.opened_totals AS o
 JOIN LATERAL (
@@ -10,5 +10,6 @@ JOIN LATERAL (
 ) AS anchor ON true
 WHERE (%(organization)s::text = '' OR o.organization = %(organization)s)
     AND (%(size)s::bigint = 0 OR o.size = %(size)s)
+    AND (o.size < %(below)s OR o.size = %(below)s AND o.organization > %(beyond)s::text COLLATE "C")
 ORDER BY o.size DESC, o.organization
 LIMIT %(limit)s

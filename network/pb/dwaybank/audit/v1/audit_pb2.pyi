@@ -231,18 +231,24 @@ class Demand(_message.Message):
     def __init__(self, demand_id: _Optional[str] = ..., organization: _Optional[str] = ..., demanding_organization: _Optional[str] = ..., seqs: _Optional[_Iterable[int]] = ..., purpose: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., recorded_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ListDemandsRequest(_message.Message):
-    __slots__ = ("organization", "state")
+    __slots__ = ("organization", "state", "page_size", "page_token")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     organization: str
     state: str
-    def __init__(self, organization: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, organization: _Optional[str] = ..., state: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListDemandsResponse(_message.Message):
-    __slots__ = ("demands",)
+    __slots__ = ("demands", "next_page_token")
     DEMANDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     demands: _containers.RepeatedCompositeFieldContainer[Demand]
-    def __init__(self, demands: _Optional[_Iterable[_Union[Demand, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, demands: _Optional[_Iterable[_Union[Demand, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class AllowDemandRequest(_message.Message):
     __slots__ = ("demand_id", "for_user")
@@ -717,18 +723,24 @@ class AuditFinding(_message.Message):
     def __init__(self, finding_id: _Optional[str] = ..., organization: _Optional[str] = ..., opened_by: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., status: _Optional[str] = ..., evidence_commitment: _Optional[bytes] = ..., evidence: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[FindingStep, _Mapping]]] = ...) -> None: ...
 
 class ListFindingsRequest(_message.Message):
-    __slots__ = ("organization", "status")
+    __slots__ = ("organization", "status", "page_size", "page_token")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     organization: str
     status: str
-    def __init__(self, organization: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, organization: _Optional[str] = ..., status: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListFindingsResponse(_message.Message):
-    __slots__ = ("findings",)
+    __slots__ = ("findings", "next_page_token")
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     findings: _containers.RepeatedCompositeFieldContainer[AuditFinding]
-    def __init__(self, findings: _Optional[_Iterable[_Union[AuditFinding, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, findings: _Optional[_Iterable[_Union[AuditFinding, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetFindingRequest(_message.Message):
     __slots__ = ("finding_id",)
@@ -813,10 +825,12 @@ class GetReceiptResponse(_message.Message):
     def __init__(self, document: _Optional[bytes] = ..., block_number: _Optional[int] = ..., organizations: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListReceiptsRequest(_message.Message):
-    __slots__ = ("page_size",)
+    __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     page_size: int
-    def __init__(self, page_size: _Optional[int] = ...) -> None: ...
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class KeptReceipt(_message.Message):
     __slots__ = ("block_number", "organization", "received_at", "agrees", "receipt")
@@ -833,10 +847,12 @@ class KeptReceipt(_message.Message):
     def __init__(self, block_number: _Optional[int] = ..., organization: _Optional[str] = ..., received_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., agrees: bool = ..., receipt: _Optional[str] = ...) -> None: ...
 
 class ListReceiptsResponse(_message.Message):
-    __slots__ = ("receipts",)
+    __slots__ = ("receipts", "next_page_token")
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     receipts: _containers.RepeatedCompositeFieldContainer[KeptReceipt]
-    def __init__(self, receipts: _Optional[_Iterable[_Union[KeptReceipt, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, receipts: _Optional[_Iterable[_Union[KeptReceipt, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ReadReceiptRequest(_message.Message):
     __slots__ = ("block_number",)
@@ -877,16 +893,22 @@ class OpenedTotals(_message.Message):
     def __init__(self, organization: _Optional[str] = ..., size: _Optional[int] = ..., opened_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., totals: _Optional[_Iterable[_Union[ControlTotal, _Mapping]]] = ..., block_number: _Optional[int] = ..., transaction_id: _Optional[str] = ...) -> None: ...
 
 class ListControlTotalsRequest(_message.Message):
-    __slots__ = ("organization",)
+    __slots__ = ("organization", "page_size", "page_token")
     ORGANIZATION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     organization: str
-    def __init__(self, organization: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, organization: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListControlTotalsResponse(_message.Message):
-    __slots__ = ("totals",)
+    __slots__ = ("totals", "next_page_token")
     TOTALS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     totals: _containers.RepeatedCompositeFieldContainer[OpenedTotals]
-    def __init__(self, totals: _Optional[_Iterable[_Union[OpenedTotals, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, totals: _Optional[_Iterable[_Union[OpenedTotals, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class OpenControlTotalsRequest(_message.Message):
     __slots__ = ("size",)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)network/pb/dwaybank/audit/v1/portal.proto\x12\x11\x64waybank.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\tAuthority\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\x0c\x12-\n\tnot_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\rChannelMember\x12\x0e\n\x06msp_id\x18\x01 \x01(\t\x12\x31\n\x0b\x61uthorities\x18\x02 \x03(\x0b\x32\x1c.dwaybank.audit.v1.Authority\x12\x15\n\rrevoked_count\x18\x03 \x01(\x05\"\x14\n\x12ListMembersRequest\"H\n\x13ListMembersResponse\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .dwaybank.audit.v1.ChannelMember\"\x87\x01\n\x08\x43\x61seItem\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08\x61\x64\x64\x65\x64_by\x18\x05 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe9\x01\n\x04\x43\x61se\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12-\n\topened_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08moved_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tis_closed\x18\x06 \x01(\x08\x12\x12\n\nitem_count\x18\x07 \x01(\x05\x12*\n\x05items\x18\x08 \x03(\x0b\x32\x1b.dwaybank.audit.v1.CaseItem\"2\n\x0fOpenCaseRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08\x66or_user\x18\x02 \x01(\t\"9\n\x10OpenCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"\x12\n\x10ListCasesRequest\";\n\x11ListCasesResponse\x12&\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x17.dwaybank.audit.v1.Case\"!\n\x0eGetCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"8\n\x0fGetCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"b\n\x10\x41\x64\x64ToCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08\x66or_user\x18\x05 \x01(\t\":\n\x11\x41\x64\x64ToCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"\xc2\x01\n\x07Passkey\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x12\n\nsign_count\x18\x04 \x01(\x03\x12\r\n\x05label\x18\x05 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x11\x41\x64\x64PasskeyRequest\x12+\n\x07passkey\x18\x01 \x01(\x0b\x32\x1a.dwaybank.audit.v1.Passkey\"\x14\n\x12\x41\x64\x64PasskeyResponse\"%\n\x13ListPasskeysRequest\x12\x0e\n\x06person\x18\x01 \x01(\t\"D\n\x14ListPasskeysResponse\x12,\n\x08passkeys\x18\x01 \x03(\x0b\x32\x1a.dwaybank.audit.v1.Passkey\">\n\x11UsePasskeyRequest\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x12\n\nsign_count\x18\x02 \x01(\x03\"\x14\n\x12UsePasskeyResponse\"+\n\x12\x44ropPasskeyRequest\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\"\x15\n\x13\x44ropPasskeyResponse2\xb9\x06\n\rPortalService\x12\\\n\x0bListMembers\x12%.dwaybank.audit.v1.ListMembersRequest\x1a&.dwaybank.audit.v1.ListMembersResponse\x12S\n\x08OpenCase\x12\".dwaybank.audit.v1.OpenCaseRequest\x1a#.dwaybank.audit.v1.OpenCaseResponse\x12V\n\tListCases\x12#.dwaybank.audit.v1.ListCasesRequest\x1a$.dwaybank.audit.v1.ListCasesResponse\x12P\n\x07GetCase\x12!.dwaybank.audit.v1.GetCaseRequest\x1a\".dwaybank.audit.v1.GetCaseResponse\x12V\n\tAddToCase\x12#.dwaybank.audit.v1.AddToCaseRequest\x1a$.dwaybank.audit.v1.AddToCaseResponse\x12Y\n\nAddPasskey\x12$.dwaybank.audit.v1.AddPasskeyRequest\x1a%.dwaybank.audit.v1.AddPasskeyResponse\x12_\n\x0cListPasskeys\x12&.dwaybank.audit.v1.ListPasskeysRequest\x1a\'.dwaybank.audit.v1.ListPasskeysResponse\x12Y\n\nUsePasskey\x12$.dwaybank.audit.v1.UsePasskeyRequest\x1a%.dwaybank.audit.v1.UsePasskeyResponse\x12\\\n\x0b\x44ropPasskey\x12%.dwaybank.audit.v1.DropPasskeyRequest\x1a&.dwaybank.audit.v1.DropPasskeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)network/pb/dwaybank/audit/v1/portal.proto\x12\x11\x64waybank.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\tAuthority\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\x0c\x12-\n\tnot_after\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\rChannelMember\x12\x0e\n\x06msp_id\x18\x01 \x01(\t\x12\x31\n\x0b\x61uthorities\x18\x02 \x03(\x0b\x32\x1c.dwaybank.audit.v1.Authority\x12\x15\n\rrevoked_count\x18\x03 \x01(\x05\"\x14\n\x12ListMembersRequest\"H\n\x13ListMembersResponse\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .dwaybank.audit.v1.ChannelMember\"\x87\x01\n\x08\x43\x61seItem\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08\x61\x64\x64\x65\x64_by\x18\x05 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe9\x01\n\x04\x43\x61se\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12-\n\topened_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08moved_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tis_closed\x18\x06 \x01(\x08\x12\x12\n\nitem_count\x18\x07 \x01(\x05\x12*\n\x05items\x18\x08 \x03(\x0b\x32\x1b.dwaybank.audit.v1.CaseItem\"2\n\x0fOpenCaseRequest\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08\x66or_user\x18\x02 \x01(\t\"9\n\x10OpenCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"9\n\x10ListCasesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x11ListCasesResponse\x12&\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x17.dwaybank.audit.v1.Case\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x0eGetCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"8\n\x0fGetCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"b\n\x10\x41\x64\x64ToCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08\x66or_user\x18\x05 \x01(\t\":\n\x11\x41\x64\x64ToCaseResponse\x12%\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x17.dwaybank.audit.v1.Case\"\xc2\x01\n\x07Passkey\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x12\n\nsign_count\x18\x04 \x01(\x03\x12\r\n\x05label\x18\x05 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x11\x41\x64\x64PasskeyRequest\x12+\n\x07passkey\x18\x01 \x01(\x0b\x32\x1a.dwaybank.audit.v1.Passkey\"\x14\n\x12\x41\x64\x64PasskeyResponse\"%\n\x13ListPasskeysRequest\x12\x0e\n\x06person\x18\x01 \x01(\t\"D\n\x14ListPasskeysResponse\x12,\n\x08passkeys\x18\x01 \x03(\x0b\x32\x1a.dwaybank.audit.v1.Passkey\">\n\x11UsePasskeyRequest\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\x12\x12\n\nsign_count\x18\x02 \x01(\x03\"\x14\n\x12UsePasskeyResponse\"+\n\x12\x44ropPasskeyRequest\x12\x15\n\rcredential_id\x18\x01 \x01(\x0c\"\x15\n\x13\x44ropPasskeyResponse2\xb9\x06\n\rPortalService\x12\\\n\x0bListMembers\x12%.dwaybank.audit.v1.ListMembersRequest\x1a&.dwaybank.audit.v1.ListMembersResponse\x12S\n\x08OpenCase\x12\".dwaybank.audit.v1.OpenCaseRequest\x1a#.dwaybank.audit.v1.OpenCaseResponse\x12V\n\tListCases\x12#.dwaybank.audit.v1.ListCasesRequest\x1a$.dwaybank.audit.v1.ListCasesResponse\x12P\n\x07GetCase\x12!.dwaybank.audit.v1.GetCaseRequest\x1a\".dwaybank.audit.v1.GetCaseResponse\x12V\n\tAddToCase\x12#.dwaybank.audit.v1.AddToCaseRequest\x1a$.dwaybank.audit.v1.AddToCaseResponse\x12Y\n\nAddPasskey\x12$.dwaybank.audit.v1.AddPasskeyRequest\x1a%.dwaybank.audit.v1.AddPasskeyResponse\x12_\n\x0cListPasskeys\x12&.dwaybank.audit.v1.ListPasskeysRequest\x1a\'.dwaybank.audit.v1.ListPasskeysResponse\x12Y\n\nUsePasskey\x12$.dwaybank.audit.v1.UsePasskeyRequest\x1a%.dwaybank.audit.v1.UsePasskeyResponse\x12\\\n\x0b\x44ropPasskey\x12%.dwaybank.audit.v1.DropPasskeyRequest\x1a&.dwaybank.audit.v1.DropPasskeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,35 +49,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENCASERESPONSE']._serialized_start=841
   _globals['_OPENCASERESPONSE']._serialized_end=898
   _globals['_LISTCASESREQUEST']._serialized_start=900
-  _globals['_LISTCASESREQUEST']._serialized_end=918
-  _globals['_LISTCASESRESPONSE']._serialized_start=920
-  _globals['_LISTCASESRESPONSE']._serialized_end=979
-  _globals['_GETCASEREQUEST']._serialized_start=981
-  _globals['_GETCASEREQUEST']._serialized_end=1014
-  _globals['_GETCASERESPONSE']._serialized_start=1016
-  _globals['_GETCASERESPONSE']._serialized_end=1072
-  _globals['_ADDTOCASEREQUEST']._serialized_start=1074
-  _globals['_ADDTOCASEREQUEST']._serialized_end=1172
-  _globals['_ADDTOCASERESPONSE']._serialized_start=1174
-  _globals['_ADDTOCASERESPONSE']._serialized_end=1232
-  _globals['_PASSKEY']._serialized_start=1235
-  _globals['_PASSKEY']._serialized_end=1429
-  _globals['_ADDPASSKEYREQUEST']._serialized_start=1431
-  _globals['_ADDPASSKEYREQUEST']._serialized_end=1495
-  _globals['_ADDPASSKEYRESPONSE']._serialized_start=1497
-  _globals['_ADDPASSKEYRESPONSE']._serialized_end=1517
-  _globals['_LISTPASSKEYSREQUEST']._serialized_start=1519
-  _globals['_LISTPASSKEYSREQUEST']._serialized_end=1556
-  _globals['_LISTPASSKEYSRESPONSE']._serialized_start=1558
-  _globals['_LISTPASSKEYSRESPONSE']._serialized_end=1626
-  _globals['_USEPASSKEYREQUEST']._serialized_start=1628
-  _globals['_USEPASSKEYREQUEST']._serialized_end=1690
-  _globals['_USEPASSKEYRESPONSE']._serialized_start=1692
-  _globals['_USEPASSKEYRESPONSE']._serialized_end=1712
-  _globals['_DROPPASSKEYREQUEST']._serialized_start=1714
-  _globals['_DROPPASSKEYREQUEST']._serialized_end=1757
-  _globals['_DROPPASSKEYRESPONSE']._serialized_start=1759
-  _globals['_DROPPASSKEYRESPONSE']._serialized_end=1780
-  _globals['_PORTALSERVICE']._serialized_start=1783
-  _globals['_PORTALSERVICE']._serialized_end=2608
+  _globals['_LISTCASESREQUEST']._serialized_end=957
+  _globals['_LISTCASESRESPONSE']._serialized_start=959
+  _globals['_LISTCASESRESPONSE']._serialized_end=1043
+  _globals['_GETCASEREQUEST']._serialized_start=1045
+  _globals['_GETCASEREQUEST']._serialized_end=1078
+  _globals['_GETCASERESPONSE']._serialized_start=1080
+  _globals['_GETCASERESPONSE']._serialized_end=1136
+  _globals['_ADDTOCASEREQUEST']._serialized_start=1138
+  _globals['_ADDTOCASEREQUEST']._serialized_end=1236
+  _globals['_ADDTOCASERESPONSE']._serialized_start=1238
+  _globals['_ADDTOCASERESPONSE']._serialized_end=1296
+  _globals['_PASSKEY']._serialized_start=1299
+  _globals['_PASSKEY']._serialized_end=1493
+  _globals['_ADDPASSKEYREQUEST']._serialized_start=1495
+  _globals['_ADDPASSKEYREQUEST']._serialized_end=1559
+  _globals['_ADDPASSKEYRESPONSE']._serialized_start=1561
+  _globals['_ADDPASSKEYRESPONSE']._serialized_end=1581
+  _globals['_LISTPASSKEYSREQUEST']._serialized_start=1583
+  _globals['_LISTPASSKEYSREQUEST']._serialized_end=1620
+  _globals['_LISTPASSKEYSRESPONSE']._serialized_start=1622
+  _globals['_LISTPASSKEYSRESPONSE']._serialized_end=1690
+  _globals['_USEPASSKEYREQUEST']._serialized_start=1692
+  _globals['_USEPASSKEYREQUEST']._serialized_end=1754
+  _globals['_USEPASSKEYRESPONSE']._serialized_start=1756
+  _globals['_USEPASSKEYRESPONSE']._serialized_end=1776
+  _globals['_DROPPASSKEYREQUEST']._serialized_start=1778
+  _globals['_DROPPASSKEYREQUEST']._serialized_end=1821
+  _globals['_DROPPASSKEYRESPONSE']._serialized_start=1823
+  _globals['_DROPPASSKEYRESPONSE']._serialized_end=1844
+  _globals['_PORTALSERVICE']._serialized_start=1847
+  _globals['_PORTALSERVICE']._serialized_end=2672
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)network/pb/dwaybank/audit/v1/report.proto\x12\x11\x64waybank.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x06Report\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x07made_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07made_by\x18\x04 \x01(\t\"i\n\x0bReportProof\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x14\n\x0c\x62lock_number\x18\x02 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x0e\n\x06\x62undle\x18\x05 \x01(\t\"g\n\nReportCell\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x08\x12\x0b\n\x03\x62\x61\x64\x18\x03 \x01(\x08\x12.\n\x06proofs\x18\x04 \x03(\x0b\x32\x1e.dwaybank.audit.v1.ReportProof\"9\n\tReportRow\x12,\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1d.dwaybank.audit.v1.ReportCell\"k\n\x0bReportTable\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08rests_on\x18\x02 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12*\n\x04rows\x18\x04 \x03(\x0b\x32\x1c.dwaybank.audit.v1.ReportRow\"v\n\x11MakeReportRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x17\n\x0fthreshold_minor\x18\x04 \x01(\t\x12\r\n\x05\x61sset\x18\x05 \x01(\t\x12\x10\n\x08\x66or_user\x18\x06 \x01(\t\"\x90\x01\n\x12MakeReportResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.dwaybank.audit.v1.Report\x12\x0c\n\x04page\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12.\n\x06tables\x18\x04 \x03(\x0b\x32\x1e.dwaybank.audit.v1.ReportTable\"\"\n\x12ListReportsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\"A\n\x13ListReportsResponse\x12*\n\x07reports\x18\x01 \x03(\x0b\x32\x19.dwaybank.audit.v1.Report\"4\n\x10GetReportRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x10\n\x08\x66or_user\x18\x02 \x01(\t\"_\n\x11GetReportResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.dwaybank.audit.v1.Report\x12\x0c\n\x04page\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x32\xa0\x02\n\rReportService\x12Y\n\nMakeReport\x12$.dwaybank.audit.v1.MakeReportRequest\x1a%.dwaybank.audit.v1.MakeReportResponse\x12\\\n\x0bListReports\x12%.dwaybank.audit.v1.ListReportsRequest\x1a&.dwaybank.audit.v1.ListReportsResponse\x12V\n\tGetReport\x12#.dwaybank.audit.v1.GetReportRequest\x1a$.dwaybank.audit.v1.GetReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)network/pb/dwaybank/audit/v1/report.proto\x12\x11\x64waybank.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x06Report\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x07made_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07made_by\x18\x04 \x01(\t\"i\n\x0bReportProof\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x14\n\x0c\x62lock_number\x18\x02 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x03 \x01(\t\x12\x0e\n\x06record\x18\x04 \x01(\t\x12\x0e\n\x06\x62undle\x18\x05 \x01(\t\"g\n\nReportCell\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x08\x12\x0b\n\x03\x62\x61\x64\x18\x03 \x01(\x08\x12.\n\x06proofs\x18\x04 \x03(\x0b\x32\x1e.dwaybank.audit.v1.ReportProof\"9\n\tReportRow\x12,\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x1d.dwaybank.audit.v1.ReportCell\"k\n\x0bReportTable\x12\r\n\x05title\x18\x01 \x01(\t\x12\x10\n\x08rests_on\x18\x02 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12*\n\x04rows\x18\x04 \x03(\x0b\x32\x1c.dwaybank.audit.v1.ReportRow\"v\n\x11MakeReportRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\x12\x17\n\x0fthreshold_minor\x18\x04 \x01(\t\x12\r\n\x05\x61sset\x18\x05 \x01(\t\x12\x10\n\x08\x66or_user\x18\x06 \x01(\t\"\x90\x01\n\x12MakeReportResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.dwaybank.audit.v1.Report\x12\x0c\n\x04page\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12.\n\x06tables\x18\x04 \x03(\x0b\x32\x1e.dwaybank.audit.v1.ReportTable\"I\n\x12ListReportsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x13ListReportsResponse\x12*\n\x07reports\x18\x01 \x03(\x0b\x32\x19.dwaybank.audit.v1.Report\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x10GetReportRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x10\n\x08\x66or_user\x18\x02 \x01(\t\"_\n\x11GetReportResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.dwaybank.audit.v1.Report\x12\x0c\n\x04page\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x32\xa0\x02\n\rReportService\x12Y\n\nMakeReport\x12$.dwaybank.audit.v1.MakeReportRequest\x1a%.dwaybank.audit.v1.MakeReportResponse\x12\\\n\x0bListReports\x12%.dwaybank.audit.v1.ListReportsRequest\x1a&.dwaybank.audit.v1.ListReportsResponse\x12V\n\tGetReport\x12#.dwaybank.audit.v1.GetReportRequest\x1a$.dwaybank.audit.v1.GetReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MAKEREPORTRESPONSE']._serialized_start=700
   _globals['_MAKEREPORTRESPONSE']._serialized_end=844
   _globals['_LISTREPORTSREQUEST']._serialized_start=846
-  _globals['_LISTREPORTSREQUEST']._serialized_end=880
-  _globals['_LISTREPORTSRESPONSE']._serialized_start=882
-  _globals['_LISTREPORTSRESPONSE']._serialized_end=947
-  _globals['_GETREPORTREQUEST']._serialized_start=949
-  _globals['_GETREPORTREQUEST']._serialized_end=1001
-  _globals['_GETREPORTRESPONSE']._serialized_start=1003
-  _globals['_GETREPORTRESPONSE']._serialized_end=1098
-  _globals['_REPORTSERVICE']._serialized_start=1101
-  _globals['_REPORTSERVICE']._serialized_end=1389
+  _globals['_LISTREPORTSREQUEST']._serialized_end=919
+  _globals['_LISTREPORTSRESPONSE']._serialized_start=921
+  _globals['_LISTREPORTSRESPONSE']._serialized_end=1011
+  _globals['_GETREPORTREQUEST']._serialized_start=1013
+  _globals['_GETREPORTREQUEST']._serialized_end=1065
+  _globals['_GETREPORTRESPONSE']._serialized_start=1067
+  _globals['_GETREPORTRESPONSE']._serialized_end=1162
+  _globals['_REPORTSERVICE']._serialized_start=1165
+  _globals['_REPORTSERVICE']._serialized_end=1453
 # @@protoc_insertion_point(module_scope)
