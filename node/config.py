@@ -313,14 +313,17 @@ def read_file(path: Path) -> bytes:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that a user asked for, its folder too; of one that does not fit nothing is left.
+def write_file(path: Path, content: bytes, *, with_folder: bool = False) -> None:
+    """Write a file that a user asked for; of one that does not fit nothing is left.
 
+    Args:
+        with_folder: make its folder where that is absent.
     Raises:
         ConfigurationError: naming the file.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             try:
                 file.write(content)

@@ -121,7 +121,8 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
                 await_running(home, on_step)
                 return
             if ended:
-                reason = told.read().decode(errors="replace").strip() or f"see {home.logs / 'supervisor.log'}"
+                said = told.read().decode(errors="replace").strip()
+                reason = said or f"its supervisor ended ({process.returncode}): see {home.logs / 'supervisor.log'}"
                 raise SupervisorError(f"the consortium did not start: {reason}")
             if on_step is not None and status.get("step"):
                 on_step(status["step"])

@@ -161,7 +161,7 @@ def _write(folder: Path, organization: str, entries: Sequence[int], bundles: Seq
 
     for seq, bundle in zip(entries, bundles, strict=True):
         path = folder / f"{organization}-{seq}.json"
-        write_file(path, bundle)
+        write_file(path, bundle, with_folder=True)
         typer.echo(str(path))
 
 

@@ -52,7 +52,7 @@ def evidence(
         _show(kept.kind, judged, at, as_json)
         sound = sound and not judged.problem
         if output is not None:
-            write_file(output / f"{number:02}-{kept.kind}.signed", kept.signed.SerializeToString())
+            write_file(output / f"{number:02}-{kept.kind}.signed", kept.signed.SerializeToString(), with_folder=True)
     if not found.evidence:
         typer.echo(f"{settlement}: nothing was kept under it", err=True)
     if not sound or not found.evidence:

@@ -93,7 +93,7 @@ def statement(
     pages = fetch_pages(partner, asset, nostro=nostro, since=since, until=until, org=org, home=home)
     if evidence is not None:
         for number, page in enumerate(pages, 1):
-            write_file(evidence / f"statement-{number:04}.signed", page.signed.SerializeToString())
+            write_file(evidence / f"statement-{number:04}.signed", page.signed.SerializeToString(), with_folder=True)
     kind = "nostro" if nostro else "vostro"
     if not as_json:
         typer.echo(f"{partner}'s {kind} account for us, {asset}: balance {pages[0].page.balance_minor}")

@@ -45,7 +45,7 @@ def test_file_that_does_not_fit_is_named_and_nothing_is_left_of_it(tmp_path: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(ConfigurationError, match=r"bundle\.json cannot be written: File too large"):
-            write_file(out, bytes(200_000))
+            write_file(out, bytes(200_000), with_folder=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not out.exists()
