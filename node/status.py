@@ -88,6 +88,6 @@ def _print_nodes(console: Console, rows: list[dict[str, Any]]) -> None:
         )
     console.print(nodes)
     for row in rows:
-        remark = row.get("error") or row.get("stalled")
-        if remark:
+        stalled = f"ANCHORING STANDS STILL: {row['stalled']}" if row.get("stalled") else ""
+        if remark := row.get("error") or stalled:
             console.print(f"{row['organization']}: {remark}", highlight=False, soft_wrap=True)
