@@ -66,9 +66,9 @@ async def _until_ready(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zero(
-    database_url: str, node: tuple[NodeInMemory, str], tmp_path: Path, number: signal.Signals
+    database_url: str, node: NodeInMemory, tmp_path: Path, number: signal.Signals
 ) -> None:
-    books, address = node
+    books, address = node, node.address
     port = free_port()
     with _process(_settings(tmp_path, database_url, address, port)) as process:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -86,13 +86,13 @@ async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zer
 
 
 async def test_gateways_started_together_on_an_empty_database_both_come_up(
-    database_url: str, node: tuple[NodeInMemory, str], tmp_path: Path
+    database_url: str, node: NodeInMemory, tmp_path: Path
 ) -> None:
     ports = [free_port(), free_port()]
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    files = [_settings(folder, database_url, node[1], port) for folder, port in zip(folders, ports, strict=True)]
+    files = [_settings(folder, database_url, node.address, port) for folder, port in zip(folders, ports, strict=True)]
     with _process(files[0]), _process(files[1]):
         async with (
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as first,
