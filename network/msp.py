@@ -17,7 +17,7 @@ proto msp/msp_config.proto, msp/msp_principal.proto.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -460,23 +460,23 @@ def _parse_config(config: bytes) -> msp_config_pb2.FabricMSPConfig:
         raise ConfigError("MSPConfig: the bytes are not a Fabric MSP configuration") from error
     if not inner.name:
         raise ConfigError("FabricMSPConfig.name is empty; name the organization")
-    crypto = inner.crypto_config
-    if crypto.signature_hash_family not in ("", "SHA2") or crypto.identity_identifier_hash_function not in (
-        "",
-        "SHA256",
-    ):
+    family, function = inner.crypto_config.signature_hash_family, inner.crypto_config.identity_identifier_hash_function
+    if family not in ("", "SHA2") or function not in ("", "SHA256"):
         raise ConfigError(f"MSP {inner.name}: crypto_config wants another hash than SHA-256, which is not supported")
     return inner
 
 
-def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> list[msp_principal_pb2.MSPPrincipal]:
-    """Take combined principals apart, at any depth. Source: Fabric msp/mspimpl.go, collectPrincipals."""
-    if principal.principal_classification != _Principal.COMBINED:
-        return [principal]
-    combined = _read(msp_principal_pb2.CombinedPrincipal, principal.principal)
-    if not combined.principals:
-        raise IdentityError("combined principal is empty")
-    return [single for part in combined.principals for single in _single_principals(part)]
+def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> Iterator[msp_principal_pb2.MSPPrincipal]:
+    """Take combined principals apart, nested however deep. Source: Fabric msp/mspimpl.go, collectPrincipals."""
+    waiting = [principal]
+    while waiting:
+        part = waiting.pop()
+        if part.principal_classification != _Principal.COMBINED:
+            yield part
+        elif parts := _read(msp_principal_pb2.CombinedPrincipal, part.principal).principals:
+            waiting.extend(reversed(parts))
+        else:
+            raise IdentityError("combined principal is empty")
 
 
 def _read(kind: Any, data: bytes) -> Any:

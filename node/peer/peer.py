@@ -174,7 +174,9 @@ class Peer:
         self._joining = asyncio.Lock()
         self._checks = SignatureChecks()
         members = LocalMembers(Msp.from_config(settings.local_msp), now, self._checks)
-        self._snapshot_joins = SnapshotJoining(settings.database_url, self._join_imported, now)
+        self._snapshot_joins = SnapshotJoining(
+            settings.database_url, settings.identity.creator, self._join_imported, now
+        )
         self._snapshots: dict[str, SnapshotRequests] = {}
         queries = LedgerQueries(self._channels, members, self._join, self._snapshot_joins)
         installs = InstallFunctions(self._packages, self._references)
