@@ -103,7 +103,9 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        # A home that was restored has neither.
+        folder.mkdir(exist_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
