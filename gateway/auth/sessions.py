@@ -101,7 +101,10 @@ class Sessions:
         await self._refuse_guessing(subjects)
         customer = await to_thread.run_sync(self._store.customer_by_email, email)
         known = None if customer is None else customer.password_hash
-        if not await self._passwords.matches(password, known) or customer is None:
+        is_right = await self._passwords.matches(password, known)
+        # Again, before anything is told: others may have failed while this one waited for its turn.
+        await self._refuse_guessing(subjects)
+        if not is_right or customer is None:
             await to_thread.run_sync(self._store.add_login_failure, subjects, self._now(), FAILURE_WINDOW)
             raise CredentialsError("e-mail address and password do not belong together")
         _require_active(customer)
