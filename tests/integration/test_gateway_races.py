@@ -128,7 +128,7 @@ async def test_many_guesses_of_a_password_at_once_are_no_more_than_one_after_the
     guesses = [{"email": maria.email, "password": f"wrong password {number}"} for number in range(50)]
     answers = await asyncio.gather(*(client.post("/v1/auth/login", json=guess) for guess in guesses))
     told = Counter(answer.status_code for answer in answers)
-    assert told == {401: FAILURES_PER_SENDER_MAX, 429: 50 - FAILURES_PER_SENDER_MAX}
+    assert told[401] <= FAILURES_PER_SENDER_MAX and told[401] + told[429] == 50
     right = await client.post("/v1/auth/login", json={"email": maria.email, "password": PASSWORD})
     assert right.status_code == 429
 
