@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from network.block import header_hash, is_config_block, last_config_number, parse_block
 from network.block_verifier import verify_block, verify_hashes
-from network.bundle_parts import TransactionRef
+from network.bundle_parts import BLOCK_REST_BYTES_MAX, TransactionRef
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import (
@@ -222,6 +222,9 @@ def _parse(number: int, raw: bytes) -> common_pb2.Block:
         block = parse_block(raw)
     except WireError as error:
         raise ProofError("malformed_block", f"block {number} cannot be read") from error
+    rest = len(raw) - sum(map(len, block.data.data))
+    if rest > BLOCK_REST_BYTES_MAX:
+        raise ProofError("malformed_block", f"block {number} has {rest} bytes besides its transactions")
     if not block.HasField("header") or block.header.number != number:
         raise ProofError("wrong_block_number", f"the block given as number {number} says it is {block.header.number}")
     return block
