@@ -4,7 +4,7 @@ Rules kept here:
 
 * What Fabric refuses at set-up is refused here: unknown values and groups, unknown capabilities, unsound batch sizes,
   two definitions of one MSP, ordering organizations without endpoints (V3_0).
-* The bytes of a configuration are kept as received: its maps have no one serialisation, so no hash is taken of it anew.
+* The bytes of a configuration are kept as received: its maps have no one serialisation, so nothing is hashed anew.
 * A configuration changes only by `validate_update`: authorized by the policies in force, sequence + 1.
 
 Only MSP rules of version 1.4.3 and later are implemented, so the channel capability must be V1_4_3, V2_0 or V3_0.
@@ -31,7 +31,7 @@ from network.config_update import ROOT, authorized_result, elements_of
 from network.errors import ConfigError, PolicyError
 from network.identity import serialize_identity
 from network.known_msps import msp_of
-from network.messages import read_message
+from network.map_entries import read_message
 from network.msp import Msp, MspManager
 from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 

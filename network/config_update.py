@@ -24,7 +24,7 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import ConfigError, PolicyNotSatisfiedError
-from network.messages import read_message
+from network.map_entries import read_message
 from network.policy import Policy, PolicyTree, SignedData
 
 ROOT = "Channel"

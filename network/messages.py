@@ -1,9 +1,9 @@
-"""Reads protobuf messages as far as Go's library reads them, by which Fabric's peers judge.
+"""Reads protobuf messages as Go's library reads them, by which Fabric's peers judge.
 
-A message may hold what its reader does not know, groups among it, and they may be nested; a tag or a length may have
-more bytes than it needs. The library under Python's protobuf gives up on groups more than 100 deep and on tags and
-lengths of more than 5 bytes, Go's on more than 10,000 and of more than 10. Whoever may submit a transaction may write
-it so, and a peer that cannot read what others find valid parts from them for good.
+The library under Python's protobuf (upb) differs in what no honest client writes: it gives up on unknown groups more
+than 100 deep and on tags and lengths of more than 5 bytes, where Go's reads on, and reads over numbers that have more
+bits than there is room for, where Go's gives up. Whoever may submit a transaction may write it so, and a peer that
+finds valid what others cannot read, or cannot read what others find valid, parts from them for good.
 
 Source: google.golang.org/protobuf, encoding/protowire and internal/impl/decode.go.
 """
@@ -20,19 +20,34 @@ GROUPS_MAX = 10_001
 _NESTED_MAX = 100
 """Messages inside one another that Python's library reads; what is in deeper ones is of no use."""
 
+_NUMBER_MAX, _NUMBER_MAX_IN_GROUPS = 2**29 - 1, 2**31 - 1
+"""Numbers of fields that Go's library reads."""
+
 _VARINT, _FIXED64, _BYTES, _START, _END, _FIXED32 = range(6)
 
 
 def read_message(kind: Any, data: bytes) -> Any:
-    """Return a message of a kind; what only Go's library reads of unknown fields is left out.
+    """Return a message of a kind, without the fields that it does not know.
 
     Raises:
-        DecodeError: the bytes are no such message.
+        DecodeError: Go's library would not read the bytes as such a message.
     """
     try:
-        return kind.FromString(data)
+        message = kind.FromString(data)
     except DecodeError:
-        return kind.FromString(_plain(kind.DESCRIPTOR, data, 0))
+        return kind.FromString(plain(kind, data))
+    message.DiscardUnknownFields()
+    # Nearly every message is as any library writes it again, and that every library reads.
+    return message if message.SerializeToString() == data else kind.FromString(plain(kind, data))
+
+
+def plain(kind: Any, data: bytes) -> bytes:
+    """Return a message without unknown groups, each tag and length in as few bytes as it needs.
+
+    Raises:
+        DecodeError: Go's library would not read it.
+    """
+    return _plain(kind.DESCRIPTOR, data, 0)
 
 
 def holds_only_unknown(data: bytes, known: frozenset[int]) -> bool:
@@ -55,7 +70,6 @@ def holds_only_unknown(data: bytes, known: frozenset[int]) -> bool:
 
 
 def _plain(descriptor: Any, data: bytes, depth: int) -> bytes:
-    """Return a message without its unknown groups, tags and lengths in as few bytes as they need."""
     kept = bytearray()
     position = 0
     while position < len(data):
@@ -98,7 +112,7 @@ def _after_group(data: bytes, position: int, number: int) -> int:
     while opened:
         if len(opened) > GROUPS_MAX:
             raise DecodeError("groups are nested too deeply")
-        number, wire_type, position = _tag(data, position)
+        number, wire_type, position = _tag(data, position, _NUMBER_MAX_IN_GROUPS)
         if wire_type == _START:
             opened.append(number)
         elif wire_type != _END:
@@ -108,9 +122,9 @@ def _after_group(data: bytes, position: int, number: int) -> int:
     return position
 
 
-def _tag(data: bytes, position: int) -> tuple[int, int, int]:
+def _tag(data: bytes, position: int, number_max: int = _NUMBER_MAX) -> tuple[int, int, int]:
     tag, position = _varint(data, position)
-    if not 1 <= tag >> 3 <= 2**31 - 1:
+    if not 1 <= tag >> 3 <= number_max:
         raise DecodeError(f"there is no field {tag >> 3}")
     return tag >> 3, tag & 7, position
 

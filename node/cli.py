@@ -107,6 +107,8 @@ def _command_name(info: CommandInfo) -> str:
 
 def main() -> None:
     """Entry point of the console script."""
+    # What fails on a connection is raised to whoever uses it, and told there; psycopg warns of it as well.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         narrowed(app, sys.argv[1:])()
     except KeyboardInterrupt:

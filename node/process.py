@@ -69,7 +69,7 @@ from node.home import write_secret
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.node_health import NodeHealth
-from node.operations.peer_metrics import PeerMetrics
+from node.operations.peer_metrics import DeliveryMetrics, PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.obligation_area import ObligationArea
@@ -116,6 +116,7 @@ class NodeProcess:
         self.books: Books | None = None
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
+        DeliveryMetrics(metrics, lambda: self.peer.silences_s)
         self._own_certificates = self._read_own_certificates()
         self._running = AsyncExitStack()
 

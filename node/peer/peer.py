@@ -314,6 +314,11 @@ class Peer:
         """Channels for whose blocks nobody is known who may be asked."""
         return [channel_id for channel_id, channel in self._joined.items() if not channel.has_source]
 
+    @property
+    def silences_s(self) -> dict[str, float]:
+        """For how many seconds nobody has been reached who gives blocks, by channel."""
+        return {channel_id: channel.silent_s for channel_id, channel in self._joined.items()}
+
     async def wait_for_height(self, height: int) -> None:
         """Return once at least ``height`` blocks are committed.
 

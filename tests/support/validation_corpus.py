@@ -248,13 +248,23 @@ def written_oddly(forge: Forge) -> list[Case]:
         for name, edit in edits.items()
     ]
     envelope = forge.transaction(forge.write("odd envelope")) + many
-    too_deep = Edits(transaction=in_action(lambda data: data + _groups(10_002)))
-    refused = forge.transaction(forge.write("odd beyond"), edits=too_deep)
-    return [
-        *cases,
-        Case("oddly written: the envelope", [envelope], [VALID]),
-        Case("oddly written: beyond what Go reads", [refused], [INVALID_ENDORSER_TRANSACTION]),
+    beyond = {
+        "10,002 groups": _groups(10_002),
+        "a number of 65 bits": b"\x78" + b"\x80" * 9 + b"\x02",
+    }
+    refused = [
+        Case(
+            f"oddly written, beyond what Go reads: {name}",
+            [
+                forge.transaction(
+                    forge.write(name), edits=Edits(transaction=in_action(lambda data, more=more: data + more))
+                )
+            ],
+            [INVALID_ENDORSER_TRANSACTION],
+        )
+        for name, more in beyond.items()
     ]
+    return [*cases, Case("oddly written: the envelope", [envelope], [VALID]), *refused]
 
 
 def malformed(forge: Forge) -> list[Case]:

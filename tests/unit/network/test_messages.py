@@ -77,18 +77,25 @@ def test_what_go_does_not_read_is_refused(data: bytes) -> None:
         read_message(common_pb2.Envelope, data)
 
 
-@given(st.binary(max_size=60))
-def test_whatever_is_read_without_help_is_read_the_same(data: bytes) -> None:
-    try:
-        expected = common_pb2.Payload.FromString(data)
-    except DecodeError:
-        expected = None
-    try:
-        found = read_message(common_pb2.Payload, data)
-    except DecodeError:
-        found = None
-    if expected is not None:
-        assert found == expected
+@pytest.mark.parametrize(
+    "data",
+    [
+        tag(3, 0) + b"\x80" * 9 + b"\x02",
+        tag(3, 3) + tag(5, 0) + b"\x80" * 9 + b"\x02" + tag(3, 4),
+    ],
+    ids=range(2),
+)
+def test_what_only_pythons_library_reads_is_refused(data: bytes) -> None:
+    common_pb2.Envelope.FromString(data)
+    with pytest.raises(DecodeError):
+        read_message(common_pb2.Envelope, data)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=20))
+def test_what_every_library_writes_is_read_as_it_is(channel: bytes, signer: bytes, data: bytes) -> None:
+    header = common_pb2.Header(channel_header=channel, signature_header=signer)
+    payload = common_pb2.Payload(header=header, data=data)
+    assert read_message(common_pb2.Payload, payload.SerializeToString()) == payload
 
 
 @pytest.mark.parametrize(
