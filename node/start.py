@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from node.home import Home, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
 TELL_TIMEOUT_S = 5.0
+CLOCKS_APART = timedelta(minutes=5)
+"""As in Fabric's cryptogen."""
 STOP_TIMEOUT_S = 60.0
 
 console = Console()
@@ -54,7 +56,7 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
         ConfigurationError: another ``--base-port`` than the one this home was made with.
     """
     home, consortium = prepare_home(
-        root, lambda: default_consortium(base_port or free_base_port()), datetime.now(UTC), database_urls
+        root, lambda: default_consortium(base_port or free_base_port()), _valid_from(), database_urls
     )
     if base_port is not None and consortium.orderer.port != base_port:
         raise ConfigurationError(
@@ -84,7 +86,12 @@ def prepare_consortium(root: Path, base_port: int | None, described_in: Path | N
         described = load_consortium(described_in)
     except ConfigError as error:
         raise ConfigurationError(str(error)) from error
-    return prepare_home(root, lambda: described, datetime.now(UTC), {})[0]
+    return prepare_home(root, lambda: described, _valid_from(), {})[0]
+
+
+def _valid_from() -> datetime:
+    """Return when certificates made now begin: clocks differ, and one that is set back must not end everything."""
+    return datetime.now(UTC) - CLOCKS_APART
 
 
 def launch_supervisor(home: Home, on_step: Any = None) -> None:
@@ -96,7 +103,9 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        # A home that was restored has neither.
+        folder.mkdir(exist_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
