@@ -18,6 +18,7 @@ from rich.console import Console
 
 from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
+from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home, prepare_home
 
@@ -37,6 +38,7 @@ def start_consortium(root: Path, base_port: int | None, database_urls: list[str]
         NodeError: one sentence about what stands in the way.
     """
     home, consortium = ensure_home(root, base_port, parse_database_urls(database_urls))
+    _refuse_moved(home)
     with console.status("starting") as spinner:
         if not is_held(home):
             if foreground:
@@ -64,6 +66,26 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
             "use that, or another --home (addresses stand in the channel's configuration)"
         )
     return home, consortium
+
+
+def _refuse_moved(home: Home) -> None:
+    """Refuse a home that was copied or moved: its processes would work on the files of the one it was made as.
+
+    Raises:
+        ConfigurationError: naming the place it was made at.
+    """
+    settings = home.orderer / "orderer.yaml"
+    if not settings.exists():
+        return
+    orderer = load_settings(OrdererConfig, settings)
+    made_as = Home(orderer.genesis_block.parent.parent)
+    if (orderer.genesis_block, orderer.data_folder) != (made_as.genesis, made_as.orderer / "blocks"):
+        return  # somebody's own places
+    if made_as.root.resolve() != home.root:
+        raise ConfigurationError(
+            f"{home.root} was made as {made_as.root}, and its settings and URLs name files there: put it back, or make "
+            f"{made_as.root} a link to it"
+        )
 
 
 def prepare_consortium(root: Path, base_port: int | None, described_in: Path | None) -> Home:
