@@ -38,6 +38,7 @@ from network.errors import (
     WireError,
 )
 from network.identity import Identity
+from network.messages import read_message
 from network.policy import Policy, SignaturePolicy, SignedData
 from network.proposal import endorsement_message
 
@@ -295,12 +296,12 @@ def _read_definition(found: VerifiedTransaction, name: str, before: _Definition 
     if prefix + "Sequence" not in writes:
         raise ProofError("wrong_definition", f"a transaction does not define {name}")
     try:
-        sequence = db_pb2.StateData.FromString(writes[prefix + "Sequence"]).Int64
+        sequence = read_message(db_pb2.StateData, writes[prefix + "Sequence"]).Int64
         if prefix + "ValidationInfo" not in writes and before:
             return _Definition(found.block, sequence, before.policy)
-        field = db_pb2.StateData.FromString(writes.get(prefix + "ValidationInfo", b""))
-        info = chaincode_definition_pb2.ChaincodeValidationInfo.FromString(field.Bytes)
-        policy = policy_pb2.ApplicationPolicy.FromString(info.validation_parameter)
+        field = read_message(db_pb2.StateData, writes.get(prefix + "ValidationInfo", b""))
+        info = read_message(chaincode_definition_pb2.ChaincodeValidationInfo, field.Bytes)
+        policy = read_message(policy_pb2.ApplicationPolicy, info.validation_parameter)
     except DecodeError as error:
         raise ProofError("wrong_definition", f"the definition of {name} cannot be read") from error
     if policy.WhichOneof("Type") is None:
