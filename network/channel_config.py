@@ -4,8 +4,7 @@ Rules kept here:
 
 * What Fabric refuses at set-up is refused here: unknown values and groups, unknown capabilities, unsound batch sizes,
   two definitions of one MSP, ordering organizations without endpoints (V3_0).
-* The bytes of a configuration are kept as received: its maps have no one serialisation, so a hash or signature over
-  a configuration made anew proves nothing.
+* The bytes of a configuration are kept as received: its maps have no one serialisation, so nothing is hashed anew.
 * A configuration changes only by `validate_update`: authorized by the policies in force, sequence + 1.
 
 Only MSP rules of version 1.4.3 and later are implemented, so the channel capability must be V1_4_3, V2_0 or V3_0.
@@ -32,6 +31,7 @@ from network.config_update import ROOT, authorized_result, elements_of
 from network.errors import ConfigError, PolicyError
 from network.identity import serialize_identity
 from network.known_msps import msp_of
+from network.map_entries import read_message
 from network.msp import Msp, MspManager
 from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 
@@ -325,7 +325,7 @@ def application_policy(config: ChannelConfig, serialized: bytes) -> Policy:
     Source: Fabric core/policy/application.go, Evaluate.
     """
     try:
-        policy = policies_pb2.ApplicationPolicy.FromString(serialized)
+        policy = read_message(policies_pb2.ApplicationPolicy, serialized)
     except DecodeError as error:
         raise PolicyError("ApplicationPolicy: the policy's bytes are not that message") from error
     kind = policy.WhichOneof("Type")
@@ -495,6 +495,6 @@ def _value(group: configtx_pb2.ConfigGroup, name: str, kind: Any) -> Any:
 
 def _read(kind: Any, data: bytes) -> Any:
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise ConfigError(f"{kind.DESCRIPTOR.name}: the configuration's bytes are not that message") from error

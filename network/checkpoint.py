@@ -330,5 +330,10 @@ def _base64(text: str, reason: str) -> bytes:
 
 
 def _require_name(name: str, reason: str) -> None:
-    if not name or len(name) > 255 or "+" in name or any(char.isspace() or ord(char) < 0x20 for char in name):
+    if not name or len(name) > 255 or "+" in name or any(map(_is_no_part_of_a_name, name)):
         raise ProofError(reason, "a key's name is not empty and holds neither spaces nor plus signs")
+
+
+def _is_no_part_of_a_name(char: str) -> bool:
+    # Lone surrogates come out of JSON and fit in no UTF-8.
+    return char.isspace() or ord(char) < 0x20 or 0xD800 <= ord(char) <= 0xDFFF

@@ -24,6 +24,7 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import ConfigError, PolicyNotSatisfiedError
+from network.map_entries import read_message
 from network.policy import Policy, PolicyTree, SignedData
 
 ROOT = "Channel"
@@ -252,6 +253,6 @@ def _name(key: _Key) -> str:
 
 def _read(kind: Any, data: bytes) -> Any:
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise ConfigError(f"{kind.DESCRIPTOR.name}: the update's bytes are not that message") from error

@@ -17,7 +17,7 @@ proto msp/msp_config.proto, msp/msp_principal.proto.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from network.certificates import (
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
 from network.identity import KNOWN_BYTES_MAX, Identity, parse_certificate, parse_identity, with_certificate
+from network.messages import read_message
 from network.signing import PublicKey
 
 _CACHE_MAX = 4096
@@ -460,38 +461,37 @@ def _parse_config(config: bytes) -> msp_config_pb2.FabricMSPConfig:
         raise ConfigError("MSPConfig: the bytes are not a Fabric MSP configuration") from error
     if not inner.name:
         raise ConfigError("FabricMSPConfig.name is empty; name the organization")
-    crypto = inner.crypto_config
-    if crypto.signature_hash_family not in ("", "SHA2") or crypto.identity_identifier_hash_function not in (
-        "",
-        "SHA256",
-    ):
+    family, function = inner.crypto_config.signature_hash_family, inner.crypto_config.identity_identifier_hash_function
+    if family not in ("", "SHA2") or function not in ("", "SHA256"):
         raise ConfigError(f"MSP {inner.name}: crypto_config wants another hash than SHA-256, which is not supported")
     return inner
 
 
-def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> list[msp_principal_pb2.MSPPrincipal]:
-    """Take combined principals apart, at any depth. Source: Fabric msp/mspimpl.go, collectPrincipals."""
-    if principal.principal_classification != _Principal.COMBINED:
-        return [principal]
-    combined = _read(msp_principal_pb2.CombinedPrincipal, principal.principal)
-    if not combined.principals:
-        raise IdentityError("combined principal is empty")
-    return [single for part in combined.principals for single in _single_principals(part)]
+def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> Iterator[msp_principal_pb2.MSPPrincipal]:
+    """Take combined principals apart, nested however deep. Source: Fabric msp/mspimpl.go, collectPrincipals."""
+    waiting = [principal]
+    while waiting:
+        part = waiting.pop()
+        if part.principal_classification != _Principal.COMBINED:
+            yield part
+        elif parts := _read(msp_principal_pb2.CombinedPrincipal, part.principal).principals:
+            waiting.extend(reversed(parts))
+        else:
+            raise IdentityError("combined principal is empty")
 
 
 def _read(kind: Any, data: bytes) -> Any:
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise WireError(f"{kind.DESCRIPTOR.name}: the principal's bytes are not that message") from error
 
 
 def _msp_id_of(creator: bytes) -> str:
     try:
-        msp_id: str = identities_pb2.SerializedIdentity.FromString(creator).mspid
+        return str(read_message(identities_pb2.SerializedIdentity, creator).mspid)
     except DecodeError as error:
         raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
-    return msp_id
 
 
 def _remember(seen: set[tuple[str, bytes]], identifier: tuple[str, bytes]) -> None:

@@ -313,6 +313,29 @@ def read_file(path: Path) -> bytes:
         raise ConfigurationError(f"file {path} cannot be read: {error.strerror}") from error
 
 
+def write_file(path: Path, content: bytes, *, with_folder: bool = False) -> None:
+    """Write a file that a user asked for; of one that does not fit nothing is left.
+
+    Args:
+        with_folder: make its folder where that is absent.
+    Raises:
+        ConfigurationError: naming the file.
+    """
+    try:
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:
+                if path.is_file():
+                    path.unlink()
+                raise
+    except OSError as error:
+        raise ConfigurationError(f"file {path} cannot be written: {error.strerror}") from error
+
+
 def read_key(path: Path) -> bytes:
     """Return the 32 bytes of an Ed25519 or X25519 private key.
 

@@ -76,6 +76,7 @@ class PostgresCluster:
         self._process: subprocess.Popen[bytes] | None = None
         self._account = _server_account()
         self._bin: Path | None = None
+        self._log_begin = 0
 
     @property
     def pid(self) -> int | None:
@@ -105,6 +106,7 @@ class PostgresCluster:
         self._refuse_taken_port()
         self._refuse_second_server()
         with (self._settings.folder / "server.log").open("ab") as log:
+            self._log_begin = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own binary, arguments from our settings
                 [str(self._bin / "postgres"), "-D", str(self._data), *self._options()],
                 stdin=subprocess.DEVNULL,
@@ -200,7 +202,11 @@ class PostgresCluster:
         )
         if done.returncode != 0:
             shutil.rmtree(building, ignore_errors=True)
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            lines = done.stderr.strip().splitlines()
+            # What it says last is what it could not clean up.
+            reason = (
+                [line for line in lines if "FATAL: " in line or "error: " in line] or lines or ["no reason given"]
+            )[0]
             raise PostgresError(f"database folder {self._data} could not be initialised: {reason}")
         building.rename(self._data)
 
@@ -256,17 +262,20 @@ class PostgresCluster:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise PostgresError(f"PostgreSQL in {self._data} ended at start: {self._last_log_line()}")
+                raise PostgresError(f"PostgreSQL in {self._data} ended at start: {self._reason()}")
             with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=5):
                 return
             time.sleep(0.02)
         raise PostgresError(
-            f"PostgreSQL in {self._data} did not answer within {START_TIMEOUT_S:.0f} s: {self._last_log_line()}"
+            f"PostgreSQL in {self._data} did not answer within {START_TIMEOUT_S:.0f} s: {self._reason()}"
         )
 
-    def _last_log_line(self) -> str:
-        lines = (self._settings.folder / "server.log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "its log is empty"
+    def _reason(self) -> str:
+        """Return the last line of this start that says why, else the last one."""
+        written = (self._settings.folder / "server.log").read_bytes()[self._log_begin :]
+        lines = written.decode(errors="replace").strip().splitlines()
+        fatal = [line for line in lines if "FATAL: " in line or "PANIC: " in line]
+        return (fatal or lines or ["it wrote nothing into server.log"])[-1]
 
     def _password(self) -> str:
         try:

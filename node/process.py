@@ -23,7 +23,7 @@ from network.client import GatewayClient
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.obligation import SETTLEMENT
-from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
+from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in, require_valid
 from network.operations.log_levels import LogLevels
 from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import traced
@@ -69,7 +69,7 @@ from node.home import write_secret
 from node.operations.books_metrics import BooksMetrics, TrailMetrics, WebhookMetrics
 from node.operations.grpc_metrics import GrpcMetrics, ObservedServer
 from node.operations.node_health import NodeHealth
-from node.operations.peer_metrics import PeerMetrics
+from node.operations.peer_metrics import DeliveryMetrics, PeerMetrics
 from node.operations.process_operations import ProcessOperations
 from node.partner.from_settings import partner_limits, partner_terms
 from node.partner.obligation_area import ObligationArea
@@ -116,7 +116,9 @@ class NodeProcess:
         self.books: Books | None = None
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
-        self._own_certificates = self._read_own_certificates()
+        DeliveryMetrics(metrics, lambda: self.peer.silences_s)
+        self._own_certificates = own = self._read_own_certificates()
+        self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
         self._running = AsyncExitStack()
 
     async def start(self) -> None:

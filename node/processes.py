@@ -133,7 +133,11 @@ class ManagedProcess:
             log.warning("process ended, starting it again", process=self.spec.name, status=status, pause_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, 2 * pause_s)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:
+                # No room for its log, no memory for one more process: tried again, either may come back.
+                log.error("process cannot be started", process=self.spec.name, reason=str(error))
 
 
 class ManagedCluster:
@@ -170,7 +174,7 @@ class ManagedCluster:
             try:
                 self.cluster.launch()
                 await asyncio.to_thread(self.cluster.wait_until_ready)
-            except PostgresError as error:
+            except (PostgresError, OSError) as error:
                 # Tried again at the next look: a port may be released late, a disk may get room.
                 log.error("database server did not start", cluster=self.name, reason=str(error))
                 await asyncio.sleep(1)

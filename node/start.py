@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from rich.console import Console
 
 from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
+from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
+TELL_TIMEOUT_S = 5.0
+CLOCKS_APART = timedelta(minutes=5)
+"""As in Fabric's cryptogen."""
 STOP_TIMEOUT_S = 60.0
 
 console = Console()
@@ -33,14 +38,16 @@ def start_consortium(root: Path, base_port: int | None, database_urls: list[str]
         NodeError: one sentence about what stands in the way.
     """
     home, consortium = ensure_home(root, base_port, parse_database_urls(database_urls))
-    if running_pid(home) is not None:
-        console.print(f"The consortium in {home.root} is running already.")
-        print_addresses(home, consortium)
-        return
-    if foreground:
-        os.execv(sys.executable, [sys.executable, "-m", "node", "supervise", "--home", str(home.root)])  # noqa: S606
+    _refuse_moved(home)
     with console.status("starting") as spinner:
-        launch_supervisor(home, on_step=spinner.update)
+        if not is_held(home):
+            if foreground:
+                spinner.stop()
+                os.execv(sys.executable, [sys.executable, "-m", "node", "supervise", "--home", str(home.root)])  # noqa: S606
+            launch_supervisor(home, on_step=spinner.update)
+        else:
+            await_running(home, on_step=spinner.update)
+            console.print(f"The consortium in {home.root} is running already.", highlight=False, soft_wrap=True)
     print_addresses(home, consortium)
 
 
@@ -51,7 +58,7 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
         ConfigurationError: another ``--base-port`` than the one this home was made with.
     """
     home, consortium = prepare_home(
-        root, lambda: default_consortium(base_port or free_base_port()), datetime.now(UTC), database_urls
+        root, lambda: default_consortium(base_port or free_base_port()), _valid_from(), database_urls
     )
     if base_port is not None and consortium.orderer.port != base_port:
         raise ConfigurationError(
@@ -59,6 +66,26 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
             "use that, or another --home (addresses stand in the channel's configuration)"
         )
     return home, consortium
+
+
+def _refuse_moved(home: Home) -> None:
+    """Refuse a home that was copied or moved: its processes would work on the files of the one it was made as.
+
+    Raises:
+        ConfigurationError: naming the place it was made at.
+    """
+    settings = home.orderer / "orderer.yaml"
+    if not settings.exists():
+        return
+    orderer = load_settings(OrdererConfig, settings)
+    made_as = Home(orderer.genesis_block.parent.parent)
+    if (orderer.genesis_block, orderer.data_folder) != (made_as.genesis, made_as.orderer / "blocks"):
+        return  # somebody's own places
+    if made_as.root.resolve() != home.root:
+        raise ConfigurationError(
+            f"{home.root} was made as {made_as.root}, and its settings and URLs name files there: put it back, or make "
+            f"{made_as.root} a link to it"
+        )
 
 
 def prepare_consortium(root: Path, base_port: int | None, described_in: Path | None) -> Home:
@@ -81,7 +108,12 @@ def prepare_consortium(root: Path, base_port: int | None, described_in: Path | N
         described = load_consortium(described_in)
     except ConfigError as error:
         raise ConfigurationError(str(error)) from error
-    return prepare_home(root, lambda: described, datetime.now(UTC), {})[0]
+    return prepare_home(root, lambda: described, _valid_from(), {})[0]
+
+
+def _valid_from() -> datetime:
+    """Return when certificates made now begin: clocks differ, and one that is set back must not end everything."""
+    return datetime.now(UTC) - CLOCKS_APART
 
 
 def launch_supervisor(home: Home, on_step: Any = None) -> None:
@@ -93,46 +125,84 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        # A home that was restored has neither.
+        folder.mkdir(exist_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
         )
+    assert process.stdout is not None
+    with process.stdout as told:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            ended = process.poll() is not None
+            status = read_status(home)
+            if status.get("pid") != process.pid:
+                # Of an earlier start, or of one at the same moment: its file is left alone.
+                status = {}
+            if status.get("state") == "running":
+                return
+            if ended and is_held(home):
+                # Another one at the same moment was quicker.
+                await_running(home, on_step)
+                return
+            if ended:
+                said = told.read().decode(errors="replace").strip()
+                ending = f"its supervisor ended ({process.returncode})" if process.returncode else "it was stopped"
+                reason = said or f"{ending}: see {home.logs / 'supervisor.log'}"
+                raise SupervisorError(f"the consortium did not start: {reason}")
+            if on_step is not None and status.get("step"):
+                on_step(status["step"])
+            time.sleep(0.03)
+    process.terminate()
+    raise SupervisorError(f"the consortium did not start within {START_TIMEOUT_S:.0f} s: see {home.logs}")
+
+
+def await_running(home: Home, on_step: Any = None) -> None:
+    """Return when the consortium runs that somebody else has started.
+
+    Args:
+        on_step: as for ``launch_supervisor``.
+    Raises:
+        SupervisorError: it is being stopped, did not start, or something else works on the home.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
+    _await_telling(home)
     while time.monotonic() < deadline:
-        ended = process.poll() is not None
-        status = read_status(home)
-        if status.get("pid") != process.pid:
-            # Of an earlier start, or of another one at the same moment that was quicker: its file is left alone.
-            status = {}
+        status = read_status(home) if running_pid(home) is not None else {}
         if status.get("state") == "running":
             return
-        if ended:
-            if not status and running_pid(home) is not None:
-                raise SupervisorError(f"the consortium in {home.root} is running already: `dwaybank status` shows it")
-            reason = status.get("error") or f"see {home.logs / 'supervisor.log'}"
-            raise SupervisorError(f"the consortium did not start: {reason}")
+        if status.get("state") == "stopping":
+            raise SupervisorError(
+                f"the consortium in {home.root} is being stopped: start it when `dwaybank status` shows that it has"
+            )
+        if not is_held(home):
+            reason = read_status(home).get("error") or f"see {home.logs / 'supervisor.log'}"
+            raise SupervisorError(f"the consortium in {home.root} was being started and is not running: {reason}")
         if on_step is not None and status.get("step"):
             on_step(status["step"])
         time.sleep(0.03)
-    process.terminate()
-    raise SupervisorError(f"the consortium did not start within {START_TIMEOUT_S:.0f} s: see {home.logs}")
+    raise SupervisorError(
+        f"the consortium in {home.root} did not start within {START_TIMEOUT_S:.0f} s: see {home.logs}"
+    )
 
 
 def stop_consortium(root: Path) -> str:
     """Stop the consortium in ``root`` and return the sentence to print."""
     home, _ = open_home(root)
-    pid = running_pid(home)
-    if pid is None:
+    if not is_held(home):
         return f"The consortium in {home.root} is not running."
-    os.kill(pid, signal.SIGTERM)
+    pid = _await_telling(home)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < deadline:
-        if running_pid(home) is None:
+        if not is_held(home):
             return f"Stopped. The data stays in {home.root}; `dwaybank up` continues the same chain."
         time.sleep(0.05)
     raise SupervisorError(
@@ -140,19 +210,51 @@ def stop_consortium(root: Path) -> str:
     )
 
 
-def running_pid(home: Home) -> int | None:
-    """Return the supervisor's process id while it holds the home's lock, else None."""
+def is_held(home: Home) -> bool:
+    """Tell whether somebody holds the home's lock: a supervisor, or a command that must be alone with the data."""
     import fcntl
 
     lock_file = home.run / "lock"
     if not lock_file.exists():
-        return None
+        return False
     with lock_file.open("r+") as lock:
         try:
             # Shared: two who look at the same moment must not take each other for a supervisor.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(read_status(home).get("pid", 0)) or None
+            return True
+    return False
+
+
+def running_pid(home: Home) -> int | None:
+    """Return the supervisor's process id, None where none holds the home or it has not said yet who it is."""
+    if not is_held(home):
+        return None
+    pid = int(read_status(home).get("pid", 0))
+    # What an earlier supervisor left names a process that may be anybody's by now, and `down` ends who is named.
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"supervise" in words and str(home.root).encode() in words:
+            return pid
+    return None
+
+
+def _await_telling(home: Home) -> int | None:
+    """Return the process id of the supervisor that holds the home; None once nobody does.
+
+    Raises:
+        SupervisorError: it is held, and not by a supervisor: those say at once who they are.
+    """
+    deadline = time.monotonic() + TELL_TIMEOUT_S
+    while is_held(home):
+        if (pid := running_pid(home)) is not None:
+            return pid
+        if time.monotonic() > deadline:
+            raise SupervisorError(
+                f"the consortium in {home.root} does not run, and another command works on its data: "
+                "wait until that has ended"
+            )
+        time.sleep(0.05)
     return None
 
 

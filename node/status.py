@@ -14,14 +14,15 @@ from network.errors import RpcError
 from network.topology import Consortium, Organization
 from node.home import Home, open_home
 from node.own_node import AUDIT, OwnNode, audit_pb2
-from node.start import read_status, running_pid
+from node.start import is_held, read_status, running_pid
 
 
 def consortium_status(root: Path) -> dict[str, Any]:
     """Return state, processes and, for each node that answers, heights and anchoring."""
     home, consortium = open_home(root)
     if running_pid(home) is None:
-        return {"home": str(home.root), "state": "stopped", "processes": [], "nodes": []}
+        state = "maintenance" if is_held(home) else "stopped"
+        return {"home": str(home.root), "state": state, "processes": [], "nodes": []}
     status = read_status(home)
     return {
         "home": str(home.root),
@@ -59,6 +60,8 @@ def print_status(found: dict[str, Any]) -> None:
     """Print what ``consortium_status`` found as two tables."""
     console = Console()
     console.print(f"{found['home']}: {found['state']}", highlight=False)
+    if found["state"] == "maintenance":
+        console.print("Another command works on its data, or it has begun to start this moment.")
     if found["processes"]:
         processes = Table("process", "pid", "port", "restarts")
         for row in found["processes"]:
@@ -85,6 +88,6 @@ def _print_nodes(console: Console, rows: list[dict[str, Any]]) -> None:
         )
     console.print(nodes)
     for row in rows:
-        remark = row.get("error") or row.get("stalled")
-        if remark:
+        stalled = f"ANCHORING STANDS STILL: {row['stalled']}" if row.get("stalled") else ""
+        if remark := row.get("error") or stalled:
             console.print(f"{row['organization']}: {remark}", highlight=False, soft_wrap=True)

@@ -8,23 +8,25 @@ tells the command line how far the start has come and who listens where.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 
+from network.errors import NetworkError
 from network.operations.log_lines import write_log_lines
 from network.topology import Consortium, Organization
 from node.config import read_url
 from node.databases import provision_databases
-from node.errors import NodeError, SupervisorError
+from node.errors import NodeError, SupervisorError, one_line
 from node.gateway_settings import write_gateway_settings
 from node.home import Home, open_home
 from node.portal_settings import write_portal_settings
@@ -34,25 +36,40 @@ from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
 _ROOMS = {"gateway": ("-m", "gateway"), "portal": ("-m", "gateway.portal")}
 """Programs of a room of their own."""
 
+FREE_BYTES_START = 32 * 1024 * 1024
+"""Without room for some of its write-ahead log no database server starts, and what else fails is told nowhere."""
+
 LOCK_TRIES, LOCK_PAUSE_S = 20, 0.05
 
 log = structlog.get_logger(__name__)
 
 
 class Status:
-    """``run/status.json``: replaced as a whole, so a reader never sees half of it."""
+    """``run/status.json``: replaced as a whole, so a reader never sees half of it.
+
+    While a full disk keeps it from being written the consortium goes on.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._content: dict[str, Any] = {"pid": os.getpid(), "state": "starting", "step": "", "error": ""}
         self._started = time.monotonic()
+        self._told = True
 
-    def update(self, **changes: Any) -> None:
-        """Change some fields and write the file."""
+    def update(self, **changes: Any) -> bool:
+        """Change some fields and write the file; tell whether that was possible."""
         self._content |= changes | {"elapsed_s": round(time.monotonic() - self._started, 2)}
         building = self._path.with_suffix(".building")
-        building.write_text(json.dumps(self._content), encoding="utf-8")
-        building.replace(self._path)
+        try:
+            building.write_text(json.dumps(self._content), encoding="utf-8")
+            building.replace(self._path)
+        except OSError as error:
+            if self._told:
+                log.error("status cannot be told", file=str(self._path), reason=error.strerror)
+            self._told = False
+        else:
+            self._told = True
+        return self._told
 
 
 class Supervisor:
@@ -93,6 +110,7 @@ class Supervisor:
         Raises:
             NodeError: one sentence about the first part that did not start.
         """
+        self._refuse_full_disk()
         self._refuse_taken_ports()
         self._status.update(step="starting database servers and orderer")
         for orderer in self._orderers:
@@ -114,9 +132,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(0.5)
             current = self.describe()
-            if current != shown:
+            if current != shown and self._status.update(processes=current):
                 shown = current
-                self._status.update(processes=shown)
 
     async def stop(self) -> None:
         """Stop everything in reverse order."""
@@ -174,6 +191,14 @@ class Supervisor:
         if member.portal_port is not None:
             write_portal_settings(self._home, self._consortium, member)
 
+    def _refuse_full_disk(self) -> None:
+        free_bytes = shutil.disk_usage(self._home.root).free
+        if free_bytes < FREE_BYTES_START:
+            raise SupervisorError(
+                f"{self._home.root} has {free_bytes // 2**20} MiB free, and a start needs {FREE_BYTES_START // 2**20}: "
+                "make room on its file system"
+            )
+
     def _refuse_taken_ports(self) -> None:
         for port in self._consortium.ports():
             with socket.socket() as probe:
@@ -192,7 +217,8 @@ def hold_lock(home: Home) -> TextIO:
     Raises:
         SupervisorError: another supervisor holds it.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        folder.mkdir(exist_ok=True)
     lock = (home.run / "lock").open("w")
     for _ in range(LOCK_TRIES):
         try:
@@ -203,7 +229,10 @@ def hold_lock(home: Home) -> TextIO:
         else:
             return lock
     lock.close()
-    raise SupervisorError(f"the consortium in {home.root} is running already: `dwaybank status` shows it")
+    raise SupervisorError(
+        f"the consortium in {home.root} is running already, or another command works on its data: "
+        "`dwaybank status` shows which"
+    )
 
 
 async def supervise(home: Home, consortium: Consortium) -> int:
@@ -219,9 +248,9 @@ async def supervise(home: Home, consortium: Consortium) -> int:
     await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
     failure = ""
     if starting.done() and (error := starting.exception()) is not None:
-        if not isinstance(error, NodeError):
+        if not isinstance(error, NodeError | NetworkError | OSError):
             raise error
-        failure = str(error)
+        failure = one_line(error)
         log.error("start failed", reason=failure)
     elif starting.done():
         watching = asyncio.create_task(supervisor.watch())
@@ -233,6 +262,9 @@ async def supervise(home: Home, consortium: Consortium) -> int:
     await supervisor.stop()
     if failure:
         status.update(state="failed", error=failure)
+        # Whoever started this reads it here too: on a full disk neither status nor log can hold it.
+        with contextlib.suppress(BrokenPipeError):  # it did not wait
+            print(failure, flush=True)  # noqa: T201
     return 1 if failure else 0
 
 
@@ -242,8 +274,8 @@ def main(root: Path) -> int:
     home, consortium = open_home(root)
     try:
         lock = hold_lock(home)
-    except SupervisorError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the command line that started us reads it
+    except (SupervisorError, OSError) as error:
+        print(error, flush=True)  # noqa: T201 - the command line that started us reads it
         return 1
     with lock:
         return asyncio.run(supervise(home, consortium))

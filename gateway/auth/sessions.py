@@ -101,8 +101,12 @@ class Sessions:
         await self._refuse_guessing(subjects)
         customer = await to_thread.run_sync(self._store.customer_by_email, email)
         known = None if customer is None else customer.password_hash
-        if not await self._passwords.matches(password, known) or customer is None:
+        is_right = await self._passwords.matches(password, known)
+        if not is_right:
             await to_thread.run_sync(self._store.add_login_failure, subjects, self._now(), FAILURE_WINDOW)
+        # Again, before anything is told: others may have failed while this one waited for its turn.
+        await self._refuse_guessing(subjects, own=0 if is_right else 1)
+        if not is_right or customer is None:
             raise CredentialsError("e-mail address and password do not belong together")
         _require_active(customer)
         if self._passwords.is_outdated(customer.password_hash):
@@ -145,11 +149,12 @@ class Sessions:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())
         return TokenPair(self._access_tokens.issue(customer_id), refresh_token, lifetime_s)
 
-    async def _refuse_guessing(self, subjects: tuple[bytes, bytes]) -> None:
+    async def _refuse_guessing(self, subjects: tuple[bytes, bytes], own: int = 0) -> None:
+        """Refuse after too many failures, the caller's own not counted."""
         now = self._now()
         for subject, limit in zip(subjects, (FAILURES_PER_SENDER_MAX, FAILURES_PER_EMAIL_MAX), strict=True):
             count, oldest = await to_thread.run_sync(self._store.login_failures, subject, now - FAILURE_WINDOW)
-            if count >= limit and oldest is not None:
+            if count - own >= limit and oldest is not None:
                 wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
                 raise TooManyAttemptsError("too many failed logins: wait before trying again", wait_s)
 

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from ledger.reconciliation.records import UnmatchedPosting, UnmatchedRecord, normal_reference
 from ledger.reconciliation.rules import Agreement
@@ -94,7 +94,7 @@ class Index:
 
     def __init__(self, items: Iterable[Item], *, by_token: bool, days: int, tolerance: int) -> None:
         self._by_token = by_token
-        self._days = timedelta(days=days)
+        self._days = days
         self._tolerance = tolerance
         self._width = max(1, tolerance)
         self._buckets: dict[Hashable, list[Item]] = defaultdict(list)
@@ -113,8 +113,8 @@ class Index:
         for token in sorted(self._tokens_of(item)):
             for step in steps:
                 bucket = self._buckets.get((token, middle + step), ())
-                first = bisect_left(bucket, item.day - self._days, key=_day)
-                last = bisect_right(bucket, item.day + self._days, key=_day)
+                first = bisect_left(bucket, day_number(item) - self._days, key=day_number)
+                last = bisect_right(bucket, day_number(item) + self._days, key=day_number)
                 for place in range(first, last):
                     other = bucket[place]
                     # A tolerance wider than the amount must not make a credit of a debit.
@@ -125,8 +125,9 @@ class Index:
         return list(found.values())
 
 
-def _day(item: Item) -> date:
-    return item.day
+def day_number(item: Item) -> int:
+    """Return the day as a number, which has days before and behind it also where the calendar begins and ends."""
+    return item.day.toordinal()
 
 
 class Groups:
@@ -173,13 +174,14 @@ class Groups:
                 self._sweep(records, postings, days)
 
     def _sweep(self, records: list[Item], postings: list[Item], days: int | None) -> None:
-        records.sort(key=_day)
-        postings.sort(key=_day)
-        window = timedelta(days=days) if days is not None else None
+        records.sort(key=day_number)
+        postings.sort(key=day_number)
         joined = 0  # postings before this place hang together with the one after them already, where they should
         for record in records:
-            first = 0 if window is None else bisect_left(postings, record.day - window, key=_day)
-            last = len(postings) if window is None else bisect_right(postings, record.day + window, key=_day)
+            day, first, last = day_number(record), 0, len(postings)
+            if days is not None:
+                first = bisect_left(postings, day - days, key=day_number)
+                last = bisect_right(postings, day + days, key=day_number)
             if first == last:
                 continue
             self.join(record, postings[first])

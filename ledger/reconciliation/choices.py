@@ -8,10 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
 from itertools import accumulate
 
-from ledger.reconciliation.candidates import Item, ItemId
+from ledger.reconciliation.candidates import Item, ItemId, day_number
 
 STEPS_MAX = 50_000
 """Most steps of one search."""
@@ -32,7 +31,7 @@ def only_choices(
     found: dict[ItemId, tuple[Item, list[Item]]] = {}
     contested: set[ItemId] = set()
     for one in sorted(whole, key=lambda item: item.id):
-        candidates = _candidates(one, ordered, timedelta(days=days), by_token, tolerance)
+        candidates = _candidates(one, ordered, days, by_token, tolerance)
         choices = None
         if len(candidates) <= candidates_max:
             choices = _choices(abs(one.change), candidates, tolerance, parts_max)
@@ -48,9 +47,9 @@ def only_choices(
     ]
 
 
-def _candidates(one: Item, ordered: Sequence[Item], window: timedelta, by_token: bool, tolerance: int) -> list[Item]:
-    first = bisect_left(ordered, one.day - window, key=_day)
-    last = bisect_right(ordered, one.day + window, key=_day)
+def _candidates(one: Item, ordered: Sequence[Item], days: int, by_token: bool, tolerance: int) -> list[Item]:
+    first = bisect_left(ordered, day_number(one) - days, key=day_number)
+    last = bisect_right(ordered, day_number(one) + days, key=day_number)
     return [
         item
         for item in ordered[first:last]
@@ -58,10 +57,6 @@ def _candidates(one: Item, ordered: Sequence[Item], window: timedelta, by_token:
         and abs(item.change) <= abs(one.change) + tolerance
         and (not by_token or not item.tokens.isdisjoint(one.tokens))
     ]
-
-
-def _day(item: Item) -> date:
-    return item.day
 
 
 def _choices(target: int, candidates: list[Item], tolerance: int, parts_max: int) -> list[list[Item]] | None:

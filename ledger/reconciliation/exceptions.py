@@ -24,6 +24,9 @@ NEAR_DAYS = 31
 NEAR_CANDIDATES = 50
 """Most candidates within a tolerance that are shown for one record."""
 
+DIFFERENCE_MAX = 2**63 - 1
+"""Greatest difference of one exception, minor units."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -83,7 +86,8 @@ class _Rest:
         return items_of(self._records.values(), self._postings.values(), agree, booking_day=self._booking_day)
 
     def take(self, groups: Iterable[Group]) -> list[Group]:
-        taken = list(groups)
+        # A stranger's movements may come to more than the database can hold: then each of them stands alone.
+        taken = [group for group in groups if abs(group.difference) <= DIFFERENCE_MAX]
         for group in taken:
             for item in group.records:
                 del self._records[cast(int, item.id)]

@@ -88,7 +88,8 @@ def check_sum(line: int, column: str, opening: int, changes: Iterable[int], clos
 def days_between(opening: date, records: Iterable[ExternalRecord], closing: date) -> tuple[date, date]:
     """Return the days a statement covers whose opening balance is the closing balance of the day before it begins."""
     days = [record.booking_day for record in records]
-    return min([*days, opening + timedelta(days=1), closing]), closing
+    begin = [opening + timedelta(days=1)] if opening < date.max else []
+    return min([*days, *begin, closing]), closing
 
 
 def check_bytes(data: bytes) -> None:

@@ -55,4 +55,5 @@ def summarise(
     if not 1 <= count_max <= PAGE_SIZE_MAX:
         raise InvalidValueError("page_size", count_max, f"give 1 to {PAGE_SIZE_MAX}")
     rows = connection.execute(query("reconcile_summary"), {"account": account, "after": after, "count": count_max})
-    return [AccountSummary(*row) for row in rows]
+    # The sum may be beyond the database's integers: it comes as a decimal.
+    return [AccountSummary(*(*row[:-2], int(row[-2]), row[-1])) for row in rows]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
@@ -41,11 +42,25 @@ class LogSpecError(NetworkError):
 
 
 class NamedLogger(structlog.PrintLogger):
-    """Writes lines to a file, and knows the name it was asked for by."""
+    """Writes lines to a file, and knows the name it was asked for by.
 
-    def __init__(self, file: TextIO | None, name: str) -> None:
+    Args:
+        lost: told of each line that could not be written.
+    """
+
+    def __init__(self, file: TextIO | None, name: str, lost: Callable[[], None]) -> None:
         super().__init__(file)
         self.name = name
+        self._lost = lost
+
+    def msg(self, message: str) -> None:
+        """Write a line, or lose it: what a full disk cannot be told must not end the work that it tells of."""
+        try:
+            super().msg(message)
+        except OSError:
+            self._lost()
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 class LogLevels:
@@ -60,6 +75,7 @@ class LogLevels:
     def __init__(self, spec: str = DEFAULT_SPEC) -> None:
         self._checked: dict[str, Counter] = {}
         self._written: dict[str, Counter] = {}
+        self._lost: Counter | None = None
         self.set(spec)
 
     def set(self, spec: str) -> None:
@@ -87,10 +103,11 @@ class LogLevels:
         written = metrics.counter("logging_entries_written", "Number of log entries that are written", ["level"])
         for word in ("debug", "info", "warning", "error", "critical"):
             self._checked[word], self._written[word] = checked.of(word), written.of(word)
+        self._lost = metrics.counter("dwaybank_log_lines_lost", "Number of log lines that could not be written.").of()
 
     def logger(self, *arguments: Any) -> NamedLogger:
         """Make the logger that structlog asks for."""
-        return NamedLogger(sys.stderr, str(arguments[0]) if arguments else "")
+        return NamedLogger(sys.stderr, str(arguments[0]) if arguments else "", self._count_lost)
 
     def __call__(self, logger: Any, method: str, event: Any) -> Any:
         """Let a line pass, or drop it."""
@@ -103,6 +120,10 @@ class LogLevels:
         if word in self._written:
             self._written[word].value += 1
         return event
+
+    def _count_lost(self) -> None:
+        if self._lost is not None:
+            self._lost.value += 1
 
     def _word_of(self, name: str) -> str:
         exact = self._named.get(name + ".")

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Protocol
 
 import structlog
@@ -43,6 +44,10 @@ LAG_ANCHORS = 20
 """Anchors measured again after a restart."""
 
 RETRY_S = 0.5
+
+SILENT_S = 60.0
+"""After so many seconds a round without an answer is told as one that stands still."""
+
 EPOCH_ENTRIES_MAX = 100_000
 
 
@@ -125,10 +130,24 @@ class Anchorer(BackgroundWork):
         self._problem = ""
         self._lag_problem = ""
         self._confirmed_size = -1
+        self._begun: float | None = None
+        """When the round began since which none has ended well; None between rounds that do."""
 
     @property
     def stalled(self) -> str:
         """Why anchoring stands still, in one sentence; empty when it does not."""
+        told = self._trouble
+        if not told and self.stood_s >= SILENT_S:
+            return f"the shared ledger has answered nothing for {self.stood_s:.0f} s: look at its orderer and its peers"
+        return told
+
+    @property
+    def stood_s(self) -> float:
+        """For how many seconds anchoring has stood still; a round that goes on counts, as it may never end."""
+        return 0.0 if self._begun is None else monotonic() - self._begun
+
+    @property
+    def _trouble(self) -> str:
         return (self._sealer.stalled if self._sealer else "") or self._problem
 
     def wake(self) -> None:
@@ -296,6 +315,7 @@ class Anchorer(BackgroundWork):
         registered = remembered = False
         while True:
             pause_s = self._interval_s
+            self._begun = self._begun or monotonic()
             try:
                 remembered = remembered or await asyncio.to_thread(self._remember_lags)
                 if not registered:
@@ -303,6 +323,8 @@ class Anchorer(BackgroundWork):
                     registered = True
                 await self.anchor()
                 self._problem = ""
+                if not self._trouble:
+                    self._begun = None
             except (NetworkError, NodeError) as error:
                 pause_s = max(RETRY_S, self._interval_s)
                 self._report(str(error))

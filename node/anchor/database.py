@@ -24,6 +24,9 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 _SEALING_LOCK = 0x5EA1
 _POOL_SIZE = 4
 
+ANSWER_S = 10
+"""Time limit of a statement's wait for a connection."""
+
 
 def migrate(connection: psycopg.Connection) -> None:
     """Bring schema ``log`` up to date."""
@@ -45,7 +48,7 @@ class Database:
             min_size=1,
             max_size=_POOL_SIZE,
             open=False,
-            timeout=10,
+            timeout=ANSWER_S,
             # A time of the year 1 or 9999, which any member may write, is one of no year in some other time zones.
             kwargs={"options": "-c application_name=dwaybank-anchor -c jit=off -c timezone=UTC"},
         )
@@ -68,7 +71,9 @@ class Database:
         try:
             with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.Error, PoolTimeout) as error:
+        except PoolTimeout as error:
+            raise AnchorError(f"the database does not answer within {ANSWER_S} s: does its server run?") from error
+        except psycopg.Error as error:
             raise AnchorError(f"the database refused a statement of the log: {_first_line(error)}") from error
 
     def fetch(self, name: str, parameters: Parameters = (), package: str = "node.anchor") -> list[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from ledger.errors import ArchiveRefusedError
 from node.anchor.database import Database
 from node.anchor.store import LogStore, MirrorStore
 from node.audit.anchored_log import mirrored_leaves, own_leaves
-from node.audit.books_audit import CHANGED, INSERTED, BookFinding
+from node.audit.books_audit import CHANGED, INSERTED, BookFinding, Leaves
 from node.audit.index import AuditIndex
 
 
@@ -56,14 +56,6 @@ def audit_archive(
     organization = organization_of(path)
     database = Database(url)
     database.open()
-    try:
-        index = AuditIndex(database, now)
-        if organization == own:
-            anchored = own_leaves(LogStore(database), index, organization)
-        else:
-            anchored = mirrored_leaves(MirrorStore(database), index, organization)
-    finally:
-        database.close()
     findings: list[BookFinding] = []
 
     def compare(seq: int, leaf: bytes) -> None:
@@ -74,7 +66,16 @@ def audit_archive(
         elif leaf != anchored[seq - 1]:
             findings.append(BookFinding(CHANGED, seq, "the archived row does not give the leaf that was anchored"))
 
-    proved = prove_archive(path, lambda digest, signature: True, progress=progress, take_leaf=compare)
+    try:
+        index = AuditIndex(database, now)
+        anchored: Leaves
+        if organization == own:
+            anchored = own_leaves(LogStore(database), index, organization)
+        else:
+            anchored = mirrored_leaves(MirrorStore(database), index, organization)
+        proved = prove_archive(path, lambda digest, signature: True, progress=progress, take_leaf=compare)
+    finally:
+        database.close()
     return ArchiveAudit(proved, findings, len(anchored))
 
 

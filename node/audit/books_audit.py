@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ledger.audit import FINDINGS_MAX, RecomputedLeaf
 from ledger.rows import SEQ_MIN
-from network.merkle import TILE_WIDTH, ReadTile, TileWriter, split_hashes
 from node.anchor.books import ArchivedEntries, Recomputed
 from node.anchor.errors import MirrorError
 
@@ -43,15 +43,23 @@ class BookFinding:
     explanation: str
 
 
+class Leaves(Protocol):
+    """Leaf hashes by log index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+
 @dataclass(slots=True)
 class BooksAudit:
-    """An audit under way: rows come in order, findings come out.
+    """An audit under way: rows come in order, findings come out. Calls may read the log, and block.
 
     Args:
-        leaves: the anchored log's leaf hashes, by log index.
+        leaves: the anchored log's leaf hashes.
     """
 
-    leaves: Sequence[bytes]
+    leaves: Leaves
     findings: list[BookFinding] = field(default_factory=list)
     checked: int = 0
     archived: list[ArchivedEntries] = field(default_factory=list)
@@ -115,20 +123,3 @@ def join_findings(rows: Sequence[BookFinding], others: Iterable[BookFinding]) ->
             joined.append(finding)
             named |= {finding.seq} - {0}
     return joined
-
-
-def anchored_leaves(read_tile: ReadTile, size: int, root: bytes, whose: str) -> list[bytes]:
-    """Return the leaf hashes of a log copy, once they hash to the anchored root.
-
-    Args:
-        whose: names the copy in the error.
-    Raises:
-        MirrorError: the copy does not hash to the root.
-    """
-    tiles = [read_tile(0, index) for index in range((size + TILE_WIDTH - 1) // TILE_WIDTH)]
-    leaves = split_hashes(b"".join(tiles))[:size]
-    writer = TileWriter()
-    writer.append(leaves)
-    if len(leaves) != size or writer.root() != root:
-        raise MirrorError(f"{whose} does not hash to the root that was anchored for {size} entries")
-    return leaves

@@ -137,7 +137,8 @@ class ChannelEvidenceSource:
         for record in self._index.cosignatures(organization, size)[:WITNESS_COUNT_MAX]:
             body = json.loads(record.body)
             registration = self._index.record(record_key("witness", body["witness"]))
-            assert registration is not None, "a cosignature is only recorded for a registered key"
+            if registration is None:
+                continue  # members who together write what they like can record what the contract would refuse
             found.append(WitnessEvidence(body["witness"], body["cosignature"], place_of(registration)))
         return tuple(found)
 

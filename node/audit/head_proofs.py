@@ -27,7 +27,7 @@ from network.merkle import (
 from node.anchor.errors import MirrorError
 from node.anchor.mirror import LogReader, fetch_leaves
 from node.anchor.store import LogStore, MirrorStore
-from node.audit.books_audit import anchored_leaves
+from node.audit.anchored_log import AnchoredLeaves
 from node.audit.errors import BadRequestError, NotYetError
 from node.audit.evidence import ChannelEvidenceSource, ChannelParts, own_text, place_of, references_of
 from node.audit.index import AuditIndex
@@ -196,7 +196,7 @@ class HeadProofs:
             raise BadRequestError(f"note: logs of more than {LEAVES_MAX} entries are not compared here")
         copy = self._store.read_tile if organization == self._msp_id else self._mirrors.tile_reader(organization)
         try:
-            return await asyncio.to_thread(anchored_leaves, copy, head.size, head.root, "the copy")
+            return await asyncio.to_thread(lambda: list(AnchoredLeaves(copy, head.size, head.root, "the copy")))
         except (MirrorError, ProofError) as error:
             member = self._members.get(organization)
             if member is None:

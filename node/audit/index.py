@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
 
+import structlog
+
 from network.audit_record import record_key
 from node.anchor.database import Database, run
 from node.audit.pages import limit_of, read_place, split, whole, word
@@ -20,6 +22,8 @@ UNSTORED_BLOCKS_MAX = 500
 CLOCK_AHEAD = timedelta(minutes=1)
 """How far a witness's clock may run ahead of this node's: verifiers bear some more, and refuse a whole bundle that has
 a cosignature of a time to come. So that one member's wrong time spoils no other's proofs, such a one counts as none."""
+
+logger = structlog.get_logger(__name__)
 
 _PACKAGE = "node.audit"
 NEWEST = (2**62, 2**30, "")
@@ -126,7 +130,8 @@ class AuditIndex:
                     item.block_number, item.tx_number, item.namespace, item.key, item.kind, item.organization,
                     item.transaction_id, item.recorded_at, item.from_seq, item.to_seq, item.signer, item.body,
                 )  # fmt: skip
-                run(connection, "put_record", row, _PACKAGE)
+                if not run(connection, "put_record", row, _PACKAGE):
+                    logger.warning("audit_record_written_again", block=item.block_number, key=item.key)
             for mark in found.landmarks:
                 run(connection, "put_landmark", (found.number, mark.tx_number, mark.kind, mark.name), _PACKAGE)
             run(connection, "put_position", _after(found), _PACKAGE)

@@ -1,7 +1,7 @@
 """Reads the audit records out of a committed block.
 
-Only transactions that this organization's own peer judged VALID count. What a contract wrote is taken as it stands;
-which entries a record covers, and whose it is, is read from the record itself.
+Only transactions that this organization's own peer judged VALID count, and only what the contract could have written
+(``node/audit/record_forms.py``). Which entries a record covers, and whose it is, is read from the record itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
+from fabric_protos.msp import identities_pb2
 
 from network.audit_record import AUDIT, COMPLIANCE
 from network.block import header_hash, recorded_commit_hash, transactions_filter
@@ -23,6 +25,9 @@ from network.bundle_json import read_json
 from network.envelope import VALID, ParsedTransaction, parse_transaction
 from network.errors import NetworkError, ProofError
 from network.identity import parse_identity
+from node.audit.record_forms import is_record
+
+logger = structlog.get_logger(__name__)
 
 KINDS = {
     AUDIT: ("log", "witness", "checkpoint", "cosignature", "demand", "disclosure_key", "finding", "refusal"),
@@ -115,6 +120,7 @@ def records_of(
 
 
 def _records(parsed: ParsedTransaction, number: int, tx_number: int) -> Iterator[AuditRecord]:
+    written_by = _msp_id(parsed.creator)
     for space in parsed.rwset.namespaces:
         kinds = KINDS.get(space.namespace)
         if kinds is None:
@@ -130,6 +136,11 @@ def _records(parsed: ParsedTransaction, number: int, tx_number: int) -> Iterator
             # A log's record moves with every anchor; only its registration is a record of its own.
             if kind == "log" and body.get("sequence") != 0:
                 continue
+            if not is_record(kind, write.key, body, written_by):
+                logger.warning(
+                    "audit_record_passed_over", block=number, transaction=tx_number, key=repr(write.key[:80])
+                )
+                continue
             first, last = _covered(kind, body)
             yield AuditRecord(
                 block_number=number,
@@ -137,7 +148,7 @@ def _records(parsed: ParsedTransaction, number: int, tx_number: int) -> Iterator
                 namespace=space.namespace,
                 key=write.key,
                 kind=kind,
-                organization=str(body.get("organization", "")),
+                organization=body["organization"],
                 transaction_id=parsed.tx_id,
                 recorded_at=_time(parsed),
                 from_seq=first,
@@ -172,6 +183,11 @@ def _definitions(parsed: ParsedTransaction, tx_number: int) -> Iterator[Landmark
 def _time(parsed: ParsedTransaction) -> datetime:
     # What a client writes there is judged by no peer, and some functions of the contracts never ask for it.
     return parsed.timestamp if parsed.timestamp is not None else NO_TIME
+
+
+def _msp_id(creator: bytes) -> str:
+    # A creator whose transaction is VALID can be read.
+    return str(identities_pb2.SerializedIdentity.FromString(creator).mspid)
 
 
 def _signer(creator: bytes) -> str:

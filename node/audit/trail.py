@@ -31,6 +31,7 @@ from node.audit.books_audit import (
     REFUSAL,
     BookFinding,
     BooksAudit,
+    Leaves,
     join_findings,
 )
 from node.audit.cases import Cases
@@ -286,7 +287,7 @@ class AuditTrail:
             RpcError: the member does not answer.
         """
         if organization == self.msp_id:
-            leaves = await asyncio.to_thread(own_leaves, self.store, self.index, self.msp_id)
+            leaves: Leaves = await asyncio.to_thread(own_leaves, self.store, self.index, self.msp_id)
             rows = recompute_all(self.own_books(), 0, 0)
         elif organization in self._members:
             leaves = await asyncio.to_thread(mirrored_leaves, self.mirrors, self.index, organization)
@@ -295,7 +296,7 @@ class AuditTrail:
             raise BadRequestError(f"organization: {organization!r} is no member whose node is known here")
         audit = BooksAudit(leaves)
         async for some in rows:
-            audit.add(some)
+            await asyncio.to_thread(audit.add, some)
         others = await asyncio.to_thread(self._other_findings, organization)
         findings = join_findings(audit.finish(), others)
         return BooksAuditOutcome(findings, audit.checked, len(leaves), audit.archived)

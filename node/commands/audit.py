@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands import audit_disclosure, audit_entries, audit_findings, audit_receipts, proof
-from node.commands.ledger_verify import plain_errors, plain_file_errors, progress_bar
+from node.commands.ledger_verify import plain_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def verifier(
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
 ) -> None:
     """Write the HTML verifier, for whoever is to check bundles in a browser and with no word of this program."""
+    from node.config import write_file
     from node.verify import PAGE
 
     page = PAGE.read_bytes()
     if out is None:
         sys.stdout.buffer.write(page)
         return
-    with plain_file_errors():
-        out.write_bytes(page)
+    write_file(out, page)
     typer.echo(f"{out}: open it in a browser, from the disk; it connects to nothing")
 
 

@@ -157,10 +157,11 @@ def audit_details(
 
 
 def _write(folder: Path, organization: str, entries: Sequence[int], bundles: Sequence[bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    from node.config import write_file
+
     for seq, bundle in zip(entries, bundles, strict=True):
         path = folder / f"{organization}-{seq}.json"
-        path.write_bytes(bundle)
+        write_file(path, bundle, with_folder=True)
         typer.echo(str(path))
 
 

@@ -127,6 +127,7 @@ def audit_bundle(
     home: HomeOption = None,
 ) -> None:
     """Write the bundle that proved a disclosed entry; `dwaybank verify` reads it anywhere. The look is written down."""
+    from node.config import write_file
     from node.own_node import audit_pb2
 
     async def run(node: OwnNode) -> None:
@@ -135,7 +136,7 @@ def audit_bundle(
         if out is None:
             sys.stdout.buffer.write(reply.bundle + b"\n")
         else:
-            out.write_bytes(reply.bundle)
+            write_file(out, reply.bundle)
             typer.echo(f"{out}: {len(reply.bundle)} bytes")
 
     with_node(home, org, run)

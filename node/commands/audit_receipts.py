@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands.ledger_verify import plain_file_errors
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def audit_receipts(
     home: HomeOption = None,
 ) -> None:
     """Fetch a block's receipts as one file that stands alone, or list those that are kept."""
+    from node.config import write_file
     from node.own_node import AUDIT, audit_pb2
 
     async def run(node: OwnNode) -> None:
@@ -40,8 +40,7 @@ def audit_receipts(
             for missing in reply.missing:
                 typer.echo(f"block {reply.block_number}: not by {missing}")
             if out is not None:
-                with plain_file_errors():
-                    out.write_bytes(reply.document)
+                write_file(out, reply.document)
                 typer.echo(f"{out}: check it anywhere with `dwaybank verify-receipt {out} --genesis ...`")
             return
         listed = audit_pb2.ListReceiptsRequest(page_size=limit)

@@ -283,11 +283,7 @@ def _read(path: Path) -> bytes:
 
 def write(path: Path, message: AnyMessage) -> None:
     """Write a message to a file."""
-    from node.errors import ConfigurationError
+    from node.config import write_file
     from node.iso20022 import write_message
 
-    data = write_message(message)
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise ConfigurationError(f"file {path} cannot be written: {error.strerror}") from error
+    write_file(path, write_message(message))

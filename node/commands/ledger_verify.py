@@ -104,7 +104,9 @@ def plain_file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigurationError(f"file {error.filename}: {error.strerror}; name another") from error
+        # A write that found no room names no file.
+        named = f"file {error.filename}" if error.filename else "the file"
+        raise ConfigurationError(f"{named}: {error.strerror}; name another") from error
 
 
 @contextmanager

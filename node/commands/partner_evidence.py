@@ -32,7 +32,7 @@ def evidence(
     as_json: JsonOption = False,
 ) -> None:
     """Each message is judged by the certificates of the channel's first block; exit status 1 for no evidence."""
-    from node.config import read_file
+    from node.config import read_file, write_file
     from node.own_node import SETTLEMENT, partner_pb2
     from node.partner.kept_evidence import judge
 
@@ -52,8 +52,7 @@ def evidence(
         _show(kept.kind, judged, at, as_json)
         sound = sound and not judged.problem
         if output is not None:
-            output.mkdir(parents=True, exist_ok=True)
-            (output / f"{number:02}-{kept.kind}.signed").write_bytes(kept.signed.SerializeToString())
+            write_file(output / f"{number:02}-{kept.kind}.signed", kept.signed.SerializeToString(), with_folder=True)
     if not found.evidence:
         typer.echo(f"{settlement}: nothing was kept under it", err=True)
     if not sound or not found.evidence:

@@ -88,11 +88,12 @@ def statement(
     as_json: JsonOption = False,
 ) -> None:
     """Lines newest first, as they stand in the partner's books."""
+    from node.config import write_file
+
     pages = fetch_pages(partner, asset, nostro=nostro, since=since, until=until, org=org, home=home)
     if evidence is not None:
-        evidence.mkdir(parents=True, exist_ok=True)
         for number, page in enumerate(pages, 1):
-            (evidence / f"statement-{number:04}.signed").write_bytes(page.signed.SerializeToString())
+            write_file(evidence / f"statement-{number:04}.signed", page.signed.SerializeToString(), with_folder=True)
     kind = "nostro" if nostro else "vostro"
     if not as_json:
         typer.echo(f"{partner}'s {kind} account for us, {asset}: balance {pages[0].page.balance_minor}")

@@ -188,9 +188,10 @@ def _set_times(request: Any, begin: str | None, end: str | None) -> None:
 
 
 def _write(bundle: bytes, out: Path | None) -> None:
+    from node.config import write_file
+
     if out is None:
         sys.stdout.buffer.write(bundle + b"\n")
         return
-    with plain_file_errors():
-        out.write_bytes(bundle)
+    write_file(out, bundle)
     typer.echo(f"{out}: {len(bundle)} bytes; check it anywhere with `dwaybank verify {out} --genesis ...`")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.commands.ledger_verify import plain_file_errors
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
 
 if TYPE_CHECKING:
@@ -167,10 +166,11 @@ def _make(
 
 
 def _write(out: Path, page: bytes, signature: bytes) -> None:
+    from node.config import write_file
+
     signed = out.with_name(out.name + SIGNATURE_SUFFIX)
-    with plain_file_errors():
-        out.write_bytes(page)
-        signed.write_bytes(signature)
+    write_file(out, page)
+    write_file(signed, signature)
     typer.echo(f"{out}: check it anywhere with `dwaybank report verify {out} --genesis ...`; its signature is {signed}")
 
 

@@ -78,9 +78,15 @@ class TrailMetrics:
             "dwaybank_anchoring_lag_seconds", "From posting to the anchor, over the newest entries.", ["quantile"]
         )
         self._stalled = metrics.gauge("dwaybank_anchoring_stalled", "1 while anchoring stands still.").of()
+        self._stood = metrics.gauge(
+            "dwaybank_anchoring_stood_seconds", "For how long anchoring has stood still; 0 while it goes on."
+        ).of()
         _Asked(metrics, "trail", self._ask)
 
     async def _ask(self) -> None:
+        # First what no database is asked for: it may be what anchoring waits for.
+        self._stood.value = self._trail.anchorer.stood_s
+        self._stalled.value = 1 if self._trail.anchorer.stalled else 0
         status = await asyncio.to_thread(self._trail.status)
         for state, count in (
             ("posted", status.posted_seq),
@@ -92,7 +98,6 @@ class TrailMetrics:
         self._checkpoints.value = status.checkpoint_count
         self._lag.of("0.5").value = status.lag.p50.total_seconds()
         self._lag.of("0.95").value = status.lag.p95.total_seconds()
-        self._stalled.value = 1 if status.stalled else 0
 
 
 class BooksMetrics:

@@ -1,4 +1,4 @@
-"""What makes a node healthy: its channel, its database, its books, its background work."""
+"""What makes a node healthy: its channel, its database, its books, its anchoring, its background work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from node.books.books import Books
 from node.peer.database import fetch
 from node.peer.errors import StoreError
 from node.peer.peer import Peer
+
+BEARS_S = 60.0
+"""For how long a node is well while nothing is anchored or no blocks arrive: others may start again meanwhile."""
 
 
 class NodeParts(Protocol):
@@ -35,6 +38,7 @@ class NodeHealth:
         self._node = node
         checks.add("channel", self._channel)
         checks.add("database", self._database)
+        checks.add("anchoring", self._anchoring)
         checks.add("books", self._books)
         checks.add("audit_trail", self._trail)
 
@@ -45,6 +49,9 @@ class NodeHealth:
             raise UnhealthyError("the channel has stopped: a block was refused, see the log")
         if names := self._node.peer.channels_without_source:
             raise UnhealthyError(f"no blocks arrive: no address of an orderer is known for {', '.join(names)}")
+        silences = self._node.peer.silences_s
+        if silent := [f"{name} for {seconds:.0f} s" for name, seconds in silences.items() if seconds >= BEARS_S]:
+            raise UnhealthyError(f"no blocks arrive: nobody who gives them was reached on {', '.join(silent)}")
 
     async def _database(self) -> None:
         if self._node.trail is None:
@@ -54,6 +61,14 @@ class NodeHealth:
         except StoreError as error:
             # Its own words may name hosts and roles.
             raise UnhealthyError("the database does not answer") from error
+
+    async def _anchoring(self) -> None:
+        trail = self._node.trail
+        if trail is not None and trail.anchorer.stood_s >= BEARS_S:
+            # Its own words may name hosts.
+            raise UnhealthyError(
+                f"nothing was anchored for {trail.anchorer.stood_s:.0f} s: `dwaybank anchor status` says why"
+            )
 
     async def _books(self) -> None:
         books = self._node.books

@@ -5,6 +5,7 @@ Source: Fabric core/endorser/metrics.go, core/ledger/kvledger/metrics.go, common
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -96,6 +97,28 @@ class OrdererMetrics:
     def count(self, channel_id: str, orderer: str, fault: str) -> None:
         """Count a fault."""
         self._faults.of(channel_id, orderer, fault).value += 1
+
+
+class DeliveryMetrics:
+    """Whether anybody gives blocks.
+
+    Args:
+        silences_s: gives for how many seconds nobody was reached who does, by channel.
+    """
+
+    def __init__(self, metrics: Metrics, silences_s: Callable[[], Mapping[str, float]]) -> None:
+        self._silent = metrics.gauge(
+            "dwaybank_delivery_silent_seconds",
+            "For how long nobody was reached who gives blocks; 0 while a stream stands.",
+            ["channel"],
+        )
+        self._silences_s = silences_s
+        metrics.before_scrape(self._refresh)
+
+    async def _refresh(self) -> None:
+        self._silent.forget()
+        for channel_id, seconds in self._silences_s().items():
+            self._silent.of(channel_id).value = seconds
 
 
 class EndorserMetrics:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from time import monotonic
 
 import structlog
 from fabric_protos.common import common_pb2
@@ -39,6 +40,9 @@ PAUSE_FIRST_S = 0.1
 
 PAUSE_MAX_S = 5.0
 """Longest pause between two tries."""
+
+STANDS_S = 20.0
+"""A stream of this age stands, though no block has come: whoever cannot be reached is given up before."""
 
 
 class DeliverClient:
@@ -84,6 +88,9 @@ class DeliverClient:
         self._addressed = asyncio.Event()
         """Set whenever addresses are told."""
         self._pulling: asyncio.Task[str] | None = None
+        self._pulling_since = monotonic()
+        self._failed_at: float | None = None
+        """When the first stream failed of those that gave no block."""
         self._now = now
         self._random_bytes = random_bytes
         self._method = method
@@ -103,6 +110,13 @@ class DeliverClient:
     def source(self) -> str:
         """Address of whoever is asked for blocks now; empty where nobody is known."""
         return self._endpoints[self._turn % len(self._endpoints)].address if self._endpoints else ""
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds nobody has been reached who gives blocks; 0 while a stream stands."""
+        if self._failed_at is None or monotonic() - self._pulling_since >= STANDS_S:
+            return 0.0
+        return monotonic() - self._failed_at
 
     def refuse(self, number: int, source: str, reason: str) -> None:
         """Ask somebody else for a block that did not hold."""
@@ -140,6 +154,7 @@ class DeliverClient:
                 await self._wait_for_address()
             endpoint = self._endpoints[self._turn % len(self._endpoints)]
             before = self._next_block
+            self._pulling_since = monotonic()
             self._pulling = asyncio.create_task(self._pull(endpoint))
             try:
                 await asyncio.wait({self._pulling})
@@ -149,6 +164,9 @@ class DeliverClient:
             reason = "another is asked" if left else self._pulling.result()
             if left or self._next_block > before:
                 pause_s = PAUSE_FIRST_S
+            if self._next_block > before or monotonic() - self._pulling_since >= STANDS_S:
+                self._failed_at = None
+            self._failed_at = self._failed_at or monotonic()
             _log.warning("no blocks arrive", source=endpoint.address, reason=reason, next_try_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
@@ -179,6 +197,7 @@ class DeliverClient:
                     if number != self._next_block:
                         return f"it sent block {number} where block {self._next_block} was due"
                     self._next_block = number + 1
+                    self._failed_at = None
         except RpcError as error:
             return error.message
         except DecodeError:

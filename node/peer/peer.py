@@ -174,7 +174,9 @@ class Peer:
         self._joining = asyncio.Lock()
         self._checks = SignatureChecks()
         members = LocalMembers(Msp.from_config(settings.local_msp), now, self._checks)
-        self._snapshot_joins = SnapshotJoining(settings.database_url, self._join_imported, now)
+        self._snapshot_joins = SnapshotJoining(
+            settings.database_url, settings.identity.creator, self._join_imported, now
+        )
         self._snapshots: dict[str, SnapshotRequests] = {}
         queries = LedgerQueries(self._channels, members, self._join, self._snapshot_joins)
         installs = InstallFunctions(self._packages, self._references)
@@ -311,6 +313,11 @@ class Peer:
     def channels_without_source(self) -> list[str]:
         """Channels for whose blocks nobody is known who may be asked."""
         return [channel_id for channel_id, channel in self._joined.items() if not channel.has_source]
+
+    @property
+    def silences_s(self) -> dict[str, float]:
+        """For how many seconds nobody has been reached who gives blocks, by channel."""
+        return {channel_id: channel.silent_s for channel_id, channel in self._joined.items()}
 
     async def wait_for_height(self, height: int) -> None:
         """Return once at least ``height`` blocks are committed.

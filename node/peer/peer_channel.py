@@ -199,6 +199,11 @@ class PeerChannel:
         """Whether anybody is known who may be asked for blocks."""
         return bool(self._deliver_client.source)
 
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds nobody has been reached who gives blocks."""
+        return self._deliver_client.silent_s
+
     def on_commit(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Have ``listener`` called in the event loop after each block is durable."""
         self._listeners.append(listener)

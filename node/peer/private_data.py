@@ -73,7 +73,7 @@ class PrivateData:
                 name = (item.namespace, item.collection)
                 if not self._is_genuine(item, hashes[number].get(name)):
                     continue
-                if self._may_keep(*name, config, peer):
+                if self.may_keep(*name, config, peer):
                     kept.setdefault(number, {})[name] = item
                     writes.update(writes_of(item, number))
         sets = {number: serialize_write_set(items.values()) for number, items in kept.items()}
@@ -81,7 +81,7 @@ class PrivateData:
             PrivateSetId(block, number, *name): hashed
             for number, names in hashes.items()
             for name, hashed in names.items()
-            if name not in kept.get(number, {}) and self._may_keep(*name, config, peer)
+            if name not in kept.get(number, {}) and self.may_keep(*name, config, peer)
         }
         return PrivateUpdate([write for write in writes.values() if _stands(write, validation.updates)], sets, missing)
 
@@ -92,7 +92,8 @@ class PrivateData:
         rows = fetch(self._connection, "read_transient", (self._channel_no, list(ids)))
         return [(tx_id, bytes(content)) for tx_id, content in rows]
 
-    def _may_keep(self, namespace: str, collection: str, config: ChannelConfig, peer: Identity) -> bool:
+    def may_keep(self, namespace: str, collection: str, config: ChannelConfig, peer: Identity) -> bool:
+        """Say whether a peer's organization is a member of a collection, as it is defined now."""
         key = StateKey(LIFECYCLE, "", field_key(namespace, "Collections").encode())
         found = WorldState(self._connection, self._channel_no).values([key])[0][0]
         collections = db_pb2.StateData.FromString(found.value).Bytes if found is not None else b""

@@ -81,11 +81,11 @@ class PrivateExchange:
                     f"{len(chosen)} that are known took it"
                 )
 
-    async def pull(self, missing: Mapping[PrivateSetId, bytes]) -> dict[PrivateSetId, list[bytes]]:
+    async def pull(self, missing: Mapping[PrivateSetId, bytes | None]) -> dict[PrivateSetId, list[bytes]]:
         """Ask the members' peers for sets of committed transactions.
 
         Args:
-            missing: what is asked for, with the hash it has as it was endorsed.
+            missing: what is asked for, with the hash it has as it was endorsed, where that is known.
         Returns:
             what came: the set that has its hash, or else all others, one of which may be what a purge left of it.
         """

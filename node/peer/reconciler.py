@@ -5,7 +5,8 @@ Rules:
   that block a moment later, and then ever more seldom until it came or its time is over;
 - a value becomes readable only if it still is the one that the public hash stands for;
 - members that committed a purge have only the rest of a set, which no longer has its hash: each key of the rest is held
-  against the block by itself, and all that was not purged here must be there;
+  against the block by itself, and all that was not purged here must be there; where a channel began from a snapshot
+  each key is held so against what stands of it in the state;
 - what is written is written between two blocks, with the committing connection: nothing can change meanwhile.
 
 Source: Fabric gossip/privdata/reconcile.go, core/ledger/pvtdatastorage (hand-over of old values).
@@ -127,14 +128,14 @@ class Reconciler:
         return bool(stored) and len(missing) == BATCH
 
 
-def _read_missing(channel_no: int, connection: Connection) -> dict[PrivateSetId, bytes]:
+def _read_missing(channel_no: int, connection: Connection) -> dict[PrivateSetId, bytes | None]:
     rows = fetch(connection, "read_missing_private", (channel_no, BATCH))
-    return {PrivateSetId(*row): bytes(rwset_hash) for *row, rwset_hash in rows}
+    return {PrivateSetId(*row): None if found is None else bytes(found) for *row, found in rows}
 
 
 def _store(
     channel_no: int,
-    missing: Mapping[PrivateSetId, bytes],
+    missing: Mapping[PrivateSetId, bytes | None],
     found: Mapping[PrivateSetId, Sequence[bytes]],
     connection: Connection,
 ) -> int:
@@ -158,7 +159,7 @@ def _store(
 
 
 def _store_one(
-    channel_no: int, item: PrivateSetId, given: Sequence[bytes], rwset_hash: bytes, connection: Connection
+    channel_no: int, item: PrivateSetId, given: Sequence[bytes], rwset_hash: bytes | None, connection: Connection
 ) -> bool:
     purges = known_purges(connection, channel_no, item.namespace, item.collection)
     kept = (_kept(channel_no, item, rwset, rwset_hash, purges, connection) for rwset in given)
@@ -191,7 +192,7 @@ def _kept(
     channel_no: int,
     item: PrivateSetId,
     rwset: bytes,
-    rwset_hash: bytes,
+    rwset_hash: bytes | None,
     purges: Mapping[StateKey, Version],
     connection: Connection,
 ) -> PrivateCollectionRwset | None:
@@ -202,7 +203,8 @@ def _kept(
         (collection,) = parse_private_rwset(given)
         if is_endorsed:
             return collection
-        hashed = _hashes_in_block(channel_no, item, connection)
+        hashes = _hashes_in_state if rwset_hash is None else _hashes_in_block
+        hashed = hashes(channel_no, item, connection)
         writes, metadata = _not_purged(item, hashed, purges)
         (rest,) = parse_private_rwset(with_keys(given, lambda key: key.key in writes or key.key in metadata))
     except (WireError, DecodeError) as error:
@@ -223,6 +225,13 @@ def _hashes_in_block(channel_no: int, item: PrivateSetId, connection: Connection
         for collection in namespace.collections
         if (index_text(namespace.namespace), index_text(collection.name)) == (item.namespace, item.collection)
     )
+
+
+def _hashes_in_state(channel_no: int, item: PrivateSetId, connection: Connection) -> HashedCollection:
+    """Return what still stands of what a transaction wrote."""
+    place = (channel_no, item.block, item.tx_number, index_text(item.namespace), index_text(item.collection))
+    rows = fetch(connection, "read_origin_hashes", place)
+    return HashedCollection(item.collection, writes=tuple(HashedWrite(bytes(key), bytes(value)) for key, value in rows))
 
 
 def _not_purged(

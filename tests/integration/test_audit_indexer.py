@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from network.block import header_hash, parse_block, recorded_commit_hash, transactions_filter
 from network.envelope import parse_transaction
 from node.anchor.database import Database, migrate
-from node.audit.index import UNSTORED_BLOCKS_MAX, AuditIndex, Position
+from node.audit.index import UNSTORED_BLOCKS_MAX, AuditIndex, Position, SearchFilter
 from node.audit.indexer import Indexer, OwnPeerRecords
 from node.audit.records import BlockRecords, read_records
 from tests.support.consortium_in_memory import ConsortiumInMemory, make_material
@@ -153,3 +154,26 @@ def _everything() -> dict[str, Any]:
         "block": 2**62, "tx": 2**30, "key": "", "kind": "", "organization": "", "transaction_id": "", "keys": [],
         "recorded_from": None, "recorded_to": None, "entry_seq": 0, "limit": 100,
     }  # fmt: skip
+
+
+def test_first_writing_of_what_is_never_replaced_stands(consortium: ConsortiumInMemory, database: Database) -> None:
+    """Members who together write against the contract's word put no other key, and no other root, into the index."""
+    index = AuditIndex(database, lambda: datetime.now(UTC))
+    found = [read_records(block) for block in consortium.blocks]
+    for each in found:
+        index.apply(each)
+    records = [record for each in found for record in each.records]
+    again = tuple(
+        replace(record, block_number=99, body=record.body.replace('"organization"', '"changed":1,"organization"'))
+        for record in records
+    )
+    flag = replace(records[0], kind="flag", key="flag~1")
+    index.apply(BlockRecords(99, bytes(32), bytes(32), (*again, flag), ()))
+    index.apply(BlockRecords(100, bytes(32), bytes(32), (replace(flag, block_number=100),), ()))
+    for record in records:
+        assert index.record(record.key) == record
+    listed, _ = index.search(SearchFilter(), 100, "")
+    assert {record.block_number for record in listed if record.kind != "flag"} == {r.block_number for r in records}
+    moved = index.record("flag~1")
+    assert moved is not None
+    assert moved.block_number == 100

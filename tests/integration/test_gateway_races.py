@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,12 +18,13 @@ import httpx
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from gateway.auth.sessions import FAILURES_PER_SENDER_MAX
 from gateway.errors import UnavailableError
 from gateway.migrate import migrate
 from gateway.order_locks import OrderLocks
 from gateway.routes.accounts import ACCOUNTS_PER_CUSTOMER_MAX
 from gateway.store import Customer, OwnAccount, Store, Transfer
-from tests.support.gateway_client import Clock, CustomerAgent, gateway_config, running_gateway
+from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -117,6 +119,18 @@ async def test_locks_outlive_a_session_that_the_server_ended(engine: Engine) -> 
                 pytest.fail("two gateways carry one order out")
     here.close()
     there.close()
+
+
+async def test_many_guesses_of_a_password_at_once_are_no_more_than_one_after_the_other(
+    client: httpx.AsyncClient,
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    guesses = [{"email": maria.email, "password": f"wrong password {number}"} for number in range(50)]
+    answers = await asyncio.gather(*(client.post("/v1/auth/login", json=guess) for guess in guesses))
+    told = Counter(answer.status_code for answer in answers)
+    assert told[401] <= FAILURES_PER_SENDER_MAX and told[401] + told[429] == 50
+    right = await client.post("/v1/auth/login", json={"email": maria.email, "password": PASSWORD})
+    assert right.status_code == 429
 
 
 async def test_accounts_opened_at_once_stay_within_the_limit(client: httpx.AsyncClient) -> None:

@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,9 +27,13 @@ from network.errors import EndorseError, GatewayError, RpcError
 from network.identity import SigningIdentity
 from network.pb.dwaybank.peer.v1 import private_data_pb2 as pb
 from network.rpc import StatusCode
+from node.peer.database import migrate
 from node.peer.definition import approved_definition
 from node.peer.private_requests import signed_request
 from node.peer.private_service import PULL, PUSH
+from node.peer.snapshots.exporter import SnapshotFolders, export_snapshot
+from node.peer.snapshots.files import SnapshotMetadata
+from node.peer.snapshots.importer import import_snapshot
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, client_tls, running_network
@@ -329,3 +335,42 @@ async def test_pushed_values_that_no_block_asks_for_are_never_kept(network: Peer
     await network.wait_for_height(status.block_number + 1)
     assert await read(network, PARTNER, "offered", "slipped") == b"true-value"
     assert places(network, PARTNER, "fake-value") == set()
+
+
+async def test_values_of_before_a_snapshot_are_asked_of_the_other_members(
+    network: PeerNetwork, postgres_cluster: PostgresCluster, tmp_path: Path
+) -> None:
+    """The partner's and the regulator's peers begin anew, from a snapshot of the bank's."""
+    await put(network, "pushed", "old", b"before-replaced")
+    await put(network, "pushed", "old", b"before-the-snapshot")
+    await put(network, "pushed", "other", b"before-it-too")
+    bank = network.members[BANK]
+    number = network.peer(BANK).height - 1
+    folder = export_snapshot(bank.settings.database_url, 1, CHANNEL, number, SnapshotFolders(tmp_path), lambda: False)
+    assert folder is not None
+    for msp_id in (PARTNER, REGULATOR):
+        member = network.members[msp_id]
+        await member.stop()
+        url = postgres_cluster.create_database(f"begun_{msp_id.lower()}")
+        with psycopg.connect(url) as owner:
+            migrate(owner)
+        metadata = SnapshotMetadata.read(folder)
+        import_snapshot(url, folder, metadata, datetime.now(UTC), member.settings.identity.creator)
+        member.settings = replace(member.settings, database_url=url)
+    # A member that lies is not believed.
+    ((block, content),) = kept_sets(network, BANK, "before-it-too")
+    forge(network, BANK, block, content.replace(b"before-it-too", b"before-it-all"))
+    for msp_id in (PARTNER, REGULATOR):
+        await network.members[msp_id].start()
+    await until_read(network, PARTNER, "pushed", "old", b"before-the-snapshot")
+    with pytest.raises(GatewayError, match="private data matching public hash version is not available"):
+        await read(network, PARTNER, "pushed", "other")
+    forge(network, BANK, block, content)
+    await until_read(network, PARTNER, "pushed", "other", b"before-it-too")
+    assert places(network, PARTNER, "before-replaced") == set()
+    for word in ("before-the-snapshot", "before-it-too"):
+        assert places(network, PARTNER, word) == {"private_state", "private_write_set"}
+        assert places(network, REGULATOR, word) == set()
+    assert missing(network, REGULATOR) == 0
+    await network.found_again(lambda: put(network, "pushed", "after", b"goes-on"))
+    assert await read(network, PARTNER, "pushed", "after") == b"goes-on"

@@ -86,7 +86,7 @@ async def test_ledger_begun_from_a_snapshot_becomes_the_same_ledger(
     second_url = postgres_cluster.create_database(f"begun_{capture.network}")
     with psycopg.connect(second_url) as owner:
         migrate(owner)
-    import_snapshot(second_url, first, metadata, NOW)
+    import_snapshot(second_url, first, metadata, NOW, capture.creator)
     async with committing(capture, second_url, snapshots=tmp_path / "two", genesis=b"") as (committer, outcome, tip):
         assert (tip.height, committer.first_block) == (FIRST + 1, FIRST + 1)
         committer.snapshots.submit(SECOND)
@@ -209,7 +209,7 @@ async def test_damaged_snapshot_is_refused_and_leaves_nothing(
     with psycopg.connect(url) as owner:
         migrate(owner)
     with pytest.raises((PeerError, ConfigError)) as refusal:
-        import_snapshot(url, folder, SnapshotMetadata.read(folder), NOW)
+        import_snapshot(url, folder, SnapshotMetadata.read(folder), NOW, raft.creator)
     assert text in str(refusal.value)
     with psycopg.connect(url) as connection:
         for table in ("channel", "block", "transaction", "state", "origin", "joined_channel"):
@@ -219,4 +219,4 @@ async def test_damaged_snapshot_is_refused_and_leaves_nothing(
 async def test_snapshot_of_a_channel_that_is_here_is_refused(raft: Capture, database_url: str, tmp_path: Path) -> None:
     folder = await snapshot_of(raft, database_url, tmp_path)
     with pytest.raises(SnapshotError, match=r"ledger \[anchors\] already exists"):
-        import_snapshot(database_url, folder, SnapshotMetadata.read(folder), NOW)
+        import_snapshot(database_url, folder, SnapshotMetadata.read(folder), NOW, raft.creator)

@@ -18,13 +18,13 @@ DECLARE
     v_match bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ledger.reconciliation'));
-    SELECT count(*), count(DISTINCT known.account_id), min(known.account_id), sum(known.difference),
+    SELECT count(*), count(DISTINCT known.account_id), min(known.account_id),
         count(*) FILTER (WHERE NOT CASE v_decision
             WHEN 1 THEN known.state = 1
             WHEN 4 THEN known.state IN (2, 3, 4)
             ELSE known.state IN (1, 2)
         END)
-    INTO v_count, v_accounts, v_account, difference, v_wrong
+    INTO v_count, v_accounts, v_account, v_wrong
     FROM ledger.reconciliation_exception AS known WHERE known.id = ANY (p_exceptions);
     code := CASE
         WHEN v_decision IS NULL OR v_count = 0 OR v_count <> cardinality(p_exceptions) THEN 'exception_not_found'

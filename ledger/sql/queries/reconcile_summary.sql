@@ -57,7 +57,7 @@ WITH wanted AS (
 )
 SELECT wanted.reference, wanted.code, wanted.scale, newest.reference, newest.last_day, newest.closing,
     computed.balance::bigint, coalesce(waiting.open, 0), coalesce(waiting.explained, 0),
-    coalesce(waiting.difference, 0)::bigint, coalesce(gap.reference, '')
+    coalesce(waiting.difference, 0), coalesce(gap.reference, '')
 FROM wanted
 JOIN newest ON newest.account_id = wanted.id
 JOIN computed ON computed.account_id = wanted.id

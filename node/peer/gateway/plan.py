@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.peer import proposal_response_pb2
+from google.protobuf.message import DecodeError
 
 from network.channel_config import ChannelConfig
 from network.config_update import ROOT
@@ -145,7 +146,11 @@ class _StandInMsps:
     """Says of stand-ins which principals a peer of their organization satisfies."""
 
     def satisfies_principal(self, identity: _StandIn, principal: msp_principal_pb2.MSPPrincipal) -> None:
-        if _organization(principal) != identity.msp_id:
+        try:
+            organization = _organization(principal)
+        except DecodeError as error:
+            raise IdentityError("the principal's bytes are not what its kind says") from error
+        if organization != identity.msp_id:
             raise IdentityError(f"a peer of {identity.msp_id} does not satisfy the principal")
 
 

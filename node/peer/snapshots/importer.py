@@ -4,7 +4,8 @@ Rules:
 - every file is hashed before anything of it is believed; that the snapshot itself is the right one is the operator's
   word, as it is for a genesis block: compare its hash with that of another member's peer;
 - all of it is one database transaction: the channel is there, at the snapshot's block, or nothing is;
-- blocks up to that one are not here and never will be; every transaction id of them is, so that none is used twice.
+- blocks up to that one are not here and never will be; every transaction id of them is, so that none is used twice;
+- private values are in no snapshot: those this peer should have are missing from the start, and are asked for.
 
 Source: Fabric core/ledger/kvledger/snapshot.go (CreateFromSnapshot), common/ledger/blkstorage/blockindex.go
 (importTxIDsFromSnapshot), core/ledger/kvledger/txmgmt/pvtstatepurgemgmt (expiry of imported hashes).
@@ -20,11 +21,15 @@ from typing import Any
 import psycopg
 
 from network.channel_config import ChannelConfig
+from network.identity import Identity
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, lock_channel, open_channel
 from node.peer.chaincode_definition import LIFECYCLE, definition_keys, read_definition
+from node.peer.collection_members import own_identity
 from node.peer.database import Connection, connect, fetch, index_key, index_text, long_key
+from node.peer.endorsement_policy import implicit_collection_owner
 from node.peer.errors import SnapshotError, StoreError
+from node.peer.private_data import PrivateData
 from node.peer.snapshots.files import (
     CONFIG_HISTORY,
     CONFIG_KEY,
@@ -61,9 +66,13 @@ _COPY_TX_IDS = (
 _TX_ID_TYPES = ("int2", "int8", "int4", "text", "int2", "int4", "int8", "int4")
 
 
-def import_snapshot(url: str, folder: Path, metadata: SnapshotMetadata, joined_at: datetime) -> None:
+def import_snapshot(
+    url: str, folder: Path, metadata: SnapshotMetadata, joined_at: datetime, peer_creator: bytes
+) -> None:
     """Put a snapshot into the tables as the beginning of its channel, which the peer is on from then.
 
+    Args:
+        peer_creator: the peer's serialized identity, which decides what private data it should have.
     Raises:
         SnapshotError: a file differs from what the metadata says, or the channel is here already.
         StoreError: the database refuses; nothing is there then.
@@ -75,7 +84,7 @@ def import_snapshot(url: str, folder: Path, metadata: SnapshotMetadata, joined_a
             lock_channel(connection, channel_no, metadata.channel_id)
             if BlockStore(connection, channel_no).tip().height:
                 raise SnapshotError(f"ledger [{metadata.channel_id}] already exists with state [ACTIVE]")
-            _Importer(connection, channel_no, folder, metadata).run(joined_at)
+            _Importer(connection, channel_no, folder, metadata).run(joined_at, peer_creator)
     except psycopg.Error as error:
         raise StoreError(f"the snapshot cannot be written to the database: {error}") from error
 
@@ -87,7 +96,7 @@ class _Importer:
         self._folder = folder
         self._metadata = metadata
 
-    def run(self, joined_at: datetime) -> None:
+    def run(self, joined_at: datetime, peer_creator: bytes) -> None:
         """Write everything."""
         found = self._metadata
         hashes = (found.last_block_hash, found.previous_block_hash, found.commit_hash)
@@ -97,11 +106,12 @@ class _Importer:
         config = self._import_state()
         if config is None:
             raise SnapshotError(f"snapshot {self._folder}: it holds no configuration of the channel")
-        ChannelConfig.from_envelope(config.value, found.channel_id)
+        channel = ChannelConfig.from_envelope(config.value, found.channel_id)
         origin = (self._channel_no, found.last_block, config.value, *config.version)
         fetch(self._connection, "insert_origin", origin)
         fetch(self._connection, "insert_joined_channel", (self._channel_no, joined_at))
         self._import_expiries()
+        self._note_missing(channel, own_identity(channel, peer_creator))
 
     def _tx_ids(self) -> Iterator[tuple[Any, ...]]:
         # What the ids themselves say comes last: one COPY at a time.
@@ -175,6 +185,15 @@ class _Importer:
                     "blocks_to_live": rules.block_to_live,
                 }
                 fetch(self._connection, "insert_origin_expiries", parameters)
+
+    def _note_missing(self, config: ChannelConfig, peer: Identity) -> None:
+        """Take note of the private values that this peer should have and others may give it."""
+        private = PrivateData(self._connection, self._channel_no)
+        for namespace, collection in sorted(self._collections):
+            # Implicit collections are one organization's, whose peers are not asked.
+            if not implicit_collection_owner(collection) and private.may_keep(namespace, collection, config, peer):
+                names = (index_text(namespace), index_text(collection))
+                fetch(self._connection, "insert_origin_missing", (self._channel_no, *names))
 
     def _state_row(self, namespace: str, collection: str, record: StateRecord) -> tuple[Any, ...]:
         return (

@@ -27,12 +27,20 @@ class SnapshotJoining:
 
     Args:
         url: database.
+        peer_creator: this peer's serialized identity.
         take_up: serves the channel once its tables are filled.
         now: UTC clock.
     """
 
-    def __init__(self, url: str, take_up: Callable[[str], Awaitable[None]], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        url: str,
+        peer_creator: bytes,
+        take_up: Callable[[str], Awaitable[None]],
+        now: Callable[[], datetime],
+    ) -> None:
         self._url = url
+        self._peer_creator = peer_creator
         self._take_up = take_up
         self._now = now
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +96,7 @@ class SnapshotJoining:
     async def _join(self, folder: Path, metadata: SnapshotMetadata) -> None:
         names = {"channel": metadata.channel_id, "folder": str(folder)}
         try:
-            await asyncio.to_thread(import_snapshot, self._url, folder, metadata, self._now())
+            await asyncio.to_thread(import_snapshot, self._url, folder, metadata, self._now(), self._peer_creator)
             await self._take_up(metadata.channel_id)
             _log.info("joined by snapshot", last_block=metadata.last_block, **names)
         except (PeerError, NetworkError) as error:

@@ -15,7 +15,7 @@ from ledger.reconciliation.camt053 import read_camt053
 from ledger.reconciliation.mt940 import read_mt940
 from ledger.reconciliation.records import ExternalStatement
 from ledger.reconciliation.settings import read_settings
-from ledger.reconciliation.statement_account import FILE_BYTES_MAX, StatementAccount, StatementAccounts
+from ledger.reconciliation.statement_account import FILE_BYTES_MAX, StatementAccount, StatementAccounts, days_between
 from ledger.reconciliation.xml_tree import DEPTH_MAX, parse_xml
 from tests.support.shared_data import REPOSITORY
 
@@ -53,6 +53,10 @@ def test_both_formats_tell_the_same_days(statements: tuple[ExternalStatement, ..
 def test_reversal_of_a_credit_lowers_the_balance() -> None:
     _, yen = mt940(MT940)
     assert [record.change for record in yen.records] == [2000, -500]
+
+
+def test_a_balance_of_the_last_day_of_the_calendar_has_no_day_behind_it() -> None:
+    assert days_between(date.max, (), date.max) == (date.max, date.max)
 
 
 def test_first_day_follows_the_closing_day_of_the_statement_before() -> None:

@@ -308,3 +308,23 @@ def test_rule_that_means_nothing_is_refused_by_name(settings: dict[str, object],
 def test_example_in_the_documentation_runs() -> None:
     outcome = doctest.testmod(ledger.reconciliation)
     assert (outcome.failed, outcome.attempted > 0) == (0, True)
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_days_at_the_ends_of_the_calendar_are_days_as_others(day: date) -> None:
+    """Banks write 9999-12-31 where they have no day; one such movement must not stop the matching of all others."""
+    records = [
+        UnmatchedRecord(1, 500, day, day, frozenset({"a"})),
+        UnmatchedRecord(2, 7, march("3"), march("3"), frozenset()),
+    ]
+    postings = [
+        UnmatchedPosting(1, 1, 500, day),
+        UnmatchedPosting(2, 1, 7, march("3")),
+        UnmatchedPosting(3, 1, 200, day),
+    ]
+    group = MatchRule("group", Shape.MANY_TO_MANY, agree=REFERENCE, days=5)
+    for rules in (STANDARD_RULES, (MatchRule("near", days=5),), (group, MatchRule("near", days=5))):
+        found = match_account(records, postings, rules, asset="EUR", periods=MARCH, explained=())
+        assert [match.records for match in found.matches] == [(1,), (2,)]
+    parts = MatchRule("parts", Shape.ONE_TO_MANY, days=5, parts=3)
+    assert match_account(records, [postings[2]], [parts], asset="EUR", periods=MARCH, explained=()).matches == ()

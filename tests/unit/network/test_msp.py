@@ -401,6 +401,20 @@ def test_combined_principal_wants_all_its_parts() -> None:
         msp.satisfies_principal(client, principal(Principal.COMBINED, msp_principal_pb2.CombinedPrincipal()))
 
 
+def test_combined_principals_are_taken_apart_at_any_depth() -> None:
+    """What a policy of a key may hold, every peer must judge, and Go's stack is deeper than Python's."""
+    msp = A.msp()
+    client = _identity("client", msp=msp)
+    inside = {"member": role("member"), "admin": role("admin")}
+    for _ in range(3_000):
+        for name, deepest in inside.items():
+            combined = msp_principal_pb2.CombinedPrincipal(principals=[deepest])
+            inside[name] = principal(Principal.COMBINED, combined)
+    msp.satisfies_principal(client, inside["member"])
+    with pytest.raises(IdentityError):
+        msp.satisfies_principal(client, inside["admin"])
+
+
 def test_anonymity_principal_is_satisfied_by_the_nominal_only() -> None:
     msp = A.msp()
     client = _identity("client", msp=msp)

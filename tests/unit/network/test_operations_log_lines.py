@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tests.support.shared_data import REPOSITORY
 
@@ -45,3 +46,25 @@ def test_every_line_is_an_object_of_json_whoever_wrote_it() -> None:
     ]
     assert [trace.splitlines()[-1] for trace in traces] == ["ValueError: broken"] * 2
     assert "local variable" not in done.stderr
+
+
+FULL = """
+import asyncio, logging, structlog, sys
+from network.operations.log_lines import write_log_lines
+from network.operations.metrics import Metrics
+metrics = Metrics()
+write_log_lines().count_in(metrics)
+log = structlog.get_logger("node.books")
+for tell in (log.info, log.warning, log.error, logging.getLogger("uvicorn.error").warning):
+    tell("a line")
+sys.stderr = sys.stdout
+print([line for line in asyncio.run(metrics.text()).splitlines() if line.startswith("dwaybank_log_lines_lost")])
+"""
+
+
+def test_line_that_a_full_disk_takes_no_more_ends_nobodys_work_and_is_counted() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert done.stdout == "['dwaybank_log_lines_lost 3']\n", done.stdout

@@ -212,6 +212,39 @@ async def test_background_work_goes_on_after_a_failure_and_says_what_it_was(
     await world.anchorer.stop()
 
 
+async def test_time_that_anchoring_stands_still_is_told_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    world = World()
+
+    def refuse(function: str) -> None:
+        raise EndorseError("no peer answers", "tx")
+
+    await world.anchorer.start()
+    await world.until(lambda: world.size() == 0 and world.anchorer.stood_s == 0)
+    world.source.add(3)
+    world.gateway.refuse = refuse
+    await world.until(lambda: world.anchorer.stood_s > 0.2)
+    assert world.anchorer.stalled == "no peer answers"
+    world.gateway.refuse = lambda function: None
+    await world.until(lambda: world.size() == 3 and world.anchorer.stood_s == 0)
+    await world.anchorer.stop()
+
+
+async def test_ledger_that_answers_nothing_at_all_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    world = World()
+
+    async def silent(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    await world.anchorer.start()
+    await world.until(lambda: world.size() == 0 and world.anchorer.stood_s == 0)
+    monkeypatch.setattr(world.gateway, "submit", silent)
+    world.source.add(3)
+    await world.until(lambda: world.anchorer.stalled.startswith("the shared ledger has answered nothing for 0 s"))
+    await world.anchorer.stop()
+
+
 async def test_idle_anchorer_asks_the_ledger_nothing() -> None:
     world = World()
     world.source.add(2)
@@ -264,6 +297,9 @@ async def test_row_nobody_signed_for_is_what_stalled_says() -> None:
     world.source.stalled = "entry 1 stands in the books, but nobody signed for it"
     await world.anchorer.anchor()
     assert world.anchorer.stalled == world.source.stalled
+    await world.anchorer.start()
+    await world.until(lambda: world.anchorer.stood_s > 0.1)
+    await world.anchorer.stop()
 
 
 async def test_lag_is_told_over_the_newest_entries() -> None:

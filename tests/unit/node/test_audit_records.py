@@ -6,6 +6,7 @@ Method: blocks of an in-memory channel with real contracts.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 
 import pytest
@@ -87,6 +88,87 @@ def test_what_is_no_valid_record_is_passed_over(
     assert read_records(consortium.blocks[number]).records == ()
 
 
+COSIGNED = {"organization": PARTNER, "size": 9, "witness": BANK, "cosignature": "line", "time": 1}
+ANCHORED = {
+    "organization": BANK, "size": 40, "previous_size": 20, "root": base64.b64encode(bytes(32)).decode(), "note": "n",
+    "controls_commitment": "00" * 32,
+}  # fmt: skip
+DEMANDED = {
+    "demand_id": "0a" * 16, "organization": REGULATOR, "demanding_organization": BANK, "purpose": "p", "sealed_to": "",
+    "scope": ["entry"], "seqs": [3, 9],
+}  # fmt: skip
+EPOCH = {"organization": BANK, "epoch": 2, "from_seq": 1, "to_seq": 5, "root": base64.b64encode(bytes(32)).decode()}
+STEP = {"status": "open", "by": BANK, "transaction_id": "t", "timestamp": "2026-03-01T12:00:00+00:00"}
+FINDING = {
+    "finding_id": "0b" * 16, "organization": BANK, "opened_by": BANK, "kind": "k", "subject": "log",
+    "evidence": "00" * 32, "status": "open", "steps": [STEP],
+}  # fmt: skip
+SOUND = {
+    f"checkpoint~{BANK}~{40:020d}": ANCHORED,
+    f"cosignature~{PARTNER}~{9:020d}~{BANK}": COSIGNED,
+    f"demand~{'0a' * 16}": DEMANDED,
+    f"epoch~{BANK}~{2:020d}": EPOCH,
+    f"finding~{'0b' * 16}": FINDING,
+}
+"""By key, what the bank's client may write."""
+
+
+def namespace_of(key: str) -> str:
+    return "compliance" if key.startswith(("epoch", "flag")) else "audit"
+
+
+@pytest.mark.parametrize("key", SOUND)
+def test_what_the_contract_writes_is_a_record(consortium: ConsortiumInMemory, key: str) -> None:
+    number = make_block(consortium, key, json.dumps(SOUND[key]).encode(), namespace=namespace_of(key))
+    (record,) = read_records(consortium.blocks[number]).records
+    assert (record.key, json.loads(record.body)) == (key, SOUND[key])
+
+
+WRONG = [
+    *((key, {**body, name: None}) for key, body in SOUND.items() for name in body),
+    *(
+        (key, {other: body[other] for other in body if other != name})
+        for key, body in SOUND.items()
+        for name in body.keys() - {"scope", "sealed_to"}  # which the first demands had not
+    ),
+    (f"demand~{'0a' * 16}", {**DEMANDED, "sealed_to": "no key"}),
+    *((key, {**body, name: "half\ud800"}) for key, body in SOUND.items() for name in body if name != "root"),
+    *((key + "x", body) for key, body in SOUND.items()),
+    (f"checkpoint~{PARTNER}~{40:020d}", {**ANCHORED, "organization": PARTNER}),
+    (f"cosignature~{BANK}~{9:020d}~{REGULATOR}", {**COSIGNED, "organization": BANK, "witness": REGULATOR}),
+    (f"demand~{'0a' * 16}", {**DEMANDED, "demanding_organization": REGULATOR}),
+    (f"demand~{'0a' * 16}", {**DEMANDED, "seqs": []}),
+    (f"demand~{'0a' * 16}", {**DEMANDED, "seqs": ["1"]}),
+    (f"demand~{'0a' * 16}", {**DEMANDED, "purpose": "nul\x00"}),
+    (f"checkpoint~{BANK}~{40:020d}", {**ANCHORED, "size": True}),
+    (f"checkpoint~{BANK}~{40:020d}", {**ANCHORED, "more": ["\x00"]}),
+    *(
+        (f"finding~{'0b' * 16}", {**FINDING, "steps": [step]})
+        for step in (
+            {"status": "open"},
+            {**STEP, "timestamp": "yesterday"},
+            {**STEP, "timestamp": "2026-03-01T12:00:00"},
+            {**STEP, "explanation": "zz"},
+            {**STEP, "outcome": 1},
+            "open",
+        )
+    ),
+    ("flag~zz", {"record_id": "zz", "organization": BANK, "status": "requires_manual_review"}),
+    (f"log~{PARTNER}", {"organization": PARTNER, "origin": "o", "verifier_key": "k", "sequence": 0}),
+    (f"witness~{REGULATOR}", {"organization": REGULATOR, "cosigner_key": "k"}),
+]
+
+
+def test_what_the_contract_could_not_have_written_stops_nobody_and_is_no_record(
+    consortium: ConsortiumInMemory,
+) -> None:
+    """Two of three members can write it, and every peer judges it VALID: the third must go on, and see no cosignature
+    of its own."""
+    for key, body in WRONG:
+        number = make_block(consortium, key, json.dumps(body).encode(), namespace=namespace_of(key))
+        assert read_records(consortium.blocks[number]).records == (), (key, body)
+
+
 def test_common_name_that_no_database_keeps_is_told_without_its_nul(consortium: ConsortiumInMemory) -> None:
     folder = consortium.material.root / "peerOrganizations" / DOMAINS[PARTNER] / "ca"
     authority = x509.load_pem_x509_certificate(next(folder.glob("*.pem")).read_bytes())
@@ -119,13 +201,13 @@ def test_record_of_a_transaction_without_a_time_any_calendar_holds_is_indexed(
 ) -> None:
     """Contracts that do not ask for the time let it pass, and so do peers: the index must go on."""
     monkeypatch.setattr("network.proposal.timestamp_message", lambda moment: given)
-    number = make_block(consortium, f"witness~{PARTNER}", json.dumps({"organization": PARTNER}).encode())
+    number = make_block(consortium, f"witness~{BANK}", b'{"organization":"DwaybankMSP","cosigner_key":"key"}')
     (record,) = read_records(consortium.blocks[number]).records
-    assert (record.organization, record.recorded_at) == (PARTNER, NO_TIME)
+    assert (record.organization, record.recorded_at) == (BANK, NO_TIME)
 
 
 def test_block_no_peer_has_judged_gives_no_records(consortium: ConsortiumInMemory) -> None:
-    number = make_block(consortium, "demand~02", b'{"organization":"A","seqs":[3,9]}')
+    number = make_block(consortium, f"demand~{'0a' * 16}", json.dumps(DEMANDED).encode())
     [record] = read_records(consortium.blocks[number]).records
     assert (record.from_seq, record.to_seq) == (3, 9)
     block = type(consortium.blocks[number]).FromString(consortium.raw(number))
@@ -139,11 +221,11 @@ def test_what_follows_a_definition_in_the_same_block_counts_too(consortium: Cons
     for namespace, key in (
         ("_lifecycle", "namespaces/fields/one/Sequence"),
         ("_lifecycle", "namespaces/fields/two/Sequence"),
-        ("audit", "demand~03"),
+        ("audit", f"demand~{'0a' * 16}"),
     ):
         builder = RwsetBuilder()
-        builder.add_write(namespace, key, b'{"organization":"A","seqs":[4]}')
+        builder.add_write(namespace, key, json.dumps(DEMANDED).encode())
         envelopes.append(consortium.endorse(consortium.propose(signer, namespace, b"f"), namespace, builder, b""))
     found = read_records(consortium.blocks[consortium.commit(envelopes, bytes(3))])
     assert found.landmarks == (Landmark("definition", "one", 0), Landmark("definition", "two", 1))
-    assert [(record.tx_number, record.key) for record in found.records] == [(2, "demand~03")]
+    assert [(record.tx_number, record.key) for record in found.records] == [(2, f"demand~{'0a' * 16}")]

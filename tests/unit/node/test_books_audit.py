@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import FINDINGS_MAX, RecomputedLeaf
-from network.merkle import TileWriter, leaf_hash, root
+from network.merkle import leaf_hash
 from node.anchor.books import ArchivedEntries, Recomputed
 from node.anchor.errors import MirrorError
-from node.audit.books_audit import BooksAudit, anchored_leaves
+from node.audit.books_audit import BooksAudit
 
 MOMENT = datetime(2026, 6, 1, tzinfo=UTC)
 LEAVES = [leaf_hash(index.to_bytes(4, "big")) for index in range(600)]
@@ -111,18 +111,3 @@ def test_findings_are_exactly_what_was_tampered_with(anchored: int, beyond: int,
         rows[seq] = RecomputedLeaf(seq, leaf_hash(b"inserted"), False, True)
         expected.append(("inserted", seq))
     assert findings(anchored, rows) == sorted(expected, key=lambda item: item[1])
-
-
-@pytest.mark.parametrize("size", [1, 255, 256, 257, 600])
-def test_anchored_leaves_are_given_only_when_they_hash_to_the_root(size: int) -> None:
-    writer = TileWriter()
-    tiles = {(tile.level, tile.index): tile.hashes for tile in writer.append(LEAVES)}
-
-    def read(level: int, index: int) -> bytes:
-        return tiles.get((level, index), b"")
-
-    assert anchored_leaves(read, size, root(LEAVES[:size]), "the copy") == LEAVES[:size]
-    with pytest.raises(MirrorError, match="the copy"):
-        anchored_leaves(read, size, root(LEAVES[: size - 1]), "the copy")
-    with pytest.raises(MirrorError):
-        anchored_leaves(lambda level, index: b"", size, root(LEAVES[:size]), "the copy")

@@ -113,5 +113,33 @@ async def test_without_an_address_it_says_so_and_goes_on_once_there_is_one(capsy
     await good.stop(0)
 
 
+async def test_silence_is_told_until_a_block_comes_or_a_stream_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, good_endpoint = await _orderer(_block(7))
+    idle, idle_endpoint = await _orderer()
+    taken = _Taken()
+
+    async def until(silent: bool) -> None:
+        async with asyncio.timeout(10):
+            while (client.silent_s > 0) is not silent:  # noqa: ASYNC110 - time itself is waited for
+                await asyncio.sleep(0.01)
+
+    async with _pulling([OrdererEndpoint("127.0.0.1:1", "OrdererMSP")], taken) as client:
+        await until(silent=True)
+        before = client.silent_s
+        await asyncio.sleep(0.3)
+        assert client.silent_s >= before + 0.3, "several tries are one silence"
+        client.use([good_endpoint], None)
+        await taken.until((7, good_endpoint.address))
+        assert client.silent_s == 0
+        await good.stop(0)
+        await until(silent=True)
+        client.use([idle_endpoint], None)
+        await asyncio.sleep(0.5)
+        assert client.silent_s > 0, "nobody knows yet whether that one answers"
+        monkeypatch.setattr("node.peer.deliver_client.STANDS_S", 0.5)
+        await until(silent=False)
+    await idle.stop(0)
+
+
 def test_status_without_a_name_is_told_by_its_number() -> None:
     assert (status_name(common_pb2.FORBIDDEN), status_name(999)) == ("FORBIDDEN", "999")

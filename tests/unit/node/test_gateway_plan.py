@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from fabric_protos.common import policies_pb2
+from fabric_protos.msp.msp_principal_pb2 import MSPPrincipal
 from fabric_protos.peer import collection_pb2, proposal_response_pb2
 
 from network.channel_config import ChannelConfig
@@ -116,3 +117,11 @@ def test_answers_about_policies_of_keys_are_remembered_up_to_a_bound(
     for requirement, text in zip(requirements, policies * 20, strict=True):
         assert planner.satisfied(requirement, [Peer(BANK)]) == (BANK in text)
     assert len(planner._known) <= 5
+
+
+@pytest.mark.parametrize("kind", [MSPPrincipal.ROLE, MSPPrincipal.ORGANIZATION_UNIT, MSPPrincipal.IDENTITY])
+def test_policy_of_a_key_that_names_nobody_readable_is_satisfied_by_nobody(planner: Planner, kind: int) -> None:
+    policy = parse_signature_policy("OR('DwaybankMSP.peer')")
+    policy.identities[0].CopyFrom(MSPPrincipal(principal_classification=kind, principal=b"\xff"))
+    requirement = Requirement(keys=frozenset([policy.SerializeToString()]))
+    assert planner.smallest(requirement, [Peer(BANK)], [Peer(PARTNER), Peer(REGULATOR)]) is None

@@ -1,0 +1,48 @@
+"""What keeps processes alive, and the status beside them, while the disk takes nothing.
+
+Method: real child processes; a folder that is away stands for a disk that refuses, and comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+from node.processes import ManagedProcess, ProcessSpec
+from node.supervisor import Status
+from tests.support.consortium import eventually
+
+
+async def test_process_whose_log_cannot_be_opened_is_started_again_once_it_can(tmp_path: Path) -> None:
+    logs, away, program = tmp_path / "logs", tmp_path / "away", tmp_path / "program.py"
+    logs.mkdir()
+    program.write_text("import time; time.sleep(60)")
+    kept = ManagedProcess(ProcessSpec("idle", (str(program),), 9, logs / "idle.log"))
+    await kept.start()
+    try:
+        logs.rename(away)
+        first = kept.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await asyncio.sleep(1)
+        assert kept.pid is None
+        away.rename(logs)
+
+        async def again() -> bool:
+            return kept.pid not in (None, first)
+
+        await eventually(again, "the process runs again")
+    finally:
+        await kept.stop()
+
+
+def test_status_that_cannot_be_written_stops_nobody_and_is_written_when_it_can(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "status.json"
+    status = Status(file)
+    assert not status.update(state="running")
+    file.parent.mkdir()
+    assert status.update(step="")
+    assert json.loads(file.read_text())["state"] == "running"
