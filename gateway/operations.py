@@ -14,7 +14,7 @@ from gateway.config import GatewayConfig
 from gateway.errors import UnavailableError
 from gateway.node_client import NodeClient
 from gateway.store import Store
-from network.operations.certificates import CertificateWatch, certificates_in
+from network.operations.certificates import CertificateWatch, certificates_in, require_valid
 from network.operations.health import HealthChecks, UnhealthyError
 from network.operations.http_server import HttpTls
 from network.operations.log_levels import LogLevels
@@ -66,6 +66,7 @@ class GatewayOperations:
         own = [] if config.tls is None else certificates_in("tls", config.tls.certificate)
         self._certificates = CertificateWatch(metrics, lambda: own, now)
         checks = HealthChecks(now)
+        checks.add("certificates", lambda: require_valid(own, now()))
         checks.add("database", self._check_database)
         checks.add("node", self._check_node)
         self._service: OperationsService | None = None

@@ -20,10 +20,12 @@ from fabric_protos.common import common_pb2
 from network.block import block_signature_data, data_hash, holds_config, signatures_metadata
 from network.channel_config import ChannelConfig
 from network.errors import BlockError, PolicyError, WireError
+from network.messages import holds_only_unknown
 from network.policy import SignedData
 from network.proposal import decode
 
 BLOCK_POLICY = "/Channel/Orderer/BlockValidation"
+_KNOWN = frozenset(common_pb2.Envelope.DESCRIPTOR.fields_by_number)
 BFT_CAPABILITY = "V3_0"
 """Channel capability from which orderers may sign by their number."""
 
@@ -104,7 +106,8 @@ def verify_well_formed(block: common_pb2.Block) -> None:
         if not envelope.payload or not envelope.signature:
             missing = "signature" if envelope.payload else "payload"
             raise BlockError(f"block {number}, transaction {index}: Envelope.{missing} is empty")
-        if envelope.SerializeToString() != raw:
+        known = common_pb2.Envelope(payload=envelope.payload, signature=envelope.signature).SerializeToString()
+        if raw != known and not (raw.startswith(known) and holds_only_unknown(raw[len(known) :], _KNOWN)):
             raise BlockError(f"block {number}, transaction {index}: the envelope is not in canonical form")
 
 

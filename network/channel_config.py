@@ -325,7 +325,7 @@ def application_policy(config: ChannelConfig, serialized: bytes) -> Policy:
     Source: Fabric core/policy/application.go, Evaluate.
     """
     try:
-        policy = policies_pb2.ApplicationPolicy.FromString(serialized)
+        policy = read_message(policies_pb2.ApplicationPolicy, serialized)
     except DecodeError as error:
         raise PolicyError("ApplicationPolicy: the policy's bytes are not that message") from error
     kind = policy.WhichOneof("Type")

@@ -23,6 +23,7 @@ from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_respo
 from google.protobuf.message import DecodeError
 
 from network.errors import WireError
+from network.messages import read_message
 from network.proposal import ParsedProposal, compute_tx_id, decode, proposal_hash, read_timestamp, timestamp_message
 from network.rwset import TxRwset, parse_rwset
 
@@ -339,19 +340,19 @@ def config_envelope(
 
 def _read_envelope(fields: dict[str, Any], envelope: bytes) -> None:
     try:
-        outer = common_pb2.Envelope.FromString(envelope)
+        outer = read_message(common_pb2.Envelope, envelope)
     except DecodeError:
         fields["header_flag"] = INVALID_OTHER_REASON
         return
     fields.update(payload=outer.payload, signature=outer.signature)
     try:
-        payload = common_pb2.Payload.FromString(outer.payload)
+        payload = read_message(common_pb2.Payload, outer.payload)
     except DecodeError:
         fields["header_flag"] = BAD_PAYLOAD
         return
     try:
-        channel = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
-        signer = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
+        channel = read_message(common_pb2.ChannelHeader, payload.header.channel_header)
+        signer = read_message(common_pb2.SignatureHeader, payload.header.signature_header)
     except DecodeError:
         fields["header_flag"] = BAD_COMMON_HEADER
         return
@@ -407,32 +408,32 @@ def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
 
 
 def _single_action(data: bytes, checked_header: bytes) -> tuple[bytes, Any, Any]:
-    transaction = transaction_pb2.Transaction.FromString(data)
+    transaction = read_message(transaction_pb2.Transaction, data)
     if not data or len(transaction.actions) != 1:
         raise WireError(f"Transaction.actions: {len(transaction.actions)}, must be exactly 1")
     item = transaction.actions[0]
     header: bytes = item.header
     # Nearly always the envelope's own signature header, whose nonce and creator were seen to be there.
     if header != checked_header:
-        signer = common_pb2.SignatureHeader.FromString(header)
+        signer = read_message(common_pb2.SignatureHeader, header)
         if not signer.nonce or not signer.creator:
             raise WireError("TransactionAction.header: nonce or creator is empty")
-    payload = transaction_pb2.ChaincodeActionPayload.FromString(item.payload)
+    payload = read_message(transaction_pb2.ChaincodeActionPayload, item.payload)
     if not payload.HasField("action"):
         raise WireError("ChaincodeActionPayload.action: missing")
-    response = proposal_response_pb2.ProposalResponsePayload.FromString(payload.action.proposal_response_payload)
+    response = read_message(proposal_response_pb2.ProposalResponsePayload, payload.action.proposal_response_payload)
     return header, payload, response
 
 
 def _read_action(fields: dict[str, Any], extension: bytes) -> int:
     try:
-        invoked = proposal_pb2.ChaincodeHeaderExtension.FromString(extension)
+        invoked = read_message(proposal_pb2.ChaincodeHeaderExtension, extension)
     except DecodeError:
         return BAD_HEADER_EXTENSION
     if not fields["action"]:
         return BAD_RESPONSE_PAYLOAD
     try:
-        action = proposal_pb2.ChaincodeAction.FromString(fields["action"])
+        action = read_message(proposal_pb2.ChaincodeAction, fields["action"])
     except DecodeError:
         return BAD_RESPONSE_PAYLOAD
     try:
@@ -456,7 +457,7 @@ def _action_flag(invoked: Any, action: Any, rwset: TxRwset) -> int:
         return INVALID_CHAINCODE
     if action.events:
         try:
-            event = chaincode_event_pb2.ChaincodeEvent.FromString(action.events)
+            event = read_message(chaincode_event_pb2.ChaincodeEvent, action.events)
         except DecodeError:
             return INVALID_OTHER_REASON
         if event.chaincode_id != name:

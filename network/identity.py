@@ -27,6 +27,7 @@ from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
+from network.messages import read_message
 from network.signing import PublicKey, sign, verify_as_fabric
 
 X509_ERRORS = (
@@ -88,7 +89,7 @@ def parse_identity(creator: bytes) -> Identity:
     Source: Fabric msp/mspimpl.go, DeserializeIdentity.
     """
     try:
-        serialized = identities_pb2.SerializedIdentity.FromString(creator)
+        serialized = read_message(identities_pb2.SerializedIdentity, creator)
     except DecodeError as error:
         raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
     certificate = parse_certificate(serialized.id_bytes)

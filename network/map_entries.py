@@ -14,6 +14,9 @@ from typing import Any
 
 from google.protobuf import unknown_fields  # type: ignore[attr-defined]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError
+
+from network.messages import plain, varint
 
 _LENGTH, _GROUP, _GROUP_END = 2, 3, 4
 _FIXED_BYTES = {1: 8, 5: 4}
@@ -28,7 +31,11 @@ def read_message(kind: Any, data: bytes) -> Any:
     Raises:
         google.protobuf.message.DecodeError: not that message.
     """
-    message = kind.FromString(data)
+    try:
+        message = kind.FromString(data)
+    except DecodeError:
+        data = plain(kind, data)
+        message = kind.FromString(data)
     return kind.FromString(_plain(data, kind.DESCRIPTOR)) if _lacks_entries(message) else message
 
 
@@ -77,7 +84,7 @@ def _plain(data: bytes, descriptor: Descriptor) -> bytes:
             plain += data[begin:at]
             continue
         inner = _plain(content, field.message_type)
-        plain += _written(tag) + _written(len(inner)) + inner
+        plain += varint(tag) + varint(len(inner)) + inner
     return bytes(plain)
 
 
@@ -107,11 +114,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return number, at
-
-
-def _written(number: int) -> bytes:
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*written, number])

@@ -41,6 +41,7 @@ from network.certificates import (
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
 from network.identity import KNOWN_BYTES_MAX, Identity, parse_certificate, parse_identity, with_certificate
+from network.messages import read_message
 from network.signing import PublicKey
 
 _CACHE_MAX = 4096
@@ -481,17 +482,16 @@ def _single_principals(principal: msp_principal_pb2.MSPPrincipal) -> Iterator[ms
 
 def _read(kind: Any, data: bytes) -> Any:
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise WireError(f"{kind.DESCRIPTOR.name}: the principal's bytes are not that message") from error
 
 
 def _msp_id_of(creator: bytes) -> str:
     try:
-        msp_id: str = identities_pb2.SerializedIdentity.FromString(creator).mspid
+        return str(read_message(identities_pb2.SerializedIdentity, creator).mspid)
     except DecodeError as error:
         raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
-    return msp_id
 
 
 def _remember(seen: set[tuple[str, bytes]], identifier: tuple[str, bytes]) -> None:

@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, PolicyError, PolicyNotSatisfiedError, SignatureError, WireError
 from network.identity import Identity
+from network.messages import read_message
 from network.msp import MspManager
 from network.policy_dsl import format_signature_policy, n_out_of, parse_signature_policy
 
@@ -132,7 +133,7 @@ class SignaturePolicy:
             PolicyError: not such bytes, a version other than 0, or a broken rule.
         """
         try:
-            envelope = policies_pb2.SignaturePolicyEnvelope.FromString(data)
+            envelope = read_message(policies_pb2.SignaturePolicyEnvelope, data)
         except DecodeError as error:
             raise PolicyError("SignaturePolicyEnvelope: the policy's bytes are not that message") from error
         if envelope.version != 0:
@@ -345,7 +346,7 @@ class PolicyTree:
         if policy.type != policies_pb2.Policy.IMPLICIT_META:
             raise PolicyError(f"type {policy.type} is unknown; use SIGNATURE or IMPLICIT_META")
         try:
-            meta = policies_pb2.ImplicitMetaPolicy.FromString(policy.value)
+            meta = read_message(policies_pb2.ImplicitMetaPolicy, policy.value)
         except DecodeError as error:
             raise PolicyError("ImplicitMetaPolicy: the policy's bytes are not that message") from error
         below = [tree.find(meta.sub_policy) for tree in self.groups.values()]

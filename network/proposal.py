@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.errors import UnreadableHeadersError, WireError
+from network.messages import read_message
 
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
@@ -265,16 +266,15 @@ def read_timestamp(channel_header: Any) -> datetime | None:
 
 
 def decode(message: Any, data: bytes, name: str) -> Any:
-    """Parse ``data`` into ``message`` and return it.
+    """Return a message of the kind of ``message`` from its bytes.
 
     Raises:
         WireError: the bytes do not parse; the text names the message.
     """
     try:
-        message.ParseFromString(data)
+        return read_message(type(message), data)
     except DecodeError as error:
         raise WireError(f"{name}: the bytes do not parse") from error
-    return message
 
 
 def unmarshal(kind: Any, data: bytes, prefix: str = "") -> Any:
@@ -284,7 +284,7 @@ def unmarshal(kind: Any, data: bytes, prefix: str = "") -> Any:
         WireError: the bytes do not parse, in the words of Fabric (protoutil) and of Go's protobuf library.
     """
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise WireError(f"{prefix}error unmarshalling {kind.DESCRIPTOR.name}: {NO_MESSAGE}") from error
 

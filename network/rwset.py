@@ -27,6 +27,7 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import WireError
+from network.messages import read_message
 
 HASH_OF_NOTHING = hashlib.sha256(b"").digest()
 """A private write of this value hash deletes (FAB-18386)."""
@@ -282,16 +283,15 @@ def serialize_reads(reads: Iterable[KvRead]) -> bytes:
 
 def _decode(message: Any, data: bytes, name: str) -> Any:
     try:
-        message.ParseFromString(data)
+        return read_message(type(message), data)
     except DecodeError as error:
         raise WireError(f"{name}: the bytes do not parse") from error
-    return message
 
 
 def _namespace_from(item: Any) -> NamespaceRwset:
     name = item.namespace
     try:
-        kv = kv_rwset_pb2.KVRWSet.FromString(item.rwset)
+        kv = read_message(kv_rwset_pb2.KVRWSet, item.rwset)
     except DecodeError as error:
         raise WireError(f"KVRWSet of namespace {name!r}: the bytes do not parse") from error
     return NamespaceRwset(

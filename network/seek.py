@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from network.block import is_config_block, parse_block
 from network.channel_config import ChannelConfig
 from network.errors import IdentityError, PolicyError, SeekRefusedError, WireError
+from network.messages import varint
 from network.policy import SignedData
 
 TIME_WINDOW = timedelta(minutes=15)
@@ -154,7 +155,7 @@ def parse_seek(envelope: bytes, now: datetime, tls_certificate_hash: bytes | Non
 
 def block_response(block: bytes) -> bytes:
     """Return a serialized ``DeliverResponse`` that carries a block's bytes as they are."""
-    return b"".join((_BLOCK_FIELD, _varint(len(block)), block))
+    return b"".join((_BLOCK_FIELD, varint(len(block)), block))
 
 
 def _check_time(channel: Any, now: datetime) -> None:
@@ -204,15 +205,6 @@ def _stop(info: Any, start: int, height: int) -> int:
     if info.stop.specified.number < start:
         raise _bad_request(f"start number {start} greater than stop number {info.stop.specified.number}")
     return int(info.stop.specified.number)
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 def _bad_request(message: str) -> SeekRefusedError:

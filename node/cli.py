@@ -7,6 +7,7 @@ reported with an id under which the log holds the details.
 from __future__ import annotations
 
 import copy
+import errno
 import logging
 import os
 import sys
@@ -40,6 +41,11 @@ from node.commands import (
     report,
     schedule,
 )
+
+_OF_THE_DISK = {
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS
+}  # fmt: skip
+"""What an operator mends, and no program: rights, room, a folder in a file's place."""
 
 app = typer.Typer(
     name="dwaybank",
@@ -124,6 +130,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         # Python's way to hold bytes of an argument that are no text.
         print(f"dwaybank: {error.object!r} is not written in UTF-8: write it again", file=sys.stderr)  # noqa: T201
+        return 1
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        print(f"dwaybank: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
     fault = uuid.uuid4().hex[:8]
     folder = Path(os.environ.get("DWAYBANK_FAULTS", "/tmp"))  # noqa: S108 - a place every user may write

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from network.identity import SigningIdentity
-from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
+from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in, require_valid
 from network.operations.health import UnhealthyError
 from network.operations.http_server import HttpServer, HttpTls
 from network.operations.log_levels import LogLevels
@@ -44,6 +44,7 @@ class OrdererProcess:
         self._server = ObservedServer(config.host, config.port, tls, GrpcMetrics(metrics))
         own = [*certificates_in("signing", config.msp_folder), *certificates_in("tls", config.tls.certificate)]
         self._certificates = CertificateWatch(metrics, lambda: [*own, *self._authorities()], utc_now)
+        self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
         self._operations.checks.add("chains", self._check_chains)
         self._orderer.register(self._server)
         self._server.enable_health()

@@ -23,7 +23,7 @@ from network.client import GatewayClient
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.obligation import SETTLEMENT
-from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in
+from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in, require_valid
 from network.operations.log_levels import LogLevels
 from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import traced
@@ -117,7 +117,8 @@ class NodeProcess:
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
         DeliveryMetrics(metrics, lambda: self.peer.silences_s)
-        self._own_certificates = self._read_own_certificates()
+        self._own_certificates = own = self._read_own_certificates()
+        self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
         self._running = AsyncExitStack()
 
     async def start(self) -> None:

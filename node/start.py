@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from rich.console import Console
 
 from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
+from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
 TELL_TIMEOUT_S = 5.0
+CLOCKS_APART = timedelta(minutes=5)
+"""As in Fabric's cryptogen."""
 STOP_TIMEOUT_S = 60.0
 
 console = Console()
@@ -35,6 +38,7 @@ def start_consortium(root: Path, base_port: int | None, database_urls: list[str]
         NodeError: one sentence about what stands in the way.
     """
     home, consortium = ensure_home(root, base_port, parse_database_urls(database_urls))
+    _refuse_moved(home)
     with console.status("starting") as spinner:
         if not is_held(home):
             if foreground:
@@ -54,7 +58,7 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
         ConfigurationError: another ``--base-port`` than the one this home was made with.
     """
     home, consortium = prepare_home(
-        root, lambda: default_consortium(base_port or free_base_port()), datetime.now(UTC), database_urls
+        root, lambda: default_consortium(base_port or free_base_port()), _valid_from(), database_urls
     )
     if base_port is not None and consortium.orderer.port != base_port:
         raise ConfigurationError(
@@ -62,6 +66,26 @@ def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]
             "use that, or another --home (addresses stand in the channel's configuration)"
         )
     return home, consortium
+
+
+def _refuse_moved(home: Home) -> None:
+    """Refuse a home that was copied or moved: its processes would work on the files of the one it was made as.
+
+    Raises:
+        ConfigurationError: naming the place it was made at.
+    """
+    settings = home.orderer / "orderer.yaml"
+    if not settings.exists():
+        return
+    orderer = load_settings(OrdererConfig, settings)
+    made_as = Home(orderer.genesis_block.parent.parent)
+    if (orderer.genesis_block, orderer.data_folder) != (made_as.genesis, made_as.orderer / "blocks"):
+        return  # somebody's own places
+    if made_as.root.resolve() != home.root:
+        raise ConfigurationError(
+            f"{home.root} was made as {made_as.root}, and its settings and URLs name files there: put it back, or make "
+            f"{made_as.root} a link to it"
+        )
 
 
 def prepare_consortium(root: Path, base_port: int | None, described_in: Path | None) -> Home:
@@ -84,7 +108,12 @@ def prepare_consortium(root: Path, base_port: int | None, described_in: Path | N
         described = load_consortium(described_in)
     except ConfigError as error:
         raise ConfigurationError(str(error)) from error
-    return prepare_home(root, lambda: described, datetime.now(UTC), {})[0]
+    return prepare_home(root, lambda: described, _valid_from(), {})[0]
+
+
+def _valid_from() -> datetime:
+    """Return when certificates made now begin: clocks differ, and one that is set back must not end everything."""
+    return datetime.now(UTC) - CLOCKS_APART
 
 
 def launch_supervisor(home: Home, on_step: Any = None) -> None:
@@ -96,7 +125,9 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        # A home that was restored has neither.
+        folder.mkdir(exist_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],

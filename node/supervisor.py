@@ -217,7 +217,8 @@ def hold_lock(home: Home) -> TextIO:
     Raises:
         SupervisorError: another supervisor holds it.
     """
-    home.run.mkdir(exist_ok=True)
+    for folder in (home.run, home.logs):
+        folder.mkdir(exist_ok=True)
     lock = (home.run / "lock").open("w")
     for _ in range(LOCK_TRIES):
         try:

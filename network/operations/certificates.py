@@ -19,6 +19,7 @@ import structlog
 from cryptography import x509
 
 from network.channel_config import ChannelConfig
+from network.operations.health import UnhealthyError
 from network.operations.metrics import Metrics
 from network.rpc.tls_files import read_certificates
 
@@ -110,6 +111,21 @@ class CertificateWatch:
             serial = f"{item.certificate.serial_number:x}"
             ends = item.certificate.not_valid_after_utc.timestamp()
             self._expires.of(item.use, item.subject, serial).value = int(ends)
+
+
+async def require_valid(own: Iterable[Watched], now: datetime) -> None:
+    """Check that a process's own certificates are valid: with one that is not nobody talks to it.
+
+    Raises:
+        UnhealthyError: naming the first that is not.
+    """
+    for item in own:
+        begins, ends = item.certificate.not_valid_before_utc, item.certificate.not_valid_after_utc
+        if not begins <= now <= ends:
+            raise UnhealthyError(
+                f"certificate {item.subject} ({item.use}) is valid from {begins.isoformat()} to {ends.isoformat()}: "
+                "put another in its place, or set this machine's clock"
+            )
 
 
 def certificates_in(use: str, path: Path) -> list[Watched]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from network.audit_record import record_key
 from network.merkle import HASH_BYTES
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9a-f]{32}")
 
 Check = Callable[[Any], bool]
 
@@ -57,6 +59,10 @@ def _is_hash(value: Any) -> bool:
     return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def _is_key(value: Any) -> bool:
     return value == "" or _is_hash(value)
 
@@ -77,10 +83,23 @@ def _are_texts(value: Any) -> bool:
 
 
 def _are_steps(value: Any) -> bool:
-    names = ("status", "by", "transaction_id", "timestamp")
-    return isinstance(value, list) and all(
-        isinstance(step, dict) and all(_is_text(step.get(name)) for name in names) for step in value
+    return isinstance(value, list) and all(isinstance(step, dict) and _is_step(step) for step in value)
+
+
+def _is_step(step: Mapping[str, Any]) -> bool:
+    return (
+        all(_is_text(step.get(name)) for name in ("status", "by", "transaction_id"))
+        and _is_time(step.get("timestamp"))
+        and _is_text(step.get("outcome", ""))
+        and ("explanation" not in step or _is_hash(step["explanation"]))
     )
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (ValueError, TypeError):
+        return False
 
 
 def _texts(*names: str) -> dict[str, Check]:
@@ -102,17 +121,19 @@ _FORMS: Mapping[str, _Form] = {
         "witness",
     ),
     "demand": _Form(
-        _texts("demand_id", "organization", "demanding_organization", "purpose") | {"seqs": _are_seqs},
+        _texts("organization", "demanding_organization", "purpose") | {"demand_id": _is_id, "seqs": _are_seqs},
         ("demand_id",),
         "demanding_organization",
     ),
     "refusal": _Form(
-        _texts("demand_id", "organization", "demanding_organization", "reason"), ("demand_id",), "organization"
+        _texts("organization", "demanding_organization", "reason") | {"demand_id": _is_id},
+        ("demand_id",),
+        "organization",
     ),
     "disclosure_key": _Form(_texts("organization") | {"key": _is_hash}, ("organization",), "organization"),
     "finding": _Form(
-        _texts("finding_id", "organization", "opened_by", "kind", "subject", "evidence", "status")
-        | {"steps": _are_steps},
+        _texts("organization", "opened_by", "kind", "subject", "status")
+        | {"finding_id": _is_id, "evidence": _is_hash, "steps": _are_steps},
         ("finding_id",),
         "",
     ),
@@ -121,9 +142,9 @@ _FORMS: Mapping[str, _Form] = {
         ("organization", "epoch"),
         "organization",
     ),
-    "flag": _Form(_texts("record_id", "organization", "status"), ("record_id",), ""),
+    "flag": _Form(_texts("organization", "status") | {"record_id": _is_id}, ("record_id",), ""),
     "review": _Form(
-        _texts("record_id", "organization", "decision", "reviewer_organization"),
+        _texts("organization", "decision", "reviewer_organization") | {"record_id": _is_id},
         ("record_id",),
         "reviewer_organization",
     ),

@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from network.channel_config import ChannelConfig, OrdererSettings
 from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
+from network.messages import read_message
 from network.policy import SignedData
 from network.proposal import NONCE_BYTES
 from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
@@ -193,7 +194,7 @@ def _check_size(size: int, config: ChannelConfig) -> None:
 
 def _parse(kind: Any, data: bytes, name: str) -> Any:
     try:
-        return kind.FromString(data)
+        return read_message(kind, data)
     except DecodeError as error:
         raise _bad_request(f"could not determine channel ID: {name} cannot be read") from error
 

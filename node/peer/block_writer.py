@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from network.block import UpdateBatch, is_config_block
 from network.envelope import VALID, ParsedTransaction
+from network.messages import read_message
 from network.rwset import StateKey, Version
 from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import StoreError
@@ -254,8 +255,8 @@ def _valid(validated: ValidatedBlock) -> Iterable[tuple[int, ParsedTransaction]]
 def _claimed_time(payload: bytes) -> tuple[int, int]:
     """Return the time in a transaction's channel header exactly, to the nanosecond; 0 where there is none."""
     try:
-        header = common_pb2.Payload.FromString(payload).header
-        time = common_pb2.ChannelHeader.FromString(header.channel_header).timestamp
+        header = read_message(common_pb2.Payload, payload).header
+        time = read_message(common_pb2.ChannelHeader, header.channel_header).timestamp
     except DecodeError:
         return 0, 0
     return time.seconds, time.nanos

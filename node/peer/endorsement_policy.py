@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from network.channel_config import ChannelConfig, application_policy
 from network.errors import PolicyError
 from network.identity import Identity
+from network.messages import read_message
 from network.policy import Policy, SignaturePolicy
 from network.policy_dsl import n_out_of, role_principal
 
@@ -96,7 +97,7 @@ class EndorsementPolicies:
 
     def _compile_key(self, policy: bytes) -> Policy | PolicyError:
         try:
-            envelope = policies_pb2.SignaturePolicyEnvelope.FromString(policy)
+            envelope = read_message(policies_pb2.SignaturePolicyEnvelope, policy)
             return SignaturePolicy(envelope, self._config.msps)
         except DecodeError:
             # Fabric's peers stop the channel here; one contract's mistake should not have that power.

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from network.block import parse_block, transactions_filter
 from network.envelope import ParsedTransaction, parse_transaction
+from network.messages import read_message
 
 
 def filtered_block(content: bytes) -> events_pb2.FilteredBlock:
@@ -24,8 +25,8 @@ def filtered_block(content: bytes) -> events_pb2.FilteredBlock:
             continue
         filtered.channel_id = parsed.channel_id
         # The id as it stands in the header: a configuration transaction has none, whatever the index computes for it.
-        header = common_pb2.Payload.FromString(parsed.payload).header
-        tx_id = common_pb2.ChannelHeader.FromString(header.channel_header).tx_id
+        header = read_message(common_pb2.Payload, parsed.payload).header
+        tx_id = read_message(common_pb2.ChannelHeader, header.channel_header).tx_id
         transaction = filtered.filtered_transactions.add(txid=tx_id, type=parsed.type, tx_validation_code=flag)
         if parsed.type == common_pb2.ENDORSER_TRANSACTION:
             _add_event(transaction, parsed)
@@ -35,7 +36,7 @@ def filtered_block(content: bytes) -> events_pb2.FilteredBlock:
 def _add_event(transaction: events_pb2.FilteredTransaction, parsed: ParsedTransaction) -> None:
     transaction.transaction_actions.SetInParent()
     try:
-        event = chaincode_event_pb2.ChaincodeEvent.FromString(parsed.event)
+        event = read_message(chaincode_event_pb2.ChaincodeEvent, parsed.event)
     except DecodeError:
         return
     if event.chaincode_id:

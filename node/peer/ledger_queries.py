@@ -19,6 +19,7 @@ from fabric_protos.peer import query_pb2, transaction_pb2
 from network.block import parse_block
 from network.channel_config import config_of_block
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
+from network.messages import read_message
 from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
 from node.peer.errors import ChaincodeError, MissingBlockError, SnapshotError, StoreError
@@ -228,7 +229,7 @@ async def _transaction(channel: Channel, argument: bytes) -> bytes:
     record = await _record(channel, argument, "Failed to get transaction with id")
     envelope = parse_block(await channel.block(record.block_number) or b"").data.data[record.tx_number]
     processed = transaction_pb2.ProcessedTransaction(
-        transactionEnvelope=common_pb2.Envelope.FromString(envelope), validationCode=record.validation_code
+        transactionEnvelope=read_message(common_pb2.Envelope, envelope), validationCode=record.validation_code
     )
     serialized: bytes = processed.SerializeToString()
     return serialized

@@ -54,7 +54,7 @@ from tests.support.mixed_network import FabricNetwork, prepare_folder
 from tests.support.ordering import broadcast
 from tests.support.peer_network import CONTRACT, POLICY, PeerNetwork, client_tls, running_network
 from tests.support.private_collections import collection_package
-from tests.support.validation_corpus import Case, Forge, judged, malformed, revoked, to_revoke, unordered
+from tests.support.validation_corpus import Case, Forge, judged, malformed, revoked, to_revoke, unordered, written_oddly
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
 
@@ -185,7 +185,7 @@ async def test_fabrics_orderers_bring_about_the_same_verdicts_at_both_kinds_of_p
                 sent.append(case)
 
     try:
-        await order([*malformed(forge), *judged(forge)])
+        await order([*malformed(forge), *written_oddly(forge), *judged(forge)])
         await order(unordered(forge))
         update = revocation(mixed.fabric.material, mixed.ours, list(to_revoke(forge)))
         # An update that another organization signed is refused where it is ordered; its own administrator's is applied.
@@ -267,7 +267,7 @@ async def test_orderer_that_checks_nothing_brings_about_the_same_verdicts(
     network: PeerNetwork, material: Material, go_client: GatewayClient
 ) -> None:
     forge, verdicts = Forge(material, "pc"), Verdicts(network.peer(REGULATOR))
-    cases = [*malformed(forge), *judged(forge), *unordered(forge)]
+    cases = [*malformed(forge), *written_oddly(forge), *judged(forge), *unordered(forge)]
     for case in cases:
         # Together where it is about one block, one after the other otherwise: the orderer cuts when idle.
         for batch in [case.envelopes] if not case.ordered else [[item] for item in case.envelopes]:

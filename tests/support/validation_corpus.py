@@ -7,7 +7,7 @@ name, and the code that Fabric's peer gives.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -215,6 +215,56 @@ class Forge:
                 Authority.load(folder), msp_id, f"{unit}.{DOMAINS[msp_id]}", [unit], START, START + timedelta(days=days)
             )
         return self._impostors[name]
+
+
+def _groups(depth: int) -> bytes:
+    """Return groups inside one another that no message knows."""
+    return bytes([15 << 3 | 3]) * depth + bytes([15 << 3 | 4]) * depth
+
+
+def written_oddly(forge: Forge) -> list[Case]:
+    """Return sound transactions whose bytes only Go's protobuf library reads, at each level of them."""
+    long_tag = b"\x8a\x80\x80\x80\x80\x80\x00"
+    many = _groups(150)
+
+    def put(field: str, change: Callable[[bytes], bytes]) -> Callable[[Any], None]:
+        return lambda message: setattr(message, field, change(getattr(message, field)))
+
+    def in_action(change: Callable[[bytes], bytes]) -> Callable[[Any], None]:
+        return lambda message: put("payload", change)(message.actions[0])
+
+    edits = {
+        "the transaction": Edits(payload=put("data", lambda data: data + many)),
+        "its action": Edits(transaction=in_action(lambda data: data + many)),
+        "its action, 10,000 deep": Edits(transaction=in_action(lambda data: data + _groups(10_000))),
+        "its action before all else": Edits(transaction=in_action(lambda data: many + data)),
+        "the header's extension": Edits(channel_header=put("extension", lambda data: data + many)),
+        "the chaincode's action": Edits(response_payload=put("extension", lambda data: data + many)),
+        "the read/write set": Edits(action=put("results", lambda data: data + many)),
+        "a tag of 7 bytes": Edits(transaction=in_action(lambda data: long_tag + data[1:])),
+    }
+    cases = [
+        Case(f"oddly written: {name}", [forge.transaction(forge.write(f"odd {name}"), edits=edit)], [VALID])
+        for name, edit in edits.items()
+    ]
+    envelope = forge.transaction(forge.write("odd envelope")) + many
+    beyond = {
+        "10,002 groups": _groups(10_002),
+        "a number of 65 bits": b"\x78" + b"\x80" * 9 + b"\x02",
+    }
+    refused = [
+        Case(
+            f"oddly written, beyond what Go reads: {name}",
+            [
+                forge.transaction(
+                    forge.write(name), edits=Edits(transaction=in_action(lambda data, more=more: data + more))
+                )
+            ],
+            [INVALID_ENDORSER_TRANSACTION],
+        )
+        for name, more in beyond.items()
+    ]
+    return [*cases, Case("oddly written: the envelope", [envelope], [VALID]), *refused]
 
 
 def malformed(forge: Forge) -> list[Case]:

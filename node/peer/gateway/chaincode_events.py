@@ -16,6 +16,7 @@ from fabric_protos.peer import chaincode_event_pb2
 from network.block import parse_block, transactions_filter
 from network.envelope import VALID, parse_transaction
 from network.errors import RpcError
+from network.messages import read_message
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
 from node.peer.errors import ChannelStoppedError, MissingBlockError
@@ -60,7 +61,7 @@ def block_events(content: bytes, about: Sequence[bytes] = ()) -> tuple[int, list
     for envelope, flag in zip(block.data.data, transactions_filter(block), strict=True):
         if flag != VALID or (about and not any(part in envelope for part in about)):
             continue
-        event = chaincode_event_pb2.ChaincodeEvent.FromString(parse_transaction(envelope).event)
+        event = read_message(chaincode_event_pb2.ChaincodeEvent, parse_transaction(envelope).event)
         if event.chaincode_id and event.event_name and event.tx_id:
             events.append(event)
     return block.header.number, events

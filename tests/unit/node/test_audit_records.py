@@ -98,22 +98,23 @@ DEMANDED = {
     "scope": ["entry"], "seqs": [3, 9],
 }  # fmt: skip
 EPOCH = {"organization": BANK, "epoch": 2, "from_seq": 1, "to_seq": 5, "root": base64.b64encode(bytes(32)).decode()}
+STEP = {"status": "open", "by": BANK, "transaction_id": "t", "timestamp": "2026-03-01T12:00:00+00:00"}
 FINDING = {
-    "finding_id": "f", "organization": BANK, "opened_by": BANK, "kind": "k", "subject": "log", "evidence": "e",
-    "status": "open", "steps": [{"status": "open", "by": BANK, "transaction_id": "t", "timestamp": "t"}],
+    "finding_id": "0b" * 16, "organization": BANK, "opened_by": BANK, "kind": "k", "subject": "log",
+    "evidence": "00" * 32, "status": "open", "steps": [STEP],
 }  # fmt: skip
 SOUND = {
     f"checkpoint~{BANK}~{40:020d}": ANCHORED,
     f"cosignature~{PARTNER}~{9:020d}~{BANK}": COSIGNED,
     f"demand~{'0a' * 16}": DEMANDED,
     f"epoch~{BANK}~{2:020d}": EPOCH,
-    "finding~f": FINDING,
+    f"finding~{'0b' * 16}": FINDING,
 }
 """By key, what the bank's client may write."""
 
 
 def namespace_of(key: str) -> str:
-    return "compliance" if key.startswith("epoch") else "audit"
+    return "compliance" if key.startswith(("epoch", "flag")) else "audit"
 
 
 @pytest.mark.parametrize("key", SOUND)
@@ -141,7 +142,18 @@ WRONG = [
     (f"demand~{'0a' * 16}", {**DEMANDED, "purpose": "nul\x00"}),
     (f"checkpoint~{BANK}~{40:020d}", {**ANCHORED, "size": True}),
     (f"checkpoint~{BANK}~{40:020d}", {**ANCHORED, "more": ["\x00"]}),
-    ("finding~f", {**FINDING, "steps": [{"status": "open"}]}),
+    *(
+        (f"finding~{'0b' * 16}", {**FINDING, "steps": [step]})
+        for step in (
+            {"status": "open"},
+            {**STEP, "timestamp": "yesterday"},
+            {**STEP, "timestamp": "2026-03-01T12:00:00"},
+            {**STEP, "explanation": "zz"},
+            {**STEP, "outcome": 1},
+            "open",
+        )
+    ),
+    ("flag~zz", {"record_id": "zz", "organization": BANK, "status": "requires_manual_review"}),
     (f"log~{PARTNER}", {"organization": PARTNER, "origin": "o", "verifier_key": "k", "sequence": 0}),
     (f"witness~{REGULATOR}", {"organization": REGULATOR, "cosigner_key": "k"}),
 ]

@@ -95,6 +95,14 @@ def test_wrong_use_ends_in_one_sentence(tmp_path: Path, arguments: tuple[str, ..
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_what_the_disk_refuses_is_named_in_one_sentence_and_no_fault(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert dwaybank("prepare", "--home", str(home)).returncode == 0
+    (home / "run" / "lock").mkdir()
+    done = dwaybank("status", "--home", str(home))
+    assert (done.returncode, done.stderr) == (1, f"dwaybank: {home / 'run' / 'lock'}: Is a directory\n")
+
+
 def test_html_verifier_is_written_as_it_stands_in_the_package(tmp_path: Path) -> None:
     page, copy = (REPOSITORY / "network" / "verifier.html").read_text(), tmp_path / "verifier.html"
     assert dwaybank("verifier").stdout == page

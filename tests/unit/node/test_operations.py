@@ -17,7 +17,8 @@ from network import rpc
 from network.envelope import seek_envelope
 from network.errors import RpcError
 from network.identity import SigningIdentity
-from network.operations.certificates import CertificateWatch, Watched
+from network.operations.certificates import CertificateWatch, Watched, require_valid
+from network.operations.health import UnhealthyError
 from network.operations.metrics import Metrics
 from network.rpc import StatusCode
 from node.config import OperationsSettings, OperationsTls
@@ -247,6 +248,17 @@ async def test_certificate_near_its_end_is_warned_about_once_a_day_and_counted(l
     (line,) = await lines(metrics, "dwaybank_certificate_expires_at_seconds")
     assert line.startswith('{use="peer",subject="CN=user",serial="')
     assert line.endswith(f" {int(ends.timestamp())}")
+
+
+async def test_process_whose_own_certificate_is_not_valid_is_not_well_and_names_it() -> None:
+    identity = SigningIdentity.from_pem("BankMSP", *Authority("bank").issue("user"))
+    begins, ends = identity.certificate.not_valid_before_utc, identity.certificate.not_valid_after_utc
+    own = [Watched("tls", identity.certificate)]
+    for moment in (begins, ends):
+        await require_valid(own, moment)
+    for moment in (begins - timedelta(seconds=1), ends + timedelta(seconds=1)):
+        with pytest.raises(UnhealthyError, match=rf"CN=user \(tls\) is valid from .* to {ends.isoformat()[:10]}"):
+            await require_valid(own, moment)
 
 
 def test_address_that_others_reach_needs_tls() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -118,6 +119,23 @@ def test_up_while_it_is_being_stopped_says_so(supervised: Any, capsys: pytest.Ca
     say("stopping")
     with pytest.raises(SupervisorError, match="is being stopped"):
         up(home, capsys)
+
+
+def test_home_that_was_copied_is_not_started_on_the_files_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "TELL_TIMEOUT_S", 0.3)
+    first, copy = tmp_path / "first", tmp_path / "copy"
+    prepare_home(first, lambda: default_consortium(30_000), datetime.now(UTC), {})
+    shutil.copytree(first, copy)
+    with pytest.raises(
+        ConfigurationError, match=f"{copy} was made as {first}, and its settings and URLs name files there"
+    ):
+        start_consortium(copy, None, [], foreground=False)
+    shutil.rmtree(first)
+    first.symlink_to(copy)
+    with hold_lock(Home(copy)), pytest.raises(SupervisorError, match="another command works on its data"):
+        start_consortium(first, None, [], foreground=False)
 
 
 def test_down_ends_who_holds_the_home_and_nobody_that_an_old_status_names(

@@ -1,0 +1,114 @@
+"""Messages are read as far as Go's library reads them; that it does, Go peers show in ``tests/interop``."""
+
+from __future__ import annotations
+
+import pytest
+from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network.messages import GROUPS_MAX, holds_only_unknown, read_message
+
+ENVELOPE = common_pb2.Envelope(payload=b"payload", signature=b"signature")
+KNOWN = frozenset([1, 2])
+
+
+def tag(number: int, wire_type: int, length: int = 1) -> bytes:
+    """Return a tag of at least so many bytes."""
+    value, encoded = number << 3 | wire_type, bytearray()
+    while value > 0x7F or len(encoded) < length - 1:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def groups(depth: int, number: int = 15, content: bytes = b"") -> bytes:
+    return tag(number, 3) * depth + content + tag(number, 4) * depth
+
+
+@pytest.mark.parametrize("depth", [1, 100, 101, 5_000, GROUPS_MAX])
+@pytest.mark.parametrize(
+    "content", [b"", tag(7, 0) + b"\x96\x01", tag(7, 1) + bytes(8), tag(7, 5) + bytes(4), b":\x02hi"]
+)
+def test_unknown_groups_are_read_over_as_deep_as_go_does(depth: int, content: bytes) -> None:
+    data = ENVELOPE.SerializeToString()
+    for odd in (data + groups(depth, content=content), groups(depth, 1, content) + data):
+        found = read_message(common_pb2.Envelope, odd)
+        assert (found.payload, found.signature) == (b"payload", b"signature")
+
+
+def test_groups_are_read_over_inside_known_messages_and_values_stay() -> None:
+    header = common_pb2.Header(channel_header=b"c").SerializeToString() + groups(300)
+    data = b"\x0a" + tag(len(header), 0)[:0] + _length(len(header)) + header + b"\x12\x01d"
+    found = read_message(common_pb2.Payload, data)
+    assert (found.header.channel_header, found.data) == (b"c", b"d")
+
+
+def _length(value: int) -> bytes:
+    return bytes([value & 0x7F | 0x80, value >> 7]) if value > 0x7F else bytes([value])
+
+
+def test_tags_and_lengths_longer_than_needed_are_read() -> None:
+    data = tag(1, 2, length=7) + b"\x84\x80\x80\x80\x80\x80\x00long" + tag(2, 2) + b"\x01s"
+    found = read_message(common_pb2.Envelope, data)
+    assert (found.payload, found.signature) == (b"long", b"s")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        groups(GROUPS_MAX + 1),
+        groups(200)[:-1],
+        groups(200) + tag(15, 4),
+        groups(200, content=tag(9, 3) + tag(8, 4)),
+        groups(200, content=tag(7, 2) + b"\x05abc"),
+        groups(200, content=tag(7, 6)),
+        groups(200, content=tag(0, 0) + b"\x00"),
+        groups(200, content=tag(7, 0) + b"\xff" * 10),
+        groups(200) + tag(1, 2) + b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+        groups(200) + tag(1, 2) + b"\x05abc",
+    ],
+    ids=range(10),
+)
+def test_what_go_does_not_read_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_message(common_pb2.Envelope, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tag(3, 0) + b"\x80" * 9 + b"\x02",
+        tag(3, 3) + tag(5, 0) + b"\x80" * 9 + b"\x02" + tag(3, 4),
+    ],
+    ids=range(2),
+)
+def test_what_only_pythons_library_reads_is_refused(data: bytes) -> None:
+    common_pb2.Envelope.FromString(data)
+    with pytest.raises(DecodeError):
+        read_message(common_pb2.Envelope, data)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=20))
+def test_what_every_library_writes_is_read_as_it_is(channel: bytes, signer: bytes, data: bytes) -> None:
+    header = common_pb2.Header(channel_header=channel, signature_header=signer)
+    payload = common_pb2.Payload(header=header, data=data)
+    assert read_message(common_pb2.Payload, payload.SerializeToString()) == payload
+
+
+@pytest.mark.parametrize(
+    ("data", "holds"),
+    [
+        (b"", True),
+        (groups(300), True),
+        (tag(3, 0) + b"\x05" + groups(2) + tag(9, 2) + b"\x01x", True),
+        (tag(1, 0) + b"\x05", True),
+        (tag(1, 2) + b"\x01x", False),
+        (tag(9, 0, length=2) + b"\x05", False),
+        (tag(9, 2) + b"\x05x", False),
+    ],
+)
+def test_rest_of_an_envelope_is_as_go_writes_it_or_not(data: bytes, *, holds: bool) -> None:
+    assert holds_only_unknown(data, KNOWN) == holds
