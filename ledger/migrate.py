@@ -78,7 +78,9 @@ def apply_migrations(connection: psycopg.Connection, schema: str, folder: Path |
         _check_unchanged(migrations, done, schema)
         return [_run(connection, schema, migration) for migration in migrations if migration.number not in done]
     finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", (lock,))
+        # Of a connection that was lost the server has let the lock go, and why it was lost must be told.
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (lock,))
 
 
 def _create_record(connection: psycopg.Connection, schema: str) -> None:

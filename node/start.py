@@ -153,7 +153,8 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
                 return
             if ended:
                 said = told.read().decode(errors="replace").strip()
-                reason = said or f"its supervisor ended ({process.returncode}): see {home.logs / 'supervisor.log'}"
+                ending = f"its supervisor ended ({process.returncode})" if process.returncode else "it was stopped"
+                reason = said or f"{ending}: see {home.logs / 'supervisor.log'}"
                 raise SupervisorError(f"the consortium did not start: {reason}")
             if on_step is not None and status.get("step"):
                 on_step(status["step"])

@@ -139,6 +139,7 @@ class ObligationArea:
             driver=driver,
             reconciler=reconciler,
             arbiter=self._arbiter,
+            now=self._now,
             random_bytes=self._random_bytes,
         )
         cycles = NettingService(

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ledger.errors import InvalidValueError
@@ -47,6 +47,7 @@ class ObligationService:
         driver: brings obligations onto the shared ledger.
         reconciler: compares books and shared ledger.
         arbiter: member who decides disputes; '' for none.
+        now: the clock, UTC.
         random_bytes: source of salts.
     """
 
@@ -60,6 +61,7 @@ class ObligationService:
         driver: ObligationDriver | None,
         reconciler: Reconciler | None,
         arbiter: str,
+        now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._arbiter = arbiter
@@ -69,6 +71,7 @@ class ObligationService:
         self._serving = serving
         self._driver = driver
         self._reconciler = reconciler
+        self._now = now
         self._random_bytes = random_bytes
 
     def register(self, server: Server) -> None:
@@ -144,7 +147,7 @@ class ObligationService:
             await self._book(obligation_id)
         else:
             await chain.call(FUNCTIONS[asked.step], obligation_id)
-        await self._store.wake(datetime.now(UTC), [obligation_id])
+        await self._store.wake(self._now(), [obligation_id])
         record = await chain.read("GetObligation", obligation_id)
         return pb.MoveObligationResponse(state=record["state"], books=record["books"])
 
@@ -161,7 +164,7 @@ class ObligationService:
         within_s = asked.answer_within_s or ANSWER_WITHIN_S
         if not 0 < within_s <= ANSWER_WITHIN_S_MAX:
             raise InvalidValueError("answer_within_s", str(within_s), f"give 1 to {ANSWER_WITHIN_S_MAX}")
-        now, reference = datetime.now(UTC), asked.reference or self._random_bytes(REFERENCE_BYTES).hex()
+        now, reference = self._now(), asked.reference or self._random_bytes(REFERENCE_BYTES).hex()
         ways = (
             ("give", self._own_msp_id, partner, asked.give_asset, asked.give_amount_minor),
             ("take", partner, self._own_msp_id, asked.take_asset, asked.take_amount_minor),

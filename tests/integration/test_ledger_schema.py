@@ -6,11 +6,13 @@ Method: real PostgreSQL; somebody reads in a long transaction while the books ar
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from ledger.migrate import MigrationError, apply_migrations
 from ledger.schema import keep_schema, migrate
 from ledger.verify import Verification
 from tests.support.books import verify
@@ -64,3 +66,18 @@ def test_who_reads_views_and_then_locks_the_journal_is_not_interrupted_by_a_rele
             migrate(connection)
         archivist.execute("LOCK TABLE ledger.entry IN ACCESS EXCLUSIVE MODE NOWAIT")
     migrate(connection)
+
+
+def test_migration_whose_connection_is_lost_is_named_and_runs_at_the_next_start(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "0001_first.sql", tmp_path / "0002_second.sql"
+    first.write_text("CREATE TABLE t.kept (id int);")
+    second.write_text("CREATE TABLE t.undone (id int); SELECT pg_terminate_backend(pg_backend_pid());")
+    failed = pytest.raises(MigrationError, match=r"0002_second\.sql of schema t failed: terminating connection")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection, failed:
+        apply_migrations(connection, "t", tmp_path)
+    second.write_text("CREATE TABLE t.undone (id int);")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        assert apply_migrations(connection, "t", tmp_path) == ["0002_second.sql"]
+        assert connection.execute("SELECT count(*) FROM t.kept, t.undone").fetchall() == [(0,)]
