@@ -14,7 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -42,6 +42,10 @@ from ledger.reconciliation.records import (
     normal_references,
 )
 from ledger.reconciliation.rules import MatchRule, rules_as_json
+
+AHEAD_MAX = timedelta(days=31)
+"""How far in the future a statement's last day may lie: one that covers all days to come would make every posting yet
+to be made an exception, and hide all later statements from the status, for good."""
 
 _LOCK = b"SELECT pg_advisory_xact_lock(hashtext('ledger.reconciliation'))"
 
@@ -92,12 +96,17 @@ def import_statement_file(
         may_repeat: statements may list what another one lists under another name: the bank truly booked it twice.
     Raises:
         NotFoundError: the books have no such account.
-        InvalidValueError: an account counts another asset, or a name stands twice in the file.
+        InvalidValueError: an account counts another asset, a name stands twice in the file, or a statement covers days
+            far in the future.
         ConflictError: a statement or movement stored before says something else now, or comes again under another
             name; names it.
     """
     check_text("actor", actor, ACTOR_LENGTH_MAX)
     _check_names(file)
+    for statement in file.statements:
+        if statement.last_day > now.date() + AHEAD_MAX:
+            reason = f"covers days until {statement.last_day}, more than {AHEAD_MAX.days} days to come"
+            raise InvalidValueError("statement", statement.reference, reason)
     numbered = list(enumerate(file.statements, start=1))
     statements = [_statement_row(number, statement, may_repeat) for number, statement in numbered]
     records = [row for number, statement in numbered for row in _record_rows(number, statement)]

@@ -138,6 +138,8 @@ CHANGED = {
     "description": ("description", 0, "description", "loan", "its description is not what it commits to"),
     "held money": ("account", 1, "held", "1", "holds 1, its placed holds sum to 430"),
     "captured money": ("hold", 0, "captured", "9", "holds 430, its placed holds sum to"),
+    "end of a hold": ("hold", 2, "state", "4", "tells of what does not stand so: hold.released"),
+    "event": ("event", 0, "amount", "501", "tells of what does not stand so: hold.placed"),
     "head": ("head", 0, "next_seq", "99", "says the next entry is 99"),
     "refusal": ("refusal", 0, "code", "account_closed", "does not give the leaf"),
     "refusal that no entry binds yet": ("refusal", 4, "code", "account_closed", "does not give the head of the chain"),

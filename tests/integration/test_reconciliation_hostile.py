@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
+from ledger.errors import ConflictError, InvalidValueError
 from ledger.journal import NewEntry, Posting
 from ledger.money import AMOUNT_MAX
 from ledger.posting import Writer
@@ -61,6 +62,17 @@ def bring(
     import_statement_file(connection, file, actor="a", now=START)
 
 
+def test_a_statement_of_days_far_ahead_is_refused(connection: Connection) -> None:
+    for last, is_taken in ((date(2026, 4, 2), True), (date(2026, 4, 3), False), (date.max, False)):
+        statement = ExternalStatement("nostro", "EUR", str(last), date(2026, 3, 2), last, 0, 0, ())
+        file = StatementFile(hashlib.sha256(str(last).encode()).digest(), "camt.053", (statement,))
+        if is_taken:
+            assert import_statement_file(connection, file, actor="a", now=START).new_statements == 1
+        else:
+            with pytest.raises(InvalidValueError, match="days to come"):
+                import_statement_file(connection, file, actor="a", now=START)
+
+
 def run(connection: Connection) -> RunOutcome:
     return run_reconciliation(connection, STANDARD_RULES, actor="a", now=START)
 
@@ -77,6 +89,8 @@ def test_movements_tied_to_one_posting_that_come_to_more_than_the_database_holds
     assert {item.kind for item in found} == {ExceptionKind.MISSING_IN_BOOKS, ExceptionKind.MISSING_ON_STATEMENT}
     assert run(connection).run is None
     raising = [item.id for item in found if item.difference > 0]
+    with pytest.raises(ConflictError, match=str(2**63 - 1)):
+        decide_exceptions(connection, raising, Decision.MATCHED_BY_HAND, actor="a", reason="nonsense", now=START)
     decide_exceptions(connection, raising, Decision.EXPLAINED, actor="a", reason="nonsense", now=START)
 
 

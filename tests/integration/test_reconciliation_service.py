@@ -228,7 +228,11 @@ async def test_mapping_with_keyed_pseudonyms_needs_the_node_s_key(node: Node) ->
     assert code is StatusCode.INVALID_ARGUMENT and "secret key" in said
 
     def make(members: Members) -> list[ReconciliationService]:
-        return [ReconciliationService(node.books, members, now=Clock(), pseudonym_key=bytes(32))]
+        return [
+            ReconciliationService(
+                node.books, members, now=Clock(datetime(2026, 10, 1, tzinfo=UTC)), pseudonym_key=bytes(32)
+            )
+        ]
 
     async with open_port(make) as port:
         code, said = await port.client(SERVICE).refusal("ImportStatement", file_of(data, mapping=KEYED))

@@ -3,6 +3,7 @@ project's own month with mistakes put into the books on purpose."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from tests.support.books import START, open_writer
 from tests.support.shared_data import REPOSITORY, shared_data
 
 Connection = psycopg.Connection[Any]
+
+RECEIVED = datetime(2026, 10, 1, tzinfo=UTC)
 
 
 def mapping_of(name: str) -> StatementMapping:
@@ -44,7 +47,7 @@ def post_all(writer: Writer, connection: Connection, movements: list[Movement], 
 
 
 def run(connection: Connection, rules: tuple[MatchRule, ...]) -> RunOutcome:
-    return run_reconciliation(connection, rules, actor="auditor", now=START)
+    return run_reconciliation(connection, rules, actor="auditor", now=RECEIVED)
 
 
 def test_real_bank_matches_movement_by_movement_and_breaks_only_in_its_recorded_balances(database_url: str) -> None:
@@ -53,7 +56,7 @@ def test_real_bank_matches_movement_by_movement_and_breaks_only_in_its_recorded_
     with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
         post_all(writer, connection, movements, mapping)
         file = read_csv_statements(path.read_bytes(), mapping)
-        outcome = import_statement_file(connection, file, actor="auditor", now=START)
+        outcome = import_statement_file(connection, file, actor="auditor", now=RECEIVED)
         assert (outcome.new_statements, outcome.new_records) == (1229, 49_102)
 
         by_key = (MatchRule("key", agree=frozenset({Agreement.KEY})),)
@@ -74,7 +77,7 @@ def test_mistakes_in_the_books_are_found_and_nothing_else(database_url: str) -> 
         post_all(writer, connection, [item for item in movements if item is not forgotten], mapping)
         lines = path.read_bytes().splitlines(keepends=True)
         bytes_less = b"".join(lines[: invented.line - 1] + lines[invented.line :])
-        import_statement_file(connection, read_csv_statements(bytes_less, mapping), actor="auditor", now=START)
+        import_statement_file(connection, read_csv_statements(bytes_less, mapping), actor="auditor", now=RECEIVED)
         outcome = run(connection, STANDARD_RULES)
         assert (outcome.matched, outcome.opened) == (len(movements) - 2, 2)
         items = sorted(list_exceptions(connection), key=lambda item: item.kind)
@@ -86,6 +89,6 @@ def test_mistakes_in_the_books_are_found_and_nothing_else(database_url: str) -> 
         # The bank sends the whole month again, and the forgotten movement is posted: the queue empties itself.
         writer.post([entry_of(forgotten, mapping)])
         again = read_csv_statements(path.read_bytes(), mapping)
-        assert import_statement_file(connection, again, actor="auditor", now=START).new_records == 1
+        assert import_statement_file(connection, again, actor="auditor", now=RECEIVED).new_records == 1
         assert run(connection, STANDARD_RULES) == RunOutcome(2, 1000, 2, 0, 2)
         assert list_exceptions(connection) == []
