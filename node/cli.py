@@ -137,11 +137,14 @@ def _report(error: Exception) -> int:
     fault = uuid.uuid4().hex[:8]
     folder = Path(os.environ.get("DWAYBANK_FAULTS", "/tmp"))  # noqa: S108 - a place every user may write
     path = folder / f"dwaybank-fault-{fault}.log"
+    details = "".join(traceback.format_exception(error))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write("".join(traceback.format_exception(error)))
-    except OSError:
-        logging.getLogger(__name__).exception("unexpected error %s", fault)
-    print(f"dwaybank: unexpected error {fault}: the details are in {path}; please report it", file=sys.stderr)  # noqa: T201
+            file.write(details)
+        where = f"the details are in {path}"
+    except OSError as refused:
+        print(details, file=sys.stderr)  # noqa: T201
+        where = f"the details stand above, because {path} cannot be written ({refused.strerror})"
+    print(f"dwaybank: unexpected error {fault}: {where}; please report it", file=sys.stderr)  # noqa: T201
     return 2

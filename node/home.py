@@ -44,6 +44,8 @@ FREE_BYTES_MIN = 300 * 1024 * 1024
 
 _MARK = ".dwaybank"
 _GENERATED = ("crypto", "channel")
+_STARTED = ("orderer/blocks", "*/postgres", "*/secrets/owner.url")
+"""What a first start leaves, after the home was made."""
 _RULES = Path(__file__).resolve().parent / "compliance" / "default_rules.yaml"
 
 CLIENTS = ("User1", "Node", "Gateway")
@@ -164,6 +166,7 @@ def prepare_home(
 
 
 def _make(home: Home, consortium: Callable[[], Consortium], now: datetime, database_urls: dict[str, str]) -> Consortium:
+    _refuse_started(home)
     described = consortium()
     unknown = sorted(set(database_urls) - {organization.name for organization in described.organizations})
     if unknown:
@@ -177,6 +180,20 @@ def _make(home: Home, consortium: Callable[[], Consortium], now: datetime, datab
     except OSError as error:
         raise ConfigurationError(f"data directory {home.root} cannot be written: {error.strerror}") from error
     return described
+
+
+def _refuse_started(home: Home) -> None:
+    """Refuse to make keys anew where some were at work: only what was never started is begun again.
+
+    Raises:
+        ConfigurationError: naming what stands there.
+    """
+    for pattern in _STARTED:
+        if found := sorted(home.root.glob(pattern)):
+            raise ConfigurationError(
+                f"{home.consortium_file} is missing, and {found[0]} shows that a consortium ran here: put the file "
+                "back from a backup; nothing was changed"
+            )
 
 
 def _claim(home: Home) -> None:

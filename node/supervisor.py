@@ -110,6 +110,7 @@ class Supervisor:
         Raises:
             NodeError: one sentence about the first part that did not start.
         """
+        self._refuse_lost_data()
         self._refuse_full_disk()
         self._refuse_taken_ports()
         self._status.update(step="starting database servers and orderer")
@@ -190,6 +191,26 @@ class Supervisor:
             write_gateway_settings(self._home, self._consortium, member)
         if member.portal_port is not None:
             write_portal_settings(self._home, self._consortium, member)
+
+    def _refuse_lost_data(self) -> None:
+        """Refuse to begin with empty books, or another chain, where the old ones are only not mounted."""
+        lost = [
+            data
+            for member in self._consortium.organizations
+            if not self._home.secret(member, "administrator.url").exists()
+            and self._home.secret(member, "owner.url").exists()
+            # Not the folder: of what is not mounted an empty one is left.
+            and not (data := self._home.organization(member) / "postgres" / "data" / "PG_VERSION").exists()
+        ]
+        blocks = self._home.orderer / "blocks" / self._consortium.channel / "blocks"
+        # Nodes start when the orderer has begun its chain, and a first start may be killed before.
+        if self._orderers and not blocks.exists() and any(self._home.logs.glob("*-node.log")):
+            lost.append(blocks)
+        if lost:
+            raise SupervisorError(
+                f"{lost[0]} is missing, and was there at an earlier start: mount it or put it back from a backup; "
+                "nothing was changed"
+            )
 
     def _refuse_full_disk(self) -> None:
         free_bytes = shutil.disk_usage(self._home.root).free

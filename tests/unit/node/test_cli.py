@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from typer import Context
 
-from node.cli import app, narrowed
+from node.cli import _report, app, narrowed
 
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
@@ -101,6 +101,18 @@ def test_what_the_disk_refuses_is_named_in_one_sentence_and_no_fault(tmp_path: P
     (home / "run" / "lock").mkdir()
     done = dwaybank("status", "--home", str(home))
     assert (done.returncode, done.stderr) == (1, f"dwaybank: {home / 'run' / 'lock'}: Is a directory\n")
+
+
+def test_fault_whose_file_cannot_be_written_is_told_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, told in ((tmp_path, "the details are in"), (tmp_path / "absent", "the details stand above, because")):
+        monkeypatch.setenv("DWAYBANK_FAULTS", str(folder))
+        assert _report(ZeroDivisionError("of the program")) == 2
+        shown = capsys.readouterr().err
+        assert told in shown and ("ZeroDivisionError: of the program" in shown) is not folder.exists()
+    (kept,) = tmp_path.glob("dwaybank-fault-*.log")
+    assert "ZeroDivisionError: of the program" in kept.read_text()
 
 
 def test_html_verifier_is_written_as_it_stands_in_the_package(tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_home_is_found_again_and_not_rewritten(prepared: tuple[Home, Consortium]
     assert {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("left", ["orderer/blocks", "dwaybank/postgres", "dwaybank/secrets/owner.url"])
+def test_home_that_ran_and_lost_its_description_keeps_its_keys(tmp_path: Path, left: str) -> None:
+    home, consortium = prepare_home(tmp_path / "home", lambda: default_consortium(30_000), NOW, {})
+    (home.root / left).mkdir()
+    described = home.consortium_file.read_bytes()
+    home.consortium_file.unlink()
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigurationError, match=rf"consortium.yaml is missing, and .*{left} shows"):
+        prepare_home(home.root, no_new_consortium, NOW, {})
+    assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
+    home.consortium_file.write_bytes(described)
+    assert prepare_home(home.root, no_new_consortium, NOW, {}) == (home, consortium)
+
+
 def test_two_who_make_a_home_at_once_make_one(tmp_path: Path) -> None:
     made = []
 

@@ -1,0 +1,31 @@
+"""What a supervisor refuses before it starts anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from network.topology import default_consortium
+from node.errors import SupervisorError
+from node.home import prepare_home
+from node.supervisor import Status, Supervisor
+
+
+@pytest.mark.parametrize("lost", ["partner/postgres/data/PG_VERSION", "orderer/blocks/anchors/blocks"])
+async def test_data_that_is_only_not_mounted_is_not_begun_anew(tmp_path: Path, lost: str) -> None:
+    home, consortium = prepare_home(tmp_path / "home", lambda: default_consortium(30_000), datetime.now(UTC), {})
+    left = ["orderer/blocks/anchors/blocks"]
+    for member in consortium.organizations:
+        left += [f"{member.name}/secrets/owner.url", f"{member.name}/postgres/data/PG_VERSION"]
+        left.append(f"logs/{member.name}-node.log")
+    for name in left:
+        # As an earlier start left it.
+        (home.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (home.root / name).touch()
+    (home.root / lost).unlink()
+    before = sorted(home.root.rglob("*"))
+    with pytest.raises(SupervisorError, match=f"{lost} is missing, and was there at an earlier start: mount it"):
+        await Supervisor(home, consortium, Status(home.run / "status.json")).start()
+    assert sorted(home.root.rglob("*")) == before
