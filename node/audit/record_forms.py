@@ -83,7 +83,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _are_steps(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(step, dict) and _is_step(step) for step in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(step, dict) and _is_step(step) for step in value)
 
 
 def _is_step(step: Mapping[str, Any]) -> bool:

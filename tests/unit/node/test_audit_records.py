@@ -153,6 +153,7 @@ WRONG = [
             "open",
         )
     ),
+    (f"finding~{'0b' * 16}", {**FINDING, "steps": []}),
     ("flag~zz", {"record_id": "zz", "organization": BANK, "status": "requires_manual_review"}),
     (f"log~{PARTNER}", {"organization": PARTNER, "origin": "o", "verifier_key": "k", "sequence": 0}),
     (f"witness~{REGULATOR}", {"organization": REGULATOR, "cosigner_key": "k"}),
