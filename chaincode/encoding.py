@@ -159,4 +159,5 @@ def encode_base64(data: bytes) -> str:
 
 def format_time(moment: datetime) -> str:
     """Return an aware time as ``YYYY-MM-DDThh:mm:ss.ffffffZ``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which writes years below 1000 without their zeros.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

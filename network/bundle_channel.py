@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from network.block import header_hash, is_config_block, last_config_number, parse_block
 from network.block_verifier import verify_block, verify_hashes
-from network.bundle_parts import TransactionRef
+from network.bundle_parts import BLOCK_REST_BYTES_MAX, TransactionRef
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import (
@@ -38,6 +38,7 @@ from network.errors import (
     WireError,
 )
 from network.identity import Identity
+from network.messages import read_message
 from network.policy import Policy, SignaturePolicy, SignedData
 from network.proposal import endorsement_message
 
@@ -222,6 +223,9 @@ def _parse(number: int, raw: bytes) -> common_pb2.Block:
         block = parse_block(raw)
     except WireError as error:
         raise ProofError("malformed_block", f"block {number} cannot be read") from error
+    rest = len(raw) - sum(map(len, block.data.data))
+    if rest > BLOCK_REST_BYTES_MAX:
+        raise ProofError("malformed_block", f"block {number} has {rest} bytes besides its transactions")
     if not block.HasField("header") or block.header.number != number:
         raise ProofError("wrong_block_number", f"the block given as number {number} says it is {block.header.number}")
     return block
@@ -292,12 +296,12 @@ def _read_definition(found: VerifiedTransaction, name: str, before: _Definition 
     if prefix + "Sequence" not in writes:
         raise ProofError("wrong_definition", f"a transaction does not define {name}")
     try:
-        sequence = db_pb2.StateData.FromString(writes[prefix + "Sequence"]).Int64
+        sequence = read_message(db_pb2.StateData, writes[prefix + "Sequence"]).Int64
         if prefix + "ValidationInfo" not in writes and before:
             return _Definition(found.block, sequence, before.policy)
-        field = db_pb2.StateData.FromString(writes.get(prefix + "ValidationInfo", b""))
-        info = chaincode_definition_pb2.ChaincodeValidationInfo.FromString(field.Bytes)
-        policy = policy_pb2.ApplicationPolicy.FromString(info.validation_parameter)
+        field = read_message(db_pb2.StateData, writes.get(prefix + "ValidationInfo", b""))
+        info = read_message(chaincode_definition_pb2.ChaincodeValidationInfo, field.Bytes)
+        policy = read_message(policy_pb2.ApplicationPolicy, info.validation_parameter)
     except DecodeError as error:
         raise ProofError("wrong_definition", f"the definition of {name} cannot be read") from error
     if policy.WhichOneof("Type") is None:

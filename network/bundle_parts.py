@@ -22,6 +22,8 @@ BLOCK_COUNT_MAX = 4_096
 ENTRY_BYTES_MAX = 1024 * 1024
 NOTE_LENGTH_MAX = 65_536
 WITNESS_COUNT_MAX = 64
+BLOCK_REST_BYTES_MAX = 2 * 1024 * 1024
+"""Of a block, besides its envelopes: its header's hashes do not cover them, so anybody may add to them."""
 DEFINITION_COUNT_MAX = 1_024
 
 

@@ -9,6 +9,7 @@ Source: google.golang.org/protobuf internal/impl/codec_map.go, consumeMap and co
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from network.messages import plain, varint
 _LENGTH, _GROUP, _GROUP_END = 2, 3, 4
 _FIXED_BYTES = {1: 8, 5: 4}
 _KEY, _VALUE = 1, 2
+_LONG_NUMBER = re.compile(rb"[\x80-\xff]{9}[\x02-\xff]")
 
 
 def read_message(kind: Any, data: bytes) -> Any:
@@ -31,6 +33,9 @@ def read_message(kind: Any, data: bytes) -> Any:
     Raises:
         google.protobuf.message.DecodeError: not that message.
     """
+    # What Python's library reads over, and Go's does not, has numbers of 10 bytes: nearly no message has.
+    if _LONG_NUMBER.search(data):
+        data = plain(kind, data)
     try:
         message = kind.FromString(data)
     except DecodeError:

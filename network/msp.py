@@ -453,10 +453,10 @@ class MspManager:
 
 def _parse_config(config: bytes) -> msp_config_pb2.FabricMSPConfig:
     try:
-        outer = msp_config_pb2.MSPConfig.FromString(config)
+        outer = read_message(msp_config_pb2.MSPConfig, config)
         if outer.type != 0:
             raise ConfigError(f"MSPConfig.type {outer.type} is not supported; only FABRIC (0) is")
-        inner = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
+        inner = read_message(msp_config_pb2.FabricMSPConfig, outer.config)
     except DecodeError as error:
         raise ConfigError("MSPConfig: the bytes are not a Fabric MSP configuration") from error
     if not inner.name:

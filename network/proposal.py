@@ -29,6 +29,9 @@ from network.messages import read_message
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
 
+CREATOR_BYTES_MAX = 64 * 1024
+"""Longest identity that is read for somebody who asks for something; certificates have a few thousand bytes."""
+
 NO_MESSAGE = "proto: cannot parse invalid wire-format data"
 """What Go's protobuf library says of bytes that are no message."""
 
@@ -152,7 +155,7 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
             speak in Fabric's words, which clients and their tests know.
     Source: Fabric core/endorser/msgvalidation.go, UnpackProposal and Validate; core/handlers/auth/filter/expiration.go.
     """
-    signed = decode(proposal_pb2.SignedProposal(), signed_proposal, "SignedProposal")
+    signed = unmarshal(proposal_pb2.SignedProposal, signed_proposal)
     try:
         proposal = unmarshal(proposal_pb2.Proposal, signed.proposal_bytes, "failed parsing proposal: ")
         header = unmarshal(common_pb2.Header, proposal.header, "failed parsing header: ")
@@ -284,7 +287,8 @@ def unmarshal(kind: Any, data: bytes, prefix: str = "") -> Any:
         WireError: the bytes do not parse, in the words of Fabric (protoutil) and of Go's protobuf library.
     """
     try:
-        return read_message(kind, data)
+        # Whether a proposal is endorsed is each peer's own affair, so nobody has oddly written ones taken apart here.
+        return kind.FromString(data)
     except DecodeError as error:
         raise WireError(f"{prefix}error unmarshalling {kind.DESCRIPTOR.name}: {NO_MESSAGE}") from error
 
@@ -319,6 +323,8 @@ def _check_headers(channel: Any, signer: Any) -> None:
         raise WireError(f"{refused} nonce is empty")
     if not signer.creator:
         raise WireError(f"{refused} creator is empty")
+    if len(signer.creator) > CREATOR_BYTES_MAX:
+        raise WireError(f"{refused} creator has {len(signer.creator)} bytes, more than {CREATOR_BYTES_MAX}")
     expected = compute_tx_id(signer.nonce, signer.creator)
     if channel.tx_id != expected:
         raise WireError(f"{refused} incorrectly computed txid '{channel.tx_id}' -- expected '{expected}'")

@@ -24,7 +24,6 @@ from google.protobuf.message import DecodeError
 from network.channel_config import ChannelConfig, OrdererSettings
 from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
-from network.messages import read_message
 from network.policy import SignedData
 from network.proposal import NONCE_BYTES
 from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
@@ -72,7 +71,7 @@ def parse_message(envelope: bytes) -> Message:
         raise _bad_request("could not determine channel ID: envelope has no header")
     channel = _parse(common_pb2.ChannelHeader, payload.header.channel_header, "ChannelHeader")
     signer = _parse(common_pb2.SignatureHeader, payload.header.signature_header, "SignatureHeader")
-    if outer.SerializeToString(deterministic=True) != envelope:
+    if common_pb2.Envelope(payload=outer.payload, signature=outer.signature).SerializeToString() != envelope:
         raise _bad_request("Envelope is not in canonical form; serialize it with a protobuf library and nothing added")
     return Message(
         envelope, outer.payload, outer.signature, channel.channel_id, channel.type, channel.tx_id, signer.creator
@@ -194,7 +193,7 @@ def _check_size(size: int, config: ChannelConfig) -> None:
 
 def _parse(kind: Any, data: bytes, name: str) -> Any:
     try:
-        return read_message(kind, data)
+        return kind.FromString(data)
     except DecodeError as error:
         raise _bad_request(f"could not determine channel ID: {name} cannot be read") from error
 

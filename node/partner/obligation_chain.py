@@ -151,7 +151,8 @@ class SettlementChain:
 
 def time_text(moment: datetime) -> str:
     """Return a moment in the one form in which the ledger writes times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which writes years below 1000 without their zeros.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def refusal_code(error: GatewayError) -> str:

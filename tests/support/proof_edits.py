@@ -543,10 +543,21 @@ BLOCKS: dict[str, tuple[str | None, JsonEdit]] = {
         None,
         in_block("8", lambda b: _metadata(b, lambda m: m.signatures.add().CopyFrom(m.signatures[0]))),
     ),
+    "block_with_as_much_beside_its_transactions_as_may_be": (None, raw_block("8", lambda b: _padded(b, 2 * MIB))),
+    "block_with_a_byte_too_many": ("malformed_block", raw_block("8", lambda b: _padded(b, 2 * MIB + 1))),
     "block_of_the_registration_missing": ("missing_block", drop("blocks", "6")),
     "block_of_the_anchor_missing": ("missing_block", drop("blocks", "8")),
     "block_of_a_definition_missing": ("missing_block", drop("blocks", "1")),
 }
+
+
+def _padded(block: bytes, rest: int) -> bytes:
+    """Add a field that nobody knows, so that this many bytes of a block are none of its transactions'."""
+    covered = sum(map(len, common_pb2.Block.FromString(block).data.data))
+    size = rest - (len(block) - covered) - 5
+    assert 2**14 <= size < 2**21
+    length = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    return block + b"\xd2\x05" + length + bytes(size)
 
 
 def _with_metadata_of(block: str, other: str) -> bytes:
@@ -588,7 +599,7 @@ LARGE: dict[str, tuple[str | None, Callable[[bytes], Splice]]] = {
     "huge_note": ("malformed_bundle", behind('"note":"', b"\\n", 4 * MIB)),
     "huge_shown_field": ("wrong_fields", behind('"key":"', b"x", 8 * MIB)),
     "huge_block_of_zeros": ("malformed_block", behind('"11":"', b"AAAA", 4 * MIB)),
-    "huge_block_of_empty_transactions": ("wrong_block_signature", behind('"11":"', b"EgQKAAoA", MIB)),
+    "huge_block_of_empty_transactions": ("malformed_block", behind('"11":"', b"EgQKAAoA", MIB)),
     "huge_block_of_unknown_fields": (None, behind('"11":"', b"UAFQ" + b"AVAB", 256 * 1024)),
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -53,6 +54,15 @@ async def test_a_finding_goes_through_its_life_and_keeps_every_step(ledger: Cont
     ]  # fmt: skip
     assert [step.get("explanation") for step in found["steps"]] == [None, TEXT, None, EVIDENCE, None]
     assert found["steps"][-1]["outcome"] == "remedied"
+
+
+@pytest.mark.parametrize("year", [1, 5, 999, 1000, 9999])
+async def test_time_of_a_step_can_be_read_whatever_year_a_client_says_it_is(ledger: ContractLedger, year: int) -> None:
+    # Once every list of findings and every daily report broke on the year 5, for good.
+    told = datetime(year, 3, 1, 12, tzinfo=UTC)
+    assert (await ledger.submit(REGULATOR_CLIENT, "OpenFinding", BANK, *LATE, EVIDENCE, timestamp=told)).status == 200
+    (step,) = (await ledger.submit(PARTNER_CLIENT, "GetFinding", ID)).json()["steps"]
+    assert datetime.fromisoformat(step["timestamp"]) == told
 
 
 async def test_a_finding_when_stored_then_json_is_exactly_this(ledger: ContractLedger) -> None:

@@ -124,3 +124,10 @@ def test_envelope_in_another_encoding_is_refused_because_go_peers_would_refuse_i
     assert common_pb2.Envelope.FromString(reordered) == common_pb2.Envelope.FromString(envelope)
     with pytest.raises(EnvelopeRefusedError, match="not in canonical form"):
         parse_message(reordered)
+
+
+def test_envelope_with_more_in_it_is_refused_for_no_peer_might_read_its_block(material: Material) -> None:
+    unread_by_go = b"\x78" + b"\x80" * 9 + b"\x02"
+    for more in (unread_by_go, b"\x78\x05"):
+        with pytest.raises(EnvelopeRefusedError, match="not in canonical form"):
+            parse_message(material.envelope() + more)
