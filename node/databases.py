@@ -47,6 +47,7 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
                 raise PostgresError(
                     f"PostgreSQL {connection.info.server_version // 10000} is too old: version 15 or newer is needed"
                 )
+            _refuse_other_server(connection, database, secrets_folder)
             for group in (APPLICATION, READER, TENANT):
                 _ensure_group(connection, group)
             for part in (OWNER, NODE, GATEWAY):
@@ -62,6 +63,18 @@ def provision_databases(administrator_url: str, secrets_folder: Path, database: 
         raise PostgresError(
             f"database server of {database} cannot be used: {reason}; check the database URL"
         ) from error
+
+
+def _refuse_other_server(connection: psycopg.Connection, database: str, secrets_folder: Path) -> None:
+    """Refuse to begin with an empty database on another server than before, or on one that lost its data."""
+    owner = f"{database}_{OWNER}"
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,)).fetchone()
+    # The last of the files is written after the first of the roles was made.
+    if known is None and (secrets_folder / f"{GATEWAY}.url").exists():
+        raise PostgresError(
+            f"role {owner} is not on this server, and {secrets_folder} holds its password from an earlier start: "
+            "give the server that has the data, or restore it there; nothing was changed"
+        )
 
 
 def _role(database: str, part: str) -> sql.Identifier:

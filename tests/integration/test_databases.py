@@ -57,6 +57,26 @@ def test_role_of_another_data_directory_is_refused_rather_than_taken_over(
         assert connection.execute("SELECT current_user").fetchone() == ("roles_test_owner",)
 
 
+def test_server_without_the_data_is_refused_rather_than_begun_on_with_empty_books(
+    postgres_cluster: PostgresCluster, tmp_path: Path
+) -> None:
+    provision_databases(postgres_cluster.url(), tmp_path, "roles_lost")
+    with psycopg.connect(postgres_cluster.url(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE roles_lost")
+        for part in ("node", "gateway"):
+            connection.execute(f"DROP ROLE roles_lost_{part}")
+        # As a start leaves it that was killed before its roles were all made.
+        (tmp_path / "gateway.url").rename(tmp_path / "away")
+        provision_databases(postgres_cluster.url(), tmp_path, "roles_lost")
+        connection.execute("DROP DATABASE roles_lost")
+        for part in ("owner", "node", "gateway"):
+            connection.execute(f"DROP ROLE roles_lost_{part}")
+    before = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    with pytest.raises(PostgresError, match="role roles_lost_owner is not on this server"):
+        provision_databases(postgres_cluster.url(), tmp_path, "roles_lost")
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("role", "statement"),
     [
