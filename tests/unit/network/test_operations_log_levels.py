@@ -61,7 +61,7 @@ async def test_levels_change_while_loggers_are_in_use_and_lines_are_counted() ->
     levels, metrics, output = LogLevels(), Metrics(), io.StringIO()
     levels.count_in(metrics)
     log = structlog.wrap_logger(
-        NamedLogger(output, "node.peer"),
+        NamedLogger(output, "node.peer", lambda: pytest.fail("a line was lost")),
         processors=[levels, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
     ).bind()
