@@ -19,12 +19,11 @@ import pytest
 from ledger.audit import verify_books
 from ledger.errors import CheckpointError
 from ledger.journal import transfer
-from ledger.verify import Verification, VerifyReport
 from ledger.verify_checkpoint import CheckpointFile
 from node.postgres import PostgresCluster
-from tests.support.books import Clock, PlainRules, key, open_writer, verify
-from tests.support.journal import NO_CHECKS
+from tests.support.books import Clock, PlainRules, key, open_writer
 from tests.support.rich_books import LAST, Copies, age
+from tests.support.tampering import proved, tamper, told
 from tests.support.tamperings import TAMPERINGS
 
 KILLED = """
@@ -55,21 +54,6 @@ def copies(postgres_cluster: PostgresCluster) -> Iterator[Copies]:
 def url(copies: Copies) -> Iterator[str]:
     with copies.copy() as url:
         yield url
-
-
-def tamper(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(NO_CHECKS.encode())
-        assert connection.execute(statement.encode()).rowcount != 0
-
-
-def proved(url: str, **more: object) -> VerifyReport:
-    return Verification(url, verify, **{"workers": 1, "range_entries": 10, **more}).run()  # type: ignore[arg-type]
-
-
-def told(report: VerifyReport) -> list[str]:
-    return [f"{found.subject}: {found.problem}" for found in report.findings]
 
 
 def test_books_with_everything_are_sound_whatever_ranges_and_workers(url: str) -> None:
