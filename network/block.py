@@ -24,6 +24,7 @@ from fabric_protos.common import common_pb2
 
 from network.envelope import Signer
 from network.errors import BlockError, WireError
+from network.messages import varint
 from network.proposal import NONCE_BYTES, decode
 from network.rwset import StateKey, Version
 
@@ -278,16 +279,6 @@ def _encoded_update(key: StateKey, update: Update) -> bytes:
 
 def _field(number: int, value: bytes) -> bytes:
     return bytes([number << 3 | 2]) + varint(len(value)) + value if value or number == 1 else b""
-
-
-def varint(number: int) -> bytes:
-    """Return a number as a varint of protobuf's."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _der(tag: int, content: bytes) -> bytes:

@@ -17,11 +17,9 @@ from google.protobuf import unknown_fields  # type: ignore[attr-defined]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
-from network.messages import plain, varint
+from network.messages import BYTES, fields_of, plain, varint
 
-_LENGTH, _GROUP, _GROUP_END = 2, 3, 4
-_FIXED_BYTES = {1: 8, 5: 4}
-_KEY, _VALUE = 1, 2
+_VALUE = 2
 _LONG_NUMBER = re.compile(rb"[\x80-\xff]{9}[\x02-\xff]")
 
 
@@ -49,7 +47,7 @@ def _lacks_entries(message: Any) -> bool:
     maps = _map_numbers(message.DESCRIPTOR)
     if maps:
         unread = unknown_fields.UnknownFieldSet(message)
-        if any(item.field_number in maps and item.wire_type == _LENGTH for item in unread):
+        if any(item.field_number in maps and item.wire_type == BYTES for item in unread):
             return True
     return any(_lacks_entries(below) for field, value in message.ListFields() for below in _messages(field, value))
 
@@ -76,46 +74,14 @@ def _plain(data: bytes, descriptor: Descriptor) -> bytes:
     """Return a message's bytes, of the entries of its maps only key and value."""
     plain = bytearray()
     is_entry = descriptor.GetOptions().map_entry
-    at = 0
-    while at < len(data):
-        begin = at
-        tag, at = _varint(data, at)
-        field = descriptor.fields_by_number.get(tag >> 3)
-        at, content = _skip(data, at, tag)
-        if is_entry and (field is None or tag & 7 != _LENGTH):
+    for number, wire_type, whole, content in fields_of(data):
+        field = descriptor.fields_by_number.get(number)
+        if is_entry and (field is None or wire_type != BYTES):
             # Keys of Fabric's maps are strings, their values messages or bytes.
             continue
-        if field is None or field.message_type is None or tag & 7 != _LENGTH:
-            plain += data[begin:at]
+        if field is None or field.message_type is None or wire_type != BYTES:
+            plain += whole
             continue
         inner = _plain(content, field.message_type)
-        plain += varint(tag) + varint(len(inner)) + inner
+        plain += varint(number << 3 | BYTES) + varint(len(inner)) + inner
     return bytes(plain)
-
-
-def _skip(data: bytes, at: int, tag: int) -> tuple[int, bytes]:
-    """Return the place behind a field's value, and what a field of some length holds."""
-    kind = tag & 7
-    if kind == _LENGTH:
-        size, at = _varint(data, at)
-        return at + size, data[at : at + size]
-    if kind == _GROUP:
-        while True:
-            inner, at = _varint(data, at)
-            if inner & 7 == _GROUP_END:
-                return at, b""
-            at, _ = _skip(data, at, inner)
-    if kind in _FIXED_BYTES:
-        return at + _FIXED_BYTES[kind], b""
-    return _varint(data, at)[1], b""
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number and the place behind it; the bytes were read before, so it is there."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return number, at

@@ -10,6 +10,7 @@ Source: google.golang.org/protobuf, encoding/protowire and internal/impl/decode.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -23,7 +24,7 @@ _NESTED_MAX = 100
 _NUMBER_MAX, _NUMBER_MAX_IN_GROUPS = 2**29 - 1, 2**31 - 1
 """Numbers of fields that Go's library reads."""
 
-_VARINT, _FIXED64, _BYTES, _START, _END, _FIXED32 = range(6)
+_VARINT, _FIXED64, BYTES, _START, _END, _FIXED32 = range(6)
 
 
 def read_message(kind: Any, data: bytes) -> Any:
@@ -61,12 +62,27 @@ def holds_only_unknown(data: bytes, known: frozenset[int]) -> bool:
         while position < len(data):
             start = position
             number, wire_type, position = _tag(data, position)
-            if data[start:position] != varint(number << 3 | wire_type) or (number in known and wire_type == _BYTES):
+            if data[start:position] != varint(number << 3 | wire_type) or (number in known and wire_type == BYTES):
                 return False
             position = _after(data, position, number, wire_type)
     except DecodeError:
         return False
     return True
+
+
+def fields_of(data: bytes) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Yield a message's fields: number, wire type, all bytes of it, and what it holds (``BYTES`` only, else nothing).
+
+    Raises:
+        DecodeError: the bytes are no message.
+    """
+    position = 0
+    while position < len(data):
+        start = position
+        number, wire_type, begin = _tag(data, position)
+        position = _after(data, begin, number, wire_type)
+        content = data[_varint(data, begin)[1] : position] if wire_type == BYTES else b""
+        yield number, wire_type, data[start:position], content
 
 
 def _plain(descriptor: Any, data: bytes, depth: int) -> bytes:
@@ -78,7 +94,7 @@ def _plain(descriptor: Any, data: bytes, depth: int) -> bytes:
         if wire_type == _START:
             continue
         kept += varint(number << 3 | wire_type)
-        if wire_type != _BYTES:
+        if wire_type != BYTES:
             kept += data[begin:position]
             continue
         _, begin = _varint(data, begin)
@@ -96,7 +112,7 @@ def _after(data: bytes, position: int, number: int, wire_type: int) -> int:
         return _after_group(data, position, number)
     if wire_type == _VARINT:
         return _varint(data, position)[1]
-    if wire_type == _BYTES:
+    if wire_type == BYTES:
         length, position = _varint(data, position)
     elif wire_type in (_FIXED32, _FIXED64):
         length = 4 if wire_type == _FIXED32 else 8

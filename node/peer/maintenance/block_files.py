@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 from fabric_protos.common import common_pb2
 
-from network.block import parse_block, varint
+from network.block import parse_block
+from network.messages import varint
 from node.peer.block_store import BlockStore
 from node.peer.database import connect, fetch
 from node.peer.errors import MaintenanceError, StoreError

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from network.block import varint, version_bytes
+from network.block import version_bytes
+from network.messages import varint
 from network.rwset import Version
 from node.peer.errors import SnapshotError
 
