@@ -144,8 +144,8 @@ class _Builder:
             raise StatementFormatError(self.parser.CurrentLineNumber, "", name, "is one element too deep or too many")
         path = f"{self._open[-1].path}/{name}" if self._open else name
         # Names come again and again: kept once, they take a third less of the memory.
-        names = (sys.intern(text) for text in (name, namespace, path))
-        element = Element(*names, self.parser.CurrentLineNumber, attributes)
+        name, namespace, path = sys.intern(name), sys.intern(namespace), sys.intern(path)
+        element = Element(name, namespace, path, self.parser.CurrentLineNumber, attributes)
         if self._open:
             self._open[-1].children.append(element)
         else:
