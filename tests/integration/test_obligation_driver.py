@@ -29,6 +29,7 @@ from network.client_stages import ChaincodeEvent
 from network.errors import CommitStatusError
 from network.obligation import obligation_id_of
 from network.pb.dwaybank.partner.v1 import partner_pb2
+from node.partner import obligation_breaks
 from node.partner.obligation_breaks import Break
 from node.partner.obligation_chain import time_text
 from node.partner.obligation_events import ObligationEvents, moved_by
@@ -73,7 +74,7 @@ async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> 
 
 async def breaks(side: BankOnChannel) -> list[Break]:
     """Return the breaks of this test's banks: the channel has obligations of the tests before."""
-    return [each for each in (await side.reconciler.compare())[1] if each.kind != "unknown_here"]
+    return [each for each in (await side.reconciler.compare()).breaks if each.kind != "unknown_here"]
 
 
 async def states(*sides: BankOnChannel) -> set[tuple[str, str]]:
@@ -95,10 +96,21 @@ async def test_payments_both_ways_become_agreed_obligations_in_few_transactions(
     assert (sorted(here.gateway.submitted), sorted(there.gateway.submitted)) == (["Agree", "Propose"],) * 2
     for side in banks:
         assert await breaks(side) == []
-        assert (await side.reconciler.compare())[0] == 13
+        assert (await side.reconciler.compare()).compared == 13
     terms = await here.chain.read("GetTerms", PARTNER)
     owed = sum(range(1_000, 1_012))
     assert int(terms["debts"][BANK]["EUR"]) >= owed
+
+
+async def test_breaks_that_do_not_fit_are_counted(
+    banks: tuple[BankOnChannel, BankOnChannel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = banks
+    before = (await here.reconciler.compare()).break_count
+    await pay(here, there, 11, 12, 13)
+    monkeypatch.setattr(obligation_breaks, "BREAKS_MAX", 2)
+    found = await here.reconciler.compare()
+    assert (found.compared, len(found.breaks), found.break_count) == (3, 2, before + 3)
 
 
 async def test_drivers_are_told_what_moved_and_need_not_look(banks: tuple[BankOnChannel, BankOnChannel]) -> None:

@@ -5,6 +5,8 @@ CREATE OR REPLACE FUNCTION ledger.reconcile_judge_import(
     p_format text, p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
 )
 LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+DECLARE
+    v_once jsonb;
 BEGIN
     SELECT CASE WHEN given.account_id IS NULL THEN 'account_not_found' ELSE 'asset_mismatch' END, given.account
     INTO code, detail
@@ -46,11 +48,15 @@ BEGIN
     IF FOUND THEN
         RETURN;
     END IF;
+    v_once := (
+        SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
+        WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE
+    );
     SELECT 'statement_repeated', format('%L lists the movements of %L', again.reference, again.known) INTO code, detail
-    FROM ledger.reconcile_repeated(
-        (SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
-            WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE),
-        p_records
+    FROM (
+        SELECT * FROM ledger.reconcile_repeated(v_once, p_records)
+        UNION ALL
+        SELECT * FROM ledger.reconcile_renamed(v_once, p_records) WHERE p_format = 'csv'
     ) AS again
     WHERE again.reference IS NOT NULL;
     IF NOT FOUND THEN
