@@ -237,6 +237,24 @@ def test_key_with_its_own_policy_is_judged_by_that_alone(channel: OwnChannel) ->
     assert channel.flag(mixed, endorsers=[REGULATOR, BANK]) == VALID
 
 
+def test_key_policy_of_many_gates_inside_one_another_counts_as_at_go_peers(channel: OwnChannel) -> None:
+    policy = signature_policy("OR('RegulatorMSP.peer')")
+    policy.rule.Clear()
+    rule = policy.rule
+    for _ in range(60):
+        rule.n_out_of.n = 1
+        rule = rule.n_out_of.rules.add()
+    rule.signed_by = 0
+    content = policy.SerializeToString()
+    channel.put({StateKey("cc", "", b"k"): b"v"}, metadata=serialize_metadata([("VALIDATION_PARAMETER", content)]))
+    assert channel.flag(writes("k"), endorsers=[BANK, PARTNER]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(writes("k"), endorsers=[REGULATOR]) == VALID
+    collection = collection_pb2.StaticCollectionConfig(name="plain")
+    collection.endorsement_policy.signature_policy.CopyFrom(policy)
+    channel.define("cc", collections=[collection])
+    assert channel.flag(private("plain"), endorsers=[REGULATOR, BANK]) == VALID
+
+
 def test_value_written_under_a_key_policy_keeps_the_policy(channel: OwnChannel) -> None:
     channel.put({StateKey("cc", "", b"k"): b"v"})
     channel.judge(channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')")), commit=True)
