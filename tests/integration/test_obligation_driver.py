@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -285,8 +285,8 @@ def divide(side: BankOnChannel) -> None:
         divide_journal(connection, 2)
 
 
-async def archive(side: BankOnChannel, folder: Path) -> Archivist:
-    """Close the books up to now and archive what may go; return who did."""
+async def archive(side: BankOnChannel, folder: Path) -> Callable[[], object]:
+    """Close the books up to now and archive the one partition that may go; return what restores it."""
     closed_before = side.bank.clock() + timedelta(seconds=1)
     side.bank.clock.ahead += timedelta(seconds=2)
     await side.bank._books.close_period(closed_before, "auditor-1")
@@ -294,8 +294,8 @@ async def archive(side: BankOnChannel, folder: Path) -> Archivist:
         side.bank.url, side.msp_id, sign=lambda digest: bytes(64), verify=lambda *signed: True, actor="operator",
         now=side.bank.clock,
     )  # fmt: skip
-    assert list(keeper.archive(folder, before=closed_before, proved_seq=10**9))
-    return keeper
+    [archived] = keeper.archive(folder, before=closed_before, proved_seq=10**9)
+    return lambda: keeper.restore(folder / archived.record.file_name)
 
 
 async def test_payment_whose_entry_is_archived_is_still_compared_with_the_shared_ledger(
@@ -321,7 +321,7 @@ async def test_payment_that_was_archived_before_it_was_booked_holds_no_other_up(
     side = here if whose == "sender" else there
     divide(side)
     await pay(here, there, 1_000, 2_000, 3_000)
-    keeper = await archive(side, tmp_path)
+    restore = await archive(side, tmp_path)
     for each in (here, there, here, there):
         await each.work()
     by_amount = {row.amount: row for row in await side.rows()}
@@ -330,7 +330,7 @@ async def test_payment_that_was_archived_before_it_was_booked_holds_no_other_up(
     assert "is archived" in by_amount[1_000].note
     assert {found.kind for found in await breaks(side)} == {"not_booked"}
     # What the archive says is anchored once it is back.
-    keeper.restore(next(tmp_path.iterdir()))
+    restore()
     for each in (side, here, there):
         await each.work()
     assert await states(here, there) == {("agreed", "agreed")}
