@@ -741,6 +741,7 @@ def die(books: Books, where: str, *restored: Path) -> None:
     )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("where", STEPS)
 def test_killed_archive_leaves_everything_or_nothing(books: Books, where: str) -> None:
     die(books, where)
@@ -754,6 +755,7 @@ def test_killed_archive_leaves_everything_or_nothing(books: Books, where: str) -
     assert list(books.folder.glob("*.new")) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "where", ["_copy_back:before", "_copy_back:after", "_restore_state:after", "lock_journal:after", "_put_back:after"]
 )
