@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ from node.commands.options import HomeOption, JsonOption, OrgOption, find
 if TYPE_CHECKING:
     import psycopg
 
-    from ledger.reconciliation import QueuedException, ReconciliationSettings
+    from ledger.reconciliation import AccountSummary, QueuedException, ReconciliationSettings, StoredMatch
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="YAML file: our account for each number, and matching rules.")
@@ -120,16 +121,15 @@ def run(
 def status(
     account: Annotated[str, typer.Option(help="Only this account.")] = "",
     after: Annotated[str, typer.Option(help="Only accounts after this one.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many accounts.", show_default="all")] = None,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
     """Show each account's newest statement beside the books; exit status 1 if a statement is missing."""
     from ledger.money import format_decimal
-    from ledger.reconciliation import summarise
 
     with _books(home, org) as connection:
-        found = summarise(connection, account=account, after=after, count_max=limit)
+        found = list(islice(_summaries(connection, account, after), limit))
     for item in found:
         recorded = "no balance" if item.recorded is None else format_decimal(item.recorded, item.scale)
         computed = "archived" if item.computed is None else format_decimal(item.computed, item.scale)
@@ -142,6 +142,16 @@ def status(
             typer.echo(f"    A STATEMENT IS MISSING before {item.gap!r}: it begins where no other one ended")
     if any(item.gap for item in found):
         raise typer.Exit(1)
+
+
+def _summaries(connection: psycopg.Connection[Any], account: str, after: str) -> Iterator[AccountSummary]:
+    """All pages of them: one account beyond a page may be the one whose statement is missing."""
+    from ledger.reconciliation import summarise
+    from ledger.reconciliation.summary import PAGE_SIZE_MAX
+
+    while found := summarise(connection, account=account, after=after, count_max=PAGE_SIZE_MAX):
+        yield from found
+        after = found[-1].account
 
 
 def exceptions(
@@ -175,6 +185,7 @@ def exceptions(
             f"{item.id:>6}  {item.account}  {item.kind.text:<21} {item.state.name.lower():<15} "
             f"{format_decimal(item.difference, item.scale):>14} {item.asset}  movements: {records}; entries: {entries}"
         )
+    _say_more(found, limit)
 
 
 def decide(
@@ -226,6 +237,12 @@ def matches(
             f"{item.id:>6}  {item.account}  {item.rule}  {format_decimal(item.difference, item.scale)} {item.asset}  "
             f"movements: {records}; entries: {entries}"
         )
+    _say_more(found, limit)
+
+
+def _say_more(found: Sequence[QueuedException | StoredMatch], limit: int) -> None:
+    if len(found) == limit:
+        typer.echo(f"{limit} are shown; there may be more: --after {found[-1].id}", err=True)
 
 
 def take_apart_match(
