@@ -56,18 +56,21 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Store a statement file, once."""
+    from ledger.currency import check_digits
     from ledger.reconciliation import import_statement_file, read_statement_file
     from ledger.statement_mapping import read_mapping
     from node.config import read_file, read_key
 
     opened, _, organization = find(home, org)
+    told, columns = _settings(settings), None if mapping is None else read_mapping(mapping)
     file = read_statement_file(
         read_file(statement_file),
-        _settings(settings).accounts,
-        mapping=None if mapping is None else read_mapping(mapping),
+        told.accounts,
+        mapping=columns,
         pseudonym_key=read_key(opened.secret(organization, "pseudonym.key")),
     )
     with _books(home, org) as connection:
+        check_digits(connection, told.assets if columns is None else [columns.asset])
         done = import_statement_file(
             connection, file, actor=_actor(actor), now=datetime.now(UTC), may_repeat=may_repeat
         )
@@ -90,12 +93,14 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Match what stands open between statements and books."""
+    from ledger.currency import check_digits
     from ledger.reconciliation import run_reconciliation
 
-    rules = _settings(settings).rules
+    told = _settings(settings)
     with _books(home, org) as connection:
+        check_digits(connection, told.assets)
         done = run_reconciliation(
-            connection, rules, actor=_actor(actor), now=datetime.now(UTC), accounts=accounts or None
+            connection, told.rules, actor=_actor(actor), now=datetime.now(UTC), accounts=accounts or None
         )
     if as_json:
         typer.echo(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
-from ledger.errors import ConflictError, StatementFormatError
+from ledger.errors import ConflictError, MappingError, StatementFormatError
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
 from ledger.reconciliation import ExternalStatement, StatementFile, import_statement_file
@@ -155,6 +155,14 @@ def test_file_of_no_known_format_is_refused(home: Home, books: Writer, tmp_path:
     unknown.write_text("a,b\n1,2\n")
     with pytest.raises(StatementFormatError, match="needs a mapping"):
         command(home, "import", str(unknown))
+
+
+def test_settings_with_other_digits_than_the_books_are_refused(home: Home, books: Writer, tmp_path: Path) -> None:
+    wrong = tmp_path / "settings.yaml"
+    wrong.write_text(Path(SETTINGS).read_text().replace("{code: JPY, scale: 0}", "{code: JPY, scale: 2}"))
+    for arguments in (["import", str(STATEMENTS / FILES[0])], ["run"]):
+        with pytest.raises(MappingError, match="the books count JPY with 0"):
+            command(home, *arguments, "--settings", str(wrong))
 
 
 def test_statement_that_is_missing_is_told_however_many_accounts_come_before(home: Home, database_url: str) -> None:
