@@ -62,10 +62,12 @@ _UNDERSTOOD_WHEN_CRITICAL = frozenset(
         ExtensionOID.BASIC_CONSTRAINTS,
         ExtensionOID.KEY_USAGE,
         ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
     }
 )
+_NAMES_READ = (x509.RFC822Name, x509.DNSName, x509.UniformResourceIdentifier, x509.IPAddress)
+"""Alternative names that Go reads; an extension without any is none it understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +301,17 @@ def _check_link(certificate: x509.Certificate, at: datetime) -> None:
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
     for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD_WHEN_CRITICAL:
+        if extension.critical and not _is_understood(extension):
             raise IdentityError(
                 f"certificate {certificate.serial_number:x} has the unknown critical extension "
                 f"{extension.oid.dotted_string}"
             )
+
+
+def _is_understood(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    if isinstance(extension.value, x509.SubjectAlternativeName):
+        return any(isinstance(name, _NAMES_READ) for name in extension.value)
+    return extension.oid in _UNDERSTOOD_WHEN_CRITICAL
 
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
