@@ -27,6 +27,7 @@ from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
+from network.go_extensions import refusal_of
 from network.messages import read_message
 from network.signing import CURVE_ORDERS, SHA2, PublicKey, sign, verify_as_fabric
 
@@ -159,6 +160,8 @@ def _parse_certificate(pem: bytes) -> x509.Certificate:
         key = certificate.public_key()
     except X509_ERRORS as error:
         raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
+    if refusal := refusal_of(certificate.extensions):
+        raise IdentityError(f"certificate is none that Go reads: {refusal}")
     if certificate.serial_number < 0:
         raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVE_ORDERS:
