@@ -81,7 +81,7 @@ class PostgresCluster:
     @property
     def pid(self) -> int | None:
         """Process id of the running server."""
-        return self._process.pid if self._process is not None else None
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
         """Prepare, launch and wait: the three steps in one, for those who have nothing to do in between.

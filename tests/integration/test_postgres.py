@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,15 +15,28 @@ import pytest
 
 from node.errors import PostgresError
 from node.postgres import ClusterSettings, PostgresCluster, free_port
+from tests.support.consortium import home_folder
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pg")
-    for part in (root, *root.parents):
-        if part.stat().st_uid == os.geteuid() and part != Path("/"):
-            part.chmod(part.stat().st_mode | 0o055)
-    return root / "org" / "postgres"
+def folder() -> Iterator[Path]:
+    """A place for a cluster; not below pytest's own folder, which any other run of pytest that begins shuts again."""
+    root = home_folder()
+    yield root / "org" / "postgres"
+    shutil.rmtree(root)
+
+
+def test_server_that_ended_has_no_process_id(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    cluster.start()
+    try:
+        assert cluster.pid is not None
+        os.kill(cluster.pid, signal.SIGKILL)
+        while cluster.poll() is None:
+            time.sleep(0.01)
+        assert cluster.pid is None
+    finally:
+        cluster.stop()
 
 
 def test_cluster_killed_after_commit_then_restarted_keeps_what_was_committed(folder: Path) -> None:
