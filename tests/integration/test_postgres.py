@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,57 @@ def folder() -> Iterator[Path]:
     root = home_folder()
     yield root / "org" / "postgres"
     shutil.rmtree(root)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only then the server has another account than we")
+def test_link_that_the_servers_account_laid_gives_it_no_file_of_roots(folder: Path) -> None:
+    roots_own = folder.parent / "shadow"
+    folder.mkdir(parents=True)
+    roots_own.mkdir(mode=0o700)
+    (folder / "socket").symlink_to(roots_own)
+    (folder / "server.log").symlink_to(folder.parent / "crontab")
+    with pytest.raises(PostgresError, match=r"cannot be used: Too many levels of symbolic links"):
+        PostgresCluster(ClusterSettings(folder, free_port(), sync=False)).start()
+    assert not (folder.parent / "crontab").exists()
+    (folder / "server.log").unlink()
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    with pytest.raises(PostgresError, match="ended at start"):
+        cluster.start()
+    assert roots_own.stat().st_uid == 0
+    assert roots_own.owner() == "root"
+
+
+def test_why_a_recovery_fails_is_told_and_not_that_it_was_under_way(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port()))
+    cluster.start()
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 100000) n")
+        (file,) = connection.execute("SELECT pg_relation_filepath('kept')").fetchone() or ("",)
+    assert cluster.pid is not None
+    os.kill(cluster.pid, signal.SIGKILL)
+    cluster.stop()
+    (folder / "data" / file).rename(folder / "away")
+    (folder / "data" / file).mkdir()
+
+    ended = threading.Event()
+    others = [threading.Thread(target=ask_until, args=(cluster.url(), ended)) for _ in range(4)]
+    for other in others:
+        other.start()
+    try:
+        with pytest.raises(PostgresError, match=rf"ended at start: .*file \"{file}\": File exists"):
+            cluster.start()
+    finally:
+        ended.set()
+        for other in others:
+            other.join()
+        cluster.stop()
+
+
+def ask_until(url: str, ended: threading.Event) -> None:
+    """Knock at a server as a node does whose connections are gone."""
+    while not ended.is_set():
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
+            pass
 
 
 def test_server_that_ended_has_no_process_id(folder: Path) -> None:
