@@ -33,10 +33,10 @@ status: $(RUNTIME) ## Show processes, heights and anchoring
 
 test: $(DEVELOPMENT) ## Set up, run all tests this machine allows
 	@$(PYTEST)
-	@if test -x $(POSTGRES)/postgres; then $(MAKE) --no-print-directory test-postgres; fi
+	@if test -x $(POSTGRES)/postgres; then $(MAKE) --no-print-directory test-postgres TESTS='-m "not faults"'; fi
 
 test-postgres: $(DEVELOPMENT) ## Run those that use a database on another one, POSTGRES=its bin folder
-	@DWAYBANK_TEST_POSTGRES=$(POSTGRES) $(PYTEST)
+	@DWAYBANK_TEST_POSTGRES=$(POSTGRES) $(PYTEST) $(TESTS)
 
 test-fast: $(DEVELOPMENT) ## Run the tests that need no consortium
 	@$(PYTEST) tests/unit tests/property

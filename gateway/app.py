@@ -100,6 +100,7 @@ def create_app(
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would send token and body on to whatever the Host header says, in clear text
     )
     problems.install(app)
     describe_failures(app)

@@ -144,10 +144,16 @@ def _validation(error: RequestValidationError) -> Problem:
     if any(fault["type"] == "json_invalid" for fault in faults):
         return Problem(400, "malformed", "the body is not JSON")
     places = tuple(
-        {"field": ".".join(str(part) for part in fault["loc"]), "reason": str(fault["msg"])} for fault in faults[:20]
+        {"field": ".".join(str(part) for part in fault["loc"]), "reason": _reason(fault)} for fault in faults[:20]
     )
     first = places[0]
     return Problem(422, "invalid_field", f"{first['field']}: {first['reason']}", errors=places)
+
+
+def _reason(fault: Mapping[str, Any]) -> str:
+    if tuple(fault["loc"]) == ("body",):
+        return "send a JSON object, and with it the header Content-Type: application/json"
+    return str(fault["msg"])
 
 
 def _framework(error: HTTPException) -> Problem:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from typing import Annotated, Any
+from unicodedata import bidirectional, category
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 PASSWORD_CHARACTERS_MIN = 12
 PASSWORD_CHARACTERS_MAX = 128
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Unicode's bidirectional controls: with them a text shows otherwise than it reads."""
 EXAMPLE_ACCOUNT = "cust-mfrggzdfmztwq2lknnwg23tpoa"
 
 
 def _without_control_characters(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("control characters are not allowed")
+    if any(category(character) in _CONTROLS or bidirectional(character) in _TURNS for character in text):
+        raise ValueError("control characters, line breaks and marks that turn the order of letters are not allowed")
     return text
 
 

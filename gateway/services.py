@@ -51,11 +51,14 @@ def _customer_id(
 ) -> uuid.UUID:
     if credentials is None:
         raise TokenError("access token missing: send it as 'Authorization: Bearer …'")
-    return services.access_tokens.customer_of(credentials.credentials)
+    customer_id = services.access_tokens.customer_of(credentials.credentials)
+    # A token lives for minutes: who was suspended meanwhile must not pay with it.
+    services.sessions.require_active(customer_id)
+    return customer_id
 
 
 CustomerId = Annotated[uuid.UUID, Depends(_customer_id)]
-"""The signed-in customer; a route that takes it answers 401 to anybody else."""
+"""The signed-in customer; a route that takes it answers 401 to anybody else, and 403 to who is suspended."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -278,11 +278,6 @@ def derive_salts(secret: bytes, first_seq: int, count: int) -> bytes:
     return b"".join([sha256(front + number).digest() for (number,) in numbers])
 
 
-def leaf_data(salt: bytes, canonical: bytes) -> bytes:
-    """Return the data of an entry's leaf in the log: what a verifier hashes after the byte 0x00."""
-    return salt + canonical
-
-
 def leaf_hash(salt: bytes, canonical: bytes) -> bytes:
     """Return the RFC 6962 leaf hash of an entry: SHA-256(0x00 ‖ salt ‖ canonical)."""
     return hashlib.sha256(b"\x00" + salt + canonical).digest()

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ import psycopg
 from ledger.account import Side, check_actor
 from ledger.balances import find_account
 from ledger.balances_in_time import seq_at
-from ledger.errors import ConflictError, InvalidValueError, NotFoundError
+from ledger.errors import ConflictError, InvalidValueError, MappingError, NotFoundError
 from ledger.exchange import Position, Rate
 from ledger.money import SCALE_MAX, Asset
 from ledger.queries import query
@@ -114,6 +115,29 @@ def find_asset(connection: psycopg.Connection[Any], code: str) -> Asset:
     if row is None:
         raise NotFoundError(f"asset {code!r} is not registered")
     return Asset(*row)
+
+
+def check_digits(connection: psycopg.Connection[Any], assets: Iterable[Asset]) -> None:
+    """Let pass assets that a settings file or mapping counts as the books do; unknown ones have no account anyway.
+
+    Raises:
+        MappingError: one is registered with other digits: each of its amounts would be another by a power of ten.
+    """
+    given = {asset.code: asset for asset in assets}
+    known = connection.execute("SELECT code, scale FROM ledger.asset WHERE code = ANY(%s)", (list(given),))
+    for code, scale in known:
+        refuse_other_digits(given[code], scale, f"of asset {code}")
+
+
+def refuse_other_digits(asset: Asset, registered_scale: int, setting: str) -> None:
+    """Raise if an asset has other digits than the one of its code that is registered.
+
+    Raises:
+        MappingError: it has.
+    """
+    if asset.scale != registered_scale:
+        reason = f"is {asset.scale} digits; the books count {asset.code} with {registered_scale}: give that"
+        raise MappingError(setting, reason)
 
 
 def list_assets(

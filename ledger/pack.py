@@ -191,11 +191,6 @@ def _any_length(values: Sequence[bytes | None]) -> bytes:
     return b"".join(parts)
 
 
-def pack_bytes(values: Sequence[bytes | None]) -> PackedBytes:
-    """Return ``bytea[]``; None is null."""
-    return PackedBytes(_any_length(values), len(values), nullable=True)
-
-
 def pack_texts(values: Sequence[str | None]) -> PackedText:
     """Return ``text[]``; None is null."""
     # Kinds and codes repeat.

@@ -258,15 +258,6 @@ def _first_findings(seq: int, number: int, known: AccountSum, row: tuple[Any, ..
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class TrialBalance:
-    """One asset over all accounts, minor units; equal in sound books."""
-
-    asset_id: int
-    debit: int
-    credit: int
-
-
 @dataclass(slots=True)
 class Standing:
     """Accounts and head at the end.

@@ -7,8 +7,6 @@ Rules kept here:
 * The bytes of a configuration are kept as received: its maps have no one serialisation, so nothing is hashed anew.
 * A configuration changes only by `validate_update`: authorized by the policies in force, sequence + 1.
 
-Only MSP rules of version 1.4.3 and later are implemented, so the channel capability must be V1_4_3, V2_0 or V3_0.
-
 Source: Fabric 3.1 common/channelconfig/ (bundle.go, channel.go, orderer.go, application.go, organization.go),
 common/capabilities/, common/configtx/validator.go.
 """
@@ -26,6 +24,7 @@ from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from google.protobuf.message import DecodeError
 
+from network.capabilities import Capabilities
 from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES, refusal_text
 from network.config_update import ROOT, authorized_result, elements_of
 from network.errors import ConfigError, PolicyError
@@ -38,14 +37,6 @@ from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-_KNOWN_CAPABILITIES = {
-    "channel": {"V1_1", "V1_3", "V1_4_2", "V1_4_3", "V2_0", "V3_0"},
-    "orderer": {"V1_1", "V1_4_2", "V2_0"},
-    "application": {"V1_1", "V1_2", "V1_3", "V1_4_2", "V2_0", "V2_5"},
-}
-_MSP_CAPABILITIES = {"V1_4_3", "V2_0", "V3_0"}
-"""Channel capabilities that bring the MSP rules implemented here."""
 
 _CHANNEL_VALUES = {
     "HashingAlgorithm",
@@ -121,21 +112,6 @@ class OrdererSettings:
     def consenter(self, identifier: int) -> Consenter | None:
         """Return the consenter with a number, or None."""
         return next((consenter for consenter in self.consenters if consenter.id == identifier), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """Names of the rules switched on.
-
-    Attributes:
-        channel: for all.
-        orderer: for orderers.
-        application: for peers.
-    """
-
-    channel: frozenset[str]
-    orderer: frozenset[str]
-    application: frozenset[str]
 
 
 class ChannelConfig:
@@ -401,17 +377,9 @@ def _ids_of(role: str, names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _read_capabilities(root: configtx_pb2.ConfigGroup) -> Capabilities:
-    found: dict[str, frozenset[str]] = {}
     groups = {"channel": root, "orderer": root.groups["Orderer"], "application": root.groups["Application"]}
-    for level, group in groups.items():
-        names = frozenset(_value(group, "Capabilities", configuration_pb2.Capabilities).capabilities)
-        unknown = sorted(names - _KNOWN_CAPABILITIES[level])
-        if unknown:
-            raise ConfigError(f"{level} capability {unknown[0]!r} is not supported; upgrade this node")
-        found[level] = names
-    if _MSP_CAPABILITIES.isdisjoint(found["channel"]):
-        raise ConfigError(f"channel capabilities {sorted(found['channel'])}: V1_4_3, V2_0 or V3_0 is needed")
-    return Capabilities(**found)
+    kind = configuration_pb2.Capabilities
+    return Capabilities.of({level: _value(group, "Capabilities", kind).capabilities for level, group in groups.items()})
 
 
 def _read_orderer(

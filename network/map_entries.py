@@ -9,7 +9,6 @@ Source: google.golang.org/protobuf internal/impl/codec_map.go, consumeMap and co
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -17,10 +16,10 @@ from google.protobuf import unknown_fields  # type: ignore[attr-defined]
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
-from network.messages import BYTES, fields_of, plain, varint
+from network import messages
+from network.messages import BYTES, LONG_NUMBER, fields_of, held, is_map, plain, varint
 
 _VALUE = 2
-_LONG_NUMBER = re.compile(rb"[\x80-\xff]{9}[\x02-\xff]")
 
 
 def read_message(kind: Any, data: bytes) -> Any:
@@ -31,8 +30,10 @@ def read_message(kind: Any, data: bytes) -> Any:
     Raises:
         google.protobuf.message.DecodeError: not that message.
     """
+    if not _may_hold_maps(kind.DESCRIPTOR):
+        return messages.read_message(kind, data)
     # What Python's library reads over, and Go's does not, has numbers of 10 bytes: nearly no message has.
-    if _LONG_NUMBER.search(data):
+    if LONG_NUMBER.search(data):
         data = plain(kind, data)
     try:
         message = kind.FromString(data)
@@ -40,6 +41,11 @@ def read_message(kind: Any, data: bytes) -> Any:
         data = plain(kind, data)
         message = kind.FromString(data)
     return kind.FromString(_plain(data, kind.DESCRIPTOR)) if _lacks_entries(message) else message
+
+
+@cache
+def _may_hold_maps(descriptor: Descriptor) -> bool:
+    return any(is_map(field) for kind in (descriptor, *held(descriptor)) for field in kind.fields)
 
 
 def _lacks_entries(message: Any) -> bool:
@@ -54,20 +60,15 @@ def _lacks_entries(message: Any) -> bool:
 
 @cache
 def _map_numbers(descriptor: Descriptor) -> frozenset[int]:
-    return frozenset(field.number for field in descriptor.fields if _is_map(field))
+    return frozenset(field.number for field in descriptor.fields if is_map(field))
 
 
 def _messages(field: FieldDescriptor, value: Any) -> list[Any]:
     if field.message_type is None:
         return []
-    if _is_map(field):
+    if is_map(field):
         return list(value.values()) if field.message_type.fields_by_number[_VALUE].message_type else []
     return list(value) if field.label == FieldDescriptor.LABEL_REPEATED else [value]
-
-
-@cache
-def _is_map(field: FieldDescriptor) -> bool:
-    return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
 
 def _plain(data: bytes, descriptor: Descriptor) -> bytes:

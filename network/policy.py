@@ -122,7 +122,7 @@ class SignaturePolicy:
         self.envelope = envelope
         self._msps = msps
         self._principals = list(envelope.identities)
-        self._rule = _compile(envelope.rule, len(self._principals))
+        self._steps = _compile(envelope.rule, len(self._principals))
         self._verdicts = _Verdicts()
 
     @classmethod
@@ -149,22 +149,27 @@ class SignaturePolicy:
         self._verdicts.require(identities, self._refusal)
 
     def _refusal(self, identities: Sequence[Identity]) -> str:
-        if self._holds(self._rule, identities, [False] * len(identities)):
+        if self._holds(identities):
             return ""
         return f"{len(identities)} valid signatures do not satisfy the signature policy"
 
-    def _holds(self, rule: _Rule, identities: Sequence[Identity], used: list[bool]) -> bool:
-        """Evaluate one rule; ``used`` marks the signers spent, and is changed even where the rule fails."""
-        if isinstance(rule, int):
-            return self._take_signer(self._principals[rule], identities, used)
-        verified = 0
-        for part in rule.rules:
-            # Each part works on a copy, so that a failed part gives its signers back.
-            attempt = used.copy()
-            if self._holds(part, identities, attempt):
-                verified += 1
-                used[:] = attempt
-        return verified >= rule.n
+    def _holds(self, identities: Sequence[Identity]) -> bool:
+        used = [False] * len(identities)
+        # Of each gate under way, how many parts have held; the outermost is the policy, with the rule as its one part.
+        held = [0]
+        before: list[list[bool]] = []
+        for step in self._steps:
+            if isinstance(step, int):
+                held[-1] += self._take_signer(self._principals[step], identities, used)
+            elif step.n is None:
+                held.append(0)
+                before.append(used.copy())
+            else:
+                # A gate that failed gives its signers back.
+                kept, satisfied = before.pop(), held.pop() >= step.n
+                used = used if satisfied else kept
+                held[-1] += satisfied
+        return held == [1]
 
     def _take_signer(
         self, principal: msp_principal_pb2.MSPPrincipal, identities: Sequence[Identity], used: list[bool]
@@ -184,24 +189,37 @@ class SignaturePolicy:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    n: int
-    rules: tuple[_Rule, ...]
+    """Where a gate begins, without a number, or ends, with the number of its parts that must hold."""
+
+    n: int | None = None
 
 
-_Rule = int | _Gate
-"""A principal's index, or a gate over rules."""
+_Step = int | _Gate
+"""A principal's index, or a gate's begin or end."""
 
 
-def _compile(rule: policies_pb2.SignaturePolicy, principals: int) -> _Rule:
-    kind = rule.WhichOneof("Type")
-    if kind == "n_out_of":
-        return _Gate(rule.n_out_of.n, tuple(_compile(part, principals) for part in rule.n_out_of.rules))
-    if kind != "signed_by":
-        raise PolicyError("signature policy holds a rule that is neither signed_by nor n_out_of")
-    index: int = rule.signed_by
-    if not 0 <= index < principals:
-        raise PolicyError(f"signature policy names principal {index}, but has {principals}")
-    return index
+def _compile(policy: policies_pb2.SignaturePolicy, principals: int) -> tuple[_Step, ...]:
+    """Return a rule as the steps of its evaluation: gates may be nested deeper than Python's calls."""
+    steps: list[_Step] = []
+    waiting: list[policies_pb2.SignaturePolicy | _Gate] = [policy]
+    while waiting:
+        rule = waiting.pop()
+        if isinstance(rule, _Gate):
+            steps.append(rule)
+            continue
+        kind = rule.WhichOneof("Type")
+        if kind == "n_out_of":
+            steps.append(_Gate())
+            waiting.append(_Gate(rule.n_out_of.n))
+            waiting.extend(reversed(rule.n_out_of.rules))
+            continue
+        if kind != "signed_by":
+            raise PolicyError("signature policy holds a rule that is neither signed_by nor n_out_of")
+        index: int = rule.signed_by
+        if not 0 <= index < principals:
+            raise PolicyError(f"signature policy names principal {index}, but has {principals}")
+        steps.append(index)
+    return tuple(steps)
 
 
 class ImplicitMetaPolicy:

@@ -41,6 +41,7 @@ from node.commands import (
     report,
     schedule,
 )
+from node.commands.texts import shown
 
 _OF_THE_DISK = {
     errno.EACCES, errno.EDQUOT, errno.EIO, errno.EISDIR, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS
@@ -127,7 +128,7 @@ def main() -> None:
 
 def _report(error: Exception) -> int:
     if type(error).__module__.split(".")[0] in {"node", "network", "ledger"}:
-        print(f"dwaybank: {error}", file=sys.stderr)  # noqa: T201
+        print(f"dwaybank: {shown(str(error))}", file=sys.stderr)  # noqa: T201
         return 1
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         # Python's way to hold bytes of an argument that are no text.

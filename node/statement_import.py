@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.account import Side
+from ledger.currency import refuse_other_digits
 from ledger.money import format_decimal
 from ledger.reconciliation import DayChange, Reconciliation, reconcile, recorded_days
 from ledger.statement_import import AccountToOpen, Movement, entry_of, read_movements
@@ -116,7 +117,8 @@ async def import_and_reconcile(
         console: shows progress when given.
     Raises:
         ConfigurationError: a file cannot be read or written.
-        LedgerError: the mapping or a line cannot be understood; names setting or line, column and value.
+        LedgerError: the mapping or a line cannot be understood; names setting or line, column and value. Or the books
+            count the mapping's asset with other digits.
         RpcError: the node does not answer.
     """
     mapping = read_mapping(mapping_file)
@@ -172,7 +174,7 @@ async def _post(node: OwnNode, source: _Source, report: ImportReport, console: C
                 customers[movement.account.reference] = None
                 for account in (movement.account, movement.contra):
                     if account.reference not in opened:
-                        await _open(node, account)
+                        await _open(node, account, source.mapping)
                         opened[account.reference] = None
             request = ledger_pb2.PostEntriesRequest(entries=[_entry(movement, source.mapping) for movement in batch])
             reply = await node.call(LEDGER, "PostEntries", request, ledger_pb2.PostEntriesResponse, 120)
@@ -181,14 +183,15 @@ async def _post(node: OwnNode, source: _Source, report: ImportReport, console: C
     return list(customers)
 
 
-async def _open(node: OwnNode, account: AccountToOpen) -> None:
+async def _open(node: OwnNode, account: AccountToOpen, mapping: StatementMapping) -> None:
     request = ledger_pb2.OpenAccountRequest(
         account=account.reference,
         asset=account.asset,
         normal_side=_SIDES[account.normal_side],
         floor_minor="" if account.floor is None else str(account.floor),
     )
-    await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
+    reply = await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
+    refuse_other_digits(mapping.asset, reply.account.scale, "asset.scale")
 
 
 def _entry(movement: Movement, mapping: StatementMapping) -> ledger_pb2.NewEntry:

@@ -20,6 +20,16 @@ USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
 ONE_AFTER_ANOTHER = ("tests/faults/", "tests/interop/", "tests/scenarios/")
 """What starts and kills many processes: never two of these at the same time, and all with the same consortium."""
 
+SHARED_OUT = (
+    "tests/faults/test_hostile_orderers.py",
+    "tests/faults/test_peer_kill.py",
+    "tests/faults/test_posting_steps.py",
+    "tests/faults/test_settlement_losses.py",
+    "tests/faults/test_snapshot_kill.py",
+    "tests/interop/test_html_verifier.py",
+)
+"""Of those, what starts no consortium and takes long: beside the others they cost a run no time of its own."""
+
 _numbers = itertools.count(1)
 
 
@@ -47,12 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each file to one process, in the order of their names, and all of ``ONE_AFTER_ANOTHER`` to one."""
+    """Give each file to one process, in the order of their names, and ``ONE_AFTER_ANOTHER`` to one."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "one after another" if nodeid.startswith(ONE_AFTER_ANOTHER) else str(super()._split_scope(nodeid))
+            alone = nodeid.startswith(ONE_AFTER_ANOTHER) and not nodeid.startswith(SHARED_OUT)
+            return "one after another" if alone else str(super()._split_scope(nodeid))
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

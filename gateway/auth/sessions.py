@@ -4,6 +4,7 @@ Rules it keeps:
 
 - A wrong password and an unknown e-mail give the same answer after the same work.
 - Failures are counted per e-mail and sender and per e-mail alone, in the database, so that all gateways count together.
+- A suspension counts at once, also for access tokens given before it.
 - A refresh token used twice ends the whole session, because one of the two users stole it.
 """
 
@@ -26,7 +27,7 @@ from gateway.auth.tokens import (
     new_refresh_token,
     refresh_token_digest,
 )
-from gateway.errors import CredentialsError, ForbiddenError, TokenError, TooManyAttemptsError
+from gateway.errors import CredentialsError, ForbiddenError, NotFoundError, TokenError, TooManyAttemptsError
 from gateway.store import Customer, RotationOutcome, Store
 
 log = structlog.get_logger(__name__)
@@ -144,6 +145,19 @@ class Sessions:
     async def logout(self, refresh_token: str) -> None:
         """End the session; an unknown token changes nothing and says nothing."""
         await to_thread.run_sync(self._store.revoke_session, refresh_token_digest(refresh_token), self._now())
+
+    def require_active(self, customer_id: uuid.UUID) -> None:
+        """Refuse whom the bank suspended after he signed in; for threads.
+
+        Raises:
+            TokenError: there is no such customer any more.
+            ForbiddenError: the customer is suspended.
+        """
+        try:
+            customer = self._store.customer(customer_id)
+        except NotFoundError as error:
+            raise TokenError("the access token's customer is not there any more: register again") from error
+        _require_active(customer)
 
     def _pair(self, customer_id: uuid.UUID, refresh_token: str) -> TokenPair:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())

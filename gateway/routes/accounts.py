@@ -30,7 +30,7 @@ PAGE_SIZE_MAX = 200
 PSEUDONYM_BYTES = 16
 
 
-@router.post("", status_code=201, summary="Open an account", responses=problems(400, 401, 409, 413, 422, 503))
+@router.post("", status_code=201, summary="Open an account", responses=problems(400, 401, 403, 409, 413, 422, 503))
 async def open_account(body: OpenAccountRequest, customer_id: CustomerId, services: ServicesOf) -> AccountResponse:
     """Open an account in one of the bank's assets; its reference is random and says nothing about its owner."""
     if body.asset not in {asset.code for asset in services.config.assets}:
@@ -47,7 +47,7 @@ async def open_account(body: OpenAccountRequest, customer_id: CustomerId, servic
     return _account(own, balance)
 
 
-@router.get("", summary="List own accounts", responses=problems(401, 503))
+@router.get("", summary="List own accounts", responses=problems(401, 403, 503))
 async def list_accounts(customer_id: CustomerId, services: ServicesOf) -> AccountListResponse:
     """Return all own accounts with their balances."""
     owned = await to_thread.run_sync(services.store.accounts, customer_id)
@@ -55,14 +55,14 @@ async def list_accounts(customer_id: CustomerId, services: ServicesOf) -> Accoun
     return AccountListResponse(accounts=[_account(own, balance) for own, balance in zip(owned, balances, strict=True)])
 
 
-@router.get("/{account}", summary="One own account", responses=problems(401, 404, 422, 503))
+@router.get("/{account}", summary="One own account", responses=problems(401, 403, 404, 422, 503))
 async def get_account(account: str, customer_id: CustomerId, services: ServicesOf) -> AccountResponse:
     """Return one own account with its balance."""
     own = await _own(services, customer_id, account)
     return _account(own, await services.node.balance(own.account))
 
 
-@router.get("/{account}/balance", summary="Balance", responses=problems(401, 404, 422, 503))
+@router.get("/{account}/balance", summary="Balance", responses=problems(401, 403, 404, 422, 503))
 async def get_balance(account: str, customer_id: CustomerId, services: ServicesOf) -> BalanceResponse:
     """Return what an own account holds now."""
     own = await _own(services, customer_id, account)
@@ -76,7 +76,7 @@ async def get_balance(account: str, customer_id: CustomerId, services: ServicesO
     )
 
 
-@router.get("/{account}/statement", summary="Movements", responses=problems(401, 404, 422, 503))
+@router.get("/{account}/statement", summary="Movements", responses=problems(401, 403, 404, 422, 503))
 async def get_statement(
     account: str,
     customer_id: CustomerId,

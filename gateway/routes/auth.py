@@ -39,7 +39,7 @@ async def logout(body: RefreshRequest, services: ServicesOf) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/me", summary="Who am I", responses=problems(401, 404, 503))
+@router.get("/me", summary="Who am I", responses=problems(401, 403, 503))
 async def me(customer_id: CustomerId, services: ServicesOf) -> CustomerResponse:
     """Return the signed-in customer."""
     return _customer(await to_thread.run_sync(services.store.customer, customer_id))

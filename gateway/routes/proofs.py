@@ -24,7 +24,7 @@ WAIT_MS_MAX = 15_000
             "description": "The bundle; `dwaybank verify` checks it without network or database",
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        **problems(401, 404, 409, 422, 503),
+        **problems(401, 403, 404, 409, 422, 503),
     },
 )
 async def get_proof(

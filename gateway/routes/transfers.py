@@ -57,7 +57,7 @@ async def create_transfer(
     return _transfer(transfer, None if transfer.seq is None else "posted")
 
 
-@router.get("/{transfer_id}", summary="One own transfer", responses=problems(401, 404, 422, 503))
+@router.get("/{transfer_id}", summary="One own transfer", responses=problems(401, 403, 404, 422, 503))
 async def get_transfer(transfer_id: uuid.UUID, customer_id: CustomerId, services: ServicesOf) -> TransferResponse:
     """Return one own transfer as it stands now, and how far the proof of its entry has come."""
     transfer = await services.transfers.find(customer_id, transfer_id)

@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from ledger.errors import StatementFormatError
 from ledger.reconciliation.records import ExternalRecord, ExternalStatement, StatementFile
-from ledger.reconciliation.statement_account import check_bytes
+from ledger.reconciliation.statement_account import check_bytes, check_count
 from ledger.statement_import import Movement, entry_key, read_movements
 from ledger.statement_mapping import StatementMapping
 
@@ -31,7 +31,9 @@ def read_csv_statements(data: bytes, mapping: StatementMapping, *, pseudonym_key
     check_bytes(data)
     digest = hashlib.sha256(data).digest()
     by_account: dict[str, list[Movement]] = defaultdict(list)
-    for movement in read_movements(io.BytesIO(data), mapping, pseudonym_key=pseudonym_key):
+    movements = read_movements(io.BytesIO(data), mapping, pseudonym_key=pseudonym_key)
+    for count, movement in enumerate(movements, start=1):
+        check_count(movement.line, mapping.id_column, count)
         by_account[movement.account.reference].append(movement)
     if not by_account:
         raise StatementFormatError(1, "", "", "holds no movement")

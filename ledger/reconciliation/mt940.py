@@ -25,6 +25,7 @@ from ledger.reconciliation.statement_account import (
     StatementAccounts,
     amount_of,
     check_bytes,
+    check_count,
     check_sum,
     days_between,
     plain_text,
@@ -148,7 +149,10 @@ def _unwrapped(line: str) -> str:
 
 def _messages(fields: Iterator[_Field]) -> Iterator[_Message]:
     message: _Message | None = None
+    movement_count = 0
     for item in fields:
+        movement_count += item.tag == "61"
+        check_count(item.line, item.tag, movement_count)
         if item.tag == "20":
             if message is not None:
                 yield message

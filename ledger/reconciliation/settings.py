@@ -28,10 +28,12 @@ class ReconciliationSettings:
 
     Args:
         rules: ``STANDARD_RULES`` where the file gives none.
+        assets: all that accounts and tolerances count; ``ledger.currency.check_digits`` holds them against the books.
     """
 
     accounts: StatementAccounts
     rules: tuple[MatchRule, ...]
+    assets: frozenset[Asset] = frozenset()
 
 
 def read_settings(path: Path) -> ReconciliationSettings:
@@ -60,7 +62,7 @@ def parse_reconciliation_settings(text: str) -> ReconciliationSettings:
         if not 1 <= len(rules) <= RULES_MAX or len({rule.name for rule in rules}) != len(rules):
             raise MappingError("rules", f"give 1 to {RULES_MAX} rules, each with a name of its own")
     top.refuse_rest()
-    return ReconciliationSettings(StatementAccounts(accounts), rules)
+    return ReconciliationSettings(StatementAccounts(accounts), rules, frozenset(assets))
 
 
 def _account(part: Settings) -> StatementAccount:

@@ -17,6 +17,9 @@ from ledger.reconciliation.records import ExternalRecord
 FILE_BYTES_MAX = 64 * 1024 * 1024
 """Largest statement file; it is held in memory."""
 
+MOVEMENTS_MAX = 500_000
+"""Most movements of a file: the shortest of 64 MiB would be millions, and take gigabytes of memory."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -96,6 +99,12 @@ def check_bytes(data: bytes) -> None:
     """Refuse a file that is empty or larger than ``FILE_BYTES_MAX``."""
     if not 0 < len(data) <= FILE_BYTES_MAX:
         raise StatementFormatError(1, "", f"{len(data)} bytes", f"is no size for a statement: 1 to {FILE_BYTES_MAX}")
+
+
+def check_count(line: int, tag: str, count: int) -> None:
+    """Refuse a file at the movement that is more than ``MOVEMENTS_MAX``."""
+    if count > MOVEMENTS_MAX:
+        raise StatementFormatError(line, tag, str(count), f"movements are too many: a file has up to {MOVEMENTS_MAX}")
 
 
 def plain_text(text: str, length_max: int) -> str:

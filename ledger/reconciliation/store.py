@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 
+from ledger.archived import telling_archived
 from ledger.errors import ConflictError, InvalidValueError, NotFoundError
 from ledger.queries import query
 from ledger.reconciliation.exceptions import Period
@@ -81,6 +82,7 @@ class RunOutcome:
     cleared: int
 
 
+@telling_archived()
 def import_statement_file(
     connection: psycopg.Connection[Any],
     file: StatementFile,
@@ -100,6 +102,7 @@ def import_statement_file(
             far in the future.
         ConflictError: a statement or movement stored before says something else now, or comes again under another
             name; names it.
+        ArchivedError: what an account moved by the day of a movement is archived.
     """
     check_text("actor", actor, ACTOR_LENGTH_MAX)
     _check_names(file)

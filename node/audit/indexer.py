@@ -148,16 +148,6 @@ class Indexer(BackgroundWork):
         except TimeoutError:
             return
 
-    async def wait_until_read(self, block_number: int, timeout_s: float) -> bool:
-        """Return whether a block was read within the time."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while (await asyncio.to_thread(self._index.position)).next_block <= block_number:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return False
-            await self.wait(min(left, 0.5))
-        return True
-
     async def _run(self) -> None:
         while True:
             try:

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from ledger import reconciliation
 from ledger.account import check_reference
+from ledger.currency import check_digits
 from ledger.errors import InvalidValueError
 from ledger.reconciliation import ExceptionState
 from ledger.reconciliation.settings import parse_reconciliation_settings
@@ -81,11 +82,13 @@ class ReconciliationService:
         if not request.file:
             raise InvalidValueError("file", 0, "is empty: give the bytes of a statement file")
         settings = parse_reconciliation_settings(request.settings or NO_SETTINGS)
+        mapping = parse_mapping(request.mapping) if request.mapping else None
+        await self._books.read(check_digits, settings.assets if mapping is None else [mapping.asset])
         file = await asyncio.to_thread(
             reconciliation.read_statement_file,
             request.file,
             settings.accounts,
-            mapping=parse_mapping(request.mapping) if request.mapping else None,
+            mapping=mapping,
             pseudonym_key=self._pseudonym_key,
         )
         done = await self._books.read(
@@ -107,6 +110,7 @@ class ReconciliationService:
             raise InvalidValueError("accounts", len(request.accounts), f"give at most {ACCOUNTS_MAX}, or none for all")
         accounts = [check_reference(account, f"accounts[{i}]") for i, account in enumerate(request.accounts)]
         settings = parse_reconciliation_settings(request.settings or NO_SETTINGS)
+        await self._books.read(check_digits, settings.assets)
         done = await self._books.read(
             reconciliation.run_reconciliation,
             settings.rules,

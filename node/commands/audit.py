@@ -13,6 +13,7 @@ import typer
 from node.commands import audit_disclosure, audit_entries, audit_findings, audit_receipts, proof
 from node.commands.ledger_verify import plain_errors, progress_bar
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from node.own_node import OwnNode
@@ -165,7 +166,7 @@ def audit_books(
         reply = await node.call(AUDIT, "AuditBooks", request, audit_pb2.AuditBooksResponse, 300)
         for finding in reply.findings:
             where = f"entry {finding.seq}: " if finding.seq else ""
-            typer.echo(f"{finding.kind}: {where}{finding.explanation}")
+            typer.echo(f"{finding.kind}: {where}{shown(finding.explanation)}")
         for archived in reply.archived:
             typer.echo(
                 f"archived: entries {archived.first_seq} to {archived.last_seq}, only their leaves were compared; rows "

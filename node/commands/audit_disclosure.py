@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,11 +169,11 @@ def _write(folder: Path, organization: str, entries: Sequence[int], bundles: Seq
 def _show(details: audit_pb2.DisclosedDetails) -> None:
     where = f"entry {details.seq} of {details.organization}"
     if details.description:
-        typer.echo(f"{where}: {details.description}")
+        typer.echo(f"{where}: {shown(details.description)}")
     for customer in details.customers:
         typer.echo(
-            f"{where}: {customer.account} is {customer.display_name} <{customer.email}>, customer "
-            f"{customer.customer_id}, {customer.status}, since {customer.opened_at.ToDatetime():%Y-%m-%d}"
+            f"{where}: {shown(customer.account)} is {shown(customer.display_name)} <{shown(customer.email)}>, customer "
+            f"{shown(customer.customer_id)}, {shown(customer.status)}, since {customer.opened_at.ToDatetime():%Y-%m-%d}"
         )
     for missing in details.unavailable:
-        typer.echo(f"{where}: {details.organization} says it cannot give: {missing}")
+        typer.echo(f"{where}: {details.organization} says it cannot give: {shown(missing)}")

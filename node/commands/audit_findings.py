@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, OrgOption, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from node.own_node import OwnNode, audit_pb2
@@ -103,12 +104,14 @@ def _line(finding: audit_pb2.AuditFinding) -> str:
 
 def _show(finding: audit_pb2.AuditFinding) -> None:
     typer.echo(_line(finding))
-    typer.echo(f"evidence: {finding.evidence or _away(finding.evidence_commitment)}")
+    typer.echo(f"evidence: {shown(finding.evidence) or _away(finding.evidence_commitment)}")
     for step in finding.steps:
         said = step.outcome
         if step.explanation_commitment:
             said = step.explanation or _away(step.explanation_commitment)
-        typer.echo(f"{step.taken_at.ToDatetime():%Y-%m-%d %H:%M:%S}  {step.status:<9} by {step.by:<14} {said}".rstrip())
+        typer.echo(
+            f"{step.taken_at.ToDatetime():%Y-%m-%d %H:%M:%S}  {step.status:<9} by {step.by:<14} {shown(said)}".rstrip()
+        )
 
 
 def _away(commitment: bytes) -> str:

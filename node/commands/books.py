@@ -16,6 +16,7 @@ import typer
 
 from node.commands.options import ADMIN, HomeOption, JsonOption, OrgOption, UserOption, find, only_admin, with_node
 from node.commands.own_books import ActorOption, actor_name, own_books
+from node.commands.texts import shown
 from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
 
 if TYPE_CHECKING:
@@ -441,7 +442,7 @@ def _statement_line(
     effective_at: datetime, seq: int, side: str, amount_and_balance: Sequence[str], description: str
 ) -> str:
     amount, balance_after = amount_and_balance
-    return f"{effective_at:%Y-%m-%d}  entry {seq:>8}  {side:<6} {amount:>18} {balance_after:>18}  {description}"
+    return f"{effective_at:%Y-%m-%d}  entry {seq:>8}  {side:<6} {amount:>18} {balance_after:>18}  {shown(description)}"
 
 
 def import_statement(

@@ -9,6 +9,7 @@ import typer
 
 from node.commands.obligations import fields_of
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from network.pb.dwaybank.partner.v1 import obligations_pb2
@@ -107,4 +108,4 @@ def _show(found: obligations_pb2.Dispute) -> None:
         said = step.outcome
         if step.commitment:
             said = step.statement or f"not to be had here now (commitment {step.commitment.hex()})"
-        typer.echo(f"{step.taken_at}  {step.state:<9} by {step.by:<14} {said}".rstrip())
+        typer.echo(f"{step.taken_at}  {step.state:<9} by {step.by:<14} {shown(said)}".rstrip())

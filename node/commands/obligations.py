@@ -122,7 +122,12 @@ def reconcile(
             else:
                 _show_break(each)
         if not as_json:
-            typer.echo(f"{found.compared} obligations compared, {len(found.breaks)} breaks")
+            typer.echo(f"{found.compared} obligations compared, {found.break_count} breaks")
+        if found.break_count > len(found.breaks):
+            typer.echo(
+                f"the first {len(found.breaks)} of {found.break_count} breaks are listed: mend them and ask again",
+                err=True,
+            )
         if found.breaks:
             raise typer.Exit(1)
 

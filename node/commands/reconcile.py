@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ from node.commands.options import HomeOption, JsonOption, OrgOption, find
 if TYPE_CHECKING:
     import psycopg
 
-    from ledger.reconciliation import QueuedException, ReconciliationSettings
+    from ledger.reconciliation import AccountSummary, QueuedException, ReconciliationSettings, StoredMatch
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="YAML file: our account for each number, and matching rules.")
@@ -55,18 +56,21 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Store a statement file, once."""
+    from ledger.currency import check_digits
     from ledger.reconciliation import import_statement_file, read_statement_file
     from ledger.statement_mapping import read_mapping
     from node.config import read_file, read_key
 
     opened, _, organization = find(home, org)
+    told, columns = _settings(settings), None if mapping is None else read_mapping(mapping)
     file = read_statement_file(
         read_file(statement_file),
-        _settings(settings).accounts,
-        mapping=None if mapping is None else read_mapping(mapping),
+        told.accounts,
+        mapping=columns,
         pseudonym_key=read_key(opened.secret(organization, "pseudonym.key")),
     )
     with _books(home, org) as connection:
+        check_digits(connection, told.assets if columns is None else [columns.asset])
         done = import_statement_file(
             connection, file, actor=_actor(actor), now=datetime.now(UTC), may_repeat=may_repeat
         )
@@ -89,12 +93,14 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Match what stands open between statements and books."""
+    from ledger.currency import check_digits
     from ledger.reconciliation import run_reconciliation
 
-    rules = _settings(settings).rules
+    told = _settings(settings)
     with _books(home, org) as connection:
+        check_digits(connection, told.assets)
         done = run_reconciliation(
-            connection, rules, actor=_actor(actor), now=datetime.now(UTC), accounts=accounts or None
+            connection, told.rules, actor=_actor(actor), now=datetime.now(UTC), accounts=accounts or None
         )
     if as_json:
         typer.echo(
@@ -120,16 +126,15 @@ def run(
 def status(
     account: Annotated[str, typer.Option(help="Only this account.")] = "",
     after: Annotated[str, typer.Option(help="Only accounts after this one.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many accounts.", show_default="all")] = None,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
 ) -> None:
     """Show each account's newest statement beside the books; exit status 1 if a statement is missing."""
     from ledger.money import format_decimal
-    from ledger.reconciliation import summarise
 
     with _books(home, org) as connection:
-        found = summarise(connection, account=account, after=after, count_max=limit)
+        found = list(islice(_summaries(connection, account, after), limit))
     for item in found:
         recorded = "no balance" if item.recorded is None else format_decimal(item.recorded, item.scale)
         computed = "archived" if item.computed is None else format_decimal(item.computed, item.scale)
@@ -142,6 +147,16 @@ def status(
             typer.echo(f"    A STATEMENT IS MISSING before {item.gap!r}: it begins where no other one ended")
     if any(item.gap for item in found):
         raise typer.Exit(1)
+
+
+def _summaries(connection: psycopg.Connection[Any], account: str, after: str) -> Iterator[AccountSummary]:
+    """All pages of them: one account beyond a page may be the one whose statement is missing."""
+    from ledger.reconciliation import summarise
+    from ledger.reconciliation.summary import PAGE_SIZE_MAX
+
+    while found := summarise(connection, account=account, after=after, count_max=PAGE_SIZE_MAX):
+        yield from found
+        after = found[-1].account
 
 
 def exceptions(
@@ -175,6 +190,7 @@ def exceptions(
             f"{item.id:>6}  {item.account}  {item.kind.text:<21} {item.state.name.lower():<15} "
             f"{format_decimal(item.difference, item.scale):>14} {item.asset}  movements: {records}; entries: {entries}"
         )
+    _say_more(found, limit)
 
 
 def decide(
@@ -226,6 +242,12 @@ def matches(
             f"{item.id:>6}  {item.account}  {item.rule}  {format_decimal(item.difference, item.scale)} {item.asset}  "
             f"movements: {records}; entries: {entries}"
         )
+    _say_more(found, limit)
+
+
+def _say_more(found: Sequence[QueuedException | StoredMatch], limit: int) -> None:
+    if len(found) == limit:
+        typer.echo(f"{limit} are shown; there may be more: --after {found[-1].id}", err=True)
 
 
 def take_apart_match(

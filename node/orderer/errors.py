@@ -12,10 +12,13 @@ OrdererError
 ├── UpdateEnvelopeError      an envelope by which a channel is to be configured anew is no configuration update
 ├── ChannelExistsError       the channel to be joined is ordered here already
 ├── ChannelMissingError      the channel named is not ordered here
-└── ChannelConfiguredError   the channel to be removed stands in this orderer's settings
+├── ChannelConfiguredError   the channel to be removed stands in this orderer's settings
+└── ChannelFolderError       the channel is ordered no more, but its folder is still in its place
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from fabric_protos.common import common_pb2
 
@@ -94,4 +97,14 @@ class ChannelConfiguredError(OrdererError):
         super().__init__(
             f"channel {channel_id!r} stands in this orderer's settings and would begin anew at its next start; name "
             "another genesis_block there first"
+        )
+
+
+class ChannelFolderError(OrdererError):
+    """A channel that was to be removed is ordered no more, but its folder could not be put away."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"the channel is ordered no more, but its folder {folder} could not be put away: {error.strerror}; remove "
+            "that before this orderer's next start, which would take the channel up again"
         )

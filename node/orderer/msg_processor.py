@@ -141,6 +141,8 @@ def prepare_config(
     try:
         proposed = config.propose_update(common_pb2.Envelope.FromString(message.envelope))
         following = config.validate_update(proposed)
+        # Peers of ours would stop at the next transaction.
+        following.capabilities.require_validation()
     except NetworkError as error:
         text = f"error applying config update to existing channel '{config.channel_id}': {error}"
         raise _bad_request(text) from error

@@ -42,6 +42,7 @@ from node.orderer.errors import (
     BlockStoreCorruptError,
     ChannelConfiguredError,
     ChannelExistsError,
+    ChannelFolderError,
     ChannelMissingError,
     EnvelopeRefusedError,
     GenesisError,
@@ -194,6 +195,7 @@ class Orderer:
         Raises:
             ChannelMissingError: it is not ordered here.
             ChannelConfiguredError: the settings name it.
+            ChannelFolderError: its folder is still in its place.
         """
         await self._carried_through(self._remove(channel_id))
 
@@ -251,7 +253,7 @@ def open_stores(directory: Path, genesis_blocks: Iterable[Path]) -> list[BlockSt
         BlockStoreError: see ``Orderer.start``.
     """
     for leftover in _removed_folders(directory):
-        shutil.rmtree(leftover)
+        _delete_folder(leftover)
     wanted = dict(_read_genesis(path) for path in genesis_blocks if path.exists() or not _channels(directory))
     stores: list[BlockStore] = []
     try:
@@ -322,8 +324,22 @@ def _removed_folders(directory: Path) -> list[Path]:
 
 def _remove_folder(folder: Path) -> None:
     # Renamed first: after a crash on the way the channel is gone as a whole, and the rest goes at the next start.
-    renamed = folder.rename(folder.with_name(_REMOVED + folder.name))
-    shutil.rmtree(renamed)
+    renamed = folder.with_name(_REMOVED + folder.name)
+    if renamed.exists():
+        _delete_folder(renamed)
+    try:
+        folder.rename(renamed)
+    except OSError as error:
+        raise ChannelFolderError(folder, error) from error
+    _delete_folder(renamed)
+
+
+def _delete_folder(folder: Path) -> None:
+    """Delete what is left of a channel that was removed; what cannot be deleted stops nothing."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        log.warning("orderer.removed_channel_left", folder=str(folder), reason=str(error))
 
 
 def _configured(genesis_blocks: Iterable[Path]) -> frozenset[str]:

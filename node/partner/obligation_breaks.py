@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.errors import ArchivedError
 from node.partner.booked import EntryReader, booked
@@ -26,6 +26,8 @@ from node.partner.obligation_chain import SettlementChain
 from node.partner.obligation_store import START, ObligationStore, Place
 
 BREAKS_MAX = 500
+"""Most breaks of one answer, which carries all evidence for each; the others are counted."""
+
 PAGE_SIZE = 100
 
 
@@ -50,6 +52,20 @@ class Break:
     own_booked: int | None
     record: Mapping[str, Any] | None
     evidence: tuple[tuple[Evidence, datetime], ...] = ()
+
+
+class Comparison(NamedTuple):
+    """What comparing came to.
+
+    Args:
+        compared: obligations of this bank's settlements.
+        breaks: the first of them, up to ``BREAKS_MAX``.
+        break_count: all of them.
+    """
+
+    compared: int
+    breaks: list[Break]
+    break_count: int
 
 
 def break_of(
@@ -104,8 +120,8 @@ class Reconciler:
         self._chain = chain
         self._books = books
 
-    async def compare(self, partner: str = "") -> tuple[int, list[Break]]:
-        """Return how many obligations were compared, and up to 500 breaks.
+    async def compare(self, partner: str = "") -> Comparison:
+        """Return how many obligations were compared, and where they differ.
 
         Args:
             partner: only with this bank; '' for all.
@@ -126,7 +142,7 @@ class Reconciler:
                 if found is not None:
                     breaks.append(found)
         breaks += await self._unknown(partner, known)
-        return count, breaks[:BREAKS_MAX]
+        return Comparison(count, breaks[:BREAKS_MAX], len(breaks))
 
     async def _judge(self, recorded: Recorded, record: Mapping[str, Any] | None) -> Break | None:
         archived, books = False, None

@@ -18,7 +18,7 @@ from datetime import datetime
 
 import structlog
 
-from ledger.errors import LedgerError, NotFoundError
+from ledger.errors import ArchivedError, LedgerError, NotFoundError
 from network.errors import EndorseError, GatewayError, ProofError
 from network.obligation import SALT_BYTES, ObligationDetails
 from node.background import BackgroundWork
@@ -123,6 +123,7 @@ class ObligationDriver(BackgroundWork):
         Raises:
             GatewayError: the contract refused, or the own peer does not answer.
             NotFoundError: the entry is not in the books.
+            ArchivedError: it is archived.
         """
         booking = await self._booking(recorded, await self._chain.details(_id(recorded)))
         if not booking:
@@ -149,7 +150,7 @@ class ObligationDriver(BackgroundWork):
         proposed = []
         for each in batch:
             details = each.details(self._own_msp_id)
-            proposed.append((_id(each), details, await self._booking(each, details)))
+            proposed.append((_id(each), details, await self._booking_at_hand(each, details)))
         try:
             await self._chain.propose(partner, self._arbiter, self._now() + DEADLINE, proposed)
         except GatewayError as error:
@@ -162,7 +163,7 @@ class ObligationDriver(BackgroundWork):
         if not batch:
             return
         recorded = [each for each, _ in batch]
-        agreed = [(_id(each), await self._booking(each, details)) for each, details in batch]
+        agreed = [(_id(each), await self._booking_at_hand(each, details)) for each, details in batch]
         try:
             await self._chain.agree(partner, agreed)
         except GatewayError as error:
@@ -200,7 +201,7 @@ class ObligationDriver(BackgroundWork):
     async def _book(self, each: Recorded) -> None:
         try:
             await self.book_again(each)
-        except (GatewayError, NotFoundError) as error:
+        except (GatewayError, ArchivedError, NotFoundError) as error:
             await self._keep([failed(each, str(error))])
             return
         await self._keep([each], at_once=True)
@@ -211,6 +212,12 @@ class ObligationDriver(BackgroundWork):
         if found is None:
             return ""
         return replace(details, amount=found.amount, reference=found.reference).commitment.hex()
+
+    async def _booking_at_hand(self, each: Recorded, details: ObligationDetails) -> str:
+        """Return the same, empty also where the entry is archived: that is anchored alone, and holds up no other."""
+        with contextlib.suppress(ArchivedError):
+            return await self._booking(each, details)
+        return ""
 
     async def _refused(
         self, error: GatewayError, batch: Sequence[Recorded], again: Callable[[slice], Awaitable[None]]

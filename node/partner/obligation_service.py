@@ -185,8 +185,9 @@ class ObligationService:
         chain = self._chain
         assert chain is not None
         assert self._reconciler is not None
-        compared, breaks = await self._reconciler.compare(partner)
-        return pb.ReconcileResponse(compared=compared, breaks=[_break(each) for each in breaks])
+        found = await self._reconciler.compare(partner)
+        breaks = [_break(each) for each in found.breaks]
+        return pb.ReconcileResponse(compared=found.compared, breaks=breaks, break_count=found.break_count)
 
     async def get_terms(self, asked: pb.GetTermsRequest) -> pb.GetTermsResponse:
         """Return the terms between this bank and a partner."""

@@ -222,11 +222,6 @@ class SettlementStore:
         }
         await self._change_one("change_incoming", values, evidence)
 
-    async def live_return(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
-        """Return the settlement that sends a received one back, None when there is none or it came to nothing."""
-        rows = await self._fetch("live_return", {"receiver_msp_id": partner_msp_id, "return_of": settlement_id})
-        return _outgoing(rows[0]) if rows else None
-
     async def outgoing_to(self, partner_msp_id: str, settlement_id: str) -> Outgoing | None:
         """Return our own settlement with a partner, None when there is none."""
         rows = await self._fetch("outgoing_to", {"receiver_msp_id": partner_msp_id, "settlement_id": settlement_id})

@@ -18,6 +18,7 @@ from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from google.protobuf.message import DecodeError
 
+from network.messages import read_message
 from network.rwset import StateKey
 from node.peer.errors import ChannelStoppedError
 from node.peer.state import StateReader
@@ -81,7 +82,7 @@ def read_definition(state: StateReader, chaincode: str) -> ChaincodeDefinition |
             )
         return None
     try:
-        metadata = db_pb2.StateMetadata.FromString(entry.value)
+        metadata = read_message(db_pb2.StateMetadata, entry.value)
         if metadata.datatype != _DATATYPE:
             raise ChannelStoppedError(f"namespace {chaincode!r} holds a {metadata.datatype!r}, not a chaincode")
         return _definition(state, chaincode)
@@ -92,9 +93,9 @@ def read_definition(state: StateReader, chaincode: str) -> ChaincodeDefinition |
 def _definition(state: StateReader, chaincode: str) -> ChaincodeDefinition:
     sequence = _field(state, chaincode, "Sequence").Int64
     info = chaincode_definition_pb2
-    endorsement = info.ChaincodeEndorsementInfo.FromString(_field(state, chaincode, "EndorsementInfo").Bytes)
-    validation = info.ChaincodeValidationInfo.FromString(_field(state, chaincode, "ValidationInfo").Bytes)
-    package = collection_pb2.CollectionConfigPackage.FromString(_field(state, chaincode, "Collections").Bytes)
+    endorsement = read_message(info.ChaincodeEndorsementInfo, _field(state, chaincode, "EndorsementInfo").Bytes)
+    validation = read_message(info.ChaincodeValidationInfo, _field(state, chaincode, "ValidationInfo").Bytes)
+    package = read_message(collection_pb2.CollectionConfigPackage, _field(state, chaincode, "Collections").Bytes)
     collections = {}
     for config in package.config:
         static = config.static_collection_config
@@ -115,7 +116,7 @@ def _definition(state: StateReader, chaincode: str) -> ChaincodeDefinition:
 
 def _field(state: StateReader, chaincode: str, name: str) -> Any:
     entry = state.entry(_field_key(chaincode, name))
-    return db_pb2.StateData.FromString(b"" if entry is None else entry.value)
+    return read_message(db_pb2.StateData, b"" if entry is None else entry.value)
 
 
 def _metadata_key(chaincode: str) -> StateKey:

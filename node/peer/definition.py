@@ -15,6 +15,7 @@ from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2, lifecycle_pb2
 from google.protobuf.message import DecodeError
 
+from network.messages import read_message
 from network.policy import parse_signature_policy
 from node.peer.errors import ChaincodeError
 
@@ -97,7 +98,7 @@ class Definition:
 
     def static_collections(self) -> dict[str, collection_pb2.StaticCollectionConfig]:
         """Return the private collections by name."""
-        package = collection_pb2.CollectionConfigPackage.FromString(self.collections)
+        package = read_message(collection_pb2.CollectionConfigPackage, self.collections)
         return {item.static_collection_config.name: item.static_collection_config for item in package.config}
 
     def difference(self, other: Definition) -> str:

@@ -98,7 +98,10 @@ class EndorsementPolicies:
     def _compile_key(self, policy: bytes) -> Policy | PolicyError:
         try:
             envelope = read_message(policies_pb2.SignaturePolicyEnvelope, policy)
-            return SignaturePolicy(envelope, self._config.msps)
+            # Fabric reads it once more like this, so that its gates may be nested one less deep than elsewhere.
+            wrapped = policies_pb2.ApplicationPolicy()
+            wrapped.signature_policy.CopyFrom(envelope)
+            return application_policy(self._config, wrapped.SerializeToString())
         except DecodeError:
             # Fabric's peers stop the channel here; one contract's mistake should not have that power.
             return PolicyError("VALIDATION_PARAMETER: the bytes are not a SignaturePolicyEnvelope")

@@ -242,6 +242,7 @@ class _BlockJudge:
         elif checked.parsed.is_config:
             self._apply_config(position, checked.parsed)
         else:
+            self._require_known_rules()
             self._judge_endorsed(position, checked)
 
     def mark_duplicates(self, transactions: Sequence[CheckedTransaction]) -> None:
@@ -270,6 +271,12 @@ class _BlockJudge:
     def _refuse(self, position: int, flag: int, reason: str) -> None:
         self.flags[position] = flag
         self.reasons[position] = reason
+
+    def _require_known_rules(self) -> None:
+        try:
+            self.config.capabilities.require_validation()
+        except ConfigError as error:
+            raise ChannelStoppedError(f"block {self.number} cannot be judged by this peer: {error}") from error
 
     def _apply_config(self, position: int, parsed: ParsedTransaction) -> None:
         try:

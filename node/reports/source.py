@@ -149,14 +149,18 @@ class ReportSource:
         """Return the disclosed entries that were anchored within a time."""
         return [DisclosedTiming(*row) for row in self._fetch("disclosed_timings", _bounds(period))]
 
-    def large(self, period: Period, threshold: int, asset: str) -> list[LargeEntry]:
+    def large(self, period: Period, threshold: int, asset: str, count_max: int) -> tuple[list[LargeEntry], int]:
         """Return disclosed entries that were posted within a time and are at or above a threshold, largest first.
 
         Args:
             asset: whose amounts count; empty for what entries were worth to the compliance rules.
+            count_max: most of them.
+        Returns:
+            The entries, and how many there are.
         """
-        wanted = _bounds(period) | {"threshold": threshold, "asset": asset}
-        return [LargeEntry(*row) for row in self._fetch("large_entries", wanted)]
+        wanted = _bounds(period) | {"threshold": threshold, "asset": asset, "count_max": count_max}
+        rows = self._fetch("large_entries", wanted)
+        return [LargeEntry(*row) for *row, _ in rows], rows[0][-1] if rows else 0
 
     def interbank(self, ends_at: datetime) -> list[InterbankSum]:
         """Return what disclosed entries posted before a time moved on accounts between banks."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from node.postgres import PostgresCluster
 from tests.settlement_faults import play_seeds, report
 from tests.support.bank_nodes import GATES
@@ -25,6 +27,7 @@ def test_seeds_draw_every_loss_at_every_step_and_the_same_again() -> None:
     assert {draw(seed).lost for seed in SEEDS} == set(LOSSES)
 
 
+@pytest.mark.faults
 def test_payment_ends_everywhere_whatever_is_lost_at_whichever_step(
     postgres_cluster: PostgresCluster, tmp_path: Path
 ) -> None:

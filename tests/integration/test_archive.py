@@ -6,6 +6,7 @@ the archived one answers the same questions; processes killed with SIGKILL at ev
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import signal
@@ -14,7 +15,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,14 @@ from ledger.journal import ResultCode, transfer
 from ledger.journal_parts import end_part, list_parts
 from ledger.outbox import Position, read_page
 from ledger.periods import close_period, list_periods, reopen_period, report_periods, verify_periods
+from ledger.reconciliation import ExternalRecord, ExternalStatement, StatementFile, import_statement_file
 from ledger.rows import disclose
 from ledger.statements import effect_page, entries_of_settlement, find_entry, statement_lines, statement_page
 from ledger.verify import Verification, VerifyReport
 from ledger.verify_checkpoint import CheckpointFile
 from node.postgres import PostgresCluster
 from node.webhooks.store import WebhookStore
-from tests.support.archived_books import ALL, END, archivist, prepare, sealed
+from tests.support.archived_books import ALL, ARCHIVED_AT, END, archivist, prepare, sealed
 from tests.support.books import START, Clock, PlainRules, key, open_writer, sign, verify
 from tests.support.server import CopyingCluster
 
@@ -553,6 +555,23 @@ def test_postings_that_wait_for_reconciliation_stay(books: Books) -> None:
     assert "on account alice are not matched with its statements yet" in refused(books)
 
 
+def test_statement_with_movements_of_archived_times_waits_until_they_are_restored(books: Books) -> None:
+    def bring(name: str, day: date) -> int:
+        moved = ExternalRecord(f"{name}#1", 1, 50, day, day, ())
+        told = ExternalStatement("alice", "EUR", name, day, day, None, None, (moved,))
+        file = StatementFile(hashlib.sha256(name.encode()).digest(), "csv", (told,))
+        with psycopg.connect(books.url, autocommit=True) as connection:
+            return import_statement_file(connection, file, actor="auditor", now=ARCHIVED_AT).new_records
+
+    files = books.archive()
+    with pytest.raises(ArchivedError, match=r"what account alice moved by 2026-03-02 is archived: .* or restore it"):
+        bring("late", START.date())
+    assert bring("in time", ARCHIVED_AT.date()) == 1
+    for path in reversed(files):
+        archivist(books.url).restore(path)
+    assert bring("late", START.date()) == 1
+
+
 # Restoring ------------------------------------------------------------------------------------------------------------
 
 
@@ -676,7 +695,7 @@ DYING = """
 import sys, time
 from pathlib import Path
 from ledger import archive
-from tests.support.archived_books import ALL, END, archivist
+from tests.support.archived_books import ALL, ARCHIVED_AT, END, archivist
 
 def stop(*given, **more):
     print("there", flush=True)
@@ -722,6 +741,7 @@ def die(books: Books, where: str, *restored: Path) -> None:
     )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("where", STEPS)
 def test_killed_archive_leaves_everything_or_nothing(books: Books, where: str) -> None:
     die(books, where)
@@ -735,6 +755,7 @@ def test_killed_archive_leaves_everything_or_nothing(books: Books, where: str) -
     assert list(books.folder.glob("*.new")) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "where", ["_copy_back:before", "_copy_back:after", "_restore_state:after", "lock_journal:after", "_put_back:after"]
 )

@@ -444,6 +444,30 @@ async def test_suspended_customer_can_neither_sign_in_nor_refresh(client: httpx.
     _assert_problem(answer, 403, "customer_suspended")
 
 
+async def test_suspension_counts_at_once_for_tokens_given_before(
+    client: httpx.AsyncClient, node: NodeInMemory, database_url: str
+) -> None:
+    maria, here, tomas, there = await _two_funded(client, node)
+    paid = (await maria.pay(here, there, "1")).json()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE gateway.customer SET status = 'suspended' WHERE email = %s", (maria.email,))
+    _assert_problem(await maria.pay(here, there, "2500"), 403, "customer_suspended")
+    _assert_problem(await maria.post("/v1/accounts", {"asset": "EUR"}), 403, "customer_suspended")
+    transfer = f"/v1/transfers/{paid['transfer_id']}"
+    for path in ("/v1/auth/me", "/v1/accounts", f"/v1/accounts/{here}/statement", transfer, f"{transfer}/proof"):
+        _assert_problem(await maria.get(path), 403, "customer_suspended")
+    assert (await tomas.get(f"/v1/accounts/{there}/balance")).json()["balance_minor"] == "1"
+
+
+async def test_token_of_a_customer_who_is_not_there_any_more_is_refused(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    maria = await _customer(client)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("TRUNCATE gateway.customer CASCADE")
+    _assert_problem(await maria.get("/v1/accounts"), 401, "invalid_token")
+
+
 async def test_request_without_a_good_token_is_unauthenticated(client: httpx.AsyncClient) -> None:
     for path in ("/v1/accounts", "/v1/auth/me", f"/v1/transfers/{uuid.UUID(int=1)}"):
         for header in (None, "Basic bWFyaWE6eA==", "Bearer", "Bearer x.y.z", "Bearer " + "a" * 5_000):
@@ -495,6 +519,27 @@ async def test_refused_field_is_named_but_its_value_never_echoed(client: httpx.A
     assert "tooShort!" not in answer.text
 
 
+async def test_body_without_its_media_type_is_told_what_to_send(client: httpx.AsyncClient) -> None:
+    login = b'{"email": "maria@example.org", "password": "correct horse battery"}'
+    for headers in ({}, {"Content-Type": "text/plain"}):
+        answer = await client.post("/v1/auth/login", content=login, headers=headers)
+        _assert_problem(answer, 422, "invalid_field")
+        assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+async def test_text_that_shows_otherwise_than_it_reads_is_refused(
+    client: httpx.AsyncClient, node: NodeInMemory
+) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+    for text in ("\u202e0.1 RUE", "two\u2028lines", "\u2029", "\u0085", "\u009b2J", "\u2066x"):
+        _assert_problem(await maria.pay(here, there, "1", description=text), 422, "invalid_field")
+        _assert_problem(await maria.post("/v1/accounts", {"asset": "EUR", "label": text}), 422, "invalid_field")
+        body = {"email": "eve@example.org", "password": PASSWORD, "display_name": text}
+        _assert_problem(await client.post("/v1/auth/register", json=body), 422, "invalid_field")
+    for text in ("Zoë\u00a0M\u00fcller", "\u05e9\u05db\u05e8 \u05d3\u05d9\u05e8\u05d4", "\U0001f468\u200d\U0001f469"):
+        assert (await maria.pay(here, there, "1", description=text)).json()["description"] == text
+
+
 async def test_sql_in_texts_is_only_text(client: httpx.AsyncClient, node: NodeInMemory) -> None:
     maria, here, _, there = await _two_funded(client, node)
     texts = ["'; DROP SCHEMA gateway CASCADE; --", "x'); DELETE FROM gateway.customer; --", "$1", "%s", "\\'"]
@@ -511,6 +556,13 @@ async def test_sql_in_texts_is_only_text(client: httpx.AsyncClient, node: NodeIn
 async def test_unknown_path_and_wrong_method_are_problems(client: httpx.AsyncClient) -> None:
     _assert_problem(await client.get("/v1/nowhere"), 404, "not_found")
     _assert_problem(await client.delete("/v1/accounts"), 405, "method_not_allowed")
+
+
+async def test_no_spelling_of_a_path_sends_token_and_body_elsewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/v1/transfers/", "/v1/auth/login/", "/docs/", "//elsewhere.example/v1/accounts/"):
+        answer = await client.post(path, json={}, headers={"Host": "elsewhere.example"})
+        _assert_problem(answer, 404, "not_found")
+        assert "location" not in answer.headers
 
 
 async def test_unforeseen_fault_shows_an_id_and_nothing_else(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from network.client_stages import ChaincodeEvent
 from network.errors import CommitStatusError
 from network.obligation import obligation_id_of
 from network.pb.dwaybank.partner.v1 import partner_pb2
+from node.partner import obligation_breaks
 from node.partner.obligation_breaks import Break
 from node.partner.obligation_chain import time_text
 from node.partner.obligation_events import ObligationEvents, moved_by
@@ -73,7 +74,7 @@ async def pay(sender: BankOnChannel, receiver: BankOnChannel, *amounts: int) -> 
 
 async def breaks(side: BankOnChannel) -> list[Break]:
     """Return the breaks of this test's banks: the channel has obligations of the tests before."""
-    return [each for each in (await side.reconciler.compare())[1] if each.kind != "unknown_here"]
+    return [each for each in (await side.reconciler.compare()).breaks if each.kind != "unknown_here"]
 
 
 async def states(*sides: BankOnChannel) -> set[tuple[str, str]]:
@@ -95,10 +96,21 @@ async def test_payments_both_ways_become_agreed_obligations_in_few_transactions(
     assert (sorted(here.gateway.submitted), sorted(there.gateway.submitted)) == (["Agree", "Propose"],) * 2
     for side in banks:
         assert await breaks(side) == []
-        assert (await side.reconciler.compare())[0] == 13
+        assert (await side.reconciler.compare()).compared == 13
     terms = await here.chain.read("GetTerms", PARTNER)
     owed = sum(range(1_000, 1_012))
     assert int(terms["debts"][BANK]["EUR"]) >= owed
+
+
+async def test_breaks_that_do_not_fit_are_counted(
+    banks: tuple[BankOnChannel, BankOnChannel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = banks
+    before = (await here.reconciler.compare()).break_count
+    await pay(here, there, 11, 12, 13)
+    monkeypatch.setattr(obligation_breaks, "BREAKS_MAX", 2)
+    found = await here.reconciler.compare()
+    assert (found.compared, len(found.breaks), found.break_count) == (3, 2, before + 3)
 
 
 async def test_drivers_are_told_what_moved_and_need_not_look(banks: tuple[BankOnChannel, BankOnChannel]) -> None:
@@ -266,28 +278,63 @@ async def test_partner_that_is_away_for_months_may_still_agree_when_he_is_back(
     assert record["deadline"] > time_text(here.bank.clock() + timedelta(days=300))
 
 
+def divide(side: BankOnChannel) -> None:
+    """Let the journal of a bank have a partition for every two entries."""
+    with psycopg.connect(side.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        divide_journal(connection, 2)
+
+
+async def archive(side: BankOnChannel, folder: Path) -> Callable[[], object]:
+    """Close the books up to now and archive the one partition that may go; return what restores it."""
+    closed_before = side.bank.clock() + timedelta(seconds=1)
+    side.bank.clock.ahead += timedelta(seconds=2)
+    await side.bank._books.close_period(closed_before, "auditor-1")
+    keeper = Archivist(
+        side.bank.url, side.msp_id, sign=lambda digest: bytes(64), verify=lambda *signed: True, actor="operator",
+        now=side.bank.clock,
+    )  # fmt: skip
+    [archived] = keeper.archive(folder, before=closed_before, proved_seq=10**9)
+    return lambda: keeper.restore(folder / archived.record.file_name)
+
+
 async def test_payment_whose_entry_is_archived_is_still_compared_with_the_shared_ledger(
     banks: tuple[BankOnChannel, BankOnChannel], tmp_path: Path
 ) -> None:
     here, there = banks
-    with psycopg.connect(here.bank.url, autocommit=True) as connection:
-        connection.execute(b"SET session_replication_role = replica")
-        divide_journal(connection, 2)
+    divide(here)
     await pay(here, there, 1_000, 2_000)
     await here.work()
-    closed_before = here.bank.clock() + timedelta(seconds=1)
-    here.bank.clock.ahead += timedelta(seconds=2)
-    await here.bank._books.close_period(closed_before, "auditor-1")
-    keeper = Archivist(
-        here.bank.url, BANK, sign=lambda digest: bytes(64), verify=lambda *signed: True, actor="operator",
-        now=here.bank.clock,
-    )  # fmt: skip
-    assert list(keeper.archive(tmp_path, before=closed_before, proved_seq=10**9))
+    await archive(here, tmp_path)
     # What was paid first is in the archive, what was paid later is not; of neither the partner has said anything yet.
     assert {found.kind for found in await breaks(here)} == {"not_agreed"}
     for side in (there, there, here):
         await side.work()
     assert await breaks(here) == []
+
+
+@pytest.mark.parametrize("whose", ["sender", "receiver"])
+async def test_payment_that_was_archived_before_it_was_booked_holds_no_other_up(
+    banks: tuple[BankOnChannel, BankOnChannel], tmp_path: Path, whose: str
+) -> None:
+    here, there = banks
+    side = here if whose == "sender" else there
+    divide(side)
+    await pay(here, there, 1_000, 2_000, 3_000)
+    restore = await archive(side, tmp_path)
+    for each in (here, there, here, there):
+        await each.work()
+    by_amount = {row.amount: row for row in await side.rows()}
+    assert {row.state for row in by_amount.values()} == {"agreed"}
+    assert by_amount[3_000].books == "agreed"
+    assert "is archived" in by_amount[1_000].note
+    assert {found.kind for found in await breaks(side)} == {"not_booked"}
+    # What the archive says is anchored once it is back.
+    restore()
+    for each in (side, here, there):
+        await each.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    assert await breaks(here) == await breaks(there) == []
 
 
 async def test_one_refused_payment_of_a_batch_does_not_hold_the_others_up(

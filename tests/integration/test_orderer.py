@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 from fabric_protos.orderer import ab_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
 
@@ -379,6 +379,25 @@ async def test_ordering_service_of_another_kind_is_refused(channel: rpc.Channel,
 
 
 # --- start and restart ----------------------------------------------------------------------------------------------
+
+
+async def test_update_to_older_rules_of_validation_is_refused_for_peers_would_stop(
+    material: Material, tmp_path: Path
+) -> None:
+    async with running(new_orderer(material, tmp_path)) as channel:
+        (genesis,) = await whole_chain(channel, material)
+        current = ChannelConfig.from_block(genesis).group()
+        wanted = configtx_pb2.ConfigGroup()
+        wanted.CopyFrom(current)
+        value = wanted.groups["Application"].values["Capabilities"]
+        older = {"V1_4_2": configuration_pb2.Capability()}
+        value.value = configuration_pb2.Capabilities(capabilities=older).SerializeToString()
+        update = config_delta(CHANNEL, current, wanted)
+        administrators = [material.user(msp_id, "Admin") for msp_id in (BANK, PARTNER)]
+        signed = sign_update(update, administrators, utc_now(), secrets.token_bytes)
+        ((status, info),) = await broadcast(channel, [signed.SerializeToString()])
+    assert status == BAD
+    assert info.endswith("application capabilities ['V1_4_2']: transactions are judged only by V2_0 or V2_5")
 
 
 async def test_chain_goes_on_after_a_restart_with_or_without_the_genesis_file(

@@ -176,6 +176,27 @@ async def test_channel_joined_outlives_the_process_and_removed_one_does_not(admi
         await again.stop()
 
 
+async def test_folder_that_cannot_be_put_away_or_deleted_is_told_of(admin: Admin) -> None:
+    assert (await admin.join(admin.genesis("second"))).status_code == 201
+    in_the_way = admin.folder / "orderer" / ".removed-second"
+    in_the_way.write_bytes(b"no folder")
+    refused = await admin.client.delete(f"{BASE}/second")
+    assert refused.status_code == 400
+    folder = admin.folder / "orderer" / "second"
+    assert refused.json()["error"] == (
+        f"cannot remove: the channel is ordered no more, but its folder {folder} could not be put away: Not a "
+        "directory; remove that before this orderer's next start, which would take the channel up again"
+    )
+    assert (await admin.client.get(f"{BASE}/second")).json() == {"error": "channel does not exist"}
+    await admin.orderer.stop()
+    again = new_orderer(admin.material, admin.folder)
+    await again.start()
+    try:
+        assert sorted(again.chains) == [CHANNEL, "second"]
+    finally:
+        await again.stop()
+
+
 async def test_joining_that_a_full_disk_cut_short_stops_no_start_and_is_asked_for_again(admin: Admin) -> None:
     genesis = admin.genesis("second")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from ledger.account import Side
-from ledger.errors import ConflictError, StatementFormatError
+from ledger.errors import ConflictError, MappingError, StatementFormatError
 from ledger.journal import NewEntry, Posting
 from ledger.posting import Writer
+from ledger.reconciliation import ExternalStatement, StatementFile, import_statement_file
+from ledger.schema import migrate
 from network.topology import default_consortium
 from node.errors import ConfigurationError, PostgresError
 from node.home import Home, prepare_home
@@ -24,6 +26,7 @@ from tests.support.shared_data import REPOSITORY
 
 STATEMENTS = REPOSITORY / "fixtures" / "statements"
 SETTINGS = str(STATEMENTS / "correspondent.yaml")
+MAY = date(2026, 5, 4)
 FILES = ("correspondent-2026-03.camt053.xml", "correspondent-2026-03.mt940")
 
 ENTRIES = """
@@ -152,3 +155,32 @@ def test_file_of_no_known_format_is_refused(home: Home, books: Writer, tmp_path:
     unknown.write_text("a,b\n1,2\n")
     with pytest.raises(StatementFormatError, match="needs a mapping"):
         command(home, "import", str(unknown))
+
+
+def test_settings_with_other_digits_than_the_books_are_refused(home: Home, books: Writer, tmp_path: Path) -> None:
+    wrong = tmp_path / "settings.yaml"
+    wrong.write_text(Path(SETTINGS).read_text().replace("{code: JPY, scale: 0}", "{code: JPY, scale: 2}"))
+    for arguments in (["import", str(STATEMENTS / FILES[0])], ["run"]):
+        with pytest.raises(MappingError, match="the books count JPY with 0"):
+            command(home, *arguments, "--settings", str(wrong))
+
+
+def test_statement_that_is_missing_is_told_however_many_accounts_come_before(home: Home, database_url: str) -> None:
+    names = [f"customer:{number:03}" for number in range(150)]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        open_accounts(connection, "\n".join(f"{name} EUR credit -" for name in [*names, "nostro"]))
+        told = [ExternalStatement(name, "EUR", "CSV", MAY, MAY, None, None, ()) for name in names]
+        days = [date(2026, 5, day) for day in (4, 6)]
+        told += [
+            ExternalStatement("nostro", "EUR", f"{day:%d}", day, day, number, number, ())
+            for number, day in enumerate(days)
+        ]
+        file = StatementFile(bytes(32), "csv", tuple(told))
+        import_statement_file(connection, file, actor="auditor", now=datetime(2026, 5, 7, tzinfo=UTC))
+    node_url(home).write_text(database_url)
+    done = invoke(["reconcile", "status", "--home", str(home.root)])
+    assert done.exit_code == 1
+    assert len(done.output.splitlines()) == 152
+    assert done.output.endswith("    A STATEMENT IS MISSING before '06': it begins where no other one ended\n")
+    assert len(command(home, "status", "--limit", "100").splitlines()) == 100

@@ -13,6 +13,8 @@ import pytest
 
 from ledger.errors import ConflictError
 from ledger.reconciliation import ExternalRecord, ExternalStatement, StatementFile, import_statement_file
+from ledger.reconciliation.csv_statement import read_csv_statements
+from ledger.statement_mapping import parse_mapping
 from tests.support.books import START, open_accounts
 
 Connection = psycopg.Connection[Any]
@@ -77,6 +79,8 @@ def test_movements_that_came_under_another_name_are_refused(
     assert connection.execute("SELECT count(*) FROM ledger.external_record").fetchone() == stored
     assert connection.execute("SELECT count(*) FROM ledger.statement_file").fetchone() == (len(before),)
     assert bring(connection, again, may_repeat=True) == len(again.records)
+    told = connection.execute("SELECT reference FROM ledger.external_statement WHERE may_repeat").fetchall()
+    assert told == [(again.reference,)]
 
 
 def test_a_file_that_holds_a_statement_under_two_names_is_refused(connection: Connection) -> None:
@@ -112,3 +116,46 @@ def test_a_thousand_statements_of_one_day_that_go_on_from_one_another_are_taken(
     assert bring(connection, *many) == 1000
     again = [statement(f"T{n}", (2, 2), 1000 + n, (2, 1)) for n in range(1000)]
     assert bring(connection, *again) == 1000
+
+
+CSV = """
+name: {name}
+asset: {{code: EUR, scale: 2}}
+file: {{column_names: [number, account, day, amount]}}
+columns: {{id: number, account: account, date: {{column: day, form: "%Y-%m-%d"}}, amount: {{column: amount}}}}
+sign: {{amount: signed}}
+accounts: {{reference: "{{account}}", numbers: pseudonyms}}
+contra: [{{account: "elsewhere", normal_side: debit}}]
+"""
+
+
+def bring_csv(connection: Connection, mapping: str, *lines: str, may_repeat: bool = False) -> int:
+    file = read_csv_statements("\n".join(lines).encode(), parse_mapping(CSV.format(name=mapping)))
+    return import_statement_file(connection, file, actor="auditor", now=START, may_repeat=may_repeat).new_records
+
+
+FIRST, SECOND, THIRD = "17,nostro,2026-03-02,0.50", "18,nostro,2026-03-02,-0.20", "19,nostro,2026-03-03,0.07"
+
+
+def test_csv_under_a_renamed_mapping_counts_no_movement_twice(connection: Connection) -> None:
+    assert bring_csv(connection, "bank", FIRST, SECOND) == 2
+    assert bring_csv(connection, "bank", FIRST, SECOND, THIRD) == 1
+    again = (SECOND, "20,nostro,2026-03-04,1.00")
+    with pytest.raises(ConflictError, match=r"statement_repeated: statement 'bank-2 [0-9a-f]{32}' lists .* of 'bank "):
+        bring_csv(connection, "bank-2", *again)
+    assert connection.execute("SELECT count(*) FROM ledger.external_record").fetchone() == (3,)
+    assert bring_csv(connection, "bank-2", *again, may_repeat=True) == 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param("21,nostro,2026-03-02,0.50", id="another number"),
+        pytest.param("17,nostro,2026-03-03,0.50", id="another day"),
+        pytest.param("17,nostro,2026-03-02,0.51", id="another amount"),
+        pytest.param("17,other,2026-03-02,0.50", id="another account"),
+    ],
+)
+def test_csv_of_another_mapping_that_is_merely_alike_is_taken(connection: Connection, more: str) -> None:
+    bring_csv(connection, "cards", FIRST, SECOND)
+    assert bring_csv(connection, "transfers", more) == 1

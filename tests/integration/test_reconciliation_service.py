@@ -87,6 +87,25 @@ async def node(database_url: str) -> AsyncIterator[Node]:
             yield made
 
 
+async def test_settings_that_count_an_asset_with_other_digits_than_the_books_are_refused(node: Node) -> None:
+    wrong = SETTINGS.replace("{code: JPY, scale: 0}", "{code: JPY, scale: 2}")
+    assert wrong != SETTINGS
+    refused = (
+        StatusCode.INVALID_ARGUMENT,
+        "mapping setting of asset JPY: is 2 digits; the books count JPY with 0: give that",
+    )
+    file = (STATEMENTS / FILES[0]).read_bytes()
+    for method, request in (
+        ("ImportStatement", pb.ImportStatementRequest(file=file, settings=wrong, actor="treasury")),
+        ("Run", pb.RunRequest(settings=wrong, actor="treasury")),
+    ):
+        assert await node.client.refusal(method, request) == refused
+    mapping = MAPPING.replace("{code: EUR, scale: 2}", "{code: EUR, scale: 3}")
+    csv = (STATEMENTS / "dwaybank-2026-09.csv").read_bytes()
+    request = pb.ImportStatementRequest(file=csv, mapping=mapping, actor="treasury")
+    assert "the books count EUR with 2" in (await node.client.refusal("ImportStatement", request))[1]
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_statement_is_imported_matched_and_decided(node: Node, name: str) -> None:
     first = await node.receive(name)

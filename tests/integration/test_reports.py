@@ -31,6 +31,7 @@ from network.rpc import StatusCode
 from network.signed_report import sign_report, verify_report
 from node.anchor.leaf_source import Totals
 from node.audit.pages import PAGE_SIZE_MAX
+from node.reports import large_transactions
 from node.reports.anchoring import percentile
 from node.reports.daily_worker import end_of
 from node.reports.exposure import read_obligations
@@ -203,6 +204,14 @@ async def test_trial_balance_has_a_member_whose_log_is_smaller_than_many_opening
     ]  # fmt: skip
 
 
+async def test_large_transactions_say_how_many_did_not_fit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await disclose(world, 1, 2)
+    monkeypatch.setattr(large_transactions, "ROWS_MAX", 1)
+    (table_,) = (await make(world, "large", asset="EUR", threshold_minor="250")).tables
+    assert [row[1] for row in told(table_)] == ["1"]
+    assert "Of 2 the largest 1 stand here: give a higher threshold or fewer days" in table_.rests_on
+
+
 async def test_large_transactions_are_those_disclosed_and_whoever_sees_them_is_written_down(world: World) -> None:
     assert told((await make(world, "large")).tables[0]) == []
     await disclose(world, 1, 2)
@@ -216,6 +225,7 @@ async def test_large_transactions_are_those_disclosed_and_whoever_sees_them_is_w
     by_asset = await make(world, "large", asset="EUR", threshold_minor="250")
     assert [each[1] for each in told(by_asset.tables[0])] == ["1", "2"]
     assert told((await make(world, "large", asset="USD")).tables[0]) == []
+    assert "Of 2 " not in by_asset.tables[0].rests_on
     looks = [(json.loads(look.asked), json.loads(look.shown)) for look in world.regulator.disclosed.looks()]
     assert looks[0] == ({"report": {"number": 3}}, {BANK: [[1, 2]]})
     again = await call(world, "GetReport", pb.GetReportRequest(number=3), pb.GetReportResponse)

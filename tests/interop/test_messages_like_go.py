@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fabric_protos.common import policies_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import msp_principal_pb2
 from google.protobuf.message import DecodeError
@@ -24,6 +25,7 @@ from google.protobuf.message import DecodeError
 from network.messages import read_message
 from node.postgres import free_port
 from tests.support.fabric_programs import FabricTools
+from tests.unit.network.test_messages import rule_in_gates, tag
 
 pytestmark = pytest.mark.interop
 
@@ -94,6 +96,19 @@ def is_read(kind: Any, data: bytes) -> bool:
     except DecodeError:
         return False
     return True
+
+
+def test_messages_inside_one_another_are_read_by_both_or_by_neither() -> None:
+    kind = policies_pb2.SignaturePolicyEnvelope
+    ends = (b"", tag(15, 0) + b"\x80" * 9 + b"\x02", tag(2, 2, length=9) + b"\x02\x08\x07")
+    with go_reader() as client:
+        for gates in (30, 31, 32, 48, 49, 50, 51, 500, 4_998, 4_999, 5_000):
+            for end in ends:
+                data = rule_in_gates(gates, b"\x08\x05" + end)
+                answer = client.post("/protolator/decode/common.SignaturePolicyEnvelope", content=data)
+                # What it read it may not be able to write as JSON.
+                theirs = answer.status_code == httpx.codes.OK or "intermediate JSON: exceeded max depth" in answer.text
+                assert is_read(kind, data) == theirs, (gates, end, answer.text)
 
 
 @pytest.mark.parametrize("seed", range(2))

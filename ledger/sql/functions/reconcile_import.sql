@@ -27,9 +27,9 @@ BEGIN
     INSERT INTO ledger.statement_file (digest, format, imported_at, imported_by)
     VALUES (p_digest, p_format, p_now, p_actor) RETURNING id INTO v_file;
     INSERT INTO ledger.external_statement
-        (file_id, account_id, reference, first_day, last_day, opening, closing, record_count)
+        (file_id, account_id, reference, first_day, last_day, opening, closing, record_count, may_repeat)
     SELECT v_file, given.account_id, given.reference, given.first_day, given.last_day, given.opening, given.closing,
-        given.record_count
+        given.record_count, coalesce(given.may_repeat, false)
     FROM ledger.reconcile_given_statements(p_statements) AS given
     WHERE given.known_id IS NULL
     ORDER BY given.number;

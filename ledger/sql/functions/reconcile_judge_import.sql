@@ -1,10 +1,13 @@
 -- Judges a file before it is stored: 'imported' when it may be, else what is wrong, and with which statement or record
 -- first. A statement that was received before may bring nothing that it did not have then; one that covers days which
 -- another format covered would bring every movement a second time, and so would one that comes again under another name.
+-- One with movements of archived times is refused as other questions about those are.
 CREATE OR REPLACE FUNCTION ledger.reconcile_judge_import(
     p_format text, p_statements jsonb, p_records jsonb, OUT code text, OUT detail text
 )
 LANGUAGE plpgsql STABLE SET search_path = ledger, pg_temp AS $$
+DECLARE
+    v_once jsonb;
 BEGIN
     SELECT CASE WHEN given.account_id IS NULL THEN 'account_not_found' ELSE 'asset_mismatch' END, given.account
     INTO code, detail
@@ -46,11 +49,26 @@ BEGIN
     IF FOUND THEN
         RETURN;
     END IF;
+    -- Postings of archived times cannot be found: each of the movements would be told as missing in the books.
+    PERFORM ledger.refuse_archived(format('what account %s moved by %s', statement.account, given.day))
+    FROM (
+        SELECT record.statement, record.account_id, min(least(record.value_day, record.booking_day)) AS day
+        FROM ledger.reconcile_given_records(p_statements, p_records) AS record
+        WHERE record.known_id IS NULL
+        GROUP BY record.statement, record.account_id
+    ) AS given
+    JOIN ledger.reconcile_given_statements(p_statements) AS statement ON statement.number = given.statement
+    WHERE given.day <= ((ledger.archive_border()).latest_at AT TIME ZONE 'UTC')::date
+        AND ledger.has_archived(given.account_id);
+    v_once := (
+        SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
+        WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE
+    );
     SELECT 'statement_repeated', format('%L lists the movements of %L', again.reference, again.known) INTO code, detail
-    FROM ledger.reconcile_repeated(
-        (SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
-            WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE),
-        p_records
+    FROM (
+        SELECT * FROM ledger.reconcile_repeated(v_once, p_records)
+        UNION ALL
+        SELECT * FROM ledger.reconcile_renamed(v_once, p_records) WHERE p_format = 'csv'
     ) AS again
     WHERE again.reference IS NOT NULL;
     IF NOT FOUND THEN

@@ -103,6 +103,8 @@ class Interest:
             return merged([*policies, merged(keys, self.budget)] if keys else policies, self.budget)
         except PolicyError as error:
             raise DiscoveryError(str(error)) from error
+        except RecursionError as error:
+            raise DiscoveryError("a policy's gates are nested too deeply to be told") from error
 
     def _satisfiable(self, envelope: policies_pb2.SignaturePolicyEnvelope, refusal: str) -> list[PrincipalSet]:
         sets = sets_of(envelope, self.budget)

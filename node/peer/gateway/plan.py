@@ -1,17 +1,18 @@
 """Which peers must endorse, told from the policies before anyone is asked.
 
 Each peer stands for its organization with the role of a peer; the policies are those that validation will apply,
-evaluated over sets of such stand-ins: the smallest set that satisfies them all is asked. What validation decides rests
-on the real endorsements alone.
+evaluated over sets of such stand-ins: the smallest set that satisfies them all is asked. Where that would take too long
+to tell, it is a set that no peer could be left out of, as Fabric, too, tries only some of very many layouts. What
+validation decides rests on the real endorsements alone.
 
 Source: Fabric discovery/endorsement/endorsement.go (layouts), internal/pkg/gateway/endorsement.go (plan).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Protocol, TypeVar, cast
 
 from fabric_protos.common import configtx_pb2
@@ -31,6 +32,9 @@ T_Peer = TypeVar("T_Peer", bound="Endorsing")
 
 KNOWN_MAX = 10_000
 """Answers remembered: where keys have policies of their own, hardly two transactions need the same."""
+
+TRIED_ALL_MAX = 10
+"""Peers of which all sets are tried, a thousand: some hundredths of a second, in which the peer does nothing else."""
 
 _ROLES = (msp_principal_pb2.MSPRole.MEMBER, msp_principal_pb2.MSPRole.PEER)
 
@@ -96,6 +100,7 @@ class Planner:
         stand_in: Any = _StandInConfig(config)
         self._policies = EndorsementPolicies(stand_in)
         self._known: dict[tuple[Requirement, tuple[str, ...]], bool] = {}
+        self._chosen: dict[tuple[Requirement, tuple[str, ...], tuple[str, ...]], tuple[int, ...] | None] = {}
 
     def satisfied(self, requirement: Requirement, peers: Iterable[Endorsing]) -> bool:
         """Say whether endorsements of these peers would satisfy every policy."""
@@ -110,12 +115,33 @@ class Planner:
     def smallest(
         self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[T_Peer]
     ) -> tuple[T_Peer, ...] | None:
-        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do."""
-        for size in range(len(others) + 1):
-            for chosen in combinations(others, size):
-                if self.satisfied(requirement, (*have, *chosen)):
-                    return chosen
-        return None
+        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do.
+
+        Of very many peers it may be more than the fewest, but no peer that could be left out.
+        """
+        asked = requirement, tuple(peer.msp_id for peer in have), tuple(peer.msp_id for peer in others)
+        if asked not in self._chosen:
+            if len(self._chosen) >= KNOWN_MAX:
+                self._chosen.clear()
+            self._chosen[asked] = self._choose(requirement, have, others)
+        chosen = self._chosen[asked]
+        return None if chosen is None else tuple(others[index] for index in chosen)
+
+    def _choose(
+        self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[Endorsing]
+    ) -> tuple[int, ...] | None:
+        """Return the places of those to be asked."""
+        places = range(len(others))
+
+        def satisfied(chosen: Iterable[int]) -> bool:
+            return self.satisfied(requirement, (*have, *(others[place] for place in chosen)))
+
+        if len(others) <= TRIED_ALL_MAX:
+            every = chain.from_iterable(combinations(places, size) for size in range(len(others) + 1))
+            return next((chosen for chosen in every if satisfied(chosen)), None)
+        if not satisfied(places):
+            return None
+        return min((_pruned(places, order, satisfied) for order in (places[::-1], places)), key=len)
 
     def _evaluate(self, requirement: Requirement, msp_ids: Sequence[str]) -> bool:
         # Two peers of one organization are two signers.
@@ -132,6 +158,16 @@ class Planner:
         except PolicyError:
             return False
         return True
+
+
+def _pruned(places: Iterable[int], order: Iterable[int], satisfied: Callable[[Iterable[int]], bool]) -> tuple[int, ...]:
+    """Leave out, in this order, each that the rest does not need."""
+    kept = tuple(places)
+    for place in order:
+        without = tuple(other for other in kept if other != place)
+        if satisfied(without):
+            kept = without
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

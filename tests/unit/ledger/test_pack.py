@@ -27,11 +27,6 @@ def test_packed_integers_are_read_back(values: list[int]) -> None:
     assert unpack(pack.pack_int8(values)) == values
 
 
-@given(st.lists(st.one_of(st.none(), st.binary(max_size=40))))
-def test_packed_bytes_are_read_back(values: list[bytes | None]) -> None:
-    assert unpack(pack.pack_bytes(values)) == values
-
-
 @given(st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))))
 def test_packed_texts_are_read_back(values: list[str | None]) -> None:
     assert unpack(pack.pack_texts(values)) == values

@@ -11,12 +11,15 @@ import pytest
 
 from ledger.errors import StatementFormatError
 from ledger.money import Asset
+from ledger.reconciliation import statement_account
 from ledger.reconciliation.camt053 import read_camt053
+from ledger.reconciliation.csv_statement import read_csv_statements
 from ledger.reconciliation.mt940 import read_mt940
 from ledger.reconciliation.records import ExternalStatement
 from ledger.reconciliation.settings import read_settings
 from ledger.reconciliation.statement_account import FILE_BYTES_MAX, StatementAccount, StatementAccounts, days_between
 from ledger.reconciliation.xml_tree import DEPTH_MAX, parse_xml
+from ledger.statement_mapping import read_mapping
 from tests.support.shared_data import REPOSITORY
 
 FOLDER = REPOSITORY / "fixtures" / "statements"
@@ -243,6 +246,23 @@ def test_what_is_no_statement_is_refused(read, data: bytes) -> None:  # type: ig
 def test_file_too_large_is_refused_before_it_is_read() -> None:
     with pytest.raises(StatementFormatError, match="no size for a statement"):
         read_mt940(bytes(FILE_BYTES_MAX + 1), ACCOUNTS)
+
+
+def test_file_of_too_many_movements_is_refused_at_the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement_account, "MOVEMENTS_MAX", 6)
+    with pytest.raises(StatementFormatError, match=r"line 25, column '61': '7' movements .*up to 6"):
+        mt940(MT940)
+    mapping = read_mapping(REPOSITORY / "fixtures/mappings/dwaybank.yaml")
+    lines = (FOLDER / "dwaybank-2026-09.csv").read_bytes().splitlines(keepends=True)
+    assert len(read_csv_statements(b"".join(lines[:7]), mapping).statements) == 6
+    with pytest.raises(StatementFormatError, match=r"line 8, column 'id': .*up to 6"):
+        read_csv_statements(b"".join(lines[:8]), mapping)
+
+
+def test_names_of_xml_that_come_again_are_kept_once() -> None:
+    root = parse_xml(b"<Doc xmlns='urn:x'><Name>1</Name><Name>2</Name></Doc>")
+    first, second = root.children
+    assert first.path is second.path and first.name is second.name and root.namespace is first.namespace
 
 
 def test_deep_xml_is_refused() -> None:

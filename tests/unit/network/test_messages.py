@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, policies_pb2
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network.messages import GROUPS_MAX, holds_only_unknown, read_message
+from network.messages import GROUPS_MAX, NESTED_MAX, holds_only_unknown, read_message, varint
 
 ENVELOPE = common_pb2.Envelope(payload=b"payload", signature=b"signature")
 KNOWN = frozenset([1, 2])
@@ -89,6 +89,52 @@ def test_what_only_pythons_library_reads_is_refused(data: bytes) -> None:
     common_pb2.Envelope.FromString(data)
     with pytest.raises(DecodeError):
         read_message(common_pb2.Envelope, data)
+
+
+def rule_in_gates(count: int, rule: bytes = b"\x08\x05", before: bytes = b"") -> bytes:
+    """Return a policy of one rule inside so many gates."""
+    for _ in range(count):
+        gate = before + b"\x08\x01\x12" + varint(len(rule)) + rule
+        rule = b"\x12" + varint(len(gate)) + gate
+    return b"\x12" + varint(len(rule)) + rule
+
+
+GATES_MAX = NESTED_MAX // 2 - 1
+
+
+@pytest.mark.parametrize("count", [49, 50, 60, 2_000, GATES_MAX])
+@pytest.mark.parametrize("before", [b"", tag(1, 0, length=7) + b"\x02", groups(3), b"\x7a\x01x"], ids=range(4))
+def test_messages_are_read_inside_one_another_as_deep_as_go_does(count: int, before: bytes) -> None:
+    found = read_message(policies_pb2.SignaturePolicyEnvelope, rule_in_gates(count, before=before))
+    rule = found.rule
+    for _ in range(count):
+        assert rule.n_out_of.n == 1
+        [rule] = rule.n_out_of.rules
+    assert rule.signed_by == 5
+
+
+def test_what_is_deep_inside_and_written_in_pieces_is_one() -> None:
+    """Two pieces of a gate are one gate, unless another kind of rule stands between them."""
+    first, second = b"\x12\x06\x08\x01\x12\x02\x08\x05", b"\x12\x06\x08\x02\x12\x02\x08\x06"
+    one = read_message(policies_pb2.SignaturePolicyEnvelope, rule_in_gates(60, first + second))
+    assert one.SerializeToString() == rule_in_gates(60, b"\x12\x0a\x08\x02\x12\x02\x08\x05\x12\x02\x08\x06")
+    last = read_message(policies_pb2.SignaturePolicyEnvelope, rule_in_gates(60, first + b"\x08\x03" + second))
+    assert last.SerializeToString() == rule_in_gates(60, second)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rule_in_gates(GATES_MAX + 1),
+        rule_in_gates(60, b"\x12\x05\x08\x05"),
+        rule_in_gates(49, tag(3, 0) + b"\x80" * 9 + b"\x02"),
+        rule_in_gates(60, tag(3, 0) + b"\x80" * 9 + b"\x02"),
+    ],
+    ids=range(4),
+)
+def test_what_go_does_not_read_deep_inside_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_message(policies_pb2.SignaturePolicyEnvelope, data)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=20))

@@ -84,6 +84,25 @@ def test_signers_spent_by_a_failing_gate_at_the_top_stay_spent_within_it() -> No
         policy("OutOf(2, OR('A.peer'), OR('A.peer'))").evaluate(signed(A_PEER))
 
 
+@pytest.mark.parametrize("satisfied", [True, False])
+def test_gates_are_evaluated_as_deep_as_go_reads_them(*, satisfied: bool) -> None:
+    envelope = parse_signature_policy("OR('A.peer', 'B.peer')")
+    rule = envelope.rule.n_out_of.rules[1]
+    rule.Clear()
+    for _ in range(4_998):
+        rule.n_out_of.n = 1
+        rule.n_out_of.rules.add().signed_by = 0
+        rule = rule.n_out_of.rules.add()
+    rule.signed_by = 1
+    envelope.rule.n_out_of.n = 2 if satisfied else 3
+    found = SignaturePolicy.from_bytes(envelope.SerializeToString(), MSPS)
+    if satisfied:
+        found.evaluate(signed(A_PEER, B_PEER))
+    else:
+        with pytest.raises(PolicyNotSatisfiedError):
+            found.evaluate(signed(A_PEER, B_PEER))
+
+
 def test_one_signer_counts_once_however_often_it_signs_or_however_it_is_written() -> None:
     other_bytes = serialize_identity("A", b"x\n" + pem(A_PEER.certificate))
     twice = [*signed(A_PEER, A_PEER), SignedData(DATA, other_bytes, A_PEER.sign(DATA))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from fabric_protos.common import policies_pb2
@@ -63,6 +64,42 @@ def test_fewest_peers_that_satisfy_the_policy_are_chosen(
 ) -> None:
     others = [peer for peer in ALL if peer not in have]
     assert planner.smallest(application(policy), have, others) == chosen
+
+
+MANY = [Peer(f"Org{number:02}MSP") for number in range(1, 31)]
+
+
+def many(first: int = 1, last: int = 30) -> str:
+    return ", ".join(f"'Org{number:02}MSP.peer'" for number in range(first, last + 1))
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen"),
+    [
+        (f"OutOf(16, {many()})", MANY[1:16]),
+        (f"AND({many(11)})", MANY[10:]),
+        (f"OR(AND({many()}), AND({many(29)}))", MANY[28:]),
+        (f"OR(AND({many(1, 20)}), 'Org30MSP.peer')", MANY[29:]),
+        (f"AND({many()}, '{BANK}.peer')", None),
+    ],
+)
+def test_peers_of_many_organizations_are_chosen_by_few_trials(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch, policy: str, chosen: list[Peer] | None
+) -> None:
+    """Trying all sets of 29 peers would stop the whole peer for hours."""
+    tried = 0
+
+    def evaluate(*arguments: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        assert tried < 100
+        return evaluated(planner, *arguments)
+
+    evaluated = Planner._evaluate
+    monkeypatch.setattr(planner, "_evaluate", evaluate)
+    expected = None if chosen is None else tuple(chosen)
+    for _ in range(2):
+        assert planner.smallest(application(policy), MANY[:1], MANY[1:]) == expected
 
 
 def test_two_peers_of_one_organization_are_two_signers(planner: Planner) -> None:

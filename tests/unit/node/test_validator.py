@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 from fabric_protos.peer import chaincode_event_pb2, collection_pb2, policy_pb2
 
 from network.block import Update, UpdateBatch
@@ -237,6 +237,24 @@ def test_key_with_its_own_policy_is_judged_by_that_alone(channel: OwnChannel) ->
     assert channel.flag(mixed, endorsers=[REGULATOR, BANK]) == VALID
 
 
+def test_key_policy_of_many_gates_inside_one_another_counts_as_at_go_peers(channel: OwnChannel) -> None:
+    policy = signature_policy("OR('RegulatorMSP.peer')")
+    policy.rule.Clear()
+    rule = policy.rule
+    for _ in range(60):
+        rule.n_out_of.n = 1
+        rule = rule.n_out_of.rules.add()
+    rule.signed_by = 0
+    content = policy.SerializeToString()
+    channel.put({StateKey("cc", "", b"k"): b"v"}, metadata=serialize_metadata([("VALIDATION_PARAMETER", content)]))
+    assert channel.flag(writes("k"), endorsers=[BANK, PARTNER]) == ENDORSEMENT_POLICY_FAILURE
+    assert channel.flag(writes("k"), endorsers=[REGULATOR]) == VALID
+    collection = collection_pb2.StaticCollectionConfig(name="plain")
+    collection.endorsement_policy.signature_policy.CopyFrom(policy)
+    channel.define("cc", collections=[collection])
+    assert channel.flag(private("plain"), endorsers=[REGULATOR, BANK]) == VALID
+
+
 def test_value_written_under_a_key_policy_keeps_the_policy(channel: OwnChannel) -> None:
     channel.put({StateKey("cc", "", b"k"): b"v"})
     channel.judge(channel.transaction(key_policy("k", "OR('RegulatorMSP.peer')")), commit=True)
@@ -326,6 +344,18 @@ def test_channel_without_policies_for_lifecycle_and_implicit_collections_asks_me
     own = private("_implicit_org_PartnerMSP")
     assert channel.flag(own, endorsers=clients) == VALID
     assert channel.flag(own, endorsers=clients[:1]) == ENDORSEMENT_POLICY_FAILURE
+
+
+def test_channel_whose_transactions_are_judged_by_older_rules_stops_at_the_first(channel: OwnChannel) -> None:
+    """Those look chaincodes up elsewhere: a Go peer finds invalid what the rules here find valid."""
+    envelope = configtx_pb2.ConfigEnvelope.FromString(channel.config.envelope)
+    capabilities = envelope.config.channel_group.groups["Application"].values["Capabilities"]
+    capabilities.value = configuration_pb2.Capabilities(
+        capabilities={"V1_4_2": configuration_pb2.Capability()}
+    ).SerializeToString()
+    channel.config = ChannelConfig.from_envelope(envelope.SerializeToString(), channel.config.channel_id)
+    with pytest.raises(ChannelStoppedError, match=r"\['V1_4_2'\]: transactions are judged only by V2_0 or V2_5"):
+        channel.flag(writes("k"))
 
 
 def test_key_policy_without_a_rule_lets_nothing_pass(channel: OwnChannel) -> None:

@@ -1,10 +1,10 @@
--- Measured by its largest posting in an asset, or by what it was worth to the compliance rules.
+-- Measured by its largest posting in an asset, or by what it was worth to the compliance rules. Each with how many there are.
 SELECT e.organization, e.seq, e.posted_at, measured.amount, %(asset)s::text, coalesce(review.decision, e.decision),
     ARRAY(
         SELECT DISTINCT account FROM log.disclosed_posting
         WHERE organization = e.organization AND seq = e.seq ORDER BY account
     ),
-    e.settlement_id, c.block_number, c.transaction_id
+    e.settlement_id, c.block_number, c.transaction_id, count(*) OVER ()
 FROM log.disclosed_entry AS e
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -31,4 +31,4 @@ JOIN LATERAL (
 ) AS c ON true
 WHERE measured.amount >= %(threshold)s AND e.posted_at >= %(begins_at)s AND e.posted_at < %(ends_at)s
 ORDER BY measured.amount DESC, e.organization, e.seq
-LIMIT 1000
+LIMIT %(count_max)s

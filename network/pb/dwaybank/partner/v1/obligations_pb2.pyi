@@ -179,12 +179,14 @@ class ReconcileRequest(_message.Message):
     def __init__(self, partner_msp_id: _Optional[str] = ...) -> None: ...
 
 class ReconcileResponse(_message.Message):
-    __slots__ = ("compared", "breaks")
+    __slots__ = ("compared", "breaks", "break_count")
     COMPARED_FIELD_NUMBER: _ClassVar[int]
     BREAKS_FIELD_NUMBER: _ClassVar[int]
+    BREAK_COUNT_FIELD_NUMBER: _ClassVar[int]
     compared: int
     breaks: _containers.RepeatedCompositeFieldContainer[Break]
-    def __init__(self, compared: _Optional[int] = ..., breaks: _Optional[_Iterable[_Union[Break, _Mapping]]] = ...) -> None: ...
+    break_count: int
+    def __init__(self, compared: _Optional[int] = ..., breaks: _Optional[_Iterable[_Union[Break, _Mapping]]] = ..., break_count: _Optional[int] = ...) -> None: ...
 
 class Break(_message.Message):
     __slots__ = ("obligation", "kind", "explanation", "own_booked_minor", "bookings", "evidence")
