@@ -12,7 +12,7 @@ import uvicorn
 from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
-from gateway.serving import StoppableServer
+from gateway.serving import BoundedHttp, StoppableServer
 from network.errors import NetworkError
 from network.operations.log_levels import LogLevels, LogSpecError
 from network.operations.log_lines import write_log_lines
@@ -68,13 +68,13 @@ def _settings(config: GatewayConfig, levels: LogLevels) -> uvicorn.Config:
         create_app(config, levels=levels),
         host=config.listen.host,
         port=config.listen.port,
+        http=BoundedHttp,
         log_config=None,  # its lines go the way of all others
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=16 * 1024,
     )
 
 

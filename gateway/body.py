@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 
 async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes | None:
-    """Return a request's body, or None where it is too large; none is read beyond the limit."""
+    """Return a request's body, or None where it is too large; none is read beyond the limit.
+
+    Raises:
+        ClientDisconnect: the client left before its end; half a form is not what anybody sent.
+    """
     announced = Headers(scope=scope).get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > bytes_max:
         return None
@@ -15,7 +20,7 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes | N
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return bytes(body)  # the client left; the application learns it from the next receive
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > bytes_max:
             return None

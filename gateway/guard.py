@@ -9,6 +9,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.body import read_body, replay_body
@@ -57,7 +58,10 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        body = await read_body(scope, receive, self._body_bytes_max)
+        try:
+            body = await read_body(scope, receive, self._body_bytes_max)
+        except ClientDisconnect:
+            return
         if body is None:
             problem = Problem(413, "too_large", f"the body may have {self._body_bytes_max} bytes")
             await problem_response(problem, scope["path"])(scope, receive, send_with_headers)

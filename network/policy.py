@@ -236,21 +236,17 @@ class ImplicitMetaPolicy:
 
         Args:
             name: of the policies below.
-            rule: ``ImplicitMetaPolicy.ANY``, ``ALL`` or ``MAJORITY``.
+            rule: ``ImplicitMetaPolicy.ANY``, ``ALL`` or ``MAJORITY``; any other number asks that none be satisfied.
             sub_policies: one for each group below.
             msps: the channel's organizations.
-        Raises:
-            PolicyError: an unknown rule.
         Source: Fabric common/policies/implicitmeta.go, NewImplicitMetaPolicy.
         """
         count = len(sub_policies)
         kinds = policies_pb2.ImplicitMetaPolicy
         thresholds = {kinds.ANY: 1, kinds.ALL: count, kinds.MAJORITY: count // 2 + 1}
-        if rule not in thresholds:
-            raise PolicyError(f"ImplicitMetaPolicy.rule {rule} is unknown; use ANY, ALL or MAJORITY")
         self.name = name
         # Where there are no groups below, nothing is asked for.
-        self.threshold = thresholds[rule] if count else 0
+        self.threshold = thresholds.get(rule, 0) if count else 0
         self.sub_policies = tuple(sub_policies)
         self._msps = msps
         self._verdicts = _Verdicts()
@@ -269,10 +265,12 @@ class ImplicitMetaPolicy:
     def _refusal(self, identities: Sequence[Identity]) -> str:
         satisfied = 0
         for policy in self.sub_policies:
-            if satisfied == self.threshold:
-                return ""
-            satisfied += policy is not None and _is_satisfied(policy, identities)
-        if satisfied >= self.threshold:
+            if policy is not None and _is_satisfied(policy, identities):
+                satisfied += 1
+                if satisfied == self.threshold:
+                    return ""
+        # Of a threshold of none, as an unknown rule has it, Fabric counts down past it: then one satisfied is too many.
+        if satisfied == self.threshold:
             return ""
         return (
             f"implicit policy evaluation failed - {satisfied} sub-policies were satisfied, but this policy requires "

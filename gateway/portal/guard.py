@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -83,7 +84,10 @@ class PortalGuard:
             await send(message)
 
         refusal = self._refusal(scope)
-        body = await read_body(scope, receive, BODY_BYTES_MAX) if refusal is None else None
+        try:
+            body = await read_body(scope, receive, BODY_BYTES_MAX) if refusal is None else None
+        except ClientDisconnect:
+            return
         if refusal is None and body is None:
             refusal = self._refuse(413, f"a form may have {BODY_BYTES_MAX} bytes")
         if refusal is not None:

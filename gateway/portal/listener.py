@@ -12,12 +12,12 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from gateway.serving import BoundedHttp
 
 _EXTENSION = "dwaybank.client_certificate"
 
 
-class CertificateProtocol(HttpToolsProtocol):
+class CertificateProtocol(BoundedHttp):
     """HTTP/1.1 whose requests carry the connection's verified client certificate."""
 
     def on_message_begin(self) -> None:

@@ -220,9 +220,16 @@ def test_group_without_the_policy_counts_as_unsatisfied() -> None:
         ImplicitMetaPolicy("P", policies_pb2.ImplicitMetaPolicy.ALL, [None, present], MSPS).evaluate([])
 
 
-def test_implicit_meta_policy_of_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(PolicyError, match="rule 7"):
-        ImplicitMetaPolicy("P", 7, [], MSPS)
+@pytest.mark.parametrize("rule", [3, 7, -1])
+def test_implicit_meta_policy_of_an_unknown_rule_holds_when_none_below_does(rule: int) -> None:
+    """Go peers take such a configuration, to which one organization's administrator may change its own group."""
+    below = [policy("OR('A.peer')"), None, policy("OR('B.peer')")]
+    found = ImplicitMetaPolicy("P", rule, below, MSPS)
+    found.evaluate(signed(C_PEER))
+    for signers in ((A_PEER,), (A_PEER, B_PEER)):
+        with pytest.raises(PolicyNotSatisfiedError, match=f"{len(signers)} sub-policies .* requires 0"):
+            found.evaluate(signed(*signers))
+    ImplicitMetaPolicy("P", rule, [], MSPS).evaluate(signed(A_PEER))
 
 
 def test_policies_are_found_by_absolute_and_relative_names_only_below_their_group() -> None:
