@@ -36,7 +36,9 @@ SOCKET_PATH_BYTES_MAX = 100
 """Room for a Unix socket's path: the kernel allows 107 bytes, the file name ``.s.PGSQL.65535`` included."""
 
 START_TIMEOUT_S = 60.0
-"""Long enough for the redo of a large write-ahead log after a crash."""
+"""How long a server may say nothing; one that says that it recovers has its time: ended, it would begin anew."""
+
+_NOT_YET = "the database system is "
 
 WAL_FILE_BYTES = 16 * 1024 * 1024
 """One file of the write-ahead log: without room for the next one no server starts."""
@@ -278,7 +280,12 @@ class PostgresCluster:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise PostgresError(f"PostgreSQL in {self._data} ended at start: {self._reason()}")
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=5):
+            try:
+                psycopg.connect(self.url(), connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                if _NOT_YET in str(error):
+                    deadline = time.monotonic() + START_TIMEOUT_S
+            else:
                 return
             time.sleep(0.02)
         raise PostgresError(
@@ -298,9 +305,7 @@ class PostgresCluster:
         lines = written.decode(errors="replace").strip().splitlines()
         # Our own question whether it answers is refused while it recovers: that is no reason of its end.
         fatal = [
-            line
-            for line in lines
-            if ("FATAL: " in line or "PANIC: " in line) and "FATAL:  the database system is " not in line
+            line for line in lines if ("FATAL: " in line or "PANIC: " in line) and f"FATAL:  {_NOT_YET}" not in line
         ]
         return (fatal or lines or ["it wrote nothing into server.log"])[-1]
 

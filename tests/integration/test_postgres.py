@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from node import postgres
 from node.errors import PostgresError
 from node.postgres import ClusterSettings, PostgresCluster, free_port
 from tests.support.consortium import home_folder
@@ -70,6 +71,36 @@ def test_why_a_recovery_fails_is_told_and_not_that_it_was_under_way(folder: Path
         for other in others:
             other.join()
         cluster.stop()
+
+
+def test_recovery_that_takes_long_is_waited_for_and_not_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port()))
+    cluster.start()
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 300000) n")
+    assert cluster.pid is not None
+    os.kill(cluster.pid, signal.SIGKILL)
+    cluster.stop()
+    monkeypatch.setattr(postgres, "START_TIMEOUT_S", 1.0)
+    cluster.launch()
+    try:
+        recovering = child_of(cluster.pid or 0, b"startup")
+        os.kill(recovering, signal.SIGSTOP)
+        threading.Timer(3, os.kill, (recovering, signal.SIGCONT)).start()
+        cluster.wait_until_ready()
+        with psycopg.connect(cluster.url()) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (300000,)
+    finally:
+        cluster.stop()
+
+
+def child_of(server: int, title: bytes) -> int:
+    """Return a server's child of this title as soon as it is there."""
+    while True:
+        for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if title in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
 
 
 def ask_until(url: str, ended: threading.Event) -> None:
