@@ -228,8 +228,8 @@ def _generate(home: Home, consortium: Consortium, now: datetime, database_urls: 
         _generate_organization(home, consortium, organization, database_urls.get(organization.name))
     # All before the file that marks a whole home: without their keys, which a machine that dies in the first seconds
     # would not have written, books that were acknowledged meanwhile could never be opened again.
-    for folder, _, files in os.walk(home.root):
-        for path in (*(Path(folder, name) for name in files), Path(folder)):
+    for place, _, files in os.walk(home.root):
+        for path in (*(Path(place, name) for name in files), Path(place)):
             sync(path)
     sync(home.root.parent)
     save_consortium(consortium, home.consortium_file)
