@@ -133,14 +133,16 @@ class ChaincodeSettings(_Strict):
 
 
 Minor = Annotated[int, Field(gt=0)]
+AssetCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,15}$")]
+"""As the books register assets: a limit on "eur" would be none on EUR."""
 
 
 class PartnerLimits(_Strict):
     """What a partner may do at this node (docs/partner-banks.md)."""
 
-    single_minor: dict[str, Minor] = {}
+    single_minor: dict[AssetCode, Minor] = {}
     """Largest amount of one settlement, by asset."""
-    daily_minor: dict[str, Minor] = {}
+    daily_minor: dict[AssetCode, Minor] = {}
     """Largest sum of a day, midnight to midnight UTC, by asset."""
     open_max: int = Field(default=10_000, ge=0)
     """Settlements agreed to and not yet finished; 0 for no limit."""
@@ -159,7 +161,7 @@ class PartnerFee(_Strict):
 class PartnerQuotes(_Strict):
     """On what terms payments of a partner are quoted."""
 
-    fees: dict[str, PartnerFee] = {}
+    fees: dict[AssetCode, PartnerFee] = {}
     """By asset of the payment. A partner with fees orders under a quote only."""
     rate_source: str = ""
     """Whose rates, of those on record in the books, are used; without it nothing is exchanged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,7 @@ REFERENCE_BYTES = 16
 
 STEPS = ("agree", "settle", "return", "cancel", "expire", "book")
 FUNCTIONS = {"return": "ReturnObligation", "cancel": "Cancel", "expire": "Expire"}
+ASSET_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 TERMS = {"limit": "SetLimit", "collateral": "SetCollateral", "cut_off": "SetCutOff"}
 
 
@@ -204,6 +206,9 @@ class ObligationService:
         """Set a term, as this bank."""
         if asked.kind not in TERMS:
             raise InvalidValueError("kind", asked.kind, f"give one of {', '.join(TERMS)}")
+        if asked.value and not ASSET_CODE.fullmatch(asked.asset):
+            # The contract would keep it, and limit nothing by it.
+            raise InvalidValueError("asset", asked.asset, "give a code as the books register it, such as EUR")
         term = {"asset": asked.asset, "value": asked.value, "salt": self._random_bytes(SALT_BYTES).hex()}
         await self._chain.call(TERMS[asked.kind], self._partner(asked.partner_msp_id), term=term)
         return pb.SetTermResponse()

@@ -30,6 +30,11 @@ def large_part(source: ReportSource, period: Period, threshold: int, asset: str)
         rests_on += (
             f" Of {count} the largest {len(found)} stand here: give a higher threshold or fewer days for the rest."
         )
+    if not asset and (unmeasured := source.unmeasured(period)):
+        rests_on += (
+            f" NOT MEASURED: {unmeasured} disclosed entries of this time, whose asset has no rate or whose decision "
+            "says no worth; name their asset to see them."
+        )
     columns = ("Member", "Entry", "Posted", "Amount", "Asset", "Compliance", "Accounts", "Settlement")
     table = Table("Large transactions", rests_on, columns, tuple(map(_row, found)))
     return Part((table,), tuple((each.organization, each.seq) for each in found))

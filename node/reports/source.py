@@ -162,6 +162,10 @@ class ReportSource:
         rows = self._fetch("large_entries", wanted)
         return [LargeEntry(*row) for *row, _ in rows], rows[0][-1] if rows else 0
 
+    def unmeasured(self, period: Period) -> int:
+        """Return how many disclosed entries posted within a time no compliance decision says the worth of."""
+        return int(self._fetch("unmeasured_entries", _bounds(period))[0][0])
+
     def interbank(self, ends_at: datetime) -> list[InterbankSum]:
         """Return what disclosed entries posted before a time moved on accounts between banks."""
         return [InterbankSum(*row) for row in self._fetch("interbank_sums", (ends_at,))]

@@ -555,21 +555,32 @@ def test_postings_that_wait_for_reconciliation_stay(books: Books) -> None:
     assert "on account alice are not matched with its statements yet" in refused(books)
 
 
-def test_statement_with_movements_of_archived_times_waits_until_they_are_restored(books: Books) -> None:
-    def bring(name: str, day: date) -> int:
-        moved = ExternalRecord(f"{name}#1", 1, 50, day, day, ())
-        told = ExternalStatement("alice", "EUR", name, day, day, None, None, (moved,))
-        file = StatementFile(hashlib.sha256(name.encode()).digest(), "csv", (told,))
-        with psycopg.connect(books.url, autocommit=True) as connection:
-            return import_statement_file(connection, file, actor="auditor", now=ARCHIVED_AT).new_records
+def bring(books: Books, name: str, day: date) -> int:
+    """Import a statement of alice with a movement that is booked on a day and valued at the beginning."""
+    moved = ExternalRecord(f"{name}#1", 1, 50, START.date(), day, ())
+    told = ExternalStatement("alice", "EUR", name, day, day, None, None, (moved,))
+    file = StatementFile(hashlib.sha256(name.encode()).digest(), "csv", (told,))
+    with psycopg.connect(books.url, autocommit=True) as connection:
+        return import_statement_file(connection, file, actor="auditor", now=ARCHIVED_AT).new_records
 
+
+def test_statement_with_movements_of_archived_times_waits_until_they_are_restored(books: Books) -> None:
     files = books.archive()
     with pytest.raises(ArchivedError, match=r"what account alice moved by 2026-03-02 is archived: .* or restore it"):
-        bring("late", START.date())
-    assert bring("in time", ARCHIVED_AT.date()) == 1
+        bring(books, "late", START.date())
+    assert bring(books, "in time", ARCHIVED_AT.date()) == 1
     for path in reversed(files):
         archivist(books.url).restore(path)
-    assert bring("late", START.date()) == 1
+    assert bring(books, "late", START.date()) == 1
+
+
+def test_statement_of_archived_times_is_taken_where_statements_before_kept_unmatched_postings(books: Books) -> None:
+    books.archive()
+    books.run(
+        "INSERT INTO ledger.external_statement (file_id, account_id, reference, first_day, last_day, record_count)"
+        " SELECT 1, id, 's', '2026-03-01', '2026-03-01', 0 FROM ledger.account WHERE reference = 'alice'"
+    )
+    assert bring(books, "late", START.date()) == 1
 
 
 # Restoring ------------------------------------------------------------------------------------------------------------

@@ -212,6 +212,19 @@ async def test_large_transactions_say_how_many_did_not_fit(world: World, monkeyp
     assert "Of 2 the largest 1 stand here: give a higher threshold or fewer days" in table_.rests_on
 
 
+async def test_large_transactions_say_what_nobody_measured(world: World, regulator_url: str) -> None:
+    await disclose(world, 1, 2)
+    with psycopg.connect(regulator_url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE log.disclosed_entry SET worth = NULL WHERE seq = 1")
+    (measured,) = (await make(world, "large")).tables
+    assert told(measured) == []
+    assert "NOT MEASURED: 1 disclosed entries of this time, whose asset has no rate" in measured.rests_on
+    (by_asset,) = (await make(world, "large", asset="EUR")).tables
+    assert [row[1] for row in told(by_asset)] == ["1"]
+    assert "NOT MEASURED" not in by_asset.rests_on
+
+
 async def test_large_transactions_are_those_disclosed_and_whoever_sees_them_is_written_down(world: World) -> None:
     assert told((await make(world, "large")).tables[0]) == []
     await disclose(world, 1, 2)

@@ -106,6 +106,7 @@ async def test_what_this_bank_settled_is_listed_without_the_contract(handlers: d
         ("ListObligations", pb.ListObligationsRequest(page_token="W10="), "page_token"),
         ("ListObligations", pb.ListObligationsRequest(partner_msp_id="NobodyMSP"), "partner_msp_id"),
         ("SetTerm", pb.SetTermRequest(partner_msp_id=PARTNER, kind="mood"), "kind"),
+        ("SetTerm", pb.SetTermRequest(partner_msp_id=PARTNER, kind="limit", asset="eur", value="1"), "asset"),
         ("OpenCycle", pb.OpenCycleRequest(), "partner_msp_ids"),
         ("OpenCycle", pb.OpenCycleRequest(partner_msp_ids=[OWN]), "partner_msp_ids"),
         ("OpenDispute", pb.OpenDisputeRequest(obligation_id="00" * 16, answer_within_s=-1), "answer_within_s"),

@@ -49,17 +49,22 @@ BEGIN
     IF FOUND THEN
         RETURN;
     END IF;
-    -- Postings of archived times cannot be found: each of the movements would be told as missing in the books.
+    -- Postings of archived times cannot be found: each of the movements would be told as missing in the books. From the day on
+    -- that an account's statements begin with, none that is not matched is archived.
     PERFORM ledger.refuse_archived(format('what account %s moved by %s', statement.account, given.day))
     FROM (
-        SELECT record.statement, record.account_id, min(least(record.value_day, record.booking_day)) AS day
+        SELECT record.statement, record.account_id, min(record.booking_day) AS day
         FROM ledger.reconcile_given_records(p_statements, p_records) AS record
         WHERE record.known_id IS NULL
         GROUP BY record.statement, record.account_id
     ) AS given
     JOIN ledger.reconcile_given_statements(p_statements) AS statement ON statement.number = given.statement
     WHERE given.day <= ((ledger.archive_border()).latest_at AT TIME ZONE 'UTC')::date
-        AND ledger.has_archived(given.account_id);
+        AND ledger.has_archived(given.account_id)
+        AND NOT EXISTS (
+            SELECT FROM ledger.external_statement AS earlier
+            WHERE earlier.account_id = given.account_id AND earlier.first_day <= given.day
+        );
     v_once := (
         SELECT jsonb_agg(given.statement) FROM jsonb_array_elements(p_statements) AS given (statement)
         WHERE (given.statement -> 'may_repeat')::boolean IS NOT TRUE

@@ -45,6 +45,9 @@ def test_limits_and_quotes_are_taken_as_written() -> None:
     [
         ("limits", "single_minor", {"EUR": 0}),
         ("limits", "daily_minor", {"EUR": -1}),
+        ("limits", "single_minor", {"eur": 5}),
+        ("limits", "daily_minor", {"EUR ": 5}),
+        ("quotes", "fees", {"Eur": {"flat_minor": 1}}),
         ("limits", "open_max", -1),
         ("limits", "calls_per_s", -0.1),
         ("limits", "calls_burst", 0),
