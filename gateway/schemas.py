@@ -226,7 +226,8 @@ class TransferResponse(BaseModel):
 
     ``state``: ``received`` (not carried out yet: send it again), ``posted`` (inside the bank: done); to a partner bank
     ``held``, ``prepared``, ``captured`` (under way), ``completed`` (done), ``returned``, ``aborted``, ``expired``
-    (not paid, the money is back).
+    (not paid, the money is back); ``refused`` (for good, ``refusal_code`` tells why).
+    ``refusal_code`` is ``creditor_refused`` whatever keeps the creditor's account from taking the payment.
     ``decision``: ``requires_manual_review`` when the amount is looked at by a person afterwards.
     ``entry_state``: ``posted`` in the books, ``sealed`` in the bank's log, ``anchored`` on the shared ledger,
     ``attested`` by another member, ``archived`` some years later; null while nothing is posted.

@@ -8,6 +8,7 @@ Rules it keeps:
 - A refusal is final and remembered; anything else that goes wrong leaves the order to be sent again.
 - One request at a time carries an order out, through whichever gateway: the books would post for the second what they
   refused to the first.
+- Of another customer's account nothing is told, not even why it takes no money.
 - Only customers' accounts can be credited: the bank's own accounts are out of a customer's reach.
 """
 
@@ -32,6 +33,9 @@ CUSTOMER_ACCOUNT = re.compile(r"^cust-[a-z2-7]{26}$")
 """Reference of a customer's account: 128 random bits in base32, so that it can be neither guessed nor linked."""
 FAILED_STATES = frozenset({"returned", "aborted", "expired"})
 """States of a partner payment in which the beneficiary has no money and the customer has his back."""
+
+CREDITORS_AFFAIRS = frozenset({"account_closed", "account_frozen", "balance_overflow", "exceeds_ceiling"})
+"""Refusals that tell of an account that it is frozen, closed or how full: nothing for others than its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,16 @@ class Transfers:
         return replace(transfer, decision=(await self._node.entry(transfer.seq)).decision)
 
     async def _remember(self, transfer: Transfer) -> Transfer:
-        return await to_thread.run_sync(self._store.record_outcome, transfer)
+        return await to_thread.run_sync(self._store.record_outcome, await self._without_creditors_affairs(transfer))
+
+    async def _without_creditors_affairs(self, transfer: Transfer) -> Transfer:
+        if transfer.refusal_code not in CREDITORS_AFFAIRS:
+            return transfer
+        own = await self._node.balance(transfer.debtor_account)
+        if transfer.refusal_code == f"account_{own.status}":
+            return transfer
+        message = "creditor_account: it cannot take this payment: ask whom you want to pay"
+        return replace(transfer, refusal_code="creditor_refused", refusal_message=message)
 
 
 def _with_entry(transfer: Transfer, outcome: EntryOutcome) -> Transfer:

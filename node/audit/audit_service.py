@@ -26,7 +26,7 @@ from node.anchor.books import ArchivedEntries, recompute_all
 from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError, rpc_error_of
 from node.audit.index import SearchFilter
 from node.audit.member_node import SERVICE
-from node.audit.records import AuditRecord
+from node.audit.records import KINDS, AuditRecord
 from node.audit.reviews import Review
 from node.audit.serving import Serving, number, parse, text, time_of, timestamp
 from node.audit.trail import AuditTrail
@@ -87,7 +87,7 @@ class AuditService:
 
     async def _search_audit(self, request: pb.SearchAuditRequest) -> pb.SearchAuditResponse:
         wanted = SearchFilter(
-            kind=text("kind", request.kind),
+            kind=_kind(request.kind),
             organization=text("organization", request.organization),
             entry_seq=number("entry_seq", request.entry_seq, 0),
             transaction_id=text("transaction_id", request.transaction_id),
@@ -199,6 +199,18 @@ def _archived(archive: ArchivedEntries) -> pb.ArchivedEntries:
         file_sha256=archive.file_sha256,
         archived_at=timestamp(archive.archived_at),
     )
+
+
+def _kind(wanted: str) -> str:
+    """Return the kind of records that is searched for, empty for all.
+
+    Raises:
+        BadRequestError: there are none of it, so that an empty answer would say nothing.
+    """
+    kinds = sorted(kind for of_contract in KINDS.values() for kind in of_contract)
+    if wanted and wanted not in kinds:
+        raise BadRequestError(f"kind: {wanted[:40]!r} is none of {', '.join(kinds)}")
+    return wanted
 
 
 def _record(record: AuditRecord) -> pb.AuditRecord:

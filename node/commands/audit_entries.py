@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ import typer
 
 from node.commands.ledger_verify import plain_file_errors
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
-from node.commands.times import first_moment, last_moment
+from node.commands.times import first_moment, last_moment, span
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -271,6 +272,9 @@ def _numbers(option: str, text: str, first_field: str, last_field: str, kind: Ca
     ends = dict(zip((first_field, last_field), _range(text), strict=True))
     if not all(end.isascii() and end.isdecimal() for end in ends.values() if end):
         raise ConfigurationError(f"--{option} {text}: write a whole number, or two as FROM..TO")
+    first, last = ends.values()
+    if first and last and Decimal(last) < Decimal(first):
+        raise ConfigurationError(f"--{option} {text}: its end lies before its begin: turn them round")
     return {field: kind(end) for field, end in ends.items() if end}
 
 
@@ -278,7 +282,8 @@ def _times(option: str, text: str) -> dict[str, Any]:
     from node.audit.serving import timestamp
 
     first, last = _range(text)
-    begin, end = first_moment(first or None, f"--{option}"), last_moment(last or None, f"--{option}")
+    name = f"--{option}"
+    begin, end = span(first_moment(first or None, name), last_moment(last or None, name), f"{name} {text}")
     # The service leaves the end of a time out; a person who names it wants it in.
     ends = {f"{option}_from": begin, f"{option}_to": end and end + timedelta(microseconds=1)}
     return {field: timestamp(moment) for field, moment in ends.items() if moment is not None}

@@ -17,7 +17,7 @@ import typer
 from node.commands.options import ADMIN, HomeOption, JsonOption, OrgOption, UserOption, find, only_admin, with_node
 from node.commands.own_books import ActorOption, actor_name, own_books
 from node.commands.texts import shown
-from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment
+from node.commands.times import AtOption, KnownAtOption, first_moment, last_moment, span
 
 if TYPE_CHECKING:
     from ledger.account_history import Standing
@@ -418,11 +418,8 @@ def _statement_between(
     from ledger.money import format_decimal
     from ledger.statements import statement_lines
 
-    bounds = {
-        "since": first_moment(times[0], "--from"),
-        "until": last_moment(times[1], "--to"),
-        "known_at": last_moment(times[2], "--known-at"),
-    }
+    since, until = span(first_moment(times[0], "--from"), last_moment(times[1], "--to"), "--from, --to")
+    bounds = {"since": since, "until": until, "known_at": last_moment(times[2], "--known-at")}
     with own_books(home, org) as connection:
         asset = find_account(connection, account).facts.asset
         lines = statement_lines(connection, account, by_effect=by is StatementOrder.EFFECTIVE, **bounds)

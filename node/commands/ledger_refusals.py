@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
-from node.commands.times import first_moment, last_moment
+from node.commands.times import first_moment, last_moment, span
 
 if TYPE_CHECKING:
     from network.pb.dwaybank.ledger.v1 import ledger_pb2
@@ -38,10 +38,11 @@ def refusals(
     from node.own_node import LEDGER, ledger_pb2
 
     request = ledger_pb2.ListRefusalsRequest(key=key, code=code)
-    if (moment := first_moment(since, "--from")) is not None:
-        request.refused_from.FromDatetime(moment)
-    if (moment := last_moment(until, "--to")) is not None:
-        request.refused_to.FromDatetime(moment)
+    begin, end = span(first_moment(since, "--from"), last_moment(until, "--to"), "--from, --to")
+    if begin is not None:
+        request.refused_from.FromDatetime(begin)
+    if end is not None:
+        request.refused_to.FromDatetime(end)
 
     async def run(node: OwnNode) -> None:
         left = limit

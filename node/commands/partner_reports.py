@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
-from node.commands.times import first_moment, last_moment
+from node.commands.times import first_moment, last_moment, span
 
 if TYPE_CHECKING:
     from network.pb.dwaybank.partner.v1 import partner_pb2
@@ -147,7 +147,8 @@ def fetch_pages(
 
     request = partner_pb2.FetchStatementRequest(partner_msp_id=partner, asset=asset, page_size=500)
     request.account = partner_pb2.ACCOUNT_KIND_NOSTRO if nostro else partner_pb2.ACCOUNT_KIND_VOSTRO
-    for bound, moment in ((request.since, first_moment(since, "--from")), (request.until, last_moment(until, "--to"))):
+    begin, end = span(first_moment(since, "--from"), last_moment(until, "--to"), "--from, --to")
+    for bound, moment in ((request.since, begin), (request.until, end)):
         if moment is not None:
             bound.FromDatetime(moment.astimezone(UTC))
     pages: list[partner_pb2.FetchStatementResponse] = []

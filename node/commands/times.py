@@ -40,6 +40,19 @@ def last_moment(text: str | None, option: str) -> datetime | None:
     return moment + timedelta(days=1, microseconds=-1)
 
 
+def span(first: datetime | None, last: datetime | None, option: str) -> tuple[datetime | None, datetime | None]:
+    """Return both ends as they are.
+
+    Raises:
+        ConfigurationError: nothing lies between them, so that an empty answer would say nothing.
+    """
+    from node.errors import ConfigurationError
+
+    if first is not None and last is not None and last < first:
+        raise ConfigurationError(f"{option}: its end lies before its begin: turn them round")
+    return first, last
+
+
 def _is_day(text: str) -> bool:
     """Whether a text that names a moment names a day, in any of the forms that are taken, such as ``20260331``."""
     try:

@@ -438,6 +438,7 @@ async def test_request_that_is_no_message_is_refused(world: World) -> None:
 
 UNUSABLE: list[tuple[str, Message]] = [
     ("SearchAudit", pb.SearchAuditRequest(kind="x" * 2000)),
+    ("SearchAudit", pb.SearchAuditRequest(kind="checkpoints")),
     ("SearchAudit", pb.SearchAuditRequest(record_id="a\x00b")),
     ("SearchAudit", pb.SearchAuditRequest(entry_seq=-1)),
     ("SearchAudit", pb.SearchAuditRequest(entry_seq=2**60)),

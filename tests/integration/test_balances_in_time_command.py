@@ -107,6 +107,24 @@ def test_text_that_is_no_time_is_refused_by_name(books: Home, arguments: tuple[s
         command(books, "balance", "alice", *arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("statement", "alice", "--from", "2026-04-01", "--to", "2026-03-31"),
+        ("ledger", "refusals", "--from", "2026-04-01", "--to", "2026-03-31"),
+        ("partner", "statement", "--partner", "PartnerMSP", "--from", "2026-04-01", "--to", "2026-03-31"),
+        ("audit", "entries", "--posted", "2026-04-01..2026-03-31"),
+        ("audit", "entries", "--anchored", "2026-04-01T12:00..2026-04-01T11:59"),
+        ("audit", "entries", "--amount", "1000..999"),
+    ],
+)
+def test_range_whose_end_lies_before_its_begin_is_refused_and_not_found_empty(
+    books: Home, arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigurationError, match="its end lies before its begin"):
+        command(books, *arguments)
+
+
 def test_known_at_in_the_order_of_posting_is_refused(books: Home) -> None:
     with pytest.raises(InvalidValueError, match="known_at"):
         command(books, "statement", "alice", "--known-at", "2026-03-31")

@@ -231,6 +231,25 @@ async def test_transfer_from_a_frozen_account_is_forbidden(client: httpx.AsyncCl
     _assert_problem(await maria.pay(here, there, "1"), 403, "account_frozen")
 
 
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+async def test_nobody_learns_what_keeps_anothers_account_from_being_paid(
+    client: httpx.AsyncClient, node: NodeInMemory, status: str
+) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+    node.accounts[there].status = status
+    key = str(uuid.uuid4())
+    for _ in range(2):
+        answer = await maria.pay(here, there, "1", key)
+        _assert_problem(answer, 422, "creditor_refused")
+        assert status not in answer.text
+    node.payment_state, node.payment_refusal = "aborted", f"account_{status}"
+    answer = await maria.pay(here, "DE-4711", "1", creditor_bank="PartnerMSP")
+    _assert_problem(answer, 422, "creditor_refused")
+    assert status not in answer.text
+    node.accounts[here].status = "closed"
+    _assert_problem(await maria.pay(here, there, "1"), 422, "account_closed")
+
+
 WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"creditor_account": "nostro-PartnerMSP"}, "account_not_found"),
     ({"creditor_account": "cust-" + "a" * 26}, "account_not_found"),

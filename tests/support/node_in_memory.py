@@ -41,6 +41,7 @@ class NodeInMemory:
         self.entries: dict[str, tuple[bytes, ledger_pb2.EntryResult]] = {}
         self.payments: dict[str, partner_pb2.Payment] = {}
         self.payment_state = "completed"
+        self.payment_refusal = "account_not_found"
         self.entry_state = "posted"
         self.fault: Callable[[str], None] = lambda method: None
         self.pause_s = 0.0
@@ -126,8 +127,9 @@ class NodeInMemory:
         amount = int(debit.amount_minor)
         if credit.account not in self.accounts:
             return ledger_pb2.EntryResult(code="account_not_found", message=f"account {credit.account}: not found")
-        if self.accounts[debit.account].status == "frozen":
-            return ledger_pb2.EntryResult(code="account_frozen")
+        for status in (self.accounts[debit.account].status, self.accounts[credit.account].status):
+            if status != "open":
+                return ledger_pb2.EntryResult(code=f"account_{status}")
         if self.accounts[debit.account].balance < amount:
             return ledger_pb2.EntryResult(code="exceeds_available", message=f"debit of {amount} exceeds the available")
         seq = len(self.entries) + 1
@@ -143,7 +145,7 @@ class NodeInMemory:
                 payment_id=wanted.payment_id,
                 settlement_id=f"s-{wanted.payment_id}",
                 state=self.payment_state,
-                refusal="account_not_found" if self.payment_state == "aborted" else "",
+                refusal=self.payment_refusal if self.payment_state == "aborted" else "",
                 seq=77 if self.payment_state == "completed" else 0,
             )
         return partner_pb2.SendPaymentResponse(payment=self.payments[wanted.payment_id]).SerializeToString()
