@@ -251,6 +251,10 @@ def _next_config(config: ChannelConfig, block: common_pb2.Block) -> ChannelConfi
 
 def _bounded(config: ChannelConfig) -> ChannelConfig:
     config.msps.identity_bytes_max = IDENTITY_BYTES_MAX
+    for msp in config.msps.msps.values():
+        # Browsers, where the other verifier runs, have none but these.
+        if not msp.hashes_by_sha256:
+            raise ConfigError(f"MSP {msp.msp_id}: crypto_config names another hash than SHA2/SHA256")
     return config
 
 

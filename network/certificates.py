@@ -36,6 +36,9 @@ VERIFIED_MAX = 4096
 """Pairs of which is remembered whether one signed the other; a chain is built anew wherever a certificate is met."""
 
 _SHA256 = hashes.SHA256()
+_HASH_FUNCTIONS = {
+    "": "sha256", "SHA256": "sha256", "SHA384": "sha384", "SHA3_256": "sha3_256", "SHA3_384": "sha3_384"
+}  # fmt: skip
 _verified: dict[bytes, bool] = {}
 
 Chain = tuple[x509.Certificate, ...]
@@ -249,12 +252,18 @@ def check_authority(certificate: x509.Certificate) -> None:
         raise IdentityError(f"authority {certificate.serial_number:x} has no subject key identifier")
 
 
-def chain_identifier(chain: Chain) -> bytes:
-    """Return the SHA-256 over a chain's certificates, which names who certified an organizational unit.
+def chain_identifier(chain: Chain, function: str = "") -> bytes:
+    """Return the hash over a chain's certificates, which names who certified an organizational unit.
 
+    Args:
+        function: name of the hash, as an organization's rules have it; '' for SHA-256.
+    Raises:
+        IdentityError: the name is not known.
     Source: Fabric msp/mspimpl.go, getCertificationChainIdentifierFromChain.
     """
-    digest = hashlib.sha256()
+    if function not in _HASH_FUNCTIONS:
+        raise IdentityError(f"crypto_config names the hash function {function!r}, which is unknown")
+    digest = hashlib.new(_HASH_FUNCTIONS[function])
     for certificate in chain:
         digest.update(certificate.public_bytes(serialization.Encoding.DER))
     return digest.digest()

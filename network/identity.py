@@ -28,7 +28,7 @@ from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
 from network.messages import read_message
-from network.signing import PublicKey, sign, verify_as_fabric
+from network.signing import SHA2, PublicKey, sign, verify_as_fabric
 
 X509_ERRORS = (
     ValueError,
@@ -59,6 +59,7 @@ class Identity:
         certificate: the X.509 certificate; in the canonical low-S form once an MSP has vouched for it.
         public_key: the key its signatures are checked with.
         identifier: MSP ID and SHA-256 of the certificate: two creators with one identifier are one signer.
+        hash_family: of the hashes its organization has signatures checked by.
     """
 
     creator: bytes
@@ -66,6 +67,7 @@ class Identity:
     certificate: x509.Certificate
     public_key: PublicKey
     identifier: tuple[str, bytes] = field(compare=False)
+    hash_family: str = SHA2
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Check that this identity signed the message, by the rule all Fabric peers share.
@@ -73,7 +75,7 @@ class Identity:
         Raises:
             SignatureError: absent, malformed, high-S, or by another key.
         """
-        verify_as_fabric(self.public_key, message, signature)
+        verify_as_fabric(self.public_key, message, signature, self.hash_family)
 
 
 def parse_identity(creator: bytes) -> Identity:
@@ -96,14 +98,26 @@ def parse_identity(creator: bytes) -> Identity:
     return with_certificate(creator, serialized.mspid, certificate)
 
 
-def with_certificate(creator: bytes, msp_id: str, certificate: x509.Certificate) -> Identity:
+def msp_id_of(creator: bytes) -> str:
+    """Return the organization that a creator claims.
+
+    Raises:
+        WireError: the bytes are not a ``SerializedIdentity``.
+    """
+    try:
+        return str(read_message(identities_pb2.SerializedIdentity, creator).mspid)
+    except DecodeError as error:
+        raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
+
+
+def with_certificate(creator: bytes, msp_id: str, certificate: x509.Certificate, hash_family: str = SHA2) -> Identity:
     """Build an identity around a certificate already parsed.
 
     Raises:
         IdentityError: the certificate's key is of a kind Fabric does not know.
     """
     digest = hash_of(certificate)
-    return Identity(creator, msp_id, certificate, public_key_of(certificate), (msp_id, digest))
+    return Identity(creator, msp_id, certificate, public_key_of(certificate), (msp_id, digest), hash_family)
 
 
 def hash_of(certificate: x509.Certificate) -> bytes:

@@ -40,9 +40,9 @@ from network.certificates import (
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
-from network.identity import KNOWN_BYTES_MAX, Identity, parse_certificate, parse_identity, with_certificate
+from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
-from network.signing import PublicKey
+from network.signing import SHA2, PublicKey
 
 _CACHE_MAX = 4096
 """Entries kept of each kind of verdict; a channel has far fewer identities."""
@@ -70,6 +70,7 @@ class Msp:
     Attributes:
         msp_id: organization.
         config: the serialized ``MSPConfig`` this was built from.
+        hash_family: of the hashes its members' signatures are checked by.
         tls_roots: PEM certificates of its TLS authorities.
         tls_intermediates: PEM certificates between.
         node_ous: unit name by role ("client", "peer", "admin", "orderer"); empty where NodeOUs are off.
@@ -87,6 +88,8 @@ class Msp:
         fabric_config = _parse_config(config)
         self.config = config
         self.msp_id: str = fabric_config.name
+        self.hash_family: str = fabric_config.crypto_config.signature_hash_family or SHA2
+        self._identifier_hash: str = fabric_config.crypto_config.identity_identifier_hash_function
         self._ed25519 = ed25519
         self._validated: set[tuple[str, bytes]] = set()
         self._satisfied: dict[tuple[bytes, int, bytes], str] = {}
@@ -113,7 +116,8 @@ class Msp:
         identity = parse_identity(creator)
         if identity.msp_id != self.msp_id:
             raise IdentityError(f"expected MSP ID {self.msp_id}, received {identity.msp_id}")
-        return with_certificate(creator, self.msp_id, canonical(identity.certificate, self._authorities))
+        certificate = canonical(identity.certificate, self._authorities)
+        return with_certificate(creator, self.msp_id, certificate, self.hash_family)
 
     def validate(self, identity: Identity, now: datetime | None = None) -> None:
         """Check that this organization vouches for an identity.
@@ -167,7 +171,7 @@ class Msp:
         Source: Fabric msp/identities.go, GetOrganizationalUnits: none where there is no valid chain.
         """
         try:
-            certifiers = chain_identifier(self._chain(identity.certificate)[1:])
+            certifiers = chain_identifier(self._chain(identity.certificate)[1:], self._identifier_hash)
         except IdentityError:
             return ()
         names = identity.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
@@ -178,6 +182,11 @@ class Msp:
         """Certificates of the root authorities, in canonical form."""
         return self._authorities.roots
 
+    @property
+    def hashes_by_sha256(self) -> bool:
+        """Whether neither signatures nor units' authorities are told by another hash."""
+        return self.hash_family == SHA2 and self._identifier_hash in ("", "SHA256")
+
     def has_role(self, identity: Identity, role: str) -> bool:
         """Tell whether the certificate carries the unit of a role ("client", "peer", "admin", "orderer")."""
         unit = self.node_ous.get(role)
@@ -186,6 +195,7 @@ class Msp:
     # --- set-up -------------------------------------------------------------------------------------------------
 
     def _set_up(self, config: msp_config_pb2.FabricMSPConfig) -> None:
+        chain_identifier((), self._identifier_hash)  # an unknown hash is refused at once
         if not config.root_certs:
             raise IdentityError("root_certs is empty; give at least one authority")
         roots = [parse_certificate(pem) for pem in config.root_certs]
@@ -235,12 +245,12 @@ class Msp:
         """Return the identifier of the chain that starts at one of this MSP's authorities."""
         certificate = canonical(parse_certificate(pem), self._authorities)
         if certificate in self._authorities.roots:
-            return chain_identifier((certificate,))
+            return chain_identifier((certificate,), self._identifier_hash)
         if certificate not in self._authorities.intermediates:
             raise IdentityError(
                 f"certificate {certificate.serial_number:x} of a unit is no authority of this organization"
             )
-        return chain_identifier(self._chain_above(certificate, parent=0))
+        return chain_identifier(self._chain_above(certificate, parent=0), self._identifier_hash)
 
     def _read_node_ous(self, config: msp_config_pb2.FabricMSPConfig) -> dict[str, OrganizationalUnit]:
         units: dict[str, OrganizationalUnit] = {}
@@ -257,7 +267,7 @@ class Msp:
     def _admin(self, pem: bytes) -> Identity:
         certificate = canonical(parse_certificate(pem), self._authorities)
         creator = identities_pb2.SerializedIdentity(mspid=self.msp_id, id_bytes=pem).SerializeToString()
-        return with_certificate(creator, self.msp_id, certificate)
+        return with_certificate(creator, self.msp_id, certificate, self.hash_family)
 
     def _check_admins(self) -> None:
         if not self._admins and "admin" not in self.node_ous:
@@ -411,7 +421,7 @@ class MspManager:
         if identity is None:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
-            identity = self._msp(_msp_id_of(creator)).deserialize(creator)
+            identity = self._msp(msp_id_of(creator)).deserialize(creator)
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()
             if len(creator) <= KNOWN_BYTES_MAX:  # behind its certificate anybody may write megabytes
@@ -461,9 +471,6 @@ def _parse_config(config: bytes) -> msp_config_pb2.FabricMSPConfig:
         raise ConfigError("MSPConfig: the bytes are not a Fabric MSP configuration") from error
     if not inner.name:
         raise ConfigError("FabricMSPConfig.name is empty; name the organization")
-    family, function = inner.crypto_config.signature_hash_family, inner.crypto_config.identity_identifier_hash_function
-    if family not in ("", "SHA2") or function not in ("", "SHA256"):
-        raise ConfigError(f"MSP {inner.name}: crypto_config wants another hash than SHA-256, which is not supported")
     return inner
 
 
@@ -485,13 +492,6 @@ def _read(kind: Any, data: bytes) -> Any:
         return read_message(kind, data)
     except DecodeError as error:
         raise WireError(f"{kind.DESCRIPTOR.name}: the principal's bytes are not that message") from error
-
-
-def _msp_id_of(creator: bytes) -> str:
-    try:
-        return str(read_message(identities_pb2.SerializedIdentity, creator).mspid)
-    except DecodeError as error:
-        raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
 
 
 def _remember(seen: set[tuple[str, bytes]], identifier: tuple[str, bytes]) -> None:

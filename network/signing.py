@@ -8,6 +8,8 @@ Rules kept here:
   bytes after the two integers. Whoever decides whether a transaction is valid must decide as every other peer does, or
   the members' ledgers part; whoever only lets something in may be stricter.
 * Ed25519 keys (channels with capability V3_0) sign the message itself, without a hash.
+* An organization may have its members' signatures checked over another hash than SHA-256 (SHA3); nobody here
+  signs so.
 
 Left to others: who the key belongs to (`network.msp`).
 
@@ -37,7 +39,11 @@ CURVE_ORDERS: dict[str, int] = {
 }
 """Group orders of the curves Fabric knows, by the name `cryptography` gives them (FIPS 186-4, D.1.2)."""
 
+SHA2 = "SHA2"
+"""The family of hashes that everybody signs with but who says otherwise in the rules of an organization."""
+
 _SHA256 = ec.ECDSA(hashes.SHA256())
+_HASH_FAMILIES = {SHA2: _SHA256, "SHA3": ec.ECDSA(hashes.SHA3_256())}
 _SHA256_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
@@ -71,13 +77,14 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
     verify_as_fabric(key, message, signature)
 
 
-def verify_as_fabric(key: PublicKey, message: bytes, signature: bytes) -> None:
+def verify_as_fabric(key: PublicKey, message: bytes, signature: bytes, hash_family: str = SHA2) -> None:
     """Check a signature exactly as a Fabric peer does: low S, bytes behind the two integers ignored.
 
     Args:
         key: public key of the signer.
         message: the signed bytes as received.
         signature: DER (ECDSA) or 64 bytes (Ed25519).
+        hash_family: of the signer's organization; by one that Fabric does not know no ECDSA signature holds.
     Raises:
         SignatureError: absent, malformed, high-S, or not made by this key over this message.
     Source: fabric-lib-go bccsp/sw/ecdsa.go, verifyECDSA; Fabric msp/identities.go, Verify.
@@ -88,7 +95,9 @@ def verify_as_fabric(key: PublicKey, message: bytes, signature: bytes) -> None:
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, message)
             return
-        key.verify(_low_s(key, signature), message, _SHA256)
+        if hash_family not in _HASH_FAMILIES:
+            raise SignatureError(f"the signer's organization wants hashes of family {hash_family!r}, which is unknown")
+        key.verify(_low_s(key, signature), message, _HASH_FAMILIES[hash_family])
     except InvalidSignature as error:
         raise SignatureError("signature does not verify under the signer's key") from error
 

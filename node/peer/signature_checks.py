@@ -21,6 +21,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.identity import Identity
+from network.signing import SHA2
 from node.peer.signature_process import HOLDS, encode_check, encode_key
 
 WORTHWHILE_CHECKS = 8
@@ -66,7 +67,8 @@ class SignatureChecks:
 
     async def verify(self, identity: Identity, message: bytes, signature: bytes) -> None:
         """Check that an identity signed a message; see ``Identity.verify`` for what it raises."""
-        if isinstance(identity.public_key, ec.EllipticCurvePublicKey) and not self._stopped:
+        by_sha256 = isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
+        if by_sha256 and not self._stopped:
             loop = asyncio.get_running_loop()
             holds: asyncio.Future[bool] = loop.create_future()
             if not self._waiting:

@@ -39,6 +39,7 @@ from network.errors import ConfigError, IdentityError, PolicyError, SignatureErr
 from network.identity import Identity
 from network.proposal import endorsement_message
 from network.rwset import NamespaceRwset, StateKey, Version
+from network.signing import SHA2
 from node.peer.chaincode_definition import LIFECYCLE, ChaincodeDefinition, definition_keys, read_definition
 from node.peer.endorsement_policy import EndorsementPolicies
 from node.peer.errors import ChannelStoppedError
@@ -151,7 +152,8 @@ def valid_endorsers(
             if identity.identifier in found:
                 continue
             mine = own is not None and endorser == own_creator and own(signature, parsed.response_payload)
-            if not mine:
+            # This peer signs by SHA-256, whatever its organization has signatures checked by.
+            if not mine or identity.hash_family != SHA2:
                 identity.verify(endorsement_message(parsed.response_payload, endorser), signature)
             found[identity.identifier] = identity
         except (IdentityError, SignatureError, WireError):

@@ -6,12 +6,14 @@ blocks captured from a real network.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -22,12 +24,19 @@ from fabric_protos.msp import msp_config_pb2, msp_principal_pb2
 from network.certificates import chain_identifier, extension_of, with_low_s
 from network.channel_config import ChannelConfig
 from network.crypto_material import VALIDITY, Authority, issue_certificate, issue_identity, new_authority, new_key
-from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
+from network.errors import (
+    ConfigError,
+    IdentityError,
+    IdentityExpiredError,
+    IdentityRevokedError,
+    SignatureError,
+    WireError,
+)
 from network.identity import Identity, parse_identity, serialize_identity
 from network.msp import Msp, MspManager
 from network.policy import SignedData, valid_signers
 from network.policy_dsl import role_principal
-from network.signing import CURVE_ORDERS
+from network.signing import CURVE_ORDERS, to_low_s
 from tests.support.captured import NETWORKS, captured
 from tests.support.members import START, Member, pem
 
@@ -504,8 +513,8 @@ def _leaf_pem() -> bytes:
         (lambda: A.config(revocation_list=[b"nothing"]), "revocation list"),
         (lambda: A.config(tls_root_certs=[_leaf_pem()]), "listed as an authority"),
         (
-            lambda: A.config(crypto_config=msp_config_pb2.FabricCryptoConfig(signature_hash_family="SHA3")),
-            "SHA-256",
+            lambda: A.config(crypto_config=msp_config_pb2.FabricCryptoConfig(identity_identifier_hash_function="MD5")),
+            "'MD5', which is unknown",
         ),
     ],
 )
@@ -598,3 +607,37 @@ def test_every_creator_and_endorser_of_the_captured_blocks_is_valid(network: str
             identity.verify(envelope.payload, envelope.signature)
             seen.add(identity.msp_id)
     assert seen == {"DwaybankMSP", "PartnerMSP", "RegulatorMSP", "OrdererMSP"}
+
+
+@pytest.mark.parametrize("family", ["", "SHA2", "SHA3", "BLAKE"])
+def test_signatures_are_checked_by_the_hash_that_the_organization_chose(family: str) -> None:
+    """Its administrator may choose alone, and Fabric's peers go by it."""
+    member = Member("S")
+    msp = member.msp(crypto_config=msp_config_pb2.FabricCryptoConfig(signature_hash_family=family))
+    signer = member.identity("peer")
+    identity = msp.deserialize(signer.creator)
+    algorithms = {"SHA2": hashes.SHA256(), "SHA3": hashes.SHA3_256()}
+    key = ec.generate_private_key(ec.SECP256R1())
+    identity = dataclasses.replace(identity, public_key=key.public_key())
+    for name, algorithm in algorithms.items():
+        signature = to_low_s(key.curve, key.sign(b"message", ec.ECDSA(algorithm)))
+        if name == (family or "SHA2"):
+            identity.verify(b"message", signature)
+        else:
+            with pytest.raises(SignatureError):
+                identity.verify(b"message", signature)
+
+
+@pytest.mark.parametrize(
+    ("function", "algorithm"),
+    [("", "sha256"), ("SHA256", "sha256"), ("SHA384", "sha384"), ("SHA3_256", "sha3_256"), ("SHA3_384", "sha3_384")],
+)
+def test_authorities_of_units_are_named_by_the_hash_that_the_organization_chose(function: str, algorithm: str) -> None:
+    member = Member("S")
+    crypto = msp_config_pb2.FabricCryptoConfig(identity_identifier_hash_function=function)
+    msp = member.msp(crypto_config=crypto)
+    identity = msp.deserialize(member.identity("peer").creator)
+    msp.validate(identity)
+    [unit] = msp.organizational_units(identity)
+    authority = member.authority.certificate.public_bytes(serialization.Encoding.DER)
+    assert unit.certifiers == hashlib.new(algorithm, authority).digest()

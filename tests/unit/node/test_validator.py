@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
+from fabric_protos.msp import msp_config_pb2
 from fabric_protos.peer import chaincode_event_pb2, collection_pb2, policy_pb2
 
 from network.block import Update, UpdateBatch
@@ -25,6 +26,7 @@ from network.envelope import (
     MVCC_READ_CONFLICT,
     PHANTOM_READ_CONFLICT,
     VALID,
+    parse_transaction,
 )
 from network.rwset import (
     HashedCollection,
@@ -43,6 +45,7 @@ from network.rwset import (
     serialize_metadata,
 )
 from node.peer.errors import ChannelStoppedError
+from node.peer.validator import valid_endorsers
 from tests.support.consortium_in_memory import Material, make_material
 from tests.support.own_channel import BANK, ORDERER, PARTNER, REGULATOR, Edits, OwnChannel, signature_policy
 from tests.support.validation_corpus import MALFORMED
@@ -356,6 +359,24 @@ def test_channel_whose_transactions_are_judged_by_older_rules_stops_at_the_first
     channel.config = ChannelConfig.from_envelope(envelope.SerializeToString(), channel.config.channel_id)
     with pytest.raises(ChannelStoppedError, match=r"\['V1_4_2'\]: transactions are judged only by V2_0 or V2_5"):
         channel.flag(writes("k"))
+
+
+def test_organization_that_chose_another_hash_endorses_nothing_by_sha256(channel: OwnChannel) -> None:
+    """Nor does this very peer, which need not check its own endorsements otherwise."""
+    envelope = configtx_pb2.ConfigEnvelope.FromString(channel.config.envelope)
+    for group in envelope.config.channel_group.groups["Application"].groups.values():
+        outer = msp_config_pb2.MSPConfig.FromString(group.values["MSP"].value)
+        inner = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
+        if inner.name == PARTNER:
+            inner.crypto_config.signature_hash_family = "SHA3"
+            outer.config = inner.SerializeToString()
+            group.values["MSP"].value = outer.SerializeToString()
+    config = ChannelConfig.from_envelope(envelope.SerializeToString(), channel.config.channel_id)
+    parsed = parse_transaction(channel.transaction(writes("k")))
+    own = parsed.endorsements[1].endorser
+    for known, count in ((channel.config, 2), (config, 1)):
+        found = valid_endorsers(parsed, known, own_creator=own, own_endorsement=lambda *_: True)
+        assert len(found) == count
 
 
 def test_key_policy_without_a_rule_lets_nothing_pass(channel: OwnChannel) -> None:
