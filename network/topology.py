@@ -6,6 +6,7 @@ One YAML file, ``consortium.yaml``, is the whole description of a consortium on 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
@@ -234,7 +235,10 @@ def save_consortium(consortium: Consortium, path: Path) -> None:
     """Write the consortium file."""
     # By a rename, for whoever looks for the file must find all of it, and a crash must leave none that is cut short.
     aside = path.with_suffix(".new")
-    aside.write_text(consortium_text(consortium), encoding="utf-8")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(consortium_text(consortium))
+        file.flush()
+        os.fsync(file.fileno())
     aside.replace(path)
 
 

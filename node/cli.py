@@ -116,6 +116,8 @@ def main() -> None:
     """Entry point of the console script."""
     # What fails on a connection is raised to whoever uses it, and told there; psycopg warns of it as well.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
+    # Whatever it was started with: certificates, blocks and settings are nobody else's to write.
+    os.umask(os.umask(0o022) | 0o022)
     try:
         narrowed(app, sys.argv[1:])()
     except KeyboardInterrupt:

@@ -226,7 +226,14 @@ def _generate(home: Home, consortium: Consortium, now: datetime, database_urls: 
     _write_orderer_settings(home, consortium)
     for organization in consortium.organizations:
         _generate_organization(home, consortium, organization, database_urls.get(organization.name))
+    # All before the file that marks a whole home: without their keys, which a machine that dies in the first seconds
+    # would not have written, books that were acknowledged meanwhile could never be opened again.
+    for place, _, files in os.walk(home.root):
+        for path in (*(Path(place, name) for name in files), Path(place)):
+            sync(path)
+    sync(home.root.parent)
     save_consortium(consortium, home.consortium_file)
+    sync(home.root)
 
 
 def _generate_certificates(home: Home, consortium: Consortium, now: datetime) -> None:
@@ -366,11 +373,16 @@ def replace_secret(path: Path, content: bytes) -> None:
     except OSError:
         building.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have on disk what a file holds, or which names a folder does."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _node_settings(home: Home, consortium: Consortium, own: Organization) -> NodeConfig:

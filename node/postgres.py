@@ -30,12 +30,18 @@ import psycopg
 
 from node.child import ending_with_parent
 from node.errors import PostgresError
+from node.home import replace_secret, sync
 
 SOCKET_PATH_BYTES_MAX = 100
 """Room for a Unix socket's path: the kernel allows 107 bytes, the file name ``.s.PGSQL.65535`` included."""
 
 START_TIMEOUT_S = 60.0
-"""Long enough for the redo of a large write-ahead log after a crash."""
+"""How long a server may say nothing; one that says that it recovers has its time: ended, it would begin anew."""
+
+_NOT_YET = "the database system is "
+
+WAL_FILE_BYTES = 16 * 1024 * 1024
+"""One file of the write-ahead log: without room for the next one no server starts."""
 
 _SUPERUSER = "dwaybank_admin"
 
@@ -81,7 +87,7 @@ class PostgresCluster:
     @property
     def pid(self) -> int | None:
         """Process id of the running server."""
-        return self._process.pid if self._process is not None else None
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
         """Prepare, launch and wait: the three steps in one, for those who have nothing to do in between.
@@ -105,7 +111,7 @@ class PostgresCluster:
         assert self._bin is not None, "prepare() comes first"
         self._refuse_taken_port()
         self._refuse_second_server()
-        with (self._settings.folder / "server.log").open("ab") as log:
+        with os.fdopen(self._open_log(), "ab") as log:
             self._log_begin = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own binary, arguments from our settings
                 [str(self._bin / "postgres"), "-D", str(self._data), *self._options()],
@@ -161,25 +167,34 @@ class PostgresCluster:
                     f"{self._data} holds files that are no PostgreSQL cluster: name another folder or empty it"
                 )
             self._socket_folder.mkdir(exist_ok=True)
-            (folder / "server.log").touch()
-            if self._account is not None:
-                for path in (folder, self._socket_folder, folder / "server.log"):
-                    os.chown(path, self._account.pw_uid, self._account.pw_gid)
+            os.close(self._open_log())
+            for path in (folder, self._socket_folder, folder / "server.log"):
+                self._give(path)
             folder.chmod(0o700)
         except OSError as error:
             raise PostgresError(f"database folder {folder} cannot be used: {error.strerror}") from error
+
+    def _give(self, path: Path) -> None:
+        """Give a file or folder to the server's account: never what a link names that the account has put there."""
+        if self._account is not None:
+            os.chown(path, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+
+    def _open_log(self) -> int:
+        """Open the server's log, for us to hand over; as root no link, for the server's account may change the folder.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (0 if self._account is None else os.O_NOFOLLOW)
+        return os.open(self._settings.folder / "server.log", flags, 0o600)
 
     def _initialise(self) -> None:
         assert self._bin is not None
         password_file = self._settings.folder / "superuser.password"
         if not password_file.exists() or not password_file.stat().st_size:
             # No cluster rests on it yet: one that a killed start left empty is made anew.
-            password_file.unlink(missing_ok=True)
-            descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32))
-            if self._account is not None:
-                os.chown(password_file, self._account.pw_uid, self._account.pw_gid)
+            replace_secret(password_file, secrets.token_urlsafe(32).encode())
+            self._give(password_file)
         # Built beside its place and renamed, so that a killed start never leaves half a cluster.
         building = self._settings.folder / "data.building"
         shutil.rmtree(building, ignore_errors=True)
@@ -209,6 +224,8 @@ class PostgresCluster:
             )[0]
             raise PostgresError(f"database folder {self._data} could not be initialised: {reason}")
         building.rename(self._data)
+        if self._settings.sync:
+            sync(self._settings.folder)
 
     def _options(self) -> list[str]:
         durable = "on" if self._settings.sync else "off"
@@ -263,7 +280,12 @@ class PostgresCluster:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise PostgresError(f"PostgreSQL in {self._data} ended at start: {self._reason()}")
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=5):
+            try:
+                psycopg.connect(self.url(), connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                if _NOT_YET in str(error):
+                    deadline = time.monotonic() + START_TIMEOUT_S
+            else:
                 return
             time.sleep(0.02)
         raise PostgresError(
@@ -272,9 +294,19 @@ class PostgresCluster:
 
     def _reason(self) -> str:
         """Return the last line of this start that says why, else the last one."""
+        free_bytes = shutil.disk_usage(self._settings.folder).free
+        if free_bytes < WAL_FILE_BYTES:
+            # Its log lies there too, and has half of a line then or none.
+            return (
+                f"the file system of {self._settings.folder} has {free_bytes // 2**20} MiB free, and one file of the "
+                f"write-ahead log takes {WAL_FILE_BYTES // 2**20}: make room"
+            )
         written = (self._settings.folder / "server.log").read_bytes()[self._log_begin :]
         lines = written.decode(errors="replace").strip().splitlines()
-        fatal = [line for line in lines if "FATAL: " in line or "PANIC: " in line]
+        # Our own question whether it answers is refused while it recovers: that is no reason of its end.
+        fatal = [
+            line for line in lines if ("FATAL: " in line or "PANIC: " in line) and f"FATAL:  {_NOT_YET}" not in line
+        ]
         return (fatal or lines or ["it wrote nothing into server.log"])[-1]
 
     def _password(self) -> str:

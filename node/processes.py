@@ -23,8 +23,9 @@ from node.child import ending_with_parent
 from node.errors import PostgresError, SupervisorError
 from node.postgres import PostgresCluster
 
-READY_TIMEOUT_S = 60.0
-"""Room for the redo of a database or of a long chain after a crash."""
+READY_TIMEOUT_S = 3600.0
+"""Room for another release to migrate large books: ended half way, it would begin anew at each start. One that fails
+ends, and is told at once."""
 
 STOP_TIMEOUT_S = 15.0
 PAUSE_FIRST_S = 0.2

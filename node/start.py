@@ -23,6 +23,8 @@ from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
+"""How long nothing may be heard of a start; what is heard of has its time, which the supervisor bounds step by step."""
+
 TELL_TIMEOUT_S = 5.0
 CLOCKS_APART = timedelta(minutes=5)
 """As in Fabric's cryptogen."""
@@ -156,6 +158,8 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
                 ending = f"its supervisor ended ({process.returncode})" if process.returncode else "it was stopped"
                 reason = said or f"{ending}: see {home.logs / 'supervisor.log'}"
                 raise SupervisorError(f"the consortium did not start: {reason}")
+            if status.get("state") == "starting":
+                deadline = time.monotonic() + START_TIMEOUT_S
             if on_step is not None and status.get("step"):
                 on_step(status["step"])
             time.sleep(0.03)
@@ -184,6 +188,8 @@ def await_running(home: Home, on_step: Any = None) -> None:
         if not is_held(home):
             reason = read_status(home).get("error") or f"see {home.logs / 'supervisor.log'}"
             raise SupervisorError(f"the consortium in {home.root} was being started and is not running: {reason}")
+        if status.get("state") == "starting":
+            deadline = time.monotonic() + START_TIMEOUT_S
         if on_step is not None and status.get("step"):
             on_step(status["step"])
         time.sleep(0.03)

@@ -32,6 +32,15 @@ def consortium_status(root: Path) -> dict[str, Any]:
     }
 
 
+def is_well(found: dict[str, Any]) -> bool:
+    """Tell whether all runs that should: a script's answer to what ``consortium_status`` found."""
+    return (
+        found["state"] == "running"
+        and all(process["pid"] for process in found["processes"])
+        and all("error" not in node for node in found["nodes"])
+    )
+
+
 async def _all_nodes(home: Home, consortium: Consortium) -> list[dict[str, Any]]:
     return list(await asyncio.gather(*(_one_node(home, consortium, member) for member in consortium.organizations)))
 

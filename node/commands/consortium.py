@@ -69,14 +69,14 @@ def down(home: HomeOption = None) -> None:
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what runs, and how far the chain and the anchoring are."""
-    from node.status import consortium_status, print_status
+    from node.status import consortium_status, is_well, print_status
 
     found = consortium_status(home_path(home))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
         print_status(found)
-    raise typer.Exit(0 if found["state"] == "running" else 1)
+    raise typer.Exit(0 if is_well(found) else 1)
 
 
 def demo(

@@ -6,14 +6,19 @@ the last byte: books, blocks, logs and status then find no room at once.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from node.errors import PostgresError
 from node.home import open_home
+from node.postgres import ClusterSettings, PostgresCluster, free_port
 from tests.support.consortium import RunningConsortium, dwaybank, eventually, free_base_port, home_folder
 
 pytestmark = pytest.mark.faults
@@ -57,12 +62,7 @@ def empty(disk: Path) -> None:
 
 async def test_full_disk_loses_nothing_and_needs_nobody_once_there_is_room(disk: Path) -> None:
     root = disk / "home"
-    running = RunningConsortium(root, free_base_port())
-    started = dwaybank("up", "--home", root, "--base-port", str(running.base_port))
-    assert started.returncode == 0, started.stderr
-    running.home, running.consortium = open_home(root)
-    await eventually(lambda: attempt(running), "money can be paid in", 60)
-    await running.settled()
+    running = await started(root)
     acknowledged = [await running.deposit(running.bank, "cust-disk", 100)]
     await running.settled()
 
@@ -91,6 +91,70 @@ async def test_full_disk_loses_nothing_and_needs_nobody_once_there_is_room(disk:
     (found, *_) = await running.settled()
     assert found.attested_size == acknowledged[-1]
     assert (await running.audit(running.regulator, running.bank)).findings == []
+
+
+async def test_database_server_that_panics_without_room_for_its_log_comes_back_with_all_that_was_acknowledged(
+    disk: Path,
+) -> None:
+    root = disk / "home"
+    running = await started(root)
+    acknowledged = await running.deposit(running.bank, "cust-disk", 100)
+    await running.settled()
+    assert running.command("status").returncode == 0
+
+    fill(disk)
+    server_log = root / "dwaybank" / "postgres" / "server.log"
+    port = running.bank.postgres_port
+    url = PostgresCluster(ClusterSettings(root / "dwaybank" / "postgres", port)).url()
+    write_ahead_until(lambda: int(running.processes()["dwaybank-postgres"]["restarts"]) > 1, url)
+    assert "No space left on device" in server_log.read_text()
+    assert running.command("status").returncode == 1
+    empty(disk)
+    (found, *_) = await running.settled()
+    assert found.attested_size >= acknowledged
+    acknowledged = await running.deposit(running.bank, "cust-disk", 100)
+    (found, *_) = await running.settled()
+    assert found.attested_size == acknowledged, "one entry after the other, as if nothing had been"
+    assert running.command("status").returncode == 0
+    assert (await running.audit(running.regulator, running.bank)).findings == []
+
+
+def test_server_that_finds_no_room_to_start_says_so_though_its_log_cannot_hold_it(disk: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(disk / "org" / "postgres", free_port()))
+    cluster.start()
+    try:
+        fill(disk)
+        write_ahead_until(lambda: cluster.poll() is not None, cluster.url())
+        cluster.launch()
+        with pytest.raises(PostgresError, match=r"ended at start: .* has 0 MiB free, .* takes 16: make room"):
+            cluster.wait_until_ready()
+        empty(disk)
+        cluster.launch()
+        cluster.wait_until_ready()
+    finally:
+        cluster.stop()
+
+
+def write_ahead_until(ended: Callable[[], bool], url: str) -> None:
+    """Begin one file of the write-ahead log after another: on a full disk the next one is not to be had."""
+    deadline = time.monotonic() + 60
+    while not ended():
+        assert time.monotonic() < deadline, "the server goes on without its log"
+        # Only where it must not fail, at a commit, the server panics: until then it says that the disk is full.
+        with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_switch_wal()")
+            connection.execute("SELECT pg_logical_emit_message(true, '', 'x')")
+
+
+async def started(root: Path) -> RunningConsortium:
+    """Return a consortium that ``dwaybank up`` left running, in whose bank an account takes money."""
+    running = RunningConsortium(root, free_base_port())
+    done = dwaybank("up", "--home", root, "--base-port", str(running.base_port))
+    assert done.returncode == 0, done.stderr
+    running.home, running.consortium = open_home(root)
+    await eventually(lambda: attempt(running), "money can be paid in", 60)
+    await running.settled()
+    return running
 
 
 async def attempt(running: RunningConsortium) -> bool:

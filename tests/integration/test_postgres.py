@@ -2,25 +2,125 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import socket
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from node import postgres
 from node.errors import PostgresError
 from node.postgres import ClusterSettings, PostgresCluster, free_port
+from tests.support.consortium import home_folder
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pg")
-    for part in (root, *root.parents):
-        if part.stat().st_uid == os.geteuid() and part != Path("/"):
-            part.chmod(part.stat().st_mode | 0o055)
-    return root / "org" / "postgres"
+def folder() -> Iterator[Path]:
+    """A place for a cluster; not below pytest's own folder, which any other run of pytest that begins shuts again."""
+    root = home_folder()
+    yield root / "org" / "postgres"
+    shutil.rmtree(root)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only then the server has another account than we")
+def test_link_that_the_servers_account_laid_gives_it_no_file_of_roots(folder: Path) -> None:
+    roots_own = folder.parent / "shadow"
+    folder.mkdir(parents=True)
+    roots_own.mkdir(mode=0o700)
+    (folder / "socket").symlink_to(roots_own)
+    (folder / "server.log").symlink_to(folder.parent / "crontab")
+    with pytest.raises(PostgresError, match=r"cannot be used: Too many levels of symbolic links"):
+        PostgresCluster(ClusterSettings(folder, free_port(), sync=False)).start()
+    assert not (folder.parent / "crontab").exists()
+    (folder / "server.log").unlink()
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    with pytest.raises(PostgresError, match="ended at start"):
+        cluster.start()
+    assert roots_own.stat().st_uid == 0
+    assert roots_own.owner() == "root"
+
+
+def test_why_a_recovery_fails_is_told_and_not_that_it_was_under_way(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port()))
+    cluster.start()
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 100000) n")
+        (file,) = connection.execute("SELECT pg_relation_filepath('kept')").fetchone() or ("",)
+    assert cluster.pid is not None
+    os.kill(cluster.pid, signal.SIGKILL)
+    cluster.stop()
+    (folder / "data" / file).rename(folder / "away")
+    (folder / "data" / file).mkdir()
+
+    ended = threading.Event()
+    others = [threading.Thread(target=ask_until, args=(cluster.url(), ended)) for _ in range(4)]
+    for other in others:
+        other.start()
+    try:
+        with pytest.raises(PostgresError, match=rf"ended at start: .*file \"{file}\": File exists"):
+            cluster.start()
+    finally:
+        ended.set()
+        for other in others:
+            other.join()
+        cluster.stop()
+
+
+def test_recovery_that_takes_long_is_waited_for_and_not_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port()))
+    cluster.start()
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 300000) n")
+    assert cluster.pid is not None
+    os.kill(cluster.pid, signal.SIGKILL)
+    cluster.stop()
+    monkeypatch.setattr(postgres, "START_TIMEOUT_S", 1.0)
+    cluster.launch()
+    try:
+        recovering = child_of(cluster.pid or 0, b"startup")
+        os.kill(recovering, signal.SIGSTOP)
+        threading.Timer(3, os.kill, (recovering, signal.SIGCONT)).start()
+        cluster.wait_until_ready()
+        with psycopg.connect(cluster.url()) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (300000,)
+    finally:
+        cluster.stop()
+
+
+def child_of(server: int, title: bytes) -> int:
+    """Return a server's child of this title as soon as it is there."""
+    while True:
+        for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if title in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+
+
+def ask_until(url: str, ended: threading.Event) -> None:
+    """Knock at a server as a node does whose connections are gone."""
+    while not ended.is_set():
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
+            pass
+
+
+def test_server_that_ended_has_no_process_id(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    cluster.start()
+    try:
+        assert cluster.pid is not None
+        os.kill(cluster.pid, signal.SIGKILL)
+        while cluster.poll() is None:
+            time.sleep(0.01)
+        assert cluster.pid is None
+    finally:
+        cluster.stop()
 
 
 def test_cluster_killed_after_commit_then_restarted_keeps_what_was_committed(folder: Path) -> None:

@@ -52,7 +52,8 @@ class Consortium:
     def chain(self) -> tuple[int, str]:
         """Return height and commit hash of the bank, once all members have the same."""
         for _ in range(120):
-            members = json.loads(self.succeed("status", "--json"))["nodes"]
+            # Of a consortium that has just started: a node may not answer yet.
+            members = json.loads(self.run("status", "--json").stdout)["nodes"]
             found = {(member.get("block_height"), member.get("commit_hash")) for member in members}
             if len(found) == 1 and (None, None) not in found:
                 height, commit_hash = found.pop()

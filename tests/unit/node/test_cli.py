@@ -22,8 +22,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def dwaybank(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "node", *arguments], capture_output=True, text=True, check=False)
+def dwaybank(*arguments: str, umask: int = -1) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "node", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, umask=umask)
 
 
 def test_help_lists_every_command() -> None:
@@ -101,6 +102,12 @@ def test_what_the_disk_refuses_is_named_in_one_sentence_and_no_fault(tmp_path: P
     (home / "run" / "lock").mkdir()
     done = dwaybank("status", "--home", str(home))
     assert (done.returncode, done.stderr) == (1, f"dwaybank: {home / 'run' / 'lock'}: Is a directory\n")
+
+
+def test_home_made_under_a_umask_that_hides_nothing_is_nobody_elses_to_write(tmp_path: Path) -> None:
+    done = dwaybank("prepare", "--home", str(tmp_path / "home"), umask=0)
+    assert done.returncode == 0, done.stderr
+    assert [path for path in (tmp_path / "home").rglob("*") if path.stat().st_mode & 0o022] == []
 
 
 def test_fault_whose_file_cannot_be_written_is_told_whole(

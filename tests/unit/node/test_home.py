@@ -56,6 +56,19 @@ def test_home_that_ran_and_lost_its_description_keeps_its_keys(tmp_path: Path, l
     assert prepare_home(home.root, no_new_consortium, NOW, {}) == (home, consortium)
 
 
+def test_home_is_on_disk_whole_before_the_file_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync, marked = set[Path](), os.fsync, tmp_path / "home" / "consortium.yaml"
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        assert not marked.exists() or Path(f"/proc/self/fd/{descriptor}").readlink() == marked.parent
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", noted)
+    home, _ = prepare_home(tmp_path / "home", lambda: default_consortium(30_000), NOW, {})
+    assert {tmp_path, home.root, *home.root.rglob("*"), home.root / "consortium.new"} - {marked} <= synced
+
+
 def test_two_who_make_a_home_at_once_make_one(tmp_path: Path) -> None:
     made = []
 

@@ -9,8 +9,14 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from node import processes
+from node.postgres import free_port
 from node.processes import ManagedProcess, ProcessSpec
 from node.supervisor import Status
 from tests.support.consortium import eventually
@@ -37,6 +43,23 @@ async def test_process_whose_log_cannot_be_opened_is_started_again_once_it_can(t
         await eventually(again, "the process runs again")
     finally:
         await kept.stop()
+
+
+async def test_process_that_migrates_large_books_is_waited_for_and_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: 100 * time.monotonic()))
+    port, program = free_port(), tmp_path / "program.py"
+    program.write_text(
+        f"import socket, time; time.sleep(2)\nwith socket.create_server(('127.0.0.1', {port})): time.sleep(60)"
+    )
+    slow = ManagedProcess(ProcessSpec("slow", (str(program),), port, tmp_path / "slow.log"))
+    await slow.start()
+    try:
+        await slow.wait_until_ready()
+        assert slow.restarts == 0
+    finally:
+        await slow.stop()
 
 
 def test_status_that_cannot_be_written_stops_nobody_and_is_written_when_it_can(tmp_path: Path) -> None:

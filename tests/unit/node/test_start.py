@@ -106,6 +106,16 @@ def test_up_while_another_starts_it_returns_when_it_runs(supervised: Any, capsys
     assert time.monotonic() - began >= 0.5, "it was told to run before it did"
 
 
+def test_up_waits_for_a_start_that_goes_on_however_long_it_takes(
+    supervised: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "START_TIMEOUT_S", 0.5)
+    home, _, say = supervised
+    say("starting")
+    threading.Timer(1.5, say, ("running",)).start()
+    assert "is running already" in up(home, capsys)
+
+
 def test_up_while_another_fails_to_start_it_says_why(supervised: Any, capsys: pytest.CaptureFixture[str]) -> None:
     home, process, say = supervised
     say("starting")
