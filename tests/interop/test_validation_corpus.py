@@ -11,6 +11,7 @@ To run it: see ``tests/support/fabric_programs.py``.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing
@@ -29,7 +30,8 @@ from network import rpc
 from network.block import parse_block, transactions_filter
 from network.client import GatewayClient
 from network.config_delta import config_delta, sign_update
-from network.crypto_material import revoke
+from network.crypto_material import Authority, revoke
+from network.envelope import ENDORSEMENT_POLICY_FAILURE, VALID
 from network.identity import SigningIdentity
 from network.policy import parse_signature_policy
 from node.orderer.msg_processor import Message
@@ -47,6 +49,7 @@ from tests.support.consortium_in_memory import (
     Material,
     make_material,
 )
+from tests.support.drawn_certificates import drawn_endorser
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools
 from tests.support.mixed_channel import NETWORKS, Mixed, mixed_channel
@@ -289,4 +292,21 @@ async def test_orderer_that_checks_nothing_brings_about_the_same_verdicts(
     assert codes == PROVOKED, [transaction_pb2.TxValidationCode.Name(code) for code in codes ^ PROVOKED]
     for msp_id in (BANK, PARTNER):
         assert network.peer(msp_id).commit_hash == network.peer(REGULATOR).commit_hash
+    await same_verdicts(network.peer(REGULATOR), go_client)
+
+
+async def test_endorsers_certificates_are_read_by_both_kinds_of_peer_or_by_neither(
+    network: PeerNetwork, material: Material, go_client: GatewayClient
+) -> None:
+    """Whoever runs an authority may issue what he likes."""
+    forge, verdicts, drawn = Forge(material, "pc"), Verdicts(network.peer(REGULATOR)), random.Random(1)
+    authority = Authority.load(material.root / "peerOrganizations" / DOMAINS[PARTNER] / "ca")
+    for number in range(30):
+        endorsers = [drawn_endorser(drawn, authority, PARTNER) for _ in range(10)]
+        batch = [forge.transaction(forge.write(f"drawn {number}"), endorsers=[BANK, each]) for each in endorsers]
+        before = verdicts.count
+        await order(network, *batch)
+        await verdicts.until(before + len(batch), str([each.oddities for each in endorsers]))
+    given = [code for codes in verdicts.found.values() for code in codes]
+    assert min(given.count(VALID), given.count(ENDORSEMENT_POLICY_FAILURE)) > 30
     await same_verdicts(network.peer(REGULATOR), go_client)
