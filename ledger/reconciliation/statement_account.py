@@ -20,6 +20,9 @@ FILE_BYTES_MAX = 64 * 1024 * 1024
 MOVEMENTS_MAX = 500_000
 """Most movements of a file: the shortest of 64 MiB would be millions, and take gigabytes of memory."""
 
+LINES_MAX = 5_000_000
+"""Most lines of a file: one of 64 MiB of nothing but line ends would be read for minutes."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -96,9 +99,11 @@ def days_between(opening: date, records: Iterable[ExternalRecord], closing: date
 
 
 def check_bytes(data: bytes) -> None:
-    """Refuse a file that is empty or larger than ``FILE_BYTES_MAX``."""
+    """Refuse a file that is empty, or larger than ``FILE_BYTES_MAX`` and ``LINES_MAX`` allow."""
     if not 0 < len(data) <= FILE_BYTES_MAX:
         raise StatementFormatError(1, "", f"{len(data)} bytes", f"is no size for a statement: 1 to {FILE_BYTES_MAX}")
+    if (lines := data.count(b"\n")) > LINES_MAX:
+        raise StatementFormatError(1, "", f"{lines} lines", f"are too many for a statement: up to {LINES_MAX}")
 
 
 def check_count(line: int, tag: str, count: int) -> None:

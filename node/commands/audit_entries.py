@@ -15,6 +15,7 @@ import typer
 
 from node.commands.ledger_verify import plain_file_errors
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.texts import shown
 from node.commands.times import first_moment, last_moment, span
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _line(entry: audit_pb2.FoundEntry) -> str:
         return f"{entry.organization:<14} {entry.seq:>9}  {where}  not disclosed"
     fields = json.loads(entry.fields_json)
     postings = ", ".join(
-        f"{posting['side']} {posting['account']} {posting['amount_minor']} {posting['asset']}"
+        shown(f"{posting['side']} {posting['account']} {posting['amount_minor']} {posting['asset']}")
         for posting in fields["postings"]
     )
     return f"{entry.organization:<14} {entry.seq:>9}  {where}  {entry.status}  {fields['posted_at'][:19]}  {postings}"

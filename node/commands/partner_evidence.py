@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, find, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from network.msp import MspManager
@@ -95,7 +96,7 @@ def _show(kind: str, judged: Judged, at: str, as_json: bool) -> None:
         told = {"kind": kind, "signer": judged.signer, "received_at": at, "problem": judged.problem}
         typer.echo(json.dumps(told | {"says": dict(judged.says)}, ensure_ascii=False))
         return
-    verdict = judged.problem or f"signed by {judged.signer}"
+    verdict = judged.problem or f"signed by {shown(judged.signer)}"
     typer.echo(f"{kind}: {verdict}{f', received {at}' if at else ''}")
     for name, text in judged.says:
-        typer.echo(f"  {name:<20} {text}")
+        typer.echo(f"  {name:<20} {shown(text)}")

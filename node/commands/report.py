@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.options import HomeOption, JsonOption, OrgOption, with_node
+from node.commands.texts import shown
 
 if TYPE_CHECKING:
     from node.own_node import OwnNode, report_pb2
@@ -176,7 +177,7 @@ def _write(out: Path, page: bytes, signature: bytes) -> None:
 
 def _print(table: report_pb2.ReportTable) -> None:
     typer.echo(f"\n{table.title}\n  {table.rests_on}")
-    rows = [list(table.columns), *([cell.text for cell in row.cells] for row in table.rows)]
+    rows = [list(table.columns), *([shown(cell.text) for cell in row.cells] for row in table.rows)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(table.columns))]
     right = [any(row.cells[at].number for row in table.rows) for at in range(len(widths))]
     for row in rows:

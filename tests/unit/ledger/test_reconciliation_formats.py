@@ -265,6 +265,12 @@ def test_names_of_xml_that_come_again_are_kept_once() -> None:
     assert first.path is second.path and first.name is second.name and root.namespace is first.namespace
 
 
+@pytest.mark.parametrize("read", [camt, mt940])
+def test_file_of_nothing_but_lines_is_refused_before_it_is_read(read) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(StatementFormatError, match="'5000001 lines' are too many"):
+        read("\n" * 5_000_001)
+
+
 def test_deep_xml_is_refused() -> None:
     with pytest.raises(StatementFormatError, match="too deep"):
         parse_xml(b"<a>" * (DEPTH_MAX + 1) + b"</a>" * (DEPTH_MAX + 1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from network.pb.dwaybank.audit.v1 import audit_pb2
+from network.pb.dwaybank.audit.v1 import audit_pb2, report_pb2
 from network.pb.dwaybank.partner.v1 import obligations_pb2
-from node.commands import audit_disclosure, audit_findings, books, disputes
+from node.commands import audit_disclosure, audit_entries, audit_findings, books, disputes, report
 from node.commands.texts import shown
 
 FORGED = "2026-11-30 12:00:00  closed    by RegulatorMSP   remedied"
@@ -36,6 +37,19 @@ def test_disclosed_texts_forge_no_line_of_the_examiners_terminal(capsys: pytest.
     )
     audit_disclosure._show(details)
     assert len(_shown_lines(capsys)) == 8
+
+
+def test_disclosed_entry_forges_no_line_of_a_search_and_no_row_of_a_report(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    postings = [{"side": "debit", "account": HOSTILE, "amount_minor": "1", "asset": HOSTILE}]
+    told = json.dumps({"posted_at": "2026-11-30T12:00:00", "postings": postings})
+    print(audit_entries._line(audit_pb2.FoundEntry(organization="DwaybankMSP", seq=7, fields_json=told)))
+    assert len(_shown_lines(capsys)) == 4
+    cells = [report_pb2.ReportCell(text=HOSTILE)]
+    rows = [report_pb2.ReportRow(cells=cells)]
+    report._print(report_pb2.ReportTable(title="Large", rests_on="x", columns=["accounts"], rows=rows))
+    assert len(_shown_lines(capsys)) == 2
 
 
 def test_statement_of_the_other_bank_forges_no_step_of_a_dispute(capsys: pytest.CaptureFixture[str]) -> None:
