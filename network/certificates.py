@@ -54,18 +54,29 @@ _ECDSA_SIGNATURES = frozenset(
         SignatureAlgorithmOID.ECDSA_WITH_SHA512,
     }
 )
-_BROKEN_SIGNATURES = frozenset(
-    {SignatureAlgorithmOID.ECDSA_WITH_SHA1, SignatureAlgorithmOID.RSA_WITH_SHA1, SignatureAlgorithmOID.RSA_WITH_MD5}
+_SIGNATURES = frozenset(
+    {
+        *(_ECDSA_SIGNATURES - {SignatureAlgorithmOID.ECDSA_WITH_SHA1}),
+        SignatureAlgorithmOID.RSA_WITH_SHA256,
+        SignatureAlgorithmOID.RSA_WITH_SHA384,
+        SignatureAlgorithmOID.RSA_WITH_SHA512,
+        SignatureAlgorithmOID.RSASSA_PSS,
+        SignatureAlgorithmOID.ED25519,
+    }
 )
+"""Of authorities, that Go knows and does not hold for broken."""
+
 _UNDERSTOOD_WHEN_CRITICAL = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
         ExtensionOID.KEY_USAGE,
         ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
     }
 )
+_NAMES_READ = (x509.RFC822Name, x509.DNSName, x509.UniformResourceIdentifier, x509.IPAddress)
+"""Alternative names that Go reads; an extension without any is none it understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,18 +310,28 @@ def _check_link(certificate: x509.Certificate, at: datetime) -> None:
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
     for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD_WHEN_CRITICAL:
+        if extension.critical and not _is_understood(extension):
             raise IdentityError(
                 f"certificate {certificate.serial_number:x} has the unknown critical extension "
                 f"{extension.oid.dotted_string}"
             )
 
 
+def _is_understood(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    if isinstance(extension.value, x509.SubjectAlternativeName):
+        return any(isinstance(name, _NAMES_READ) for name in extension.value)
+    if isinstance(extension.value, x509.NameConstraints):
+        # They bind authorities alone, and those with any are refused.
+        subtrees = (*(extension.value.permitted_subtrees or ()), *(extension.value.excluded_subtrees or ()))
+        return all(isinstance(name, _NAMES_READ) for name in subtrees)
+    return extension.oid in _UNDERSTOOD_WHEN_CRITICAL
+
+
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     usage = extension_of(issuer, x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
         return False
-    if certificate.signature_algorithm_oid in _BROKEN_SIGNATURES:
+    if certificate.signature_algorithm_oid not in _SIGNATURES:
         return False
     pair = certificate.fingerprint(_SHA256) + issuer.fingerprint(_SHA256)
     found = _verified.get(pair)

@@ -27,8 +27,9 @@ from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
+from network.go_extensions import refusal_of
 from network.messages import read_message
-from network.signing import SHA2, PublicKey, sign, verify_as_fabric
+from network.signing import CURVE_ORDERS, SHA2, PublicKey, sign, verify_as_fabric
 
 X509_ERRORS = (
     ValueError,
@@ -159,8 +160,12 @@ def _parse_certificate(pem: bytes) -> x509.Certificate:
         key = certificate.public_key()
     except X509_ERRORS as error:
         raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
+    if refusal := refusal_of(certificate.extensions):
+        raise IdentityError(f"certificate is none that Go reads: {refusal}")
     if certificate.serial_number < 0:
         raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVE_ORDERS:
+        raise IdentityError(f"certificate's key is on curve {key.curve.name}, which Go does not know")
     if isinstance(key, ec.EllipticCurvePublicKey) and _point(key) not in certificate.tbs_certificate_bytes:
         raise IdentityError("certificate's key is a compressed point, which Go refuses; issue it with the whole point")
     return certificate

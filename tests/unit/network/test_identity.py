@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
 from fabric_protos.msp import identities_pb2
 
 from network.crypto_material import OrganizationSpec, generate_organization, new_key
@@ -210,3 +211,15 @@ def test_signing_identity_is_loaded_from_an_msp_folder(tmp_path: Path) -> None:
     (folder / "signcerts" / "node.a.test-cert.pem").unlink()
     with pytest.raises(IdentityError, match="holds 0 files"):
         SigningIdentity.from_msp_folder(folder, "AMSP")
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.BrainpoolP256R1()])
+def test_certificate_with_a_key_on_a_curve_that_go_does_not_know_is_refused(curve: ec.EllipticCurve) -> None:
+    """Fabric's peers refuse a configuration with such an authority as a whole."""
+    key = ec.generate_private_key(curve)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(START).not_valid_after(START)
+    certificate = builder.sign(key, hashes.SHA256())
+    with pytest.raises(IdentityError, match="which Go does not know"):
+        parse_certificate(certificate.public_bytes(serialization.Encoding.PEM))

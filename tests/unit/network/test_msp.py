@@ -156,6 +156,9 @@ def test_certificate_that_starts_before_its_authority_has_no_chain() -> None:
         A.msp().deserialize(leaf(A.authority, start=START - timedelta(days=1)))
 
 
+_DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")]))
+
+
 @pytest.mark.parametrize(
     ("extension", "critical", "refused"),
     [
@@ -164,6 +167,10 @@ def test_certificate_that_starts_before_its_authority_has_no_chain() -> None:
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), True, False),
         (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1"), b"{}"), True, True),
         (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1"), b"{}"), False, False),
+        (x509.SubjectAlternativeName([_DIRECTORY]), True, True),
+        (x509.SubjectAlternativeName([_DIRECTORY]), False, False),
+        (x509.SubjectAlternativeName([_DIRECTORY, x509.DNSName("node.test")]), True, False),
+        (x509.CRLDistributionPoints([x509.DistributionPoint([_DIRECTORY], None, None, None)]), True, False),
     ],
 )
 def test_extensions_of_a_leaf_count_as_in_gos_verifier(
