@@ -56,6 +56,7 @@ class Members:
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
         ]
+        self.msp_ids = tuple(sorted(tls_roots))
         self._known: OrderedDict[bytes, Caller] = OrderedDict()
 
     def caller(self, call: Call) -> str:

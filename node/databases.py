@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -129,10 +129,16 @@ def _with(url: str, **changes: str) -> str:
 
 
 def _url(conninfo: str) -> str:
-    """Turn key=value form into a URL: SQLAlchemy and the file's readers expect one."""
-    parts = conninfo_to_dict(conninfo)
-    host, port = str(parts.get("host", "127.0.0.1")), str(parts.get("port", 5432))
-    user, password, database = (quote(str(parts[name]), safe="") for name in ("user", "password", "dbname"))
-    if host.startswith("/"):
-        return f"postgresql://{user}:{password}@/{database}?host={quote(host, safe='')}&port={port}"
-    return f"postgresql://{user}:{password}@{host}:{port}/{database}"
+    """Turn key=value form into a URL: SQLAlchemy and the file's readers expect one.
+
+    What else was given goes with it, or who asked for ``sslmode=verify-full`` would be connected to anybody.
+    """
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    user, password, database = (quote(parts.pop(name), safe="") for name in ("user", "password", "dbname"))
+    rest = {"host": "127.0.0.1", "port": "5432"} | parts
+    server = ""
+    if not set("/,:") & set(rest["host"]):
+        # No folder of a socket, no list of servers and no address of IPv6: as people write it.
+        server = f"{rest.pop('host')}:{rest.pop('port')}"
+    query = urlencode(rest, quote_via=quote, safe="")
+    return f"postgresql://{user}:{password}@{server}/{database}{'?' if query else ''}{query}"

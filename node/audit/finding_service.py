@@ -56,6 +56,10 @@ class FindingService:
         return pb.GetFindingResponse(finding=_message(found, await self._findings.texts(found)))
 
     async def _open_finding(self, request: pb.OpenFindingRequest) -> pb.OpenFindingResponse:
+        if request.organization not in self._members.msp_ids:
+            # The contract takes any name, and a finding about nobody would stand open on the shared ledger for ever.
+            known = ", ".join(self._members.msp_ids)
+            raise BadRequestError(f"organization: {request.organization[:40]!r} is none of {known}")
         opened = await self._findings.open(request.organization, request.kind, request.subject, request.evidence)
         return pb.OpenFindingResponse(finding=_message(opened, {}))
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import create_engine, text
 
 from node.databases import provision_databases
 from node.errors import PostgresError
@@ -30,6 +33,27 @@ def test_each_role_gets_a_password_file_only_its_owner_may_read(secrets_folder: 
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         with connect(secrets_folder, name) as connection:
             assert connection.execute("SELECT current_user").fetchone() == (f"roles_test_{name}",)
+
+
+def test_how_a_connection_is_guarded_and_where_its_server_is_goes_with_every_roles_url(
+    postgres_cluster: PostgresCluster, tmp_path: Path
+) -> None:
+    given = conninfo_to_dict(postgres_cluster.url())
+    told = {"sslmode": "prefer", "sslrootcert": str(tmp_path / "an authority.pem"), "application_name": "a&b=c"}
+    others = {"host": f"::1,{given['host']}", "port": f"1,{given['port']}"}
+    administrator_url = "postgresql://?" + urlencode({**given, **told, **others}, quote_via=quote)
+    provision_databases(administrator_url, tmp_path, "guarded_test")
+    for name in ("owner", "node", "gateway"):
+        url = (tmp_path / f"{name}.url").read_text()
+        found = conninfo_to_dict(url)
+        assert {key: str(found[key]) for key in (told | others)} == told | others
+        with connect(tmp_path, name) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (f"guarded_test_{name}",)
+        # As the gateway reads it.
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+        with engine.connect() as connected:
+            assert connected.execute(text("SHOW application_name")).scalar() == "a&b=c"
+        engine.dispose()
 
 
 def test_provisioning_again_changes_nothing(postgres_cluster: PostgresCluster, secrets_folder: Path) -> None:

@@ -341,6 +341,13 @@ async def test_texts_are_given_to_nobody_else(world: World) -> None:
     ("method", "request_", "reply"),
     [
         ("OpenFinding", pb.OpenFindingRequest(organization=BANK, kind="other", subject="log"), pb.OpenFindingResponse),
+        (
+            "OpenFinding",
+            pb.OpenFindingRequest(
+                organization="DwaybnkMSP", kind="other", subject="log", evidence="A slip of the pen."
+            ),
+            pb.OpenFindingResponse,
+        ),
         ("MoveFinding", pb.MoveFindingRequest(finding_id="00" * 16), pb.MoveFindingResponse),
         ("MoveFinding", pb.MoveFindingRequest(finding_id="x", escalate=True), pb.MoveFindingResponse),
         ("MoveFinding", pb.MoveFindingRequest(finding_id="00" * 16, explanation="a\x00"), pb.MoveFindingResponse),
