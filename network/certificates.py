@@ -39,6 +39,7 @@ _SHA256 = hashes.SHA256()
 _HASH_FUNCTIONS = {
     "": "sha256", "SHA256": "sha256", "SHA384": "sha384", "SHA3_256": "sha3_256", "SHA3_384": "sha3_384"
 }  # fmt: skip
+_PEM_CRL = b"-----BEGIN X509 CRL-----"
 _verified: dict[bytes, bool] = {}
 
 Chain = tuple[x509.Certificate, ...]
@@ -126,10 +127,11 @@ class RevocationList:
 
         Raises:
             IdentityError: not an X.509 revocation list.
-        Source: Fabric msp/mspimplsetup.go, setupCRLs.
+        Source: Fabric msp/mspimplsetup.go, setupCRLs; Go crypto/x509, ParseCRL.
         """
         try:
-            crl = x509.load_der_x509_crl(first_pem_block(data) or data)
+            # Only what begins like a list in PEM is looked at as one.
+            crl = x509.load_der_x509_crl((data.startswith(_PEM_CRL) and first_pem_block(data)) or data)
             # Entries are read lazily; a malformed one must not surface later, while a transaction is judged.
             _ = [entry.serial_number for entry in crl]
             identifier = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)

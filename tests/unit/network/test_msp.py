@@ -518,6 +518,8 @@ def _leaf_pem() -> bytes:
         (lambda: A.config(node_ous=False, admins=[_stranger()]), "cannot act as an identity|0 chains"),
         (lambda: A.config(admins=[pem(A.identity("peer").certificate)]), r"admins\[0\]"),
         (lambda: A.config(revocation_list=[b"nothing"]), "revocation list"),
+        (lambda: A.config(revocation_list=[b"\n" + A.crl()]), "revocation list"),
+        (lambda: A.config(revocation_list=[A.crl().replace(b"X509 CRL", b"CERTIFICATE")]), "revocation list"),
         (lambda: A.config(tls_root_certs=[_leaf_pem()]), "listed as an authority"),
         (
             lambda: A.config(crypto_config=msp_config_pb2.FabricCryptoConfig(identity_identifier_hash_function="MD5")),
