@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +23,7 @@ from ledger.balances import find_account
 from ledger.balances_in_time import seq_at
 from ledger.errors import ConflictError, InvalidValueError, MappingError, NotFoundError
 from ledger.exchange import Position, Rate
-from ledger.money import SCALE_MAX, Asset
+from ledger.money import ASSET_CODE, SCALE_MAX, Asset
 from ledger.queries import query
 
 PAGE_SIZE_MAX = 1000
@@ -32,8 +31,6 @@ PAGE_SIZE_MAX = 1000
 
 REASON_LENGTH_MAX = 256
 """Longest reason of a registration, in characters."""
-
-_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def register_asset(
         InvalidValueError: a malformed code, scale, actor or reason.
         ConflictError: the asset is known with another scale.
     """
-    if not _CODE.fullmatch(code):
+    if not ASSET_CODE.fullmatch(code):
         raise InvalidValueError("asset", code, "use 2 to 16 upper-case letters and digits, a letter first")
     if not 0 <= scale <= SCALE_MAX:
         raise InvalidValueError("scale", scale, f"give 0 to {SCALE_MAX} digits")
@@ -110,7 +107,7 @@ def find_asset(connection: psycopg.Connection[Any], code: str) -> Asset:
         NotFoundError: there is none of that code.
     """
     row = None
-    if _CODE.fullmatch(code):
+    if ASSET_CODE.fullmatch(code):
         row = connection.execute("SELECT code, scale FROM ledger.asset WHERE code = %s", (code,)).fetchone()
     if row is None:
         raise NotFoundError(f"asset {code!r} is not registered")

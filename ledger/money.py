@@ -19,6 +19,9 @@ AMOUNT_MAX = 2**62 - 1
 SCALE_MAX = 18
 """Most decimal digits an asset may have (Ether's)."""
 
+ASSET_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
+"""Codes that assets are registered under."""
+
 _MINOR = re.compile(r"[1-9][0-9]{0,18}")
 _SIGNED_MINOR = re.compile(r"(0|-?[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"(-?)([0-9]{1,19})(?:\.([0-9]{1,18}))?")

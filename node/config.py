@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ledger.money import ASSET_CODE
 from network.operations.http_server import HttpTls
 from network.operations.log_levels import DEFAULT_SPEC
 from network.operations.otlp_tracer import OtlpTracer
@@ -133,7 +134,7 @@ class ChaincodeSettings(_Strict):
 
 
 Minor = Annotated[int, Field(gt=0)]
-AssetCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,15}$")]
+AssetCode = Annotated[str, Field(pattern=f"^{ASSET_CODE.pattern}$")]
 """As the books register assets: a limit on "eur" would be none on EUR."""
 
 

@@ -103,13 +103,15 @@ def check_bytes(data: bytes) -> None:
     if not 0 < len(data) <= FILE_BYTES_MAX:
         raise StatementFormatError(1, "", f"{len(data)} bytes", f"is no size for a statement: 1 to {FILE_BYTES_MAX}")
     if (lines := data.count(b"\n")) > LINES_MAX:
-        raise StatementFormatError(1, "", f"{lines} lines", f"are too many for a statement: up to {LINES_MAX}")
+        raise StatementFormatError(1, "", f"{lines} lines", f"are too many: a file has up to {LINES_MAX}; split it")
 
 
 def check_count(line: int, tag: str, count: int) -> None:
     """Refuse a file at the movement that is more than ``MOVEMENTS_MAX``."""
     if count > MOVEMENTS_MAX:
-        raise StatementFormatError(line, tag, str(count), f"movements are too many: a file has up to {MOVEMENTS_MAX}")
+        raise StatementFormatError(
+            line, tag, str(count), f"movements are too many: a file has up to {MOVEMENTS_MAX}; split it"
+        )
 
 
 def plain_text(text: str, length_max: int) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ledger.money import ASSET_CODE
 from network.audit_record import commit_controls
 from network.bundle_json import read_json
 from network.errors import ProofError
@@ -30,7 +31,6 @@ ASSETS_MAX = 10_000
 
 _PACKAGE = "node.audit"
 _AMOUNT = re.compile(r"0|[1-9][0-9]{0,37}")
-_ASSET = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _SALT_BYTES = 32
 _GREATEST = (2**62, "")
 
@@ -158,7 +158,7 @@ def check_opening(totals: str, salt: bytes, commitment: bytes) -> dict[str, Tota
     if len(value) > ASSETS_MAX:
         raise ProofError("malformed_totals", f"totals of {len(value)} assets are more than anybody has")
     # What is kept is shown in lists and reports: a name that fits into no UTF-8 would keep all of them from being made.
-    if unknown := [asset for asset in value if not _ASSET.fullmatch(asset)]:
+    if unknown := [asset for asset in value if not ASSET_CODE.fullmatch(asset)]:
         raise ProofError("malformed_totals", f"{unknown[0][:20]!r} is no asset's code")
     return {asset: _read_sums(asset, sums) for asset, sums in value.items()}
 

@@ -273,9 +273,8 @@ def _numbers(option: str, text: str, first_field: str, last_field: str, kind: Ca
     ends = dict(zip((first_field, last_field), _range(text), strict=True))
     if not all(end.isascii() and end.isdecimal() for end in ends.values() if end):
         raise ConfigurationError(f"--{option} {text}: write a whole number, or two as FROM..TO")
-    first, last = ends.values()
-    if first and last and Decimal(last) < Decimal(first):
-        raise ConfigurationError(f"--{option} {text}: its end lies before its begin: turn them round")
+    first, last = (Decimal(end) if end else None for end in ends.values())
+    span(first, last, f"--{option} {text}")
     return {field: kind(end) for field, end in ends.items() if end}
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, TypeVar
 
 import typer
+
+T_End = TypeVar("T_End", datetime, Decimal)
 
 AtOption = Annotated[
     str | None, typer.Option("--at", help="What counts by the end of this day (2026-03-31), or by this time.")
@@ -40,7 +43,7 @@ def last_moment(text: str | None, option: str) -> datetime | None:
     return moment + timedelta(days=1, microseconds=-1)
 
 
-def span(first: datetime | None, last: datetime | None, option: str) -> tuple[datetime | None, datetime | None]:
+def span(first: T_End | None, last: T_End | None, option: str) -> tuple[T_End | None, T_End | None]:
     """Return both ends as they are.
 
     Raises:

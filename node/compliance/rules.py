@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,14 +25,13 @@ import numpy.typing as npt
 import yaml
 
 from ledger.journal import Outcome
-from ledger.money import AMOUNT_MAX, SCALE_MAX, Asset
+from ledger.money import AMOUNT_MAX, ASSET_CODE, SCALE_MAX, Asset
 from node.compliance.errors import RulesError
 
 RULES_TAG = b"dwaybank.node/rules\x01"
 FILE_BYTES_MAX = 256 * 1024
 RATE_PART_MAX = 10**18
 
-_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _FIELDS = {"reporting_currency", "reporting_scale", "review_threshold_minor", "rates"}
 
 
@@ -163,7 +161,7 @@ def parse_rules(content: object) -> RuleSet:
     """
     settings = _mapping("the file", content, _FIELDS)
     currency = settings["reporting_currency"]
-    if not isinstance(currency, str) or not _CODE.fullmatch(currency):
+    if not isinstance(currency, str) or not ASSET_CODE.fullmatch(currency):
         raise RulesError(f"reporting_currency is {currency!r}, not an asset code such as EUR")
     rates = settings["rates"]
     if not isinstance(rates, dict):
@@ -179,7 +177,7 @@ def parse_rules(content: object) -> RuleSet:
 
 
 def _rate(code: object, content: object) -> Rate:
-    if not isinstance(code, str) or not _CODE.fullmatch(code):
+    if not isinstance(code, str) or not ASSET_CODE.fullmatch(code):
         raise RulesError(f"rates: {code!r} is not an asset code (quote codes that YAML takes for something else)")
     parts = _mapping(f"rates.{code}", content, {"scale", "numerator", "denominator"})
     return Rate(

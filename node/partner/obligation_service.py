@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from ledger.errors import InvalidValueError
-from ledger.money import parse_amount_minor
+from ledger.money import ASSET_CODE, parse_amount_minor
 from network.errors import GatewayError, ProofError
 from network.obligation import SALT_BYTES, ObligationDetails, obligation_id_of
 from network.pb.dwaybank.partner.v1 import obligations_pb2 as pb
@@ -34,7 +33,6 @@ REFERENCE_BYTES = 16
 
 STEPS = ("agree", "settle", "return", "cancel", "expire", "book")
 FUNCTIONS = {"return": "ReturnObligation", "cancel": "Cancel", "expire": "Expire"}
-ASSET_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 TERMS = {"limit": "SetLimit", "collateral": "SetCollateral", "cut_off": "SetCutOff"}
 
 
