@@ -29,7 +29,8 @@ from ledger.prepared import Request
 from ledger.schema import migrate
 from ledger.script import Executes
 from node.books.books import Books
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import ClusterSettings, PostgresCluster
 from node.service import settle_interpreter
 
 ACCOUNTS = 10_000

@@ -22,7 +22,7 @@ from node.config import ChaincodeService, NodeConfig, load_settings, save_settin
 from node.errors import NodeError
 from node.home import Home, prepare_home
 from node.own_node import AUDIT, OwnNode, audit_pb2
-from node.postgres import free_port
+from node.ports import free_port
 from node.start import free_base_port, launch_supervisor, read_status, stop_consortium
 
 BENCHMARK = "benchmark"

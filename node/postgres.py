@@ -45,10 +45,6 @@ WAL_FILE_BYTES = 16 * 1024 * 1024
 
 _SUPERUSER = "dwaybank_admin"
 
-_PORT_MIN = 26_000
-_PORTS_MIN = 2_000
-_given_ports: set[int] = set()
-
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
@@ -316,29 +312,6 @@ class PostgresCluster:
             raise PostgresError(
                 f"{self._settings.folder}/superuser.password cannot be read: {error.strerror}"
             ) from error
-
-
-def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that was free a moment ago, another at each call.
-
-    It lies below those that the kernel gives to outgoing connections, so a server that stops and starts again finds it
-    free still.
-    """
-    for _ in range(1000):
-        port = _PORT_MIN + secrets.randbelow(max(_first_ephemeral_port() - _PORT_MIN, _PORTS_MIN))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in _given_ports:
-                _given_ports.add(port)
-                return port
-    raise PostgresError(f"no TCP port of 127.0.0.1 from {_PORT_MIN} on is free")
-
-
-def _first_ephemeral_port() -> int:
-    try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except OSError:
-        return 32768  # Linux's default, where the kernel does not say
 
 
 def _server_account() -> pwd.struct_passwd | None:

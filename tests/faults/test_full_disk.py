@@ -18,7 +18,8 @@ import pytest
 
 from node.errors import PostgresError
 from node.home import open_home
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import ClusterSettings, PostgresCluster
 from tests.support.consortium import RunningConsortium, dwaybank, eventually, free_base_port, home_folder
 
 pytestmark = pytest.mark.faults

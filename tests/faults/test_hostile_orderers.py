@@ -24,7 +24,8 @@ from node.operations.peer_metrics import PeerMetrics
 from node.peer.database import migrate
 from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.peer import Peer
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, ORDERER, Material, make_material
 from tests.support.hostile_orderer import HostileOrderer
 from tests.support.peer_network import PeerNetwork, host_tls, running_network, tls_roots

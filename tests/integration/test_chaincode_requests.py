@@ -23,7 +23,8 @@ from network.rwset import parse_rwset
 from node.peer.chaincode_support import ExternalChaincode
 from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, make_material
 from tests.support.fabric_channel import HOST
 from tests.support.peer_network import PeerNetwork, ask_peer, running_network, utc_now

@@ -9,7 +9,8 @@ from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
 from network import rpc
 from network.block import last_config_number, parse_block
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.config_updates import batch_size_update
 from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR, make_material
 from tests.support.member_changes import order_change

@@ -26,7 +26,8 @@ from node.chaincodes import definitions, indexes
 from node.config import ChaincodeSettings
 from node.peer.chaincode_support import ExternalChaincode
 from node.peer.connection_file import Connection
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium import REPOSITORY
 from tests.support.consortium_in_memory import BANK, PARTNER, Material, make_material
 from tests.support.peer_network import MEMBERS, PeerNetwork, running_network

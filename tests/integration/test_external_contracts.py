@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from network.topology import Organization
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.consortium import REPOSITORY, RunningConsortium, own_consortium
 
 CONTRACTS = {"audit": "chaincode.audit:AuditContract", "compliance": "chaincode.compliance:ComplianceContract"}

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.gateway_client import CustomerAgent
 from tests.support.node_in_memory import NodeInMemory
 

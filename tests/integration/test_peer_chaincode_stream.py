@@ -24,7 +24,8 @@ from node.access import Members
 from node.peer.chaincode_support import ExternalChaincode
 from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, PeerNetwork, client_tls, host_tls, running_network, tls_roots
 

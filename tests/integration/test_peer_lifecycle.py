@@ -25,7 +25,8 @@ from network.client import GatewayClient
 from network.errors import EndorseError, GatewayError, RpcError
 from network.genesis import ChannelSpec, genesis_block
 from node.peer.definition import Definition, approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
 from tests.support.packages import package, package_id, python_package, service_package
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, running_network

@@ -17,7 +17,8 @@ import pytest
 
 from node import postgres
 from node.errors import PostgresError
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import ClusterSettings, PostgresCluster
 from tests.support.consortium import home_folder
 
 

@@ -32,7 +32,8 @@ from node.books.books import Books
 from node.books.ledger_service import LedgerService
 from node.partner.database import migrate as migrate_partner
 from node.partner.partner import PartnerArea
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.books import PlainRules, sign
 from tests.support.gateway_client import CustomerAgent, gateway_config, running_gateway
 

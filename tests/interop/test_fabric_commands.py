@@ -27,7 +27,7 @@ from network.block import header_hash, parse_block
 from network.channel_config import ChannelConfig
 from network.identity import SigningIdentity
 from node.home import open_home
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.config_by_tools import ConfigTool
 from tests.support.config_updates import batch_size_update
 from tests.support.fabric_programs import FabricTools, Outcome

@@ -33,7 +33,8 @@ from network.policy import parse_signature_policy
 from node.peer.chaincode_support import ExternalChaincode
 from node.peer.connection_file import Connection
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, Material, make_material
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools

@@ -23,7 +23,7 @@ from fabric_protos.msp import msp_principal_pb2
 from google.protobuf.message import DecodeError
 
 from network.messages import read_message
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.fabric_programs import FabricTools
 from tests.unit.network.test_messages import rule_in_gates, tag
 

@@ -29,7 +29,8 @@ from network.errors import CommitError
 from network.genesis import ChannelSpec, genesis_block
 from node.peer.peer import Peer
 from node.peer.snapshots.files import ADDITIONAL_NAME, SIGNABLE_NAME
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, ORDERER, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import Outcome

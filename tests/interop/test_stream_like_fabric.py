@@ -27,7 +27,8 @@ from network import rpc
 from network.client import GatewayClient
 from network.errors import GatewayError, RpcError
 from network.proposal import new_proposal, signed_proposal
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.scripted_chaincode import (

@@ -38,7 +38,8 @@ from node.orderer.msg_processor import Message
 from node.peer.committer import CommittedBlock
 from node.peer.definition import approved_definition
 from node.peer.peer import Peer
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import (
     BANK,
     CHANNEL,

@@ -40,7 +40,8 @@ from node.partner.obligation import Recorded
 from node.partner.obligation_area import ObligationArea
 from node.partner.partner import PartnerArea
 from node.peer.gateway.endorsers import PeerEndpoint
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.books import PlainRules, sign
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, PARTNER, REGULATOR, Material
 from tests.support.link import Link

@@ -14,7 +14,8 @@ from network.client import GatewayClient
 from network.envelope import ENDORSEMENT_POLICY_FAILURE, MVCC_READ_CONFLICT, VALID
 from network.errors import CommitError
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.config_updates import batch_size_update
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material
 from tests.support.fabric_channel import HOST

@@ -6,7 +6,7 @@ import asyncio
 import functools
 from types import TracebackType
 
-from node.postgres import free_port
+from node.ports import free_port
 
 READ_BYTES = 65536
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from network.topology import Consortium, default_consortium
 from node.home import Home, prepare_home
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.consortium_in_memory import Material
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools

@@ -21,7 +21,7 @@ from network.genesis import ChannelSpec, OrgSpec, genesis_block
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from node.peer.gateway.endorsers import PeerEndpoint
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, ORDERER, PARTNER, REGULATOR, START, Material
 from tests.support.ordering import broadcast
 from tests.support.peer_network import Member, PeerNetwork, client_tls, tls_roots

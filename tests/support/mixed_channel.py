@@ -17,7 +17,8 @@ from network.client import GatewayClient, PreparedTransaction
 from network.operations.metrics import Metrics
 from node.operations.peer_metrics import PeerMetrics
 from node.peer.peer import Peer
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools

@@ -31,7 +31,7 @@ from node.operations.peer_metrics import PeerMetrics
 from node.peer.database import migrate
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.peer import Peer, PeerSettings
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.consortium_in_memory import BANK, DOMAINS, ORDERER, PARTNER, REGULATOR, START, Material
 from tests.support.fabric_channel import HOST, OrderingService, genesis_by_configtxgen
 from tests.support.fabric_programs import FabricTools, Outcome

@@ -28,7 +28,8 @@ from node.peer.definition import Definition, approved_definition
 from node.peer.gateway.endorsers import PeerEndpoint
 from node.peer.gateway.orderers import OrdererEndpoint
 from node.peer.peer import SERVICE_NAMES, Peer, PeerSettings
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, DOMAINS, ORDERER, PARTNER, REGULATOR, Material
 
 MEMBERS = (BANK, PARTNER, REGULATOR)

@@ -21,7 +21,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from node.postgres import ClusterSettings, PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import ClusterSettings, PostgresCluster
 from node.schemas import prepare_schemas
 
 VARIABLE = "DWAYBANK_TEST_POSTGRES"

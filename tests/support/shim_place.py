@@ -21,7 +21,8 @@ from network import rpc
 from network.client import CommittedTransaction, GatewayClient
 from network.errors import GatewayError
 from node.peer.definition import approved_definition
-from node.postgres import PostgresCluster, free_port
+from node.ports import free_port
+from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, Material, make_material
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools

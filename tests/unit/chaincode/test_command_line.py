@@ -16,7 +16,7 @@ import pytest
 from chaincode.__main__ import main
 from chaincode.shim.server import CONNECT
 from network.rpc import Channel
-from node.postgres import free_port
+from node.ports import free_port
 from tests.support.contract_runner import outcome_of
 from tests.support.contract_state import CommittedState, serialized_identity, signed_proposal
 from tests.support.stream_peer import StreamPeer

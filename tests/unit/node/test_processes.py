@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from node import processes
-from node.postgres import free_port
+from node.ports import free_port
 from node.processes import ManagedProcess, ProcessSpec
 from node.supervisor import Status
 from tests.support.consortium import eventually

@@ -1,0 +1,56 @@
+"""TCP ports that nobody uses, for servers of tests and benchmarks; a consortium's own ports are in its description."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from node.errors import NodeError
+
+PORT_MIN = 26_000
+_PORTS_MIN = 2_000
+_TRIES = 1_000
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a TCP port on 127.0.0.1 that is free, another at each call in any process of this user.
+
+    It stays with the process that asked for as long as that lives, whether a server listens there or not: two test
+    processes that each chose a port long before they used it met on one. It lies below those that the kernel gives to
+    outgoing connections, so a server that stops and starts again finds it free still.
+
+    Raises:
+        NodeError: none was found.
+        OSError: the file of claims cannot be opened.
+    """
+    claims = _claims()
+    for _ in range(_TRIES):
+        port = PORT_MIN + secrets.randbelow(max(_first_ephemeral_port() - PORT_MIN, _PORTS_MIN))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                _given.add(port)
+                return port
+    raise NodeError(f"no TCP port of 127.0.0.1 from {PORT_MIN} on is free")
+
+
+@cache
+def _claims() -> int:
+    """Return the file whose bytes are the ports: a process locks those it was given, and they are free when it ends."""
+    path = Path(tempfile.gettempdir()) / f"dwaybank-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32768  # Linux's default, where the kernel does not say

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import chain, repeat
+
+import pytest
+
+from node import ports
+
+ASKS_AND_WAITS = "from node.ports import free_port; print(free_port(), flush=True); input()"
+
+
+def draw(monkeypatch: pytest.MonkeyPatch, *drawn: int) -> None:
+    """Let chance choose these ports, the last one again and again."""
+    numbers: Iterator[int] = chain(drawn, repeat(drawn[-1]))
+    monkeypatch.setattr(ports.secrets, "randbelow", lambda bound: next(numbers) - ports.PORT_MIN)
+
+
+def test_port_given_to_another_process_is_given_again_only_once_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = ports.free_port()
+    ports._given.discard(spare)
+    with subprocess.Popen(
+        [sys.executable, "-c", ASKS_AND_WAITS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        taken = int(other.stdout.readline())
+        draw(monkeypatch, taken, spare)
+        assert ports.free_port() == spare
+        other.communicate("\n")
+    draw(monkeypatch, taken)
+    assert ports.free_port() == taken
+
+
+def test_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(monkeypatch, ports.free_port())
+    with pytest.raises(ports.NodeError, match=r"no TCP port of 127.0.0.1 from 26000 on is free"):
+        ports.free_port()
