@@ -28,12 +28,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import ConfigurationError
-from ledger.money import ASSET_CODE
 from network.operations.log_levels import DEFAULT_SPEC
 from network.rpc import ClientTls
 from network.rpc.tls_files import read_client_tls
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+ASSET_CODE = r"^[A-Z][A-Z0-9]{1,15}$"
+"""Form of an asset's code, as the books have it (``ledger.money``)."""
 
 SECRET_BYTES_MIN = 32
 """Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
@@ -84,7 +86,7 @@ class Organization(_Part):
 class Asset(_Part):
     """An asset customers may hold: its code in the books and the number of its decimals."""
 
-    code: str = Field(pattern=f"^{ASSET_CODE.pattern}$")
+    code: str = Field(pattern=ASSET_CODE)
     scale: int = Field(ge=0, le=18)
 
 

@@ -13,9 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from gateway.__main__ import main
-from gateway.config import load_config, read_secret
+from gateway.config import ASSET_CODE, load_config, read_secret
 from gateway.errors import ConfigurationError
 from gateway.schemas import OpenAccountRequest
+from ledger import money
 
 GOOD: dict[str, Any] = {
     "listen": {"host": "127.0.0.1", "port": 8080},
@@ -78,6 +79,7 @@ def test_wrong_field_is_named(tmp_path: Path, change: dict[str, Any], field: str
 def test_every_code_of_the_books_may_be_an_asset_of_customers(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, assets=[{"code": "G2", "scale": 3}]))
     assert OpenAccountRequest(asset=config.assets[0].code).asset == "G2"
+    assert f"^{money.ASSET_CODE.pattern}$" == ASSET_CODE
 
 
 @pytest.mark.parametrize("content", ["", "- a", "a: [", "\x00", "text"])
