@@ -40,6 +40,7 @@ from network.certificates import (
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
+from network.go_certificate import go_certificate
 from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
 from network.signing import SHA2, PublicKey
@@ -181,6 +182,13 @@ class Msp:
     def roots(self) -> tuple[x509.Certificate, ...]:
         """Certificates of the root authorities, in canonical form."""
         return self._authorities.roots
+
+    @property
+    def has_rules_of_paths(self) -> bool:
+        """Whether an authority says which names or policies hold along a chain."""
+        tls = (parse_certificate(pem) for pem in (*self.tls_roots, *self.tls_intermediates))
+        authorities = (*self._authorities.roots, *self._authorities.intermediates, *tls)
+        return any(go_certificate(certificate).rules_of_paths for certificate in authorities)
 
     @property
     def hashes_by_sha256(self) -> bool:
@@ -408,6 +416,8 @@ class MspManager:
         self._deserialized: dict[bytes, Identity] = {}
         self.identity_bytes_max = sys.maxsize
         """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
+        self.judges_rules_of_paths = True
+        """Whether certificates may say which names or policies hold along a chain. Not all verifiers judge them."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
@@ -422,6 +432,8 @@ class MspManager:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(msp_id_of(creator)).deserialize(creator)
+            if not self.judges_rules_of_paths and go_certificate(identity.certificate).rules_of_paths:
+                raise IdentityError("a certificate that constrains names or policies stands in no proof")
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()
             if len(creator) <= KNOWN_BYTES_MAX:  # behind its certificate anybody may write megabytes
