@@ -135,7 +135,12 @@ class PostgresCluster:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self._process.send_signal(signal.SIGQUIT)
-                self._process.wait(timeout_s)
+                try:
+                    self._process.wait(timeout_s)
+                except subprocess.TimeoutExpired:
+                    # Stopped, it takes no other signal. Its next start recovers.
+                    self._process.kill()
+                    self._process.wait()
         self._process = None
 
     def url(self, database: str = "postgres", role: str = _SUPERUSER, password: str | None = None) -> str:

@@ -28,7 +28,8 @@ START_TIMEOUT_S = 90.0
 TELL_TIMEOUT_S = 5.0
 CLOCKS_APART = timedelta(minutes=5)
 """As in Fabric's cryptogen."""
-STOP_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 120.0
+"""More than every process may take that has to be killed, one kind after another, and a database server after them."""
 
 console = Console()
 
@@ -212,7 +213,8 @@ def stop_consortium(root: Path) -> str:
             return f"Stopped. The data stays in {home.root}; `dwaybank up` continues the same chain."
         time.sleep(0.05)
     raise SupervisorError(
-        f"process {pid} did not stop within {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
+        f"process {pid} did not stop within {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}; "
+        f"`kill -KILL {pid}` ends it and what it started, and loses nothing that was acknowledged"
     )
 
 

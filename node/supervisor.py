@@ -29,6 +29,7 @@ from node.databases import provision_databases
 from node.errors import NodeError, SupervisorError, one_line
 from node.gateway_settings import write_gateway_settings
 from node.home import Home, open_home
+from node.liveness import question_for
 from node.portal_settings import write_portal_settings
 from node.postgres import ClusterSettings, PostgresCluster
 from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
@@ -124,7 +125,8 @@ class Supervisor:
             self._status.update(step=step)
             for process in processes:
                 await process.start()
-            await asyncio.gather(*(process.wait_until_ready() for process in processes))
+            awaited = {process.spec.name for process in processes}
+            await asyncio.gather(*(self._await_ready(process, step, awaited) for process in processes))
         self._status.update(state="running", step="", processes=self.describe())
 
     async def watch(self) -> None:
@@ -164,11 +166,23 @@ class Supervisor:
                 )
         return rows
 
+    async def _await_ready(self, process: ManagedProcess, step: str, awaited: set[str]) -> None:
+        """Wait for one of several, and tell for which the start waits still."""
+        await process.wait_until_ready()
+        awaited.discard(process.spec.name)
+        self._status.update(step=f"{step}: {', '.join(sorted(awaited))}" if awaited else step)
+
     def _process(self, name: str, port: int | None, command: str, settings: Path) -> ManagedProcess:
         assert port is not None
         module = _ROOMS.get(command, ("-m", "node", command))
         return ManagedProcess(
-            ProcessSpec(name, (*module, "--config", str(settings)), port, self._home.logs / f"{name}.log")
+            ProcessSpec(
+                name,
+                (*module, "--config", str(settings)),
+                port,
+                self._home.logs / f"{name}.log",
+                lambda: question_for(self._home, name, port),
+            )
         )
 
     async def _start_database(self, member: Organization) -> None:

@@ -19,7 +19,7 @@ from ledger.account import Side
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
-from node.partner.books import Books, InterbankAccounts
+from node.partner.books import Books, InterbankAccounts, post_in_time
 from node.partner.errors import (
     NotCancellableError,
     PartnerBusyError,
@@ -191,7 +191,7 @@ class SettlementDriver:
             description=settlement.description,
             hold_id=settlement.hold_id,
         )
-        result = await self._books.post(entry)
+        [result] = await post_in_time(self._books, [entry])
         code = result.code.text
         if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
             raise TransitionError(f"settlement {settlement.settlement_id}: its key stands for another entry")

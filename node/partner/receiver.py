@@ -28,7 +28,7 @@ from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
-from node.partner.books import Books, InterbankAccounts
+from node.partner.books import Books, InterbankAccounts, post_in_time
 from node.partner.credit import credit_entries
 from node.partner.errors import MessageRefusedError, SettlementError, TransitionError
 from node.partner.limits import busy
@@ -213,8 +213,7 @@ class SettlementReceiver:
         failed = ""
         for account in accounts:
             entries = await credit_entries(known, account, quote, self._accounts, self._books)
-            alone = len(entries) == 1
-            results = [await self._books.post(entries[0])] if alone else await self._books.post_batch(entries)
+            results = await post_in_time(self._books, entries)
             if any(result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY for result in results):
                 if account == accounts[-1]:
                     raise TransitionError(f"settlement {known.settlement_id}: its key stands for another entry")
