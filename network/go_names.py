@@ -233,7 +233,7 @@ def _is_host(scheme: str, host: str) -> bool:
 
 def _is_zone(escaped: str) -> bool:
     zone = unquote(escaped)
-    return _is_escaped(escaped) and _ZONE.fullmatch(zone) is not None and "" not in f"{zone}]".split(".")
+    return _is_escaped(escaped) and _ZONE.fullmatch(zone) is not None and "" not in f"%{zone}]".split(".")
 
 
 # --- mail addresses -------------------------------------------------------------------------------------------------
