@@ -95,6 +95,24 @@ class Authorities:
         """Collect authorities, each once."""
         return cls(tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(intermediates)))
 
+    @property
+    def have_rules_of_paths(self) -> bool:
+        """Whether one of them says which names or policies hold along a chain."""
+        return any(go_certificate(one).rules_of_paths for one in (*self.roots, *self.intermediates))
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationalUnit:
+    """A unit named in a certificate, with the chain that certified it.
+
+    Attributes:
+        name: value of the subject's OU.
+        certifiers: SHA-256 over the chain above the certificate; empty where any chain will do.
+    """
+
+    name: str
+    certifiers: bytes
+
 
 @dataclass(frozen=True, slots=True)
 class RevocationList:
