@@ -624,7 +624,10 @@ async def test_sql_in_texts_is_only_text(client: httpx.AsyncClient, node: NodeIn
 
 async def test_unknown_path_and_wrong_method_are_problems(client: httpx.AsyncClient) -> None:
     _assert_problem(await client.get("/v1/nowhere"), 404, "not_found")
-    _assert_problem(await client.delete("/v1/accounts"), 405, "method_not_allowed")
+    for path, allowed in (("/v1/accounts", "GET, POST"), ("/v1/transfers/x", "GET"), ("/docs", "GET")):
+        refused = await client.delete(path)
+        _assert_problem(refused, 405, "method_not_allowed")
+        assert refused.headers["allow"] == allowed
 
 
 async def test_no_spelling_of_a_path_sends_token_and_body_elsewhere(client: httpx.AsyncClient) -> None:
