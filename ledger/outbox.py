@@ -1,8 +1,8 @@
 """The outbox: everything that happens in the books, in order, readable from any position.
 
 Rules:
-- entries are not copied: the journal itself is their outbox. All else is written in the commit of what it tells: a row
-  of ``ledger.event``, or, where a commit tells of nothing but holds and of many, a place in one of ``ledger.event_run``;
+- entries are not copied: the journal itself is their outbox. All else is written in the commit of what it tells: each a
+  row of ``ledger.event``, or many together in ``ledger.event_run``, where a commit tells of nothing but holds;
 - order: an entry stands at (seq, 0), an event at (newest entry when it happened, number from 1). All of it is written
   under the lock of the books' head, so whatever is added sorts after all that any reader has seen: whoever goes on
   behind the last position he read misses nothing and reads nothing twice;

@@ -7,8 +7,8 @@ CREATE TABLE ledger.event_run (
     at timestamptz NOT NULL CHECK (isfinite(at)),
     after_seqs bigint[] NOT NULL CHECK (0 <= ALL (after_seqs)),
     kinds smallint[] NOT NULL CHECK (1 <= ALL (kinds) AND 4 >= ALL (kinds)),
-    account_ids bigint[] NOT NULL CHECK (array_position(account_ids, NULL) IS NULL),
-    hold_ids uuid[] NOT NULL CHECK (array_position(hold_ids, NULL) IS NULL),
+    account_ids bigint[] NOT NULL,
+    hold_ids uuid[] NOT NULL,
     amounts bigint[] NOT NULL CHECK (0 < ALL (amounts)),
     remaining bigint[] NOT NULL CHECK (0 <= ALL (remaining)),
     PRIMARY KEY (last_seq, last_number),
@@ -18,6 +18,13 @@ CREATE TABLE ledger.event_run (
             cardinality(kinds), cardinality(account_ids), cardinality(hold_ids), cardinality(amounts),
             cardinality(remaining)
         ])
+    ),
+    -- A comparison with null refuses nothing.
+    CONSTRAINT event_run_nulls CHECK (
+        num_nonnulls(
+            array_position(after_seqs, NULL), array_position(kinds, NULL), array_position(account_ids, NULL),
+            array_position(hold_ids, NULL), array_position(amounts, NULL), array_position(remaining, NULL)
+        ) = 0
     ),
     -- Who reads a page knows by that how many runs can hold it.
     CONSTRAINT event_run_length CHECK (cardinality(after_seqs) BETWEEN 128 AND 256)
