@@ -7,10 +7,12 @@ LANGUAGE sql IMMUTABLE SET search_path = ledger, pg_temp AS $$
         row_number() OVER (PARTITION BY seq ORDER BY place)::integer
             + CASE seq WHEN (p_run.after_seqs)[1] THEN p_run.first_number - 1 ELSE 0 END,
         ('{hold.placed,hold.captured,hold.released,hold.expired}'::text[])[kind], account_id, hold_id, amount, remaining
-    FROM unnest(
-        p_run.after_seqs, p_run.kinds, p_run.account_ids, p_run.hold_ids, p_run.amounts, p_run.remaining
-    ) WITH ORDINALITY AS given (seq, kind, account_id, hold_id, amount, remaining, place)
-    ORDER BY place
+    FROM (
+        -- In the select list, unnest streams; in FROM it would store every column first.
+        SELECT unnest(p_run.after_seqs) AS seq, unnest(p_run.kinds) AS kind, unnest(p_run.account_ids) AS account_id,
+            unnest(p_run.hold_ids) AS hold_id, unnest(p_run.amounts) AS amount, unnest(p_run.remaining) AS remaining,
+            generate_series(1, cardinality(p_run.after_seqs)) AS place
+    ) AS given
 $$;
 
 -- The first p_count events of holds that stand in runs, behind a position.

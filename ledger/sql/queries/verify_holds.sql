@@ -10,9 +10,9 @@ WITH told AS (
         FROM ledger.event_view
         WHERE kind IN ('hold.placed', 'hold.captured', 'hold.released', 'hold.expired')
         UNION ALL
-        SELECT event.hold_id, event.kind, event.amount
-        FROM ledger.event_run AS run
-        CROSS JOIN LATERAL ledger.run_events(run.*) AS event
+        SELECT unnest(hold_ids), ('{hold.placed,hold.captured,hold.released,hold.expired}'::text[])[unnest(kinds)],
+            unnest(amounts)
+        FROM ledger.event_run
     ) AS event
     GROUP BY hold_id
 ), judged AS (
