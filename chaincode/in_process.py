@@ -24,13 +24,15 @@ def load(path: str) -> Contract:
     Args:
         path: ``<module>:<class>``, e.g. ``chaincode.audit:AuditContract``.
     Raises:
-        ChaincodeError: when the path names no contract class.
+        ChaincodeError: when the path names no contract class, or its module cannot be imported.
     """
     module_name, _, class_name = path.partition(":")
     try:
         contract = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ChaincodeError(f"{path!r} names no contract (expected '<module>:<class>'): {error}") from None
+    except Exception as error:  # the module is its author's code: whatever it raises is a fault of it, not of ours
+        raise ChaincodeError(f"{path!r}: its module cannot be imported: {type(error).__name__}: {error}") from error
     if not (isinstance(contract, type) and issubclass(contract, Contract)):
         raise ChaincodeError(f"{path!r} is not a subclass of chaincode.contract.Contract")
     return contract()

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from gateway.app import create_app, prepare_database
 from gateway.config import GatewayConfig, load_config
 from gateway.errors import ConfigurationError
 from gateway.serving import BoundedHttp, StoppableServer
 from network.errors import NetworkError
-from network.operations.log_levels import LogLevels, LogSpecError
+from network.operations.log_levels import LogSpecError
 from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import OtlpTracer, traced
 
@@ -41,13 +42,20 @@ def main(arguments: list[str] | None = None) -> int:
         levels.set(config.log_spec)
         prepare_database(config)
         with traced(_tracer(config)):
-            server = StoppableServer(_settings(config, levels))
-            asyncio.run(server.serve())
+            app = create_app(config, levels=levels)
+            server = StoppableServer(_settings(config, app))
+            asyncio.run(_serve(app, server))
     except (ConfigurationError, LogSpecError, NetworkError) as error:
         return _fail(error, 1)
     except SystemExit:
         return _fail(f"cannot listen on {config.listen.host}:{config.listen.port}: free the port or choose another", 1)
     return 0 if server.started else 1
+
+
+async def _serve(app: FastAPI, server: StoppableServer) -> None:
+    # Begun here and not by the server, which would write a trace of what is wrong, and then name its own port.
+    async with app.router.lifespan_context(app):
+        await server.serve()
 
 
 def _fail(reason: object, status: int) -> int:
@@ -63,9 +71,10 @@ def _tracer(config: GatewayConfig) -> OtlpTracer | None:
     return OtlpTracer(f"gateway {config.organization.msp_id}", tracing.endpoint, tracing.ratio, roots)
 
 
-def _settings(config: GatewayConfig, levels: LogLevels) -> uvicorn.Config:
+def _settings(config: GatewayConfig, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(config, levels=levels),
+        app,
+        lifespan="off",
         host=config.listen.host,
         port=config.listen.port,
         http=BoundedHttp,

@@ -14,15 +14,17 @@ Example of the file::
     organization: {msp_id: DwaybankMSP, display_name: DwayBank}
     partners: [{msp_id: PartnerMSP, display_name: Partner Bank}]
     assets: [{code: EUR, scale: 2}]
+    trusted_proxies: [10.0.0.0/24]   # optional
 """
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import ConfigurationError
@@ -31,6 +33,9 @@ from network.rpc import ClientTls
 from network.rpc.tls_files import read_client_tls
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+ASSET_CODE = r"^[A-Z][A-Z0-9]{1,15}$"
+"""Form of an asset's code, as the books have it (``ledger.money``)."""
 
 SECRET_BYTES_MIN = 32
 """Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
@@ -81,7 +86,7 @@ class Organization(_Part):
 class Asset(_Part):
     """An asset customers may hold: its code in the books and the number of its decimals."""
 
-    code: str = Field(pattern=r"^[A-Z][A-Z0-9]{2,15}$")
+    code: str = Field(pattern=ASSET_CODE)
     scale: int = Field(ge=0, le=18)
 
 
@@ -127,6 +132,20 @@ class PasswordCost(_Part):
     """Passwords hashed at the same time."""
 
 
+def _network(text: object) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(str(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no network: write one as 10.0.0.0/24 or fd00::/64 ({error})") from error
+    if network.prefixlen == 0:
+        raise ValueError(f"{network} is everybody, and anybody could say to be anybody: name the proxies' networks")
+    return network
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+"""A network in CIDR's notation."""
+
+
 class GatewayConfig(BaseSettings):
     """Everything a gateway needs to know; see the module's example."""
 
@@ -140,6 +159,8 @@ class GatewayConfig(BaseSettings):
     jwt_secret_file: Path
     organization: Organization
     partners: tuple[Organization, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    """Networks of the proxies before the gateway, whose ``X-Forwarded-For`` is believed."""
     assets: tuple[Asset, ...] = Field(min_length=1)
     password_cost: PasswordCost = PasswordCost()
     operations: Operations | None = None

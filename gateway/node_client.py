@@ -29,6 +29,9 @@ HEALTH = "/grpc.health.v1.Health/Check"
 DONE_CODES = frozenset({"posted", "exists"})
 """Result codes of an entry that stands in the books."""
 
+NOT_AN_ORDER = "invalid"
+"""Code of what the node cannot read as a request of its kind, today and tomorrow."""
+
 _Reply = TypeVar("_Reply", bound=Message)
 
 
@@ -251,7 +254,7 @@ def _translate(error: RpcError) -> Exception:
         # The node's words name files of the bank's archive: nothing for customers.
         return RefusedError("archived", "this is older than what the bank keeps at hand: ask the bank for it")
     if error.code == StatusCode.INVALID_ARGUMENT:
-        return RefusedError("invalid", error.message)
+        return RefusedError(NOT_AN_ORDER, error.message)
     return _unavailable()
 
 

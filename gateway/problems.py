@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -23,6 +23,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from gateway.errors import (
     ConflictError,
@@ -112,7 +113,22 @@ def problem_response(problem: Problem, instance: str) -> JSONResponse:
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(problem_of(error), request.url.path)
+    problem = problem_of(error)
+    if problem.status == 405:
+        problem = replace(problem, headers={**problem.headers, **_methods_of(request)})
+    return problem_response(problem, request.url.path)
+
+
+def _methods_of(request: Request) -> Mapping[str, str]:
+    """Return which methods a path knows; the framework names those of the first route that has this path."""
+    paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
+    known = {
+        method.upper()
+        for path, methods in paths.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in methods
+    }
+    return {"allow": ", ".join(sorted(known))} if known else {}
 
 
 def _own(error: CustomerGatewayError) -> Problem:
@@ -159,7 +175,9 @@ def _reason(fault: Mapping[str, Any]) -> str:
 def _framework(error: HTTPException) -> Problem:
     code = CODES.get(error.status_code, "refused")
     detail = TITLES.get(error.status_code, "The request failed")
-    return Problem(error.status_code, code, detail, dict(error.headers or {}))
+    return Problem(
+        error.status_code, code, detail, {name.lower(): value for name, value in (error.headers or {}).items()}
+    )
 
 
 def _is_connection_loss(error: DBAPIError) -> bool:

@@ -13,6 +13,8 @@ from unicodedata import bidirectional, category
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.config import ASSET_CODE
+
 PASSWORD_CHARACTERS_MIN = 12
 PASSWORD_CHARACTERS_MAX = 128
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})
@@ -53,7 +55,7 @@ DisplayName = Annotated[_Line, StringConstraints(strip_whitespace=True, min_leng
 AmountMinor = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 AccountReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:._-]{1,64}$")]
 MspId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,64}$")]
-AssetCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{2,15}$")]
+AssetCode = Annotated[str, StringConstraints(pattern=ASSET_CODE)]
 RefreshToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 

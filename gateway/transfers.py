@@ -25,7 +25,14 @@ from datetime import datetime
 from anyio import to_thread
 
 from gateway.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
-from gateway.node_client import EntryOutcome, InternalTransfer, NodeClient, PartnerPayment, PaymentOutcome
+from gateway.node_client import (
+    NOT_AN_ORDER,
+    EntryOutcome,
+    InternalTransfer,
+    NodeClient,
+    PartnerPayment,
+    PaymentOutcome,
+)
 from gateway.order_locks import OrderLocks
 from gateway.store import FINAL_STATES, Store, Transfer
 
@@ -166,6 +173,15 @@ class Transfers:
             return known if known.state in FINAL_STATES else await self._carry_out(known)
 
     async def _carry_out(self, transfer: Transfer) -> Transfer:
+        try:
+            changed = await self._order(transfer)
+        except RefusedError as error:
+            if error.code != NOT_AN_ORDER:
+                raise
+            changed = _refused(transfer, error.code, str(error))
+        return await self._remember(await self._with_decision(changed))
+
+    async def _order(self, transfer: Transfer) -> Transfer:
         if transfer.partner_msp_id is None:
             order = InternalTransfer(
                 transfer.transfer_id,
@@ -175,7 +191,7 @@ class Transfers:
                 transfer.created_at,
                 transfer.description,
             )
-            return await self._remember(_with_entry(transfer, await self._node.post_transfer(order)))
+            return _with_entry(transfer, await self._node.post_transfer(order))
         payment = PartnerPayment(
             transfer.transfer_id,
             transfer.debtor_account,
@@ -185,8 +201,7 @@ class Transfers:
             transfer.amount_minor,
             transfer.description,
         )
-        outcome = await self._node.send_payment(payment)
-        return await self._remember(await self._with_decision(_with_payment(transfer, outcome)))
+        return _with_payment(transfer, await self._node.send_payment(payment))
 
     async def _with_decision(self, transfer: Transfer) -> Transfer:
         if transfer.seq is None or transfer.decision is not None:
@@ -210,7 +225,11 @@ def _with_entry(transfer: Transfer, outcome: EntryOutcome) -> Transfer:
     if outcome.is_posted:
         return replace(transfer, state="posted", seq=outcome.seq, decision=outcome.decision)
     message = outcome.message or f"the books refuse this transfer: {outcome.code}"
-    return replace(transfer, state="refused", refusal_code=outcome.code, refusal_message=message)
+    return _refused(transfer, outcome.code, message)
+
+
+def _refused(transfer: Transfer, code: str, message: str) -> Transfer:
+    return replace(transfer, state="refused", refusal_code=code, refusal_message=message)
 
 
 def _with_payment(transfer: Transfer, outcome: PaymentOutcome) -> Transfer:

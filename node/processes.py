@@ -2,7 +2,8 @@
 
 A child counts as ready when it accepts connections: ours begin to listen last, when all behind the port is up. One that
 ends is started again after a pause that doubles from 0.2 s to 5 s; one that never becomes ready stops the whole start
-with the last line of its log.
+with the last line of its log. One that lives and answers nothing for two minutes, stopped or dead-locked, is ended and
+so started again: what it acknowledged is kept, whatever ends it. A database server is never ended for that.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from node.child import ending_with_parent
 from node.errors import PostgresError, SupervisorError
+from node.liveness import Question
 from node.postgres import PostgresCluster
 
 READY_TIMEOUT_S = 3600.0
@@ -30,6 +32,11 @@ ends, and is told at once."""
 STOP_TIMEOUT_S = 15.0
 PAUSE_FIRST_S = 0.2
 PAUSE_MAX_S = 5.0
+
+ASK_PAUSE_S = 5.0
+MISSED_MAX = 12
+"""Questions without an answer, one after another, until a process is ended: one to two minutes. Counted, not taken from
+the clock: a machine that slept, or a supervisor that was stopped too, accuses nobody."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +50,14 @@ class ProcessSpec:
         arguments: after the interpreter, e.g. ``("-m", "node", "orderer", "--config", ...)``.
         port: TCP port on 127.0.0.1 that tells when it is ready.
         log_file: where its output goes.
+        question: gives what shows that it is not stuck, None where nothing does; called once it is started.
     """
 
     name: str
     arguments: tuple[str, ...]
     port: int
     log_file: Path
+    question: Callable[[], Question | None] = field(default=lambda: None)
 
 
 class ManagedProcess:
@@ -58,8 +67,8 @@ class ManagedProcess:
         self.spec = spec
         self.restarts = 0
         self._process: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._keepers: list[asyncio.Task[None]] = []
+        self._ended_because = ""
 
     @property
     def pid(self) -> int | None:
@@ -69,7 +78,10 @@ class ManagedProcess:
     async def start(self) -> None:
         """Start the child and keep it alive from now on; returns before it is ready."""
         await self._spawn()
-        self._keeper = asyncio.create_task(self._keep_alive(), name=f"keep-{self.spec.name}")
+        self._keepers = [
+            asyncio.create_task(self._keep_alive(), name=f"keep-{self.spec.name}"),
+            asyncio.create_task(self._end_when_stuck(), name=f"ask-{self.spec.name}"),
+        ]
 
     async def wait_until_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Return when the child accepts connections.
@@ -84,17 +96,14 @@ class ManagedProcess:
             if await _accepts_connections(self.spec.port):
                 return
             await asyncio.sleep(0.03)
-        raise SupervisorError(
-            f"{self.spec.name} did not start: {last_log_line(self.spec.log_file)} (see {self.spec.log_file})"
-        )
+        reason = self._ended_because or last_log_line(self.spec.log_file)
+        raise SupervisorError(f"{self.spec.name} did not start: {reason} (see {self.spec.log_file})")
 
     async def stop(self) -> None:
         """Ask the child to end, and end it after a while."""
-        self._stopping = True
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -139,6 +148,31 @@ class ManagedProcess:
             except OSError as error:
                 # No room for its log, no memory for one more process: tried again, either may come back.
                 log.error("process cannot be started", process=self.spec.name, reason=str(error))
+
+    async def _end_when_stuck(self) -> None:
+        asked, missed, heard = None, 0, False
+        question: Question | None = None
+        while True:
+            await asyncio.sleep(ASK_PAUSE_S)
+            process = self._process
+            if process is None or process.returncode is not None:
+                continue
+            if process is not asked:
+                asked, missed, heard, question = process, 0, False, self.spec.question()
+            if question is None:
+                continue
+            answered = await question.is_answered()
+            # Where it may migrate before it listens, that nobody listens yet says nothing.
+            if answered or (answered is None and not heard and not question.heard_from_the_first):
+                missed, heard = 0, heard or bool(answered)
+                continue
+            missed += 1
+            log.warning("process does not answer", process=self.spec.name, pid=process.pid, missed=missed)
+            if missed >= MISSED_MAX and process.returncode is None:
+                self._ended_because = f"it answered none of {missed} questions, one after another, and was ended"
+                log.error("process is stuck and is ended", process=self.spec.name, pid=process.pid)
+                # One that is stopped takes no other signal, and one whose loop stands still looks at none.
+                process.kill()
 
 
 class ManagedCluster:

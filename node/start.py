@@ -20,7 +20,7 @@ from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
 from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, open_home, prepare_home
+from node.home import Home, is_locked, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
 """How long nothing may be heard of a start; what is heard of has its time, which the supervisor bounds step by step."""
@@ -28,7 +28,8 @@ START_TIMEOUT_S = 90.0
 TELL_TIMEOUT_S = 5.0
 CLOCKS_APART = timedelta(minutes=5)
 """As in Fabric's cryptogen."""
-STOP_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 120.0
+"""More than every process may take that has to be killed, one kind after another, and a database server after them."""
 
 console = Console()
 
@@ -212,24 +213,14 @@ def stop_consortium(root: Path) -> str:
             return f"Stopped. The data stays in {home.root}; `dwaybank up` continues the same chain."
         time.sleep(0.05)
     raise SupervisorError(
-        f"process {pid} did not stop within {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
+        f"process {pid} did not stop within {STOP_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}; "
+        f"`kill -KILL {pid}` ends it and what it started, and loses nothing that was acknowledged"
     )
 
 
 def is_held(home: Home) -> bool:
     """Tell whether somebody holds the home's lock: a supervisor, or a command that must be alone with the data."""
-    import fcntl
-
-    lock_file = home.run / "lock"
-    if not lock_file.exists():
-        return False
-    with lock_file.open("r+") as lock:
-        try:
-            # Shared: two who look at the same moment must not take each other for a supervisor.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_locked(home.lock)
 
 
 def running_pid(home: Home) -> int | None:

@@ -1,8 +1,8 @@
 """``dwaybank import``: a bank statement file posted through the node, then compared with the books day by day.
 
-Rules: the file is read twice as a stream, once to post and once to compare, so memory holds neither; a movement's key
-follows from the mapping's name and the bank's own number, so that a second import posts nothing twice; a file that
-breaks off half way leaves what was posted and can be imported again.
+Rules: the file is read several times as a stream, so memory never holds it; nothing is posted before all of it was
+understood and held against the books; a movement's key follows from the mapping's name and the bank's own number, so
+that a second import posts nothing twice; an import that breaks off leaves what was posted and can be begun again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from ledger.money import format_decimal
 from ledger.reconciliation import DayChange, Reconciliation, reconcile, recorded_days
 from ledger.statement_import import AccountToOpen, Movement, entry_of, read_movements
 from ledger.statement_mapping import StatementMapping, read_mapping
+from network.rpc import RpcError, StatusCode
 from network.topology import Consortium, Organization
 from node.config import read_key
 from node.errors import ConfigurationError
 from node.home import Home
 from node.own_node import LEDGER, OwnNode, ledger_pb2
+from node.statement_repeats import RepeatCheck
 
 BATCH_ENTRIES = 2000
 ACCOUNTS_PER_CALL = 500
@@ -106,6 +108,8 @@ async def import_and_reconcile(
     mapping_file: Path,
     breaks: Path | None,
     console: Console | None = None,
+    *,
+    may_repeat: bool = False,
 ) -> ImportReport:
     """Post a statement file and reconcile it.
 
@@ -115,10 +119,11 @@ async def import_and_reconcile(
         mapping_file: explains it.
         breaks: where to write every break as CSV.
         console: shows progress when given.
+        may_repeat: movements may stand in the books under other keys: the bank truly booked them twice.
     Raises:
         ConfigurationError: a file cannot be read or written.
-        LedgerError: the mapping or a line cannot be understood; names setting or line, column and value. Or the books
-            count the mapping's asset with other digits.
+        LedgerError: the mapping or a line cannot be understood; names setting or line, column and value. Or movements
+            stand in the books under other keys, or the books count the mapping's asset with other digits.
         RpcError: the node does not answer.
     """
     mapping = read_mapping(mapping_file)
@@ -126,7 +131,7 @@ async def import_and_reconcile(
     report = ImportReport(str(statement), mapping.asset.code, mapping.asset.scale)
     started = time.monotonic()
     async with OwnNode(home, consortium, organization) as node:
-        accounts = await _post(node, source, report, console)
+        accounts = await _post(node, source, report, console, may_repeat=may_repeat)
         report.seconds = time.monotonic() - started
         if mapping.balance_column and not report.refused:
             changes = await _day_changes(node, accounts)
@@ -161,8 +166,12 @@ class _Source:
             raise ConfigurationError(f"statement file {self._path} cannot be read: {error.strerror}") from error
 
 
-async def _post(node: OwnNode, source: _Source, report: ImportReport, console: Console | None) -> list[str]:
+async def _post(
+    node: OwnNode, source: _Source, report: ImportReport, console: Console | None, *, may_repeat: bool = False
+) -> list[str]:
     """Post every movement in the file's order; return the customers' accounts."""
+    if not may_repeat:
+        await RepeatCheck(node, source.movements, source.mapping).refuse_repeats()
     opened: dict[str, None] = {}
     customers: dict[str, None] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -190,8 +199,17 @@ async def _open(node: OwnNode, account: AccountToOpen, mapping: StatementMapping
         normal_side=_SIDES[account.normal_side],
         floor_minor="" if account.floor is None else str(account.floor),
     )
-    reply = await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)
-    refuse_other_digits(mapping.asset, reply.account.scale, "asset.scale")
+    try:
+        opened = (await node.call(LEDGER, "OpenAccount", request, ledger_pb2.OpenAccountResponse)).account
+    except RpcError as error:
+        if error.code != StatusCode.ALREADY_EXISTS:
+            raise
+        # Whoever opened it gave it terms, a place, names or stripes of its own: those are no matter of a statement's.
+        asked = ledger_pb2.GetAccountRequest(account=account.reference)
+        opened = (await node.call(LEDGER, "GetAccount", asked, ledger_pb2.GetAccountResponse)).account
+        if (opened.asset, opened.normal_side) != (request.asset, request.normal_side):
+            raise
+    refuse_other_digits(mapping.asset, opened.scale, "asset.scale")
 
 
 def _entry(movement: Movement, mapping: StatementMapping) -> ledger_pb2.NewEntry:

@@ -13,6 +13,7 @@ from rich.table import Table
 from network.errors import RpcError
 from network.topology import Consortium, Organization
 from node.home import Home, open_home
+from node.liveness import question_for
 from node.own_node import AUDIT, OwnNode, audit_pb2
 from node.start import is_held, read_status, running_pid
 
@@ -22,13 +23,15 @@ def consortium_status(root: Path) -> dict[str, Any]:
     home, consortium = open_home(root)
     if running_pid(home) is None:
         state = "maintenance" if is_held(home) else "stopped"
-        return {"home": str(home.root), "state": state, "processes": [], "nodes": []}
+        return {"home": str(home.root), "state": state, "held": False, "processes": [], "nodes": []}
     status = read_status(home)
+    processes, nodes = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
         "home": str(home.root),
         "state": status.get("state", "starting"),
-        "processes": status.get("processes", []),
-        "nodes": asyncio.run(_all_nodes(home, consortium)),
+        "held": bool(status.get("held")),
+        "processes": processes,
+        "nodes": nodes,
     }
 
 
@@ -36,13 +39,29 @@ def is_well(found: dict[str, Any]) -> bool:
     """Tell whether all runs that should: a script's answer to what ``consortium_status`` found."""
     return (
         found["state"] == "running"
-        and all(process["pid"] for process in found["processes"])
+        and all(
+            (process["pid"] and process["answers"] is not False) or (found["held"] and process["name"] == "orderer")
+            for process in found["processes"]
+        )
         and all("error" not in node for node in found["nodes"])
     )
 
 
-async def _all_nodes(home: Home, consortium: Consortium) -> list[dict[str, Any]]:
-    return list(await asyncio.gather(*(_one_node(home, consortium, member) for member in consortium.organizations)))
+async def _ask(
+    home: Home, consortium: Consortium, processes: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the processes, each with whether it answers, and what the nodes say."""
+    answers, nodes = await asyncio.gather(
+        asyncio.gather(*(_answers(home, process) for process in processes)),
+        asyncio.gather(*(_one_node(home, consortium, member) for member in consortium.organizations)),
+    )
+    return [process | {"answers": answer} for process, answer in zip(processes, answers, strict=True)], nodes
+
+
+async def _answers(home: Home, process: dict[str, Any]) -> bool | None:
+    """Tell whether a process answers anybody; None where it cannot be asked."""
+    question = question_for(home, process["name"], process["port"])
+    return None if question is None else bool(await question.is_answered())
 
 
 async def _one_node(home: Home, consortium: Consortium, member: Organization) -> dict[str, Any]:
@@ -71,10 +90,13 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(f"{found['home']}: {found['state']}", highlight=False)
     if found["state"] == "maintenance":
         console.print("Another command works on its data, or it has begun to start this moment.")
+    if found["held"]:
+        console.print("A backup is being made: nothing is ordered, and so nothing anchored, until it has ended.")
     if found["processes"]:
-        processes = Table("process", "pid", "port", "restarts")
+        processes = Table("process", "pid", "port", "restarts", "answers")
         for row in found["processes"]:
-            processes.add_row(row["name"], str(row["pid"] or "-"), str(row["port"]), str(row["restarts"]))
+            answers = {True: "yes", False: "NO", None: "-"}[row["answers"]]
+            processes.add_row(row["name"], str(row["pid"] or "-"), str(row["port"]), str(row["restarts"]), answers)
         console.print(processes)
     if found["nodes"]:
         _print_nodes(console, found["nodes"])

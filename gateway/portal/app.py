@@ -131,7 +131,10 @@ async def _refused(request: Request, error: Exception) -> Response:
             # A part of a page was asked for: the whole page must go, or the log-in would stand in its middle.
             return Response(status_code=401, headers={"HX-Redirect": "/login"})
         return RedirectResponse("/login", 303)
-    return services_of(request).pages.refusal(*refusal_of(error))
+    page = services_of(request).pages.refusal(*refusal_of(error))
+    if isinstance(error, HTTPException):
+        page.headers.update(error.headers or {})
+    return page
 
 
 async def _healthz(request: Request) -> Response:

@@ -111,7 +111,9 @@ class PortalGuard:
         if scope["method"] in _SAFE_METHODS:
             return None
         if scope["method"] != "POST":
-            return self._refuse(405, "the portal knows GET, HEAD and POST")
+            refusal = self._refuse(405, "the portal knows GET, HEAD and POST")
+            refusal.headers["Allow"] = "GET, HEAD, POST"
+            return refusal
         origin = headers.get("origin")
         if (origin is not None and origin not in self._origins) or headers.get("sec-fetch-site", "") not in _OWN_PAGES:
             return self._refuse(403, "this form was not one of the portal's own: open the page and send it again")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.auth.sessions import TokenPair
 from gateway.schemas import CustomerResponse, LoginRequest, RefreshRequest, RegisterRequest, TokenResponse
+from gateway.senders import sender_of
 from gateway.services import CustomerId, ServicesOf, problems
 from gateway.store import Customer
 
@@ -22,7 +23,7 @@ async def register(body: RegisterRequest, services: ServicesOf) -> CustomerRespo
 @router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 413, 422, 429, 503))
 async def login(body: LoginRequest, services: ServicesOf, request: Request) -> TokenResponse:
     """Begin a session; a wrong password and an unknown e-mail address look the same."""
-    sender = request.client.host if request.client is not None else ""
+    sender = sender_of(request, services.config.trusted_proxies)
     return _tokens(await services.sessions.login(body.email, body.password, sender))
 
 

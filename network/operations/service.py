@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from network.errors import NetworkError
 from network.operations.health import HealthChecks
 from network.operations.http_server import HttpServer, HttpTls, Request, Response
 from network.operations.log_levels import LogLevels, LogSpecError
@@ -71,7 +72,10 @@ class OperationsService:
         Raises:
             NetworkError: the address is taken or the TLS files are unusable.
         """
-        return await self._server.start()
+        try:
+            return await self._server.start()
+        except NetworkError as error:
+            raise NetworkError(f"operations: {error}") from error
 
     async def stop(self) -> None:
         """Stop serving. Idempotent."""
@@ -81,8 +85,8 @@ class OperationsService:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._routes.get((method, request.path))
         if handler is None:
-            known = any(path == request.path for _, path in self._routes)
-            return Response(405 if known else 404)
+            known = sorted(known for known, path in self._routes if path == request.path)
+            return Response(405, headers={"Allow": ", ".join(known)}) if known else Response(404)
         if self._tls is not None and request.path in _NEEDS_CERTIFICATE and not request.has_certificate:
             return Response(401)
         return await handler(request)

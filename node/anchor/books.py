@@ -17,7 +17,8 @@ from nacl.signing import VerifyKey
 from ledger import figures
 from ledger.archive_state import Archive, standing_archives
 from ledger.audit import Finding, KeptWalk, RecomputedLeaf, RowWalk, verify_books
-from ledger.errors import ArchivedError, DamagedRowError
+from ledger.balances import find_account
+from ledger.errors import ArchivedError, DamagedRowError, NotFoundError
 from ledger.queries import query
 from ledger.rows import SEQ_MIN, Disclosure, disclose, disclose_range
 from ledger.signed import signed_leaves
@@ -120,6 +121,14 @@ class Books:
         """
         with _telling(), self._database.transaction() as connection:
             return disclose_range(connection, from_seq, to_seq)
+
+    def asset_of(self, account: str) -> str | None:
+        """Return the code of an account's asset; None where there is no such account."""
+        with self._database.transaction() as connection:
+            try:
+                return find_account(connection, account).facts.asset.code
+            except NotFoundError:
+                return None
 
     def sums_before(self, seq: int, account: str = "") -> Mapping[tuple[str, str], Totals]:
         """Return for each account and asset the sums over the rows before a number; of one account where it is named.

@@ -40,7 +40,7 @@ from node.anchor.books import Books
 from node.anchor.errors import NotSealedError
 from node.anchor.store import LogStore
 from node.audit.entry_fields import read_entry
-from node.audit.errors import BadRequestError, NotYetError
+from node.audit.errors import BadRequestError, NotYetError, UnknownEntryError
 from node.audit.evidence import ChannelEvidenceSource, ChannelParts, own_text, references_of
 from node.audit.index import AuditIndex
 from node.audit.proofs import log_reader
@@ -106,6 +106,7 @@ class RangeProofs:
             numbers: first and last entry where it has none, as for a range.
             whole: show every entry of the range; otherwise only those that touch the account.
         Raises:
+            UnknownEntryError: there is no such account, or it holds another asset: nothing would be proved.
             as ``range``.
         """
         return await self._built(lambda: self._account(account, asset, window, numbers, whole))
@@ -144,6 +145,13 @@ class RangeProofs:
     def _account(
         self, account: str, asset: str, window: Window, numbers: tuple[int, int], whole: bool
     ) -> tuple[ManyContent, ChannelParts]:
+        held = self._books.asset_of(account)
+        if held is None:
+            raise UnknownEntryError(
+                f"account: {account!r} is not in the books, `dwaybank account list` shows which are"
+            )
+        if held != asset:
+            raise UnknownEntryError(f"asset: account {account!r} holds {held}, not {asset!r}")
         first, last = self._bounds(window) if window != EVER else (numbers[0] or 1, numbers[1])
         head = self._head_of(first, last)
         last = last or head.size

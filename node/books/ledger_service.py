@@ -21,6 +21,7 @@ from ledger.errors import InvalidValueError
 from ledger.posting import OPERATOR
 from ledger.reconciliation import day_changes
 from ledger.refusal_store import list_refusals
+from ledger.repeats import find_repeats
 from ledger.rows import SEQ_MAX
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import Server
@@ -32,7 +33,7 @@ from node.books.handlers import CallerBooks, Handlers
 SERVICE = "dwaybank.ledger.v1.LedgerService"
 
 ENTRIES_MAX = 10_000
-"""Most entries of one PostEntries call."""
+"""Most entries of one PostEntries call, or movements of one FindRepeatedMovements call."""
 
 DAY_CHANGE_ACCOUNTS_MAX = 500
 """Most accounts of one ListDayChanges call."""
@@ -76,6 +77,7 @@ class LedgerService:
         handlers.offer_to_tenants("ReleaseHold", pb.ReleaseHoldRequest, self._release_hold)
         handlers.offer_to_tenants("ListDayChanges", pb.ListDayChangesRequest, self._list_day_changes)
         handlers.offer_to_tenants("GetTrialBalance", pb.GetTrialBalanceRequest, self._get_trial_balance)
+        handlers.offer("FindRepeatedMovements", pb.FindRepeatedMovementsRequest, self._find_repeated_movements)
         handlers.offer("ListRefusals", pb.ListRefusalsRequest, self._list_refusals)
 
     async def _open_account(self, request: pb.OpenAccountRequest, books: CallerBooks) -> Message:
@@ -166,6 +168,21 @@ class LedgerService:
                 pb.DayChange(account=change.account, day=change.day.isoformat(), change_minor=str(change.change))
                 for change in found
             ]
+        )
+
+    async def _find_repeated_movements(self, request: pb.FindRepeatedMovementsRequest) -> Message:
+        if not 1 <= len(request.movements) <= ENTRIES_MAX:
+            raise InvalidValueError("movements", len(request.movements), f"give 1 to {ENTRIES_MAX} movements")
+        asked = [wire.keyed_movement(each, f"movements[{n}]") for n, each in enumerate(request.movements)]
+        found = await self._books.read(find_repeats, asked)
+        return pb.FindRepeatedMovementsResponse(
+            movements=[
+                pb.RepeatedMovement(
+                    index=index, seqs=[seq for seq, _ in entries], idempotency_keys=[str(key) for _, key in entries]
+                )
+                for index, entries in found.equal.items()
+            ],
+            posted_count=found.posted_count,
         )
 
     async def _list_refusals(self, request: pb.ListRefusalsRequest) -> Message:

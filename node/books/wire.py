@@ -19,6 +19,7 @@ from ledger.journal import EntryResult, NewEntry, Outcome, Posting, ResultCode
 from ledger.money import AMOUNT_MAX, parse_amount_minor, parse_balance_minor
 from ledger.posting import STATUS_NUMBERS, AccountTerms
 from ledger.refusal_store import KeptRefusal, RefusalFilter
+from ledger.repeats import KeyedMovement
 from ledger.statements import PostedEntry, StatementLine
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 
@@ -178,6 +179,16 @@ def posting_of(message: pb.Posting, path: str) -> Posting:
 def posting_message(posting: Posting) -> pb.Posting:
     """Return a posting to be made, as the service tells it."""
     return pb.Posting(account=posting.account, side=_PB_SIDES[posting.side], amount_minor=str(posting.amount))
+
+
+def keyed_movement(message: pb.KeyedMovement, path: str) -> KeyedMovement:
+    """Return a movement of a statement; errors name the field below ``path``."""
+    return KeyedMovement(
+        uuid_of(message.idempotency_key, f"{path}.idempotency_key"),
+        check_reference(message.account, f"{path}.account"),
+        time_of(message.effective_at, f"{path}.effective_at"),
+        parse_balance_minor(message.change_minor, f"{path}.change_minor"),
+    )
 
 
 def new_hold(message: pb.PlaceHoldRequest) -> NewHold:

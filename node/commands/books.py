@@ -446,6 +446,9 @@ def import_statement(
     statement_file: Annotated[Path, typer.Argument(metavar="FILE", help="Bank statement file.")],
     mapping: Annotated[Path, typer.Option(help="YAML file that explains the statement's columns.")],
     breaks: Annotated[Path | None, typer.Option(help="Write every reconciliation break here (CSV).")] = None,
+    may_repeat: Annotated[
+        bool, typer.Option("--may-repeat", help="The bank truly booked twice what the books hold under other keys.")
+    ] = False,
     org: OrgOption = "dwaybank",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -454,7 +457,9 @@ def import_statement(
     from node.statement_import import import_and_reconcile
 
     opened, consortium, organization = find(home, org)
-    report = asyncio.run(import_and_reconcile(opened, consortium, organization, statement_file, mapping, breaks))
+    report = asyncio.run(
+        import_and_reconcile(opened, consortium, organization, statement_file, mapping, breaks, may_repeat=may_repeat)
+    )
     typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.sentence())
     if report.refused:
         raise typer.Exit(1)

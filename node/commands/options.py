@@ -71,7 +71,14 @@ def only_admin(user: str, what: str) -> None:
 def with_node(
     home: Path | None, organization: str, run: Callable[[OwnNode], Awaitable[None]], user: str = ADMIN
 ) -> None:
-    """Connect to an organization's node as one of its users and do something there."""
+    """Connect to an organization's node as one of its users and do something there.
+
+    Raises:
+        ConfigurationError: the node cannot be reached.
+        RpcError: as it answered.
+    """
+    from network.rpc import RpcError
+    from node.errors import ConfigurationError
     from node.own_node import OwnNode
 
     opened, consortium, member = find(home, organization)
@@ -80,4 +87,13 @@ def with_node(
         async with OwnNode(opened, consortium, member, user) as node:
             await run(node)
 
-    asyncio.run(connected())
+    try:
+        asyncio.run(connected())
+    except RpcError as error:
+        if not error.message.startswith("cannot connect"):
+            raise
+        folder = f" --home {opened.root}"
+        raise ConfigurationError(
+            f"{member.display_name}'s node is not reached: {error.message}; `dwaybank up{folder}` starts it, "
+            f"`dwaybank status{folder}` tells what runs"
+        ) from error

@@ -15,14 +15,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from ledger.account import Account, Side, check_reference
 from ledger.errors import ConflictError, InvalidValueError
 from ledger.hold import HoldResult, NewHold
-from ledger.journal import EntryResult, NewEntry
+from ledger.journal import EntryResult, NewEntry, ResultCode
 
 T = TypeVar("T")
+
+_COUNTED_OTHERWISE = frozenset({ResultCode.PERIOD_CLOSED, ResultCode.EXISTS_WITH_DIFFERENT_BODY})
+"""Answers to an entry of a payment whose time lies in a period that was closed: now, or before a crash."""
 
 
 class Books(Protocol):
@@ -48,6 +52,23 @@ class Books(Protocol):
 
     async def read(self, work: Callable[..., T], /, *arguments: Any, **named: Any) -> T:
         """Run one of the reading functions of ``ledger``."""
+
+
+async def post_in_time(books: Books, entries: Sequence[NewEntry]) -> list[EntryResult]:
+    """Post the entries of a payment, which stand or fall together, and return their results.
+
+    Where the period for which they count was closed while the payment was on its way, they count for the time of their
+    posting: neither bank may refuse for its calendar what the other one has booked or is about to book. Which of both
+    ways was posted, a repeat after a crash finds out by their key.
+    """
+    results = await _post(books, entries)
+    if any(result.code in _COUNTED_OTHERWISE for result in results):
+        results = await _post(books, [replace(entry, effective_at=None) for entry in entries])
+    return results
+
+
+async def _post(books: Books, entries: Sequence[NewEntry]) -> list[EntryResult]:
+    return [await books.post(entries[0])] if len(entries) == 1 else await books.post_batch(entries)
 
 
 class InterbankAccounts:

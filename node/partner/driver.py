@@ -16,10 +16,11 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Side
+from ledger.currency import find_asset
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
-from node.partner.books import Books, InterbankAccounts
+from node.partner.books import Books, InterbankAccounts, post_in_time
 from node.partner.errors import (
     NotCancellableError,
     PartnerBusyError,
@@ -169,7 +170,8 @@ class SettlementDriver:
         return after_hold(settlement, result.text, "" if result.hold is None else result.hold.state), None
 
     async def _prepare(self, settlement: Outgoing) -> Done:
-        answer = await self._link(settlement).prepare(settlement)
+        asset = await self._books.read(find_asset, settlement.asset)
+        answer = await self._link(settlement).prepare(settlement, asset.scale)
         if answer.refusal:
             await self._books.release_hold(settlement.hold_id)
         return after_prepare(settlement, answer.agreed_reference, answer.refusal), answer.evidence
@@ -191,7 +193,7 @@ class SettlementDriver:
             description=settlement.description,
             hold_id=settlement.hold_id,
         )
-        result = await self._books.post(entry)
+        [result] = await post_in_time(self._books, [entry])
         code = result.code.text
         if result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY:
             raise TransitionError(f"settlement {settlement.settlement_id}: its key stands for another entry")

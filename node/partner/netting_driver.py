@@ -2,7 +2,8 @@
 
 - The payer adds its obligations, so that no two nodes add the same.
 - Before it confirms, the node checks that the sums on the shared ledger hold, that all obligations of its pairs are
-  known to it and say what its own settlements say, and that the net follows from its own details.
+  known to it and say what its own settlements say, and that the net follows from its own details; before it books, the
+  middle one again.
 - The shared ledger alone says how far a cycle is; entries have keys that follow from it, so nothing is done twice.
 - A cycle that is not settled in time is ended by any member, and its obligations are as they were.
 """
@@ -139,7 +140,7 @@ class NettingDriver(BackgroundWork):
             return False, "cut off"
         if cycle["state"] == "cut_off":
             return False, await self._confirm(cycle)
-        return True, await self._finish(cycle)
+        return await self._finish(cycle)
 
     async def _add(self, cycle: Mapping[str, Any]) -> int:
         count = 0
@@ -180,19 +181,19 @@ class NettingDriver(BackgroundWork):
         whole = await self._chain.read("GetCycle", cycle_id)
         gross = await self._gross(cycle_id, await self._rows())
         position = position_of([told for _, told in gross], self._own_msp_id)
-        if wrong := await self._what_is_wrong(whole, gross, position):
+        wrong = "" if sums_hold(whole) else "the positions on the shared ledger are not the sums of the pairs"
+        wrong = wrong or self._what_is_wrong(whole, gross)
+        if not wrong and not position.opens(whole["positions"][self._own_msp_id]):
+            wrong = "the net does not follow from the gross"
+        if wrong:
             log.error("netting.not_confirmed", cycle_id=cycle_id, reason=wrong)
             return f"NOT CONFIRMED: {wrong}"
         endorsers = [self._own_msp_id, self._arbiter] if self._arbiter else []
         await self._chain.call_endorsed_by(endorsers, "ConfirmPosition", cycle_id, position=position.opening())
         return "position confirmed"
 
-    async def _what_is_wrong(
-        self, cycle: Mapping[str, Any], gross: Sequence[tuple[Recorded, ObligationDetails]], position: Position
-    ) -> str:
-        """Return why this bank cannot stand by its position, empty when it can."""
-        if not sums_hold(cycle):
-            return "the positions on the shared ledger are not the sums of the pairs"
+    def _what_is_wrong(self, cycle: Mapping[str, Any], gross: Sequence[tuple[Recorded, ObligationDetails]]) -> str:
+        """Return where what is known here is not what is netted, empty when it is."""
         for pair in cycle["pairs"]:
             if self._own_msp_id not in pair["banks"]:
                 continue
@@ -203,11 +204,18 @@ class NettingDriver(BackgroundWork):
         for row, told in gross:
             if told.amount != row.amount or (told.debtor == self._own_msp_id) != row.outgoing:
                 return f"obligation {row.obligation_id} is not what was settled here"
-        return "" if position.opens(cycle["positions"][self._own_msp_id]) else "the net does not follow from the gross"
+        return ""
 
-    async def _finish(self, cycle: Mapping[str, Any]) -> str:
+    async def _finish(self, cycle: Mapping[str, Any]) -> tuple[bool, str]:
         cycle_id = cycle["cycle_id"]
         gross = await self._gross(cycle_id, await self._rows((*UNSETTLED, "settled")))
+        # Between confirming and now the records may have become another copy, of a restored database say; their key
+        # is spent with the first entry, so that a net of less could not be put right.
+        if cycle["state"] == "settled" and (
+            wrong := self._what_is_wrong(await self._chain.read("GetCycle", cycle_id), gross)
+        ):
+            log.error("netting.not_booked", cycle_id=cycle_id, reason=wrong)
+            return False, f"NOT BOOKED: {wrong}"
         for partner in sorted({row.partner_msp_id for row, _ in gross}):
             own = [told for row, told in gross if row.partner_msp_id == partner]
             if cycle["state"] == "settled":
@@ -215,7 +223,7 @@ class NettingDriver(BackgroundWork):
             ids = [row.obligation_id for row, _ in gross if row.partner_msp_id == partner and row.outgoing]
             await self._finish_obligations(cycle_id, partner, [each for each in ids if each])
         await self._store.wake(self._now(), [row.obligation_id for row, _ in gross if row.obligation_id])
-        return f"{len(gross)} obligations {'netted' if cycle['state'] == 'settled' else 'given back'}"
+        return True, f"{len(gross)} obligations {'netted' if cycle['state'] == 'settled' else 'given back'}"
 
     async def _finish_obligations(self, cycle_id: str, partner: str, ids: Sequence[str]) -> None:
         records = await self._chain.records(ids)

@@ -94,7 +94,7 @@ class Outgoing:
         asset: code, equal at both banks.
         amount: minor units.
         description: for the debtor's statement.
-        ordered_at: when the order was written down; effective time of the entries.
+        ordered_at: when the order was written down; effective time of the capture, unless that period was closed since.
         deadline: when held money comes back by itself.
         state: see the automaton.
         refusal: code of the refusal; empty for none. In state captured it means: refused, to be returned.

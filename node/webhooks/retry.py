@@ -24,6 +24,16 @@ def pause_after(failures: int, failure: DeliveryError, fraction: float) -> timed
     return timedelta(seconds=max(whole * (0.5 + fraction / 2), float(failure.retry_after_s)))
 
 
-def is_hopeless(failing_since: datetime, failure: DeliveryError, now: datetime, give_up_after: timedelta) -> bool:
-    """Whether an endpoint is given up after this failure: it said that it is gone, or has failed for too long."""
-    return failure.gone or now - failing_since >= give_up_after
+def is_hopeless(
+    failures: int, failing_since: datetime, failure: DeliveryError, now: datetime, give_up_after: timedelta
+) -> bool:
+    """Whether an endpoint is given up after this failure: it said that it is gone, or has failed for too long.
+
+    Too long is in attempts as well as in time: while this node was down, nothing failed.
+
+    Args:
+        failures: in a row, this one included.
+        failing_since: the first of them.
+    """
+    least = give_up_after // timedelta(seconds=PAUSE_S_MAX)
+    return failure.gone or (now - failing_since >= give_up_after and failures >= least)

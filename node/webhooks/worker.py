@@ -189,7 +189,7 @@ class WebhookWorker:
         # The first success ends a row of failures: whatever was accepted just now counts.
         in_row = webhook.failures + 1 if position == webhook.position else 1
         since = webhook.failing_since if in_row > 1 and webhook.failing_since is not None else now
-        if is_hopeless(since, failure, now, self._give_up_after):
+        if is_hopeless(in_row, since, failure, now, self._give_up_after):
             await asyncio.to_thread(self._store.give_up, webhook.id, position, now, failure.reason)
             log.error("webhook.dead", webhook=str(webhook.id), failures=in_row, reason=failure.reason)
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from node.status import consortium_status, is_well
 from tests.support.consortium import RunningConsortium, eventually, own_consortium
 
 pytestmark = pytest.mark.faults
@@ -59,6 +60,20 @@ async def test_node_whose_database_hangs_is_not_well_until_it_answers(broken: Ru
         return health(port).status_code == 200 and health(gateway).status_code == 200
 
     await eventually(well, "node and gateway are well again", 40)
+
+
+@pytest.mark.parametrize("kind", ["orderer", "node", "gateway", "portal", "postgres"])
+async def test_process_that_is_stopped_shows_in_the_status(consortium: RunningConsortium, kind: str) -> None:
+    name = next(name for name in consortium.processes() if name.endswith(kind))
+    found = await asyncio.to_thread(consortium_status, consortium.home.root)
+    assert is_well(found), found
+    os.kill(pid := int(consortium.processes()[name]["pid"]), signal.SIGSTOP)
+    try:
+        found = await asyncio.to_thread(consortium_status, consortium.home.root)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [process["name"] for process in found["processes"] if process["answers"] is False] == [name]
+    assert not is_well(found)
 
 
 def _stop_database(consortium: RunningConsortium) -> list[int]:

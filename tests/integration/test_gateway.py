@@ -130,6 +130,25 @@ async def test_partner_payment_refused_by_the_other_bank_is_a_422_and_stays_one(
     assert len(node.payments) == 1
 
 
+@pytest.mark.parametrize("more", [{}, {"creditor_bank": "PartnerMSP"}], ids=["inside", "partner"])
+async def test_order_that_the_node_does_not_take_is_refused_for_good(
+    client: httpx.AsyncClient, node: NodeInMemory, more: dict[str, str]
+) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+
+    def fault(path: str) -> None:
+        if path.endswith(("/PostEntries", "/SendPayment")):
+            raise RpcError(StatusCode.INVALID_ARGUMENT, "receiver_msp_id 'PartnerMSP': not a partner bank of this node")
+
+    node.fault = fault
+    key = str(uuid.uuid4())
+    _assert_problem(await maria.pay(here, there, "100", key, **more), 422, "invalid")
+    node.fault = lambda method: None
+    repeated = await maria.pay(here, there, "100", key, **more)
+    _assert_problem(repeated, 422, "invalid")
+    assert node.accounts[here].balance == 10_000
+
+
 async def test_organization_and_readiness_are_public(client: httpx.AsyncClient) -> None:
     organization = (await client.get("/v1/organization")).json()
     assert organization["partners"] == [{"msp_id": "PartnerMSP", "display_name": "Partner Bank"}]
@@ -406,6 +425,37 @@ async def test_login_after_ten_failures_must_wait(client: httpx.AsyncClient, clo
     assert (await client.post("/v1/auth/login", json=good)).status_code == 200
 
 
+async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(
+    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
+) -> None:
+    """The client's own connection comes from 127.0.0.1; a second proxy, 10.0.0.7, stands before the first."""
+    config = gateway_config(tmp_path, database_url, node.address, trusted_proxies=["127.0.0.1/32", "10.0.0.0/24"])
+    async with running_gateway(config, clock) as (_, http):
+        maria = await _customer(http)
+        bad = {"email": maria.email, "password": "wrong password!"}
+        good = {"email": maria.email, "password": PASSWORD}
+        for number in range(10):
+            # What he writes himself stands left of what the proxies write.
+            forged = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.9, 10.0.0.7"}
+            assert (await http.post("/v1/auth/login", json=bad, headers=forged)).status_code == 401
+        his = await http.post("/v1/auth/login", json=good, headers={"X-Forwarded-For": "203.0.113.9:4711, 10.0.0.7"})
+        _assert_problem(his, 429, "too_many_attempts")
+        hers = await http.post("/v1/auth/login", json=good, headers={"X-Forwarded-For": "192.0.2.1, 10.0.0.7"})
+        assert hers.status_code == 200, hers.text
+
+
+async def test_what_a_client_says_of_its_address_without_a_trusted_proxy_is_not_heard(
+    client: httpx.AsyncClient,
+) -> None:
+    maria = await _customer(client)
+    told = []
+    for number in range(11):
+        forged = {"X-Forwarded-For": f"198.51.100.{number}"}
+        bad = {"email": maria.email, "password": "wrong password!"}
+        told.append((await client.post("/v1/auth/login", json=bad, headers=forged)).status_code)
+    assert told == [401] * 10 + [429]
+
+
 async def test_register_with_an_address_in_use_is_a_conflict_whatever_its_case(client: httpx.AsyncClient) -> None:
     await _customer(client)
     body = {"email": "MARIA@Example.org", "password": PASSWORD, "display_name": "Other"}
@@ -574,7 +624,10 @@ async def test_sql_in_texts_is_only_text(client: httpx.AsyncClient, node: NodeIn
 
 async def test_unknown_path_and_wrong_method_are_problems(client: httpx.AsyncClient) -> None:
     _assert_problem(await client.get("/v1/nowhere"), 404, "not_found")
-    _assert_problem(await client.delete("/v1/accounts"), 405, "method_not_allowed")
+    for path, allowed in (("/v1/accounts", "GET, POST"), ("/v1/transfers/x", "GET"), ("/docs", "GET")):
+        refused = await client.delete(path)
+        _assert_problem(refused, 405, "method_not_allowed")
+        assert refused.headers["allow"] == allowed
 
 
 async def test_no_spelling_of_a_path_sends_token_and_body_elsewhere(client: httpx.AsyncClient) -> None:

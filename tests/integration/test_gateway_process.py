@@ -131,6 +131,21 @@ def test_gateway_on_a_port_in_use_ends_with_one_sentence(database_url: str, tmp_
     assert str(port) in output and "Traceback" not in output
 
 
+def test_gateway_whose_operations_port_is_taken_names_that_one_and_shows_no_trace(
+    database_url: str, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        operations, own = taken.getsockname()[1], free_port()
+        settings = _settings(tmp_path, database_url, "127.0.0.1:1", own, operations={"port": operations})
+        with _process(settings) as process:
+            output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"gateway: operations: cannot listen on 127.0.0.1:{operations}" in output
+    assert str(own) not in output and "Traceback" not in output
+
+
 def test_gateway_without_its_database_ends_with_one_sentence_and_no_password(tmp_path: Path) -> None:
     url = f"postgresql://maria:hush-hush@127.0.0.1:{free_port()}/none"
     with _process(_settings(tmp_path, url, "127.0.0.1:1", free_port())) as process:

@@ -16,6 +16,8 @@ from ledger.balances import entry_count
 from ledger.errors import MappingError
 from ledger.money import Asset
 from ledger.statement_mapping import StatementMapping, read_mapping
+from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
+from network.rpc import RpcError
 from node.books.ledger_service import SERVICE, LedgerService
 from node.statement_import import ImportReport, _post, _Source
 from tests.support.books import Clock
@@ -75,4 +77,20 @@ async def test_mapping_with_other_digits_than_the_books_posts_nothing(
 ) -> None:
     with pytest.raises(MappingError, match=r"asset\.scale: is 3 digits; the books count EUR with 2: give that"):
         await node.post(month, replace(MAPPING, asset=Asset("EUR", 3)))
+    assert entries(database_url) == 0
+
+
+async def test_account_that_was_opened_with_terms_of_its_own_is_used(node: Node, month: Path) -> None:
+    account = next(_Source(month, MAPPING, bytes(32)).movements()).account.reference
+    terms = pb.OpenAccountRequest(account=account, asset="EUR", normal_side=pb.SIDE_CREDIT, overdraft_minor="100000")
+    await node.call(SERVICE, "OpenAccount", terms, pb.OpenAccountResponse)
+    assert (await node.post(month, MAPPING)).posted == 20
+
+
+async def test_account_that_counts_on_the_other_side_posts_nothing(node: Node, month: Path, database_url: str) -> None:
+    account = next(_Source(month, MAPPING, bytes(32)).movements()).account.reference
+    other = pb.OpenAccountRequest(account=account, asset="EUR", normal_side=pb.SIDE_DEBIT)
+    await node.call(SERVICE, "OpenAccount", other, pb.OpenAccountResponse)
+    with pytest.raises(RpcError, match="stands open with another asset, side"):
+        await node.post(month, MAPPING)
     assert entries(database_url) == 0

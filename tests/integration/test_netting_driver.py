@@ -162,6 +162,34 @@ async def test_obligation_the_bank_does_not_know_keeps_it_from_confirming(banks:
     assert note == f"NOT CONFIRMED: 3 obligations with {BANK} are netted, of which 2 are known here"
 
 
+@pytest.mark.parametrize(
+    ("spoil", "mend", "note"),
+    [
+        ("UPDATE {} SET state = '' WHERE amount = 700", "UPDATE {} SET state = 'netting' WHERE amount = 700",
+         "NOT BOOKED: 3 obligations with {partner} are netted, of which 2 are known here"),
+        ("UPDATE {} SET amount = 4999 WHERE amount = 5000", "UPDATE {} SET amount = 5000 WHERE amount = 4999",
+         "NOT BOOKED: obligation {id} is not what was settled here"),
+    ],
+)  # fmt: skip
+async def test_net_of_less_than_was_confirmed_is_not_booked(banks: Both, spoil: str, mend: str, note: str) -> None:
+    """As after a database that was restored from an older copy between the confirmation and the booking."""
+    here, there = banks
+    cycle_id = await gathered(banks)
+    await rounds(*banks, count=2)
+    await rounds(there)
+    [row] = [row for row in await here.rows() if row.amount == 5000]
+    with psycopg.connect(here.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(spoil.format("partner.obligation").encode())
+        await rounds(*banks, count=2)
+        known = (await here.cycles.known())[cycle_id]
+        assert (known.finished, known.note) == (False, note.format(partner=PARTNER, id=row.obligation_id))
+        assert here.bank.entries(cycle_id) == []
+        connection.execute(mend.format("partner.obligation").encode())
+    await rounds(*banks, count=2)
+    await assert_netted(banks, cycle_id)
+
+
 async def test_cycle_that_the_books_refuse_does_not_hold_the_others_up(banks: Both) -> None:
     here = banks[0]
     cycle_id = await gathered(banks)

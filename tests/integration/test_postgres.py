@@ -124,6 +124,18 @@ def test_server_that_ended_has_no_process_id(folder: Path) -> None:
         cluster.stop()
 
 
+def test_server_that_takes_no_signal_is_killed_and_starts_again(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    cluster.start()
+    server = cluster.pid
+    assert server is not None
+    os.kill(server, signal.SIGSTOP)
+    cluster.stop(timeout_s=0.5)
+    assert not Path(f"/proc/{server}").exists()
+    cluster.start()
+    cluster.stop()
+
+
 def test_cluster_killed_after_commit_then_restarted_keeps_what_was_committed(folder: Path) -> None:
     settings = ClusterSettings(folder, free_port())
     cluster = PostgresCluster(settings)

@@ -157,7 +157,9 @@ async def test_statement_of_a_later_range_names_what_is_the_banks_word(world: Wo
     whole = verified(world, await bundle_of(world, "ProveAccount", account="alice", asset="EUR")).statement
     assert whole is not None
     assert proved.statement.closing == whole.closing != proved.statement.opening
-    only = await bundle_of(world, "ProveAccount", account="nobody", asset="EUR", touching_only=True)
+    with psycopg.connect(world.bank_url, autocommit=True) as connection:
+        open_account(connection, "unused", "EUR", Side.DEBIT, floor=None, now=datetime.now(UTC))
+    only = await bundle_of(world, "ProveAccount", account="unused", asset="EUR", touching_only=True)
     assert verified(world, only).word == ("withheld_entries",)
     assert reason(world, bent(bundle, "statement", "debits", to="1")) == "wrong_totals"
     assert reason(world, bent(bundle, "statement", "count", to=1)) == "wrong_totals"
@@ -301,7 +303,11 @@ async def test_row_that_was_changed_is_not_proved_and_is_named(world: World) -> 
     with psycopg.connect(world.bank_url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("UPDATE ledger.entry SET amount = 99 WHERE seq = 2")
-    for method, fields in (("ProveRange", {}), ("ProvePeriod", {}), ("ProveAccount", {"account": "a", "asset": "EUR"})):
+    for method, fields in (
+        ("ProveRange", {}),
+        ("ProvePeriod", {}),
+        ("ProveAccount", {"account": "alice", "asset": "EUR"}),
+    ):
         with pytest.raises(RpcError, match="entry 2") as caught:
             await bundle_of(world, method, **fields)
         assert caught.value.code == StatusCode.DATA_LOSS
@@ -316,6 +322,8 @@ HOSTILE: list[tuple[str, dict[str, Any], StatusCode]] = [
     ("ProveRange", {"shown_seqs": [7]}, StatusCode.INVALID_ARGUMENT),
     ("ProveRange", {"shown_seqs": [1], "leaves_only": True}, StatusCode.INVALID_ARGUMENT),
     ("ProveAccount", {"account": "alice"}, StatusCode.INVALID_ARGUMENT),
+    ("ProveAccount", {"account": "nobody", "asset": "EUR"}, StatusCode.NOT_FOUND),
+    ("ProveAccount", {"account": "alice", "asset": "USD"}, StatusCode.NOT_FOUND),
     ("ProveAccount", {"account": "a\x00", "asset": "EUR"}, StatusCode.INVALID_ARGUMENT),
     ("ProvePeriod", {"begin": Timestamp(seconds=9), "end": Timestamp(seconds=9)}, StatusCode.INVALID_ARGUMENT),
     ("ProvePeriod", {"begin": Timestamp(seconds=-9)}, StatusCode.INVALID_ARGUMENT),

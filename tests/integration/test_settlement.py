@@ -8,8 +8,9 @@ carry the same settlement id.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -219,6 +220,73 @@ async def test_debtor_frozen_between_hold_and_capture_aborts_and_tells_the_partn
     incoming = await there.receiver.find(here.msp_id, payment.settlement_id)
     assert incoming is not None and incoming.state == "aborted"
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+# A day ends meanwhile -------------------------------------------------------------------------------------------------
+
+
+async def _close_day(*sides: Bank) -> datetime:
+    """Both banks close their books up to now, with whatever is on its way."""
+    end = sides[0].clock()
+    for side in sides:
+        await side._books.close_period(end, "auditor-1")
+    return end
+
+
+def _times_of_effect(side: Bank, settlement_id: str) -> list[datetime]:
+    with psycopg.connect(side.url) as connection:
+        asked = "SELECT effective_at FROM ledger.entry_view WHERE settlement_id = %s ORDER BY seq"
+        return [at for (at,) in connection.execute(asked, (settlement_id,))]
+
+
+@pytest.mark.parametrize("call", ["PrepareSettlement", "CompleteSettlement"])
+async def test_payment_on_its_way_while_both_banks_close_the_day_counts_for_the_next(
+    banks: tuple[Bank, Bank], call: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), call)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    end = await _close_day(here, there)
+    await _settle(here)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    [credited] = _times_of_effect(there, payment.settlement_id)
+    [captured] = _times_of_effect(here, payment.settlement_id)
+    # What was taken before the day ended stays in it.
+    assert (captured < end) == (call == "CompleteSettlement")
+    assert credited >= end
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+@pytest.mark.parametrize("side", ["sender", "receiver"])
+async def test_bank_killed_after_it_booked_for_the_next_day_books_once(banks: tuple[Bank, Bank], side: str) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "PrepareSettlement")
+    payment = await here.send(debtor, there, beneficiary, 100)
+    if side == "receiver":
+        here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+        await _settle(here)
+    await _close_day(here, there)
+    killed = here if side == "sender" else there
+    posted: list[str] = []
+    killed.books.after = lambda call: _die_at_second_post(call, posted)
+    with contextlib.suppress(Crash):
+        # Where the receiver dies, the sender has no answer.
+        await _settle(here)
+    assert posted == ["post", "post"]
+    await killed.restart(there if killed is here else here)
+    await _settle(here, there)
+    assert (await here.payment(payment.payment_id)).state == "completed"
+    assert [len(_times_of_effect(bank, payment.settlement_id)) for bank in banks] == [1, 1]
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+def _die_at_second_post(call: str, posted: list[str]) -> None:
+    if call == "post":
+        posted.append(call)
+        if len(posted) == 2:
+            raise Crash
 
 
 # The partner is down --------------------------------------------------------------------------------------------------

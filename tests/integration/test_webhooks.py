@@ -249,14 +249,26 @@ async def test_endpoint_that_fails_for_days_is_given_up(bench: Bench) -> None:
     bench.receiver.always = 500
     await bench.add()
     bench.post(1)
-    await bench.until_failed(1)
-    bench.clock.move(days=3, seconds=-1)
-    assert (await bench.until_failed(2)).state == "active"
+    for failures in range(1, 72):
+        assert (await bench.until_failed(failures)).state == "active"
+        bench.clock.move(hours=1)
     bench.clock.move(hours=1)
     dead = await bench.until(lambda webhook: webhook.state == "dead")
-    assert dead.failures == 3
+    assert dead.failures == 72
     (event,) = read_all(bench.connection, kinds=(WEBHOOK_DEAD,))
-    assert event.payload["failures"] == 3
+    assert event.payload["failures"] == 72
+
+
+async def test_endpoint_is_not_given_up_for_the_days_on_which_the_node_was_down(bench: Bench) -> None:
+    bench.receiver.always = 500
+    await bench.add()
+    bench.post(1)
+    await bench.until_failed(1)
+    bench.clock.move(days=10)
+    assert (await bench.until_failed(2)).state == "active"
+    bench.receiver.always = None
+    bench.clock.move(hours=1)
+    await bench.until_at(Position(1, 0))
 
 
 async def test_success_begins_the_days_anew(bench: Bench) -> None:

@@ -229,6 +229,7 @@ async def test_own_node_that_is_down_gives_one_sentence(consortium: RunningConso
     with consortium.kept_down("regulator-node"):
         sentence = one_sentence(consortium.command("anchor", "status", "--org", "regulator"))
         assert str(consortium.regulator.node_port) in sentence
+        assert f"`dwaybank up --home {consortium.home.root}` starts it" in sentence
         shown = consortium.command("status")
     assert shown.returncode == 1, "whoever asks by a script is told that a node does not answer"
     assert "regulator: " in shown.stdout

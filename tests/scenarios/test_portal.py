@@ -341,7 +341,9 @@ async def test_requests_that_no_page_makes_are_refused_and_the_portal_goes_on(op
     examiner = await open_portal("Examiner")
     assert (await examiner.http.post("/logout", content=b"x" * 70_000)).status_code == 413
     assert (await examiner.http.get("/", headers={"Host": "evil.test"})).status_code == 421
-    assert (await examiner.http.put("/logout")).status_code == 405
+    put, posted = await examiner.http.put("/logout"), await examiner.http.post("/search")
+    assert (put.status_code, put.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert (posted.status_code, set(posted.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
     for path in ("/search?nonsense=1", "/search?from_seq=1&from_seq=2", "/search?from_seq=x", "/search?page_token=x"):
         assert (await examiner.http.get(path)).status_code == 422, path
     for path in ("/entries/NobodyMSP/1", "/entries/DwaybankMSP/999999999", "/entries/DwaybankMSP/0", "/nowhere",

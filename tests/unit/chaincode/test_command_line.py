@@ -93,6 +93,21 @@ def test_command_when_options_do_not_fit_then_one_sentence_and_exit_code_1(
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("def x(:\n", "SyntaxError: invalid syntax (broken_contract.py, line 1)"), ("1 / 0\n", "ZeroDivisionError")],
+)
+def test_serve_when_the_module_is_broken_then_one_sentence_says_where(
+    source: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken_contract.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["serve", "broken_contract:X", "--package-id", "a:b"], {}) == 1
+    errors = capsys.readouterr().err
+    assert expected in errors
+    assert errors.count("\n") == 1
+
+
 def test_lint_when_run_then_findings_and_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad, broken = tmp_path / "good.py", tmp_path / "bad.py", tmp_path / "broken.py"
     good.write_text("import re\n")

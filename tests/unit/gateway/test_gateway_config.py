@@ -13,8 +13,10 @@ import yaml
 from pydantic import ValidationError
 
 from gateway.__main__ import main
-from gateway.config import load_config, read_secret
+from gateway.config import ASSET_CODE, load_config, read_secret
 from gateway.errors import ConfigurationError
+from gateway.schemas import OpenAccountRequest
+from ledger import money
 
 GOOD: dict[str, Any] = {
     "listen": {"host": "127.0.0.1", "port": 8080},
@@ -62,12 +64,22 @@ def test_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"assets": []}, "assets"),
         ({"assets": [{"code": "eur", "scale": 2}]}, "assets.0.code"),
         ({"jwt_secret_file": None}, "jwt_secret_file"),
+        ({"trusted_proxies": ["10.0.0.1/8"]}, r"trusted_proxies\.0: .*'10\.0\.0\.1/8'.*host bits"),
+        ({"trusted_proxies": ["proxy.bank.example"]}, r"trusted_proxies\.0: .*proxy\.bank\.example"),
+        ({"trusted_proxies": ["0.0.0.0/0"]}, r"trusted_proxies\.0: .*everybody"),
+        ({"trusted_proxies": "10.0.0.0/8"}, "trusted_proxies"),
         ({"debug": True}, "debug"),
     ],
 )
 def test_wrong_field_is_named(tmp_path: Path, change: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
         load_config(_write(tmp_path, **change))
+
+
+def test_every_code_of_the_books_may_be_an_asset_of_customers(tmp_path: Path) -> None:
+    config = load_config(_write(tmp_path, assets=[{"code": "G2", "scale": 3}]))
+    assert OpenAccountRequest(asset=config.assets[0].code).asset == "G2"
+    assert f"^{money.ASSET_CODE.pattern}$" == ASSET_CODE
 
 
 @pytest.mark.parametrize("content", ["", "- a", "a: [", "\x00", "text"])

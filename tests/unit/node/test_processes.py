@@ -15,7 +15,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from node import processes
+from node import liveness, processes
+from node.errors import SupervisorError
+from node.liveness import Question
 from node.ports import free_port
 from node.processes import ManagedProcess, ProcessSpec
 from node.supervisor import Status
@@ -57,6 +59,77 @@ async def test_process_that_migrates_large_books_is_waited_for_and_not_ended(
     await slow.start()
     try:
         await slow.wait_until_ready()
+        assert slow.restarts == 0
+    finally:
+        await slow.stop()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask often, and wait for no answer long."""
+    monkeypatch.setattr(processes, "ASK_PAUSE_S", 0.1)
+    monkeypatch.setattr(processes, "MISSED_MAX", 5)
+    monkeypatch.setattr(liveness, "ANSWER_TIMEOUT_S", 0.3)
+
+
+ANSWERING = """
+import socket, time
+with socket.create_server(("127.0.0.1", {port})) as server:
+    while True:
+        server.accept()[0].close()
+"""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_process_that_is_stopped_while_it_runs_is_ended_and_started_again(tmp_path: Path) -> None:
+    port, program = free_port(), tmp_path / "program.py"
+    program.write_text(ANSWERING.format(port=port))
+    stuck = ManagedProcess(
+        ProcessSpec("stuck", (str(program),), port, tmp_path / "log", lambda: Question("127.0.0.1", port))
+    )
+    await stuck.start()
+    try:
+        await stuck.wait_until_ready()
+        await asyncio.sleep(2)
+        assert stuck.restarts == 0, "one that answers is left alone"
+        first = stuck.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+
+        async def again() -> bool:
+            return stuck.pid not in (None, first) and await Question("127.0.0.1", port).is_answered() is True
+
+        await eventually(again, "another one answers")
+    finally:
+        await stuck.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_process_that_is_stuck_before_it_listens_ends_the_start_and_says_so(tmp_path: Path) -> None:
+    port, program = free_port(), tmp_path / "program.py"
+    program.write_text("import time; time.sleep(60)")
+    stuck = ManagedProcess(
+        ProcessSpec("stuck", (str(program),), port, tmp_path / "log", lambda: Question("127.0.0.1", port))
+    )
+    await stuck.start()
+    try:
+        with pytest.raises(SupervisorError, match="stuck did not start: it answered none of 5 questions"):
+            await stuck.wait_until_ready(20)
+    finally:
+        await stuck.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("answers", [True, False])
+async def test_process_that_prepares_for_long_is_not_taken_for_stuck(tmp_path: Path, answers: bool) -> None:
+    port, asked, program = free_port(), free_port(), tmp_path / "program.py"
+    program.write_text(ANSWERING.format(port=asked) if answers else "import time; time.sleep(60)")
+    # A node answers at its operations port meanwhile; a gateway opens its own late.
+    question = Question("127.0.0.1", asked, heard_from_the_first=answers)
+    slow = ManagedProcess(ProcessSpec("slow", (str(program),), port, tmp_path / "log", lambda: question))
+    await slow.start()
+    try:
+        await asyncio.sleep(2)
         assert slow.restarts == 0
     finally:
         await slow.stop()

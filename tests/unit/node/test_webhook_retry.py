@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from node.webhooks.errors import DeliveryError
-from node.webhooks.retry import is_hopeless, pause_after
+from node.webhooks.retry import GIVE_UP_AFTER, is_hopeless, pause_after
 
 REFUSED, NOW = DeliveryError("status 500"), datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -28,8 +28,22 @@ def test_pause_is_at_least_what_the_receiver_asked_for() -> None:
     assert pause_after(10, asked, 0.0) == timedelta(seconds=256)
 
 
-def test_endpoint_is_given_up_after_days_or_when_it_says_so() -> None:
+def test_endpoint_is_given_up_after_days_of_attempts_or_when_it_says_so() -> None:
     days = timedelta(days=3)
-    assert not is_hopeless(NOW - days + timedelta(seconds=1), REFUSED, NOW, days)
-    assert is_hopeless(NOW - days, REFUSED, NOW, days)
-    assert is_hopeless(NOW, DeliveryError("status 410", gone=True), NOW, days)
+    assert not is_hopeless(500, NOW - days + timedelta(seconds=1), REFUSED, NOW, days)
+    assert is_hopeless(72, NOW - days, REFUSED, NOW, days)
+    assert is_hopeless(1, NOW, DeliveryError("status 410", gone=True), NOW, days)
+
+
+def test_endpoint_is_not_given_up_for_days_in_which_nobody_tried() -> None:
+    days = timedelta(days=3)
+    assert not is_hopeless(2, NOW - 10 * days, REFUSED, NOW, days)
+    assert not is_hopeless(71, NOW - 10 * days, REFUSED, NOW, days)
+
+
+def test_attempts_that_are_all_made_are_enough_after_the_time_itself() -> None:
+    now, failures = NOW, 1
+    while not is_hopeless(failures, NOW, REFUSED, now, GIVE_UP_AFTER):
+        now += pause_after(failures, REFUSED, 0.999999)
+        failures += 1
+    assert now - NOW < GIVE_UP_AFTER + timedelta(hours=1)

@@ -439,6 +439,42 @@ class ListDayChangesResponse(_message.Message):
     changes: _containers.RepeatedCompositeFieldContainer[DayChange]
     def __init__(self, changes: _Optional[_Iterable[_Union[DayChange, _Mapping]]] = ...) -> None: ...
 
+class KeyedMovement(_message.Message):
+    __slots__ = ("idempotency_key", "account", "effective_at", "change_minor")
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    idempotency_key: str
+    account: str
+    effective_at: _timestamp_pb2.Timestamp
+    change_minor: str
+    def __init__(self, idempotency_key: _Optional[str] = ..., account: _Optional[str] = ..., effective_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., change_minor: _Optional[str] = ...) -> None: ...
+
+class FindRepeatedMovementsRequest(_message.Message):
+    __slots__ = ("movements",)
+    MOVEMENTS_FIELD_NUMBER: _ClassVar[int]
+    movements: _containers.RepeatedCompositeFieldContainer[KeyedMovement]
+    def __init__(self, movements: _Optional[_Iterable[_Union[KeyedMovement, _Mapping]]] = ...) -> None: ...
+
+class RepeatedMovement(_message.Message):
+    __slots__ = ("index", "seqs", "idempotency_keys")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SEQS_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEYS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    seqs: _containers.RepeatedScalarFieldContainer[int]
+    idempotency_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., seqs: _Optional[_Iterable[int]] = ..., idempotency_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FindRepeatedMovementsResponse(_message.Message):
+    __slots__ = ("movements", "posted_count")
+    MOVEMENTS_FIELD_NUMBER: _ClassVar[int]
+    POSTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    movements: _containers.RepeatedCompositeFieldContainer[RepeatedMovement]
+    posted_count: int
+    def __init__(self, movements: _Optional[_Iterable[_Union[RepeatedMovement, _Mapping]]] = ..., posted_count: _Optional[int] = ...) -> None: ...
+
 class ListRefusalsRequest(_message.Message):
     __slots__ = ("key", "code", "refused_from", "refused_to", "page_size", "page_token")
     KEY_FIELD_NUMBER: _ClassVar[int]

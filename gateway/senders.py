@@ -1,0 +1,62 @@
+"""From where a request was sent, as far as it can be believed: what log-in failures are counted by.
+
+Rules it keeps:
+
+- ``X-Forwarded-For`` is read from the right, one address for each trusted proxy on the way: what stands further left
+  anybody may have written.
+- Without trusted proxies the header says nothing.
+- Of IPv6 the network of 64 bits counts: one customer has all of its addresses.
+
+Source: RFC 7239, 5.2 and 8.1 (what forwarded addresses are worth); RFC 6177, 2 (sizes of IPv6 sites).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.requests import Request
+
+HEADER = "x-forwarded-for"
+
+_IPV6_SITE_BITS = 64
+
+_Address = IPv4Address | IPv6Address
+
+
+def sender_of(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the address of the machine a request comes from, empty where the transport knows none.
+
+    Args:
+        request: with the connection's peer, and what proxies wrote.
+        trusted: networks of the proxies.
+    """
+    if request.client is None:
+        return ""
+    hop = _address(request.client.host)
+    if hop is None:
+        return request.client.host
+    told = ",".join(request.headers.getlist(HEADER)).split(",")
+    while told and any(hop in network for network in trusted):
+        before = _address(told.pop())
+        if before is None:
+            break
+        hop = before
+    if isinstance(hop, IPv6Address):
+        return str(IPv6Network((hop, _IPV6_SITE_BITS), strict=False))
+    return str(hop)
+
+
+def _address(text: str) -> _Address | None:
+    """Read an address, with or without the port that some proxies add; None for anything else."""
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped
