@@ -6,24 +6,31 @@ check signatures inside the messages as Fabric does and do not come here.
 
 A certificate of the own organization with the unit ``tenant:NAME`` speaks for that tenant and for nobody else: it is
 refused wherever tenants are not asked for by name (``own_tenant``).
+
+A certificate that its organization has revoked is refused with its next call: the channel's configuration in force
+holds every member's revocation lists, also those of its TLS authorities. A stream that is open stays open.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from network.errors import RpcError
+from network.errors import IdentityError, RpcError
+from network.msp import Msp
 from network.rpc import Call
 from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
+
+Msps = Callable[[], Mapping[str, Msp]]
+"""Gives the members' MSPs as the channel's configuration in force has them."""
 
 KNOWN_MAX = 1_000
 """Certificates whose issuer is remembered: a member's authority may issue any number."""
@@ -43,21 +50,31 @@ class Caller(NamedTuple):
     user: str
 
 
+class _Known(NamedTuple):
+    """What is remembered of a client certificate: nothing that changes."""
+
+    caller: Caller
+    certificate: x509.Certificate
+    authority: x509.Certificate
+
+
 class Members:
     """Tells which member organization issued a client certificate.
 
     Args:
         own_msp_id: the organization this node belongs to.
         tls_roots: PEM certificates of each member's TLS certificate authorities, by MSP id.
+        msps: who knows what was revoked.
     """
 
-    def __init__(self, own_msp_id: str, tls_roots: Mapping[str, Sequence[bytes]]) -> None:
+    def __init__(self, own_msp_id: str, tls_roots: Mapping[str, Sequence[bytes]], msps: Msps = dict) -> None:
         self.own_msp_id = own_msp_id
+        self._msps = msps
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
         ]
         self.msp_ids = tuple(sorted(tls_roots))
-        self._known: OrderedDict[bytes, Caller] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def caller(self, call: Call) -> str:
         """Return the MSP id of the organization that calls.
@@ -109,19 +126,28 @@ class Members:
             raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
         if pem not in self._known:
             certificate = x509.load_pem_x509_certificate(pem)
-            self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate), _user_of(certificate))
+            msp_id, authority = self._issuer(certificate)
+            caller = Caller(msp_id, _tenant_of(certificate), _user_of(certificate))
+            self._known[pem] = _Known(caller, certificate, authority)
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
         self._known.move_to_end(pem)
-        return self._known[pem]
+        known = self._known[pem]
+        msp = self._msps().get(known.caller.msp_id)
+        if msp is not None:
+            try:
+                msp.check_not_revoked(known.certificate, known.authority)
+            except IdentityError as error:
+                raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+        return known.caller
 
-    def _issuer(self, certificate: x509.Certificate) -> str:
+    def _issuer(self, certificate: x509.Certificate) -> tuple[str, x509.Certificate]:
         for msp_id, authority in self._authorities:
             try:
                 certificate.verify_directly_issued_by(authority)
             except (ValueError, TypeError, InvalidSignature):
                 continue
-            return msp_id
+            return msp_id, authority
         raise RpcError(UNAUTHENTICATED, "client certificate was issued by no member's TLS authority")
 
 

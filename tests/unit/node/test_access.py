@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import pytest
+from cryptography import x509
 
+from network.errors import RpcError
 from network.rpc import Call
 from node import access
 from node.access import Members
 from tests.support.members import Member, pem
 
 TLS = {msp_id: Member(msp_id) for msp_id in ("DwaybankMSP", "PartnerMSP")}
+
+
+def test_revoked_certificate_is_refused_with_the_next_call_after_the_channel_says_so() -> None:
+    roots = {name: [pem(tls.authority.certificate)] for name, tls in TLS.items()}
+    tls, partners = TLS["DwaybankMSP"], TLS["PartnerMSP"]
+    gateway, lost = tls.identity("client", name="Gateway").certificate, tls.identity("client").certificate
+    msps = {name: Member(name).msp() for name in TLS}
+    members = Members("DwaybankMSP", roots, lambda: msps)
+    assert members.caller(_call(lost)) == "DwaybankMSP"
+
+    # Of the same serial number, by an authority that did not issue it, or signed by another: neither revokes.
+    for lists in ([partners.crl(lost)], [tls.crl(lost, signer=partners.authority)], [tls.crl()]):
+        msps["DwaybankMSP"] = Member("DwaybankMSP").msp(revocation_list=lists)
+        assert members.caller(_call(lost)) == "DwaybankMSP"
+
+    msps["DwaybankMSP"] = Member("DwaybankMSP").msp(revocation_list=[tls.crl(lost)])
+    for ask in (members.caller, members.require_own, members.own_user, members.own_tenant):
+        with pytest.raises(RpcError, match="is revoked") as refused:
+            ask(_call(lost))
+        assert refused.value.code == access.UNAUTHENTICATED
+    assert members.own_user(_call(gateway)) == "DwaybankMSP/Gateway"
+    assert members.caller(_call(partners.identity("client").certificate)) == "PartnerMSP"
+
+
+def _call(certificate: x509.Certificate) -> Call:
+    return Call("/x", None, pem(certificate), "127.0.0.1:1")
 
 
 def test_any_number_of_certificates_is_told_apart_and_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
