@@ -1,8 +1,8 @@
 """Reads XML of strangers into a plain tree: no document type, hence no entity and nothing to expand or to fetch.
 
-Every element remembers its line, so that an error can name it. Memory is bounded by the file's size. Comments and
-processing instructions are passed over; who must account for every byte asks for ``plain`` and has them refused,
-together with every encoding but UTF-8.
+Every element remembers its line, so that an error can name it. Elements, attributes and the length of a tag are
+bounded, and memory with them. Comments and processing instructions are passed over; who must account for every byte
+asks for ``plain`` and has them refused, together with every encoding but UTF-8.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from ledger.errors import StatementFormatError
 DEPTH_MAX = 40
 ELEMENTS_MAX = 3_000_000
 """As many as 64 MiB of a statement hold; each takes some 400 bytes of memory."""
+ATTRIBUTES_MAX = 1_000_000
+"""Of the whole document; a statement has one for each amount, and each takes some 200 bytes of memory."""
+PIECE_BYTES = 65_536
+TAG_BYTES_MAX = 1_048_576
+"""Longest tag, with all its attributes: the parser gathers one as a whole, at some ten times its size."""
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ def parse_xml(data: bytes, *, plain: bool = False, elements_max: int = ELEMENTS_
     if plain and (b"\x00" in data or data.startswith(BOM_UTF8)):
         raise StatementFormatError(1, "", "document", "is not UTF-8 without a byte order mark")
     try:
-        builder.parser.Parse(data, True)
+        builder.parse(data)
     except expat.ExpatError as error:
         reason = f"is no well-formed XML ({expat.ErrorString(error.code)})"
         raise StatementFormatError(error.lineno, "", "document", reason) from error
@@ -109,6 +114,8 @@ class _Builder:
         self.root: Element | None = None
         self._open: list[Element] = []
         self._count = 0
+        self._attribute_count = 0
+        self._heard = False
         self._elements_max = elements_max
         self.parser = expat.ParserCreate("UTF-8" if plain else None, " ")
         self.parser.buffer_text = True
@@ -120,6 +127,18 @@ class _Builder:
             self.parser.XmlDeclHandler = self._declared
             self.parser.CommentHandler = self._refuse_comment
             self.parser.ProcessingInstructionHandler = self._refuse_instruction
+
+    def parse(self, data: bytes) -> None:
+        """Read a document, and refuse a tag before the parser has gathered more of it than it may have."""
+        silent_bytes = 0
+        for start in range(0, len(data), PIECE_BYTES):
+            piece = data[start : start + PIECE_BYTES]
+            self._heard = False
+            self.parser.Parse(piece, False)
+            silent_bytes = 0 if self._heard else silent_bytes + len(piece)
+            if silent_bytes > TAG_BYTES_MAX:
+                self._refuse("document", f"has a tag or comment of more than {TAG_BYTES_MAX} bytes")
+        self.parser.Parse(b"", True)
 
     def _refuse_doctype(self, name: str, *_: object) -> None:
         self._refuse(name, "a document type has no place here")
@@ -142,6 +161,10 @@ class _Builder:
         self._count += 1
         if len(self._open) >= DEPTH_MAX or self._count > self._elements_max:
             raise StatementFormatError(self.parser.CurrentLineNumber, "", name, "is one element too deep or too many")
+        self._heard = True
+        self._attribute_count += len(attributes)
+        if self._attribute_count > ATTRIBUTES_MAX:
+            self._refuse(name, f"has one attribute too many: a document may have {ATTRIBUTES_MAX}")
         path = f"{self._open[-1].path}/{name}" if self._open else name
         # Names come again and again: kept once, they take a third less of the memory.
         name, namespace, path = sys.intern(name), sys.intern(namespace), sys.intern(path)
@@ -153,8 +176,10 @@ class _Builder:
         self._open.append(element)
 
     def _end(self, _: str) -> None:
+        self._heard = True
         self._open.pop()
 
     def _text(self, text: str) -> None:
+        self._heard = True
         if self._open:
             self._open[-1].pieces.append(text)

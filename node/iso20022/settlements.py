@@ -65,6 +65,7 @@ _REASONS = {
     "account_frozen": ("AC06", "AC06"),
     "asset_not_found": ("AM03", "AM03"),
     "asset_mismatch": ("AM03", "AM03"),
+    "asset_digits_differ": ("AM03", "AM03"),
     "exceeds_available": ("AM04", "AM04"),
     "exceeds_ceiling": ("AM02", "AM02"),
     "balance_overflow": ("AM02", "AM02"),

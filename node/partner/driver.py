@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Side
+from ledger.currency import find_asset
 from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
@@ -169,7 +170,8 @@ class SettlementDriver:
         return after_hold(settlement, result.text, "" if result.hold is None else result.hold.state), None
 
     async def _prepare(self, settlement: Outgoing) -> Done:
-        answer = await self._link(settlement).prepare(settlement)
+        asset = await self._books.read(find_asset, settlement.asset)
+        answer = await self._link(settlement).prepare(settlement, asset.scale)
         if answer.refusal:
             await self._books.release_hold(settlement.hold_id)
         return after_prepare(settlement, answer.agreed_reference, answer.refusal), answer.evidence

@@ -22,7 +22,7 @@ from network.rpc import Channel, StatusCode
 from node.partner.errors import MessageRefusedError, PartnerBusyError, PartnerUnavailableError
 from node.partner.limits import retry_after_s
 from node.partner.messages import Evidence, MessageVerifier, evidence_of, signed_message, timestamp
-from node.partner.protocol import VERSIONS
+from node.partner.protocol import DIGITS_SINCE, VERSIONS
 from node.partner.settlement import Outgoing
 
 PARTNER_SERVICE = "dwaybank.partner.v1.PartnerService"
@@ -68,8 +68,13 @@ class AbortAnswer:
 class PartnerLink(Protocol):
     """The partner bank, as the sending bank sees it; every call may raise ``PartnerUnavailableError``."""
 
-    async def prepare(self, settlement: Outgoing) -> PrepareAnswer:
-        """Ask whether the partner will take the payment."""
+    async def prepare(self, settlement: Outgoing, asset_scale: int) -> PrepareAnswer:
+        """Ask whether the partner will take the payment.
+
+        Args:
+            settlement: the payment.
+            asset_scale: digits with which our books count its asset.
+        """
 
     async def complete(self, settlement: Outgoing) -> CompleteAnswer:
         """Tell the partner that the money has left; returns his final answer."""
@@ -125,7 +130,7 @@ class RpcPartnerLink:
             self._version = reply.chosen
         return self._version
 
-    async def prepare(self, settlement: Outgoing) -> PrepareAnswer:
+    async def prepare(self, settlement: Outgoing, asset_scale: int) -> PrepareAnswer:
         """Ask whether the partner will take the payment."""
         payload = partner_pb2.Prepare(
             settlement_id=settlement.settlement_id,
@@ -136,6 +141,8 @@ class RpcPartnerLink:
             quote_id=settlement.quote_id,
             return_of=settlement.return_of,
             return_reason=settlement.return_reason,
+            # An older node refuses a field that its version does not have.
+            asset_scale=asset_scale if await self.version() >= DIGITS_SINCE else None,
         )
         said, signed = await self.ask("PrepareSettlement", payload, partner_pb2.PrepareAnswer)
         self._check_settlement(said.settlement_id, settlement)

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 from network.rpc import StatusCode
 from node.partner.errors import MessageRefusedError
 
-VERSIONS = (1,)
+VERSIONS = (1, 2)
 """Spoken here, lowest first."""
+
+DIGITS_SINCE = 2
+"""From this version on a Prepare says with how many digits the sender's books count its asset."""
 
 
 def choose_version(offered: Iterable[int]) -> int:

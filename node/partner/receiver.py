@@ -23,7 +23,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from ledger.account import Account, Side
-from ledger.errors import LedgerError
+from ledger.currency import find_asset
+from ledger.errors import LedgerError, NotFoundError
 from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
@@ -34,6 +35,7 @@ from node.partner.errors import MessageRefusedError, SettlementError, Transition
 from node.partner.limits import busy
 from node.partner.link import CompleteAnswer, PrepareAnswer
 from node.partner.messages import Evidence, moment_of
+from node.partner.protocol import DIGITS_SINCE
 from node.partner.quotes import QuoteTerms, order_refusal
 from node.partner.returns import check_return, return_refusal
 from node.partner.settlement import POSTED, Incoming, ReceiverState, SenderState
@@ -107,7 +109,8 @@ class SettlementReceiver:
             if known is None:
                 if asked.return_of:
                     asked = await self._with_returned_account(asked)
-                refusal = await self._refusal(asked, moment_of(wanted.sent_at, "sent_at"))
+                refusal = await self._asset_refusal(wanted)
+                refusal = refusal or await self._refusal(asked, moment_of(wanted.sent_at, "sent_at"))
                 if refusal:
                     return PrepareAnswer("", refusal)
                 async with self._use.agreeing(asked) as (beyond, asked):
@@ -222,6 +225,24 @@ class SettlementReceiver:
             if not failed:
                 return results[0].code.text, results[0].seq
         return failed, None
+
+    async def _asset_refusal(self, wanted: partner_pb2.Prepare) -> str:
+        """Return why an asset is not the same at both banks, empty where it is, or where an older node does not say.
+
+        Codes without a register's digits are each bank's own: the same minor units would be different money.
+        """
+        if not wanted.HasField("asset_scale"):
+            if wanted.version >= DIGITS_SINCE:
+                raise MessageRefusedError(StatusCode.INVALID_ARGUMENT, "asset_scale: is missing")
+            return ""
+        if wanted.return_of:
+            # It takes back the very units that were given, however either side reads them.
+            return ""
+        try:
+            asset = await self._books.read(find_asset, wanted.asset)
+        except NotFoundError:
+            return "asset_not_found"
+        return "" if asset.scale == wanted.asset_scale else "asset_digits_differ"
 
     async def _refusal(self, asked: Incoming, sent_at: datetime) -> str:
         """Return why a payment cannot be agreed to, empty when it can."""

@@ -268,6 +268,7 @@ async def test_bank_messages_of_impostors_are_refused(consortium: RunningConsort
             "sender_msp_id": consortium.bank.msp_id,
             "receiver_msp_id": consortium.partner.msp_id,
             "asset": "EUR",
+            "asset_scale": 2,
             "amount_minor": "100",
             "beneficiary_account": "cust-nobody",
             "deadline": timestamp(now + timedelta(minutes=2)),

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from ledger.account import Side
+from ledger.currency import register_asset
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
@@ -296,7 +297,7 @@ async def test_partner_answers_that_are_no_answers_leave_the_payment_waiting(ban
         {"refusal": "account_closed", "request_hash": bytes(32)},
         {"refusal": "account_closed", "sender_msp_id": here.msp_id},
         {"refusal": "account_closed", "receiver_msp_id": there.msp_id},
-        {"refusal": "account_closed", "version": 2},
+        {"refusal": "account_closed", "version": 3},
         {"refusal": "account_closed", "sent_at": timestamp(here.clock() - timedelta(minutes=6))},
     ]
 
@@ -423,11 +424,11 @@ async def test_answers_are_kept_as_the_partner_signed_them(banks: tuple[Bank, Ba
 
 async def test_version_that_is_not_spoken_here_is_refused_by_name(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
-    wanted = _prepare(here, there, await there.open_customer(), version=2)
-    with pytest.raises(RpcError, match="version 2: this node speaks 1") as refused:
+    wanted = _prepare(here, there, await there.open_customer(), version=3)
+    with pytest.raises(RpcError, match="version 3: this node speaks 1, 2;") as refused:
         await _ask(here, "Prepare", wanted)
     assert refused.value.code == StatusCode.FAILED_PRECONDITION
-    for offered, code in (([2, 9], StatusCode.FAILED_PRECONDITION), ([], StatusCode.INVALID_ARGUMENT)):
+    for offered, code in (([3, 9], StatusCode.FAILED_PRECONDITION), ([], StatusCode.INVALID_ARGUMENT)):
         with pytest.raises(RpcError) as refused:
             await here.line.unary(
                 "/x/GetVersion", partner_pb2.GetVersionRequest(versions=offered).SerializeToString(), 5
@@ -471,12 +472,67 @@ async def test_partner_that_is_upgraded_past_us_is_told_apart_and_met_again_when
     here, there = banks
     debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
     assert (await here.send(debtor, there, beneficiary, 100)).state == "completed"
-    # The partner's node now speaks version 2 only; ours still holds version 1 to be agreed on.
+    # The partner's node now speaks version 3 only; ours still holds version 2 to be agreed on.
     for module in ("node.partner.protocol", "node.partner.partner_service"):
-        monkeypatch.setattr(f"{module}.VERSIONS", (2,))
+        monkeypatch.setattr(f"{module}.VERSIONS", (3,))
     payment = await here.send(debtor, there, beneficiary, 100)
     assert payment.state == "held"
-    with pytest.raises(PartnerUnavailableError, match="versions 1: this node speaks 2"):
+    with pytest.raises(PartnerUnavailableError, match="versions 1, 2: this node speaks 3"):
         await here.link.version()
     monkeypatch.undo()
     assert (await here.driver.drive(payment.settlement_id)).state == "completed"
+
+
+async def _register(bank: Bank, code: str, digits: int) -> None:
+    with psycopg.connect(bank.url) as connection:
+        register_asset(connection, code, digits, actor="operator", reason="a test", now=bank.clock())
+
+
+async def test_asset_that_the_banks_count_with_other_digits_moves_no_money(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    for bank, digits in ((here, 3), (there, 2)):
+        await _register(bank, "GOLD", digits)
+        await _register(bank, "SILVER", 4)
+    debtor, beneficiary = await here.open_customer(1_000, "GOLD"), await there.open_customer(0, "GOLD")
+    payment = await here.send(debtor, there, beneficiary, 100, asset="GOLD")
+    assert (payment.state, payment.refusal) == ("aborted", "asset_digits_differ")
+    assert await here.balance(debtor) == (1_000, 0)
+    assert await there.balance(beneficiary) == (0, 0)
+    debtor, beneficiary = await here.open_customer(1_000, "SILVER"), await there.open_customer(0, "SILVER")
+    assert (await here.send(debtor, there, beneficiary, 100, asset="SILVER")).state == "completed"
+
+
+async def test_prepare_of_version_2_says_how_its_asset_is_counted(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    beneficiary = await there.open_customer()
+    with pytest.raises(RpcError, match="asset_scale: is missing") as refused:
+        await _ask(here, "Prepare", _prepare(here, there, beneficiary, version=2))
+    assert refused.value.code == StatusCode.INVALID_ARGUMENT
+    assert _rows(there)[0] == 0
+    for changes, refusal in (
+        ({"asset_scale": 0}, "asset_digits_differ"),
+        ({"asset_scale": 2**32 - 1}, "asset_digits_differ"),
+        ({"asset_scale": 2, "asset": "nothing"}, "asset_not_found"),
+        ({"asset_scale": 0, "beneficiary_account": "", "return_of": "x", "return_reason": "AC04"}, "return_of_unknown"),
+        ({"asset_scale": 2}, ""),
+    ):
+        answer = await _ask(here, "Prepare", _prepare(here, there, beneficiary, version=2, **changes))
+        assert (answer.refusal, answer.version) == (refusal, 2)
+
+
+async def test_bank_whose_node_is_older_is_paid_without_the_field_that_it_does_not_know(
+    banks: tuple[Bank, Bank], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partner speaks version 1 only; and so the other way round."""
+    here, there = banks
+    for module in ("node.partner.protocol", "node.partner.partner_service"):
+        monkeypatch.setattr(f"{module}.VERSIONS", (1,))
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    assert (await here.send(debtor, there, beneficiary, 100)).state == "completed"
+    with psycopg.connect(there.url) as connection:
+        rows = connection.execute("SELECT payload FROM partner.evidence WHERE kind = 'prepare'").fetchall()
+    told = partner_pb2.Prepare.FromString(rows[0][0])
+    assert (told.version, told.HasField("asset_scale")) == (1, False)
+    monkeypatch.undo()
+    assert await here.link.version(anew=True) == 2
+    assert (await here.send(debtor, there, beneficiary, 100)).state == "completed"

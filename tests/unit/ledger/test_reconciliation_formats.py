@@ -18,7 +18,7 @@ from ledger.reconciliation.mt940 import read_mt940
 from ledger.reconciliation.records import ExternalStatement
 from ledger.reconciliation.settings import read_settings
 from ledger.reconciliation.statement_account import FILE_BYTES_MAX, StatementAccount, StatementAccounts, days_between
-from ledger.reconciliation.xml_tree import DEPTH_MAX, parse_xml
+from ledger.reconciliation.xml_tree import ATTRIBUTES_MAX, DEPTH_MAX, PIECE_BYTES, TAG_BYTES_MAX, parse_xml
 from ledger.statement_mapping import read_mapping
 from tests.support.shared_data import REPOSITORY
 
@@ -279,3 +279,36 @@ def test_deep_xml_is_refused() -> None:
 def test_account_number_is_found_however_it_is_spaced() -> None:
     accounts = StatementAccounts([StatementAccount("xx00 test", "nostro-EUR", Asset("EUR", 2))])
     assert accounts.find(1, "25", "XX00TEST").account == "nostro-EUR"
+
+
+def attributes(count: int) -> bytes:
+    return b" ".join(b'a%d=""' % number for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"<a " + attributes(300_000) + b"/>", "has a tag or comment of more than 1048576 bytes"),
+        (b'<a b="' + b"x" * 2 * TAG_BYTES_MAX + b'"/>', "has a tag or comment of more than 1048576 bytes"),
+        (b"<a><!--" + b"x" * 2 * TAG_BYTES_MAX + b"--></a>", "has a tag or comment of more than 1048576 bytes"),
+        (
+            b"<a>" + (b"<b " + attributes(1000) + b"/>") * (ATTRIBUTES_MAX // 1000 + 1) + b"</a>",
+            "one attribute too many",
+        ),
+    ],
+    ids=["one element with all attributes", "one long value", "one long comment", "many elements with many attributes"],
+)
+def test_xml_that_would_take_much_memory_is_refused(text: bytes, told: str) -> None:
+    with pytest.raises(StatementFormatError, match=told):
+        parse_xml(text)
+
+
+def test_xml_is_read_alike_wherever_its_pieces_end() -> None:
+    begin = b"<Doc><Long>" + "ü".encode() * PIECE_BYTES + b"</Long>"
+    for shift in range(40):
+        text = begin + b" " * (2 * PIECE_BYTES - 20 - len(begin) % PIECE_BYTES + shift)
+        root = parse_xml(text + '<Amt Ccy="EUR">1.ä</Amt></Doc>'.encode())
+        assert (root.text_at("Long"), root.need("Amt").text) == ("ü" * PIECE_BYTES, "1.ä")
+        assert root.need("Amt").attributes == {"Ccy": "EUR"}
+    wide = parse_xml(b"<a " + attributes(90_000) + b"/>")
+    assert len(wide.attributes) == 90_000

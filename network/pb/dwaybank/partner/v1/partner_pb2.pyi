@@ -97,7 +97,7 @@ class Quote(_message.Message):
     def __init__(self, version: _Optional[int] = ..., sender_msp_id: _Optional[str] = ..., receiver_msp_id: _Optional[str] = ..., sent_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., request_hash: _Optional[bytes] = ..., quote_id: _Optional[str] = ..., asset: _Optional[str] = ..., amount_minor: _Optional[str] = ..., fee_minor: _Optional[str] = ..., credited_asset: _Optional[str] = ..., credited_minor: _Optional[str] = ..., rate: _Optional[str] = ..., rate_pair: _Optional[str] = ..., rate_source: _Optional[str] = ..., valid_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class Prepare(_message.Message):
-    __slots__ = ("settlement_id", "sender_msp_id", "receiver_msp_id", "asset", "amount_minor", "beneficiary_account", "deadline", "sent_at", "version", "quote_id", "return_of", "return_reason")
+    __slots__ = ("settlement_id", "sender_msp_id", "receiver_msp_id", "asset", "amount_minor", "beneficiary_account", "deadline", "sent_at", "version", "quote_id", "return_of", "return_reason", "asset_scale")
     SETTLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
     SENDER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_MSP_ID_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,7 @@ class Prepare(_message.Message):
     QUOTE_ID_FIELD_NUMBER: _ClassVar[int]
     RETURN_OF_FIELD_NUMBER: _ClassVar[int]
     RETURN_REASON_FIELD_NUMBER: _ClassVar[int]
+    ASSET_SCALE_FIELD_NUMBER: _ClassVar[int]
     settlement_id: str
     sender_msp_id: str
     receiver_msp_id: str
@@ -122,7 +123,8 @@ class Prepare(_message.Message):
     quote_id: str
     return_of: str
     return_reason: str
-    def __init__(self, settlement_id: _Optional[str] = ..., sender_msp_id: _Optional[str] = ..., receiver_msp_id: _Optional[str] = ..., asset: _Optional[str] = ..., amount_minor: _Optional[str] = ..., beneficiary_account: _Optional[str] = ..., deadline: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., sent_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., quote_id: _Optional[str] = ..., return_of: _Optional[str] = ..., return_reason: _Optional[str] = ...) -> None: ...
+    asset_scale: int
+    def __init__(self, settlement_id: _Optional[str] = ..., sender_msp_id: _Optional[str] = ..., receiver_msp_id: _Optional[str] = ..., asset: _Optional[str] = ..., amount_minor: _Optional[str] = ..., beneficiary_account: _Optional[str] = ..., deadline: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., sent_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ..., quote_id: _Optional[str] = ..., return_of: _Optional[str] = ..., return_reason: _Optional[str] = ..., asset_scale: _Optional[int] = ...) -> None: ...
 
 class PrepareAnswer(_message.Message):
     __slots__ = ("version", "settlement_id", "sender_msp_id", "receiver_msp_id", "sent_at", "request_hash", "accepted", "agreed_reference", "refusal")
