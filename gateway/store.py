@@ -278,10 +278,10 @@ class Store:
         """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up."""
         old = _failure.alias("old")
         # Rows have no name but their place. What another gateway forgets at this moment is left to it.
-        places = select(literal_column("old.ctid")).select_from(old).where(old.c.failed_at <= now - kept_for)
+        places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c.failed_at <= now - kept_for)
         some = places.limit(FAILURES_FORGOTTEN).with_for_update(skip_locked=True)
         with self._engine.begin() as connection:
-            connection.execute(delete(_failure).where(literal_column("login_failure.ctid").in_(some)))
+            connection.execute(delete(_failure).where(literal_column("login_failure.ctid", Text).in_(some)))
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
 
     def add_account(self, account: OwnAccount, count_max: int) -> None:
