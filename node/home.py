@@ -80,6 +80,16 @@ class Home:
         return self.root / "run"
 
     @property
+    def lock(self) -> Path:
+        """Held by the supervisor, or by a command that must be alone with the data."""
+        return self.run / "lock"
+
+    @property
+    def backup_lock(self) -> Path:
+        """Held while a backup is made, so that nothing is ordered."""
+        return self.run / "backup"
+
+    @property
     def genesis(self) -> Path:
         """The channel's first block."""
         return self.root / "channel" / "genesis.block"
@@ -374,6 +384,19 @@ def replace_secret(path: Path, content: bytes) -> None:
         building.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds this lock file."""
+    if not path.exists():
+        return False
+    with path.open("r+") as lock:
+        try:
+            # Shared: two who look at the same moment must not take each other for its holder.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def sync(path: Path) -> None:
