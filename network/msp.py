@@ -273,8 +273,7 @@ class Msp:
     def _validate(self, identity: Identity) -> None:
         if not self._supports(identity.public_key):
             raise IdentityError(f"Ed25519 identities of {self.msp_id} need the channel capability V3_0")
-        chain = self._chain(identity.certificate)
-        self.check_not_revoked(chain[0], chain[1])
+        self.check_not_revoked(*self._chain(identity.certificate)[:2])
         units = self.organizational_units(identity)
         if self._units and self._units.isdisjoint(units):
             raise IdentityError(f"identity has none of the organizational units that {self.msp_id} recognizes")
@@ -318,8 +317,7 @@ class Msp:
         """Refuse a certificate that a list of this MSP revokes; lists of its TLS authorities count as well.
 
         Raises:
-            IdentityRevokedError: it is revoked.
-            IdentityError: a list or the issuer names no key.
+            IdentityError: it is revoked; or a list, or the issuer, names no key.
         """
         for crl in self._crls:
             if crl.revokes(certificate, issuer):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from cryptography import x509
 
@@ -36,8 +39,40 @@ def test_revoked_certificate_is_refused_with_the_next_call_after_the_channel_say
     assert members.caller(_call(partners.identity("client").certificate)) == "PartnerMSP"
 
 
-def _call(certificate: x509.Certificate) -> Call:
-    return Call("/x", None, pem(certificate), "127.0.0.1:1")
+def test_gateways_certificate_opens_what_a_gateway_calls_and_nothing_else() -> None:
+    tls = TLS["DwaybankMSP"]
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
+    gateway = tls.identity("client", "service:gateway", name="Gateway").certificate
+    for method in access.GATEWAY_METHODS:
+        assert members.own_user(_call(gateway, method)) == "DwaybankMSP/Gateway"
+    for method in (
+        "/dwaybank.ledger.v1.LedgerService/ListAccounts",
+        "/dwaybank.audit.v1.DisclosureService/Allow",
+        "/x",
+    ):
+        for ask in (members.caller, members.require_own, members.own_user, members.own_tenant):
+            with pytest.raises(RpcError, match="not for gateways") as refused:
+                ask(_call(gateway, method))
+            assert refused.value.code == access.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("unit", ["service:Gateway", "Service:gateway", " service:gateway", "service:portal"])
+def test_unit_that_only_looks_like_a_gateways_opens_nothing(unit: str) -> None:
+    tls = TLS["DwaybankMSP"]
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
+    with pytest.raises(RpcError, match="service:gateway"):
+        members.caller(_call(tls.identity("client", unit).certificate, min(access.GATEWAY_METHODS)))
+
+
+def test_gateways_methods_are_those_that_its_code_calls() -> None:
+    code = (Path(__file__).resolve().parents[3] / "gateway" / "node_client.py").read_text(encoding="utf-8")
+    services = dict(re.findall(r'^(\w+) = "(/dwaybank[^"]+)"$', code, re.MULTILINE))
+    called = {f"{services[name]}/{method}" for name, method in re.findall(r'f"\{(\w+)\}/(\w+)"', code)}
+    assert called == access.GATEWAY_METHODS
+
+
+def _call(certificate: x509.Certificate, method: str = "/x") -> Call:
+    return Call(method, None, pem(certificate), "127.0.0.1:1")
 
 
 def test_any_number_of_certificates_is_told_apart_and_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
