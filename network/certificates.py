@@ -8,27 +8,31 @@ Rules kept here:
 * A certificate signed with the larger S is turned into its low-S twin before anything compares it, so that one
   certificate cannot appear as two identities.
 
-What Go's verifier does and this one refuses outright: name constraints in an authority's certificate.
+* Names and policies hold along a chain as its authorities demand it; no more than a hundred signatures are looked at,
+  so that no authority can have others search for ever.
 
 Source: Fabric 3.1 msp/cert.go (sanitizeECDSASignedCert), msp/mspimpl.go (getUniqueValidationChain, sanitizeCert),
-msp/mspimplvalidate.go (getValidityOptsForCert); Go crypto/x509 verify.go; RFC 5280 section 6.
+msp/mspimplvalidate.go (getValidityOptsForCert); Go 1.26 crypto/x509 verify.go, constraints.go, cert_pool.go.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from network.errors import IdentityError, SignatureError
+from network.go_certificate import GoCertificate, go_certificate
+from network.go_names import NameRules
+from network.go_policies import policies_hold
 from network.identity import X509_ERRORS, first_pem_block
 from network.signing import to_low_s
 
@@ -45,7 +49,8 @@ _verified: dict[bytes, bool] = {}
 Chain = tuple[x509.Certificate, ...]
 """From the certificate itself up to a root."""
 
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_HOST_NAME = re.compile(r"(?:\*(?=\.|\Z)|[\w:][\w:-]*)(?:\.[\w:][\w:-]*)*\.?", re.ASCII)
+"""As Fabric has it."""
 
 _ECDSA_SIGNATURES = frozenset(
     {
@@ -67,17 +72,10 @@ _SIGNATURES = frozenset(
 )
 """Of authorities, that Go knows and does not hold for broken."""
 
-_UNDERSTOOD_WHEN_CRITICAL = frozenset(
-    {
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-    }
-)
-_NAMES_READ = (x509.RFC822Name, x509.DNSName, x509.UniformResourceIdentifier, x509.IPAddress)
-"""Alternative names that Go reads; an extension without any is none it understands."""
+_SIGNATURES_MAX = 100
+"""Looked at for one certificate."""
+_RSA_BITS_MIN = 1024
+"""Of a key whose signatures Go takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +92,26 @@ class Authorities:
 
     @classmethod
     def of(cls, roots: Iterable[x509.Certificate], intermediates: Iterable[x509.Certificate] = ()) -> Authorities:
-        """Collect authorities, each once.
+        """Collect authorities, each once."""
+        return cls(tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(intermediates)))
 
-        Raises:
-            IdentityError: one of them carries name constraints.
-        """
-        result = cls(tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(intermediates)))
-        for certificate in (*result.roots, *result.intermediates):
-            if extension_of(certificate, x509.NameConstraints) is not None:
-                raise IdentityError(
-                    f"authority {certificate.serial_number:x} carries name constraints, which this node cannot judge; "
-                    "issue it without them"
-                )
-        return result
+    @property
+    def have_rules_of_paths(self) -> bool:
+        """Whether one of them says which names or policies hold along a chain."""
+        return any(go_certificate(one).rules_of_paths for one in (*self.roots, *self.intermediates))
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationalUnit:
+    """A unit named in a certificate, with the chain that certified it.
+
+    Attributes:
+        name: value of the subject's OU.
+        certifiers: SHA-256 over the chain above the certificate; empty where any chain will do.
+    """
+
+    name: str
+    certifiers: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +155,12 @@ class RevocationList:
             IdentityError: the list names no authority, or the issuer has no key identifier.
         Source: Fabric msp/mspimplvalidate.go, validateCertAgainstChain.
         """
-        identifier = extension_of(issuer, x509.SubjectKeyIdentifier)
+        identifier = go_certificate(issuer).subject_key
         if identifier is None:
             raise IdentityError(f"authority {issuer.serial_number:x} has no subject key identifier")
         if self.authority is None:
             raise IdentityError("a revocation list has no authority key identifier; issue it with one")
-        if self.authority != identifier.digest:
+        if self.authority != identifier:
             return False
         if self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is None:
             return False
@@ -183,14 +188,14 @@ def unique_chain(certificate: x509.Certificate, authorities: Authorities) -> Cha
         # Anyone may make such a certificate and put it into an endorsement: it is refused, as by Go, and no more.
         raise IdentityError(f"certificate {certificate.serial_number:x} begins when the calendar ends") from error
     _check_link(certificate, at)
-    start: Chain = (certificate,)
-    found = [start] if certificate in authorities.roots else list(_chains(start, authorities, at))
-    chains = [chain for chain in found if _allows_server_authentication(chain)]
+    found = [(certificate,)] if certificate in authorities.roots else _Search(authorities, at).chains((certificate,))
+    chains = [chain for chain in found if _holds(chain)]
     if len(chains) != 1:
         raise IdentityError(
             f"certificate {certificate.serial_number:x} has {len(chains)} chains to a root of its organization; "
             "exactly one is needed"
         )
+    _check_host_name(chains[0])
     return chains[0]
 
 
@@ -238,18 +243,9 @@ def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.
     return x509.load_der_x509_certificate(_replace_signature(certificate, signature))
 
 
-def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    """Return one extension's value, or None where the certificate has none."""
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
 def is_authority(certificate: x509.Certificate) -> bool:
     """Tell whether the basic constraints make this certificate an authority."""
-    constraints = extension_of(certificate, x509.BasicConstraints)
-    return constraints is not None and constraints.ca
+    return go_certificate(certificate).is_authority
 
 
 def check_authority(certificate: x509.Certificate) -> None:
@@ -261,7 +257,7 @@ def check_authority(certificate: x509.Certificate) -> None:
     """
     if not is_authority(certificate):
         raise IdentityError(f"certificate {certificate.serial_number:x} is listed as an authority, but is none")
-    if extension_of(certificate, x509.SubjectKeyIdentifier) is None:
+    if go_certificate(certificate).subject_key is None:
         raise IdentityError(f"authority {certificate.serial_number:x} has no subject key identifier")
 
 
@@ -282,56 +278,113 @@ def chain_identifier(chain: Chain, function: str = "") -> bytes:
     return digest.digest()
 
 
-def _chains(below: Chain, authorities: Authorities, at: datetime) -> Iterator[Chain]:
-    """Yield every chain that continues ``below`` to a root."""
-    for root in authorities.roots:
-        if _may_follow(below, root, at):
-            yield (*below, root)
-    for intermediate in authorities.intermediates:
-        if _may_follow(below, intermediate, at):
-            yield from _chains((*below, intermediate), authorities, at)
+class _Search:
+    """Looks for every chain from a certificate to a root."""
+
+    def __init__(self, authorities: Authorities, at: datetime) -> None:
+        self._authorities = authorities
+        self._at = at
+        self._looked_at = 0
+
+    def chains(self, below: Chain) -> list[Chain]:
+        """Return the chains that continue ``below``."""
+        roots = _parents(below[-1], self._authorities.roots)
+        found: list[Chain] = [(*below, root) for root in roots if self._may_follow(below, root)]
+        for parent in _parents(below[-1], self._authorities.intermediates):
+            if self._may_follow(below, parent):
+                found.extend(self.chains((*below, parent)))
+        return found
+
+    def _may_follow(self, below: Chain, candidate: x509.Certificate) -> bool:
+        self._looked_at += 1
+        if self._looked_at > _SIGNATURES_MAX or _is_in(below, candidate):
+            return False
+        authority = go_certificate(candidate)
+        if not authority.is_authority or not _signed_by(below[-1], candidate):
+            return False
+        if authority.path_length is not None and len(below) - 1 > authority.path_length:
+            return False
+        try:
+            _check_link(candidate, self._at)
+        except IdentityError:
+            return False
+        return True
 
 
-def _may_follow(below: Chain, candidate: x509.Certificate, at: datetime) -> bool:
-    if any(_same_entity(candidate, certificate) for certificate in below):
-        return False
-    constraints = extension_of(candidate, x509.BasicConstraints)
-    if constraints is None or not constraints.ca:
-        return False
-    if constraints.path_length is not None and len(below) - 1 > constraints.path_length:
-        return False
-    try:
-        _check_link(candidate, at)
-    except IdentityError:
-        return False
-    return _signed_by(below[-1], candidate)
+def _parents(certificate: x509.Certificate, authorities: Iterable[x509.Certificate]) -> list[x509.Certificate]:
+    """Return the authorities of the issuer's name, in the order in which Go looks at them.
+
+    Source: Go 1.26 crypto/x509 cert_pool.go, findPotentialParents.
+    """
+    child = go_certificate(certificate)
+
+    def likely(parent: x509.Certificate) -> int:
+        key = go_certificate(parent).subject_key or b""
+        return 0 if key == child.authority_key else 1 if not key or not child.authority_key else 2
+
+    return sorted((one for one in authorities if go_certificate(one).subject == child.issuer), key=likely)
+
+
+def _is_in(chain: Chain, candidate: x509.Certificate) -> bool:
+    """Tell whether a chain holds the candidate's subject with the same key already.
+
+    Source: Go 1.26 crypto/x509 verify.go, alreadyInChain: it stops where one has alternative names and one has none.
+    """
+    new = go_certificate(candidate)
+    for certificate in chain:
+        old = go_certificate(certificate)
+        if (old.subject, old.key) != (new.subject, new.key):
+            continue
+        if new.raw_names == old.raw_names:
+            return True
+        if new.raw_names is None or old.raw_names is None:
+            return False
+    return False
 
 
 def _check_link(certificate: x509.Certificate, at: datetime) -> None:
     """Refuse what no place in a chain permits: outside its validity, or critical extensions nobody here understands."""
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
-    for extension in certificate.extensions:
-        if extension.critical and not _is_understood(extension):
-            raise IdentityError(
-                f"certificate {certificate.serial_number:x} has the unknown critical extension "
-                f"{extension.oid.dotted_string}"
-            )
+    for name in go_certificate(certificate).unknown_critical:
+        raise IdentityError(f"certificate {certificate.serial_number:x} has the unknown critical extension {name}")
 
 
-def _is_understood(extension: x509.Extension[x509.ExtensionType]) -> bool:
-    if isinstance(extension.value, x509.SubjectAlternativeName):
-        return any(isinstance(name, _NAMES_READ) for name in extension.value)
-    if isinstance(extension.value, x509.NameConstraints):
-        # They bind authorities alone, and those with any are refused.
-        subtrees = (*(extension.value.permitted_subtrees or ()), *(extension.value.excluded_subtrees or ()))
-        return all(isinstance(name, _NAMES_READ) for name in subtrees)
-    return extension.oid in _UNDERSTOOD_WHEN_CRITICAL
+def _holds(chain: Chain) -> bool:
+    """Tell whether policies, uses and names of a chain are what its authorities demand."""
+    links = [go_certificate(certificate) for certificate in chain]
+    return policies_hold(links) and all(link.allows_server_authentication for link in links) and _names_hold(links)
+
+
+def _names_hold(links: Sequence[GoCertificate]) -> bool:
+    rules = [(place, NameRules(link.constraints)) for place, link in enumerate(links) if link.constraints]
+    return all(
+        rule.allow(link.names)
+        for number, link in enumerate(links)
+        for place, rule in rules
+        if place > number and link.raw_names is not None
+    )
+
+
+def _check_host_name(chain: Chain) -> None:
+    """Refuse a host's name in the common name alone where an authority constrains names.
+
+    Source: Fabric 3.1 msp/mspimpl.go, verifyLegacyNameConstraints.
+    """
+    certificate = chain[0]
+    constrained = any(go_certificate(authority).constraints for authority in chain[1:])
+    if not constrained or go_certificate(certificate).raw_names is not None:
+        return
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if names and _HOST_NAME.fullmatch(str(names[-1].value)):
+        raise IdentityError(
+            f"certificate {certificate.serial_number:x} names a host in its common name alone, and an authority "
+            "above it constrains names; issue it with alternative names"
+        )
 
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    usage = extension_of(issuer, x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
+    if not go_certificate(issuer).may_sign_certificates:
         return False
     if certificate.signature_algorithm_oid not in _SIGNATURES:
         return False
@@ -345,33 +398,14 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _verify(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    key = issuer.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS_MIN:
+        return False
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
-
-
-def _same_entity(one: x509.Certificate, other: x509.Certificate) -> bool:
-    """Tell whether two certificates name the same subject with the same key: a chain holds each only once."""
-    return (
-        one.subject == other.subject
-        and _key_bytes(one) == _key_bytes(other)
-        and extension_of(one, x509.SubjectAlternativeName) == extension_of(other, x509.SubjectAlternativeName)
-    )
-
-
-def _key_bytes(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def _allows_server_authentication(chain: Chain) -> bool:
-    """Apply Go's default: each certificate that limits its use must allow server authentication, or any use."""
-    allowed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
-    usages = (extension_of(certificate, x509.ExtendedKeyUsage) for certificate in chain)
-    return all(usage is None or not allowed.isdisjoint(usage) for usage in usages)
 
 
 def _replace_signature(certificate: x509.Certificate, signature: bytes) -> bytes:

@@ -27,7 +27,7 @@ from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
-from network.go_extensions import refusal_of
+from network.go_certificate import go_certificate
 from network.messages import read_message
 from network.signing import CURVE_ORDERS, SHA2, PublicKey, sign, verify_as_fabric
 
@@ -156,12 +156,11 @@ def _parse_certificate(pem: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         # Go reads a certificate whole; here each part is read when asked for, so all are asked for now.
         _ = certificate.version, certificate.serial_number, certificate.subject, certificate.issuer
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         key = certificate.public_key()
     except X509_ERRORS as error:
         raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
-    if refusal := refusal_of(certificate.extensions):
-        raise IdentityError(f"certificate is none that Go reads: {refusal}")
+    go_certificate(certificate)
     if certificate.serial_number < 0:
         raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVE_ORDERS:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +31,7 @@ from google.protobuf.message import DecodeError
 from network.certificates import (
     Authorities,
     Chain,
+    OrganizationalUnit,
     RevocationList,
     canonical,
     chain_identifier,
@@ -40,6 +40,7 @@ from network.certificates import (
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
+from network.go_certificate import go_certificate
 from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
 from network.signing import SHA2, PublicKey
@@ -51,19 +52,6 @@ _Role = msp_principal_pb2.MSPRole
 _Principal = msp_principal_pb2.MSPPrincipal
 
 
-@dataclass(frozen=True, slots=True)
-class OrganizationalUnit:
-    """A unit named in a certificate, with the chain that certified it.
-
-    Attributes:
-        name: value of the subject's OU.
-        certifiers: SHA-256 over the chain above the certificate; empty where any chain will do.
-    """
-
-    name: str
-    certifiers: bytes
-
-
 class Msp:
     """One organization's rules of membership.
 
@@ -73,6 +61,7 @@ class Msp:
         hash_family: of the hashes its members' signatures are checked by.
         tls_roots: PEM certificates of its TLS authorities.
         tls_intermediates: PEM certificates between.
+        has_rules_of_paths: whether an authority says which names or policies hold along a chain.
         node_ous: unit name by role ("client", "peer", "admin", "orderer"); empty where NodeOUs are off.
     """
 
@@ -210,7 +199,7 @@ class Msp:
         self._inner_nodes = self._check_authorities()
         self.tls_roots = tuple(bytes(pem) for pem in config.tls_root_certs)
         self.tls_intermediates = tuple(bytes(pem) for pem in config.tls_intermediate_certs)
-        self._check_tls_authorities()
+        self.has_rules_of_paths = self._check_tls_authorities() | self._authorities.have_rules_of_paths
         self._units = frozenset(self._unit(unit) for unit in config.organizational_unit_identifiers)
         self.node_ous = MappingProxyType(self._read_node_ous(config))
         self._admins = tuple(self._admin(pem) for pem in config.admins)
@@ -223,12 +212,12 @@ class Msp:
             check_authority(certificate)
             chain = unique_chain(certificate, self._authorities)
             if len(chain) > 1:
-                self._check_not_revoked(chain)
+                self.check_not_revoked(chain[0], chain[1])
         for certificate in self._authorities.intermediates:
             inner.update(unique_chain(certificate, self._authorities)[1:])
         return frozenset(inner)
 
-    def _check_tls_authorities(self) -> None:
+    def _check_tls_authorities(self) -> bool:
         roots = [parse_certificate(pem) for pem in self.tls_roots]
         intermediates = [parse_certificate(pem) for pem in self.tls_intermediates]
         authorities = Authorities.of(roots, intermediates)
@@ -236,7 +225,8 @@ class Msp:
             check_authority(certificate)
             chain = unique_chain(certificate, authorities)
             if len(chain) > 1:
-                self._check_not_revoked(chain)
+                self.check_not_revoked(chain[0], chain[1])
+        return authorities.have_rules_of_paths
 
     def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
         return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))
@@ -283,7 +273,7 @@ class Msp:
     def _validate(self, identity: Identity) -> None:
         if not self._supports(identity.public_key):
             raise IdentityError(f"Ed25519 identities of {self.msp_id} need the channel capability V3_0")
-        self._check_not_revoked(self._chain(identity.certificate))
+        self.check_not_revoked(*self._chain(identity.certificate)[:2])
         units = self.organizational_units(identity)
         if self._units and self._units.isdisjoint(units):
             raise IdentityError(f"identity has none of the organizational units that {self.msp_id} recognizes")
@@ -323,10 +313,15 @@ class Msp:
             )
         return chain
 
-    def _check_not_revoked(self, chain: Chain) -> None:
+    def check_not_revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+        """Refuse a certificate that a list of this MSP revokes; lists of its TLS authorities count as well.
+
+        Raises:
+            IdentityError: it is revoked; or a list, or the issuer, names no key.
+        """
         for crl in self._crls:
-            if crl.revokes(chain[0], chain[1]):
-                raise IdentityRevokedError(f"certificate {chain[0].serial_number:x} of {self.msp_id} is revoked")
+            if crl.revokes(certificate, issuer):
+                raise IdentityRevokedError(f"certificate {certificate.serial_number:x} of {self.msp_id} is revoked")
 
     # --- principals ---------------------------------------------------------------------------------------------
 
@@ -408,6 +403,8 @@ class MspManager:
         self._deserialized: dict[bytes, Identity] = {}
         self.identity_bytes_max = sys.maxsize
         """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
+        self.judges_rules_of_paths = True
+        """Whether certificates may say which names or policies hold along a chain. Not all verifiers judge them."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
@@ -422,6 +419,8 @@ class MspManager:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(msp_id_of(creator)).deserialize(creator)
+            if not self.judges_rules_of_paths and go_certificate(identity.certificate).rules_of_paths:
+                raise IdentityError("a certificate that constrains names or policies stands in no proof")
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()
             if len(creator) <= KNOWN_BYTES_MAX:  # behind its certificate anybody may write megabytes

@@ -293,7 +293,7 @@ async def test_proposal_that_nobody_answered_in_time_is_made_anew(
     await there.work()
     assert await states(here, there) == {("proposed", ""), ("proposed", "one_sided")}
     await here.work(2)
-    await there.work()
+    await there.work(2)
     await here.work()
     assert await states(here, there) == {("agreed", "agreed")}
     assert {row.value_date for row in await here.rows()} == {today}

@@ -101,7 +101,7 @@ def _rebuilt(**changes: bytes) -> bytes:
 )
 def test_certificate_with_an_unreadable_part_is_refused_at_once(changes: dict[str, bytes]) -> None:
     parse_identity(_rebuilt())
-    with pytest.raises(IdentityError, match="can be read"):
+    with pytest.raises(IdentityError, match=r"can be read|Go reads"):
         parse_identity(_rebuilt(**changes))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import msp_config_pb2, msp_principal_pb2
 
-from network.certificates import chain_identifier, extension_of, with_low_s
+from network.certificates import Authorities, chain_identifier, unique_chain, with_low_s
 from network.channel_config import ChannelConfig
 from network.crypto_material import VALIDITY, Authority, issue_certificate, issue_identity, new_authority, new_key
 from network.errors import (
@@ -532,17 +533,160 @@ def test_unusable_configuration_is_refused_with_its_reason(config: Callable[[], 
         Msp.from_config(config())
 
 
-def test_authority_with_name_constraints_is_refused_as_beyond_this_node() -> None:
-    own = new_authority("nc", "test", START)
-    builder = x509.CertificateBuilder().subject_name(own.certificate.subject).issuer_name(own.certificate.subject)
-    builder = builder.public_key(own.key.public_key()).serial_number(9).not_valid_before(START)
-    for extension in own.certificate.extensions:
+def _extended(authority: Authority, *extensions: x509.Extension[x509.ExtensionType]) -> Authority:
+    """Return an authority issued again with more extensions."""
+    template = authority.certificate
+    builder = x509.CertificateBuilder().subject_name(template.subject).issuer_name(template.subject)
+    builder = builder.public_key(authority.key.public_key()).serial_number(9).not_valid_before(START)
+    for extension in (*template.extensions, *extensions):
         builder = builder.add_extension(extension.value, critical=extension.critical)
-    constraints = x509.NameConstraints([x509.DNSName("a.test")], None)
-    builder = builder.add_extension(constraints, critical=True).not_valid_after(START + VALIDITY)
-    certificate = builder.sign(own.key, hashes.SHA256())
-    with pytest.raises(ConfigError, match="name constraints"):
-        Member("AMSP", Authority(certificate, own.key)).msp()
+    return Authority(builder.not_valid_after(START + VALIDITY).sign(authority.key, hashes.SHA256()), authority.key)
+
+
+def _critical(value: x509.ExtensionType) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical=True, value=value)
+
+
+def _named(authority: Authority, *extensions: x509.ExtensionType, name: str = "") -> bytes:
+    """Return the creator of a client with extensions of its own."""
+    names = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "client")]
+    names += [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
+    builder = x509.CertificateBuilder().subject_name(x509.Name(names)).issuer_name(authority.certificate.subject)
+    builder = builder.public_key(new_key().public_key()).serial_number(1).not_valid_before(START)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    certificate = builder.not_valid_after(START + VALIDITY).sign(authority.key, hashes.SHA256())
+    return serialize_identity("AMSP", pem(certificate))
+
+
+DNS = x509.DNSName
+
+
+@pytest.mark.parametrize(
+    ("constraints", "extensions", "name", "held"),
+    [
+        (([DNS("a.test")], None), [x509.SubjectAlternativeName([DNS("x.a.test")])], "", True),
+        (([DNS("a.test")], None), [x509.SubjectAlternativeName([DNS("xa.test")])], "", False),
+        (([DNS("a.test")], None), [x509.SubjectAlternativeName([DNS("A.TEST"), x509.RFC822Name("x@b")])], "", True),
+        ((None, [DNS("a.test")]), [x509.SubjectAlternativeName([DNS("b.test")])], "", True),
+        ((None, [DNS("x.a.test")]), [x509.SubjectAlternativeName([DNS("*.a.test")])], "", False),
+        (([DNS(".a.test")], None), [x509.SubjectAlternativeName([DNS("a.test")])], "", False),
+        (([x509.RFC822Name("a.test")], None), [x509.SubjectAlternativeName([x509.RFC822Name("u@A.test")])], "", True),
+        (
+            ([x509.RFC822Name("u@a.test")], None),
+            [x509.SubjectAlternativeName([x509.RFC822Name("v@a.test")])],
+            "",
+            False,
+        ),
+        (
+            ([x509.UniformResourceIdentifier("a.test")], None),
+            [x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://x.a.test:1/")])],
+            "",
+            True,
+        ),
+        (
+            ([x509.UniformResourceIdentifier("a.test")], None),
+            [x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:x")])],
+            "",
+            False,
+        ),
+        (
+            ([x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))], None),
+            [x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("10.9.8.7"))])],
+            "",
+            True,
+        ),
+        (
+            (None, [x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))]),
+            [x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("10.9.8.7"))])],
+            "",
+            False,
+        ),
+        (([DNS("a.test")], None), [], "no host", True),
+        (([DNS("a.test")], None), [], "x.a.test", False),
+    ],
+)
+def test_names_are_bound_by_the_constraints_above_them(
+    constraints: tuple[list[x509.GeneralName] | None, list[x509.GeneralName] | None],
+    extensions: list[x509.ExtensionType],
+    name: str,
+    *,
+    held: bool,
+) -> None:
+    """Verdicts of a Go peer; where it takes the configuration, so must this one, or it stops there."""
+    authority = _extended(A.authority, _critical(x509.NameConstraints(*constraints)))
+    msp = Member("AMSP", authority).msp()
+    creator = _named(authority, *extensions, name=name)
+    if held:
+        msp.validate(msp.deserialize(creator))
+    else:
+        with pytest.raises(IdentityError):
+            msp.deserialize(creator)
+
+
+@pytest.mark.parametrize(
+    ("demanded", "mapped", "policy", "held"),
+    [
+        (1, None, "1.2.3", True),
+        (2, None, None, True),
+        (1, None, None, False),
+        (0, None, None, False),
+        (0, None, "1.2.4", False),
+        (0, ("1.2.3", "1.2.4"), "1.2.4", True),
+        (0, ("1.2.3", "1.2.4"), "1.2.3", False),
+        (0, ("1.2.3", "2.5.29.32.0"), "1.2.3", False),
+    ],
+)
+def test_policies_hold_along_a_chain_as_an_intermediate_demands(
+    demanded: int, mapped: tuple[str, str] | None, policy: str | None, *, held: bool
+) -> None:
+    def policies(*names: str) -> x509.CertificatePolicies:
+        return x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(name), None) for name in names])
+
+    demands = x509.PolicyConstraints(require_explicit_policy=demanded, inhibit_policy_mapping=None)
+    more: list[x509.ExtensionType] = [demands, policies("1.2.3")]
+    if mapped:
+        pair = b"".join(_sequence(6, x509.ObjectIdentifier(name)) for name in mapped)
+        more.append(
+            x509.UnrecognizedExtension(
+                x509.ObjectIdentifier("2.5.29.33"), b"\x30%c\x30%c" % (len(pair) + 2, len(pair)) + pair
+            )
+        )
+    below = intermediate(A.authority)
+    template = below.certificate
+    builder = x509.CertificateBuilder().subject_name(template.subject).issuer_name(template.issuer)
+    builder = builder.public_key(below.key.public_key()).serial_number(9).not_valid_before(START)
+    for extension in (*template.extensions, *(_critical(value) for value in more)):
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    signed = builder.not_valid_after(START + VALIDITY).sign(A.authority.key, hashes.SHA256())
+    msp = Msp.from_config(A.config(certifier=b"", intermediate_certs=[pem(signed)]))
+    creator = _named(Authority(signed, below.key), *([policies(policy)] if policy else []))
+    if held:
+        msp.validate(msp.deserialize(creator))
+    else:
+        with pytest.raises(IdentityError, match="0 chains"):
+            msp.deserialize(creator)
+
+
+def _sequence(tag: int, name: x509.ObjectIdentifier) -> bytes:
+    arcs = [int(arc) for arc in name.dotted_string.split(".")]
+    content = bytes([40 * arcs[0] + arcs[1], *arcs[2:]])
+    return bytes([tag, len(content)]) + content
+
+
+def test_chain_is_searched_no_longer_than_by_go() -> None:
+    """Every certificate of one name could be above every other; an administrator puts in as many as he likes."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "same")])
+    key = new_key()
+    many = []
+    for number in range(30):
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        builder = builder.serial_number(number + 1).not_valid_before(START).not_valid_after(START + VALIDITY)
+        builder = builder.add_extension(x509.SubjectAlternativeName([DNS(f"x{number}")]), critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        many.append(builder.sign(key, hashes.SHA256()))
+    with pytest.raises(IdentityError, match="0 chains"):
+        unique_chain(many[0], Authorities.of([A.authority.certificate], many))
 
 
 def _authority_without(extension: type[x509.ExtensionType], replacement: x509.ExtensionType | None = None) -> Authority:
@@ -563,7 +707,7 @@ def test_authority_without_key_identifier_is_refused() -> None:
 
 
 def test_authority_that_may_not_sign_certificates_vouches_for_nobody() -> None:
-    usage = extension_of(A.identity("client").certificate, x509.KeyUsage)
+    usage = A.identity("client").certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     member = Member("AMSP", _authority_without(x509.KeyUsage, usage))
     with pytest.raises(ConfigError):
         member.msp().validate(parse_identity(member.identity("client").creator))

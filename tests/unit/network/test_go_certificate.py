@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from network.crypto_material import new_key
 from network.errors import IdentityError
-from network.go_extensions import is_uri
+from network.go_names import uri_host
 from network.identity import parse_certificate, serialize_identity
 from tests.support.members import START, Member
 
@@ -42,6 +42,19 @@ def test_certificate_that_go_does_not_read_is_refused(extension: x509.ExtensionT
 
 
 @pytest.mark.parametrize(
+    "extension",
+    [
+        x509.UnrecognizedExtension(x509.ObjectIdentifier(name), b"junk")
+        for name in ("2.5.29.18", "2.5.29.9", "2.5.29.46", "2.5.29.16", "1.3.6.1.5.5.7.1.24", "1.3.6.1.4.1.11129.2.4.2")
+    ],
+)
+def test_junk_where_go_does_not_look_makes_no_other_verdict(extension: x509.ExtensionType) -> None:
+    member = Member("A")
+    msp = member.msp()
+    msp.validate(msp.deserialize(serialize_identity("A", leaf(member, extension))))
+
+
+@pytest.mark.parametrize(
     ("text", "read"),
     [
         ("", True),
@@ -58,6 +71,13 @@ def test_certificate_that_go_does_not_read_is_refused(extension: x509.ExtensionT
         ("http://a./", False),
         ("http://a b/", False),
         ("http://a:x/", False),
+        ("http://a:80:80/", False),
+        ("x://a:80:80/", True),
+        ("x://a:b:80/", True),
+        ("http://a[b/", False),
+        ("http://[fe80::1%25en0]/", True),
+        ("http://[fe80::1%25]/", False),
+        ("http://[1.2.3.4]/", False),
         ("http://[::1]:x", False),
         ("http://[::1", False),
         ("http://x/%zz", False),
@@ -66,7 +86,7 @@ def test_certificate_that_go_does_not_read_is_refused(extension: x509.ExtensionT
     ],
 )
 def test_uris_are_read_as_by_go(text: str, *, read: bool) -> None:
-    assert is_uri(text) == read
+    assert (uri_host(text) is not None) == read
 
 
 @pytest.mark.parametrize("algorithm", [hashes.SHA224(), hashes.SHA256(), hashes.SHA3_256()])
