@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -147,11 +148,13 @@ class Bench:
         """Make the template."""
         prepare(self.server.create_database(_TEMPLATE))
 
-    def database(self, name: str) -> str:
-        """Return the URL of a new database that has the accounts."""
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """Yield the URL of a new database that has the accounts; its vacuuming shall not burden what comes after it."""
         with psycopg.connect(self.server.url(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}".encode())
-        return self.server.url(name)
+            yield self.server.url(name)
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 async def posted_rows(bench: Bench, url: str, work: Work, accounts: str, one_caller: bool = False) -> list[Any]:
@@ -219,17 +222,19 @@ def run(entries: int = 1_000_000, runs: int = 5, scale: float = 1.0) -> Result:
         bench = Bench(server, runs, scale)
         bench.prepare()
         for accounts in DISTRIBUTIONS:
-            url = bench.database(accounts)
-            rows = asyncio.run(posted_rows(bench, url, TRANSFERS, accounts, one_caller=accounts == "uniform"))
-            result.rows += [rows[0] | bytes_each(url), *rows[1:]]
+            with bench.database(accounts) as url:
+                rows = asyncio.run(posted_rows(bench, url, TRANSFERS, accounts, one_caller=accounts == "uniform"))
+                result.rows += [rows[0] | bytes_each(url), *rows[1:]]
         for number, work in enumerate(MORE_WORK):
-            result.rows += asyncio.run(posted_rows(bench, bench.database(f"more_{number}"), work, "uniform"))
+            with bench.database(f"more_{number}") as url:
+                result.rows += asyncio.run(posted_rows(bench, url, work, "uniform"))
         for transport in TRANSPORTS:
-            result.rows += remote_rows(bench.database(transport), transport, bench.server_pid, runs, scale)
+            with bench.database(transport) as url:
+                result.rows += remote_rows(url, transport, bench.server_pid, runs, scale)
         for keys in KEYS:
-            url, count = bench.database(f"growth_{keys.partition('-')[0]}"), bench.scaled(entries)
             reads = bench.scaled(READS) if keys == KEYS[0] else 0
-            result.rows += asyncio.run(growth_rows(url, keys, bench.server_pid, count, runs, reads))
+            with bench.database(f"growth_{keys.partition('-')[0]}") as url:
+                result.rows += asyncio.run(growth_rows(url, keys, bench.server_pid, bench.scaled(entries), runs, reads))
     judge(result)
     return result
 

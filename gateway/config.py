@@ -261,4 +261,4 @@ def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in fault["loc"])
-    return f"field {field}: {fault['msg']}"
+    return f"field {field}: {fault['msg'].removeprefix('Value error, ')}"

@@ -1,8 +1,8 @@
 """The outbox: everything that happens in the books, in order, readable from any position.
 
 Rules:
-- entries are not copied: the journal itself is their outbox. All else is a row of ``ledger.event``, written in the
-  commit of what it tells;
+- entries are not copied: the journal itself is their outbox. All else is written in the commit of what it tells: each a
+  row of ``ledger.event``, or many together in ``ledger.event_run``, where a commit tells of nothing but holds;
 - order: an entry stands at (seq, 0), an event at (newest entry when it happened, number from 1). All of it is written
   under the lock of the books' head, so whatever is added sorts after all that any reader has seen: whoever goes on
   behind the last position he read misses nothing and reads nothing twice;
@@ -27,13 +27,26 @@ from ledger import pack
 from ledger.account_columns import Numbers
 from ledger.archived import telling_archived
 from ledger.errors import InvalidValueError
-from ledger.event import ENTRY_POSTED, Events, NewEvent, joined
+from ledger.event import (
+    ENTRY_POSTED,
+    HOLD_CAPTURED,
+    HOLD_EXPIRED,
+    HOLD_PLACED,
+    HOLD_RELEASED,
+    Events,
+    NewEvent,
+    joined,
+)
 from ledger.queries import query
 from ledger.script import Executes
 
 PAGE_POSITIONS_MAX = 1000
 """Most positions one page looks at."""
 
+RUN_EVENTS_MIN = 128
+"""So many events of holds are written in runs, fewer as rows; see migration 0070."""
+
+_RUN_KINDS = {HOLD_PLACED: 1, HOLD_CAPTURED: 2, HOLD_RELEASED: 3, HOLD_EXPIRED: 4}
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _CURSOR = re.compile(r"(0|[1-9][0-9]{0,18})\.(0|[1-9][0-9]{0,9})")
 _KIND = re.compile(r"[a-z]{1,20}\.[a-z_]{1,30}")
@@ -104,17 +117,19 @@ def record_events(script: Executes, epoch: int, events: Iterable[NewEvent | Even
         now: the commit's time.
     """
     told = joined(events)
-    columns = (
-        pack.pack_int8(told.after_seq),
-        pack.pack_int4(_numbers(told.after_seq)),
-        pack.pack_texts(told.kind),
-        pack.pack_int8(told.account_id),
-        pack.pack_optional_uuids(told.hold_id),
-        pack.pack_int8(told.amount),
-        pack.pack_int8(told.remaining),
+    seqs, numbers = pack.pack_int8(told.after_seq), pack.pack_int4(_numbers(told.after_seq))
+    accounts, amounts, remaining = map(pack.pack_int8, (told.account_id, told.amount, told.remaining))
+    if len(told.kind) >= RUN_EVENTS_MIN and None not in told.hold_id:
+        kinds = pack.pack_int2(np.fromiter(map(_RUN_KINDS.__getitem__, told.kind), np.int64, len(told.kind)))
+        holds = pack.pack_optional_uuids(told.hold_id)
+        columns = (seqs, numbers, kinds, accounts, holds, amounts, remaining)
+        script.execute(query("record_hold_events"), (epoch, now, *columns), prepare=True)
+        return
+    rows = (
+        seqs, numbers, pack.pack_texts(told.kind), accounts, pack.pack_optional_uuids(told.hold_id), amounts, remaining,
         pack.pack_texts([_ENCODE(payload) if payload is not None else None for payload in told.payload]),
-    )
-    script.execute(query("record_events"), (epoch, now, *columns))
+    )  # fmt: skip
+    script.execute(query("record_events"), (epoch, now, *rows))
 
 
 def _numbers(seqs: Numbers) -> Numbers:

@@ -302,22 +302,23 @@ def issue_identity(
     return SigningIdentity(msp_id, certificate.public_bytes(serialization.Encoding.PEM), key)
 
 
-def revoke(folder: Path, certificates: Iterable[x509.Certificate], now: datetime) -> Path:
+def revoke(folder: Path, certificates: Iterable[x509.Certificate], now: datetime, *, tls: bool = False) -> Path:
     """Revoke certificates of an organization: write its revocation list into ``msp/crls``.
 
     The channel's members honour it once a configuration update has brought it to the channel.
 
     Args:
-        folder: the organization's, with ``ca`` and ``msp``.
+        folder: the organization's, with ``ca``, ``tlsca`` and ``msp``.
         certificates: to revoke, besides those revoked before.
         now: UTC time of the revocation.
+        tls: whether they are of the TLS authority, which has a list of its own.
     Returns:
         the list's path.
     Raises:
         ConfigError: the authority cannot be read.
     """
-    authority = Authority.load(folder / "ca")
-    path = folder / "msp" / "crls" / "crl.pem"
+    authority = Authority.load(folder / ("tlsca" if tls else "ca"))
+    path = folder / "msp" / "crls" / ("tls-crl.pem" if tls else "crl.pem")
     builder = x509.CertificateRevocationListBuilder(
         issuer_name=authority.certificate.subject, last_update=now, next_update=now + VALIDITY
     )

@@ -217,7 +217,7 @@ class Msp:
                 raise IdentityError(f"authority {certificate.serial_number:x} has a key of a kind that Fabric refuses")
             chain = unique_chain(certificate, self._authorities)
             if len(chain) > 1:
-                self._check_not_revoked(chain)
+                self.check_not_revoked(chain[0], chain[1])
         for certificate in self._authorities.intermediates:
             inner.update(unique_chain(certificate, self._authorities)[1:])
         return frozenset(inner)
@@ -230,8 +230,13 @@ class Msp:
             check_authority(certificate)
             chain = unique_chain(certificate, authorities)
             if len(chain) > 1:
+<<<<<<< HEAD
                 self._check_not_revoked(chain)
         return authorities
+=======
+                self.check_not_revoked(chain[0], chain[1])
+        return authorities.have_rules_of_paths
+>>>>>>> main
 
     def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
         return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))
@@ -278,7 +283,7 @@ class Msp:
     def _validate(self, identity: Identity) -> None:
         if not self._supports(identity.public_key):
             raise IdentityError(f"Ed25519 identities of {self.msp_id} need the channel capability V3_0")
-        self._check_not_revoked(self._chain(identity.certificate))
+        self.check_not_revoked(*self._chain(identity.certificate)[:2])
         units = self.organizational_units(identity)
         if self._units and self._units.isdisjoint(units):
             raise IdentityError(f"identity has none of the organizational units that {self.msp_id} recognizes")
@@ -318,10 +323,15 @@ class Msp:
             )
         return chain
 
-    def _check_not_revoked(self, chain: Chain) -> None:
+    def check_not_revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+        """Refuse a certificate that a list of this MSP revokes; lists of its TLS authorities count as well.
+
+        Raises:
+            IdentityError: it is revoked; or a list, or the issuer, names no key.
+        """
         for crl in self._crls:
-            if crl.revokes(chain[0], chain[1]):
-                raise IdentityRevokedError(f"certificate {chain[0].serial_number:x} of {self.msp_id} is revoked")
+            if crl.revokes(certificate, issuer):
+                raise IdentityRevokedError(f"certificate {certificate.serial_number:x} of {self.msp_id} is revoked")
 
     # --- principals ---------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from network.crypto_material import OrganizationSpec, add_tls_client, add_tls_server, generate_organization
 from network.errors import ConfigError
+from network.gateway_unit import GATEWAY_UNIT
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
 from network.topology import Chaincode, Consortium, Organization, load_consortium, save_consortium
 from node.collections_file import collections_text
@@ -48,8 +49,11 @@ _STARTED = ("orderer/blocks", "*/postgres", "*/secrets/owner.url")
 """What a first start leaves, after the home was made."""
 _RULES = Path(__file__).resolve().parent / "compliance" / "default_rules.yaml"
 
-CLIENTS = ("User1", "Node", "Gateway")
-"""Client identities of each organization besides Admin: Fabric clients', the node's own, the gateway's."""
+CLIENTS = ("User1", "Node")
+"""Client identities of each organization besides Admin: Fabric clients' and the node's own."""
+
+GATEWAY = "Gateway"
+"""TLS client by which a gateway calls its node: it signs nothing on the channel, and its unit opens what it needs."""
 
 EXAMINERS = (("Examiner", "portal:examiner"), ("Supervisor", "portal:supervisor"))
 """Who logs in at a regulator's portal besides Admin, and the unit that gives the role."""
@@ -78,6 +82,16 @@ class Home:
     def run(self) -> Path:
         """What lives only while the consortium runs: lock, pid, status."""
         return self.root / "run"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor, or by a command that must be alone with the data."""
+        return self.run / "lock"
+
+    @property
+    def backup_lock(self) -> Path:
+        """Held while a backup is made, so that nothing is ordered."""
+        return self.run / "backup"
 
     @property
     def genesis(self) -> Path:
@@ -267,6 +281,7 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
             ),
             now,
         )
+        add_tls_client(home.crypto(organization), GATEWAY, ("client", GATEWAY_UNIT), now)
         if organization.portal_port is not None:
             add_tls_server(home.crypto(organization), "portal", now)
             add_tls_client(home.crypto(organization), PORTAL, ("client",), now)
@@ -374,6 +389,19 @@ def replace_secret(path: Path, content: bytes) -> None:
         building.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds this lock file."""
+    if not path.exists():
+        return False
+    with path.open("r+") as lock:
+        try:
+            # Shared: two who look at the same moment must not take each other for its holder.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def sync(path: Path) -> None:

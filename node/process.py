@@ -16,7 +16,7 @@ import structlog
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
-from ledger.errors import LedgerError
+from ledger.errors import BooksUnavailableError, LedgerError
 from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
@@ -24,6 +24,7 @@ from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.obligation import SETTLEMENT
 from network.operations.certificates import CertificateWatch, Watched, authorities_of, certificates_in, require_valid
+from network.operations.health import UnhealthyError
 from network.operations.log_levels import LogLevels
 from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import traced
@@ -48,6 +49,7 @@ from node.audit.trail import AuditTrail, TrailKeys
 from node.books.books import Books
 from node.books.chart_service import SERVICE as CHART_SERVICE
 from node.books.chart_service import ChartService
+from node.books.clock import BooksClock
 from node.books.currency_service import SERVICE as CURRENCY_SERVICE
 from node.books.currency_service import CurrencyService
 from node.books.event_service import SERVICE as EVENT_SERVICE
@@ -110,15 +112,18 @@ class NodeProcess:
         self._database_url = read_url(config.database_url_file)
         self._genesis = read_file(config.genesis_block)
         self._tls = config.tls.client()
-        self._members = Members(config.msp_id, config.tls.roots_by_msp())
+        self._members = Members(config.msp_id, config.tls.roots_by_msp(), lambda: self.peer.config.msps.msps)
         self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
         self.peer = Peer(self._peer_settings(), now=utc_now, metrics=PeerMetrics(metrics))
+        self._clock = BooksClock(utc_now)
         self.books: Books | None = None
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
         DeliveryMetrics(metrics, lambda: self.peer.silences_s)
         self._own_certificates = own = self._read_own_certificates()
         self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
+        if config.role == "bank":
+            self._operations.checks.add("clock", self._check_clock)
         self._running = AsyncExitStack()
 
     async def start(self) -> None:
@@ -197,6 +202,12 @@ class NodeProcess:
             now=utc_now,
         )
 
+    async def _check_clock(self) -> None:
+        try:
+            self._clock()
+        except BooksUnavailableError as error:
+            raise UnhealthyError(str(error)) from error
+
     async def failed(self) -> None:
         """Return when a part has ended that this process cannot do without; raises why."""
         while True:
@@ -229,9 +240,12 @@ class NodeProcess:
     async def _start_books(self, compliance: Compliance) -> Books:
         key = SigningKey(read_key(self._config.writer_key_file))
         writer = Writer(
-            self._database_url, sign=lambda digest: key.sign(digest).signature, decider=compliance.decider, now=utc_now
+            self._database_url,
+            sign=lambda digest: key.sign(digest).signature,
+            decider=compliance.decider,
+            now=self._clock,
         )
-        books = Books(self._database_url, writer, now=utc_now)
+        books = Books(self._database_url, writer, now=self._clock)
         await self._start_part(books)
         return books
 
@@ -249,7 +263,7 @@ class NodeProcess:
         return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
 
     def _schedule_worker(self, books: Books) -> ScheduleWorker:
-        return ScheduleWorker(books, epoch=lambda: books.epoch, now=utc_now)
+        return ScheduleWorker(books, epoch=lambda: books.epoch, now=self._clock)
 
     def _peer_settings(self) -> PeerSettings:
         config = self._config

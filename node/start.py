@@ -20,7 +20,7 @@ from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
 from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, open_home, prepare_home
+from node.home import Home, is_locked, open_home, prepare_home
 
 START_TIMEOUT_S = 90.0
 """How long nothing may be heard of a start; what is heard of has its time, which the supervisor bounds step by step."""
@@ -220,18 +220,7 @@ def stop_consortium(root: Path) -> str:
 
 def is_held(home: Home) -> bool:
     """Tell whether somebody holds the home's lock: a supervisor, or a command that must be alone with the data."""
-    import fcntl
-
-    lock_file = home.run / "lock"
-    if not lock_file.exists():
-        return False
-    with lock_file.open("r+") as lock:
-        try:
-            # Shared: two who look at the same moment must not take each other for a supervisor.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_locked(home.lock)
 
 
 def running_pid(home: Home) -> int | None:

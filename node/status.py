@@ -23,12 +23,13 @@ def consortium_status(root: Path) -> dict[str, Any]:
     home, consortium = open_home(root)
     if running_pid(home) is None:
         state = "maintenance" if is_held(home) else "stopped"
-        return {"home": str(home.root), "state": state, "processes": [], "nodes": []}
+        return {"home": str(home.root), "state": state, "held": False, "processes": [], "nodes": []}
     status = read_status(home)
     processes, nodes = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
         "home": str(home.root),
         "state": status.get("state", "starting"),
+        "held": bool(status.get("held")),
         "processes": processes,
         "nodes": nodes,
     }
@@ -38,7 +39,10 @@ def is_well(found: dict[str, Any]) -> bool:
     """Tell whether all runs that should: a script's answer to what ``consortium_status`` found."""
     return (
         found["state"] == "running"
-        and all(process["pid"] and process["answers"] is not False for process in found["processes"])
+        and all(
+            (process["pid"] and process["answers"] is not False) or (found["held"] and process["name"] == "orderer")
+            for process in found["processes"]
+        )
         and all("error" not in node for node in found["nodes"])
     )
 
@@ -86,6 +90,8 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(f"{found['home']}: {found['state']}", highlight=False)
     if found["state"] == "maintenance":
         console.print("Another command works on its data, or it has begun to start this moment.")
+    if found["held"]:
+        console.print("A backup is being made: nothing is ordered, and so nothing anchored, until it has ended.")
     if found["processes"]:
         processes = Table("process", "pid", "port", "restarts", "answers")
         for row in found["processes"]:

@@ -28,7 +28,7 @@ from node.config import read_url
 from node.databases import provision_databases
 from node.errors import NodeError, SupervisorError, one_line
 from node.gateway_settings import write_gateway_settings
-from node.home import Home, open_home
+from node.home import Home, is_locked, open_home
 from node.liveness import question_for
 from node.portal_settings import write_portal_settings
 from node.postgres import ClusterSettings, PostgresCluster
@@ -81,6 +81,7 @@ class Supervisor:
         self._consortium = consortium
         self._status = status
         self._clusters: dict[str, ManagedCluster] = {}
+        self._held = False
         self._orderers = (
             []
             if consortium.orderer.external
@@ -130,10 +131,11 @@ class Supervisor:
         self._status.update(state="running", step="", processes=self.describe())
 
     async def watch(self) -> None:
-        """Keep the status file fresh until cancelled."""
+        """Keep the status file fresh until cancelled, and the orderer down while a backup is made."""
         shown = self.describe()
         while True:
             await asyncio.sleep(0.5)
+            await self._yield_to_backup()
             current = self.describe()
             if current != shown and self._status.update(processes=current):
                 shown = current
@@ -165,6 +167,22 @@ class Supervisor:
                     }
                 )
         return rows
+
+    async def _yield_to_backup(self) -> None:
+        """Stop the orderer when a backup begins, and start it again when it has ended: ``node/backup.py`` says why."""
+        try:
+            wanted = is_locked(self._home.backup_lock)
+            if wanted == self._held:
+                return
+            for orderer in self._orderers:
+                await (orderer.stop() if wanted else orderer.start())
+        except OSError as error:
+            # No room for its log, no memory for one more process: tried again, either may come back.
+            log.error("orderer cannot be held or started", reason=str(error))
+            return
+        self._held = wanted
+        log.info("nothing is ordered while a backup is made" if wanted else "backup ended, orderer started")
+        self._status.update(held=wanted, processes=self.describe())
 
     async def _await_ready(self, process: ManagedProcess, step: str, awaited: set[str]) -> None:
         """Wait for one of several, and tell for which the start waits still."""
@@ -254,7 +272,7 @@ def hold_lock(home: Home) -> TextIO:
     """
     for folder in (home.run, home.logs):
         folder.mkdir(exist_ok=True)
-    lock = (home.run / "lock").open("w")
+    lock = home.lock.open("w")
     for _ in range(LOCK_TRIES):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,6 +30,7 @@ from ledger.monitor_store import MONITORS_MAX, drop_monitor, set_monitor
 from ledger.monitors import Monitor
 from ledger.posting import AccountTerms, Writer
 from ledger.prepared import Request
+from node.books.clock import LEAP_MAX
 from node.books.collector import Collector
 from node.books.outbox_stream import Bell
 
@@ -80,6 +81,8 @@ class Books:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._readers, self._writer.open)
+        if (last := self._writer.now()) - self._now() > LEAP_MAX:
+            _log.error("entries_dated_ahead", until=last.isoformat(timespec="seconds"))
         self._pool = ConnectionPool(
             self._url,
             min_size=1,

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("up", help="Start the consortium and leave it running.", rich_help_panel=panel)(up)
     app.command("down", help="Stop the consortium; its data stays.", rich_help_panel=panel)(down)
     app.command("status", help="Show processes, heights and anchoring.", rich_help_panel=panel)(status)
+    app.command("backup", help="Copy all of the running consortium into a new folder.", rich_help_panel=panel)(backup)
     app.command("prepare", help="Make a new consortium's certificates and settings.", rich_help_panel=panel)(prepare)
     app.command("demo", help="Run the main job from nothing and prove every step.", rich_help_panel=panel)(demo)
 
@@ -77,6 +78,18 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         print_status(found)
     raise typer.Exit(0 if is_well(found) else 1)
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; it must not exist, and holds keys afterwards.")],
+    home: HomeOption = None,
+) -> None:
+    """Copy databases, blocks, settings and keys, while nothing is ordered; posting goes on."""
+    from node.backup import back_up
+
+    for remark in back_up(home_path(home), folder):
+        typer.echo(remark)
+    typer.echo(f"{folder.resolve()}: a whole backup of {home_path(home).resolve()}")
 
 
 def demo(

@@ -1,7 +1,7 @@
 """The backup and the restore of docs/operations.md, run as they stand: a consortium lost whole comes back whole.
 
 Method: the page's shell commands with a home and a folder of this test in the place of the page's; the backup is made
-while the consortium runs, then the whole data directory goes.
+while a bank posts and anchors all the time, then the whole data directory goes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +25,11 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def commands(running: RunningConsortium, backup: Path) -> tuple[str, str]:
     """Return the page's two blocks for this home: how it is backed up, and how restored."""
-    members = " ".join(f"{each.name}:{each.postgres_port}" for each in running.consortium.organizations)
     made, restored = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    head = re.compile(r'HOME_FOLDER=\S+ BACKUP=\S+.*\nMEMBERS="[^"]*".*\n')
+    head = re.compile(r"HOME_FOLDER=\S+ BACKUP=\S+.*\n")
     (found,) = head.findall(made)
-    own = f'HOME_FOLDER={running.root} BACKUP={backup}\nMEMBERS="{members}"\n'
-    tools = f'python() {{ "{sys.executable}" "$@"; }}\ndwaybank() {{ {" ".join(DWAYBANK)} "$@"; }}\n'
+    own = f"HOME_FOLDER={running.root} BACKUP={backup}\n"
+    tools = f'dwaybank() {{ {" ".join(DWAYBANK)} "$@"; }}\n'
     if os.geteuid():
         restored = re.sub(r"^chown .*\n", "", restored, flags=re.MULTILINE)
     return tools + made.replace(found, own), tools + own + restored
@@ -49,18 +47,50 @@ def running() -> Iterator[RunningConsortium]:
         dwaybank("down", "--home", found.root)
 
 
-async def test_what_the_page_backs_up_is_restored_whole(running: RunningConsortium) -> None:
+async def posting(running: RunningConsortium, ended: asyncio.Event) -> int:
+    """Post and anchor until told to end; return the number of the last entry."""
+    seq = 0
+    while not ended.is_set():
+        seq = await running.deposit(running.bank, "cust-backup", 100)
+    return seq
+
+
+async def test_what_the_page_backs_up_while_a_bank_posts_is_restored_whole(running: RunningConsortium) -> None:
     await running.open_account(running.bank, "cust-backup")
-    await running.deposit(running.bank, "cust-backup", 100)
+    first = await running.deposit(running.bank, "cust-backup", 100)
     await running.settled()
     backup, restore = commands(running, running.root.parent / "backup")
+    ended = asyncio.Event()
+    load = asyncio.create_task(posting(running, ended))
+    await asyncio.sleep(2)
     await asyncio.to_thread(shell, backup)
+    await asyncio.sleep(2)
+    ended.set()
+    last = await load
     before = (await running.settled())[0]
+    assert before.attested_size == last, "nothing is held back once the backup has ended"
     running.stop()
     shutil.rmtree(running.root)
     await asyncio.to_thread(shell, restore)
     found = (await running.settled())[0]
-    assert (found.attested_size, found.block_height) >= (before.attested_size, before.block_height)
-    assert await running.deposit(running.bank, "cust-backup", 100) == before.posted_seq + 1
+    assert first < found.posted_seq < last
+    assert (found.attested_size, found.stalled) == (found.posted_seq, "")
+    assert await running.deposit(running.bank, "cust-backup", 100) == found.posted_seq + 1
     await running.settled()
     assert (await running.audit(running.regulator, running.bank)).findings == []
+
+
+def test_backup_that_fails_leaves_nothing_and_lets_the_orderer_go(running: RunningConsortium) -> None:
+    target = running.root.parent / "backup"
+    password = running.root / running.regulator.name / "postgres" / "superuser.password"
+    away = password.rename(password.with_name("away"))
+    assert "superuser.password cannot be copied" in dwaybank("backup", target, "--home", running.root).stderr
+    away.rename(password)
+    assert not target.exists()
+    assert not target.with_name("backup.building").exists()
+    target.mkdir()
+    assert "exists: name a folder that does not" in dwaybank("backup", target, "--home", running.root).stderr
+    target.rmdir()
+    assert dwaybank("backup", target, "--home", running.root).returncode == 0
+    assert (target / running.bank.name / "secrets" / "log.key").stat().st_mode & 0o077 == 0
+    assert target.stat().st_mode & 0o077 == 0

@@ -58,5 +58,7 @@ LANGUAGE sql STABLE SET search_path = ledger, pg_temp AS $$
     SELECT cardinality(p_webhook.kinds) = 0 OR 'entry.posted' = ANY (p_webhook.kinds) OR EXISTS (
         SELECT FROM ledger.event
         WHERE (after_seq, number) > (p_webhook.seq, p_webhook.number) AND after_seq < p_seq
+    ) OR EXISTS (
+        SELECT FROM ledger.run_events_behind(p_webhook.seq, p_webhook.number, 1) WHERE after_seq < p_seq
     )
 $$;

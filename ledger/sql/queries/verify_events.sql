@@ -3,21 +3,36 @@
 --   8 capture: number 1 where it is the hold's last; account; what the entry takes from it; what its event says remains
 --     held (null without one); the hold's amount; text is the hold
 -- Looks other rows up by their keys only: how many there are to a range is not known before.
-WITH event AS MATERIALIZED (
-    SELECT event.after_seq, event.number, event.kind, event.account_id, event.at, event.payload, event.hold_id,
-        event.amount, event.remaining, entry.posted_at, entry.hold_id AS captured_hold,
-        lag(event.number, 1, 0) OVER (PARTITION BY event.after_seq ORDER BY event.number) AS before,
-        CASE WHEN event.payload ->> 'period' ~ '^[0-9]{1,9}$' THEN (event.payload ->> 'period')::integer END AS period,
+WITH told AS MATERIALIZED (
+    SELECT after_seq, number, kind, account_id, at, payload, hold_id, amount, remaining
+    FROM ledger.event_view
+    WHERE after_seq BETWEEN %(first)s AND %(last)s
+    UNION ALL
+    SELECT after_seq, number, kind, account_id, at, NULL, hold_id, amount, remaining
+    FROM ledger.run_events_after(%(first)s, %(last)s)
+), event AS MATERIALIZED (
+    SELECT told.after_seq, told.number, told.kind, told.account_id, told.at, told.payload, told.hold_id, told.amount,
+        told.remaining, entry.posted_at, entry.hold_id AS captured_hold,
+        lag(told.number, 1, 0) OVER (PARTITION BY told.after_seq ORDER BY told.number) AS before,
+        CASE WHEN told.payload ->> 'period' ~ '^[0-9]{1,9}$' THEN (told.payload ->> 'period')::integer END AS period,
         CASE
-            WHEN event.payload ->> 'monitor' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-                THEN (event.payload ->> 'monitor')::uuid
+            WHEN told.payload ->> 'monitor' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                THEN (told.payload ->> 'monitor')::uuid
         END AS monitor
-    FROM ledger.event_view AS event
-    LEFT JOIN ledger.entry ON entry.seq = event.after_seq
-    WHERE event.after_seq BETWEEN %(first)s AND %(last)s
+    FROM told
+    LEFT JOIN ledger.entry ON entry.seq = told.after_seq
+), capturing AS MATERIALIZED (
+    -- Each entry that captured a hold, with the first event of a capture after it, if there is one.
+    SELECT DISTINCT ON (seq) seq, number, amount, remaining
+    FROM (
+        SELECT after_seq AS seq, number, amount, remaining FROM told WHERE kind = 'hold.captured'
+        UNION ALL
+        SELECT seq, NULL, NULL, NULL FROM ledger.entry WHERE seq BETWEEN %(first)s AND %(last)s AND hold_id IS NOT NULL
+    ) AS either
+    ORDER BY seq, number NULLS LAST
 ), capture AS MATERIALIZED (
-    SELECT entry.seq, entry.posted_at, entry.hold_id, hold.account_id, hold.amount, told.number AS told_number,
-        told.amount AS told_amount, told.remaining AS told_remaining,
+    SELECT entry.seq, entry.posted_at, entry.hold_id, hold.account_id, hold.amount, capturing.number AS told_number,
+        capturing.amount AS told_amount, capturing.remaining AS told_remaining,
         hold.state = 2 AND hold.entry_seq = entry.seq AS is_last,
         (
             SELECT -sum(posting.amount::numeric * CASE account.normal_side WHEN 1 THEN 1 ELSE -1 END)
@@ -25,14 +40,9 @@ WITH event AS MATERIALIZED (
             JOIN ledger.account ON account.id = posting.account_id
             WHERE posting.seq = entry.seq AND posting.account_id = hold.account_id
         ) AS taken
-    FROM ledger.entry
+    FROM capturing
+    JOIN ledger.entry ON entry.seq = capturing.seq AND entry.hold_id IS NOT NULL
     LEFT JOIN ledger.hold ON hold.id = entry.hold_id
-    LEFT JOIN LATERAL (
-        SELECT number, amount, remaining FROM ledger.event_view
-        WHERE after_seq = entry.seq AND kind = 'hold.captured'
-        ORDER BY number LIMIT 1
-    ) AS told ON true
-    WHERE entry.seq BETWEEN %(first)s AND %(last)s AND entry.hold_id IS NOT NULL
 ), unlike AS (
     SELECT event.after_seq, event.number, event.kind || ' of hold ' || coalesce(event.hold_id::text, 'null') AS what
     FROM event
@@ -115,6 +125,15 @@ UNION ALL
 SELECT 3, seq, 0, NULL, NULL, NULL, NULL, 'entry ' || seq || E'\tno event tells that it captured hold ' || hold_id
 FROM capture
 WHERE posted_at > (SELECT events_since FROM ledger.head WHERE id = 1) AND told_number IS NULL
+UNION ALL
+-- A run is found by where its last event stands.
+SELECT 3, last_seq, 0, NULL, NULL, NULL, NULL,
+    'events up to ' || last_seq || '.' || last_number || E'\tare not those that stand in their run'
+FROM ledger.event_run AS run
+WHERE last_seq BETWEEN %(first)s AND %(last)s AND (last_seq, last_number) <> (
+    SELECT event.after_seq, event.number FROM ledger.run_events(run.*) AS event
+    ORDER BY event.after_seq DESC, event.number DESC LIMIT 1
+)
 UNION ALL
 SELECT 8, seq, CASE WHEN is_last THEN 1 ELSE 0 END, account_id, taken, told_remaining, amount, hold_id::text
 FROM capture

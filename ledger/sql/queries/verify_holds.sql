@@ -5,8 +5,15 @@ WITH told AS (
     SELECT hold_id, count(*) FILTER (WHERE kind = 'hold.placed') AS placed,
         count(*) FILTER (WHERE kind IN ('hold.released', 'hold.expired')) AS ended,
         coalesce(sum(amount) FILTER (WHERE kind = 'hold.captured'), 0) AS captured
-    FROM ledger.event_view
-    WHERE kind IN ('hold.placed', 'hold.captured', 'hold.released', 'hold.expired')
+    FROM (
+        SELECT hold_id, kind, amount
+        FROM ledger.event_view
+        WHERE kind IN ('hold.placed', 'hold.captured', 'hold.released', 'hold.expired')
+        UNION ALL
+        SELECT unnest(hold_ids), ('{hold.placed,hold.captured,hold.released,hold.expired}'::text[])[unnest(kinds)],
+            unnest(amounts)
+        FROM ledger.event_run
+    ) AS event
     GROUP BY hold_id
 ), judged AS (
     SELECT hold.id, hold.entry_seq, CASE

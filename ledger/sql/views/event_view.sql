@@ -1,4 +1,4 @@
--- Events, those of holds from the first releases included, which carried their three figures as text.
+-- Events that are rows, those of holds from the first releases included, which carried their three figures as text.
 CREATE OR REPLACE VIEW ledger.event_view AS
 SELECT after_seq, number, kind, account_id, at, payload,
     coalesce(hold_id, CASE

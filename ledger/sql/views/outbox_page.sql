@@ -35,6 +35,9 @@ BEGIN
             ORDER BY event.after_seq, event.number
             LIMIT p_count
         )
+        UNION ALL
+        SELECT after_seq, number, kind, at, account_id, hold_id, amount, remaining, NULL
+        FROM ledger.run_events_behind(p_seq, p_number, p_count)
         ORDER BY 1, 2
         LIMIT p_count
     ), told AS (

@@ -113,7 +113,7 @@ async def test_process_that_is_stuck_before_it_listens_ends_the_start_and_says_s
     )
     await stuck.start()
     try:
-        with pytest.raises(SupervisorError, match="stuck did not start: it answered none of 5 questions"):
+        with pytest.raises(SupervisorError, match="stuck did not start: it answered none of 20 questions"):
             await stuck.wait_until_ready(20)
     finally:
         await stuck.stop()

@@ -1,0 +1,1 @@
+SELECT ledger.record_hold_events(%s, %s, %s, %s, %s, %s, %s, %s, %s)

