@@ -57,6 +57,7 @@ class Msp:
         msp_id: organization.
         config: the serialized ``MSPConfig`` this was built from.
         hash_family: of the hashes its members' signatures are checked by.
+        roots: certificates of its root authorities, in canonical form.
         tls_roots: PEM certificates of its TLS authorities.
         tls_intermediates: PEM certificates between.
         node_ous: unit name by role ("client", "peer", "admin", "orderer"); empty where NodeOUs are off.
@@ -163,16 +164,10 @@ class Msp:
         return tuple(OrganizationalUnit(name, certifiers) for name in identity.certificate.units)
 
     @property
-    def roots(self) -> tuple[Certificate, ...]:
-        """Certificates of the root authorities, in canonical form."""
-        return self._authorities.roots
-
-    @property
     def is_plain(self) -> bool:
         """Whether all certificates in the configuration are: see ``Certificate.is_plain``."""
-        authorities = (self._authorities, self._tls_authorities)
-        certificates = [one for some in authorities for one in (*some.roots, *some.intermediates)]
-        return all(one.is_plain for one in (*certificates, *(admin.certificate for admin in self._admins)))
+        own, tls, admins = self._authorities, self._tls_authorities, (admin.certificate for admin in self._admins)
+        return all(one.is_plain for one in (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins))
 
     @property
     def hashes_by_sha256(self) -> bool:
@@ -198,6 +193,7 @@ class Msp:
             (canonical(certificate, given) for certificate in roots),
             (canonical(certificate, given) for certificate in intermediates),
         )
+        self.roots = self._authorities.roots
         self._crls = tuple(RevocationList.parse(crl) for crl in config.revocation_list)
         self._inner_nodes = self._check_authorities()
         self.tls_roots = tuple(bytes(pem) for pem in config.tls_root_certs)
@@ -223,20 +219,14 @@ class Msp:
         return frozenset(inner)
 
     def _check_tls_authorities(self) -> Authorities:
-        roots = [parse_certificate(pem) for pem in self.tls_roots]
-        intermediates = [parse_certificate(pem) for pem in self.tls_intermediates]
+        roots, intermediates = map(parse_certificate, self.tls_roots), map(parse_certificate, self.tls_intermediates)
         authorities = Authorities.of(roots, intermediates)
-        for certificate in (*roots, *intermediates):
+        for certificate in (*authorities.roots, *authorities.intermediates):
             check_authority(certificate)
             chain = unique_chain(certificate, authorities)
             if len(chain) > 1:
-<<<<<<< HEAD
-                self._check_not_revoked(chain)
-        return authorities
-=======
                 self.check_not_revoked(chain[0], chain[1])
-        return authorities.have_rules_of_paths
->>>>>>> main
+        return authorities
 
     def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
         return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))
@@ -248,7 +238,7 @@ class Msp:
             return chain_identifier((certificate,), self._identifier_hash)
         if certificate not in self._authorities.intermediates:
             raise IdentityError(
-                f"certificate {certificate.serial_number:x} of a unit is no authority of this organization"
+                f"unit's certificate {certificate.serial_number:x} is no authority of this organization"
             )
         return chain_identifier(self._chain_above(certificate, parent=0), self._identifier_hash)
 
@@ -323,7 +313,7 @@ class Msp:
             )
         return chain
 
-    def check_not_revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    def check_not_revoked(self, certificate: Certificate, issuer: Certificate) -> None:
         """Refuse a certificate that a list of this MSP revokes; lists of its TLS authorities count as well.
 
         Raises:
