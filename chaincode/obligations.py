@@ -8,7 +8,7 @@
 
 | step | signed by | because |
 |---|---|---|
-| propose | either bank | it says what it takes to be owed |
+| propose | either bank | it says what it takes to be owed; anew once nobody answered by the deadline |
 | agree | the other one | from here on both are bound |
 | cancel | proposed: either; agreed: the creditor | nobody is bound yet; only the creditor gives his claim up |
 | expire | either, after the deadline, while proposed | time ends nothing that was agreed |
@@ -61,6 +61,8 @@ class ObligationsContract(Contract):
     async def propose(self, stub: ChaincodeStub, counterparty: str, arbiter: str, items: list[Any]) -> dict[str, Any]:
         """Write down obligations between the caller's bank and another one; by a client of either.
 
+        One that the other bank did not answer by its deadline is proposed anew by who proposed it, unless it is linked.
+
         Args:
             counterparty: the other bank.
             arbiter: a third member, who decides a dispute that the two cannot end; '' for none.
@@ -83,8 +85,8 @@ class ObligationsContract(Contract):
         for item, each in zip(items, proposed, strict=True):
             await require_before_cut_off(stub, pair, each)
             record = _new_record(item, pair, each, arbiter)
-            if await stub.get_state(keys.obligation(record["obligation_id"])):
-                raise ConflictError(f"obligation {record['obligation_id']} was proposed before", "obligation_exists")
+            if known := await stub.get_state(keys.obligation(record["obligation_id"])):
+                record = {**record, "steps": _unanswered_steps(stub, from_json(known), record)}
             await stub.put_private_data(pair.collection, keys.details(record["obligation_id"]), to_json(each.fields()))
             if item["booking"]:
                 record = await bookings.booked(stub, record, pair.caller, item["booking"])
@@ -334,6 +336,20 @@ def _new_record(item: dict[str, str], pair: Pair, told: ObligationDetails, arbit
         "books": bookings.OPEN,
         "steps": [],
     }
+
+
+def _unanswered_steps(stub: ChaincodeStub, known: dict[str, Any], again: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of an obligation that may be proposed anew: nobody answered its proposer in time.
+
+    Raises:
+        ConflictError: it may not.
+    """
+    unanswered = known["state"] == PROPOSED and format_time(stub.get_timestamp()) > known["deadline"]
+    alike = all(known[name] == again[name] for name in ("banks", "proposer"))
+    if not unanswered or not alike or known["linked"] or again["linked"]:
+        raise ConflictError(f"obligation {known['obligation_id']} was proposed before", "obligation_exists")
+    steps: list[dict[str, Any]] = known["steps"]
+    return steps
 
 
 def told(stub: ChaincodeStub, state: str, ids: list[str]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def _validation(error: RequestValidationError) -> Problem:
 def _reason(fault: Mapping[str, Any]) -> str:
     if tuple(fault["loc"]) == ("body",):
         return "send a JSON object, and with it the header Content-Type: application/json"
-    return str(fault["msg"])
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _framework(error: HTTPException) -> Problem:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     true,
     update,
@@ -41,6 +42,9 @@ from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
 """States of a transfer to which nothing more happens."""
+
+FAILURES_FORGOTTEN = 100
+"""Old failed log-ins that a new one forgets."""
 
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
@@ -249,6 +253,8 @@ class Store:
             if token.expires_at <= now:
                 return RotationOutcome.EXPIRED
             connection.execute(update(_token).where(_token.c.token_digest == token_digest).values(used_at=now))
+            # A token that has expired opens nothing, known or unknown.
+            connection.execute(delete(_token).where(_token.c.family_id == family.family_id, _token.c.expires_at <= now))
             successor = {"token_digest": new_digest, "family_id": family.family_id, "issued_at": now}
             connection.execute(insert(_token).values(**successor, expires_at=expires_at))
             customer_id: uuid.UUID = family.customer_id
@@ -269,10 +275,13 @@ class Store:
         return int(row[0]), row[1]
 
     def add_login_failure(self, subjects: tuple[bytes, ...], now: datetime, kept_for: timedelta) -> None:
-        """Record a failed login and forget the subjects' old ones."""
+        """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up."""
+        old = _failure.alias("old")
+        # Rows have no name but their place. What another gateway forgets at this moment is left to it.
+        places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c.failed_at <= now - kept_for)
+        some = places.limit(FAILURES_FORGOTTEN).with_for_update(skip_locked=True)
         with self._engine.begin() as connection:
-            old = _failure.c.subject.in_(subjects) & (_failure.c.failed_at <= now - kept_for)
-            connection.execute(delete(_failure).where(old))
+            connection.execute(delete(_failure).where(literal_column("login_failure.ctid", Text).in_(some)))
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
 
     def add_account(self, account: OwnAccount, count_max: int) -> None:

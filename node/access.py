@@ -6,24 +6,51 @@ check signatures inside the messages as Fabric does and do not come here.
 
 A certificate of the own organization with the unit ``tenant:NAME`` speaks for that tenant and for nobody else: it is
 refused wherever tenants are not asked for by name (``own_tenant``).
+
+A certificate of it with the unit ``service:gateway`` opens what a gateway calls and nothing else, because a gateway is
+what strangers reach.
+
+A certificate that its organization has revoked is refused with its next call: the channel's configuration in force
+holds every member's revocation lists, also those of its TLS authorities. A stream that is open stays open.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from network.errors import RpcError
+from network.errors import IdentityError, RpcError
+from network.gateway_unit import is_gateway
+from network.go_certificate import Certificate
+from network.msp import Msp
 from network.rpc import Call
 from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
+
+GATEWAY_METHODS = frozenset(
+    {
+        "/dwaybank.ledger.v1.LedgerService/OpenAccount",
+        "/dwaybank.ledger.v1.LedgerService/GetAccount",
+        "/dwaybank.ledger.v1.LedgerService/GetStatement",
+        "/dwaybank.ledger.v1.LedgerService/GetEntry",
+        "/dwaybank.ledger.v1.LedgerService/PostEntries",
+        "/dwaybank.partner.v1.SettlementService/SendPayment",
+        "/dwaybank.partner.v1.SettlementService/GetPayment",
+        "/dwaybank.audit.v1.AuditService/GetProof",
+    }
+)
+"""What ``gateway.node_client`` calls."""
+
+Msps = Callable[[], Mapping[str, Msp]]
+"""Gives the members' MSPs as the channel's configuration in force has them."""
 
 KNOWN_MAX = 1_000
 """Certificates whose issuer is remembered: a member's authority may issue any number."""
@@ -36,11 +63,21 @@ class Caller(NamedTuple):
         msp_id: the organization whose authority issued it.
         tenant: the tenant inside it; empty for the organization itself.
         user: the certificate's common name.
+        is_gateway: whether it opens to gateways alone.
     """
 
     msp_id: str
     tenant: str
     user: str
+    is_gateway: bool
+
+
+class _Known(NamedTuple):
+    """What is remembered of a client certificate: nothing that changes."""
+
+    caller: Caller
+    certificate: Certificate
+    authority: Certificate
 
 
 class Members:
@@ -49,15 +86,17 @@ class Members:
     Args:
         own_msp_id: the organization this node belongs to.
         tls_roots: PEM certificates of each member's TLS certificate authorities, by MSP id.
+        msps: who knows what was revoked.
     """
 
-    def __init__(self, own_msp_id: str, tls_roots: Mapping[str, Sequence[bytes]]) -> None:
+    def __init__(self, own_msp_id: str, tls_roots: Mapping[str, Sequence[bytes]], msps: Msps = dict) -> None:
         self.own_msp_id = own_msp_id
+        self._msps = msps
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
         ]
         self.msp_ids = tuple(sorted(tls_roots))
-        self._known: OrderedDict[bytes, Caller] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def caller(self, call: Call) -> str:
         """Return the MSP id of the organization that calls.
@@ -108,31 +147,48 @@ class Members:
         if pem is None:
             raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
         if pem not in self._known:
-            certificate = x509.load_pem_x509_certificate(pem)
-            self._known[pem] = Caller(self._issuer(certificate), _tenant_of(certificate), _user_of(certificate))
+            self._known[pem] = self._recognize(pem)
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
         self._known.move_to_end(pem)
-        return self._known[pem]
+        known = self._known[pem]
+        msp = self._msps().get(known.caller.msp_id)
+        if msp is not None:
+            try:
+                msp.check_not_revoked(known.certificate, known.authority)
+            except IdentityError as error:
+                raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+        if known.caller.is_gateway and call.method not in GATEWAY_METHODS:
+            raise RpcError(PERMISSION_DENIED, f"this method is not for gateways, the caller is {known.caller.user}")
+        return known.caller
 
-    def _issuer(self, certificate: x509.Certificate) -> str:
+    def _recognize(self, pem: bytes) -> _Known:
+        certificate = x509.load_pem_x509_certificate(pem)
+        msp_id, authority = self._issuer(certificate)
+        try:
+            both = [Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority)]
+        except IdentityError as error:
+            raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+        return _Known(_caller_of(msp_id, certificate), *both)
+
+    def _issuer(self, certificate: x509.Certificate) -> tuple[str, x509.Certificate]:
         for msp_id, authority in self._authorities:
             try:
                 certificate.verify_directly_issued_by(authority)
             except (ValueError, TypeError, InvalidSignature):
                 continue
-            return msp_id
+            return msp_id, authority
         raise RpcError(UNAUTHENTICATED, "client certificate was issued by no member's TLS authority")
 
 
-def _tenant_of(certificate: x509.Certificate) -> str:
-    """Return the tenant that a certificate names; empty where it names none."""
-    units = [str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+def _caller_of(msp_id: str, certificate: x509.Certificate) -> Caller:
+    units = _values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
     try:
-        return tenant_of(units)
+        tenant, of_gateway = tenant_of(units), is_gateway(units)
     except ValueError as error:
         raise RpcError(PERMISSION_DENIED, f"client certificate: {error}") from error
+    return Caller(msp_id, tenant, "".join(_values(certificate, NameOID.COMMON_NAME)), of_gateway)
 
 
-def _user_of(certificate: x509.Certificate) -> str:
-    return "".join(str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+def _values(certificate: x509.Certificate, name: x509.ObjectIdentifier) -> list[str]:
+    return [str(found.value) for found in certificate.subject.get_attributes_for_oid(name)]

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from network.topology import Consortium, Organization
-from node.home import Home, replace_secret, tls_roots, write_secret
+from node.home import GATEWAY, Home, replace_secret, tls_roots, write_secret
 
 ASSETS = ({"code": "EUR", "scale": 2}, {"code": "CZK", "scale": 2}, {"code": "USD", "scale": 2})
 """Assets customers of a new consortium may hold; the settings file says so from then on."""
@@ -22,7 +22,7 @@ def write_gateway_settings(home: Home, consortium: Consortium, own: Organization
     roots = home.organization(own) / "tls-roots.pem"
     # Whole on disk before the settings are, which are never written again: public, and written like a secret.
     replace_secret(roots, b"".join(file.read_bytes() for file in tls_roots(home, consortium)[own.msp_id]))
-    client = home.user(own, "Gateway") / "tls"
+    client = home.user(own, GATEWAY) / "tls"
     settings: dict[str, Any] = {
         "listen": {"host": "127.0.0.1", "port": own.gateway_port},
         "database_url": home.secret(own, "gateway.url").read_text(),

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from network.crypto_material import OrganizationSpec, add_tls_client, add_tls_server, generate_organization
 from network.errors import ConfigError
+from network.gateway_unit import GATEWAY_UNIT
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
 from network.topology import Chaincode, Consortium, Organization, load_consortium, save_consortium
 from node.collections_file import collections_text
@@ -49,8 +50,11 @@ _STARTED = ("orderer/blocks", "*/postgres", "*/secrets/owner.url")
 """What a first start leaves, after the home was made."""
 _RULES = Path(__file__).resolve().parent / "compliance" / "default_rules.yaml"
 
-CLIENTS = ("User1", "Node", "Gateway")
-"""Client identities of each organization besides Admin: Fabric clients', the node's own, the gateway's."""
+CLIENTS = ("User1", "Node")
+"""Client identities of each organization besides Admin: Fabric clients' and the node's own."""
+
+GATEWAY = "Gateway"
+"""TLS client by which a gateway calls its node: it signs nothing on the channel, and its unit opens what it needs."""
 
 EXAMINERS = (("Examiner", "portal:examiner"), ("Supervisor", "portal:supervisor"))
 """Who logs in at a regulator's portal besides Admin, and the unit that gives the role."""
@@ -278,6 +282,7 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
             ),
             now,
         )
+        add_tls_client(home.crypto(organization), GATEWAY, ("client", GATEWAY_UNIT), now)
         if organization.portal_port is not None:
             add_tls_server(home.crypto(organization), "portal", now)
             add_tls_client(home.crypto(organization), PORTAL, ("client",), now)

@@ -14,13 +14,16 @@ Form = dict[str, str]
 """Field names and what was typed, without spaces around it; what was left empty is not there."""
 
 
-def read_form(body: bytes | str, known: Iterable[str], length_max: int = TEXT_LENGTH_MAX) -> Form:
+def read_form(
+    body: bytes | str, known: Iterable[str], length_max: int = TEXT_LENGTH_MAX, *, is_foreign: bool = False
+) -> Form:
     """Read an urlencoded form or query.
 
     Args:
         body: as received.
         known: names it may hold.
         length_max: of one value.
+        is_foreign: whether another program made it, by a standard that lets it add fields: those are passed over.
     Raises:
         RefusedError: not such a form, or a field that is unknown, double or too long.
     """
@@ -31,6 +34,8 @@ def read_form(body: bytes | str, known: Iterable[str], length_max: int = TEXT_LE
         raise RefusedError("malformed_form", "the form cannot be read: send it from the portal's page") from error
     names, form = frozenset(known), {}
     for name, value in pairs:
+        if name not in names and is_foreign:
+            continue
         if name not in names:
             raise RefusedError("unknown_field", f"field {name[:40]!r} is not one of this form")
         if name in form:

@@ -6,7 +6,8 @@ Rules:
   this client, it carries this log-in's nonce, and it is of now;
 - what a claim means for the role, the settings say: exactly one role, or nobody comes in.
 
-Source: OpenID Connect Core 1.0, 3.1; Discovery 1.0, 4; RFC 7636 (PKCE); RFC 9700 (OAuth security); RFC 9207 (iss).
+Source: OpenID Connect Core 1.0, 3.1, 9; Discovery 1.0, 4; RFC 6749, 2.3.1 (the client's secret); RFC 7636 (PKCE);
+RFC 9700 (OAuth security); RFC 9207 (iss).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -28,6 +30,8 @@ from gateway.errors import CredentialsError, ForbiddenError, UnavailableError
 from gateway.portal.config import Oidc
 from gateway.portal.roles import Role
 from gateway.portal.sessions import Person
+
+log = structlog.get_logger(__name__)
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 """What an id token may be signed with; never "none", never a shared secret."""
@@ -125,14 +129,25 @@ class OidcProvider:
             "client_id": self._settings.client_id,
             "code_verifier": authorization.verifier,
         }
-        if self._secret:
-            form["client_secret"] = self._secret
-        answer = await self._ask("POST", found["token_endpoint"], form)
+        answer = await self._ask("POST", found["token_endpoint"], form, self._proof_of_client(found, form))
         token = answer.get("id_token")
         if not isinstance(token, str):
-            raise CredentialsError("the issuer did not take the code: log in again")
+            # Its own word for it tells the operator what to correct: invalid_client is the secret, not the code.
+            reason = str(answer.get("error", "no id token"))[:80]
+            log.warning("oidc.code_not_taken", reason=reason)
+            raise CredentialsError(f"the issuer did not take the code ({reason}): log in again")
         keys = await self._ask("GET", found["jwks_uri"])
         return self._known(self._claims(token, keys, authorization.nonce))
+
+    def _proof_of_client(self, found: Mapping[str, Any], form: dict[str, str]) -> httpx.BasicAuth | None:
+        """Show the client's secret as the issuer takes it, in the header or, where it takes no other, in the form."""
+        if not self._secret:
+            return None
+        ways = found.get("token_endpoint_auth_methods_supported")
+        if isinstance(ways, list) and "client_secret_basic" not in ways:
+            form["client_secret"] = self._secret
+            return None
+        return httpx.BasicAuth(quote_plus(self._settings.client_id), quote_plus(self._secret))
 
     def _claims(self, token: str, keys: Mapping[str, Any], nonce: str) -> Mapping[str, Any]:
         try:
@@ -179,22 +194,22 @@ class OidcProvider:
             )
         return roles.pop()
 
-    async def _discovered(self) -> Mapping[str, str]:
+    async def _discovered(self) -> Mapping[str, Any]:
         issuer = self._settings.issuer
         found = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
             raise UnavailableError("issuer", f"what answers at {issuer} calls itself by another name")
-        endpoints = {}
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             endpoint = found.get(name)
             if not isinstance(endpoint, str) or not endpoint.startswith(("https://", f"{issuer.rstrip('/')}/")):
                 raise UnavailableError("issuer", f"the issuer's {name} is no address over TLS")
-            endpoints[name] = endpoint
-        return endpoints
+        return found
 
-    async def _ask(self, method: str, address: str, form: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    async def _ask(
+        self, method: str, address: str, form: Mapping[str, str] | None = None, auth: httpx.BasicAuth | None = None
+    ) -> Mapping[str, Any]:
         try:
-            answer = await self._http.request(method, address, data=form, timeout=TIMEOUT_S)
+            answer = await self._http.request(method, address, data=form, auth=auth, timeout=TIMEOUT_S)
             told = answer.json() if len(answer.content) <= ANSWER_BYTES_MAX else None
         except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise UnavailableError("issuer", f"the issuer does not answer: {type(error).__name__}") from error

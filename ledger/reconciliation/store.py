@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -48,6 +48,10 @@ AHEAD_MAX = timedelta(days=31)
 """How far in the future a statement's last day may lie: one that covers all days to come would make every posting yet
 to be made an exception, and hide all later statements from the status, for good."""
 
+PART_CHARACTERS = 40_000_000
+"""Length of the matches, some 260,000, that the database is given at once: the binary form that it makes of them is up
+to six times as long, and may have 256 MiB."""
+
 _LOCK = b"SELECT pg_advisory_xact_lock(hashtext('ledger.reconciliation'))"
 
 
@@ -69,7 +73,8 @@ class RunOutcome:
     """What a run changed.
 
     Args:
-        run: its number; None when nothing changed, and nothing was stored.
+        run: its number; None when nothing changed, and nothing was stored. The last number where a run found so many
+            matches that they are kept as several, in one commit.
         matched: new matches.
         opened: new exceptions.
         cleared: exceptions that ended because their members were matched or stand in others now.
@@ -80,6 +85,16 @@ class RunOutcome:
     matched: int
     opened: int
     cleared: int
+
+    def plus(self, run: int | None, matched: int, opened: int, cleared: int) -> RunOutcome:
+        """Return the outcome with another part of it."""
+        return RunOutcome(
+            run or self.run,
+            self.account_count,
+            self.matched + matched,
+            self.opened + opened,
+            self.cleared + cleared,
+        )
 
 
 @telling_archived()
@@ -174,20 +189,38 @@ def run_reconciliation(
             )
             matches += ((account, match) for match in found.matches)
             exceptions += ((account, item) for item in found.exceptions)
-        row = connection.execute(
-            "SELECT * FROM ledger.reconcile_store(%s, %s, %s, %s, %s, %s)",
-            (
-                list(scope.assets),
-                actor,
-                now,
-                json.dumps(rules_as_json(rules)),
-                json.dumps([_match_row(*item, number) for number, item in enumerate(matches, 1)]),
-                json.dumps([_exception_row(*item, number) for number, item in enumerate(exceptions, 1)]),
-            ),
-        ).fetchone()
+        head = (list(scope.assets), actor, now, json.dumps(rules_as_json(rules)))
+        standing = json.dumps([_exception_row(*item, number) for number, item in enumerate(exceptions, 1)])
+        outcome = RunOutcome(None, len(scope.assets), 0, 0, 0)
+        for part in _in_parts(matches):
+            # Each part knows all exceptions: the first opens and ends them, and the others find them as they stand.
+            outcome = outcome.plus(*_store(connection, *head, part, standing))
+    return outcome
+
+
+def _store(connection: psycopg.Connection[Any], *given: Any) -> tuple[int | None, int, int, int]:
+    try:
+        row = connection.execute("SELECT * FROM ledger.reconcile_store(%s, %s, %s, %s, %s, %s)", given).fetchone()
+    except psycopg.errors.ProgramLimitExceeded as error:
+        reason = "are more than one run can store, about a million: reconcile fewer accounts, or post what is missing"
+        raise InvalidValueError("exceptions", "those of this run", reason) from error
     assert row is not None
     run, matched, opened, cleared = row
-    return RunOutcome(run, len(scope.assets), matched, opened, cleared)
+    return run, matched, opened, cleared
+
+
+def _in_parts(matches: Sequence[tuple[int, Match]]) -> Iterator[str]:
+    """Yield the matches as JSON arrays that the database takes, one at the least."""
+    part: list[str] = []
+    length = 0
+    for number, item in enumerate(matches, 1):
+        text = json.dumps(_match_row(*item, number))
+        if part and length + len(text) > PART_CHARACTERS:
+            yield f"[{','.join(part)}]"
+            part, length = [], 0
+        part.append(text)
+        length += len(text)
+    yield f"[{','.join(part)}]"
 
 
 def erase_counterparties(connection: psycopg.Connection[Any], account: str, before: date) -> int:

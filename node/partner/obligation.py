@@ -29,8 +29,7 @@ look finds what was missed."""
 FINAL_STATES = frozenset({"settled", "returned", "cancelled", "expired"})
 
 DEADLINE = timedelta(days=365)
-"""How long the partner has to agree to a payment that was made. It must outlast absences and used-up limits: what ended
-unagreed is never proposed again."""
+"""How long the partner has to agree to a payment that was made; what he did not agree to by then is proposed anew."""
 
 
 class Step(enum.Enum):
@@ -108,20 +107,24 @@ def identified(recorded: Recorded, own_msp_id: str, salt: bytes, today: date) ->
     return replace(recorded, obligation_id=obligation_id, salt=salt, value_date=today)
 
 
-def next_step(recorded: Recorded, record: Mapping[str, Any] | None, own_msp_id: str) -> Step:
+def next_step(recorded: Recorded, record: Mapping[str, Any] | None, own_msp_id: str, now: str) -> Step:
     """Return what this bank must do.
 
     Args:
         recorded: the settlement.
         record: the obligation's public record; None where the shared ledger has none.
         own_msp_id: this bank.
+        now: time, in the form of the ledger's.
     """
     if record is None:
         return Step.PROPOSE if recorded.outgoing else Step.WAIT
     if record["state"] in FINAL_STATES:
         return Step.NOTHING
     if record["state"] == "proposed":
-        return Step.WAIT if record["proposer"] == own_msp_id else Step.AGREE
+        own, late = record["proposer"] == own_msp_id, now > record["deadline"]
+        if late:
+            return Step.PROPOSE if own and recorded.outgoing else Step.WAIT
+        return Step.WAIT if own else Step.AGREE
     return Step.NOTHING if own_msp_id in record["bookings"] else Step.BOOK
 
 
@@ -137,10 +140,10 @@ def failed(recorded: Recorded, reason: str) -> Recorded:
     return replace(recorded, attempts=recorded.attempts + 1, note=reason[:500])
 
 
-def next_day(recorded: Recorded) -> Recorded:
-    """Return the obligation with the next value date, because the partner takes no more for this one."""
+def next_day(recorded: Recorded, today: date) -> Recorded:
+    """Return the obligation with a later value date, because the partner takes no more for this one."""
     assert recorded.value_date is not None
-    return replace(recorded, value_date=recorded.value_date + timedelta(days=1), note="")
+    return replace(recorded, value_date=max(recorded.value_date + timedelta(days=1), today), note="")
 
 
 def pause(recorded: Recorded) -> timedelta:

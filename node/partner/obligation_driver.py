@@ -36,7 +36,7 @@ from node.partner.obligation import (
     pause,
     seen,
 )
-from node.partner.obligation_chain import SettlementChain, refusal_code
+from node.partner.obligation_chain import SettlementChain, refusal_code, time_text
 from node.partner.obligation_store import ObligationStore
 
 log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class ObligationDriver(BackgroundWork):
         for each in due:
             record = records.get(_id(each))
             known = seen(each, record) if record is not None else each
-            steps[next_step(each, record, self._own_msp_id)].append(known)
+            steps[next_step(each, record, self._own_msp_id, time_text(self._now()))].append(known)
         await self._keep(steps[Step.NOTHING])
         await self._keep([failed(each, "waits for the partner") for each in steps[Step.WAIT]])
         for batch in _batches(steps[Step.PROPOSE]):
@@ -230,7 +230,7 @@ class ObligationDriver(BackgroundWork):
             return
         log.warning("obligation.postponed", count=len(batch), reason=str(error)[:300])
         if refusal_code(error) == "past_cut_off":
-            await self._keep([next_day(each) for each in batch], at_once=True)
+            await self._keep([next_day(each, self._now().date()) for each in batch], at_once=True)
             return
         await self._keep([failed(each, str(error)) for each in batch])
 

@@ -425,6 +425,43 @@ async def test_login_after_ten_failures_must_wait(client: httpx.AsyncClient, clo
     assert (await client.post("/v1/auth/login", json=good)).status_code == 200
 
 
+async def test_failures_for_ever_new_addresses_are_forgotten_in_time(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    async def fail(name: str) -> int:
+        bad = {"email": f"{name}@example.org", "password": "wrong password!"}
+        assert (await client.post("/v1/auth/login", json=bad)).status_code == 401
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM gateway.login_failure").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert [await fail(name) for name in ("a", "b", "c")] == [2, 4, 6]
+    clock.ahead = timedelta(minutes=14)
+    assert await fail("d") == 8
+    clock.ahead = timedelta(minutes=16)
+    assert await fail("e") == 4
+
+
+async def test_refresh_tokens_that_expired_are_forgotten_by_the_session_that_goes_on(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    maria = await _customer(client)
+    token, kept = maria.refresh_token, []
+    for days in (0, 20, 40):
+        clock.ahead = timedelta(days=days)
+        renewed = await client.post("/v1/auth/refresh", json={"refresh_token": token})
+        assert renewed.status_code == 200
+        token = renewed.json()["refresh_token"]
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM gateway.refresh_token").fetchone()
+        assert row is not None
+        kept.append(row[0])
+    assert kept == [2, 3, 2]
+    expired = await client.post("/v1/auth/refresh", json={"refresh_token": maria.refresh_token})
+    _assert_problem(expired, 401, "invalid_token")
+
+
 async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(
     database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
 ) -> None:

@@ -274,8 +274,32 @@ async def test_partner_that_is_away_for_months_may_still_agree_when_he_is_back(
     [row] = await here.rows()
     assert row.obligation_id is not None
     record = await here.chain.read("GetObligation", row.obligation_id)
-    # The money has moved; what ends unagreed is never proposed again, and never netted.
     assert record["deadline"] > time_text(here.bank.clock() + timedelta(days=300))
+
+
+async def test_proposal_that_nobody_answered_in_time_is_made_anew(
+    banks: tuple[BankOnChannel, BankOnChannel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As proposals of earlier releases, which had one day, and what waited for a limit longer than its deadline."""
+    here, there = banks
+    await pay(here, there, 1_000, 20)
+    with monkeypatch.context() as patched:
+        patched.setattr("node.partner.obligation_driver.DEADLINE", timedelta(minutes=5))
+        await here.work()
+    here.bank.clock.ahead += timedelta(minutes=6)
+    today = here.bank.clock().date()
+    with psycopg.connect(here.bank.url) as connection:
+        connection.execute(b"UPDATE partner.obligation SET value_date = value_date - 40")
+    await there.work()
+    assert await states(here, there) == {("proposed", ""), ("proposed", "one_sided")}
+    await here.work(2)
+    await there.work(2)
+    await here.work()
+    assert await states(here, there) == {("agreed", "agreed")}
+    assert {row.value_date for row in await here.rows()} == {today}
+    [row, _] = await here.rows()
+    steps = (await here.chain.read("GetObligation", row.obligation_id or ""))["steps"]
+    assert [step["state"] for step in steps] == ["proposed", "proposed", "agreed"]
 
 
 def divide(side: BankOnChannel) -> None:

@@ -3,18 +3,21 @@ project's own month with mistakes put into the books on purpose."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from ledger.balances import open_account
 from ledger.posting import Writer
+from ledger.queries import query
 from ledger.reconciliation import day_changes, reconcile, recorded_days
 from ledger.reconciliation.csv_statement import read_csv_statements
-from ledger.reconciliation.queue import list_exceptions
+from ledger.reconciliation.queue import Decision, decide_exceptions, list_exceptions
 from ledger.reconciliation.rules import STANDARD_RULES, Agreement, MatchRule
 from ledger.reconciliation.store import RunOutcome, import_statement_file, run_reconciliation
 from ledger.statement_import import Movement, entry_of, read_movements
@@ -92,3 +95,54 @@ def test_mistakes_in_the_books_are_found_and_nothing_else(database_url: str) -> 
         assert import_statement_file(connection, again, actor="auditor", now=RECEIVED).new_records == 1
         assert run(connection, STANDARD_RULES) == RunOutcome(2, 1000, 2, 0, 2)
         assert list_exceptions(connection) == []
+
+
+def stored(connection: Connection) -> tuple[list[tuple[Any, ...]], ...]:
+    """Which members stand in matches, and which exceptions there are, without the runs that made them."""
+    matched = """
+        SELECT (SELECT array_agg(record_id ORDER BY record_id) FROM ledger.match_record WHERE match_id = made.id),
+            (SELECT array_agg(seq ORDER BY seq) FROM ledger.match_posting WHERE match_id = made.id), made.rule
+        FROM ledger.reconciliation_match AS made ORDER BY 1, 2
+    """
+    items = """
+        SELECT kind, record_id, posting_seq, difference, state, cleared_run_id IS NULL
+        FROM ledger.reconciliation_exception ORDER BY fingerprint, state
+    """
+    return connection.execute(matched).fetchall(), connection.execute(items).fetchall()
+
+
+def test_more_matches_than_the_database_takes_at_once_are_stored_in_parts(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, mapping = REPOSITORY / "fixtures/statements/dwaybank-2026-09.csv", mapping_of("dwaybank.yaml")
+    movements = movements_of(path, mapping)
+    forgotten, invented, late = movements[5000], movements[7000], movements[9000]
+    with open_writer(database_url) as writer, psycopg.connect(database_url, autocommit=True) as connection:
+        post_all(writer, connection, [item for item in movements if item not in (forgotten, late)], mapping)
+        lines = path.read_bytes().splitlines(keepends=True)
+        first = b"".join(lines[:9500])
+        import_statement_file(connection, read_csv_statements(first, mapping), actor="auditor", now=RECEIVED)
+        none = (MatchRule("nothing", agree=frozenset({Agreement.SETTLEMENT_ID})),)
+        assert run(connection, none).matched == 0
+        explained = next(
+            item
+            for item in list_exceptions(connection, account=late.account.reference)
+            if item.difference == late.change
+        )
+        decide_exceptions(
+            connection, [explained.id], Decision.EXPLAINED, actor="auditor", reason="to come", now=RECEIVED
+        )
+        writer.post([entry_of(late, mapping)])
+        bytes_less = b"".join(lines[: invented.line - 1] + lines[invented.line :])
+        import_statement_file(connection, read_csv_statements(bytes_less, mapping), actor="auditor", now=RECEIVED)
+        with connection.transaction(force_rollback=True):
+            at_once = run(connection, STANDARD_RULES)
+            whole = stored(connection)
+        monkeypatch.setattr("ledger.reconciliation.store.PART_CHARACTERS", 100_000)
+        in_parts = run(connection, STANDARD_RULES)
+        assert in_parts.run is not None and at_once.run is not None and in_parts.run > at_once.run + 10
+        assert replace(in_parts, run=at_once.run) == at_once
+        assert at_once.matched > 19_000 and at_once.cleared > 1_000
+        assert stored(connection) == whole
+        assert run(connection, STANDARD_RULES).run is None
+        assert connection.execute(query("verify_reconciliation"), (10,)).fetchall() == []

@@ -123,6 +123,15 @@ async def test_an_invited_examiner_makes_a_passkey_and_comes_back_with_it(place:
     assert "SameSite=strict".lower() in done.headers["set-cookie"].lower()
 
 
+async def test_what_an_issuer_adds_to_its_answer_is_passed_over(place: Place) -> None:
+    place.provider.next_login = {"sub": "ada-9", "preferred_username": "ada9", "groups": ["examiners"]}
+    place.provider.adds = {"scope": "openid profile", "authuser": "0", "prompt": "none", "session_state": "x.y"}
+    try:
+        await place.asked(await place.browser())
+    finally:
+        place.provider.adds = {}
+
+
 async def test_nobody_makes_a_first_passkey_without_the_code_that_is_his(place: Place) -> None:
     place.provider.next_login = {"sub": "eve-1", "preferred_username": "eve", "groups": ["examiners"]}
     for_another = await place.invite("bob")

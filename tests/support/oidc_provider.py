@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
@@ -36,6 +36,8 @@ class OidcProviderInTest:
         self.next_login: dict[str, Any] = {"sub": "1", "preferred_username": "ada", "groups": ["examiners"]}
         self.changes: dict[str, Any] = {}
         self.secret = ""
+        self.secret_in_form = False
+        self.adds: dict[str, str] = {}
         self._codes: dict[str, dict[str, str]] = {}
 
     def authorize(self, query: dict[str, str]) -> str:
@@ -46,18 +48,19 @@ class OidcProviderInTest:
         assert "openid" in query["scope"].split()
         code = secrets.token_urlsafe(24)
         self._codes[code] = query
-        answer = {"code": code, "state": query["state"], "iss": self.issuer}
+        answer = {"code": code, "state": query["state"], "iss": self.issuer, **self.adds}
         return f"{query['redirect_uri']}?{urlencode(answer)}"
 
-    def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    def token(self, form: dict[str, str], authorization: str = "") -> tuple[int, dict[str, Any]]:
         """Redeem a code, once, by who began with the right challenge."""
+        if not self._knows_client(form, authorization):
+            return 401, {"error": "invalid_client"}
         begun = self._codes.pop(form.get("code", ""), None)
         shown = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
         if (
             begun is None
             or shown.decode() != begun["code_challenge"]
             or form.get("redirect_uri") != begun["redirect_uri"]
-            or form.get("client_secret", "") != self.secret
         ):
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
@@ -74,12 +77,24 @@ class OidcProviderInTest:
             token = jwt.encode(header, claims, self.key, algorithms=[self.algorithm])
         return 200, {"access_token": secrets.token_urlsafe(16), "token_type": "Bearer", "id_token": token}
 
+    def _knows_client(self, form: dict[str, str], authorization: str) -> bool:
+        """Tell whether the secret is shown in the one way that this client was registered for."""
+        if not self.secret or self.secret_in_form:
+            return not authorization and form.get("client_secret", "") == self.secret
+        way, _, shown = authorization.partition(" ")
+        pair = base64.b64decode(shown).decode().split(":")
+        return (
+            way == "Basic" and "client_secret" not in form and list(map(unquote_plus, pair)) == [CLIENT_ID, self.secret]
+        )
+
     def _as_if_the_public_key_were_a_secret(self, body: bytes) -> bytes:
         return hmac.digest(self.key.as_pem(private=False), body, "sha256")
 
     def discovery(self) -> dict[str, Any]:
         """Return the discovery document."""
+        ways = {"token_endpoint_auth_methods_supported": ["client_secret_post"]} if self.secret_in_form else {}
         return {
+            **ways,
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
@@ -112,7 +127,7 @@ def running_provider() -> Iterator[OidcProviderInTest]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self._answer(*provider.token(dict(parse_qsl(body))))
+            self._answer(*provider.token(dict(parse_qsl(body)), self.headers.get("Authorization", "")))
 
         def log_message(self, *_: object) -> None:
             pass

@@ -62,7 +62,7 @@ class SettlementCase:
             {
                 "obligation_id": obligation_id(number),
                 "booking": booking,
-                "deadline": format_time(NOW.astimezone(UTC) + timedelta(hours=1)),
+                "deadline": format_time(max(at, NOW).astimezone(UTC) + timedelta(hours=1)),
                 "linked": obligation_id((linked or {})[number]) if linked else "",
             }
             for number, _ in numbered

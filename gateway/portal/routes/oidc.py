@@ -38,7 +38,8 @@ async def take_answer(request: Request) -> Response:
     """Take the issuer's answer, and ask for the passkey."""
     services = services_of(request)
     issuer = _issuer(services)
-    answer = read_form(request.url.query, ("code", "state", "iss", "error", "error_description", "session_state"))
+    # Issuers add fields of their own (scope, session_state, error_uri), to be passed over: RFC 6749, 4.1.2.
+    answer = read_form(request.url.query, ("code", "state", "iss", "error"), is_foreign=True)
     secret = request.cookies.get(COOKIE, "")
     pending = services.pending.find(secret, _origin(request))
     authorization = take_authorization(pending)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -118,6 +120,28 @@ async def test_the_same_obligation_is_proposed_once_and_a_batch_stands_or_falls_
     again = await case.propose((2, USD), (1, EUR))
     assert again.code == "obligation_exists"
     assert ("", f"obligation~{obligation_id(2)}") not in case.ledger.state.values
+
+
+async def test_what_nobody_answered_in_time_is_proposed_anew_by_who_proposed_it(case: SettlementCase) -> None:
+    await case.propose((1, EUR), booking=EUR.commitment.hex())
+    await case.propose((2, EUR), (3, USD), linked={2: 3, 3: 2})
+    await case.propose((4, EUR))
+    await case.agree(4)
+    anew = replace(EUR, value_date=EUR.value_date + timedelta(days=1))
+    assert (await case.propose((1, anew), at=later(minutes=59))).code == "obligation_exists"
+    assert (await case.propose((1, anew), by=PARTNER, at=later(hours=2))).code == "obligation_exists"
+    assert (await case.propose((4, EUR), at=later(hours=2))).code == "obligation_exists", "it was answered"
+    again = await case.propose((2, EUR), (3, USD), linked={2: 3, 3: 2}, at=later(hours=2))
+    assert again.code == "obligation_exists", "what is linked stands and falls with the other"
+    assert (await case.propose((2, EUR), at=later(hours=2))).code == "obligation_exists"
+    assert (await case.propose((1, anew), booking=anew.commitment.hex(), at=later(hours=2))).status == 200
+    record = case.record(1)
+    assert [step["state"] for step in record["steps"]] == ["proposed", "proposed"]
+    assert (record["commitment"], record["books"]) == (anew.commitment.hex(), "one_sided")
+    assert (await case.agree(1, booking=anew.commitment.hex(), at=later(hours=2))).status == 200
+    assert case.record(1)["books"] == "agreed"
+    await case.call(BANK, "Cancel", obligation_id(2))
+    assert (await case.propose((2, EUR), at=later(hours=2))).code == "obligation_exists", "somebody ended it"
 
 
 async def test_both_bookings_that_fit_are_agreed(case: SettlementCase) -> None:

@@ -60,13 +60,16 @@ async def test_whom_the_issuer_vouches_for_is_known_by_name_and_role(
     assert known.person.name.startswith("ada (127.0.0.1:"), "never taken for the owner of a certificate"
 
 
-async def test_a_client_with_a_secret_shows_it(provider: OidcProviderInTest) -> None:
-    provider.secret = "known to both"
+@pytest.mark.parametrize("in_form", [False, True])
+async def test_a_client_with_a_secret_shows_it_as_the_issuer_takes_it(
+    provider: OidcProviderInTest, in_form: bool
+) -> None:
+    provider.secret, provider.secret_in_form = "known to both: + % é", in_form
     async with httpx.AsyncClient() as http:
         assert await log_in(
             OidcProvider(settings(provider), provider.secret, http, lambda: datetime.now(UTC)), provider
         )
-        with pytest.raises(CredentialsError, match="did not take the code"):
+        with pytest.raises(CredentialsError, match=r"did not take the code \(invalid_client\)"):
             await log_in(OidcProvider(settings(provider), "guessed", http, lambda: datetime.now(UTC)), provider)
 
 

@@ -2,14 +2,77 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
+import pytest
+from cryptography import x509
+
+from network.errors import RpcError
 from network.rpc import Call
 from node import access
 from node.access import Members
 from tests.support.members import Member, pem
 
 TLS = {msp_id: Member(msp_id) for msp_id in ("DwaybankMSP", "PartnerMSP")}
+
+
+def test_revoked_certificate_is_refused_with_the_next_call_after_the_channel_says_so() -> None:
+    roots = {name: [pem(tls.authority.certificate)] for name, tls in TLS.items()}
+    tls, partners = TLS["DwaybankMSP"], TLS["PartnerMSP"]
+    gateway, lost = tls.identity("client", name="Gateway").certificate, tls.identity("client").certificate
+    msps = {name: Member(name).msp() for name in TLS}
+    members = Members("DwaybankMSP", roots, lambda: msps)
+    assert members.caller(_call(lost)) == "DwaybankMSP"
+
+    # Of the same serial number, by an authority that did not issue it, or signed by another: neither revokes.
+    for lists in ([partners.crl(lost)], [tls.crl(lost, signer=partners.authority)], [tls.crl()]):
+        msps["DwaybankMSP"] = Member("DwaybankMSP").msp(revocation_list=lists)
+        assert members.caller(_call(lost)) == "DwaybankMSP"
+
+    msps["DwaybankMSP"] = Member("DwaybankMSP").msp(revocation_list=[tls.crl(lost)])
+    for ask in (members.caller, members.require_own, members.own_user, members.own_tenant):
+        with pytest.raises(RpcError, match="is revoked") as refused:
+            ask(_call(lost))
+        assert refused.value.code == access.UNAUTHENTICATED
+    assert members.own_user(_call(gateway)) == "DwaybankMSP/Gateway"
+    assert members.caller(_call(partners.identity("client").certificate)) == "PartnerMSP"
+
+
+def test_gateways_certificate_opens_what_a_gateway_calls_and_nothing_else() -> None:
+    tls = TLS["DwaybankMSP"]
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
+    gateway = tls.identity("client", "service:gateway", name="Gateway").certificate
+    for method in access.GATEWAY_METHODS:
+        assert members.own_user(_call(gateway, method)) == "DwaybankMSP/Gateway"
+    for method in (
+        "/dwaybank.ledger.v1.LedgerService/ListAccounts",
+        "/dwaybank.audit.v1.DisclosureService/Allow",
+        "/x",
+    ):
+        for ask in (members.caller, members.require_own, members.own_user, members.own_tenant):
+            with pytest.raises(RpcError, match="not for gateways") as refused:
+                ask(_call(gateway, method))
+            assert refused.value.code == access.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("unit", ["service:Gateway", "Service:gateway", " service:gateway", "service:portal"])
+def test_unit_that_only_looks_like_a_gateways_opens_nothing(unit: str) -> None:
+    tls = TLS["DwaybankMSP"]
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
+    with pytest.raises(RpcError, match="service:gateway"):
+        members.caller(_call(tls.identity("client", unit).certificate, min(access.GATEWAY_METHODS)))
+
+
+def test_gateways_methods_are_those_that_its_code_calls() -> None:
+    code = (Path(__file__).resolve().parents[3] / "gateway" / "node_client.py").read_text(encoding="utf-8")
+    services = dict(re.findall(r'^(\w+) = "(/dwaybank[^"]+)"$', code, re.MULTILINE))
+    called = {f"{services[name]}/{method}" for name, method in re.findall(r'f"\{(\w+)\}/(\w+)"', code)}
+    assert called == access.GATEWAY_METHODS
+
+
+def _call(certificate: x509.Certificate, method: str = "/x") -> Call:
+    return Call(method, None, pem(certificate), "127.0.0.1:1")
 
 
 def test_any_number_of_certificates_is_told_apart_and_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
