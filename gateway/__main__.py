@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ssl
 import sys
 from pathlib import Path
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from gateway.app import create_app, prepare_database
-from gateway.config import GatewayConfig, load_config
+from gateway.config import LOOPBACK, GatewayConfig, ServerTls, load_config
 from gateway.errors import ConfigurationError
 from gateway.serving import BoundedHttp, StoppableServer
 from network.errors import NetworkError
 from network.operations.log_levels import LogSpecError
 from network.operations.log_lines import write_log_lines
 from network.operations.otlp_tracer import OtlpTracer, traced
+from network.rpc.tls_files import read_pair
+
+log = structlog.get_logger(__name__)
 
 GRACE_S = 10
 """Time for requests under way when the gateway is asked to stop."""
@@ -72,7 +77,7 @@ def _tracer(config: GatewayConfig) -> OtlpTracer | None:
 
 
 def _settings(config: GatewayConfig, app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
+    settings = uvicorn.Config(
         app,
         lifespan="off",
         host=config.listen.host,
@@ -85,6 +90,19 @@ def _settings(config: GatewayConfig, app: FastAPI) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    if config.server_tls is not None:
+        settings.load()
+        settings.ssl = _listener_tls(config.server_tls)
+    elif config.listen.host not in LOOPBACK:
+        log.warning("gateway.in_the_clear", host=config.listen.host, way_out="set server_tls")
+    return settings
+
+
+def _listener_tls(files: ServerTls) -> ssl.SSLContext:
+    read_pair(files.certificate, files.key)  # its errors name the file
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.certificate, files.key)
+    return context
 
 
 if __name__ == "__main__":

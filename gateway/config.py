@@ -14,6 +14,7 @@ Example of the file::
     organization: {msp_id: DwaybankMSP, display_name: DwayBank}
     partners: [{msp_id: PartnerMSP, display_name: Partner Bank}]
     assets: [{code: EUR, scale: 2}]
+    server_tls: {certificate: tls/server.crt, key: tls/server.key}   # optional
     trusted_proxies: [10.0.0.0/24]   # optional
 """
 
@@ -37,6 +38,9 @@ Settings = TypeVar("Settings", bound=BaseModel)
 ASSET_CODE = r"^[A-Z][A-Z0-9]{1,15}$"
 """Form of an asset's code, as the books have it (``ledger.money``)."""
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts at which nobody else listens on the line."""
+
 SECRET_BYTES_MIN = 32
 """Shortest token secret, as long as the digest of HS256 (RFC 7518, 3.2)."""
 
@@ -50,6 +54,13 @@ class Listen(_Part):
 
     host: str = "127.0.0.1"
     port: int = Field(ge=0, le=65_535)
+
+
+class ServerTls(_Part):
+    """PEM files by which a listener proves itself to browsers and proxies."""
+
+    certificate: Path
+    key: Path
 
 
 class Node(_Part):
@@ -108,7 +119,7 @@ class Operations(_Part):
 
     @model_validator(mode="after")
     def _clear_text_stays_here(self) -> Operations:
-        if self.tls is None and self.host not in ("localhost", "127.0.0.1", "::1"):
+        if self.tls is None and self.host not in LOOPBACK:
             raise ValueError(f"host {self.host} is not a loopback address: give tls, or listen on 127.0.0.1")
         return self
 
@@ -159,6 +170,8 @@ class GatewayConfig(BaseSettings):
     jwt_secret_file: Path
     organization: Organization
     partners: tuple[Organization, ...] = ()
+    server_tls: ServerTls | None = None
+    """Absent: HTTP in the clear, for a proxy on the same machine."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks of the proxies before the gateway, whose ``X-Forwarded-For`` is believed."""
     assets: tuple[Asset, ...] = Field(min_length=1)
@@ -241,6 +254,9 @@ def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
     tls = config.tls
     if tls is not None:
         tls = Tls(certificate=folder / tls.certificate, key=folder / tls.key, roots=folder / tls.roots)
+    server_tls = config.server_tls
+    if server_tls is not None:
+        server_tls = ServerTls(certificate=folder / server_tls.certificate, key=folder / server_tls.key)
     operations = config.operations
     if operations is not None and operations.tls is not None:
         files = operations.tls
@@ -254,7 +270,13 @@ def _with_absolute_paths(config: GatewayConfig, folder: Path) -> GatewayConfig:
     if tracing is not None and tracing.roots is not None:
         tracing = tracing.model_copy(update={"roots": folder / tracing.roots})
     jwt_secret_file = folder / config.jwt_secret_file
-    changes = {"tls": tls, "jwt_secret_file": jwt_secret_file, "operations": operations, "tracing": tracing}
+    changes = {
+        "tls": tls,
+        "server_tls": server_tls,
+        "jwt_secret_file": jwt_secret_file,
+        "operations": operations,
+        "tracing": tracing,
+    }
     return config.model_copy(update=changes)
 
 

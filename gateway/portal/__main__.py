@@ -17,6 +17,7 @@ from gateway.serving import StoppableServer
 from network.errors import NetworkError
 from network.operations.log_levels import LogSpecError
 from network.operations.log_lines import write_log_lines
+from network.rpc.tls_files import read_pair
 
 GRACE_S = 5
 """Time for requests under way when the portal is asked to stop."""
@@ -69,6 +70,7 @@ def _settings(config: PortalConfig) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE_S,
     )
     settings.load()
+    read_pair(config.tls.certificate, config.tls.key)  # it does not ask a terminal for an encrypted key's word
     try:
         settings.ssl = server_tls(str(config.tls.certificate), str(config.tls.key), roots)
     except OSError as error:

@@ -22,20 +22,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.config import Listen, Node, Organization, Tls, read_settings
+from gateway.config import Listen, Node, Organization, ServerTls, Tls, read_settings
 from gateway.portal.roles import Role
 from network.operations.log_levels import DEFAULT_SPEC
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerTls(_Part):
-    """PEM files by which the portal proves itself to browsers."""
-
-    certificate: Path
-    key: Path
 
 
 class Certificates(_Part):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import pytest
 import yaml
 
 from node.ports import free_port
+from tests.support.certificates import Authority
 from tests.support.gateway_client import CustomerAgent
 from tests.support.node_in_memory import NodeInMemory
 
@@ -118,6 +120,36 @@ async def test_gateway_without_its_node_lives_but_is_not_ready(database_url: str
             assert alive.status_code == 200
             answer = await client.get("/v1/ready")
             assert (answer.status_code, answer.json()["code"]) == (503, "node_unavailable")
+
+
+async def test_gateway_serves_over_tls_where_it_has_a_certificate(
+    database_url: str, node: NodeInMemory, tmp_path: Path
+) -> None:
+    authority = Authority("ca")
+    certificate, key = authority.issue("gateway")
+    (tmp_path / "server.crt").write_bytes(certificate)
+    (tmp_path / "server.key").write_bytes(key)
+    port = free_port()
+    files = {"certificate": "server.crt", "key": "server.key"}
+    trusted = ssl.create_default_context(cadata=authority.pem.decode())
+    with _process(_settings(tmp_path, database_url, node.address, port, server_tls=files)):
+        async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trusted, timeout=10) as client:
+            await _until_ready(client)
+            await CustomerAgent(client, "maria@example.org").sign_up()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            with pytest.raises(httpx.TransportError):
+                await client.get("/v1/health")
+
+
+def test_gateway_whose_certificate_and_key_do_not_belong_together_says_so(database_url: str, tmp_path: Path) -> None:
+    authority = Authority("ca")
+    (tmp_path / "server.crt").write_bytes(authority.issue("gateway")[0])
+    (tmp_path / "server.key").write_bytes(authority.issue("gateway")[1])
+    files = {"certificate": "server.crt", "key": "server.key"}
+    with _process(_settings(tmp_path, database_url, "127.0.0.1:1", free_port(), server_tls=files)) as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "server.key" in output and "Traceback" not in output and "PRIVATE KEY" not in output
 
 
 def test_gateway_on_a_port_in_use_ends_with_one_sentence(database_url: str, tmp_path: Path) -> None:

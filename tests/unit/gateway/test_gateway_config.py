@@ -68,6 +68,7 @@ def test_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"trusted_proxies": ["proxy.bank.example"]}, r"trusted_proxies\.0: .*proxy\.bank\.example"),
         ({"trusted_proxies": ["0.0.0.0/0"]}, r"trusted_proxies\.0: .*everybody"),
         ({"trusted_proxies": "10.0.0.0/8"}, "trusted_proxies"),
+        ({"server_tls": {"certificate": "a"}}, "server_tls.key"),
         ({"debug": True}, "debug"),
     ],
 )
