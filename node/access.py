@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cryptography import x509
@@ -70,12 +71,14 @@ class Caller(NamedTuple):
     is_gateway: bool
 
 
-class _Known(NamedTuple):
-    """What is remembered of a client certificate: nothing that changes."""
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of a client certificate, also the last MSP that had not revoked it: lists may be long."""
 
     caller: Caller
     certificate: x509.Certificate
     authority: x509.Certificate
+    passed: Msp | None = None
 
 
 class Members:
@@ -153,11 +156,12 @@ class Members:
         self._known.move_to_end(pem)
         known = self._known[pem]
         msp = self._msps().get(known.caller.msp_id)
-        if msp is not None:
+        if msp is not None and known.passed is not msp:
             try:
                 msp.check_not_revoked(known.certificate, known.authority)
             except IdentityError as error:
                 raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+            known.passed = msp
         if known.caller.is_gateway and call.method not in GATEWAY_METHODS:
             raise RpcError(PERMISSION_DENIED, f"this method is not for gateways, the caller is {known.caller.user}")
         return known.caller
