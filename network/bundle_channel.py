@@ -251,10 +251,10 @@ def _next_config(config: ChannelConfig, block: common_pb2.Block) -> ChannelConfi
 
 def _bounded(config: ChannelConfig) -> ChannelConfig:
     config.msps.identity_bytes_max = IDENTITY_BYTES_MAX
-    config.msps.judges_rules_of_paths = False
+    config.msps.only_plain = True
     for msp in config.msps.msps.values():
-        if msp.has_rules_of_paths:
-            raise ConfigError(f"MSP {msp.msp_id}: an authority constrains names or policies; no proof is made so")
+        if not msp.is_plain:
+            raise ConfigError(f"MSP {msp.msp_id}: a certificate has an odd form, or constrains paths; no proof is so")
         # Browsers, where the other verifier runs, have none but these.
         if not msp.hashes_by_sha256:
             raise ConfigError(f"MSP {msp.msp_id}: crypto_config names another hash than SHA2/SHA256")

@@ -7,7 +7,6 @@ Rules kept here:
 * Exactly one chain may lead to a root. With two it would be unclear who owns the identity.
 * A certificate signed with the larger S is turned into its low-S twin before anything compares it, so that one
   certificate cannot appear as two identities.
-
 * Names and policies hold along a chain as its authorities demand it; no more than a hundred signatures are looked at,
   so that no authority can have others search for ever.
 
@@ -19,18 +18,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.errors import IdentityError, SignatureError
-from network.go_certificate import GoCertificate, go_certificate
+from network.go_certificate import Certificate
+from network.go_der import Der
+from network.go_keys import ECDSA_SIGNATURES, signature_holds
 from network.go_names import NameRules
 from network.go_policies import policies_hold
 from network.identity import X509_ERRORS, first_pem_block
@@ -39,43 +38,20 @@ from network.signing import to_low_s
 VERIFIED_MAX = 4096
 """Pairs of which is remembered whether one signed the other; a chain is built anew wherever a certificate is met."""
 
-_SHA256 = hashes.SHA256()
 _HASH_FUNCTIONS = {
     "": "sha256", "SHA256": "sha256", "SHA384": "sha384", "SHA3_256": "sha3_256", "SHA3_384": "sha3_384"
 }  # fmt: skip
 _PEM_CRL = b"-----BEGIN X509 CRL-----"
 _verified: dict[bytes, bool] = {}
 
-Chain = tuple[x509.Certificate, ...]
+Chain = tuple[Certificate, ...]
 """From the certificate itself up to a root."""
 
 _HOST_NAME = re.compile(r"(?:\*(?=\.|\Z)|[\w:][\w:-]*)(?:\.[\w:][\w:-]*)*\.?", re.ASCII)
 """As Fabric has it."""
 
-_ECDSA_SIGNATURES = frozenset(
-    {
-        SignatureAlgorithmOID.ECDSA_WITH_SHA1,
-        SignatureAlgorithmOID.ECDSA_WITH_SHA256,
-        SignatureAlgorithmOID.ECDSA_WITH_SHA384,
-        SignatureAlgorithmOID.ECDSA_WITH_SHA512,
-    }
-)
-_SIGNATURES = frozenset(
-    {
-        *(_ECDSA_SIGNATURES - {SignatureAlgorithmOID.ECDSA_WITH_SHA1}),
-        SignatureAlgorithmOID.RSA_WITH_SHA256,
-        SignatureAlgorithmOID.RSA_WITH_SHA384,
-        SignatureAlgorithmOID.RSA_WITH_SHA512,
-        SignatureAlgorithmOID.RSASSA_PSS,
-        SignatureAlgorithmOID.ED25519,
-    }
-)
-"""Of authorities, that Go knows and does not hold for broken."""
-
 _SIGNATURES_MAX = 100
 """Looked at for one certificate."""
-_RSA_BITS_MIN = 1024
-"""Of a key whose signatures Go takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +63,13 @@ class Authorities:
         intermediates: certificates that may stand between.
     """
 
-    roots: tuple[x509.Certificate, ...]
-    intermediates: tuple[x509.Certificate, ...]
+    roots: tuple[Certificate, ...]
+    intermediates: tuple[Certificate, ...]
 
     @classmethod
-    def of(cls, roots: Iterable[x509.Certificate], intermediates: Iterable[x509.Certificate] = ()) -> Authorities:
+    def of(cls, roots: Iterable[Certificate], intermediates: Iterable[Certificate] = ()) -> Authorities:
         """Collect authorities, each once."""
         return cls(tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(intermediates)))
-
-    @property
-    def have_rules_of_paths(self) -> bool:
-        """Whether one of them says which names or policies hold along a chain."""
-        return any(go_certificate(one).rules_of_paths for one in (*self.roots, *self.intermediates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +117,7 @@ class RevocationList:
             raise IdentityError("revocation_list holds something other than an X.509 revocation list") from error
         return cls(identifier.value.key_identifier or b"", crl)
 
-    def revokes(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    def revokes(self, certificate: Certificate, issuer: Certificate) -> bool:
         """Tell whether the issuer has revoked the certificate by this list.
 
         A list that names the certificate but is not signed by its issuer revokes nothing.
@@ -155,7 +126,7 @@ class RevocationList:
             IdentityError: the list names no authority, or the issuer has no key identifier.
         Source: Fabric msp/mspimplvalidate.go, validateCertAgainstChain.
         """
-        identifier = go_certificate(issuer).subject_key
+        identifier = issuer.subject_key
         if identifier is None:
             raise IdentityError(f"authority {issuer.serial_number:x} has no subject key identifier")
         if self.authority is None:
@@ -165,12 +136,12 @@ class RevocationList:
         if self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is None:
             return False
         try:
-            return self.crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+            return self.crl.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]
         except (TypeError, ValueError, UnsupportedAlgorithm):
             return False
 
 
-def unique_chain(certificate: x509.Certificate, authorities: Authorities) -> Chain:
+def unique_chain(certificate: Certificate, authorities: Authorities) -> Chain:
     """Return the only chain from a certificate to a root, judged at the start of its own validity.
 
     Args:
@@ -199,7 +170,7 @@ def unique_chain(certificate: x509.Certificate, authorities: Authorities) -> Cha
     return chains[0]
 
 
-def canonical(certificate: x509.Certificate, authorities: Authorities) -> x509.Certificate:
+def canonical(certificate: Certificate, authorities: Authorities) -> Certificate:
     """Return the certificate with the low-S form of its issuer's signature.
 
     Args:
@@ -209,9 +180,9 @@ def canonical(certificate: x509.Certificate, authorities: Authorities) -> x509.C
         IdentityError: signed with ECDSA, but no unique chain leads to a root.
     Source: Fabric msp/mspimpl.go, sanitizeCert.
     """
-    if certificate.signature_algorithm_oid not in _ECDSA_SIGNATURES:
+    if certificate.signature_kind not in ECDSA_SIGNATURES:
         return certificate
-    if is_authority(certificate) and _signed_by(certificate, certificate):
+    if certificate.is_authority and _signed_by(certificate, certificate):
         root = with_low_s(certificate, certificate)
         unique_chain(root, Authorities((root,), authorities.intermediates))
         return root
@@ -221,7 +192,7 @@ def canonical(certificate: x509.Certificate, authorities: Authorities) -> x509.C
     return with_low_s(certificate, chain[1])
 
 
-def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.Certificate:
+def with_low_s(certificate: Certificate, issuer: Certificate) -> Certificate:
     """Return the certificate with the smaller of the two values its issuer's ECDSA signature can have.
 
     Args:
@@ -231,7 +202,7 @@ def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.
         IdentityError: the issuer's key is of another kind, or the signature malformed.
     Source: Fabric msp/cert.go, sanitizeECDSASignedCert.
     """
-    key = issuer.public_key()
+    key = issuer.public_key
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise IdentityError(f"certificate {certificate.serial_number:x} is signed with ECDSA by a key of another kind")
     try:
@@ -240,24 +211,19 @@ def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.
         raise IdentityError(f"certificate {certificate.serial_number:x} carries a malformed signature") from error
     if signature == certificate.signature:
         return certificate
-    return x509.load_der_x509_certificate(_replace_signature(certificate, signature))
+    return Certificate.read(_replace_signature(certificate, signature))
 
 
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether the basic constraints make this certificate an authority."""
-    return go_certificate(certificate).is_authority
-
-
-def check_authority(certificate: x509.Certificate) -> None:
+def check_authority(certificate: Certificate) -> None:
     """Check the form of an authority's certificate.
 
     Raises:
         IdentityError: no authority, or without subject key identifier.
     Source: Fabric msp/mspimplsetup.go, finalizeSetupCAs.
     """
-    if not is_authority(certificate):
+    if not certificate.is_authority:
         raise IdentityError(f"certificate {certificate.serial_number:x} is listed as an authority, but is none")
-    if go_certificate(certificate).subject_key is None:
+    if certificate.subject_key is None:
         raise IdentityError(f"authority {certificate.serial_number:x} has no subject key identifier")
 
 
@@ -274,7 +240,7 @@ def chain_identifier(chain: Chain, function: str = "") -> bytes:
         raise IdentityError(f"crypto_config names the hash function {function!r}, which is unknown")
     digest = hashlib.new(_HASH_FUNCTIONS[function])
     for certificate in chain:
-        digest.update(certificate.public_bytes(serialization.Encoding.DER))
+        digest.update(certificate.der)
     return digest.digest()
 
 
@@ -295,14 +261,13 @@ class _Search:
                 found.extend(self.chains((*below, parent)))
         return found
 
-    def _may_follow(self, below: Chain, candidate: x509.Certificate) -> bool:
+    def _may_follow(self, below: Chain, candidate: Certificate) -> bool:
         self._looked_at += 1
         if self._looked_at > _SIGNATURES_MAX or _is_in(below, candidate):
             return False
-        authority = go_certificate(candidate)
-        if not authority.is_authority or not _signed_by(below[-1], candidate):
+        if not candidate.is_authority or not _signed_by(below[-1], candidate):
             return False
-        if authority.path_length is not None and len(below) - 1 > authority.path_length:
+        if candidate.path_length is not None and len(below) - 1 > candidate.path_length:
             return False
         try:
             _check_link(candidate, self._at)
@@ -311,52 +276,48 @@ class _Search:
         return True
 
 
-def _parents(certificate: x509.Certificate, authorities: Iterable[x509.Certificate]) -> list[x509.Certificate]:
+def _parents(certificate: Certificate, authorities: Iterable[Certificate]) -> list[Certificate]:
     """Return the authorities of the issuer's name, in the order in which Go looks at them.
 
     Source: Go 1.26 crypto/x509 cert_pool.go, findPotentialParents.
     """
-    child = go_certificate(certificate)
 
-    def likely(parent: x509.Certificate) -> int:
-        key = go_certificate(parent).subject_key or b""
-        return 0 if key == child.authority_key else 1 if not key or not child.authority_key else 2
+    def likely(parent: Certificate) -> int:
+        key = parent.subject_key or b""
+        return 0 if key == certificate.authority_key else 1 if not key or not certificate.authority_key else 2
 
-    return sorted((one for one in authorities if go_certificate(one).subject == child.issuer), key=likely)
+    return sorted((one for one in authorities if one.subject == certificate.issuer), key=likely)
 
 
-def _is_in(chain: Chain, candidate: x509.Certificate) -> bool:
+def _is_in(chain: Chain, candidate: Certificate) -> bool:
     """Tell whether a chain holds the candidate's subject with the same key already.
 
     Source: Go 1.26 crypto/x509 verify.go, alreadyInChain: it stops where one has alternative names and one has none.
     """
-    new = go_certificate(candidate)
     for certificate in chain:
-        old = go_certificate(certificate)
-        if (old.subject, old.key) != (new.subject, new.key):
+        if (certificate.subject, certificate.key) != (candidate.subject, candidate.key):
             continue
-        if new.raw_names == old.raw_names:
+        if certificate.raw_names == candidate.raw_names:
             return True
-        if new.raw_names is None or old.raw_names is None:
+        if certificate.raw_names is None or candidate.raw_names is None:
             return False
     return False
 
 
-def _check_link(certificate: x509.Certificate, at: datetime) -> None:
+def _check_link(certificate: Certificate, at: datetime) -> None:
     """Refuse what no place in a chain permits: outside its validity, or critical extensions nobody here understands."""
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
-    for name in go_certificate(certificate).unknown_critical:
+    for name in certificate.unknown_critical:
         raise IdentityError(f"certificate {certificate.serial_number:x} has the unknown critical extension {name}")
 
 
 def _holds(chain: Chain) -> bool:
     """Tell whether policies, uses and names of a chain are what its authorities demand."""
-    links = [go_certificate(certificate) for certificate in chain]
-    return policies_hold(links) and all(link.allows_server_authentication for link in links) and _names_hold(links)
+    return policies_hold(chain) and all(link.allows_server_authentication for link in chain) and _names_hold(chain)
 
 
-def _names_hold(links: Sequence[GoCertificate]) -> bool:
+def _names_hold(links: Chain) -> bool:
     rules = [(place, NameRules(link.constraints)) for place, link in enumerate(links) if link.constraints]
     return all(
         rule.allow(link.names)
@@ -372,49 +333,52 @@ def _check_host_name(chain: Chain) -> None:
     Source: Fabric 3.1 msp/mspimpl.go, verifyLegacyNameConstraints.
     """
     certificate = chain[0]
-    constrained = any(go_certificate(authority).constraints for authority in chain[1:])
-    if not constrained or go_certificate(certificate).raw_names is not None:
+    constrained = any(authority.constraints for authority in chain[1:])
+    if not constrained or certificate.raw_names is not None:
         return
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if names and _HOST_NAME.fullmatch(str(names[-1].value)):
+    if _HOST_NAME.fullmatch(certificate.common_name):
         raise IdentityError(
             f"certificate {certificate.serial_number:x} names a host in its common name alone, and an authority "
             "above it constrains names; issue it with alternative names"
         )
 
 
-def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if not go_certificate(issuer).may_sign_certificates:
+def _signed_by(certificate: Certificate, issuer: Certificate) -> bool:
+    if not issuer.may_sign_certificates:
         return False
-    if certificate.signature_algorithm_oid not in _SIGNATURES:
-        return False
-    pair = certificate.fingerprint(_SHA256) + issuer.fingerprint(_SHA256)
+    pair = certificate.digest + issuer.digest
     found = _verified.get(pair)
     if found is None:
         if len(_verified) >= VERIFIED_MAX:
             _verified.clear()
-        found = _verified[pair] = _verify(certificate, issuer)
+        kind, parameters = certificate.signature_kind, certificate.signature_parameters
+        found = signature_holds(issuer.public_key, kind, parameters, certificate.signed, certificate.signature)
+        _verified[pair] = found
     return found
 
 
-def _verify(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS_MIN:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+def _replace_signature(certificate: Certificate, signature: bytes) -> bytes:
+    """Return the certificate's DER form with another signature; of what stands around, only what Go knows is kept.
 
-
-def _replace_signature(certificate: x509.Certificate, signature: bytes) -> bytes:
-    """Return the certificate's DER form with another signature: only the closing BIT STRING and the length change."""
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    start = der.index(certificate.tbs_certificate_bytes)
-    # SEQUENCE { tbs, algorithm, BIT STRING(0 unused bits ‖ signature) }: the bit string is the last element.
-    end = len(der) - len(_der(0x03, b"\x00" + certificate.signature))
-    return _der(0x30, der[start:end] + _der(0x03, b"\x00" + signature))
+    Raises:
+        IdentityError: it names who signed it, or whom it is for, by something that is no string of bits.
+    Source: Fabric 3.1 msp/cert.go, certFromX509Cert.
+    """
+    inside = Der(certificate.signed).read(0x30)
+    inside.optional(0xA0)
+    for _ in range(6):
+        inside.any_element()
+    for unique in (0x81, 0x82):
+        try:
+            _ = inside.peeks(unique) and inside.bits(unique)
+        except ValueError as error:
+            raise IdentityError(
+                f"certificate {certificate.serial_number:x} has a malformed unique identifier"
+            ) from error
+    whole = Der(certificate.der).read(0x30)
+    signed, algorithm = whole.element(0x30), whole.read(0x30)
+    parts = algorithm.element(0x06) + (algorithm.any_element() if algorithm else b"")
+    return _der(0x30, signed + _der(0x30, parts) + _der(0x03, b"\x00" + signature))
 
 
 def _der(tag: int, content: bytes) -> bytes:

@@ -35,6 +35,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from network.certificates import with_low_s
 from network.errors import ConfigError
+from network.go_certificate import Certificate
 from network.identity import SigningIdentity
 
 VALIDITY = timedelta(days=3650)
@@ -230,7 +231,7 @@ def new_authority(
         .add_extension(x509.SubjectKeyIdentifier(_key_identifier(key.public_key())), critical=False)
     )
     certificate = builder.sign(key, hashes.SHA256())
-    return Authority(with_low_s(certificate, certificate), key)
+    return Authority(low_s(certificate, certificate), key)
 
 
 def issue_certificate(
@@ -269,7 +270,15 @@ def issue_certificate(
         names = [_general_name(name) for name in tls_names]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return with_low_s(builder.sign(authority.key, hashes.SHA256()), issuer)
+    return low_s(builder.sign(authority.key, hashes.SHA256()), issuer)
+
+
+def low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> x509.Certificate:
+    """Return a certificate of ours in the form in which Fabric compares it."""
+    of_issuer, signed = (
+        Certificate.read(one.public_bytes(serialization.Encoding.DER)) for one in (issuer, certificate)
+    )
+    return x509.load_der_x509_certificate(with_low_s(signed, of_issuer).der)
 
 
 def issue_identity(

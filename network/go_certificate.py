@@ -1,42 +1,64 @@
-"""What Go reads in a certificate: its raw names and key, and its extensions.
+"""Certificates as Go reads them, for every other Fabric peer does.
 
 Whoever runs an authority may issue what he likes; a certificate that is one for some peers and none for others parts
-their ledgers as soon as it endorses. So extensions are read here as loosely and as strictly as by Go, whatever else
-would be said of them: junk in one that Go does not look into is let pass.
+their ledgers as soon as it endorses. So certificates are read here as loosely and as strictly as by Go, whatever else
+would be said of them: what stands behind the last part Go looks for is let pass, and so is junk where it does not look.
 
 Source: Go 1.26, crypto/x509/parser.go (parseCertificate, processExtensions), golang.org/x/crypto/cryptobyte/asn1.go.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from datetime import datetime
 
 from cryptography import x509
 
 from network.errors import IdentityError
 from network.go_der import Der
+from network.go_keys import AnyKey, read_key
 from network.go_names import AlternativeNames, NameConstraints, read_alternative_names, read_name_constraints
-
-KNOWN_MAX = 512
-KNOWN_BYTES_MAX = 8192
-"""Certificates whose extensions are kept, and the size up to which they are."""
+from network.go_values import read_subject, read_time
 
 SERVER_AUTHENTICATION, ANY_USAGE = "1.3.6.1.5.5.7.3.1", "2.5.29.37.0"
 _CERTIFICATE_SIGN = 1 << 5
 _ACCESS_INFORMATION = "1.3.6.1.5.5.7.1.1"
+_SHORT = {
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+}
+_TO_ESCAPE, _ESCAPED = re.compile(r'([\\"+,;<>]|\A[# ]| \Z)'), r"\\\1"
 _RULES_OF_PATHS = frozenset({"2.5.29.30", "2.5.29.33", "2.5.29.36", "2.5.29.54"})
 
 
-@dataclass(slots=True)
-class GoCertificate:
-    """A certificate as Go has it.
+@dataclass(slots=True, eq=False)
+class Certificate:
+    """A certificate as Go has it; equal to another of the same bytes.
 
     Attributes:
-        subject: raw name of whom it is for.
+        der: the whole of it.
+        signed: what its issuer signed.
+        signature: the issuer's.
+        signature_kind: object identifier of the signature's algorithm.
+        signature_parameters: of the algorithm, as they stand; empty where there are none.
+        serial_number: given by the issuer.
         issuer: raw name of who signed it.
+        subject: raw name of whom it is for.
+        attributes: object identifiers and values in the subject's name.
+        not_valid_before_utc: begin of its validity.
+        not_valid_after_utc: end of its validity.
         key: raw key with its kind.
+        public_key: the key; None where it is of a kind that vouches for nothing here.
         is_authority: whether its basic constraints say so.
         path_length: authorities that may stand below it; None where any number.
         usage: bits of its key usage; 0 where it has none.
@@ -55,9 +77,19 @@ class GoCertificate:
         unknown_critical: object identifiers of critical extensions that Go does not understand.
     """
 
-    subject: bytes
+    der: bytes
+    signed: bytes
+    signature: bytes
+    signature_kind: str
+    signature_parameters: bytes
+    serial_number: int
     issuer: bytes
+    subject: bytes
+    attributes: tuple[tuple[str, str], ...]
+    not_valid_before_utc: datetime
+    not_valid_after_utc: datetime
     key: bytes
+    public_key: AnyKey | None
     is_authority: bool = False
     path_length: int | None = None
     usage: int = 0
@@ -75,6 +107,58 @@ class GoCertificate:
     rules_of_paths: bool = False
     unknown_critical: tuple[str, ...] = ()
 
+    @classmethod
+    def read(cls, der: bytes) -> Certificate:
+        """Read a certificate in DER.
+
+        Raises:
+            IdentityError: Go does not read it.
+        """
+        try:
+            return _read(der)
+        except ValueError as error:
+            raise IdentityError(f"certificate is none that Go reads: {error}") from error
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another certificate has the same bytes."""
+        return isinstance(other, Certificate) and self.der == other.der
+
+    def __hash__(self) -> int:
+        """Return a number for tables."""
+        return hash(self.der)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the whole, which names the identity."""
+        return hashlib.sha256(self.der).digest()
+
+    @property
+    def common_name(self) -> str:
+        """Last of the subject's common names; empty where it has none."""
+        names = [value for kind, value in self.attributes if kind == "2.5.4.3"]
+        return names[-1] if names else ""
+
+    @property
+    def units(self) -> list[str]:
+        """The subject's organizational units."""
+        return [value for kind, value in self.attributes if kind == "2.5.4.11"]
+
+    @property
+    def subject_text(self) -> str:
+        """The subject as people write it (RFC 4514)."""
+        parts = (f"{_SHORT.get(kind, kind)}={_TO_ESCAPE.sub(_ESCAPED, value)}" for kind, value in self.attributes)
+        return ",".join(reversed([part.replace("\0", "\\00") for part in parts]))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether stricter readers take it as well, and no rule of it binds others along a chain."""
+        try:
+            strict = x509.load_der_x509_certificate(self.der)
+            _ = strict.subject, strict.issuer, strict.not_valid_before_utc, strict.not_valid_after_utc
+        except (ValueError, x509.InvalidVersion):
+            return False
+        return self.public_key is not None and not self.rules_of_paths
+
     @property
     def may_sign_certificates(self) -> bool:
         """Whether the key usage allows it; none allows everything."""
@@ -87,56 +171,65 @@ class GoCertificate:
         return not self.extended_usages or any(usage in wanted for usage in self.extended_usages)
 
 
-def go_certificate(certificate: x509.Certificate) -> GoCertificate:
-    """Return what Go reads in a certificate.
+def _read(der: bytes) -> Certificate:
+    outer = Der(der)
+    whole = outer.read(0x30)
+    if outer:
+        raise ValueError("bytes follow behind it")
+    signed = whole.element(0x30)
+    inside = Der(signed).read(0x30)
+    number = inside.optional(0xA0)
+    version = 1 if number is None else number.integer(bits=64) + 1
+    if number or not 1 <= version <= 3:
+        raise ValueError("its version is none")
+    serial_number = inside.integer()
+    if serial_number < 0:
+        raise ValueError("it has a negative serial number; issue it with a positive one")
+    algorithm = inside.element(0x30)
+    if whole.element(0x30) != algorithm:
+        raise ValueError("the algorithms of its signature differ")
+    kind, parameters = _algorithm(algorithm)
+    issuer = inside.element(0x30)
+    read_subject(issuer)
+    validity = inside.read(0x30)
+    begins, ends = read_time(validity), read_time(validity)
+    subject = inside.element(0x30)
+    attributes = read_subject(subject)
+    key = inside.element(0x30)
+    public_key = read_key(key)
+    found = Certificate(
+        der, signed, b"", kind, parameters, serial_number, issuer, subject, attributes, begins, ends, key, public_key
+    )
+    if version > 1:
+        for unique in (0x81, 0x82):
+            inside.optional(unique)
+    extensions = inside.optional(0xA3) if version == 3 else None
+    if extensions is not None:
+        _read_extensions(found, extensions.read(0x30))
+    found.signature = whole.right_aligned_bits()
+    return found
 
-    Raises:
-        IdentityError: Go does not read it.
-    """
-    if len(certificate.tbs_certificate_bytes) <= KNOWN_BYTES_MAX:
-        return _known(certificate)
-    return _read(certificate)
+
+def _algorithm(element: bytes) -> tuple[str, bytes]:
+    content = Der(element).read(0x30)
+    kind = content.object_identifier()
+    return kind, content.any_element() if content else b""
 
 
-def _read(certificate: x509.Certificate) -> GoCertificate:
-    try:
-        return _read_signed(Der(certificate.tbs_certificate_bytes).read(0x30))
-    except ValueError as error:
-        raise IdentityError(f"certificate is none that Go reads: {error}") from error
-
-
-_known = lru_cache(KNOWN_MAX)(_read)
-
-
-def _read_signed(signed: Der) -> GoCertificate:
-    version = signed.optional(0xA0)
-    is_third = version is not None and version.integer() == 2
-    signed.read(0x02)  # the serial number
-    signed.read(0x30)  # the signature's algorithm
-    issuer = signed.element(0x30)
-    signed.read(0x30)  # the validity
-    subject, key = signed.element(0x30), signed.element(0x30)
-    found = GoCertificate(subject, issuer, key)
-    if not is_third:
-        return found
-    for unique in (0x81, 0x82):
-        signed.optional(unique)
-    extensions = signed.optional(0xA3)
-    if extensions is None:
-        return found
-    seen: set[str] = set()
-    unknown = []
-    for name, critical, value in _extensions(extensions.read(0x30)):
+def _read_extensions(found: Certificate, extensions: Der) -> None:
+    seen: dict[str, tuple[bool, bytes]] = {}
+    for name, critical, value in _extensions(extensions):
         if name in seen:
             raise ValueError(f"it has the extension {name} twice")
-        seen.add(name)
+        seen[name] = critical, value
+    unknown = []
+    for name, (critical, value) in seen.items():
         reader = _READERS.get(name)
         understood = reader is not None and reader(found, value, critical)
         if critical and not understood:
             unknown.append(name)
     found.rules_of_paths = not _RULES_OF_PATHS.isdisjoint(seen)
     found.unknown_critical = tuple(unknown)
-    return found
 
 
 def _extensions(extensions: Der) -> Iterator[tuple[str, bool, bytes]]:
@@ -150,14 +243,14 @@ def _extensions(extensions: Der) -> Iterator[tuple[str, bool, bytes]]:
 # --- one extension each: whether it is understood; ValueError where the certificate is none ---------------------------
 
 
-def _subject_key(found: GoCertificate, value: bytes, critical: bool) -> bool:
+def _subject_key(found: Certificate, value: bytes, critical: bool) -> bool:
     if critical:
         raise ValueError("its subject key identifier is critical")
     found.subject_key = bytes(Der(value).read(0x04))
     return True
 
 
-def _key_usage(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _key_usage(found: Certificate, value: bytes, _critical: bool) -> bool:
     bits = Der(value).bits()
     found.usage = sum(1 << number for number in range(9) if number < len(bits) * 8 and _bit(bits, number))
     return True
@@ -167,13 +260,13 @@ def _bit(data: bytes, number: int) -> int:
     return data[number // 8] >> (7 - number % 8) & 1
 
 
-def _alternative_names(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _alternative_names(found: Certificate, value: bytes, _critical: bool) -> bool:
     found.raw_names = value
     found.names = read_alternative_names(value)
     return bool(found.names)
 
 
-def _basic_constraints(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _basic_constraints(found: Certificate, value: bytes, _critical: bool) -> bool:
     constraints = Der(value).read(0x30)
     found.is_authority = constraints.peeks(0x01) and constraints.boolean()
     if constraints.peeks(0x02):
@@ -183,12 +276,12 @@ def _basic_constraints(found: GoCertificate, value: bytes, _critical: bool) -> b
     return True
 
 
-def _name_constraints(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _name_constraints(found: Certificate, value: bytes, _critical: bool) -> bool:
     found.constraints = read_name_constraints(value)
     return found.constraints.all_read
 
 
-def _revocation_points(_found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _revocation_points(_found: Certificate, value: bytes, _critical: bool) -> bool:
     points = Der(value).read(0x30)
     while points:
         name = points.read(0x30).optional(0xA0)
@@ -199,7 +292,7 @@ def _revocation_points(_found: GoCertificate, value: bytes, _critical: bool) -> 
     return True
 
 
-def _policies(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _policies(found: Certificate, value: bytes, _critical: bool) -> bool:
     policies = Der(value).read(0x30)
     listed: dict[bytes, None] = {}
     while policies:
@@ -217,7 +310,7 @@ def _policies(found: GoCertificate, value: bytes, _critical: bool) -> bool:
     return True
 
 
-def _policy_mappings(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _policy_mappings(found: Certificate, value: bytes, _critical: bool) -> bool:
     mappings = Der(value).read(0x30)
     pairs = []
     while mappings:
@@ -227,7 +320,7 @@ def _policy_mappings(found: GoCertificate, value: bytes, _critical: bool) -> boo
     return True
 
 
-def _authority_key(found: GoCertificate, value: bytes, critical: bool) -> bool:
+def _authority_key(found: Certificate, value: bytes, critical: bool) -> bool:
     if critical:
         raise ValueError("its authority key identifier is critical")
     identifier = Der(value).read(0x30)
@@ -236,7 +329,7 @@ def _authority_key(found: GoCertificate, value: bytes, critical: bool) -> bool:
     return True
 
 
-def _policy_constraints(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _policy_constraints(found: Certificate, value: bytes, _critical: bool) -> bool:
     constraints = Der(value).read(0x30)
     if constraints.peeks(0x80):
         found.explicit_policy = constraints.integer(0x80, bits=64)
@@ -245,7 +338,7 @@ def _policy_constraints(found: GoCertificate, value: bytes, _critical: bool) -> 
     return True
 
 
-def _extended_usages(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _extended_usages(found: Certificate, value: bytes, _critical: bool) -> bool:
     usages = Der(value).read(0x30)
     listed = []
     while usages:
@@ -254,12 +347,12 @@ def _extended_usages(found: GoCertificate, value: bytes, _critical: bool) -> boo
     return True
 
 
-def _any_policy(found: GoCertificate, value: bytes, _critical: bool) -> bool:
+def _any_policy(found: Certificate, value: bytes, _critical: bool) -> bool:
     found.any_policy = Der(value).integer(bits=64)
     return True
 
 
-def _access_information(_found: GoCertificate, value: bytes, critical: bool) -> bool:
+def _access_information(_found: Certificate, value: bytes, critical: bool) -> bool:
     if critical:
         raise ValueError("its authority information access is critical")
     descriptions = Der(value).read(0x30)
@@ -271,7 +364,7 @@ def _access_information(_found: GoCertificate, value: bytes, critical: bool) -> 
     return True
 
 
-_READERS: dict[str, Callable[[GoCertificate, bytes, bool], bool]] = {
+_READERS: dict[str, Callable[[Certificate, bytes, bool], bool]] = {
     "2.5.29.14": _subject_key,
     "2.5.29.15": _key_usage,
     "2.5.29.17": _alternative_names,

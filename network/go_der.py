@@ -44,6 +44,12 @@ class Der:
         tag = self._data[0]
         return tag, bytes(self.read(tag))
 
+    def any_element(self) -> bytes:
+        """Read an element of whatever tag and return it with tag and length."""
+        if not self._data:
+            raise ValueError("its DER ends too early")
+        return self.element(self._data[0])
+
     def optional(self, tag: int) -> Der | None:
         """Read an element where it comes next."""
         return self.read(tag) if self.peeks(tag) else None
@@ -65,12 +71,20 @@ class Der:
             raise ValueError("an INTEGER in its DER is too large")
         return number
 
-    def bits(self) -> bytes:
+    def bits(self, tag: int = 0x03) -> bytes:
         """Read a string of bits, filled up with zeros."""
-        value = bytes(self.read(0x03))
+        return self._bits(tag)[0]
+
+    def right_aligned_bits(self) -> bytes:
+        """Read a string of bits as a number that ends with its last one."""
+        value, unused = self._bits(0x03)
+        return (int.from_bytes(value, "big") >> unused).to_bytes(len(value), "big") if unused else value
+
+    def _bits(self, tag: int) -> tuple[bytes, int]:
+        value = bytes(self.read(tag))
         if not value or value[0] > 7 or (value[-1] & (1 << value[0]) - 1 if len(value) > 1 else value[0]):
             raise ValueError("a BIT STRING in its DER is malformed")
-        return value[1:]
+        return value[1:], value[0]
 
     def object_identifier(self) -> str:
         """Read an object identifier and return it with dots."""

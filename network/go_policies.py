@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from network.go_certificate import GoCertificate
+from network.go_certificate import Certificate
 
 _ANY = b"\x55\x1d\x20\x00"
 
@@ -95,7 +95,7 @@ class _Graph:
         self._depths[-1][policy] = node
 
 
-def policies_hold(chain: Sequence[GoCertificate]) -> bool:
+def policies_hold(chain: Sequence[Certificate]) -> bool:
     """Tell whether a chain satisfies what its authorities demand.
 
     Args:
@@ -111,14 +111,14 @@ class _Walk:
         self.explicit = self.mapping = self.any_policy = length + 1
         self.graph: _Graph | None = _Graph()
 
-    def holds(self, chain: Sequence[GoCertificate]) -> bool:
+    def holds(self, chain: Sequence[Certificate]) -> bool:
         for number in range(len(chain) - 2, -1, -1):
             if not self._descend(chain[number], is_last=number == 0):
                 return False
         explicit = 0 if chain[0].explicit_policy == 0 else self.explicit - (self.explicit > 0)
         return explicit != 0 or (self.graph is not None and self.graph.any_left())
 
-    def _descend(self, certificate: GoCertificate, *, is_last: bool) -> bool:
+    def _descend(self, certificate: Certificate, *, is_last: bool) -> bool:
         is_self_issued = certificate.issuer == certificate.subject
         if not certificate.policies:
             self.graph = None
@@ -146,7 +146,7 @@ class _Walk:
             self.graph.prune()
         return True
 
-    def _count(self, certificate: GoCertificate, *, is_self_issued: bool) -> None:
+    def _count(self, certificate: Certificate, *, is_self_issued: bool) -> None:
         if not is_self_issued:
             self.explicit -= self.explicit > 0
             self.mapping -= self.mapping > 0

@@ -20,16 +20,16 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, WireError
-from network.go_certificate import go_certificate
+from network.go_certificate import Certificate
 from network.messages import read_message
-from network.signing import CURVE_ORDERS, SHA2, PublicKey, sign, verify_as_fabric
+from network.signing import SHA2, PublicKey, sign, verify_as_fabric
 
 X509_ERRORS = (
     ValueError,
@@ -65,7 +65,7 @@ class Identity:
 
     creator: bytes
     msp_id: str
-    certificate: x509.Certificate
+    certificate: Certificate
     public_key: PublicKey
     identifier: tuple[str, bytes] = field(compare=False)
     hash_family: str = SHA2
@@ -111,34 +111,29 @@ def msp_id_of(creator: bytes) -> str:
         raise WireError("SerializedIdentity: the creator's bytes are not that message") from error
 
 
-def with_certificate(creator: bytes, msp_id: str, certificate: x509.Certificate, hash_family: str = SHA2) -> Identity:
+def with_certificate(creator: bytes, msp_id: str, certificate: Certificate, hash_family: str = SHA2) -> Identity:
     """Build an identity around a certificate already parsed.
 
     Raises:
         IdentityError: the certificate's key is of a kind Fabric does not know.
     """
-    digest = hash_of(certificate)
-    return Identity(creator, msp_id, certificate, public_key_of(certificate), (msp_id, digest), hash_family)
+    key = public_key_of(certificate)
+    return Identity(creator, msp_id, certificate, key, (msp_id, certificate.digest), hash_family)
 
 
-def hash_of(certificate: x509.Certificate) -> bytes:
-    """Return the SHA-256 of the certificate's DER form, which names the identity."""
-    return certificate.fingerprint(hashes.SHA256())
-
-
-def public_key_of(certificate: x509.Certificate) -> PublicKey:
+def public_key_of(certificate: Certificate) -> PublicKey:
     """Return the certificate's key.
 
     Raises:
         IdentityError: neither ECDSA nor Ed25519.
     """
-    key = certificate.public_key()
+    key = certificate.public_key
     if not isinstance(key, ec.EllipticCurvePublicKey | Ed25519PublicKey):
-        raise IdentityError(f"certificate's key is {type(key).__name__}; Fabric identities are ECDSA or Ed25519")
+        raise IdentityError("certificate's key is RSA or of an unknown kind; Fabric identities are ECDSA or Ed25519")
     return key
 
 
-def parse_certificate(pem: bytes) -> x509.Certificate:
+def parse_certificate(pem: bytes) -> Certificate:
     """Read the first PEM block as a certificate, whatever its label.
 
     Raises:
@@ -148,33 +143,14 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     return _known_certificate(pem) if len(pem) <= KNOWN_BYTES_MAX else _parse_certificate(pem)
 
 
-def _parse_certificate(pem: bytes) -> x509.Certificate:
+def _parse_certificate(pem: bytes) -> Certificate:
     der = first_pem_block(pem)
     if der is None:
         raise IdentityError("identity holds no PEM block; its id_bytes must be a PEM certificate")
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        # Go reads a certificate whole; here each part is read when asked for, so all are asked for now.
-        _ = certificate.version, certificate.serial_number, certificate.subject, certificate.issuer
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        key = certificate.public_key()
-    except X509_ERRORS as error:
-        raise IdentityError("PEM block is not an X.509 certificate that can be read") from error
-    go_certificate(certificate)
-    if certificate.serial_number < 0:
-        raise IdentityError("certificate has a negative serial number, which Go refuses; issue it with a positive one")
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVE_ORDERS:
-        raise IdentityError(f"certificate's key is on curve {key.curve.name}, which Go does not know")
-    if isinstance(key, ec.EllipticCurvePublicKey) and _point(key) not in certificate.tbs_certificate_bytes:
-        raise IdentityError("certificate's key is a compressed point, which Go refuses; issue it with the whole point")
-    return certificate
+    return Certificate.read(der)
 
 
 _known_certificate = lru_cache(KNOWN_MAX)(_parse_certificate)
-
-
-def _point(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
 def first_pem_block(pem: bytes) -> bytes | None:
@@ -234,10 +210,11 @@ class SigningIdentity:
 
     def __init__(self, msp_id: str, certificate_pem: bytes, key: ec.EllipticCurvePrivateKey) -> None:
         self.msp_id = msp_id
-        self.certificate = parse_certificate(certificate_pem)
+        public_key = public_key_of(parse_certificate(certificate_pem))
+        self.certificate = x509.load_pem_x509_certificate(certificate_pem)
         self.creator = serialize_identity(msp_id, certificate_pem)
         self._key = key
-        if public_key_of(self.certificate) != key.public_key():
+        if public_key != key.public_key():
             raise IdentityError(f"private key does not belong to the certificate of {msp_id}; pair them again")
 
     @classmethod

@@ -22,9 +22,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
@@ -36,11 +34,11 @@ from network.certificates import (
     canonical,
     chain_identifier,
     check_authority,
-    is_authority,
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
-from network.go_certificate import go_certificate
+from network.go_certificate import Certificate
+from network.go_keys import is_of_known_kind
 from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
 from network.signing import SHA2, PublicKey
@@ -59,9 +57,9 @@ class Msp:
         msp_id: organization.
         config: the serialized ``MSPConfig`` this was built from.
         hash_family: of the hashes its members' signatures are checked by.
+        roots: certificates of its root authorities, in canonical form.
         tls_roots: PEM certificates of its TLS authorities.
         tls_intermediates: PEM certificates between.
-        has_rules_of_paths: whether an authority says which names or policies hold along a chain.
         node_ous: unit name by role ("client", "peer", "admin", "orderer"); empty where NodeOUs are off.
     """
 
@@ -163,13 +161,13 @@ class Msp:
             certifiers = chain_identifier(self._chain(identity.certificate)[1:], self._identifier_hash)
         except IdentityError:
             return ()
-        names = identity.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-        return tuple(OrganizationalUnit(str(name.value), certifiers) for name in names)
+        return tuple(OrganizationalUnit(name, certifiers) for name in identity.certificate.units)
 
     @property
-    def roots(self) -> tuple[x509.Certificate, ...]:
-        """Certificates of the root authorities, in canonical form."""
-        return self._authorities.roots
+    def is_plain(self) -> bool:
+        """Whether all certificates in the configuration are: see ``Certificate.is_plain``."""
+        own, tls, admins = self._authorities, self._tls_authorities, (admin.certificate for admin in self._admins)
+        return all(one.is_plain for one in (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins))
 
     @property
     def hashes_by_sha256(self) -> bool:
@@ -195,21 +193,24 @@ class Msp:
             (canonical(certificate, given) for certificate in roots),
             (canonical(certificate, given) for certificate in intermediates),
         )
+        self.roots = self._authorities.roots
         self._crls = tuple(RevocationList.parse(crl) for crl in config.revocation_list)
         self._inner_nodes = self._check_authorities()
         self.tls_roots = tuple(bytes(pem) for pem in config.tls_root_certs)
         self.tls_intermediates = tuple(bytes(pem) for pem in config.tls_intermediate_certs)
-        self.has_rules_of_paths = self._check_tls_authorities() | self._authorities.have_rules_of_paths
+        self._tls_authorities = self._check_tls_authorities()
         self._units = frozenset(self._unit(unit) for unit in config.organizational_unit_identifiers)
         self.node_ous = MappingProxyType(self._read_node_ous(config))
         self._admins = tuple(self._admin(pem) for pem in config.admins)
         self._check_admins()
 
-    def _check_authorities(self) -> frozenset[x509.Certificate]:
+    def _check_authorities(self) -> frozenset[Certificate]:
         """Check each authority and return those that stand above an intermediate: they may not sign identities."""
-        inner: set[x509.Certificate] = set()
+        inner: set[Certificate] = set()
         for certificate in (*self._authorities.roots, *self._authorities.intermediates):
             check_authority(certificate)
+            if not is_of_known_kind(certificate.key):
+                raise IdentityError(f"authority {certificate.serial_number:x} has a key of a kind that Fabric refuses")
             chain = unique_chain(certificate, self._authorities)
             if len(chain) > 1:
                 self.check_not_revoked(chain[0], chain[1])
@@ -217,16 +218,15 @@ class Msp:
             inner.update(unique_chain(certificate, self._authorities)[1:])
         return frozenset(inner)
 
-    def _check_tls_authorities(self) -> bool:
-        roots = [parse_certificate(pem) for pem in self.tls_roots]
-        intermediates = [parse_certificate(pem) for pem in self.tls_intermediates]
+    def _check_tls_authorities(self) -> Authorities:
+        roots, intermediates = map(parse_certificate, self.tls_roots), map(parse_certificate, self.tls_intermediates)
         authorities = Authorities.of(roots, intermediates)
-        for certificate in (*roots, *intermediates):
+        for certificate in (*authorities.roots, *authorities.intermediates):
             check_authority(certificate)
             chain = unique_chain(certificate, authorities)
             if len(chain) > 1:
                 self.check_not_revoked(chain[0], chain[1])
-        return authorities.have_rules_of_paths
+        return authorities
 
     def _unit(self, unit: msp_config_pb2.FabricOUIdentifier) -> OrganizationalUnit:
         return OrganizationalUnit(unit.organizational_unit_identifier, self._certifiers_of(unit.certificate))
@@ -238,7 +238,7 @@ class Msp:
             return chain_identifier((certificate,), self._identifier_hash)
         if certificate not in self._authorities.intermediates:
             raise IdentityError(
-                f"certificate {certificate.serial_number:x} of a unit is no authority of this organization"
+                f"unit's certificate {certificate.serial_number:x} is no authority of this organization"
             )
         return chain_identifier(self._chain_above(certificate, parent=0), self._identifier_hash)
 
@@ -296,14 +296,14 @@ class Msp:
                 "exactly one is needed"
             )
 
-    def _chain(self, certificate: x509.Certificate) -> Chain:
-        if is_authority(certificate):
+    def _chain(self, certificate: Certificate) -> Chain:
+        if certificate.is_authority:
             raise IdentityError(
                 f"certificate {certificate.serial_number:x} is an authority and cannot act as an identity"
             )
         return self._chain_above(certificate, parent=1)
 
-    def _chain_above(self, certificate: x509.Certificate, *, parent: int) -> Chain:
+    def _chain_above(self, certificate: Certificate, *, parent: int) -> Chain:
         chain = unique_chain(certificate, self._authorities)
         if len(chain) < 2:
             raise IdentityError(f"certificate {certificate.serial_number:x} has no authority above it")
@@ -313,7 +313,7 @@ class Msp:
             )
         return chain
 
-    def check_not_revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    def check_not_revoked(self, certificate: Certificate, issuer: Certificate) -> None:
         """Refuse a certificate that a list of this MSP revokes; lists of its TLS authorities count as well.
 
         Raises:
@@ -403,8 +403,8 @@ class MspManager:
         self._deserialized: dict[bytes, Identity] = {}
         self.identity_bytes_max = sys.maxsize
         """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
-        self.judges_rules_of_paths = True
-        """Whether certificates may say which names or policies hold along a chain. Not all verifiers judge them."""
+        self.only_plain = False
+        """Whether odd certificates, which peers must judge as Go does, are refused: not all verifiers read them."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
@@ -419,8 +419,8 @@ class MspManager:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(msp_id_of(creator)).deserialize(creator)
-            if not self.judges_rules_of_paths and go_certificate(identity.certificate).rules_of_paths:
-                raise IdentityError("a certificate that constrains names or policies stands in no proof")
+            if self.only_plain and not identity.certificate.is_plain:
+                raise IdentityError("a certificate of an odd form, or that constrains paths, stands in no proof")
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()
             if len(creator) <= KNOWN_BYTES_MAX:  # behind its certificate anybody may write megabytes

@@ -23,10 +23,12 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from network.errors import IdentityError, RpcError
 from network.gateway_unit import is_gateway
+from network.go_certificate import Certificate
 from network.msp import Msp
 from network.rpc import Call
 from network.tenant_unit import tenant_of
@@ -76,8 +78,8 @@ class _Known:
     """What is remembered of a client certificate, also the last MSP that had not revoked it: lists may be long."""
 
     caller: Caller
-    certificate: x509.Certificate
-    authority: x509.Certificate
+    certificate: Certificate
+    authority: Certificate
     passed: Msp | None = None
 
 
@@ -148,9 +150,7 @@ class Members:
         if pem is None:
             raise RpcError(UNAUTHENTICATED, "client certificate missing: connect with mutual TLS")
         if pem not in self._known:
-            certificate = x509.load_pem_x509_certificate(pem)
-            msp_id, authority = self._issuer(certificate)
-            self._known[pem] = _Known(_caller_of(msp_id, certificate), certificate, authority)
+            self._known[pem] = self._recognize(pem)
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
         self._known.move_to_end(pem)
@@ -165,6 +165,15 @@ class Members:
         if known.caller.is_gateway and call.method not in GATEWAY_METHODS:
             raise RpcError(PERMISSION_DENIED, f"this method is not for gateways, the caller is {known.caller.user}")
         return known.caller
+
+    def _recognize(self, pem: bytes) -> _Known:
+        certificate = x509.load_pem_x509_certificate(pem)
+        msp_id, authority = self._issuer(certificate)
+        try:
+            both = [Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority)]
+        except IdentityError as error:
+            raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+        return _Known(_caller_of(msp_id, certificate), *both)
 
     def _issuer(self, certificate: x509.Certificate) -> tuple[str, x509.Certificate]:
         for msp_id, authority in self._authorities:

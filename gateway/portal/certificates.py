@@ -69,10 +69,8 @@ class CertificateLogin:
             self._msp.validate(identity, self._now())
         except NetworkError as error:
             raise CredentialsError(f"{self._msp_id} does not vouch for this certificate: {error}") from error
-        subject = identity.certificate.subject
-        units = [str(unit.value) for unit in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
-        names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        return Person(_name_of(names), self._role_of(units), "certificate")
+        names = [value for kind, value in identity.certificate.attributes if kind == NameOID.COMMON_NAME.dotted_string]
+        return Person(_name_of(names), self._role_of(identity.certificate.units), "certificate")
 
     def _role_of(self, units: list[str]) -> Role:
         roles = {self._units[unit] for unit in units if unit in self._units}

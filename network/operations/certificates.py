@@ -17,8 +17,10 @@ from pathlib import Path
 
 import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from network.channel_config import ChannelConfig
+from network.go_certificate import Certificate
 from network.operations.health import UnhealthyError
 from network.operations.metrics import Metrics
 from network.rpc.tls_files import read_certificates
@@ -40,12 +42,12 @@ class Watched:
     """
 
     use: str
-    certificate: x509.Certificate
+    certificate: Certificate
 
     @property
     def subject(self) -> str:
         """Its subject."""
-        return self.certificate.subject.rfc4514_string()
+        return self.certificate.subject_text
 
 
 class CertificateWatch:
@@ -135,7 +137,8 @@ def certificates_in(use: str, path: Path) -> list[Watched]:
         ConfigError: a file cannot be read, or holds no certificate.
     """
     files = sorted((path / "signcerts").glob("*.pem")) if path.is_dir() else [path]
-    return [Watched(use, found) for file in files for found in x509.load_pem_x509_certificates(read_certificates(file))]
+    found = (one for file in files for one in x509.load_pem_x509_certificates(read_certificates(file)))
+    return [Watched(use, Certificate.read(one.public_bytes(Encoding.DER))) for one in found]
 
 
 def authorities_of(config: ChannelConfig) -> list[Watched]:

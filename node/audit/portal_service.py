@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import msp_config_pb2
 
 from network.certificates import RevocationList
+from network.go_certificate import Certificate
+from network.identity import parse_certificate
 from network.msp import Msp
 from network.pb.dwaybank.audit.v1 import portal_pb2 as pb
 from network.rpc import Server
@@ -159,7 +158,7 @@ def _passkey(passkey: Passkey) -> pb.Passkey:
 
 
 def _member(msp: Msp) -> pb.ChannelMember:
-    tls = (x509.load_pem_x509_certificate(pem) for pem in msp.tls_roots)
+    tls = (parse_certificate(pem) for pem in msp.tls_roots)
     return pb.ChannelMember(
         msp_id=msp.msp_id,
         authorities=[
@@ -176,10 +175,10 @@ def _revoked_count(config: bytes) -> int:
     return sum(len(RevocationList.parse(crl).crl) for crl in fabric.revocation_list)
 
 
-def _authority(purpose: str, certificate: x509.Certificate) -> pb.Authority:
+def _authority(purpose: str, certificate: Certificate) -> pb.Authority:
     return pb.Authority(
         purpose=purpose,
-        subject=certificate.subject.rfc4514_string(),
-        fingerprint=hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest(),
-        not_after=timestamp(certificate.not_valid_after_utc.astimezone(UTC)),
+        subject=certificate.subject_text,
+        fingerprint=certificate.digest,
+        not_after=timestamp(certificate.not_valid_after_utc),
     )

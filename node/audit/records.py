@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 
@@ -196,8 +195,6 @@ def _signer(creator: bytes) -> str:
         identity = parse_identity(creator)
     except NetworkError:
         return ""
-    names = identity.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    name = names[0].value if names else ""
     # A member's authority may write anything into a certificate; the database keeps no NUL, and the index must go on.
-    name = name.replace("\x00", "\ufffd") if isinstance(name, str) else ""
+    name = identity.certificate.common_name.replace("\x00", "\ufffd")
     return f"{identity.msp_id}/{name}" if name else identity.msp_id

@@ -79,7 +79,7 @@ def restated(rule: policies_pb2.SignaturePolicy, principals: Sequence[msp_princi
 
 
 def _plays(identity: Identity, role: str) -> bool:
-    return role == "member" or f"OU={role}" in identity.certificate.subject.rfc4514_string().split(",")
+    return role == "member" or role in identity.certificate.units
 
 
 @given(envelopes(), st.lists(st.sampled_from(SIGNERS), max_size=6, unique_by=lambda signer: signer.identifier))

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from fabric_protos.msp import msp_config_pb2
 
 from network.crypto_material import Authority, issue_identity, new_authority
+from network.go_certificate import Certificate
 from network.identity import SigningIdentity
 from network.msp import Msp
 
@@ -22,6 +23,11 @@ ROLES = ("client", "peer", "admin", "orderer")
 def pem(certificate: x509.Certificate) -> bytes:
     """Return a certificate in PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def as_go(certificate: x509.Certificate) -> Certificate:
+    """Return a certificate as Fabric's peers and ours read it."""
+    return Certificate.read(certificate.public_bytes(serialization.Encoding.DER))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 
 from network.channel_config import ChannelConfig
@@ -99,7 +98,8 @@ def test_private_keys_are_readable_by_their_owner_only(folder: Path) -> None:
 def test_certificates_have_the_shape_of_cryptogens(folder: Path) -> None:
     config = ChannelConfig.from_block(captured("raft").block(0))
     msp = config.msps.msps["PartnerMSP"]
-    assert shape(certificate(folder / "ca" / "ca.partner.test-cert.pem")) == shape(msp.roots[0])
+    root = x509.load_der_x509_certificate(msp.roots[0].der)
+    assert shape(certificate(folder / "ca" / "ca.partner.test-cert.pem")) == shape(root)
     tls_root = x509.load_pem_x509_certificate(msp.tls_roots[0])
     assert shape(certificate(folder / "tlsca" / "tlsca.partner.test-cert.pem")) == shape(tls_root)
     user = _first_creator_of("PartnerMSP")
@@ -116,9 +116,9 @@ def _first_creator_of(msp_id: str) -> x509.Certificate:
             common_pb2.Envelope.FromString(channel.block(number).data.data[0]).payload
         )
         identity = parse_identity(common_pb2.SignatureHeader.FromString(payload.header.signature_header).creator)
-        units = identity.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-        if identity.msp_id == msp_id and units[0].value == "client":
-            return identity.certificate
+        units = identity.certificate.units
+        if identity.msp_id == msp_id and units[0] == "client":
+            return x509.load_der_x509_certificate(identity.certificate.der)
     raise LookupError(msp_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from datetime import timedelta
 
@@ -11,8 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from network.crypto_material import new_key
 from network.errors import IdentityError
+from network.go_der import Der
 from network.go_names import uri_host
 from network.identity import parse_certificate, serialize_identity
+from network.signing import sign
 from tests.support.members import START, Member
 
 POLICY = x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)
@@ -52,6 +55,87 @@ def test_junk_where_go_does_not_look_makes_no_other_verdict(extension: x509.Exte
     member = Member("A")
     msp = member.msp()
     msp.validate(msp.deserialize(serialize_identity("A", leaf(member, extension))))
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    if len(content) < 0x80:
+        return bytes([tag, len(content)]) + content
+    return bytes([tag, 0x82, *len(content).to_bytes(2, "big")]) + content
+
+
+def elements(content: Der) -> list[bytes]:
+    found = []
+    while content:
+        found.append(content.any_element())
+    return found
+
+
+ECDSA_SHA256 = bytes.fromhex("06082a8648ce3d040302")
+UNIT = bytes.fromhex("060355040b")
+NAME = bytes.fromhex("0603550403")
+VERSION, ALGORITHM, VALIDITY, SUBJECT, EXTENSIONS = 0, 2, 4, 5, 7
+
+
+def peer(*more: bytes) -> bytes:
+    return der(0x30, der(0x31, der(0x30, UNIT, der(0x0C, b"peer"))), *more)
+
+
+def named(kind: bytes, tag: int, value: bytes) -> bytes:
+    return der(0x31, der(0x30, kind, der(tag, value)))
+
+
+def valid(*times: bytes) -> bytes:
+    return der(0x30, *times)
+
+
+BEGIN, END = der(0x17, b"260101000000Z"), der(0x17, b"271231000000Z")
+UNKNOWN = bytes.fromhex("06022a03")
+
+
+@pytest.mark.parametrize(
+    ("part", "element", "held"),
+    [
+        (ALGORITHM, der(0x30, ECDSA_SHA256, b"\5\0"), True),
+        (ALGORITHM, der(0x30, ECDSA_SHA256, der(0x04, b"x")), True),
+        (VERSION, der(0xA0, b"\2\1\1"), True),
+        (VERSION, der(0xA0, b"\2\1\3"), False),
+        (VALIDITY, valid(der(0x17, b"2601010000Z"), END), True),
+        (VALIDITY, valid(BEGIN, der(0x18, b"20280101000000+0100")), True),
+        (VALIDITY, valid(BEGIN, der(0x18, b"20280101000000.5Z")), False),
+        (VALIDITY, valid(BEGIN, der(0x17, b"280101000000+0000")), False),
+        (VALIDITY, valid(BEGIN, END, b"\5\0"), True),
+        (SUBJECT, peer(named(NAME, 0x14, b"\xe9")), True),
+        (SUBJECT, peer(named(NAME, 0x13, b"*&")), True),
+        (SUBJECT, peer(named(NAME, 0x12, b"a")), False),
+        (SUBJECT, peer(named(NAME, 0x1A, b"a")), False),
+        (SUBJECT, peer(named(NAME, 0x1E, b"\xff\xfe")), False),
+        (SUBJECT, peer(der(0x31)), True),
+        (SUBJECT, der(0x30, der(0x31, der(0x30, UNIT, der(0x1E, "peer\0".encode("utf-16-be"))))), True),
+        (SUBJECT, der(0x30, der(0x31, *(der(0x30, UNIT, der(0x0C, name)) for name in (b"peer", b"a")))), True),
+        (EXTENSIONS, der(0xA3, der(0x30, der(0x30, UNKNOWN, b"\1\1\0", der(0x04)))), True),
+        (EXTENSIONS, der(0xA3, der(0x30, der(0x30, UNKNOWN, b"\1\1\1", der(0x04)))), False),
+        (EXTENSIONS, der(0xA3, der(0x30, der(0x30, UNKNOWN, der(0x04), b"\5\0"))), True),
+        (EXTENSIONS, der(0xA3, der(0x30, *[der(0x30, UNKNOWN, der(0x04))] * 2)), False),
+        (EXTENSIONS, der(0xA3, der(0x30, der(0x30, der(0x06, b"\x2a" + b"\1" * 70), der(0x04)))), True),
+    ],
+)
+def test_parts_of_a_certificate_make_the_verdict_of_a_go_peer(part: int, element: bytes, *, held: bool) -> None:
+    """Each of these was held against one: where only one of the two refuses an endorser, their ledgers part."""
+    member = Member("A")
+    plain = x509.load_pem_x509_certificate(leaf(member, x509.SubjectKeyIdentifier(b"1")))
+    parts = elements(Der(plain.tbs_certificate_bytes).read(0x30))
+    parts[part] = element
+    signed = der(0x30, *parts)
+    signature = sign(member.authority.key, signed)
+    whole = der(0x30, signed, parts[ALGORITHM], der(0x03, b"\0", signature))
+    text = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(whole) + b"-----END CERTIFICATE-----\n"
+    msp, creator = member.msp(), serialize_identity("A", text)
+    if held:
+        msp.validate(msp.deserialize(creator))
+    else:
+        with pytest.raises(IdentityError, match="Go reads"):
+            msp.deserialize(creator)
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,17 @@ from network.identity import (
     parse_identity,
     serialize_identity,
 )
-from tests.support.members import START, Member, pem
+from tests.support.members import START, Member, as_go, pem
 
 
 def test_parsed_identity_verifies_what_its_key_signed() -> None:
     signer = Member("AMSP").identity("client")
     identity = parse_identity(signer.creator)
-    assert (identity.msp_id, identity.creator, identity.certificate) == ("AMSP", signer.creator, signer.certificate)
+    assert (identity.msp_id, identity.creator, identity.certificate) == (
+        "AMSP",
+        signer.creator,
+        as_go(signer.certificate),
+    )
     identity.verify(b"text", signer.sign(b"text"))
     with pytest.raises(SignatureError):
         identity.verify(b"text", signer.sign(b"other"))

@@ -22,9 +22,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import msp_config_pb2, msp_principal_pb2
 
-from network.certificates import Authorities, chain_identifier, unique_chain, with_low_s
+from network.certificates import Authorities, chain_identifier, unique_chain
 from network.channel_config import ChannelConfig
-from network.crypto_material import VALIDITY, Authority, issue_certificate, issue_identity, new_authority, new_key
+from network.crypto_material import (
+    VALIDITY,
+    Authority,
+    issue_certificate,
+    issue_identity,
+    low_s,
+    new_authority,
+    new_key,
+)
 from network.errors import (
     ConfigError,
     IdentityError,
@@ -39,7 +47,7 @@ from network.policy import SignedData, valid_signers
 from network.policy_dsl import role_principal
 from network.signing import CURVE_ORDERS, to_low_s
 from tests.support.captured import NETWORKS, captured
-from tests.support.members import START, Member, pem
+from tests.support.members import START, Member, as_go, pem
 
 A = Member("AMSP")
 """An organization with one root authority, shared by tests that do not change it."""
@@ -74,7 +82,7 @@ def intermediate(issuer: Authority, name: str = "ica.test", path_length: int | N
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     identifier = own.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = builder.add_extension(identifier, critical=False)
-    return Authority(with_low_s(builder.sign(issuer.key, hashes.SHA256()), issuer.certificate), own.key)
+    return Authority(low_s(builder.sign(issuer.key, hashes.SHA256()), issuer.certificate), own.key)
 
 
 def role(name: str, msp_id: str = "AMSP") -> Principal:
@@ -237,7 +245,7 @@ def test_certificate_with_the_larger_s_is_the_same_signer_as_its_twin() -> None:
     twin = x509.load_der_x509_certificate(_twin(signer.certificate))
     assert twin != signer.certificate
     identity = msp.deserialize(serialize_identity("AMSP", pem(twin)))
-    assert identity.certificate == signer.certificate
+    assert identity.certificate == as_go(signer.certificate)
     assert identity.identifier == msp.deserialize(signer.creator).identifier
     msp.validate(parse_identity(identity.creator))
 
@@ -246,7 +254,7 @@ def test_root_with_the_larger_s_is_trusted_in_its_low_s_form() -> None:
     twin = x509.load_der_x509_certificate(_twin(A.authority.certificate))
     member = Member("AMSP", Authority(twin, A.authority.key))
     msp = member.msp()
-    assert msp.roots == (A.authority.certificate,)
+    assert msp.roots == (as_go(A.authority.certificate),)
     msp.validate(parse_identity(A.identity("client").creator))
 
 
@@ -259,7 +267,7 @@ def test_identity_below_an_intermediate_is_valid_and_below_its_root_no_longer() 
     identity = msp.deserialize(leaf(below))
     msp.validate(identity)
     (unit,) = msp.organizational_units(identity)
-    assert unit.certifiers == chain_identifier((below.certificate, A.authority.certificate))
+    assert unit.certifiers == chain_identifier((as_go(below.certificate), as_go(A.authority.certificate)))
     with pytest.raises(IdentityError, match="may not sign identities"):
         msp.validate(parse_identity(A.identity("client").creator))
 
@@ -370,7 +378,9 @@ def test_rsa_authority_may_issue_and_revoke_ecdsa_identities() -> None:
     identity = parse_identity(creator)
     member.msp().validate(identity)
     with pytest.raises(IdentityRevokedError):
-        member.msp(revocation_list=[member.crl(identity.certificate)]).validate(identity)
+        member.msp(revocation_list=[member.crl(x509.load_der_x509_certificate(identity.certificate.der))]).validate(
+            identity
+        )
 
 
 # --- principals ----------------------------------------------------------------------------------------------------
@@ -386,7 +396,7 @@ def test_organizational_unit_principal_wants_name_and_certifiers() -> None:
     unit = msp_principal_pb2.OrganizationUnit(
         msp_identifier="AMSP",
         organizational_unit_identifier="reviewer",
-        certifiers_identifier=chain_identifier((A.authority.certificate,)),
+        certifiers_identifier=chain_identifier((as_go(A.authority.certificate),)),
     )
     msp.satisfies_principal(reviewer, principal(Principal.ORGANIZATION_UNIT, unit))
     with pytest.raises(IdentityError, match="not in the unit"):
@@ -684,9 +694,9 @@ def test_chain_is_searched_no_longer_than_by_go() -> None:
         builder = builder.serial_number(number + 1).not_valid_before(START).not_valid_after(START + VALIDITY)
         builder = builder.add_extension(x509.SubjectAlternativeName([DNS(f"x{number}")]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        many.append(builder.sign(key, hashes.SHA256()))
+        many.append(as_go(builder.sign(key, hashes.SHA256())))
     with pytest.raises(IdentityError, match="0 chains"):
-        unique_chain(many[0], Authorities.of([A.authority.certificate], many))
+        unique_chain(many[0], Authorities.of([as_go(A.authority.certificate)], many))
 
 
 def _authority_without(extension: type[x509.ExtensionType], replacement: x509.ExtensionType | None = None) -> Authority:
@@ -698,7 +708,7 @@ def _authority_without(extension: type[x509.ExtensionType], replacement: x509.Ex
     for value in [*values, *([replacement] if replacement else [])]:
         builder = builder.add_extension(value, critical=False)
     certificate = builder.not_valid_after(START + VALIDITY).sign(key, hashes.SHA256())
-    return Authority(with_low_s(certificate, certificate), key)
+    return Authority(low_s(certificate, certificate), key)
 
 
 def test_authority_without_key_identifier_is_refused() -> None:

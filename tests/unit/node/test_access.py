@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from network.errors import RpcError
+from network.go_certificate import Certificate
 from network.msp import Msp
 from network.rpc import Call
 from node import access
@@ -46,7 +47,7 @@ def test_long_list_is_looked_through_once_for_each_certificate_and_configuration
     tls, looked = TLS["DwaybankMSP"], []
     real = Msp.check_not_revoked
 
-    def noted(msp: Msp, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    def noted(msp: Msp, certificate: Certificate, issuer: Certificate) -> None:
         looked.append((id(msp), certificate.serial_number))
         real(msp, certificate, issuer)
 

@@ -28,6 +28,7 @@ from node.operations.peer_metrics import EndorserMetrics, LedgerMetrics
 from node.peer.committer import CommittedBlock
 from node.peer.endorser import ProposalRefusedError
 from tests.support.certificates import Authority
+from tests.support.members import as_go
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -231,7 +232,7 @@ async def test_certificate_near_its_end_is_warned_about_once_a_day_and_counted(l
     ends = identity.certificate.not_valid_after_utc
     clock = [ends - timedelta(days=40)]
     metrics = Metrics()
-    watch = CertificateWatch(metrics, lambda: [Watched("peer", identity.certificate)], lambda: clock[0])
+    watch = CertificateWatch(metrics, lambda: [Watched("peer", as_go(identity.certificate))], lambda: clock[0])
     looks: list[tuple[timedelta, Callable[[], bool]]] = [
         (timedelta(days=-31), lambda: not logged),
         (timedelta(days=-29), lambda: logged[-1]["event"] == "certificate expires soon" and len(logged) == 1),
@@ -253,7 +254,7 @@ async def test_certificate_near_its_end_is_warned_about_once_a_day_and_counted(l
 async def test_process_whose_own_certificate_is_not_valid_is_not_well_and_names_it() -> None:
     identity = SigningIdentity.from_pem("BankMSP", *Authority("bank").issue("user"))
     begins, ends = identity.certificate.not_valid_before_utc, identity.certificate.not_valid_after_utc
-    own = [Watched("tls", identity.certificate)]
+    own = [Watched("tls", as_go(identity.certificate))]
     for moment in (begins, ends):
         await require_valid(own, moment)
     for moment in (begins - timedelta(seconds=1), ends + timedelta(seconds=1)):

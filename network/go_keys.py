@@ -1,0 +1,152 @@
+"""Public keys in certificates, read as by Go, and the signatures of authorities checked with them.
+
+Source: Go 1.26, crypto/x509/parser.go (parsePublicKey), x509.go (getSignatureAlgorithmFromAI, checkSignature),
+crypto/rsa (checkKeySize, checkPublicKey).
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+
+from network.go_der import Der
+
+AnyKey = ec.EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
+
+ECDSA_SIGNATURES: dict[str, hashes.HashAlgorithm | None] = {
+    "1.2.840.10045.4.1": None,  # SHA-1, which is broken
+    "1.2.840.10045.4.3.2": hashes.SHA256(),
+    "1.2.840.10045.4.3.3": hashes.SHA384(),
+    "1.2.840.10045.4.3.4": hashes.SHA512(),
+}
+_RSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.113549.1.1.11": hashes.SHA256(),
+    "1.2.840.113549.1.1.12": hashes.SHA384(),
+    "1.2.840.113549.1.1.13": hashes.SHA512(),
+}
+_RSA_PSS = "1.2.840.113549.1.1.10"
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
+    "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
+    "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
+}
+_MASK = "1.2.840.113549.1.1.8"
+_ECDSA, _RSA, _ED25519 = "1.2.840.10045.2.1", "1.2.840.113549.1.1.1", "1.3.101.112"
+_NULL = b"\x05\x00"
+_RSA_BITS_MIN = 1024
+_RSA_EXPONENT_MAX = (1 << 31) - 1
+
+_CURVES: dict[str, ec.EllipticCurve] = {
+    "1.3.132.0.33": ec.SECP224R1(),
+    "1.2.840.10045.3.1.7": ec.SECP256R1(),
+    "1.3.132.0.34": ec.SECP384R1(),
+    "1.3.132.0.35": ec.SECP521R1(),
+}
+
+
+def read_key(element: bytes) -> AnyKey | None:
+    """Read a key with its kind; None where it is of a kind that vouches for nothing here.
+
+    Raises:
+        ValueError: Go does not read it.
+    """
+    content = Der(element).read(0x30)
+    algorithm = content.read(0x30)
+    kind = algorithm.object_identifier()
+    parameters = algorithm.any_element() if algorithm else b""
+    key = content.right_aligned_bits()
+    if kind == _ECDSA:
+        return _read_ecdsa(parameters, key)
+    if kind == _RSA:
+        return _read_rsa(parameters, key)
+    if kind in (_ED25519, "1.3.101.110"):
+        if parameters or len(key) != 32:
+            raise ValueError("its key is malformed")
+        return Ed25519PublicKey.from_public_bytes(key) if kind == _ED25519 else None
+    if kind == "1.2.840.10040.4.1":
+        numbers = Der(parameters).read(0x30)
+        if min(Der(key).integer(), *(numbers.integer() for _ in range(3))) <= 0:
+            raise ValueError("its key is malformed")
+    return None
+
+
+def is_of_known_kind(element: bytes) -> bool:
+    """Tell whether Fabric takes a key with its kind, strong or weak, as that of somebody or of an authority."""
+    return Der(element).read(0x30).read(0x30).object_identifier() in (_ECDSA, _RSA, _ED25519)
+
+
+def _read_ecdsa(parameters: bytes, key: bytes) -> ec.EllipticCurvePublicKey:
+    curve = _CURVES.get(Der(parameters).object_identifier())
+    if curve is None:
+        raise ValueError("its key is on a curve which Go does not know")
+    if key[:1] != b"\x04":
+        raise ValueError("its key is a compressed point, or none; issue it with the whole point")
+    return ec.EllipticCurvePublicKey.from_encoded_point(curve, key)
+
+
+def _read_rsa(parameters: bytes, key: bytes) -> RSAPublicKey | None:
+    numbers = Der(key).read(0x30)
+    modulus, exponent = numbers.integer(), numbers.integer(bits=64)
+    if parameters != _NULL or modulus <= 0 or exponent <= 0:
+        raise ValueError("its key is malformed")
+    if modulus.bit_length() < _RSA_BITS_MIN or exponent > _RSA_EXPONENT_MAX:
+        return None
+    try:
+        return RSAPublicNumbers(exponent, modulus).public_key()
+    except ValueError:
+        return None  # no signature holds by it
+
+
+def signature_holds(key: AnyKey | None, kind: str, parameters: bytes, signed: bytes, signature: bytes) -> bool:
+    """Tell whether an authority's signature is by a key, of a kind that Go knows and does not hold for broken."""
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            function = ECDSA_SIGNATURES.get(kind)
+            if function is None:
+                return False
+            key.verify(signature, signed, ec.ECDSA(function))
+        elif isinstance(key, RSAPublicKey):
+            chosen = _rsa_padding(kind, parameters)
+            if chosen is None:
+                return False
+            key.verify(signature, signed, *chosen)
+        elif isinstance(key, Ed25519PublicKey):
+            if kind != _ED25519 or parameters:
+                return False
+            key.verify(signature, signed)
+        else:
+            return False
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _rsa_padding(kind: str, parameters: bytes) -> tuple[padding.AsymmetricPadding, hashes.HashAlgorithm] | None:
+    if kind in _RSA_SIGNATURES:
+        return padding.PKCS1v15(), _RSA_SIGNATURES[kind]
+    if kind != _RSA_PSS:
+        return None
+    try:
+        function = _pss_hash(Der(parameters).read(0x30))
+    except ValueError:
+        return None
+    return None if function is None else (padding.PSS(padding.MGF1(function), function.digest_size), function)
+
+
+def _pss_hash(parameters: Der) -> hashes.HashAlgorithm | None:
+    """Return the function of a signature whose parameters are the usual ones."""
+    hashing = parameters.read(0xA0).read(0x30)
+    name, rest = hashing.object_identifier(), bytes(hashing)
+    masking = parameters.read(0xA1).read(0x30)
+    mask, inner = masking.object_identifier(), masking.read(0x30)
+    mask_name, mask_rest = inner.object_identifier(), bytes(inner)
+    salt = parameters.read(0xA2).integer()
+    trailer = parameters.optional(0xA3)
+    is_usual = rest == mask_rest == _NULL and mask == _MASK and name == mask_name
+    if not is_usual or (trailer is not None and trailer.integer() != 1):
+        return None
+    function = _HASHES.get(name)
+    return function if function is not None and salt == function.digest_size else None

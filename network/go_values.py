@@ -1,0 +1,103 @@
+"""Names and times in certificates, read as by Go.
+
+Source: Go 1.26, crypto/x509/parser.go (parseASN1String, parseName, parseTime),
+golang.org/x/crypto/cryptobyte/asn1.go (ReadASN1UTCTime, ReadASN1GeneralizedTime).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+from network.go_der import Der
+
+_PRINTABLE = re.compile(rb"[a-zA-Z0-9'()+,\-./ :=?*&]*")
+_NUMERIC = re.compile(rb"[0-9 ]*")
+_UTC_TIME = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})")
+_GENERAL_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(Z|[+-]\d{4})")
+_FIRST_YEAR_OF_TWO_DIGITS = 1950
+_OFFSET_HOURS_MAX = 24
+
+
+def read_subject(name: bytes) -> tuple[tuple[str, str], ...]:
+    """Return object identifiers and values in a raw name.
+
+    Raises:
+        ValueError: Go does not read it.
+    """
+    found = []
+    sets = Der(name).read(0x30)
+    while sets:
+        attributes = sets.read(0x31)
+        while attributes:
+            attribute = attributes.read(0x30)
+            kind = attribute.object_identifier()
+            found.append((kind, _text(*attribute.read_any())))
+    return tuple(found)
+
+
+def _text(tag: int, value: bytes) -> str:
+    reader = _STRINGS.get(tag)
+    if reader is None:
+        raise ValueError(f"a name in it is of the unknown kind {tag}")
+    return reader(value)
+
+
+def _matching(pattern: re.Pattern[bytes]) -> Callable[[bytes], str]:
+    def read(value: bytes) -> str:
+        if pattern.fullmatch(value) is None:
+            raise ValueError("a name in it has characters of another kind")
+        return value.decode()
+
+    return read
+
+
+def _two_byte_characters(value: bytes) -> str:
+    if len(value) % 2:
+        raise ValueError("a name in it ends within a character")
+    points = [int.from_bytes(value[at : at + 2], "big") for at in range(0, len(value), 2)]
+    if points and not points[-1]:
+        del points[-1]
+    if any(point >= 0xFFFE or 0xFDD0 <= point <= 0xFDEF or 0xD800 <= point <= 0xDFFF for point in points):
+        raise ValueError("a name in it has characters that are none")
+    return "".join(map(chr, points))
+
+
+_STRINGS: dict[int, Callable[[bytes], str]] = {
+    0x0C: lambda value: value.decode(),
+    0x12: _matching(_NUMERIC),
+    0x13: _matching(_PRINTABLE),
+    0x14: lambda value: value.decode("latin-1"),
+    0x16: lambda value: value.decode("ascii"),
+    0x1E: _two_byte_characters,
+}
+
+
+def read_time(data: Der) -> datetime:
+    """Read a time.
+
+    Raises:
+        ValueError: Go does not read it, or it is of the year 0.
+    """
+    tag, value = data.read_any()
+    found = {0x17: _UTC_TIME, 0x18: _GENERAL_TIME}.get(tag, _NUMERIC).fullmatch(value)
+    if found is None or tag not in (0x17, 0x18):
+        raise ValueError("a time in it is none")
+    *digits, zone = found.groups()
+    year, month, day, hour, minute, second = (int(part or 0) for part in digits)
+    if tag == 0x17:
+        year += 2000 if year < _FIRST_YEAR_OF_TWO_DIGITS - 1900 else 1900
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=_zone(zone)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time in it is beyond the calendar") from error
+
+
+def _zone(text: bytes) -> timezone:
+    if text == b"Z":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[3:])
+    if hours >= _OFFSET_HOURS_MAX or minutes >= 60 or not (hours or minutes):
+        raise ValueError("the zone of a time in it is none")
+    return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if text.startswith(b"-") else 1))
