@@ -170,10 +170,10 @@ class Members:
         certificate = x509.load_pem_x509_certificate(pem)
         msp_id, authority = self._issuer(certificate)
         try:
-            both = [Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority)]
+            own, above = (Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority))
         except IdentityError as error:
             raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
-        return _Known(_caller_of(msp_id, certificate), *both)
+        return _Known(_caller_of(msp_id, certificate), own, above)
 
     def _issuer(self, certificate: x509.Certificate) -> tuple[str, x509.Certificate]:
         for msp_id, authority in self._authorities:
