@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     DateTime,
     Engine,
     LargeBinary,
@@ -43,8 +44,8 @@ from gateway.errors import ConflictError, NotFoundError
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
 """States of a transfer to which nothing more happens."""
 
-FAILURES_FORGOTTEN = 100
-"""Old failed log-ins that a new one forgets."""
+FORGOTTEN_AT_ONCE = 100
+"""Old rows that a new one of their kind takes away."""
 
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
@@ -76,6 +77,7 @@ _token = Table(
     Column("used_at", _time),
 )
 _failure = Table("login_failure", _schema, Column("subject", LargeBinary), Column("failed_at", _time))
+_sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
 _account = Table(
     "customer_account",
     _schema,
@@ -276,13 +278,22 @@ class Store:
 
     def add_login_failure(self, subjects: tuple[bytes, ...], now: datetime, kept_for: timedelta) -> None:
         """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up."""
-        old = _failure.alias("old")
-        # Rows have no name but their place. What another gateway forgets at this moment is left to it.
-        places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c.failed_at <= now - kept_for)
-        some = places.limit(FAILURES_FORGOTTEN).with_for_update(skip_locked=True)
         with self._engine.begin() as connection:
-            connection.execute(delete(_failure).where(literal_column("login_failure.ctid", Text).in_(some)))
+            _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
+
+    def note_sender(self, subject: bytes, now: datetime, kept_for: timedelta) -> None:
+        """Record from where somebody logged in, and forget where nobody did for long."""
+        known = insert_or_skip(_sender).values(subject=subject, seen_at=now)
+        with self._engine.begin() as connection:
+            connection.execute(known.on_conflict_do_update(index_elements=["subject"], set_={"seen_at": now}))
+            _forget(connection, _sender, _sender.c.seen_at, now - kept_for)
+
+    def knows_sender(self, subject: bytes, since: datetime) -> bool:
+        """Tell whether somebody logged in from there since a time."""
+        found = select(_sender.c.subject).where(_sender.c.subject == subject, _sender.c.seen_at > since)
+        with self._engine.connect() as connection:
+            return connection.execute(found).first() is not None
 
     def add_account(self, account: OwnAccount, count_max: int) -> None:
         """Record that an account in the books is a customer's.
@@ -371,6 +382,15 @@ class Store:
             )
             standing = select(_transfer).where(_transfer.c.transfer_id == transfer.transfer_id)
             return _as_transfer(connection.execute(standing).one())
+
+
+def _forget(connection: Connection, table: Table, at: Column[datetime], until: datetime) -> None:
+    """Delete some of the rows up to a time."""
+    old = table.alias("old")
+    # Rows have no name but their place. What another gateway forgets at this moment is left to it.
+    places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c[at.name] <= until)
+    some = places.limit(FORGOTTEN_AT_ONCE).with_for_update(skip_locked=True)
+    connection.execute(delete(table).where(literal_column(f"{table.name}.ctid", Text).in_(some)))
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:

@@ -14,7 +14,6 @@ Left to others: what is anchored (the node knows), the key.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from ledger.archive_proof import ProvedArchive, prove_archive
 from ledger.archive_record import ArchiveRecord
 from ledger.archive_state import Archive, keep_keys, keys_digest, list_archives, standing_archives, state_digest
 from ledger.archive_writer import COLUMNS, Progress, reversed_entries, write_archive
+from ledger.disk import sync_folder
 from ledger.errors import ArchiveRefusedError, InvalidValueError
 from ledger.journal_parts import drop_part, lock_journal, resting
 from ledger.queries import query
@@ -112,7 +112,7 @@ class Archivist:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync_folder(folder)
         try:
             with connection.transaction():
                 return self._let_go(connection, part, path, proved, before)
@@ -248,15 +248,6 @@ def _obstacles(
         return []
     given = {"first": part[0], "last": part[1], "before": before, "proved": proved_seq}
     return [row[0] for row in connection.execute(query("archive_obstacles"), given)]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let a new name in a folder survive the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _keep_state(connection: psycopg.Connection[Any], proved: ProvedArchive) -> None:

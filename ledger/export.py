@@ -14,6 +14,7 @@ from psycopg import sql
 
 from ledger.archive_state import kept_leaves
 from ledger.archived import archived_seq
+from ledger.disk import sync_folder
 from ledger.transfer_file import DIGESTS, ENTRY, FORMAT, OPTIONS, VERSION, Table, TreeRoot, encode_line, list_tables
 
 
@@ -55,6 +56,7 @@ def export_books(
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    sync_folder(path.parent)
     return exported
 
 

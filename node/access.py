@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cryptography import x509
@@ -72,12 +73,14 @@ class Caller(NamedTuple):
     is_gateway: bool
 
 
-class _Known(NamedTuple):
-    """What is remembered of a client certificate: nothing that changes."""
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of a client certificate, also the last MSP that had not revoked it: lists may be long."""
 
     caller: Caller
     certificate: Certificate
     authority: Certificate
+    passed: Msp | None = None
 
 
 class Members:
@@ -153,11 +156,12 @@ class Members:
         self._known.move_to_end(pem)
         known = self._known[pem]
         msp = self._msps().get(known.caller.msp_id)
-        if msp is not None:
+        if msp is not None and known.passed is not msp:
             try:
                 msp.check_not_revoked(known.certificate, known.authority)
             except IdentityError as error:
                 raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
+            known.passed = msp
         if known.caller.is_gateway and call.method not in GATEWAY_METHODS:
             raise RpcError(PERMISSION_DENIED, f"this method is not for gateways, the caller is {known.caller.user}")
         return known.caller
@@ -166,10 +170,10 @@ class Members:
         certificate = x509.load_pem_x509_certificate(pem)
         msp_id, authority = self._issuer(certificate)
         try:
-            both = [Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority)]
+            own, above = (Certificate.read(one.public_bytes(Encoding.DER)) for one in (certificate, authority))
         except IdentityError as error:
             raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
-        return _Known(_caller_of(msp_id, certificate), *both)
+        return _Known(_caller_of(msp_id, certificate), own, above)
 
     def _issuer(self, certificate: x509.Certificate) -> tuple[str, x509.Certificate]:
         for msp_id, authority in self._authorities:

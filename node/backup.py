@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from network.topology import Organization
+from node.disk import sync
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, open_home, sync
+from node.home import Home, open_home
 from node.postgres import ClusterSettings, PostgresCluster, wheel_binaries
 from node.start import read_status, running_pid
 

@@ -38,6 +38,7 @@ from node.config import (
     save_settings,
 )
 from node.connection_profile import write_connection_profile
+from node.disk import sync
 from node.errors import ConfigurationError
 
 FREE_BYTES_MIN = 300 * 1024 * 1024
@@ -402,15 +403,6 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def sync(path: Path) -> None:
-    """Have on disk what a file holds, or which names a folder does."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _node_settings(home: Home, consortium: Consortium, own: Organization) -> NodeConfig:

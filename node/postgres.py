@@ -29,8 +29,9 @@ from urllib.parse import quote
 import psycopg
 
 from node.child import ending_with_parent
+from node.disk import sync
 from node.errors import PostgresError
-from node.home import replace_secret, sync
+from node.home import replace_secret
 
 SOCKET_PATH_BYTES_MAX = 100
 """Room for a Unix socket's path: the kernel allows 107 bytes, the file name ``.s.PGSQL.65535`` included."""

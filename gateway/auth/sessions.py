@@ -3,7 +3,8 @@
 Rules it keeps:
 
 - A wrong password and an unknown e-mail give the same answer after the same work.
-- Failures are counted per e-mail and sender and per e-mail alone, in the database, so that all gateways count together.
+- Failures are counted per e-mail and sender and per e-mail alone, in the database, so that all gateways count together;
+  from where a customer has logged in before, his own count alone counts.
 - A suspension counts at once, also for access tokens given before it.
 - A refresh token used twice ends the whole session, because one of the two users stole it.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,7 +37,9 @@ FAILURE_WINDOW = timedelta(minutes=15)
 FAILURES_PER_SENDER_MAX = 10
 """Failed logins of one e-mail address from one network address within the window."""
 FAILURES_PER_EMAIL_MAX = 100
-"""Failed logins of one e-mail address from anywhere: slows a distributed guess, is costly to use for locking out."""
+"""Failed logins of one e-mail address from anywhere: slows a distributed guess."""
+SENDER_KNOWN_FOR = timedelta(days=90)
+"""Where a customer logged in within it, what others did elsewhere does not shut him out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,19 @@ class Sessions:
             ForbiddenError: the customer is suspended.
         """
         subjects = (_subject(email, sender), _subject(email, ""))
-        await self._refuse_guessing(subjects)
+        known_since = self._now() - SENDER_KNOWN_FOR
+        if await to_thread.run_sync(self._store.knows_sender, subjects[0], known_since):
+            limits = {subjects[0]: FAILURES_PER_SENDER_MAX}
+        else:
+            limits = {subjects[0]: FAILURES_PER_SENDER_MAX, subjects[1]: FAILURES_PER_EMAIL_MAX}
+        await self._refuse_guessing(limits)
         customer = await to_thread.run_sync(self._store.customer_by_email, email)
         known = None if customer is None else customer.password_hash
         is_right = await self._passwords.matches(password, known)
         if not is_right:
             await to_thread.run_sync(self._store.add_login_failure, subjects, self._now(), FAILURE_WINDOW)
         # Again, before anything is told: others may have failed while this one waited for its turn.
-        await self._refuse_guessing(subjects, own=0 if is_right else 1)
+        await self._refuse_guessing(limits, own=0 if is_right else 1)
         if not is_right or customer is None:
             raise CredentialsError("e-mail address and password do not belong together")
         _require_active(customer)
@@ -116,6 +124,7 @@ class Sessions:
         refresh_token = new_refresh_token(self._random_bytes)
         digest, now = refresh_token_digest(refresh_token), self._now()
         expires_at = now + REFRESH_TOKEN_LIFETIME
+        await to_thread.run_sync(self._store.note_sender, subjects[0], now, SENDER_KNOWN_FOR)
         await to_thread.run_sync(self._store.add_session, customer.customer_id, digest, now, expires_at)
         return self._pair(customer.customer_id, refresh_token)
 
@@ -163,10 +172,10 @@ class Sessions:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())
         return TokenPair(self._access_tokens.issue(customer_id), refresh_token, lifetime_s)
 
-    async def _refuse_guessing(self, subjects: tuple[bytes, bytes], own: int = 0) -> None:
+    async def _refuse_guessing(self, limits: Mapping[bytes, int], own: int = 0) -> None:
         """Refuse after too many failures, the caller's own not counted."""
         now = self._now()
-        for subject, limit in zip(subjects, (FAILURES_PER_SENDER_MAX, FAILURES_PER_EMAIL_MAX), strict=True):
+        for subject, limit in limits.items():
             count, oldest = await to_thread.run_sync(self._store.login_failures, subject, now - FAILURE_WINDOW)
             if count - own >= limit and oldest is not None:
                 wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import structlog
 
+from node.disk import sync
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreError, BlockStoreLockedError, BlockStoreWriteError
 
 log = structlog.get_logger(__name__)
@@ -270,11 +271,7 @@ def _sync_with_directory(fd: int, path: Path) -> None:
     os.fsync(fd)
     # The folder may be new too, so its own entry must be durable as well.
     for folder in (path.parent, path.parent.parent):
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync(folder)
 
 
 def _only_zeros(fd: int, position: int, size: int) -> bool:

@@ -158,7 +158,9 @@ class Webhooks:
         try:
             self._rules.check(parse_target(url))
         except TargetError as error:
-            raise InvalidValueError("url", url, error.reason) from error
+            # A password before the host is no part of what may be shown.
+            shown = url if "@" not in url else f"…@{url.rpartition('@')[2]}"
+            raise InvalidValueError("url", shown, error.reason) from error
         newest = await asyncio.to_thread(self._store.newest)
         position = check_happened(after, newest) if after is not None else newest
         name = self._secrets.name_of(webhook_id)

@@ -733,7 +733,7 @@ else:
 """
 
 STEPS = (
-    "_obstacles:before", "prove_archive:before", "prove_archive:after", "_sync_folder:after", "_let_go:before",
+    "_obstacles:before", "prove_archive:before", "prove_archive:after", "sync_folder:after", "_let_go:before",
     "keys_digest:before", "_keep_state:before", "_keep_state:after", "_insert:after", "lock_journal:after",
     "drop_part:before", "drop_part:after", "_let_go:after",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -202,6 +203,22 @@ def test_ledger_that_was_used_is_left_alone(books: str, lines: list[bytes], tmp_
     with pytest.raises(ImportRefusedError, match="table entry has rows"):
         import_books(books, write(tmp_path, lines), verify)
     assert Verification(books, verify, workers=1).run().findings == []
+
+
+def test_name_of_an_export_is_on_disk_before_it_is_told(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(empty) as connection:
+        migrate(connection)
+    synced, fsync = list[Path](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", noted)
+    export_books(empty, "DwaybankMSP", tmp_path / "books")
+    assert synced == [tmp_path / "books.new", tmp_path]
 
 
 def test_empty_books_go_out_and_in(empty: str, copies: Copies, tmp_path: Path) -> None:

@@ -481,6 +481,31 @@ async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(
         assert hers.status_code == 200, hers.text
 
 
+async def test_strangers_everywhere_do_not_shut_a_customer_out_where_he_has_logged_in(
+    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
+) -> None:
+    config = gateway_config(tmp_path, database_url, node.address, trusted_proxies=["127.0.0.1/32"])
+    async with running_gateway(config, clock) as (_, http):
+        maria = await _customer(http)
+        bad = {"email": maria.email, "password": "wrong password!"}
+        good = {"email": maria.email, "password": PASSWORD}
+        at_home, elsewhere = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+        assert (await http.post("/v1/auth/login", json=good, headers=at_home)).status_code == 200
+        for number in range(100):
+            forged = {"X-Forwarded-For": f"2001:db8:0:{number:x}::1"}
+            assert (await http.post("/v1/auth/login", json=bad, headers=forged)).status_code == 401
+        assert (await http.post("/v1/auth/login", json=good, headers=elsewhere)).status_code == 429
+        assert (await http.post("/v1/auth/login", json=good, headers=at_home)).status_code == 200
+        for _ in range(10):
+            assert (await http.post("/v1/auth/login", json=bad, headers=at_home)).status_code == 401
+        assert (await http.post("/v1/auth/login", json=good, headers=at_home)).status_code == 429
+        clock.ahead = timedelta(days=91)
+        assert (await http.post("/v1/auth/login", json=good, headers=elsewhere)).status_code == 200
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM gateway.known_sender").fetchone()
+        assert row == (1,)
+
+
 async def test_what_a_client_says_of_its_address_without_a_trusted_proxy_is_not_heard(
     client: httpx.AsyncClient,
 ) -> None:

@@ -475,3 +475,9 @@ async def test_endpoint_that_can_never_work_is_refused(bench: Bench, field: str,
         await bench.hooks.add(HOOK, values.pop("url"), **values)
     assert refused.value.field == field
     assert await bench.hooks.all() == []
+
+
+async def test_password_in_an_address_is_not_shown_again(bench: Bench) -> None:
+    with pytest.raises(InvalidValueError, match=r"…@shop\.example/hook") as refused:
+        await bench.hooks.add(uuid.uuid4(), "https://clerk:hush-hush@shop.example/hook")
+    assert "hush-hush" not in str(refused.value)

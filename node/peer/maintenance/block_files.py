@@ -20,10 +20,11 @@ from fabric_protos.common import common_pb2
 
 from network.block import parse_block
 from network.messages import varint
+from node.disk import sync
 from node.peer.block_store import BlockStore
 from node.peer.database import connect, fetch
 from node.peer.errors import MaintenanceError, StoreError
-from node.peer.snapshots.files import open_new, sync, sync_folder
+from node.peer.snapshots.files import open_new, sync_file
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 """Where a file ends, unless one block alone is larger."""
@@ -60,9 +61,9 @@ def export_blocks(
                 )
             height = store.tip().height
             write_block_files(target, _all_blocks(store, height, progress))
-        sync_folder(target)
+        sync(target)
         building.rename(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise MaintenanceError(f"folder {folder} cannot be written: {error.strerror}: {error.filename}") from error
     except psycopg.Error as error:
@@ -81,13 +82,13 @@ def write_block_files(folder: Path, blocks: Iterable[common_pb2.Block], bytes_ma
             serialized = serialize_block(block)
             content = varint(len(serialized)) + serialized
             if size and size + len(content) > bytes_max:
-                sync(file)
+                sync_file(file)
                 file.close()
                 number, size = number + 1, 0
                 file = open_new(folder / f"blockfile_{number:06}", 0o644)
             file.write(content)
             size += len(content)
-        sync(file)
+        sync_file(file)
     finally:
         file.close()
 

@@ -31,6 +31,7 @@ from network.block import parse_block
 from network.channel_config import config_of_block
 from network.envelope import parse_transaction
 from network.rwset import Version
+from node.disk import sync
 from node.peer.block_store import BlockStore
 from node.peer.database import KEY_BYTES_MAX, Connection, connect, fetch, statement
 from node.peer.errors import SnapshotError, StoreError
@@ -45,7 +46,6 @@ from node.peer.snapshots.files import (
     SnapshotMetadata,
     StateRecord,
     collections_key,
-    sync_folder,
 )
 
 ROWS_AT_ONCE = 2000
@@ -78,12 +78,12 @@ class SnapshotFolders:
     def finish(self, made: Path, channel_id: str, number: int) -> Path:
         """Give a finished folder its name, for good."""
         target = self.completed(channel_id, number)
-        sync_folder(made)
+        sync(made)
         target.parent.mkdir(parents=True, exist_ok=True)
         made.chmod(0o755)
         made.rename(target)
         for folder in (target.parent, target.parent.parent, self._root):
-            sync_folder(folder)
+            sync(folder)
         return target
 
     def remove_unfinished(self, channel_id: str) -> None:

@@ -137,7 +137,7 @@ class SnapshotMetadata:
         for name, content in ((SIGNABLE_NAME, signable), (ADDITIONAL_NAME, additional)):
             with open_new(folder / name) as file:
                 file.write(content)
-                sync(file)
+                sync_file(file)
 
     @classmethod
     def read(cls, folder: Path) -> SnapshotMetadata:
@@ -211,7 +211,7 @@ class ItemWriter:
 
     def done(self) -> bytes:
         """Bring the file to the disk, close it and return its SHA-256."""
-        sync(self._file)
+        sync_file(self._file)
         self._file.close()
         return self._hash.digest()
 
@@ -325,19 +325,10 @@ def open_new(path: Path, mode: int = 0o444) -> BinaryIO:
     return os.fdopen(descriptor, "wb", buffering=_READ_BYTES)
 
 
-def sync(file: BinaryIO) -> None:
+def sync_file(file: BinaryIO) -> None:
     """Bring what was written to a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _varint_at(content: bytes, position: int) -> tuple[int, int]:

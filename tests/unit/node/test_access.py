@@ -9,6 +9,8 @@ import pytest
 from cryptography import x509
 
 from network.errors import RpcError
+from network.go_certificate import Certificate
+from network.msp import Msp
 from network.rpc import Call
 from node import access
 from node.access import Members
@@ -37,6 +39,29 @@ def test_revoked_certificate_is_refused_with_the_next_call_after_the_channel_say
         assert refused.value.code == access.UNAUTHENTICATED
     assert members.own_user(_call(gateway)) == "DwaybankMSP/Gateway"
     assert members.caller(_call(partners.identity("client").certificate)) == "PartnerMSP"
+
+
+def test_long_list_is_looked_through_once_for_each_certificate_and_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tls, looked = TLS["DwaybankMSP"], []
+    real = Msp.check_not_revoked
+
+    def noted(msp: Msp, certificate: Certificate, issuer: Certificate) -> None:
+        looked.append((id(msp), certificate.serial_number))
+        real(msp, certificate, issuer)
+
+    monkeypatch.setattr(Msp, "check_not_revoked", noted)
+    msps = {"DwaybankMSP": Member("DwaybankMSP").msp()}
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]}, lambda: msps)
+    calls = [_call(tls.identity("client").certificate) for _ in range(2)]
+    for call in calls * 3:
+        members.caller(call)
+    assert len(looked) == 2
+    msps["DwaybankMSP"] = Member("DwaybankMSP").msp()
+    for call in calls * 3:
+        members.caller(call)
+    assert len(looked) == len(set(looked)) == 4
 
 
 def test_gateways_certificate_opens_what_a_gateway_calls_and_nothing_else() -> None:
