@@ -30,7 +30,6 @@ from network.certificates import (
     Authorities,
     Chain,
     OrganizationalUnit,
-    RevocationList,
     canonical,
     chain_identifier,
     check_authority,
@@ -39,6 +38,7 @@ from network.certificates import (
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
 from network.go_certificate import Certificate
 from network.go_keys import is_of_known_kind
+from network.go_revocation import RevocationList
 from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
 from network.signing import SHA2, PublicKey
@@ -165,9 +165,10 @@ class Msp:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all certificates in the configuration are: see ``Certificate.is_plain``."""
+        """Whether all certificates and lists in the configuration are: see ``Certificate.is_plain``."""
         own, tls, admins = self._authorities, self._tls_authorities, (admin.certificate for admin in self._admins)
-        return all(one.is_plain for one in (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins))
+        certificates = (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins)
+        return all(one.is_plain for one in certificates) and all(crl.is_plain for crl in self._crls)
 
     @property
     def hashes_by_sha256(self) -> bool:

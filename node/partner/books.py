@@ -71,8 +71,15 @@ async def _post(books: Books, entries: Sequence[NewEntry]) -> list[EntryResult]:
     return [await books.post(entries[0])] if len(entries) == 1 else await books.post_batch(entries)
 
 
+UNFIT = "interbank_account_unfit"
+"""Refusal of a payment for which an account between the banks stands otherwise than it must, or cannot be opened."""
+
+
 class InterbankAccounts:
     """Names and opens the accounts between banks.
+
+    All raise ``ConflictError`` where such an account counts another asset or on another side, and
+    ``ChartRefusedError`` where the chart of accounts does not know it.
 
     Args:
         books: the organization's books.
@@ -116,6 +123,9 @@ class InterbankAccounts:
         if code == "asset_not_found":
             raise InvalidValueError("asset", asset, "the books do not know it")
         if code not in ("created", "exists"):
-            raise ConflictError(f"account {reference} stands open with other properties ({code}): rename it")
+            # Whoever opened it before gave it terms, a place, names or stripes of its own, which is no harm.
+            account = await self._books.find_account(reference)
+            if account is None or (account.facts.asset.code, account.facts.normal_side) != (asset, side):
+                raise ConflictError(f"account {reference} is not in {asset} on the {side.name.lower()} side")
         self._opened.add(reference)
         return reference

@@ -46,6 +46,16 @@ async def credit_entries(
     return [replace(exchanged, linked=True), replace(_entry(incoming, beside), key=incoming.fee_key)]
 
 
+async def open_accounts(incoming: Incoming, quote: GivenQuote | None, accounts: InterbankAccounts) -> None:
+    """Open every account between banks that the credit will need, so that none can be wanting once money has moved."""
+    await accounts.nostro(incoming.sender_msp_id, incoming.asset)
+    if quote is not None and quote.fee:
+        await accounts.fees(incoming.asset)
+    if quote is not None and quote.asset != quote.credited_asset:
+        await accounts.position(quote.asset, quote.credited_asset)
+        await accounts.position(quote.credited_asset, quote.asset)
+
+
 async def _exchange(
     incoming: Incoming,
     account: str,

@@ -17,10 +17,10 @@ import structlog
 
 from ledger.account import Side
 from ledger.currency import find_asset
-from ledger.errors import BooksUnavailableError, ConflictError, InvalidValueError
+from ledger.errors import BooksUnavailableError, ChartRefusedError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
-from node.partner.books import Books, InterbankAccounts, post_in_time
+from node.partner.books import UNFIT, Books, InterbankAccounts, post_in_time
 from node.partner.errors import (
     NotCancellableError,
     PartnerBusyError,
@@ -160,6 +160,9 @@ class SettlementDriver:
         # The account is opened first: a capture must never fail for want of it.
         try:
             await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)
+        except (ConflictError, ChartRefusedError) as error:
+            log.error("settlement.account_unfit", settlement_id=settlement.settlement_id, reason=str(error))
+            return after_hold(settlement, UNFIT, ""), None
         except InvalidValueError as error:
             return after_hold(settlement, f"{error.field}_not_found", ""), None
         account = await self._books.find_account(settlement.debtor_account)
@@ -208,14 +211,14 @@ class SettlementDriver:
 
     async def _return(self, settlement: Outgoing) -> Done:
         # One key for both ways: whichever was posted first, before a crash, is the only one there can be.
-        unclaimed = await self._accounts.unclaimed(settlement.asset)
-        for account in (settlement.debtor_account, unclaimed):
-            result = await self._books.post(await self._return_entry(settlement, account))
-            if result.seq is not None:
-                if account == unclaimed:
-                    log.warning("settlement.return_unclaimed", settlement_id=settlement.settlement_id)
-                return after_return(settlement, result.seq), None
-        raise BooksUnavailableError(f"the books refuse the return entry: {result.code.text}")
+        result = await self._books.post(await self._return_entry(settlement, settlement.debtor_account))
+        if result.seq is None:
+            unclaimed = await self._accounts.unclaimed(settlement.asset)
+            result = await self._books.post(await self._return_entry(settlement, unclaimed))
+            if result.seq is None:
+                raise BooksUnavailableError(f"the books refuse the return entry: {result.code.text}")
+            log.warning("settlement.return_unclaimed", settlement_id=settlement.settlement_id)
+        return after_return(settlement, result.seq), None
 
     async def _return_entry(self, settlement: Outgoing, account: str) -> NewEntry:
         vostro = await self._accounts.vostro(settlement.receiver_msp_id, settlement.asset)

@@ -24,13 +24,13 @@ import structlog
 
 from ledger.account import Account, Side
 from ledger.currency import find_asset
-from ledger.errors import LedgerError, NotFoundError
+from ledger.errors import ChartRefusedError, ConflictError, InvalidValueError, LedgerError, NotFoundError
 from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
-from node.partner.books import Books, InterbankAccounts, post_in_time
-from node.partner.credit import credit_entries
+from node.partner.books import UNFIT, Books, InterbankAccounts, post_in_time
+from node.partner.credit import credit_entries, open_accounts
 from node.partner.errors import MessageRefusedError, SettlementError, TransitionError
 from node.partner.limits import busy
 from node.partner.link import CompleteAnswer, PrepareAnswer
@@ -111,6 +111,7 @@ class SettlementReceiver:
                     asked = await self._with_returned_account(asked)
                 refusal = await self._asset_refusal(wanted)
                 refusal = refusal or await self._refusal(asked, moment_of(wanted.sent_at, "sent_at"))
+                refusal = refusal or await self._accounts_refusal(asked)
                 if refusal:
                     return PrepareAnswer("", refusal)
                 async with self._use.agreeing(asked) as (beyond, asked):
@@ -278,6 +279,18 @@ class SettlementReceiver:
         if account.facts.asset.code != credited_asset:
             return "asset_mismatch"
         return "" if account.status == "open" else f"account_{account.status}"
+
+    async def _accounts_refusal(self, asked: Incoming) -> str:
+        """Open what the credit will need before anything is agreed to; return why it cannot be had."""
+        quote = await self._store.quote(asked.sender_msp_id, asked.quote_id) if asked.quote_id else None
+        try:
+            await open_accounts(asked, quote, self._accounts)
+        except (ConflictError, ChartRefusedError) as error:
+            log.error("settlement.account_unfit", settlement_id=asked.settlement_id, reason=str(error))
+            return UNFIT
+        except InvalidValueError as error:
+            return f"{error.field}_not_found"
+        return ""
 
     async def _over_line(self, asked: Incoming) -> str:
         """Return why the sender may not owe more; what comes back makes him owe nothing new."""

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from ledger.account import Side
+from ledger.account import NewAccount, Side, Terms
 from ledger.errors import BooksUnavailableError
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
@@ -220,6 +220,37 @@ async def test_debtor_frozen_between_hold_and_capture_aborts_and_tells_the_partn
     incoming = await there.receiver.find(here.msp_id, payment.settlement_id)
     assert incoming is not None and incoming.state == "aborted"
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=0)
+
+
+# Accounts between the banks that somebody opened before -------------------------------------------------------------
+
+
+async def test_accounts_between_banks_that_were_opened_with_terms_of_their_own_are_used(
+    banks: tuple[Bank, Bank],
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    striped = NewAccount("vostro-PartnerMSP-EUR", "EUR", Side.CREDIT, Terms(), stripes=4)
+    await here._books.open_new_account(striped)
+    # As ``dwaybank account open`` does where nobody says otherwise.
+    await there._books.open_new_account(NewAccount("nostro-DwaybankMSP-EUR", "EUR", Side.DEBIT, Terms(0)))
+    payments = [await here.send(debtor, there, beneficiary, 100) for _ in range(3)]
+    assert [payment.state for payment in payments] == ["completed"] * 3
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=300)
+
+
+@pytest.mark.parametrize(("at_sender", "account"), [(True, "vostro-PartnerMSP-EUR"), (False, "nostro-DwaybankMSP-EUR")])
+async def test_account_between_banks_on_the_wrong_side_takes_no_money_from_anybody(
+    banks: tuple[Bank, Bank], at_sender: bool, account: str
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    wrong = Side.DEBIT if at_sender else Side.CREDIT
+    await (here if at_sender else there).books.open_account(account, "EUR", wrong, None)
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert (payment.state, payment.refusal) == ("aborted", "interbank_account_unfit")
+    assert await here.balance(debtor) == (10_000, 0)
+    assert await there.balance(beneficiary) == (0, 0)
 
 
 # A day ends meanwhile -------------------------------------------------------------------------------------------------

@@ -349,17 +349,14 @@ async def test_order_for_an_asset_or_account_the_books_do_not_know_is_refused(ba
     assert await here.store.due_outgoing(here.clock() + timedelta(days=1), 10) == []
 
 
-async def test_order_that_meets_a_foreign_account_under_its_name_waits_and_is_not_tried_in_a_circle(
+async def test_order_that_meets_a_foreign_account_under_its_name_is_refused_and_not_tried_in_a_circle(
     banks: tuple[Bank, Bank],
 ) -> None:
     here, there = banks
     debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
     await here.books.open_account("vostro-PartnerMSP-EUR", "EUR", Side.DEBIT, None)
-    payment_id = str(uuid.uuid4())
-    with pytest.raises(RpcError) as refused:
-        await here.send(debtor, there, beneficiary, 100, payment_id=payment_id)
-    assert refused.value.code == StatusCode.FAILED_PRECONDITION
-    assert (await here.payment(payment_id)).state == "ordered"
+    payment = await here.send(debtor, there, beneficiary, 100)
+    assert (payment.state, payment.refusal) == ("aborted", "interbank_account_unfit")
     assert await here.store.due_outgoing(here.clock(), 10) == []
     assert await here.balance(debtor) == (1_000, 0)
 
