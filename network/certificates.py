@@ -22,8 +22,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.errors import IdentityError, SignatureError
@@ -32,7 +30,6 @@ from network.go_der import Der
 from network.go_keys import ECDSA_SIGNATURES, signature_holds
 from network.go_names import NameRules
 from network.go_policies import policies_hold
-from network.identity import X509_ERRORS, first_pem_block
 from network.signing import to_low_s
 
 VERIFIED_MAX = 4096
@@ -41,7 +38,6 @@ VERIFIED_MAX = 4096
 _HASH_FUNCTIONS = {
     "": "sha256", "SHA256": "sha256", "SHA384": "sha384", "SHA3_256": "sha3_256", "SHA3_384": "sha3_384"
 }  # fmt: skip
-_PEM_CRL = b"-----BEGIN X509 CRL-----"
 _verified: dict[bytes, bool] = {}
 
 Chain = tuple[Certificate, ...]
@@ -83,62 +79,6 @@ class OrganizationalUnit:
 
     name: str
     certifiers: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationList:
-    """One revocation list of an MSP.
-
-    Attributes:
-        authority: key identifier of the authority it belongs to; None where the list names none.
-        crl: the parsed list. Its dates are ignored: it counts from the moment the configuration holds it.
-    """
-
-    authority: bytes | None
-    crl: x509.CertificateRevocationList
-
-    @classmethod
-    def parse(cls, data: bytes) -> RevocationList:
-        """Read a list in PEM or DER.
-
-        Raises:
-            IdentityError: not an X.509 revocation list.
-        Source: Fabric msp/mspimplsetup.go, setupCRLs; Go crypto/x509, ParseCRL.
-        """
-        try:
-            # Only what begins like a list in PEM is looked at as one.
-            crl = x509.load_der_x509_crl((data.startswith(_PEM_CRL) and first_pem_block(data)) or data)
-            # Entries are read lazily; a malformed one must not surface later, while a transaction is judged.
-            _ = [entry.serial_number for entry in crl]
-            identifier = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-        except x509.ExtensionNotFound:
-            return cls(None, crl)
-        except X509_ERRORS as error:
-            raise IdentityError("revocation_list holds something other than an X.509 revocation list") from error
-        return cls(identifier.value.key_identifier or b"", crl)
-
-    def revokes(self, certificate: Certificate, issuer: Certificate) -> bool:
-        """Tell whether the issuer has revoked the certificate by this list.
-
-        A list that names the certificate but is not signed by its issuer revokes nothing.
-
-        Raises:
-            IdentityError: the list names no authority, or the issuer has no key identifier.
-        Source: Fabric msp/mspimplvalidate.go, validateCertAgainstChain.
-        """
-        identifier = issuer.subject_key
-        if identifier is None:
-            raise IdentityError(f"authority {issuer.serial_number:x} has no subject key identifier")
-        if self.authority is None:
-            raise IdentityError("a revocation list has no authority key identifier; issue it with one")
-        if self.authority != identifier:
-            return False
-        if self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is None:
-            return False
-        try:
-            return self.crl.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]
-        except (TypeError, ValueError, UnsupportedAlgorithm):
-            return False
 
 
 def unique_chain(certificate: Certificate, authorities: Authorities) -> Chain:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -188,7 +188,7 @@ def _read(der: bytes) -> Certificate:
     algorithm = inside.element(0x30)
     if whole.element(0x30) != algorithm:
         raise ValueError("the algorithms of its signature differ")
-    kind, parameters = _algorithm(algorithm)
+    kind, parameters = Der(algorithm).read(0x30).algorithm()
     issuer = inside.element(0x30)
     read_subject(issuer)
     validity = inside.read(0x30)
@@ -210,15 +210,9 @@ def _read(der: bytes) -> Certificate:
     return found
 
 
-def _algorithm(element: bytes) -> tuple[str, bytes]:
-    content = Der(element).read(0x30)
-    kind = content.object_identifier()
-    return kind, content.any_element() if content else b""
-
-
 def _read_extensions(found: Certificate, extensions: Der) -> None:
     seen: dict[str, tuple[bool, bytes]] = {}
-    for name, critical, value in _extensions(extensions):
+    for name, critical, value in extensions.extensions():
         if name in seen:
             raise ValueError(f"it has the extension {name} twice")
         seen[name] = critical, value
@@ -230,14 +224,6 @@ def _read_extensions(found: Certificate, extensions: Der) -> None:
             unknown.append(name)
     found.rules_of_paths = not _RULES_OF_PATHS.isdisjoint(seen)
     found.unknown_critical = tuple(unknown)
-
-
-def _extensions(extensions: Der) -> Iterator[tuple[str, bool, bytes]]:
-    while extensions:
-        extension = extensions.read(0x30)
-        name = extension.object_identifier()
-        critical = extension.peeks(0x01) and extension.boolean()
-        yield name, critical, bytes(extension.read(0x04))
 
 
 # --- one extension each: whether it is understood; ValueError where the certificate is none ---------------------------

@@ -5,6 +5,8 @@ Source: Go 1.26, golang.org/x/crypto/cryptobyte/asn1.go.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _LENGTH_BYTES_MAX = 4
 _ARC_BYTES_MAX = 5
 _ARC_MAX = 1 << 31
@@ -54,6 +56,46 @@ class Der:
         """Read an element where it comes next."""
         return self.read(tag) if self.peeks(tag) else None
 
+    def next_tag(self) -> int | None:
+        """Return the tag that comes next, None at the end; its header must be sound, whatever the element holds.
+
+        Source: Go 1.26, encoding/asn1 (parseTagAndLength).
+        """
+        data = self._data
+        if not data:
+            return None
+        at = 1
+        if data[0] & 0x1F == 0x1F:
+            number = 0
+            while at < len(data) and (data[at] & 0x80 or at == 1):
+                number, at = number << 7 | data[at] & 0x7F, at + 1
+                if number == 0 or number >= _ARC_MAX >> 7 or not data[at - 1] & 0x80:
+                    break
+            if at == 1 or data[at - 1] & 0x80 or number < 0x1F:
+                raise ValueError("a tag in its DER is malformed")
+        if at == len(data):
+            raise ValueError("its DER ends too early")
+        if data[at] & 0x80:
+            size = data[at] & 0x7F
+            length = bytes(data[at + 1 : at + 1 + size])
+            is_short = int.from_bytes(length, "big") < 0x80
+            if not 0 < size <= _LENGTH_BYTES_MAX or len(length) < size or not length[0] or is_short:
+                raise ValueError("a length in its DER is malformed")
+        return data[0]
+
+    def enter(self, tag: int) -> bool:
+        """Step into an element where it comes next; how far it goes is not heeded, but it must not be empty.
+
+        Source: Go 1.26, encoding/asn1 (parseField, of an explicit tag).
+        """
+        if self.next_tag() != tag:
+            return False
+        size = self._data[1] & 0x7F if self._data[1] & 0x80 else 0
+        if not self._data[1]:
+            raise ValueError("an element of its DER is empty")
+        self._data = self._data[2 + size :]
+        return True
+
     def boolean(self) -> bool:
         """Read a truth value."""
         value = bytes(self.read(0x01))
@@ -102,6 +144,19 @@ class Der:
             raise ValueError("an OBJECT IDENTIFIER in its DER is malformed")
         first = min(arcs[0] // 40, 2)
         return ".".join(str(number) for number in (first, arcs[0] - 40 * first, *arcs[1:]))
+
+    def algorithm(self) -> tuple[str, bytes]:
+        """Read an algorithm's object identifier, and its parameters where there are any."""
+        kind = self.object_identifier()
+        return kind, self.any_element() if self else b""
+
+    def extensions(self) -> Iterator[tuple[str, bool, bytes]]:
+        """Read extensions to the end: object identifier, whether critical, value."""
+        while self:
+            extension = self.read(0x30)
+            name = extension.object_identifier()
+            critical = extension.peeks(0x01) and extension.boolean()
+            yield name, critical, bytes(extension.read(0x04))
 
     def _element(self, tag: int) -> tuple[memoryview, int]:
         data = self._data

@@ -16,17 +16,20 @@ from network.go_der import Der
 
 AnyKey = ec.EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 
-ECDSA_SIGNATURES: dict[str, hashes.HashAlgorithm | None] = {
-    "1.2.840.10045.4.1": None,  # SHA-1, which is broken
+ECDSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.10045.4.1": hashes.SHA1(),  # noqa: S303 - holds for lists alone
     "1.2.840.10045.4.3.2": hashes.SHA256(),
     "1.2.840.10045.4.3.3": hashes.SHA384(),
     "1.2.840.10045.4.3.4": hashes.SHA512(),
 }
 _RSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
+    "1.2.840.113549.1.1.5": hashes.SHA1(),  # noqa: S303
     "1.2.840.113549.1.1.11": hashes.SHA256(),
     "1.2.840.113549.1.1.12": hashes.SHA384(),
     "1.2.840.113549.1.1.13": hashes.SHA512(),
 }
+_BROKEN = frozenset({"1.2.840.10045.4.1", "1.2.840.113549.1.1.5"})
+"""Over SHA-1: Go still takes them below lists."""
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
@@ -100,8 +103,12 @@ def _read_rsa(parameters: bytes, key: bytes) -> RSAPublicKey | None:
         return None  # no signature holds by it
 
 
-def signature_holds(key: AnyKey | None, kind: str, parameters: bytes, signed: bytes, signature: bytes) -> bool:
+def signature_holds(
+    key: AnyKey | None, kind: str, parameters: bytes, signed: bytes, signature: bytes, *, sha1_holds: bool = False
+) -> bool:
     """Tell whether an authority's signature is by a key, of a kind that Go knows and does not hold for broken."""
+    if kind in _BROKEN and not sha1_holds:
+        return False
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             function = ECDSA_SIGNATURES.get(kind)

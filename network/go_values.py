@@ -16,8 +16,31 @@ _PRINTABLE = re.compile(rb"[a-zA-Z0-9'()+,\-./ :=?*&]*")
 _NUMERIC = re.compile(rb"[0-9 ]*")
 _UTC_TIME = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})")
 _GENERAL_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(Z|[+-]\d{4})")
+_FRACTION = re.compile(rb"(?<=\A\d{14})\.\d{0,8}[1-9](?=[Z+-])")
 _FIRST_YEAR_OF_TWO_DIGITS = 1950
 _OFFSET_HOURS_MAX = 24
+
+
+def check_loose_name(name: bytes) -> None:
+    """Check a raw name as in a list of revoked certificates, where values may be of other kinds than text.
+
+    Raises:
+        ValueError: Go does not read it.
+    Source: Go 1.26, encoding/asn1 (parseField, of an interface).
+    """
+    sets = Der(name).read(0x30)
+    while sets:
+        attributes = sets.read(0x31)
+        while attributes:
+            attribute = attributes.read(0x30)
+            attribute.object_identifier()
+            whole = attribute.any_element()
+            tag, content = Der(whole).read_any()
+            reader = _OTHER_VALUES.get(tag)
+            if reader is not None:
+                reader(Der(whole))
+            elif tag in _STRINGS:
+                _STRINGS[tag](content)
 
 
 def read_subject(name: bytes) -> tuple[tuple[str, str], ...]:
@@ -74,13 +97,25 @@ _STRINGS: dict[int, Callable[[bytes], str]] = {
 }
 
 
-def read_time(data: Der) -> datetime:
-    """Read a time.
+_OTHER_VALUES: dict[int, Callable[[Der], object]] = {
+    0x01: Der.boolean,
+    0x02: lambda value: value.integer(bits=64),
+    0x03: Der.bits,
+    0x06: Der.object_identifier,
+    0x17: lambda value: read_time(value, fractions=True),
+    0x18: lambda value: read_time(value, fractions=True),
+}
+
+
+def read_time(data: Der, *, fractions: bool = False) -> datetime:
+    """Read a time; lists of revoked certificates may have fractions of seconds, which are left out.
 
     Raises:
         ValueError: Go does not read it, or it is of the year 0.
     """
     tag, value = data.read_any()
+    if fractions and tag == 0x18:
+        value = _FRACTION.sub(b"", value)
     found = {0x17: _UTC_TIME, 0x18: _GENERAL_TIME}.get(tag, _NUMERIC).fullmatch(value)
     if found is None or tag not in (0x17, 0x18):
         raise ValueError("a time in it is none")

@@ -30,7 +30,6 @@ from network.certificates import (
     Authorities,
     Chain,
     OrganizationalUnit,
-    RevocationList,
     canonical,
     chain_identifier,
     check_authority,
@@ -39,6 +38,7 @@ from network.certificates import (
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
 from network.go_certificate import Certificate
 from network.go_keys import is_of_known_kind
+from network.go_revocation import RevocationList
 from network.identity import KNOWN_BYTES_MAX, Identity, msp_id_of, parse_certificate, parse_identity, with_certificate
 from network.messages import read_message
 from network.signing import SHA2, PublicKey
@@ -165,9 +165,10 @@ class Msp:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all certificates in the configuration are: see ``Certificate.is_plain``."""
+        """Whether all certificates and lists in the configuration are: see ``Certificate.is_plain``."""
         own, tls, admins = self._authorities, self._tls_authorities, (admin.certificate for admin in self._admins)
-        return all(one.is_plain for one in (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins))
+        certificates = (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins)
+        return all(one.is_plain for one in certificates) and all(crl.is_plain for crl in self._crls)
 
     @property
     def hashes_by_sha256(self) -> bool:
@@ -243,16 +244,15 @@ class Msp:
         return chain_identifier(self._chain_above(certificate, parent=0), self._identifier_hash)
 
     def _read_node_ous(self, config: msp_config_pb2.FabricMSPConfig) -> dict[str, OrganizationalUnit]:
+        """Return the units by role, none where they are off: even then their certificates must be authorities."""
         units: dict[str, OrganizationalUnit] = {}
-        if not (config.HasField("fabric_node_ous") and config.fabric_node_ous.enable):
-            return units
         for role in ("client", "peer", "admin", "orderer"):
             if not config.fabric_node_ous.HasField(f"{role}_ou_identifier"):
                 continue
             unit = getattr(config.fabric_node_ous, f"{role}_ou_identifier")
             certifiers = self._certifiers_of(unit.certificate) if unit.certificate else b""
             units[role] = OrganizationalUnit(unit.organizational_unit_identifier, certifiers)
-        return units
+        return units if config.fabric_node_ous.enable else {}
 
     def _admin(self, pem: bytes) -> Identity:
         certificate = canonical(parse_certificate(pem), self._authorities)

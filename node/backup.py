@@ -23,7 +23,7 @@ from network.topology import Organization
 from node.disk import sync
 from node.errors import ConfigurationError, SupervisorError
 from node.home import Home, open_home
-from node.postgres import ClusterSettings, PostgresCluster, wheel_binaries
+from node.postgres import ClusterSettings, PostgresCluster, reason_in, wheel_binaries
 from node.start import read_status, running_pid
 
 HOLD_TIMEOUT_S = 60.0
@@ -142,8 +142,7 @@ def _run(program: Path, *arguments: str, password: str = "") -> None:
         env=os.environ | {"PGPASSWORD": password},
     )
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise SupervisorError(f"{program.name} ended with {done.returncode}: {lines[-1]}")
+        raise SupervisorError(f"{program.name} ended with {done.returncode}: {reason_in(done.stderr)}")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -27,4 +27,6 @@ class SupervisorError(NodeError):
 
 def one_line(error: Exception) -> str:
     """Return what an error says in one line: of a process that did not start the last line of its log is shown."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -223,12 +223,7 @@ class PostgresCluster:
         )
         if done.returncode != 0:
             shutil.rmtree(building, ignore_errors=True)
-            lines = done.stderr.strip().splitlines()
-            # What it says last is what it could not clean up.
-            reason = (
-                [line for line in lines if "FATAL: " in line or "error: " in line] or lines or ["no reason given"]
-            )[0]
-            raise PostgresError(f"database folder {self._data} could not be initialised: {reason}")
+            raise PostgresError(f"database folder {self._data} could not be initialised: {reason_in(done.stderr)}")
         building.rename(self._data)
         if self._settings.sync:
             sync(self._settings.folder)
@@ -355,6 +350,12 @@ def _usable_binaries(folder: Path, account: pwd.struct_passwd | None) -> Path:
             building.rename(copy)
         shutil.rmtree(building, ignore_errors=True)
     return copy / "bin"
+
+
+def reason_in(said: str) -> str:
+    """Return the line in which a program of PostgreSQL says why; what it says last is what it cleans up."""
+    lines = said.strip().splitlines()
+    return ([line for line in lines if "FATAL: " in line or "error: " in line] or lines or ["no reason given"])[0]
 
 
 def wheel_binaries() -> Path:

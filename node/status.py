@@ -91,7 +91,7 @@ def print_status(found: dict[str, Any]) -> None:
     if found["state"] == "maintenance":
         console.print("Another command works on its data, or it has begun to start this moment.")
     if found["held"]:
-        console.print("A backup is being made: nothing is ordered, and so nothing anchored, until it has ended.")
+        console.print("A backup is being made: until it has ended nothing is ordered, and so anchored.")
     if found["processes"]:
         processes = Table("process", "pid", "port", "restarts", "answers")
         for row in found["processes"]:

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from fabric_protos.msp import msp_config_pb2
 
-from network.certificates import RevocationList
 from network.go_certificate import Certificate
+from network.go_revocation import RevocationList
 from network.identity import parse_certificate
 from network.msp import Msp
 from network.pb.dwaybank.audit.v1 import portal_pb2 as pb
@@ -172,7 +172,7 @@ def _member(msp: Msp) -> pb.ChannelMember:
 def _revoked_count(config: bytes) -> int:
     """Return how many certificates the revocation lists of an MSP's configuration name."""
     fabric = msp_config_pb2.FabricMSPConfig.FromString(msp_config_pb2.MSPConfig.FromString(config).config)
-    return sum(len(RevocationList.parse(crl).crl) for crl in fabric.revocation_list)
+    return sum(len(RevocationList.parse(crl).serial_numbers) for crl in fabric.revocation_list)
 
 
 def _authority(purpose: str, certificate: Certificate) -> pb.Authority:

@@ -20,7 +20,14 @@ from node.errors import PostgresError
 from node.home import open_home
 from node.ports import free_port
 from node.postgres import ClusterSettings, PostgresCluster
-from tests.support.consortium import RunningConsortium, dwaybank, eventually, free_base_port, home_folder
+from tests.support.consortium import (
+    RunningConsortium,
+    dwaybank,
+    eventually,
+    free_base_port,
+    home_folder,
+    own_consortium,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -59,6 +66,16 @@ def fill(disk: Path) -> None:
 
 def empty(disk: Path) -> None:
     (disk / "fill").unlink(missing_ok=True)
+
+
+def test_backup_that_finds_no_room_says_so_and_leaves_none_of_it(disk: Path) -> None:
+    fill(disk)
+    with (disk / "fill").open("r+b") as file:
+        file.truncate(file.seek(0, 2) - 8 * 2**20)
+    with own_consortium() as running:
+        told = dwaybank("backup", disk / "today", "--home", running.root).stderr
+        assert "No space left on device" in told, told
+        assert [path.name for path in disk.iterdir()] == ["fill"]
 
 
 async def test_full_disk_loses_nothing_and_needs_nobody_once_there_is_room(disk: Path) -> None:

@@ -16,6 +16,7 @@ from network.go_der import Der
 from network.go_names import uri_host
 from network.identity import parse_certificate, serialize_identity
 from network.signing import sign
+from tests.support.der import der, elements
 from tests.support.members import START, Member
 
 POLICY = x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)
@@ -55,20 +56,6 @@ def test_junk_where_go_does_not_look_makes_no_other_verdict(extension: x509.Exte
     member = Member("A")
     msp = member.msp()
     msp.validate(msp.deserialize(serialize_identity("A", leaf(member, extension))))
-
-
-def der(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    if len(content) < 0x80:
-        return bytes([tag, len(content)]) + content
-    return bytes([tag, 0x82, *len(content).to_bytes(2, "big")]) + content
-
-
-def elements(content: Der) -> list[bytes]:
-    found = []
-    while content:
-        found.append(content.any_element())
-    return found
 
 
 ECDSA_SHA256 = bytes.fromhex("06082a8648ce3d040302")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from network.topology import default_consortium
-from node.errors import SupervisorError
+from node.errors import SupervisorError, one_line
 from node.home import prepare_home
 from node.supervisor import Status, Supervisor
 
@@ -29,3 +29,10 @@ async def test_data_that_is_only_not_mounted_is_not_begun_anew(tmp_path: Path, l
     with pytest.raises(SupervisorError, match=f"{lost} is missing, and was there at an earlier start: mount it"):
         await Supervisor(home, consortium, Status(home.run / "status.json")).start()
     assert sorted(home.root.rglob("*")) == before
+
+
+def test_file_that_cannot_be_used_is_named_in_words(tmp_path: Path) -> None:
+    (tmp_path / "node.log").mkdir()
+    with pytest.raises(OSError, match="Errno") as refused:
+        (tmp_path / "node.log").open("ab")
+    assert one_line(refused.value) == f"{tmp_path / 'node.log'}: Is a directory"
