@@ -42,7 +42,7 @@ class Repeats:
     Args:
         posted_count: of how many an entry stands under their keys.
         equal: of the others, by their place among those asked for: numbers and keys of entries with the same account,
-            time of effect and change, 100 at most.
+            time of effect and change, 20 at most.
     """
 
     posted_count: int

@@ -78,7 +78,8 @@ class Der:
         if data[at] & 0x80:
             size = data[at] & 0x7F
             length = bytes(data[at + 1 : at + 1 + size])
-            if not 0 < size <= _LENGTH_BYTES_MAX or len(length) < size or not length[0] or length < b"\x80":
+            is_short = int.from_bytes(length, "big") < 0x80
+            if not 0 < size <= _LENGTH_BYTES_MAX or len(length) < size or not length[0] or is_short:
                 raise ValueError("a length in its DER is malformed")
         return data[0]
 

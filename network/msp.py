@@ -244,16 +244,15 @@ class Msp:
         return chain_identifier(self._chain_above(certificate, parent=0), self._identifier_hash)
 
     def _read_node_ous(self, config: msp_config_pb2.FabricMSPConfig) -> dict[str, OrganizationalUnit]:
+        """Return the units by role, none where they are off: even then their certificates must be authorities."""
         units: dict[str, OrganizationalUnit] = {}
-        if not (config.HasField("fabric_node_ous") and config.fabric_node_ous.enable):
-            return units
         for role in ("client", "peer", "admin", "orderer"):
             if not config.fabric_node_ous.HasField(f"{role}_ou_identifier"):
                 continue
             unit = getattr(config.fabric_node_ous, f"{role}_ou_identifier")
             certifiers = self._certifiers_of(unit.certificate) if unit.certificate else b""
             units[role] = OrganizationalUnit(unit.organizational_unit_identifier, certifiers)
-        return units
+        return units if config.fabric_node_ous.enable else {}
 
     def _admin(self, pem: bytes) -> Identity:
         certificate = canonical(parse_certificate(pem), self._authorities)

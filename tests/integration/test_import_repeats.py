@@ -131,8 +131,8 @@ async def test_line_that_cannot_be_understood_posts_nothing_before_it(node: Node
 
 async def test_many_suspects_are_held_against_the_file_in_parts(node: Node) -> None:
     lines = [f"{number},anna,2026-09-01,10.00" for number in range(2 * SUSPECTS_MAX)]
-    await node.bring(mapping("bank"), lines[0])
-    assert (await node.bring(mapping("bank"), *lines)).posted == len(lines) - 1
+    await node.bring(mapping("bank"), *lines[:300])
+    assert (await node.bring(mapping("bank"), *lines)).posted == len(lines) - 300
 
 
 @pytest.mark.parametrize(

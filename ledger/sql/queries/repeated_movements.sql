@@ -1,5 +1,5 @@
 -- Of movements under whose keys nothing stands, the entries that changed the same account by the same amount at the same
--- effective time; of each the first hundred. Of a striped account what its stripes' postings changed.
+-- effective time; of each the first twenty. Of a striped account what its stripes' postings changed.
 WITH asked AS MATERIALIZED (
     SELECT asked.number, part.id AS account_id, asked.effective_at, asked.change
     FROM unnest(%(numbers)s::integer[], %(accounts)s::text[], %(times)s::timestamptz[], %(changes)s::bigint[])
@@ -13,7 +13,7 @@ WITH asked AS MATERIALIZED (
 ), day AS MATERIALIZED (
     SELECT DISTINCT account_id, effective_at FROM asked
 ), standing AS MATERIALIZED (
-    SELECT dated.account_id, dated.effective_at, dated.change, (array_agg(dated.seq ORDER BY dated.seq))[:100] AS seqs
+    SELECT dated.account_id, dated.effective_at, dated.change, (array_agg(dated.seq ORDER BY dated.seq))[:20] AS seqs
     FROM day
     JOIN ledger.dated_posting AS dated USING (account_id, effective_at)
     GROUP BY dated.account_id, dated.effective_at, dated.change

@@ -87,6 +87,12 @@ def test_list_whose_authority_key_is_malformed_leaves_nobody_valid() -> None:
         msp.validate(parse_identity(MEMBER.identity("client").creator))
 
 
+@pytest.mark.parametrize("count", [1, 10, 300])
+def test_lists_of_any_length_are_read(count: int) -> None:
+    crl = RevocationList.parse(MEMBER.crl(*[REVOKED.certificate] * count))
+    assert crl.serial_numbers == {REVOKED.certificate.serial_number}
+
+
 def test_only_lists_that_stricter_readers_take_are_plain() -> None:
     assert RevocationList.parse(PLAIN).is_plain
     assert not RevocationList.parse(crl(algorithm=with_null(PARTS[ALGORITHM]))).is_plain

@@ -510,6 +510,14 @@ def _empty_roots() -> bytes:
     return msp_config_pb2.MSPConfig(config=config).SerializeToString()
 
 
+def _off(**fields: object) -> bytes:
+    """Return a configuration whose units are switched off."""
+    outer = msp_config_pb2.MSPConfig.FromString(A.config(admins=[_leaf_pem()], **fields))
+    config = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
+    config.fabric_node_ous.enable = False
+    return msp_config_pb2.MSPConfig(config=config.SerializeToString()).SerializeToString()
+
+
 def _leaf_pem() -> bytes:
     return pem(A.identity("client").certificate)
 
@@ -525,6 +533,7 @@ def _leaf_pem() -> bytes:
         (lambda: A.config(root_certs=[_leaf_pem()]), "no authority above|listed as an authority|is a root"),
         (lambda: A.config(intermediate_certs=[_stranger()]), "0 chains|listed"),
         (lambda: A.config(certifier=_stranger()), "no authority of this organization|0 chains"),
+        (lambda: _off(certifier=_stranger()), "no authority of this organization|0 chains"),
         (lambda: A.config(node_ous=False), "no administrator"),
         (lambda: A.config(node_ous=False, admins=[_stranger()]), "cannot act as an identity|0 chains"),
         (lambda: A.config(admins=[pem(A.identity("peer").certificate)]), r"admins\[0\]"),
