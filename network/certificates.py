@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from fabric_protos.msp import msp_config_pb2
 
 from network.errors import IdentityError, SignatureError
 from network.go_certificate import Certificate
@@ -30,6 +31,7 @@ from network.go_der import Der
 from network.go_keys import ECDSA_SIGNATURES, signature_holds
 from network.go_names import NameRules
 from network.go_policies import policies_hold
+from network.identity import first_pem_block, parse_certificate, public_key_of
 from network.signing import to_low_s
 
 VERIFIED_MAX = 4096
@@ -165,6 +167,20 @@ def check_authority(certificate: Certificate) -> None:
         raise IdentityError(f"certificate {certificate.serial_number:x} is listed as an authority, but is none")
     if certificate.subject_key is None:
         raise IdentityError(f"authority {certificate.serial_number:x} has no subject key identifier")
+
+
+def check_published_signer(config: msp_config_pb2.FabricMSPConfig) -> None:
+    """Check the signing identity that may stand, out of place, in an organization's configuration.
+
+    Raises:
+        IdentityError: no certificate, or without the key, which no other peer finds in its own folder.
+    Source: Fabric msp/mspimpl.go, getSigningIdentityFromConf.
+    """
+    if not config.HasField("signing_identity"):
+        return
+    public_key_of(parse_certificate(config.signing_identity.public_signer))
+    if first_pem_block(config.signing_identity.private_signer.key_material) is None:
+        raise IdentityError("signing_identity names no key, and no other peer has it; leave signing_identity out")
 
 
 def chain_identifier(chain: Chain, function: str = "") -> bytes:

@@ -33,6 +33,7 @@ from network.certificates import (
     canonical,
     chain_identifier,
     check_authority,
+    check_published_signer,
     unique_chain,
 )
 from network.errors import ConfigError, IdentityError, IdentityExpiredError, IdentityRevokedError, WireError
@@ -197,6 +198,7 @@ class Msp:
         self.roots = self._authorities.roots
         self._crls = tuple(RevocationList.parse(crl) for crl in config.revocation_list)
         self._inner_nodes = self._check_authorities()
+        check_published_signer(config)
         self.tls_roots = tuple(bytes(pem) for pem in config.tls_root_certs)
         self.tls_intermediates = tuple(bytes(pem) for pem in config.tls_intermediate_certs)
         self._tls_authorities = self._check_tls_authorities()

@@ -518,6 +518,10 @@ def _off(**fields: object) -> bytes:
     return msp_config_pb2.MSPConfig(config=config.SerializeToString()).SerializeToString()
 
 
+def _signer(certificate: bytes) -> msp_config_pb2.SigningIdentityInfo:
+    return msp_config_pb2.SigningIdentityInfo(public_signer=certificate)
+
+
 def _leaf_pem() -> bytes:
     return pem(A.identity("client").certificate)
 
@@ -537,6 +541,8 @@ def _leaf_pem() -> bytes:
         (lambda: A.config(node_ous=False), "no administrator"),
         (lambda: A.config(node_ous=False, admins=[_stranger()]), "cannot act as an identity|0 chains"),
         (lambda: A.config(admins=[pem(A.identity("peer").certificate)]), r"admins\[0\]"),
+        (lambda: A.config(signing_identity=_signer(_leaf_pem())), "names no key"),
+        (lambda: A.config(signing_identity=_signer(b"")), "no PEM block"),
         (lambda: A.config(revocation_list=[b"nothing"]), "revocation list"),
         (lambda: A.config(revocation_list=[b"\n" + A.crl()]), "revocation list"),
         (lambda: A.config(revocation_list=[A.crl().replace(b"X509 CRL", b"CERTIFICATE")]), "revocation list"),
