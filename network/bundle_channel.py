@@ -252,6 +252,9 @@ def _next_config(config: ChannelConfig, block: common_pb2.Block) -> ChannelConfi
 def _bounded(config: ChannelConfig) -> ChannelConfig:
     config.msps.identity_bytes_max = IDENTITY_BYTES_MAX
     config.msps.only_plain = True
+    config.capabilities.require_ordering()
+    if config.hashing != "SHA256":
+        raise ConfigError(f"HashingAlgorithm.name is {config.hashing!r}; proofs are made by SHA256 only")
     for msp in config.msps.msps.values():
         if not msp.is_plain:
             raise ConfigError(f"MSP {msp.msp_id}: a certificate has an odd form, or constrains paths; no proof is so")

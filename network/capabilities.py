@@ -46,12 +46,20 @@ class Capabilities:
             ConfigError: rules that are not implemented here.
         """
         found = {level: frozenset(given) for level, given in names.items()}
-        for level, given in found.items():
-            if unknown := sorted(given - _KNOWN[level]):
-                raise ConfigError(f"{level} capability {unknown[0]!r} is not supported; upgrade this node")
+        # Those of orderers are the orderers' own affair: a peer that refused one would stop where all others go on.
+        for level in ("channel", "application"):
+            _require_known(level, found[level])
         if _MSP.isdisjoint(found["channel"]):
             raise ConfigError(f"channel capabilities {sorted(found['channel'])}: V1_4_3, V2_0 or V3_0 is needed")
         return cls(**found)
+
+    def require_ordering(self) -> None:
+        """Require that blocks are made by rules that orderers have here.
+
+        Raises:
+            ConfigError: rules that are not implemented here.
+        """
+        _require_known("orderer", self.orderer)
 
     def require_validation(self) -> None:
         """Require that transactions are judged by the rules of Fabric 2.0 and later.
@@ -65,3 +73,8 @@ class Capabilities:
             raise ConfigError(
                 f"application capabilities {sorted(self.application)}: transactions are judged only by V2_0 or V2_5"
             )
+
+
+def _require_known(level: str, names: frozenset[str]) -> None:
+    if unknown := sorted(names - _KNOWN[level]):
+        raise ConfigError(f"{level} capability {unknown[0]!r} is not supported; upgrade this node")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +37,17 @@ from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
 
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9.-]{0,248}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS_NS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_DURATION_NS_MAX = (1 << 63) - 1
 
 _CHANNEL_VALUES = {
     "HashingAlgorithm",
@@ -122,6 +133,7 @@ class ChannelConfig:
         sequence: number of updates since the genesis block.
         envelope: the serialized ``ConfigEnvelope`` it was read from, as received.
         msps: organizations.
+        hashing: name of the hash algorithm that Fabric has in every configuration, and never uses.
         capabilities: rules switched on.
         orderer: ordering service.
         application_msp_ids: organizations with peers, sorted.
@@ -142,6 +154,7 @@ class ChannelConfig:
         self.envelope = envelope
         self._group = _channel_group(config)
         elements_of(self._group)
+        self.hashing: str = _value(self._group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm).name
         self.capabilities = _read_capabilities(self._group)
         self._set_up_organizations()
         self.orderer = _read_orderer(self._group, self._names, self.capabilities)
@@ -331,13 +344,14 @@ def parse_duration_s(text: str) -> float:
     """Read a duration as Go writes it ("200ms", "1m30s") into seconds.
 
     Raises:
-        ConfigError: not a positive duration.
+        ConfigError: not a positive duration, or one of more than 292 years.
     """
     parts = list(_DURATION.finditer(text))
-    seconds = sum(float(part[1]) * _UNITS_S[part[2]] for part in parts)
-    if not parts or "".join(part[0] for part in parts) != text.removeprefix("+") or seconds <= 0:
-        raise ConfigError(f"duration {text!r} is not positive with units, like 200ms or 2s")
-    return seconds
+    count = sum(int(Fraction(part[1].rstrip(".")) * _UNITS_NS[part[2]]) for part in parts)
+    is_whole = "".join(part[0] for part in parts) == text.removeprefix("+")
+    if not is_whole or not 0 < count <= _DURATION_NS_MAX:
+        raise ConfigError(f"duration {text!r} is not positive with units, like 200ms or 2s, or too long")
+    return count / 10**9
 
 
 def _channel_group(config: configtx_pb2.Config) -> configtx_pb2.ConfigGroup:
@@ -349,12 +363,16 @@ def _channel_group(config: configtx_pb2.Config) -> configtx_pb2.ConfigGroup:
     unknown = sorted(group.groups.keys() - {"Orderer", "Application"})
     if unknown:
         raise ConfigError(f"group {unknown[0]!r} has no place in an application channel")
+    levels = (group, group.groups["Application"])
+    if "Capabilities" not in group.groups["Orderer"].values and any("Capabilities" in one.values for one in levels):
+        raise ConfigError("group Orderer has no value Capabilities, but others have")
     _check_values(ROOT, group, _CHANNEL_VALUES)
     _check_values("Orderer", group.groups["Orderer"], _ORDERER_VALUES)
     _check_values("Application", group.groups["Application"], {"ACLs", "Capabilities"})
     hashing = _value(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm)
-    if hashing.name != "SHA256":
-        raise ConfigError(f"HashingAlgorithm.name is {hashing.name!r}; only SHA256 is supported")
+    # Fabric takes both, and hashes by SHA256 in any case.
+    if hashing.name not in ("SHA256", "SHA3_256"):
+        raise ConfigError(f"HashingAlgorithm.name is {hashing.name!r}; it must be SHA256 or SHA3_256")
     structure = _value(group, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure)
     if structure.width != 0xFFFFFFFF:
         raise ConfigError(f"BlockDataHashingStructure.width is {structure.width}; it must be 4294967295")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,22 @@ from node.liveness import question_for
 from node.own_node import AUDIT, OwnNode, audit_pb2
 from node.start import is_held, read_status, running_pid
 
+UNWATCHED_S = 60.0
+"""More than a supervisor is kept from its file: it waits so long for an orderer that must be killed."""
+
 
 def consortium_status(root: Path) -> dict[str, Any]:
     """Return state, processes and, for each node that answers, heights and anchoring."""
     home, consortium = open_home(root)
     if running_pid(home) is None:
         state = "maintenance" if is_held(home) else "stopped"
-        return {"home": str(home.root), "state": state, "held": False, "processes": [], "nodes": []}
+        return {"home": str(home.root), "state": state, "watched": True, "held": False, "processes": [], "nodes": []}
     status = read_status(home)
     processes, nodes = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
         "home": str(home.root),
         "state": status.get("state", "starting"),
+        "watched": _is_watched(home, status),
         "held": bool(status.get("held")),
         "processes": processes,
         "nodes": nodes,
@@ -39,12 +44,20 @@ def is_well(found: dict[str, Any]) -> bool:
     """Tell whether all runs that should: a script's answer to what ``consortium_status`` found."""
     return (
         found["state"] == "running"
+        and found["watched"]
         and all(
             (process["pid"] and process["answers"] is not False) or (found["held"] and process["name"] == "orderer")
             for process in found["processes"]
         )
         and all("error" not in node for node in found["nodes"])
     )
+
+
+def _is_watched(home: Home, status: dict[str, Any]) -> bool:
+    """Tell whether the supervisor, which touches its file twice a second, did so lately."""
+    if not status.get("beats"):
+        return True  # of a release that does not, or still starting
+    return time.time() - (home.run / "status.json").stat().st_mtime < UNWATCHED_S
 
 
 async def _ask(
@@ -90,6 +103,8 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(f"{found['home']}: {found['state']}", highlight=False)
     if found["state"] == "maintenance":
         console.print("Another command works on its data, or it has begun to start this moment.")
+    if not found["watched"]:
+        console.print("The supervisor does nothing: end its process (SIGKILL), then `dwaybank up`.")
     if found["held"]:
         console.print("A backup is being made: until it has ended nothing is ordered, and so anchored.")
     if found["processes"]:

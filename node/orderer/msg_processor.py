@@ -141,6 +141,7 @@ def prepare_config(
     try:
         proposed = config.propose_update(common_pb2.Envelope.FromString(message.envelope))
         following = config.validate_update(proposed)
+        following.capabilities.require_ordering()
         # Peers of ours would stop at the next transaction.
         following.capabilities.require_validation()
     except NetworkError as error:

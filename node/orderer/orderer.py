@@ -372,6 +372,7 @@ def _joinable(genesis: bytes, tls_certificate: bytes | None) -> ChannelConfig:
         if block.header.data_hash != data_hash(block.data):
             raise JoinBlockError("invalid block: Header.DataHash is different from Hash(block.Data)")
         config = ChannelConfig.from_block(block)
+        config.capabilities.require_ordering()
     except NetworkError as error:
         raise JoinBlockError(str(error)) from error
     if block.header.number != 0:

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from node import status
+from node.start import running_pid
 from node.status import consortium_status, is_well
 from tests.support.consortium import RunningConsortium, eventually, own_consortium
 
@@ -74,6 +76,24 @@ async def test_process_that_is_stopped_shows_in_the_status(consortium: RunningCo
         os.kill(pid, signal.SIGCONT)
     assert [process["name"] for process in found["processes"] if process["answers"] is False] == [name]
     assert not is_well(found)
+
+
+async def test_supervisor_that_is_stopped_shows_in_the_status(
+    consortium: RunningConsortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "UNWATCHED_S", 3.0)
+    supervisor = running_pid(consortium.home)
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(4)
+        found = await asyncio.to_thread(consortium_status, consortium.home.root)
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert not found["watched"]
+    assert not is_well(found)
+    await asyncio.sleep(1)
+    assert is_well(await asyncio.to_thread(consortium_status, consortium.home.root))
 
 
 def _stop_database(consortium: RunningConsortium) -> list[int]:

@@ -249,7 +249,7 @@ def _two_definitions(root: configtx_pb2.ConfigGroup) -> None:
         (_without_msp, "no value MSP"),
         (_value("Application/PartnerMSP", "MSP", configuration_pb2.Consortium(name="x")), "MSP"),
         (_two_definitions, "defined twice"),
-        (_value("", "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA3_256")), "SHA3_256"),
+        (_value("", "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA2")), "'SHA2'; it must be"),
         (_value("", "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=2)), "4294967295"),
         (
             _value("", "OrdererAddresses", configuration_pb2.OrdererAddresses(addresses=["a:1"])),
@@ -257,13 +257,15 @@ def _two_definitions(root: configtx_pb2.ConfigGroup) -> None:
         ),
         (_capability("", "V9_9"), "'V9_9'"),
         (_capability("", "V1_3"), "is needed"),
-        (_capability("Orderer", "V3_0"), "orderer capability 'V3_0'"),
+        (lambda root: root.groups["Orderer"].values.pop("Capabilities"), "Orderer has no value Capabilities"),
         (_capability("Application", "V8_0"), "application capability"),
         (_size(0, 2, 1), "max_message_count is 0"),
         (_size(1, 0, 1), "absolute_max_bytes is 0"),
         (_size(1, 2, 0), "preferred_max_bytes is 0"),
         (_size(1, 2, 3), "exceeds"),
         (_value("Orderer", "BatchTimeout", orderer_pb2.BatchTimeout(timeout="soon")), "'soon'"),
+        (_value("Orderer", "BatchTimeout", orderer_pb2.BatchTimeout(timeout="0.1ns")), "'0.1ns' is not positive"),
+        (_value("Orderer", "BatchTimeout", orderer_pb2.BatchTimeout(timeout="999999999h")), "too long"),
         (_without_endpoints, "no Endpoints"),
         (lambda root: root.groups["Application"].policies["bad name"], "'bad name'"),
         (lambda root: root.groups["Application"].policies["Empty"], "/Channel/Application/Empty is empty"),
@@ -274,6 +276,16 @@ def test_configuration_with_one_fault_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(ConfigError, match=reason):
         _loaded(channel, change)
+
+
+def test_rules_of_orderers_that_are_not_known_stop_orderers_but_no_peer(channel: GeneratedChannel) -> None:
+    capabilities = _loaded(channel, _capability("Orderer", "V9_9")).capabilities
+    with pytest.raises(ConfigError, match="orderer capability 'V9_9'"):
+        capabilities.require_ordering()
+
+
+def test_hash_that_fabric_takes_and_never_uses_is_taken(channel: GeneratedChannel) -> None:
+    _loaded(channel, _value("", "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA3_256")))
 
 
 def test_orderers_of_the_whole_channel_count_where_no_organization_names_its_own(channel: GeneratedChannel) -> None:
