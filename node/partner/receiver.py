@@ -210,16 +210,16 @@ class SettlementReceiver:
     async def _credit(self, known: Incoming) -> tuple[str, int | None]:
         """Credit the beneficiary; return what the books say and the entry's number."""
         quote = await self._store.quote(known.sender_msp_id, known.quote_id) if known.quote_id else None
-        accounts = [known.beneficiary_account]
-        if known.return_of:
-            # One key for both: whichever was posted first, before a crash, is the only one there can be.
-            accounts.append(await self._accounts.unclaimed(known.asset))
+        # Of a return one key for two accounts: whichever was posted first, before a crash, is the only one.
+        # The second is opened when it is needed: where it cannot be, that must hold up no return that the first takes.
+        last = 1 if known.return_of else 0
         failed = ""
-        for account in accounts:
+        for number in range(last + 1):
+            account = await self._accounts.unclaimed(known.asset) if number else known.beneficiary_account
             entries = await credit_entries(known, account, quote, self._accounts, self._books)
             results = await post_in_time(self._books, entries)
             if any(result.code is ResultCode.EXISTS_WITH_DIFFERENT_BODY for result in results):
-                if account == accounts[-1]:
+                if number == last:
                     raise TransitionError(f"settlement {known.settlement_id}: its key stands for another entry")
                 continue
             failed = next((result.code.text for result in results if result.code.text not in POSTED), "")

@@ -8,8 +8,12 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
+import psycopg
 import pytest
 
+from ledger.account import Side
+from ledger.chart import Chart
+from ledger.structure import define_chart
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
@@ -147,6 +151,31 @@ async def test_return_to_an_account_that_was_closed_meanwhile_waits_for_its_owne
     assert back.state == "completed"
     assert await here.balance("unclaimed-returns-EUR") == (400, 0)
     assert await there.balance(beneficiary) == (0, 0)
+    await _assert_agree(here, there)
+
+
+@pytest.mark.parametrize("after_money_was_taken", [True, False])
+async def test_chart_without_the_account_for_unclaimed_returns_holds_up_no_return(
+    banks: tuple[Bank, Bank], after_money_was_taken: bool
+) -> None:
+    """Whether the partner sends a payment back, or refuses it once its money was taken."""
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    await here.books.open_account("nostro-PartnerMSP-EUR", "EUR", Side.DEBIT, None)
+    await here.books.open_account("vostro-PartnerMSP-EUR", "EUR", Side.CREDIT, None)
+    with psycopg.connect(here.url) as connection:
+        define_chart(connection, Chart(enforced=True), actor="accountant", now=here.clock())
+    if after_money_was_taken:
+        here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+        paid = await here.send(debtor, there, beneficiary, 100)
+        await there.books.set_status(beneficiary, "frozen")
+        await here.store.wake_outgoing(here.clock())
+        await here.worker.work_once()
+        assert (await here.payment(paid.payment_id)).state == "returned"
+    else:
+        paid = await here.send(debtor, there, beneficiary, 100)
+        assert (await _send_back(there, here, paid.settlement_id)).state == "completed"
+    assert await here.balance(debtor) == (1_000, 0)
     await _assert_agree(here, there)
 
 
