@@ -8,8 +8,7 @@ Rules kept here:
   part from those that validated earlier. Who lets identities in gives `now` and gets expiry checked.
 * Revocation lists count from the moment the configuration holds them, whatever date they give.
 
-Left to others: signatures (`network.signing`), policies (`network.policy`).
-
+Left to others: chains of certificates (`network.certificates`), signatures and policies (`network.signing`, `.policy`).
 Source: Fabric 3.1 msp/mspimpl.go, mspimplsetup.go, mspimplvalidate.go, mspmgrimpl.go (MSP versions 1.4.3 and 3.0);
 proto msp/msp_config.proto, msp/msp_principal.proto.
 """
