@@ -20,7 +20,6 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from fabric_protos.msp import msp_config_pb2
@@ -31,6 +30,7 @@ from network.go_der import Der
 from network.go_keys import ECDSA_SIGNATURES, signature_holds
 from network.go_names import NameRules
 from network.go_policies import policies_hold
+from network.go_values import CALENDAR_BEGIN, in_calendar
 from network.identity import first_pem_block, parse_certificate, public_key_of
 from network.signing import to_low_s
 
@@ -95,11 +95,12 @@ def unique_chain(certificate: Certificate, authorities: Authorities) -> Chain:
         IdentityError: no chain, or more than one.
     Source: Fabric msp/mspimpl.go, getUniqueValidationChain; Go crypto/x509 verify.go, Verify.
     """
-    try:
-        at = certificate.not_valid_before_utc + timedelta(seconds=1)
-    except OverflowError as error:
-        # Anyone may make such a certificate and put it into an endorsement: it is refused, as by Go, and no more.
-        raise IdentityError(f"certificate {certificate.serial_number:x} begins when the calendar ends") from error
+    at = certificate.begins + 1
+    if at == CALENDAR_BEGIN:
+        # Go would judge it by the clock, for that is its word for no time: no verdict that peers could share.
+        raise IdentityError(
+            f"certificate {certificate.serial_number:x} begins a second before the year 1; issue it anew"
+        )
     _check_link(certificate, at)
     found = [(certificate,)] if certificate in authorities.roots else _Search(authorities, at).chains((certificate,))
     chains = [chain for chain in found if _holds(chain)]
@@ -203,7 +204,7 @@ def chain_identifier(chain: Chain, function: str = "") -> bytes:
 class _Search:
     """Looks for every chain from a certificate to a root."""
 
-    def __init__(self, authorities: Authorities, at: datetime) -> None:
+    def __init__(self, authorities: Authorities, at: int) -> None:
         self._authorities = authorities
         self._at = at
         self._looked_at = 0
@@ -260,10 +261,10 @@ def _is_in(chain: Chain, candidate: Certificate) -> bool:
     return False
 
 
-def _check_link(certificate: Certificate, at: datetime) -> None:
+def _check_link(certificate: Certificate, at: int) -> None:
     """Refuse what no place in a chain permits: outside its validity, or critical extensions nobody here understands."""
-    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
-        raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {at.isoformat()}")
+    if not certificate.begins <= at <= certificate.ends:
+        raise IdentityError(f"certificate {certificate.serial_number:x} is not valid at {in_calendar(at).isoformat()}")
     for name in certificate.unknown_critical:
         raise IdentityError(f"certificate {certificate.serial_number:x} has the unknown critical extension {name}")
 
@@ -317,20 +318,22 @@ def _replace_signature(certificate: Certificate, signature: bytes) -> bytes:
     """Return the certificate's DER form with another signature; of what stands around, only what Go knows is kept.
 
     Raises:
-        IdentityError: it names who signed it, or whom it is for, by something that is no string of bits.
+        IdentityError: encoding/asn1 does not read what stands behind the key, which it does in any version.
     Source: Fabric 3.1 msp/cert.go, certFromX509Cert.
     """
     inside = Der(certificate.signed).read(0x30)
     inside.optional(0xA0)
     for _ in range(6):
         inside.any_element()
-    for unique in (0x81, 0x82):
-        try:
-            _ = inside.peeks(unique) and inside.bits(unique)
-        except ValueError as error:
-            raise IdentityError(
-                f"certificate {certificate.serial_number:x} has a malformed unique identifier"
-            ) from error
+    try:
+        for unique in (0x81, 0x82):
+            if inside.next_tag() == unique:
+                inside.bits(unique)
+        if inside.enter(0xA3) and inside.next_tag() == 0x30:
+            list(inside.read(0x30).extensions())
+    except ValueError as error:
+        text = f"certificate {certificate.serial_number:x} cannot be given its low-S signature: behind its key {error}"
+        raise IdentityError(text) from error
     whole = Der(certificate.der).read(0x30)
     signed, algorithm = whole.element(0x30), whole.read(0x30)
     parts = algorithm.element(0x06) + (algorithm.any_element() if algorithm else b"")

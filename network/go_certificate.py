@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from network.errors import IdentityError
 from network.go_der import Der
 from network.go_keys import AnyKey, read_key
 from network.go_names import AlternativeNames, NameConstraints, read_alternative_names, read_name_constraints
-from network.go_values import read_subject, read_time
+from network.go_values import in_calendar, read_subject, read_time
 
 SERVER_AUTHENTICATION, ANY_USAGE = "1.3.6.1.5.5.7.3.1", "2.5.29.37.0"
 _CERTIFICATE_SIGN = 1 << 5
+_VERSION_MAX = (1 << 63) - 1
 _ACCESS_INFORMATION = "1.3.6.1.5.5.7.1.1"
 _SHORT = {
     "2.5.4.3": "CN",
@@ -55,8 +57,8 @@ class Certificate:
         issuer: raw name of who signed it.
         subject: raw name of whom it is for.
         attributes: object identifiers and values in the subject's name.
-        not_valid_before_utc: begin of its validity.
-        not_valid_after_utc: end of its validity.
+        begins: first second of its validity, from 1970 on; it may lie before the calendar.
+        ends: last second of its validity; it may lie beyond the calendar.
         key: raw key with its kind.
         public_key: the key; None where it is of a kind that vouches for nothing here.
         is_authority: whether its basic constraints say so.
@@ -86,8 +88,8 @@ class Certificate:
     issuer: bytes
     subject: bytes
     attributes: tuple[tuple[str, str], ...]
-    not_valid_before_utc: datetime
-    not_valid_after_utc: datetime
+    begins: int
+    ends: int
     key: bytes
     public_key: AnyKey | None
     is_authority: bool = False
@@ -128,6 +130,16 @@ class Certificate:
         return hash(self.der)
 
     @property
+    def not_valid_before_utc(self) -> datetime:
+        """Begin of its validity, as far as the calendar goes."""
+        return in_calendar(self.begins)
+
+    @property
+    def not_valid_after_utc(self) -> datetime:
+        """End of its validity, as far as the calendar goes."""
+        return in_calendar(self.ends)
+
+    @property
     def digest(self) -> bytes:
         """SHA-256 of the whole, which names the identity."""
         return hashlib.sha256(self.der).digest()
@@ -157,7 +169,7 @@ class Certificate:
             _ = strict.subject, strict.issuer, strict.not_valid_before_utc, strict.not_valid_after_utc
         except (ValueError, x509.InvalidVersion):
             return False
-        return self.public_key is not None and not self.rules_of_paths
+        return not (self.public_key is None or isinstance(self.public_key, RSAPublicNumbers) or self.rules_of_paths)
 
     @property
     def may_sign_certificates(self) -> bool:
@@ -179,8 +191,9 @@ def _read(der: bytes) -> Certificate:
     signed = whole.element(0x30)
     inside = Der(signed).read(0x30)
     number = inside.optional(0xA0)
-    version = 1 if number is None else number.integer(bits=64) + 1
-    if number or not 1 <= version <= 3:
+    version = 0 if number is None else number.integer(bits=64)
+    # Go adds one before it looks whether there are too many: the last whole number comes out below all others.
+    if number or version < 0 or 2 < version < _VERSION_MAX:
         raise ValueError("its version is none")
     serial_number = inside.integer()
     if serial_number < 0:
@@ -200,10 +213,10 @@ def _read(der: bytes) -> Certificate:
     found = Certificate(
         der, signed, b"", kind, parameters, serial_number, issuer, subject, attributes, begins, ends, key, public_key
     )
-    if version > 1:
+    if version in (1, 2):
         for unique in (0x81, 0x82):
             inside.optional(unique)
-    extensions = inside.optional(0xA3) if version == 3 else None
+    extensions = inside.optional(0xA3) if version == 2 else None
     if extensions is not None:
         _read_extensions(found, extensions.read(0x30))
     found.signature = whole.right_aligned_bits()

@@ -1,15 +1,23 @@
 """A reader of DER that takes and refuses what Go's takes and refuses.
 
-Source: Go 1.26, golang.org/x/crypto/cryptobyte/asn1.go.
+Go has two such readers: cryptobyte, which most methods here are, and encoding/asn1, by which it reads revocation lists,
+parameters of RSA signatures and, in Fabric, certificates whose signature it replaces: `next_tag`, `enter`, `unmarshal`.
+
+Source: Go 1.26, golang.org/x/crypto/cryptobyte/asn1.go, encoding/asn1/asn1.go.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+_CONSTRUCTED = 0x20
 _LENGTH_BYTES_MAX = 4
+_LENGTH_MAX = 1 << 31
 _ARC_BYTES_MAX = 5
 _ARC_MAX = 1 << 31
+_HIGH_TAG = re.compile(rb"[\x1f-\x7f]|(?:[\x81-\xff][\x80-\xff]{0,2}|[\x81-\x87][\x80-\xff]{3})[\x00-\x7f]")
+"""The number of a tag that has no room in its first byte: the shortest form, of 31 bits."""
 
 
 class Der:
@@ -59,42 +67,53 @@ class Der:
     def next_tag(self) -> int | None:
         """Return the tag that comes next, None at the end; its header must be sound, whatever the element holds.
 
-        Source: Go 1.26, encoding/asn1 (parseTagAndLength).
+        Source: encoding/asn1, parseTagAndLength.
         """
-        data = self._data
-        if not data:
-            return None
-        at = 1
-        if data[0] & 0x1F == 0x1F:
-            number = 0
-            while at < len(data) and (data[at] & 0x80 or at == 1):
-                number, at = number << 7 | data[at] & 0x7F, at + 1
-                if number == 0 or number >= _ARC_MAX >> 7 or not data[at - 1] & 0x80:
-                    break
-            if at == 1 or data[at - 1] & 0x80 or number < 0x1F:
-                raise ValueError("a tag in its DER is malformed")
-        if at == len(data):
-            raise ValueError("its DER ends too early")
-        if data[at] & 0x80:
-            size = data[at] & 0x7F
-            length = bytes(data[at + 1 : at + 1 + size])
-            is_short = int.from_bytes(length, "big") < 0x80
-            if not 0 < size <= _LENGTH_BYTES_MAX or len(length) < size or not length[0] or is_short:
-                raise ValueError("a length in its DER is malformed")
-        return data[0]
+        return self._header()[0] if self._data else None
 
     def enter(self, tag: int) -> bool:
         """Step into an element where it comes next; how far it goes is not heeded, but it must not be empty.
 
-        Source: Go 1.26, encoding/asn1 (parseField, of an explicit tag).
+        Source: encoding/asn1, parseField, of an explicit tag: it asks for something behind whatever header comes next.
         """
-        if self.next_tag() != tag:
+        if not self._data:
             return False
-        size = self._data[1] & 0x7F if self._data[1] & 0x80 else 0
-        if not self._data[1]:
+        found, header, length = self._header()
+        if header == len(self._data) or (not length and found in (tag, tag & ~_CONSTRUCTED)):
             raise ValueError("an element of its DER is empty")
-        self._data = self._data[2 + size :]
-        return True
+        if found == tag:
+            self._data = self._data[header:]
+        return found == tag
+
+    def unmarshal(self) -> bytes:
+        """Read an element of whatever tag, also one whose number needs more than a byte, with tag and length."""
+        if not self._data:
+            raise ValueError("its DER ends too early")
+        _, header, length = self._header()
+        whole, self._data = self._data[: header + length], self._data[header + length :]
+        if len(whole) < header + length:
+            raise ValueError("its DER ends too early")
+        return bytes(whole)
+
+    def _header(self) -> tuple[int, int, int]:
+        """Return the next element's first byte, and how long its header and its content are."""
+        data, at = self._data, 1
+        if data[0] & 0x1F == 0x1F:
+            number = _HIGH_TAG.match(data, 1)
+            if number is None:
+                raise ValueError("a tag in its DER is malformed")
+            at = number.end()
+        if at == len(data):
+            raise ValueError("its DER ends too early")
+        length, at = data[at], at + 1
+        if length & 0x80:
+            size = length & 0x7F
+            length = int.from_bytes(data[at : at + size], "big")
+            is_malformed = not 0 < size <= min(_LENGTH_BYTES_MAX, len(data) - at) or not data[at]
+            if is_malformed or not 0x80 <= length < _LENGTH_MAX:
+                raise ValueError("a length in its DER is malformed")
+            at += size
+        return data[0], at, length
 
     def boolean(self) -> bool:
         """Read a truth value."""
@@ -145,10 +164,11 @@ class Der:
         first = min(arcs[0] // 40, 2)
         return ".".join(str(number) for number in (first, arcs[0] - 40 * first, *arcs[1:]))
 
-    def algorithm(self) -> tuple[str, bytes]:
+    def algorithm(self, *, unmarshal: bool = False) -> tuple[str, bytes]:
         """Read an algorithm's object identifier, and its parameters where there are any."""
         kind = self.object_identifier()
-        return kind, self.any_element() if self else b""
+        read = self.unmarshal if unmarshal else self.any_element
+        return kind, read() if self else b""
 
     def extensions(self) -> Iterator[tuple[str, bool, bytes]]:
         """Read extensions to the end: object identifier, whether critical, value."""

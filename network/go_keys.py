@@ -6,6 +6,8 @@ crypto/rsa (checkKeySize, checkPublicKey).
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
@@ -14,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 
 from network.go_der import Der
 
-AnyKey = ec.EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
+AnyKey = ec.EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey | RSAPublicNumbers
+"""Numbers alone where an RSA key is longer than OpenSSL takes."""
 
 ECDSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
     "1.2.840.10045.4.1": hashes.SHA1(),  # noqa: S303 - holds for lists alone
@@ -24,22 +27,31 @@ ECDSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
 }
 _RSA_SIGNATURES: dict[str, hashes.HashAlgorithm] = {
     "1.2.840.113549.1.1.5": hashes.SHA1(),  # noqa: S303
+    "1.3.14.3.2.29": hashes.SHA1(),  # noqa: S303 - the same by an older name
     "1.2.840.113549.1.1.11": hashes.SHA256(),
     "1.2.840.113549.1.1.12": hashes.SHA384(),
     "1.2.840.113549.1.1.13": hashes.SHA512(),
 }
-_BROKEN = frozenset({"1.2.840.10045.4.1", "1.2.840.113549.1.1.5"})
-"""Over SHA-1: Go still takes them below lists."""
+OVER_SHA1 = frozenset({"1.2.840.10045.4.1", "1.2.840.113549.1.1.5", "1.3.14.3.2.29"})
+"""Broken: Go still takes them below lists."""
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
     "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
 }
+_DIGEST_INFO = {
+    "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
+    "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
+    "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
+    "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
+}
+"""What stands before a digest under an RSA signature (RFC 8017, section 9.2)."""
 _MASK = "1.2.840.113549.1.1.8"
 _ECDSA, _RSA, _ED25519 = "1.2.840.10045.2.1", "1.2.840.113549.1.1.1", "1.3.101.112"
 _NULL = b"\x05\x00"
 _RSA_BITS_MIN = 1024
+_OPENSSL_BITS_MAX = 16384
 _RSA_EXPONENT_MAX = (1 << 31) - 1
 
 _CURVES: dict[str, ec.EllipticCurve] = {
@@ -65,10 +77,10 @@ def read_key(element: bytes) -> AnyKey | None:
         return _read_ecdsa(parameters, key)
     if kind == _RSA:
         return _read_rsa(parameters, key)
-    if kind in (_ED25519, "1.3.101.110"):
+    if kind == _ED25519:
         if parameters or len(key) != 32:
             raise ValueError("its key is malformed")
-        return Ed25519PublicKey.from_public_bytes(key) if kind == _ED25519 else None
+        return Ed25519PublicKey.from_public_bytes(key)
     if kind == "1.2.840.10040.4.1":
         numbers = Der(parameters).read(0x30)
         if min(Der(key).integer(), *(numbers.integer() for _ in range(3))) <= 0:
@@ -90,13 +102,15 @@ def _read_ecdsa(parameters: bytes, key: bytes) -> ec.EllipticCurvePublicKey:
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, key)
 
 
-def _read_rsa(parameters: bytes, key: bytes) -> RSAPublicKey | None:
+def _read_rsa(parameters: bytes, key: bytes) -> RSAPublicKey | RSAPublicNumbers | None:
     numbers = Der(key).read(0x30)
     modulus, exponent = numbers.integer(), numbers.integer(bits=64)
     if parameters != _NULL or modulus <= 0 or exponent <= 0:
         raise ValueError("its key is malformed")
     if modulus.bit_length() < _RSA_BITS_MIN or exponent > _RSA_EXPONENT_MAX:
         return None
+    if modulus.bit_length() > _OPENSSL_BITS_MAX:
+        return RSAPublicNumbers(exponent, modulus) if exponent > 1 and exponent & modulus & 1 else None
     try:
         return RSAPublicNumbers(exponent, modulus).public_key()
     except ValueError:
@@ -107,7 +121,7 @@ def signature_holds(
     key: AnyKey | None, kind: str, parameters: bytes, signed: bytes, signature: bytes, *, sha1_holds: bool = False
 ) -> bool:
     """Tell whether an authority's signature is by a key, of a kind that Go knows and does not hold for broken."""
-    if kind in _BROKEN and not sha1_holds:
+    if kind in OVER_SHA1 and not sha1_holds:
         return False
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -120,6 +134,8 @@ def signature_holds(
             if chosen is None:
                 return False
             key.verify(signature, signed, *chosen)
+        elif isinstance(key, RSAPublicNumbers):
+            return _long_key_signed(key, kind, signed, signature)
         elif isinstance(key, Ed25519PublicKey):
             if kind != _ED25519 or parameters:
                 return False
@@ -144,16 +160,35 @@ def _rsa_padding(kind: str, parameters: bytes) -> tuple[padding.AsymmetricPaddin
 
 
 def _pss_hash(parameters: Der) -> hashes.HashAlgorithm | None:
-    """Return the function of a signature whose parameters are the usual ones."""
-    hashing = parameters.read(0xA0).read(0x30)
-    name, rest = hashing.object_identifier(), bytes(hashing)
-    masking = parameters.read(0xA1).read(0x30)
-    mask, inner = masking.object_identifier(), masking.read(0x30)
-    mask_name, mask_rest = inner.object_identifier(), bytes(inner)
-    salt = parameters.read(0xA2).integer()
-    trailer = parameters.optional(0xA3)
-    is_usual = rest == mask_rest == _NULL and mask == _MASK and name == mask_name
-    if not is_usual or (trailer is not None and trailer.integer() != 1):
-        return None
+    """Return the function of a signature whose parameters are the usual ones.
+
+    Source: Go 1.26, crypto/x509 (pssParameters), by encoding/asn1.
+    """
+    name, rest = _within(parameters, 0xA0).read(0x30).algorithm(unmarshal=True)
+    mask, inner = _within(parameters, 0xA1).read(0x30).algorithm(unmarshal=True)
+    mask_name, mask_rest = Der(inner).read(0x30).algorithm(unmarshal=True)
+    salt = _within(parameters, 0xA2).integer(bits=64)
+    trailer = parameters.integer(bits=64) if parameters.enter(0xA3) and parameters.next_tag() == 0x02 else 1
+    is_usual = {rest, mask_rest} <= {b"", _NULL} and mask == _MASK and name == mask_name and trailer == 1
     function = _HASHES.get(name)
-    return function if function is not None and salt == function.digest_size else None
+    return function if is_usual and function is not None and salt == function.digest_size else None
+
+
+def _within(parameters: Der, tag: int) -> Der:
+    if not parameters.enter(tag):
+        raise ValueError("a parameter of its signature is missing")
+    return parameters
+
+
+def _long_key_signed(key: RSAPublicNumbers, kind: str, signed: bytes, signature: bytes) -> bool:
+    """Tell whether a signature of PKCS #1, version 1.5 holds by a key that OpenSSL refuses for its length.
+
+    Source: Go 1.26, crypto/rsa (VerifyPKCS1v15), which has no such bound.
+    """
+    function = _RSA_SIGNATURES.get(kind)
+    number, size = int.from_bytes(signature, "big"), (key.n.bit_length() + 7) // 8
+    if function is None or len(signature) != size or number >= key.n:
+        return False
+    digest = _DIGEST_INFO[function.name] + hashlib.new(function.name, signed).digest()
+    padded = b"\0\1" + b"\xff" * (size - len(digest) - 3) + b"\0" + digest
+    return pow(number, key.e, key.n) == int.from_bytes(padded, "big")

@@ -20,12 +20,12 @@ from urllib.parse import unquote
 from network.go_der import Der
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
+_ESCAPES = re.compile(r"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
-_HOST = re.compile(r"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"]|%25)*")
+_HOST = re.compile(r"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"]++|%25)*+")
 _ZONE = re.compile(r"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"%]+")
 _PORT = re.compile(r"(?::[0-9]*)?")
-_DOMAIN = re.compile(r"(?:[!-\-/-~]+(?:\.[!-\-/-~]+)*)?")
+_DOMAIN = re.compile(r"(?:[!-\-/-~]++(?:\.[!-\-/-~]++)*+)?")
 _QUOTED = re.compile(r'"((?:\\[\x01-\x09\x0b\x0c\x0e-\x7f]|[\x01-\x08\x0b\x0c\x0e-!#-\[\]-\x7f])*+)"@', re.DOTALL)
 _ATOM = re.compile(r"[0-9a-zA-Z!#$%&'*+\-/=?^_`{|}~.]")
 
@@ -319,7 +319,7 @@ def _constrained_host(host: str) -> str:
     name = host
     if ":" in host and not host.endswith("]"):
         name = host.rpartition(":")[0]
-        if "[" in name or "]" in name:
+        if any(mark in name for mark in ":[]"):
             raise ValueError(f"constraints do not tell about a URI with the host {host!r}")
     if _is_address(name):
         raise ValueError(f"constraints do not tell about a URI with the address {host!r}")

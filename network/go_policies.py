@@ -22,7 +22,7 @@ class _Node:
 
     policy: bytes
     parents: list[_Node]
-    expected: tuple[bytes, ...]
+    expected: Sequence[bytes]
     children: set[_Node] = field(default_factory=set)
 
 
@@ -53,9 +53,9 @@ class _Graph:
 
     def rename(self, mappings: Sequence[tuple[bytes, bytes]]) -> None:
         """Let what follows be told by the names of the subject's domain."""
-        renamed: dict[bytes, tuple[bytes, ...]] = {}
+        renamed: dict[bytes, list[bytes]] = {}
         for issuer, subject in mappings:
-            renamed[issuer] = (*renamed.get(issuer, ()), subject)
+            renamed.setdefault(issuer, []).append(subject)
         leaves = self._depths[-1]
         for issuer, subjects in renamed.items():
             if issuer in leaves:
@@ -88,7 +88,7 @@ class _Graph:
             for node in depth.values()
         )
 
-    def _insert(self, policy: bytes, parents: list[_Node], expected: tuple[bytes, ...]) -> None:
+    def _insert(self, policy: bytes, parents: list[_Node], expected: Sequence[bytes]) -> None:
         node = _Node(policy, list(dict.fromkeys(parents)), expected)
         for parent in node.parents:
             parent.children.add(node)

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from network.errors import IdentityError
 from network.go_certificate import Certificate
 from network.go_der import Der
-from network.go_keys import ECDSA_SIGNATURES, signature_holds
+from network.go_keys import ECDSA_SIGNATURES, OVER_SHA1, signature_holds
 from network.go_values import check_loose_name, read_time
-from network.identity import X509_ERRORS, first_pem_block
+from network.identity import X509_ERRORS, first_labelled_block
 
-_PEM = b"-----BEGIN X509 CRL-----"
+_PEM, _LABEL = b"-----BEGIN X509 CRL", b"X509 CRL"
 _AUTHORITY_KEY = "2.5.29.35"
 _TIMES = (0x17, 0x18)
 
@@ -52,13 +52,14 @@ class RevocationList:
         Raises:
             IdentityError: not an X.509 revocation list.
         """
-        # Only what begins like a list in PEM is looked at as one.
-        der = (data.startswith(_PEM) and first_pem_block(data)) or data
+        # Only what begins like a list in PEM is looked at as one; another's block is not taken for it.
+        label, content = (data.startswith(_PEM) and first_labelled_block(data)) or (b"", b"")
+        der = content if label == _LABEL else data
         try:
             outer = Der(der)
             whole = outer.read(0x30)
             signed = whole.element(0x30)
-            kind, parameters = whole.read(0x30).algorithm()
+            kind, parameters = whole.read(0x30).algorithm(unmarshal=True)
             signature = whole.right_aligned_bits()
             if outer:
                 raise ValueError("bytes follow behind it")
@@ -76,7 +77,9 @@ class RevocationList:
 
     @property
     def is_plain(self) -> bool:
-        """Whether stricter readers take it as well."""
+        """Whether stricter readers take it as well, and none holds its signature for broken."""
+        if self.kind in OVER_SHA1:
+            return False
         try:
             crl = x509.load_der_x509_crl(self.der)
             _ = [entry.serial_number for entry in crl], crl.extensions
@@ -106,7 +109,7 @@ class RevocationList:
 def _read_signed(signed: Der) -> tuple[bytes | None, frozenset[int]]:
     if signed.next_tag() == 0x02:
         signed.integer(bits=64)  # the version
-    signed.read(0x30).algorithm()
+    signed.read(0x30).algorithm(unmarshal=True)
     check_loose_name(signed.element(0x30))
     read_time(signed, fractions=True)
     if signed.next_tag() in _TIMES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from network.go_der import Der
 
@@ -18,7 +18,12 @@ _UTC_TIME = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})")
 _GENERAL_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(Z|[+-]\d{4})")
 _FRACTION = re.compile(rb"(?<=\A\d{14})\.\d{0,8}[1-9](?=[Z+-])")
 _FIRST_YEAR_OF_TWO_DIGITS = 1950
-_OFFSET_HOURS_MAX = 24
+_YEARS_400 = 146097 * 86400
+"""Seconds; as long as any four hundred years."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR = tuple((edge.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1) for edge in (datetime.min, datetime.max))
+CALENDAR_BEGIN = _CALENDAR[0]
+"""Beginning of the year 1, which Go takes for no time at all."""
 
 
 def check_loose_name(name: bytes) -> None:
@@ -34,13 +39,12 @@ def check_loose_name(name: bytes) -> None:
         while attributes:
             attribute = attributes.read(0x30)
             attribute.object_identifier()
-            whole = attribute.any_element()
-            tag, content = Der(whole).read_any()
-            reader = _OTHER_VALUES.get(tag)
-            if reader is not None:
-                reader(Der(whole))
+            whole = attribute.unmarshal()
+            tag = whole[0]
+            if tag in _OTHER_VALUES:
+                _OTHER_VALUES[tag](Der(whole))
             elif tag in _STRINGS:
-                _STRINGS[tag](content)
+                _STRINGS[tag](bytes(Der(whole).read(tag)))
 
 
 def read_subject(name: bytes) -> tuple[tuple[str, str], ...]:
@@ -107,11 +111,13 @@ _OTHER_VALUES: dict[int, Callable[[Der], object]] = {
 }
 
 
-def read_time(data: Der, *, fractions: bool = False) -> datetime:
-    """Read a time; lists of revoked certificates may have fractions of seconds, which are left out.
+def read_time(data: Der, *, fractions: bool = False) -> int:
+    """Read a time as seconds from 1970 on; lists of revoked certificates may have fractions, which are left out.
+
+    It may be of the year 0 or, by its zone, of 10000: Go knows these years, Python's own times do not.
 
     Raises:
-        ValueError: Go does not read it, or it is of the year 0.
+        ValueError: Go does not read it.
     """
     tag, value = data.read_any()
     if fractions and tag == 0x18:
@@ -123,16 +129,19 @@ def read_time(data: Der, *, fractions: bool = False) -> datetime:
     year, month, day, hour, minute, second = (int(part or 0) for part in digits)
     if tag == 0x17:
         year += 2000 if year < _FIRST_YEAR_OF_TWO_DIGITS - 1900 else 1900
-    try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=_zone(zone)).astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("a time in it is beyond the calendar") from error
+    local = datetime(year or 400, month, day, hour, minute, second, tzinfo=UTC) - _EPOCH
+    return local // timedelta(seconds=1) - (0 if year else _YEARS_400) - _offset(zone)
 
 
-def _zone(text: bytes) -> timezone:
-    if text == b"Z":
-        return UTC
-    hours, minutes = int(text[1:3]), int(text[3:])
-    if hours >= _OFFSET_HOURS_MAX or minutes >= 60 or not (hours or minutes):
+def in_calendar(seconds: int) -> datetime:
+    """Return a time as read above; the calendar's first or last where it is beyond."""
+    return _EPOCH + timedelta(seconds=min(max(seconds, _CALENDAR[0]), _CALENDAR[1]))
+
+
+def _offset(zone: bytes) -> int:
+    if zone == b"Z":
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[3:])
+    if hours > 24 or minutes >= 60 or not (hours or minutes):
         raise ValueError("the zone of a time in it is none")
-    return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if text.startswith(b"-") else 1))
+    return (hours * 3600 + minutes * 60) * (-1 if zone.startswith(b"-") else 1)

@@ -154,7 +154,13 @@ _known_certificate = lru_cache(KNOWN_MAX)(_parse_certificate)
 
 
 def first_pem_block(pem: bytes) -> bytes | None:
-    """Return the content of the first well-formed PEM block, or None; in time that grows with the length alone.
+    """Return the content of the first well-formed PEM block, whatever its label, or None."""
+    block = first_labelled_block(pem)
+    return None if block is None else block[1]
+
+
+def first_labelled_block(pem: bytes) -> tuple[bytes, bytes] | None:
+    """Return label and content of the first well-formed PEM block, or None; in time that grows with the length alone.
 
     What counts as one must be what Go's decoder says, or peers judge one transaction differently: the last BEGIN line
     before an END line belongs to it, and lines with a colon right after a BEGIN line are its headers.
@@ -181,7 +187,7 @@ def first_pem_block(pem: bytes) -> bytes | None:
             continue
         content = pem[body:end].translate(None, b" \t\r\n")
         if _is_base64(content):
-            return base64.b64decode(content)
+            return label.removesuffix(_DASHES), base64.b64decode(content)
     return None
 
 
