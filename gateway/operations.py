@@ -10,7 +10,7 @@ from importlib.metadata import version
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, OperationsTls, ServerTls, Tls
 from gateway.errors import UnavailableError
 from gateway.node_client import NodeClient
 from gateway.store import Store
@@ -64,7 +64,7 @@ class GatewayOperations:
         self._store = store
         self._node = node
         settings = config.operations
-        files_of = {
+        files_of: dict[str, Tls | ServerTls | OperationsTls | None] = {
             "tls": config.tls,
             "server_tls": config.server_tls,
             "operations": None if settings is None else settings.tls,
