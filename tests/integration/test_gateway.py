@@ -149,6 +149,30 @@ async def test_order_that_the_node_does_not_take_is_refused_for_good(
     assert node.accounts[here].balance == 10_000
 
 
+async def test_payment_that_was_taken_before_its_bank_left_is_never_refused(
+    client: httpx.AsyncClient, node: NodeInMemory, database_url: str, tmp_path: Path
+) -> None:
+    maria, here, _, _ = await _two_funded(client, node)
+    key = str(uuid.uuid4())
+    node.pause_s = 6.0
+    _assert_problem(await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP"), 503, "node_unavailable")
+    node.pause_s = 0.0
+
+    def fault(path: str) -> None:
+        if path.endswith("/SendPayment"):
+            raise RpcError(StatusCode.INVALID_ARGUMENT, "receiver_msp_id 'PartnerMSP': not a partner bank of this node")
+
+    node.fault = fault
+    # One gateway knows the bank no more, the other one does.
+    async with running_gateway(gateway_config(tmp_path, database_url, node.address, partners=[])) as (_, other):
+        maria.client = other
+        _assert_problem(await maria.pay(here, "DE-4711", "100", creditor_bank="PartnerMSP"), 422, "unknown_bank")
+        for maria.client in (other, client):
+            repeated = await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP")
+            assert (repeated.status_code, repeated.json()["state"]) == (201, "completed"), repeated.text
+    assert len(node.payments) == 1
+
+
 async def test_organization_and_readiness_are_public(client: httpx.AsyncClient) -> None:
     organization = (await client.get("/v1/organization")).json()
     assert organization["partners"] == [{"msp_id": "PartnerMSP", "display_name": "Partner Bank"}]
