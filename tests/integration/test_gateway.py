@@ -7,6 +7,7 @@ and effect on the books are looked at, not only that it failed.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ import pytest
 
 from network.errors import RpcError
 from network.rpc import StatusCode
+from node.ports import free_port
+from tests.support.certificates import Authority
 from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
 
@@ -505,6 +508,68 @@ async def test_refresh_tokens_that_expired_are_forgotten_by_the_session_that_goe
     assert kept == [2, 3, 2]
     expired = await client.post("/v1/auth/refresh", json={"refresh_token": maria.refresh_token})
     _assert_problem(expired, 401, "invalid_token")
+
+
+async def test_sessions_nobody_came_back_to_are_forgotten_when_another_begins(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    def left() -> tuple[int, int]:
+        both = "SELECT (SELECT count(*) FROM gateway.refresh_family), (SELECT count(*) FROM gateway.refresh_token)"
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute(both).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    gone = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("a", "b")]
+    clock.ahead = timedelta(days=29)
+    stays = await CustomerAgent(client, "c@example.org").sign_up()
+    assert left() == (3, 3)
+    clock.ahead = timedelta(days=31)
+    await CustomerAgent(client, "d@example.org").sign_up()
+    assert left() == (2, 2)
+    unknown = await client.post("/v1/auth/refresh", json={"refresh_token": gone[0].refresh_token})
+    _assert_problem(unknown, 401, "invalid_token")
+    assert (await client.post("/v1/auth/refresh", json={"refresh_token": stays.refresh_token})).status_code == 200
+
+
+async def test_a_session_whose_tokens_are_locked_is_forgotten_later_and_nobody_waits_for_it(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    await CustomerAgent(client, "a@example.org").sign_up()
+    clock.ahead = timedelta(days=31)
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM gateway.refresh_family FOR UPDATE")
+        await asyncio.wait_for(CustomerAgent(client, "b@example.org").sign_up(), 10)
+        assert other.execute("SELECT count(*) FROM gateway.refresh_token").fetchone() == (2,)
+    await CustomerAgent(client, "c@example.org").sign_up()
+    with psycopg.connect(database_url) as other:
+        assert other.execute("SELECT count(*) FROM gateway.refresh_family").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("use", ["server_tls", "operations"])
+async def test_the_end_of_a_listeners_certificate_is_told_by_health_and_metrics(
+    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock, use: str
+) -> None:
+    authority, port = Authority("ca"), free_port()
+    names = [tmp_path / name for name in ("server.crt", "server.key", "ca.crt")]
+    for path, pem in zip(names, [*authority.issue("gateway.bank.test"), authority.pem], strict=True):
+        path.write_bytes(pem)
+    pair = {"certificate": names[0], "key": names[1]}
+    tls = {"operations": {"port": port, "tls": pair | {"client_roots": [names[2]]}}}
+    settings = {"server_tls": pair, "operations": {"port": port}} if use == "server_tls" else tls
+    config = gateway_config(tmp_path, database_url, node.address, **settings)
+    trusted = ssl.create_default_context(cafile=names[2])
+    trusted.load_cert_chain(names[0], names[1])
+    base = f"{'http' if use == 'server_tls' else 'https'}://127.0.0.1:{port}"
+    async with running_gateway(config, clock), httpx.AsyncClient(base_url=base, verify=trusted) as operator:
+        assert (await operator.get("/healthz")).status_code == 200
+        told = f'dwaybank_certificate_expires_at_seconds{{use="{use}",subject="CN=gateway.bank.test"'
+        assert told in (await operator.get("/metrics")).text
+        clock.ahead = timedelta(days=2)
+        answer = await operator.get("/healthz")
+        assert answer.status_code == 503
+        (failed,) = answer.json()["failed_checks"]
+        assert failed["component"] == "certificates" and f"({use})" in failed["reason"]
 
 
 async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(
