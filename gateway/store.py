@@ -350,6 +350,12 @@ class Store:
             connection.execute(claim.on_conflict_do_nothing(index_elements=["customer_id", "idempotency_key"]))
             return _as_transfer(connection.execute(select(_transfer).where(same_key)).one())
 
+    def has_transfer(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID) -> bool:
+        """Tell whether an order was written down under this key."""
+        same_key = (_transfer.c.customer_id == customer_id) & (_transfer.c.idempotency_key == idempotency_key)
+        with self._engine.connect() as connection:
+            return connection.execute(select(_transfer.c.transfer_id).where(same_key)).one_or_none() is not None
+
     def transfer(self, customer_id: uuid.UUID, transfer_id: uuid.UUID) -> Transfer:
         """Return one of the customer's own orders.
 

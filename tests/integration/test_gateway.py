@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import uuid
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -152,6 +152,29 @@ async def test_order_that_the_node_does_not_take_is_refused_for_good(
     assert node.accounts[here].balance == 10_000
 
 
+async def test_payment_that_was_taken_before_its_bank_left_is_never_refused(
+    client: httpx.AsyncClient, node: NodeInMemory, database_url: str, tmp_path: Path
+) -> None:
+    maria, here, _, _ = await _two_funded(client, node)
+    key = str(uuid.uuid4())
+    node.silent_commits = 1
+    _assert_problem(await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP"), 503, "node_unavailable")
+
+    def fault(path: str) -> None:
+        if path.endswith("/SendPayment"):
+            raise RpcError(StatusCode.INVALID_ARGUMENT, "receiver_msp_id 'PartnerMSP': not a partner bank of this node")
+
+    node.fault = fault
+    # One gateway knows the bank no more, the other one does.
+    async with running_gateway(gateway_config(tmp_path, database_url, node.address, partners=[])) as (_, other):
+        maria.client = other
+        _assert_problem(await maria.pay(here, "DE-4711", "100", creditor_bank="PartnerMSP"), 422, "unknown_bank")
+        for maria.client in (other, client):
+            repeated = await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP")
+            assert (repeated.status_code, repeated.json()["state"]) == (201, "completed"), repeated.text
+    assert len(node.payments) == 1
+
+
 async def test_organization_and_readiness_are_public(client: httpx.AsyncClient) -> None:
     organization = (await client.get("/v1/organization")).json()
     assert organization["partners"] == [{"msp_id": "PartnerMSP", "display_name": "Partner Bank"}]
@@ -223,6 +246,28 @@ async def test_transfer_interrupted_before_the_answer_is_finished_by_repeating_i
     _assert_problem(answer, 503, "node_unavailable")
     assert answer.headers["retry-after"] == "2"
     node.fault = lambda method: None
+    assert (await maria.pay(here, there, "100", key)).json()["state"] == "posted"
+    assert node.accounts[here].balance == 9_900
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_transfer_that_a_period_close_overtook_counts_for_the_time_of_its_posting(
+    client: httpx.AsyncClient, node: NodeInMemory, answered: bool
+) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+    key = str(uuid.uuid4())
+
+    def silence(method: str) -> None:
+        raise RpcError(StatusCode.UNAVAILABLE, "killed")
+
+    node.fault = silence
+    _assert_problem(await maria.pay(here, there, "100", key), 503, "node_unavailable")
+    node.closed_until = datetime.now(UTC)
+    # The node may die once more, now between its commit and its answer.
+    node.fault = lambda method: None
+    node.silent_commits = 0 if answered else 1
+    if not answered:
+        _assert_problem(await maria.pay(here, there, "100", key), 503, "node_unavailable")
     assert (await maria.pay(here, there, "100", key)).json()["state"] == "posted"
     assert node.accounts[here].balance == 9_900
 
