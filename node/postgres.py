@@ -20,6 +20,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from dataclasses import dataclass
@@ -311,12 +312,16 @@ class PostgresCluster:
         return (fatal or lines or ["it wrote nothing into server.log"])[-1]
 
     def _password(self) -> str:
+        path = self._settings.folder / "superuser.password"
+        # The folder is the server's account's: as root no link, and nothing that would keep us waiting.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._account is None else os.O_NOFOLLOW)
         try:
-            return (self._settings.folder / "superuser.password").read_text()
+            with os.fdopen(os.open(path, flags), encoding="utf-8", errors="replace") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise PostgresError(f"{path} is no file: put it back from a backup")
+                return file.read()
         except OSError as error:
-            raise PostgresError(
-                f"{self._settings.folder}/superuser.password cannot be read: {error.strerror}"
-            ) from error
+            raise PostgresError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _server_account() -> pwd.struct_passwd | None:

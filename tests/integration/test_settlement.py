@@ -8,6 +8,7 @@ carry the same settlement id.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from datetime import datetime, timedelta
@@ -334,6 +335,21 @@ async def test_partner_down_at_prepare_leaves_a_hold_that_completes_when_he_is_b
     await _settle(here)
     assert (await here.payment(payment.payment_id)).state == "completed"
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_payment_while_a_backup_holds_the_partners_records_still_waits_and_goes_on(
+    banks: tuple[Bank, Bank],
+) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    with psycopg.connect(there.url) as backup:
+        backup.execute("LOCK TABLE partner.outgoing, partner.incoming IN EXCLUSIVE MODE")
+        async with asyncio.timeout(10):
+            payment = await here.send(debtor, there, beneficiary, 2_500)
+            assert payment.state == "held"
+            assert all(line.agree for line in await here.compare()), "who only reads waits for nothing"
+    await _settle(here)
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=2_500)
 
 
 async def test_partner_down_past_the_deadline_frees_the_money(banks: tuple[Bank, Bank]) -> None:
