@@ -76,7 +76,7 @@ def question_for(home: Home, name: str, port: int) -> Question | None:
         settings: dict[str, Any] = yaml.safe_load((home.root / (organization or kind) / f"{kind}.yaml").read_text())
         operations = settings["operations"]
         host, asked_port = str(operations.get("host", "127.0.0.1")), int(operations["port"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, OverflowError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None  # none are served, or the process itself will say what is wrong with its settings
     if not 0 < asked_port < 2**16:
         return None

@@ -145,7 +145,9 @@ def test_status_that_cannot_be_written_stops_nobody_and_is_written_when_it_can(t
     assert json.loads(file.read_text())["state"] == "running"
 
 
-@pytest.mark.parametrize("settings", [b"operations: {port: 70000}", b"operations: {port: x}", b"\xff\xfe\xff"])
+@pytest.mark.parametrize(
+    "settings", [b"operations: {port: 70000}", b"operations: {port: x}", b"operations: {port: .inf}", b"\xff\xfe\xff"]
+)
 async def test_settings_that_name_nothing_that_can_be_asked_end_nobodys_watch(tmp_path: Path, settings: bytes) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "node.yaml").write_bytes(settings)
