@@ -57,6 +57,9 @@ def test_link_in_place_of_the_password_gives_nobody_a_file_of_roots(folder: Path
     cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
     with pytest.raises(PostgresError, match=r"superuser\.password cannot be read: Too many levels of symbolic links"):
         cluster.administrator()
+    (folder / "server.log").symlink_to(folder.parent / "shadow")
+    with pytest.raises(PostgresError, match=r"server\.log cannot be read: Too many levels of symbolic links"):
+        cluster._reason()
     password.unlink()
     os.mkfifo(password)
     with pytest.raises(PostgresError, match=r"superuser\.password is no file"):
