@@ -104,18 +104,15 @@ def test_backup_while_the_orderer_goes_on_is_none(home: Home, tmp_path: Path, mo
 
 def test_lock_file_of_another_account_is_looked_at_all_the_same() -> None:
     folder = home_folder()
-    lock = folder / "backup"
-    lock.touch()
-    lock.chmod(0o444)
-    held = lock.open("a") if os.geteuid() == 0 else None
+    path = folder / "backup"
     own = os.geteuid()
-    if own == 0:
-        os.seteuid(65534)
     try:
-        assert not is_locked(lock)
-        if held is not None:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            assert is_locked(lock)
+        with take_lock(path) or pytest.fail("nobody holds it"):
+            path.chmod(0o444)
+            if own == 0:
+                os.seteuid(65534)
+            assert is_locked(path)
+        assert not is_locked(path)
     finally:
         os.seteuid(own)
         shutil.rmtree(folder)
