@@ -43,6 +43,9 @@ _log = structlog.get_logger(__name__)
 
 SERVICE_NAME = "discovery.Discovery"
 
+QUERIES_MAX = 100
+"""Queries of one request; Fabric's clients put some four into it."""
+
 _ACCESS_DENIED = "access denied"
 
 
@@ -179,6 +182,10 @@ def _check_form(asked: protocol_pb2.Request) -> None:
         raise RpcError(StatusCode.UNKNOWN, "access denied, no authentication info in request")
     if not asked.authentication.client_identity:
         raise RpcError(StatusCode.UNKNOWN, "access denied, client identity wasn't supplied")
+    if len(asked.queries) > QUERIES_MAX:
+        # Each has its caller's signature checked: a request may be of 100 MiB, and anybody's.
+        reason = f"queries: {len(asked.queries)} in one request, at most {QUERIES_MAX}; ask in several"
+        raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
 
 
 def _check_interests(asked: Sequence[proposal_response_pb2.ChaincodeInterest]) -> None:
