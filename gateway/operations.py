@@ -10,7 +10,7 @@ from importlib.metadata import version
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, OperationsTls, ServerTls, Tls
 from gateway.errors import UnavailableError
 from gateway.node_client import NodeClient
 from gateway.store import Store
@@ -63,14 +63,19 @@ class GatewayOperations:
     ) -> None:
         self._store = store
         self._node = node
-        own = [] if config.tls is None else certificates_in("tls", config.tls.certificate)
+        settings = config.operations
+        files_of: dict[str, Tls | ServerTls | OperationsTls | None] = {
+            "tls": config.tls,
+            "server_tls": config.server_tls,
+            "operations": None if settings is None else settings.tls,
+        }
+        own = [one for use, pair in files_of.items() if pair for one in certificates_in(use, pair.certificate)]
         self._certificates = CertificateWatch(metrics, lambda: own, now)
         checks = HealthChecks(now)
         checks.add("certificates", lambda: require_valid(own, now()))
         checks.add("database", self._check_database)
         checks.add("node", self._check_node)
         self._service: OperationsService | None = None
-        settings = config.operations
         if settings is not None:
             files = settings.tls
             tls = None if files is None else HttpTls(files.certificate, files.key, files.client_roots)

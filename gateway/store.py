@@ -221,13 +221,14 @@ class Store:
             connection.execute(chosen.values(password_hash=password_hash))
 
     def add_session(self, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Begin a family of refresh tokens with its first one."""
+        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's."""
         family_id = uuid.uuid4()
         with self._engine.begin() as connection:
             family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
             connection.execute(insert(_family).values(family))
             token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
             connection.execute(insert(_token).values(token))
+            _forget_sessions(connection, now)
 
     def rotate(
         self, token_digest: bytes, new_digest: bytes, now: datetime, expires_at: datetime
@@ -245,7 +246,10 @@ class Store:
             if family is None:
                 return RotationOutcome.UNKNOWN
             # Read under the family's lock, so that the second of two uses at once sees the first.
-            token = connection.execute(select(_token).where(_token.c.token_digest == token_digest)).one()
+            token = connection.execute(select(_token).where(_token.c.token_digest == token_digest)).one_or_none()
+            if token is None:
+                # Forgotten while the lock was waited for.
+                return RotationOutcome.UNKNOWN
             if family.revoked_at is not None:
                 return RotationOutcome.REVOKED
             if token.used_at is not None:
@@ -255,10 +259,9 @@ class Store:
             if token.expires_at <= now:
                 return RotationOutcome.EXPIRED
             connection.execute(update(_token).where(_token.c.token_digest == token_digest).values(used_at=now))
-            # A token that has expired opens nothing, known or unknown.
-            connection.execute(delete(_token).where(_token.c.family_id == family.family_id, _token.c.expires_at <= now))
             successor = {"token_digest": new_digest, "family_id": family.family_id, "issued_at": now}
             connection.execute(insert(_token).values(**successor, expires_at=expires_at))
+            _forget_sessions(connection, now)
             customer_id: uuid.UUID = family.customer_id
             return customer_id
 
@@ -347,6 +350,12 @@ class Store:
             connection.execute(claim.on_conflict_do_nothing(index_elements=["customer_id", "idempotency_key"]))
             return _as_transfer(connection.execute(select(_transfer).where(same_key)).one())
 
+    def has_transfer(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID) -> bool:
+        """Tell whether an order was written down under this key."""
+        same_key = (_transfer.c.customer_id == customer_id) & (_transfer.c.idempotency_key == idempotency_key)
+        with self._engine.connect() as connection:
+            return connection.execute(select(_transfer.c.transfer_id).where(same_key)).one_or_none() is not None
+
     def transfer(self, customer_id: uuid.UUID, transfer_id: uuid.UUID) -> Transfer:
         """Return one of the customer's own orders.
 
@@ -391,6 +400,21 @@ def _forget(connection: Connection, table: Table, at: Column[datetime], until: d
     places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c[at.name] <= until)
     some = places.limit(FORGOTTEN_AT_ONCE).with_for_update(skip_locked=True)
     connection.execute(delete(table).where(literal_column(f"{table.name}.ctid", Text).in_(some)))
+
+
+def _forget_sessions(connection: Connection, now: datetime) -> None:
+    """Delete some of the refresh tokens that have expired, which open nothing, and families that have none left."""
+    # Under their families' locks, so that no rotation adds a token meanwhile; one that is under way is not waited for.
+    of_family = _family.join(_token, _token.c.family_id == _family.c.family_id)
+    old = select(_token.c.token_digest, _token.c.family_id).select_from(of_family)
+    some = old.where(_token.c.expires_at <= now).order_by(_token.c.expires_at).limit(FORGOTTEN_AT_ONCE)
+    rows = connection.execute(some.with_for_update(skip_locked=True)).all()
+    if not rows:
+        return
+    connection.execute(delete(_token).where(_token.c.token_digest.in_([row.token_digest for row in rows])))
+    left = select(_token).where(_token.c.family_id == _family.c.family_id)
+    ended = _family.c.family_id.in_({row.family_id for row in rows})
+    connection.execute(delete(_family).where(ended, ~left.exists()))
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:

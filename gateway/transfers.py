@@ -112,6 +112,7 @@ class Transfers:
         """
         own = await to_thread.run_sync(self._store.account, customer_id, order.debtor_account)
         self._check(order, own.asset)
+        await self._require_bank(customer_id, idempotency_key, order)
         claimed = await to_thread.run_sync(
             self._store.claim_transfer, self._record(customer_id, idempotency_key, order)
         )
@@ -143,13 +144,18 @@ class Transfers:
         if order.asset != own_asset:
             raise RefusedError("asset_mismatch", f"asset {order.asset}: the debtor account holds {own_asset}")
         if order.partner_msp_id is not None:
-            if order.partner_msp_id not in self._partner_msp_ids:
-                raise RefusedError("unknown_bank", f"creditor_bank {order.partner_msp_id}: not a bank of this network")
             return
         if order.creditor_account == order.debtor_account:
             raise RefusedError("same_account", "creditor_account: the money is there already, name another account")
         if not CUSTOMER_ACCOUNT.match(order.creditor_account):
             raise RefusedError("account_not_found", "creditor_account: no customer of this bank has this account")
+
+    async def _require_bank(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> None:
+        if order.partner_msp_id is None or order.partner_msp_id in self._partner_msp_ids:
+            return
+        # An order of before the bank left is answered as it stands: its money may have been taken.
+        if not await to_thread.run_sync(self._store.has_transfer, customer_id, idempotency_key):
+            raise RefusedError("unknown_bank", f"creditor_bank {order.partner_msp_id}: not a bank of this network")
 
     def _record(self, customer_id: uuid.UUID, idempotency_key: uuid.UUID, order: TransferOrder) -> Transfer:
         return Transfer(
@@ -178,8 +184,17 @@ class Transfers:
         except RefusedError as error:
             if error.code != NOT_AN_ORDER:
                 raise
-            changed = _refused(transfer, error.code, str(error))
+            changed = await self._taken_before(transfer) or _refused(transfer, error.code, str(error))
         return await self._remember(await self._with_decision(changed))
+
+    async def _taken_before(self, transfer: Transfer) -> Transfer | None:
+        """Return a payment that the node took once, whatever it thinks of such an order now."""
+        if transfer.partner_msp_id is None:
+            return None
+        try:
+            return _with_payment(transfer, await self._node.payment(transfer.transfer_id))
+        except NotFoundError:
+            return None
 
     async def _order(self, transfer: Transfer) -> Transfer:
         if transfer.partner_msp_id is None:

@@ -75,6 +75,7 @@ class Certificate:
         any_policy: authorities below after which "any policy" counts for nothing.
         rules_of_paths: whether an extension says which names or policies hold along a chain.
         unknown_critical: object identifiers of critical extensions that Go does not understand.
+        extensions: values of all its extensions, by object identifier.
     """
 
     der: bytes
@@ -106,6 +107,7 @@ class Certificate:
     any_policy: int | None = None
     rules_of_paths: bool = False
     unknown_critical: tuple[str, ...] = ()
+    extensions: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def read(cls, der: bytes) -> Certificate:
@@ -224,6 +226,7 @@ def _read_extensions(found: Certificate, extensions: Der) -> None:
             unknown.append(name)
     found.rules_of_paths = not _RULES_OF_PATHS.isdisjoint(seen)
     found.unknown_critical = tuple(unknown)
+    found.extensions = {name: value for name, (_, value) in seen.items()}
 
 
 # --- one extension each: whether it is understood; ValueError where the certificate is none ---------------------------

@@ -374,7 +374,7 @@ class NodeProcess:
             # Settings written before webhooks came name no folder: secrets lie where the writer's key lies.
             secrets_folder=config.secrets_folder or config.writer_key_file.parent,
             bell=books.bell,
-            now=utc_now,
+            now=self._clock,
             settings=WebhookSettings(networks=config.webhook_networks),
         )
 
@@ -391,7 +391,7 @@ class NodeProcess:
             partners=frozenset(partner.msp_id for partner in config.partners),
             others={msp_id: self._connect(address) for msp_id, address in others.items()},
             members=self._members,
-            now=utc_now,
+            now=utc_now if self.books is None else self._clock,
             random_bytes=secrets.token_bytes,
         )
 
@@ -409,7 +409,7 @@ class NodeProcess:
             partners={partner.msp_id: Channel(partner.address, self._tls) for partner in config.partners},
             members=self._members,
             msps=lambda: self.peer.config.msps,
-            now=utc_now,
+            now=self._clock,
             limits=partner_limits(config.partners),
             terms=partner_terms(config.partners),
             beyond_line=obligations.beyond_line,

@@ -3,7 +3,8 @@
 A movement's key follows from the mapping's name and the bank's own number of it. Where either was changed since the
 last import, every movement would be posted again; account, day and amount tell that, and one is enough. Where a mapping
 replaces account numbers by keyed hashes, these follow from its name too, so that the other side's account has to tell
-it: there movements of many customers are alike, and only files of which all is found count.
+it: there movements of many customers are alike, and one tells nothing. A file is refused of which all that is new, or
+half of it and ten at least, is found; a smaller part of one cannot be told for such a mapping.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ BATCH_MOVEMENTS = 2000
 SUSPECTS_MAX = 20_000
 """So many movements that equal entries are held against the rest of the file at once. Of a file with keyed hashes no
 more than these are looked at."""
+
+ALIKE_MIN = 10
+"""So many movements of a file with keyed hashes, half of what is new in it, are no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class RepeatCheck:
             RpcError: the node does not answer.
         """
         suspects: list[_Suspect] = []
-        like_contra: list[_Suspect] | None = [] if self._mapping.keyed_pseudonyms else None
+        like_contra: list[_Suspect] = []
+        new_count = 0
         movements = self._read()
         while batch := list(itertools.islice(movements, BATCH_MOVEMENTS)):
             found, _ = await self._ask(batch, [_own(movement) for movement in batch])
@@ -68,11 +73,13 @@ class RepeatCheck:
             if len(suspects) >= SUSPECTS_MAX:
                 self._refuse(self._strangers(suspects))
                 suspects = []
-            if like_contra is not None and len(like_contra) < SUSPECTS_MAX:
-                found, new_count = await self._ask(batch, [_contra(movement) for movement in batch])
-                like_contra = like_contra + found if len(found) == new_count else None
+            if self._mapping.keyed_pseudonyms and len(like_contra) < SUSPECTS_MAX:
+                found, count = await self._ask(batch, [_contra(movement) for movement in batch])
+                like_contra += found
+                new_count += count
         self._refuse(self._strangers(suspects))
-        if like_contra is not None and len(strangers := self._strangers(like_contra)) == len(like_contra):
+        strangers = self._strangers(like_contra)
+        if len(strangers) == new_count or len(strangers) >= max(ALIKE_MIN, new_count / 2):
             self._refuse(strangers)
 
     async def _ask(self, batch: list[Movement], sides: Iterable[tuple[str, int]]) -> tuple[list[_Suspect], int]:

@@ -1,7 +1,8 @@
 """Who called: the client identity library of Fabric's shims.
 
 The peer has already verified the creator's certificate and signature before it runs a contract, so this module only
-reads; it decides nothing about trust.
+reads; it decides nothing about trust. It reads certificates as the peers do, which is as Go does: an identity that
+they let through must not fail here, where a contract in Go reads it.
 
 Source: fabric-chaincode-go pkg/cid/cid.go; Fabric CA attribute extension (OID 1.2.3.4.5.6.7.8.1).
 """
@@ -13,26 +14,29 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from chaincode.errors import StateError
+from network.errors import IdentityError
+from network.go_certificate import Certificate
+from network.go_values import read_subject
+from network.identity import parse_certificate
+from network.messages import read_message
 
-ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+ATTRIBUTES_OID = "1.2.3.4.5.6.7.8.1"
 """Extension in which Fabric CA stores enrolment attributes, as JSON ``{"attrs": {name: value}}``."""
 
 _NAME_ORDER = (
-    (NameOID.COUNTRY_NAME, "C", False),
-    (NameOID.ORGANIZATION_NAME, "O", False),
-    (NameOID.ORGANIZATIONAL_UNIT_NAME, "OU", False),
-    (NameOID.LOCALITY_NAME, "L", False),
-    (NameOID.STATE_OR_PROVINCE_NAME, "ST", False),
-    (NameOID.STREET_ADDRESS, "STREET", False),
-    (NameOID.POSTAL_CODE, "POSTALCODE", False),
-    (NameOID.COMMON_NAME, "CN", True),
-    (NameOID.SERIAL_NUMBER, "SERIALNUMBER", True),
+    ("2.5.4.6", "C", False),
+    ("2.5.4.10", "O", False),
+    ("2.5.4.11", "OU", False),
+    ("2.5.4.7", "L", False),
+    ("2.5.4.8", "ST", False),
+    ("2.5.4.9", "STREET", False),
+    ("2.5.4.17", "POSTALCODE", False),
+    ("2.5.4.3", "CN", True),
+    ("2.5.4.5", "SERIALNUMBER", True),
 )
 """Attribute types in the order Go writes a name, its label, and whether only the last value counts."""
 
@@ -46,11 +50,11 @@ def _escape(value: str) -> str:
     return escaped
 
 
-def _distinguished_name(name: x509.Name) -> str:
+def _distinguished_name(attributes: tuple[tuple[str, str], ...]) -> str:
     """Return the name as Go's ``pkix.Name`` prints it: grouped by type, most specific first (RFC 2253)."""
     parts = []
     for oid, label, last_only in _NAME_ORDER:
-        values = [str(attribute.value) for attribute in name.get_attributes_for_oid(oid)]
+        values = [value for kind, value in attributes if kind == oid]
         if last_only:
             values = values[-1:]
         if values:
@@ -65,12 +69,12 @@ class ClientIdentity:
     Args:
         creator: serialized identity exactly as in the proposal's signature header.
         msp_id: the organization's MSP id.
-        certificate: the creator's X.509 certificate.
+        certificate: the creator's X.509 certificate; ``der`` holds its bytes, for a library of the contract's own.
     """
 
     creator: bytes
     msp_id: str
-    certificate: x509.Certificate
+    certificate: Certificate
 
     @classmethod
     def from_creator(cls, creator: bytes) -> ClientIdentity:
@@ -80,9 +84,9 @@ class ClientIdentity:
             StateError: when it is no X.509 identity.
         """
         try:
-            identity = identities_pb2.SerializedIdentity.FromString(creator)
-            certificate = x509.load_pem_x509_certificate(identity.id_bytes)
-        except (DecodeError, ValueError):
+            identity = read_message(identities_pb2.SerializedIdentity, creator)
+            certificate = parse_certificate(identity.id_bytes)
+        except (DecodeError, IdentityError):
             raise StateError("the proposal's creator is not an X.509 identity") from None
         if not identity.mspid:
             raise StateError("the proposal's creator names no MSP")
@@ -91,15 +95,14 @@ class ClientIdentity:
     @cached_property
     def id(self) -> str:
         """``x509::<subject>::<issuer>`` in base64: stays the same when the certificate is renewed."""
-        subject = _distinguished_name(self.certificate.subject)
-        issuer = _distinguished_name(self.certificate.issuer)
+        subject = _distinguished_name(self.certificate.attributes)
+        issuer = _distinguished_name(read_subject(self.certificate.issuer))
         return base64.b64encode(f"x509::{subject}::{issuer}".encode()).decode()
 
     @cached_property
     def organizational_units(self) -> tuple[str, ...]:
         """Values of the subject's OU attributes, in the certificate's order."""
-        attributes = self.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-        return tuple(str(attribute.value) for attribute in attributes)
+        return tuple(self.certificate.units)
 
     @cached_property
     def attributes(self) -> dict[str, str]:
@@ -108,13 +111,11 @@ class ClientIdentity:
         Raises:
             StateError: when the extension is there but is not what Fabric CA writes.
         """
-        try:
-            extension = self.certificate.extensions.get_extension_for_oid(ATTRIBUTES_OID)
-        except x509.ExtensionNotFound:
+        extension = self.certificate.extensions.get(ATTRIBUTES_OID)
+        if extension is None:
             return {}
         try:
-            assert isinstance(extension.value, x509.UnrecognizedExtension)
-            attributes = json.loads(extension.value.value)["attrs"]
+            attributes = json.loads(extension)["attrs"]
             if not all(isinstance(value, str) for value in attributes.values()):
                 raise ValueError("an attribute is not text")
         except (ValueError, KeyError, TypeError, AttributeError):

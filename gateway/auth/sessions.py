@@ -6,7 +6,8 @@ Rules it keeps:
 - Failures are counted per e-mail and sender and per e-mail alone, in the database, so that all gateways count together;
   from where a customer has logged in before, his own count alone counts.
 - A suspension counts at once, also for access tokens given before it.
-- A refresh token used twice ends the whole session, because one of the two users stole it.
+- A refresh token used twice ends the whole session, because one of the two users stole it. Once it has expired it may
+  be forgotten, and is then refused like any unknown one.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ Example of the file::
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -52,6 +53,8 @@ class Oidc(_Part):
     client_id: str = Field(min_length=1, max_length=200)
     client_secret_file: Path | None = None
     """Absent for a public client: PKCE protects the code either way."""
+    client_secret_in: Literal["header", "form"] | None = None
+    """How the secret is shown; absent: as the issuer's discovery document says, in the header where it takes both."""
     roots: Path | None = None
     """Authorities of the issuer's certificate (PEM), where they are not the system's."""
     scope: str = "openid profile"

@@ -140,11 +140,13 @@ class OidcProvider:
         return self._known(self._claims(token, keys, authorization.nonce))
 
     def _proof_of_client(self, found: Mapping[str, Any], form: dict[str, str]) -> httpx.BasicAuth | None:
-        """Show the client's secret as the issuer takes it, in the header or, where it takes no other, in the form."""
+        """Show the client's secret as the settings say, else as discovered: in the header where both ways are taken."""
         if not self._secret:
             return None
         ways = found.get("token_endpoint_auth_methods_supported")
-        if isinstance(ways, list) and "client_secret_basic" not in ways:
+        # What is discovered holds for the issuer; a client may be registered there for one of the ways alone.
+        told = "form" if isinstance(ways, list) and "client_secret_basic" not in ways else "header"
+        if (self._settings.client_secret_in or told) == "form":
             form["client_secret"] = self._secret
             return None
         return httpx.BasicAuth(quote_plus(self._settings.client_id), quote_plus(self._secret))

@@ -123,6 +123,8 @@ class _Builder:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
+        # Blank lines around the document, comments, instructions: whatever else the parser has done with.
+        self.parser.DefaultHandler = self._pass_over
         if plain:
             self.parser.XmlDeclHandler = self._declared
             self.parser.CommentHandler = self._refuse_comment
@@ -178,6 +180,9 @@ class _Builder:
     def _end(self, _: str) -> None:
         self._heard = True
         self._open.pop()
+
+    def _pass_over(self, _: str) -> None:
+        self._heard = True
 
     def _text(self, text: str) -> None:
         self._heard = True

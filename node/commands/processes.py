@@ -1,13 +1,18 @@
-"""``dwaybank node|orderer|gateway|portal``: one process in the foreground, as a service manager runs it."""
+"""``dwaybank node|orderer|gateway|portal``: one process in the foreground, as a service manager runs it; and the
+certificate of a gateway.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from node.commands.options import HomeOption, OrgOption, find
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file, as `dwaybank up` writes it.")]
 
@@ -19,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("orderer", help="Run the ordering service.", rich_help_panel=panel)(run_orderer)
     app.command("gateway", help="Run one bank's gateway for customers.", rich_help_panel=panel)(run_gateway)
     app.command("portal", help="Run a regulator's portal for examiners.", rich_help_panel=panel)(run_portal)
+    app.command("gateway-certificate", rich_help_panel=panel)(make_gateway_certificate)
     app.command("supervise", hidden=True)(run_supervisor)
 
 
@@ -39,6 +45,21 @@ def run_orderer(config: ConfigOption) -> None:
 def run_gateway(config: ConfigOption) -> None:
     """Run one bank's gateway; it is a room of its own, so this process becomes that program."""
     os.execv(sys.executable, [sys.executable, "-m", "gateway", "--config", str(config)])  # noqa: S606 - our own program
+
+
+def make_gateway_certificate(
+    name: Annotated[str, typer.Option(help="Name of the program; one that has no certificate yet.")],
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Make a TLS client certificate that opens what a gateway calls at its node and nothing else."""
+    from network.crypto_material import add_tls_client
+    from network.gateway_unit import GATEWAY_UNIT
+
+    opened, _, member = find(home, org)
+    now = datetime.now(UTC).replace(microsecond=0)
+    tls = add_tls_client(opened.crypto(member), name, ("client", GATEWAY_UNIT), now) / "tls"
+    typer.echo(f"  certificate: {tls / 'client.crt'}\n  key: {tls / 'client.key'}")
 
 
 def run_portal(config: ConfigOption) -> None:

@@ -108,10 +108,11 @@ class SettlementDriver:
                     changed, evidence = await self._steps[step](settlement)
                 except (PartnerUnavailableError, BooksUnavailableError) as error:
                     return await self._postpone(settlement, step, error)
-                except (TransitionError, ConflictError) as error:
-                    # A person must look; until then it is tried now and then, not in a circle.
+                except (TransitionError, ConflictError, InvalidValueError) as error:
+                    # A person must look; until then it is tried now and then, not in a circle. Whatever it is, a
+                    # chart that knows no account say, is no fault of the order, and no customer must be told so.
                     await self._postpone(settlement, step, error)
-                    raise
+                    raise TransitionError(f"settlement {settlement_id}: {error}") from error
                 now = self._now()
                 await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now, evidence=evidence)
                 log.info("settlement.step", settlement_id=settlement_id, step=step.value, state=changed.state.value)

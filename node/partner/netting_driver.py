@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -40,6 +40,12 @@ PAGE_SIZE = 500
 
 UNSETTLED = ("proposed", "agreed", "netting")
 """States, as last seen here, of what may be in a cycle that is not settled; the shared ledger may be further."""
+
+CLOCKS_APART = timedelta(hours=1)
+"""More than this bank's clock may be behind the shared ledger's."""
+
+_REFUSED = {"NOT CONFIRMED": "netting.not_confirmed", "NOT BOOKED": "netting.not_booked"}
+"""How notes begin by which a person must look, and their events in the log."""
 
 _HARMLESS = frozenset({"wrong_state", "already_confirmed", "past_cut_off", "wrong_cycle"})
 """Refusals that say that it was done before, by this node or another one."""
@@ -103,7 +109,10 @@ class NettingDriver(BackgroundWork):
         async for cycle in self._chain.pages("ListCycles", "cycle_id"):
             before = known.get(cycle["cycle_id"])
             if self._own_msp_id in cycle["members"] and (before is None or not before.finished):
-                after = await self._take_on(cycle)
+                noted = "" if before is None else before.note
+                after = await self._take_on(cycle, noted)
+                if after.note != noted and (event := _REFUSED.get(after.note.partition(":")[0])):
+                    log.error(event, cycle_id=after.cycle_id, reason=after.note)
                 if after != before:
                     await self._cycles.keep(after, self._now())
 
@@ -116,15 +125,15 @@ class NettingDriver(BackgroundWork):
         gross = await self._gross(cycle_id, await self._rows((*UNSETTLED, "settled")))
         return position_of([told for _, told in gross], self._own_msp_id)
 
-    async def _take_on(self, cycle: Mapping[str, Any]) -> KnownCycle:
+    async def _take_on(self, cycle: Mapping[str, Any], noted: str) -> KnownCycle:
         cycle_id, state = cycle["cycle_id"], cycle["state"]
         try:
             finished, note = await self._step(cycle)
         except (GatewayError, LedgerError) as error:
             # A cycle that books or contract refuse now must not hold the others up.
-            if isinstance(error, LedgerError) or refusal_code(error) not in _HARMLESS:
-                log.warning("netting.postponed", cycle_id=cycle_id, state=state, reason=str(error)[:300])
             finished, note = False, str(error)[:500]
+            if note != noted and (isinstance(error, LedgerError) or refusal_code(error) not in _HARMLESS):
+                log.warning("netting.postponed", cycle_id=cycle_id, state=state, reason=note[:300])
         return KnownCycle(cycle_id, state, finished, note)
 
     async def _step(self, cycle: Mapping[str, Any]) -> tuple[bool, str]:
@@ -186,7 +195,6 @@ class NettingDriver(BackgroundWork):
         if not wrong and not position.opens(whole["positions"][self._own_msp_id]):
             wrong = "the net does not follow from the gross"
         if wrong:
-            log.error("netting.not_confirmed", cycle_id=cycle_id, reason=wrong)
             return f"NOT CONFIRMED: {wrong}"
         endorsers = [self._own_msp_id, self._arbiter] if self._arbiter else []
         await self._chain.call_endorsed_by(endorsers, "ConfirmPosition", cycle_id, position=position.opening())
@@ -208,13 +216,15 @@ class NettingDriver(BackgroundWork):
 
     async def _finish(self, cycle: Mapping[str, Any]) -> tuple[bool, str]:
         cycle_id = cycle["cycle_id"]
-        gross = await self._gross(cycle_id, await self._rows((*UNSETTLED, "settled")))
+        # What the other bank finished first is settled already, since the cut-off: years of others are not read.
+        cut_off = datetime.fromisoformat(cycle["cut_off"])
+        settled = await self._rows(("settled",), changed_since=cut_off - CLOCKS_APART)
+        gross = await self._gross(cycle_id, await self._rows() + settled)
         # Between confirming and now the records may have become another copy, of a restored database say; their key
         # is spent with the first entry, so that a net of less could not be put right.
         if cycle["state"] == "settled" and (
             wrong := self._what_is_wrong(await self._chain.read("GetCycle", cycle_id), gross)
         ):
-            log.error("netting.not_booked", cycle_id=cycle_id, reason=wrong)
             return False, f"NOT BOOKED: {wrong}"
         for partner in sorted({row.partner_msp_id for row, _ in gross}):
             own = [told for row, told in gross if row.partner_msp_id == partner]
@@ -253,11 +263,15 @@ class NettingDriver(BackgroundWork):
             found += [(by_id[each], told) for each, told in zip(netted, details, strict=True)]
         return found
 
-    async def _rows(self, states: Sequence[str] = UNSETTLED) -> list[Recorded]:
+    async def _rows(
+        self, states: Sequence[str] = UNSETTLED, *, changed_since: datetime = START.completed_at
+    ) -> list[Recorded]:
         found: list[Recorded] = []
         for state in states:
             place = START
-            while page := await self._store.listed(state=state, after=place, count_max=PAGE_SIZE):
+            while page := await self._store.listed(
+                state=state, changed_since=changed_since, after=place, count_max=PAGE_SIZE
+            ):
                 found += page
                 last = page[-1]
                 place = Place(last.completed_at, last.outgoing, last.settlement_id)

@@ -69,7 +69,14 @@ class ObligationStore:
             )
 
     async def listed(
-        self, *, partner: str = "", state: str = "", breaks: bool = False, after: Place = START, count_max: int = 100
+        self,
+        *,
+        partner: str = "",
+        state: str = "",
+        breaks: bool = False,
+        changed_since: datetime = START.completed_at,
+        after: Place = START,
+        count_max: int = 100,
     ) -> list[Recorded]:
         """Return obligations in the order in which they were completed.
 
@@ -77,17 +84,17 @@ class ObligationStore:
             partner: only with this bank.
             state: only in this state.
             breaks: only those on which the shared ledger does not say that both booked the same.
+            changed_since: only those whose record was last changed then or later.
             after: where to begin.
             count_max: how many at most.
         """
-        return await self._listed(
-            {"partner": partner, "state": state, "breaks": breaks, "obligation_id": "", "count_max": count_max}, after
-        )
+        wanted = {"partner": partner, "state": state, "breaks": breaks, "obligation_id": "", "count_max": count_max}
+        return await self._listed(wanted | {"changed_since": changed_since}, after)
 
     async def find(self, obligation_id: str) -> Recorded | None:
         """Return an obligation of this bank, None when it has none of this id."""
         wanted = {"partner": "", "state": "", "breaks": False, "obligation_id": obligation_id, "count_max": 1}
-        found = await self._listed(wanted, START)
+        found = await self._listed(wanted | {"changed_since": START.completed_at}, START)
         return found[0] if found else None
 
     async def change(self, recorded: Sequence[Recorded], *, next_attempt_at: Sequence[datetime], now: datetime) -> None:

@@ -27,6 +27,7 @@ from node.partner.errors import (
     PartnerUnavailableError,
     PaymentConflictError,
     PaymentNotFoundError,
+    TransitionError,
     UnknownPartnerError,
 )
 from node.partner.link import PartnerLink
@@ -103,13 +104,17 @@ class SettlementService:
     async def send_payment(self, request: bytes, call: Call) -> bytes:
         """Begin a payment and carry it as far as it goes within the caller's patience."""
         self._members.require_own(call)
-        asked = self._order(parsed(partner_pb2.SendPaymentRequest, request))
+        order = parsed(partner_pb2.SendPaymentRequest, request)
+        await self._require_partner("receiver_msp_id", order.receiver_msp_id, order.payment_id)
+        asked = self._order(order)
         return partner_pb2.SendPaymentResponse(payment=await self._carried(asked, call)).SerializeToString()
 
     async def return_payment(self, request: bytes, call: Call) -> bytes:
         """Begin to send a received payment back, and carry that as far as it goes within the caller's patience."""
         self._members.require_own(call)
-        asked = await self._return_order(parsed(partner_pb2.ReturnPaymentRequest, request))
+        order = parsed(partner_pb2.ReturnPaymentRequest, request)
+        await self._require_partner("partner_msp_id", order.partner_msp_id, order.payment_id)
+        asked = await self._return_order(order)
         return partner_pb2.ReturnPaymentResponse(payment=await self._carried(asked, call)).SerializeToString()
 
     async def cancel_payment(self, request: bytes, call: Call) -> bytes:
@@ -120,6 +125,13 @@ class SettlementService:
         settlement = await self._driver.cancel(known.settlement_id)
         return partner_pb2.CancelPaymentResponse(payment=_payment(settlement)).SerializeToString()
 
+    async def _require_partner(self, field: str, msp_id: str, payment_id: str) -> None:
+        """Refuse an order to a bank that is no partner; one taken while it was one is answered as it stands."""
+        if msp_id in self._links:
+            return
+        if await self._store.outgoing_by_payment(check_uuid(payment_id)) is None:
+            raise UnknownPartnerError(f"{field} {msp_id!r}: not a partner bank of this node")
+
     async def _carried(self, asked: Outgoing, call: Call) -> partner_pb2.Payment:
         ordered = await self._store.add_outgoing(asked)
         if not _same_order(ordered, asked):
@@ -128,7 +140,9 @@ class SettlementService:
         self._running.add(task)
         task.add_done_callback(self._finished)
         done, _ = await asyncio.wait({task}, timeout=_patience_s(call))
-        return _payment(task.result() if done else await self._store.outgoing(ordered.settlement_id))
+        # Where a person must look first, the order stands all the same: its caller is told how far it came.
+        ended = done and not isinstance(task.exception(), TransitionError)
+        return _payment(task.result() if ended else await self._store.outgoing(ordered.settlement_id))
 
     def _finished(self, task: asyncio.Task[Outgoing]) -> None:
         """Forget a payment that its caller no longer waits for; whatever stopped it, the worker takes it up."""
@@ -172,8 +186,6 @@ class SettlementService:
         return reply.SerializeToString()
 
     def _order(self, asked: partner_pb2.SendPaymentRequest) -> Outgoing:
-        if asked.receiver_msp_id not in self._links:
-            raise UnknownPartnerError(f"receiver_msp_id {asked.receiver_msp_id!r}: not a partner bank of this node")
         if not 0 < len(asked.asset) <= 16 or not asked.asset.isascii() or not asked.asset.isalnum():
             raise InvalidValueError("asset", asked.asset, "give an asset code such as EUR")
         if asked.quote_id:
@@ -194,8 +206,6 @@ class SettlementService:
         )
 
     async def _return_order(self, asked: partner_pb2.ReturnPaymentRequest) -> Outgoing:
-        if asked.partner_msp_id not in self._links:
-            raise UnknownPartnerError(f"partner_msp_id {asked.partner_msp_id!r}: not a partner bank of this node")
         received = await self._store.incoming(asked.partner_msp_id, asked.settlement_id)
         if received is None:
             raise PaymentNotFoundError(

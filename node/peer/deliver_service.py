@@ -19,9 +19,10 @@ from fabric_protos.peer import events_pb2
 from network import rpc
 from network.errors import SeekRefusedError
 from network.seek import ReadSession, SeekRequest, block_response, parse_seek
+from node.peer.block_reading import read_block
 from node.peer.channel import Channel
 from node.peer.errors import ChannelStoppedError, MissingBlockError
-from node.peer.filtered_block import filtered_block
+from node.peer.filtered_block import filtered_response
 from node.peer.private_blocks import block_with_private_data
 
 _log = structlog.get_logger(__name__)
@@ -115,5 +116,4 @@ async def _whole(block: bytes, request: SeekRequest) -> bytes:
 
 
 async def _filtered(block: bytes, request: SeekRequest) -> bytes:
-    response: bytes = events_pb2.DeliverResponse(filtered_block=filtered_block(block)).SerializeToString()
-    return response
+    return await read_block(filtered_response, block)

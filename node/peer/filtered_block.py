@@ -14,6 +14,12 @@ from network.envelope import ParsedTransaction, parse_transaction
 from network.messages import read_message
 
 
+def filtered_response(content: bytes) -> bytes:
+    """Return a serialized ``DeliverResponse`` with the filtered form of a committed block."""
+    response: bytes = events_pb2.DeliverResponse(filtered_block=filtered_block(content)).SerializeToString()
+    return response
+
+
 def filtered_block(content: bytes) -> events_pb2.FilteredBlock:
     """Return the filtered form of a committed block."""
     block = parse_block(content)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from nacl.signing import SigningKey
 
-from ledger.errors import ArchivedError
+from ledger.errors import ArchivedError, BooksUnavailableError
 from ledger.outbox import OutboxEvent, OutboxPage, Position
 from node.books.outbox_stream import Bell
 from node.webhooks import signature
@@ -119,7 +119,7 @@ class WebhookWorker:
             wait = self._bell.listen()
             try:
                 await self._look()
-            except WebhookError as error:
+            except (WebhookError, BooksUnavailableError) as error:  # the latter where the clock is not believed
                 log.warning("webhooks.wait", reason=str(error))
             await asyncio.sleep(GATHER_S)
             await wait(self._poll_s)
@@ -146,7 +146,7 @@ class WebhookWorker:
         """Send one endpoint what it waits for, until nothing is left or an attempt fails."""
         try:
             await self._send_all(webhook)
-        except WebhookError as error:
+        except (WebhookError, BooksUnavailableError) as error:
             log.warning("webhook.waits", webhook=str(webhook.id), reason=str(error))
         except Exception as error:  # the root of the endpoint's task: others must go on
             log.error("webhook.failed", webhook=str(webhook.id), exc_info=error)

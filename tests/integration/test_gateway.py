@@ -7,9 +7,10 @@ and effect on the books are looked at, not only that it failed.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,8 @@ import pytest
 
 from network.errors import RpcError
 from network.rpc import StatusCode
+from node.ports import free_port
+from tests.support.certificates import Authority
 from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
 
@@ -149,6 +152,29 @@ async def test_order_that_the_node_does_not_take_is_refused_for_good(
     assert node.accounts[here].balance == 10_000
 
 
+async def test_payment_that_was_taken_before_its_bank_left_is_never_refused(
+    client: httpx.AsyncClient, node: NodeInMemory, database_url: str, tmp_path: Path
+) -> None:
+    maria, here, _, _ = await _two_funded(client, node)
+    key = str(uuid.uuid4())
+    node.silent_commits = 1
+    _assert_problem(await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP"), 503, "node_unavailable")
+
+    def fault(path: str) -> None:
+        if path.endswith("/SendPayment"):
+            raise RpcError(StatusCode.INVALID_ARGUMENT, "receiver_msp_id 'PartnerMSP': not a partner bank of this node")
+
+    node.fault = fault
+    # One gateway knows the bank no more, the other one does.
+    async with running_gateway(gateway_config(tmp_path, database_url, node.address, partners=[])) as (_, other):
+        maria.client = other
+        _assert_problem(await maria.pay(here, "DE-4711", "100", creditor_bank="PartnerMSP"), 422, "unknown_bank")
+        for maria.client in (other, client):
+            repeated = await maria.pay(here, "DE-4711", "100", key, creditor_bank="PartnerMSP")
+            assert (repeated.status_code, repeated.json()["state"]) == (201, "completed"), repeated.text
+    assert len(node.payments) == 1
+
+
 async def test_organization_and_readiness_are_public(client: httpx.AsyncClient) -> None:
     organization = (await client.get("/v1/organization")).json()
     assert organization["partners"] == [{"msp_id": "PartnerMSP", "display_name": "Partner Bank"}]
@@ -220,6 +246,28 @@ async def test_transfer_interrupted_before_the_answer_is_finished_by_repeating_i
     _assert_problem(answer, 503, "node_unavailable")
     assert answer.headers["retry-after"] == "2"
     node.fault = lambda method: None
+    assert (await maria.pay(here, there, "100", key)).json()["state"] == "posted"
+    assert node.accounts[here].balance == 9_900
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_transfer_that_a_period_close_overtook_counts_for_the_time_of_its_posting(
+    client: httpx.AsyncClient, node: NodeInMemory, answered: bool
+) -> None:
+    maria, here, _, there = await _two_funded(client, node)
+    key = str(uuid.uuid4())
+
+    def silence(method: str) -> None:
+        raise RpcError(StatusCode.UNAVAILABLE, "killed")
+
+    node.fault = silence
+    _assert_problem(await maria.pay(here, there, "100", key), 503, "node_unavailable")
+    node.closed_until = datetime.now(UTC)
+    # The node may die once more, now between its commit and its answer.
+    node.fault = lambda method: None
+    node.silent_commits = 0 if answered else 1
+    if not answered:
+        _assert_problem(await maria.pay(here, there, "100", key), 503, "node_unavailable")
     assert (await maria.pay(here, there, "100", key)).json()["state"] == "posted"
     assert node.accounts[here].balance == 9_900
 
@@ -460,6 +508,68 @@ async def test_refresh_tokens_that_expired_are_forgotten_by_the_session_that_goe
     assert kept == [2, 3, 2]
     expired = await client.post("/v1/auth/refresh", json={"refresh_token": maria.refresh_token})
     _assert_problem(expired, 401, "invalid_token")
+
+
+async def test_sessions_nobody_came_back_to_are_forgotten_when_another_begins(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    def left() -> tuple[int, int]:
+        both = "SELECT (SELECT count(*) FROM gateway.refresh_family), (SELECT count(*) FROM gateway.refresh_token)"
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute(both).fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    gone = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("a", "b")]
+    clock.ahead = timedelta(days=29)
+    stays = await CustomerAgent(client, "c@example.org").sign_up()
+    assert left() == (3, 3)
+    clock.ahead = timedelta(days=31)
+    await CustomerAgent(client, "d@example.org").sign_up()
+    assert left() == (2, 2)
+    unknown = await client.post("/v1/auth/refresh", json={"refresh_token": gone[0].refresh_token})
+    _assert_problem(unknown, 401, "invalid_token")
+    assert (await client.post("/v1/auth/refresh", json={"refresh_token": stays.refresh_token})).status_code == 200
+
+
+async def test_a_session_whose_tokens_are_locked_is_forgotten_later_and_nobody_waits_for_it(
+    client: httpx.AsyncClient, database_url: str, clock: Clock
+) -> None:
+    await CustomerAgent(client, "a@example.org").sign_up()
+    clock.ahead = timedelta(days=31)
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM gateway.refresh_family FOR UPDATE")
+        await asyncio.wait_for(CustomerAgent(client, "b@example.org").sign_up(), 10)
+        assert other.execute("SELECT count(*) FROM gateway.refresh_token").fetchone() == (2,)
+    await CustomerAgent(client, "c@example.org").sign_up()
+    with psycopg.connect(database_url) as other:
+        assert other.execute("SELECT count(*) FROM gateway.refresh_family").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("use", ["server_tls", "operations"])
+async def test_the_end_of_a_listeners_certificate_is_told_by_health_and_metrics(
+    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock, use: str
+) -> None:
+    authority, port = Authority("ca"), free_port()
+    names = [tmp_path / name for name in ("server.crt", "server.key", "ca.crt")]
+    for path, pem in zip(names, [*authority.issue("gateway.bank.test"), authority.pem], strict=True):
+        path.write_bytes(pem)
+    pair = {"certificate": names[0], "key": names[1]}
+    tls = {"operations": {"port": port, "tls": pair | {"client_roots": [names[2]]}}}
+    settings = {"server_tls": pair, "operations": {"port": port}} if use == "server_tls" else tls
+    config = gateway_config(tmp_path, database_url, node.address, **settings)
+    trusted = ssl.create_default_context(cafile=names[2])
+    trusted.load_cert_chain(names[0], names[1])
+    base = f"{'http' if use == 'server_tls' else 'https'}://127.0.0.1:{port}"
+    async with running_gateway(config, clock), httpx.AsyncClient(base_url=base, verify=trusted) as operator:
+        assert (await operator.get("/healthz")).status_code == 200
+        told = f'dwaybank_certificate_expires_at_seconds{{use="{use}",subject="CN=gateway.bank.test"'
+        assert told in (await operator.get("/metrics")).text
+        clock.ahead = timedelta(days=2)
+        answer = await operator.get("/healthz")
+        assert answer.status_code == 503
+        (failed,) = answer.json()["failed_checks"]
+        assert failed["component"] == "certificates" and f"({use})" in failed["reason"]
 
 
 async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(

@@ -9,10 +9,6 @@ import asyncio
 import signal
 import socket
 import ssl
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +19,8 @@ import yaml
 from node.ports import free_port
 from tests.support.certificates import Authority
 from tests.support.gateway_client import CustomerAgent
+from tests.support.gateway_process import gateway_process, until_ready
 from tests.support.node_in_memory import NodeInMemory
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def _settings(folder: Path, database_url: str, node_address: str, port: int, **changes: Any) -> Path:
@@ -44,37 +39,15 @@ def _settings(folder: Path, database_url: str, node_address: str, port: int, **c
     return path
 
 
-@contextmanager
-def _process(settings: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "gateway", "--config", str(settings)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-async def _until_ready(client: httpx.AsyncClient) -> None:
-    for _ in range(200):
-        try:
-            if (await client.get("/v1/ready")).status_code == 200:
-                return
-        except httpx.TransportError:
-            await asyncio.sleep(0.05)
-    raise AssertionError("the gateway did not come up")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zero(
     database_url: str, node: NodeInMemory, tmp_path: Path, number: signal.Signals
 ) -> None:
     books, address = node, node.address
     port = free_port()
-    with _process(_settings(tmp_path, database_url, address, port)) as process:
+    with gateway_process(_settings(tmp_path, database_url, address, port)) as process:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            await _until_ready(client)
+            await until_ready(client)
             maria = await CustomerAgent(client, "maria@example.org").sign_up()
             here, there = await maria.open_account(), await maria.open_account()
             books.deposit(here, 100)
@@ -95,12 +68,12 @@ async def test_gateways_started_together_on_an_empty_database_both_come_up(
     for folder in folders:
         folder.mkdir()
     files = [_settings(folder, database_url, node.address, port) for folder, port in zip(folders, ports, strict=True)]
-    with _process(files[0]), _process(files[1]):
+    with gateway_process(files[0]), gateway_process(files[1]):
         async with (
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=10) as first,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[1]}", timeout=10) as second,
         ):
-            await asyncio.gather(_until_ready(first), _until_ready(second))
+            await asyncio.gather(until_ready(first), until_ready(second))
             maria = await CustomerAgent(first, "maria@example.org").sign_up()
             account = await maria.open_account()
             maria.client = second
@@ -109,7 +82,7 @@ async def test_gateways_started_together_on_an_empty_database_both_come_up(
 
 async def test_gateway_without_its_node_lives_but_is_not_ready(database_url: str, tmp_path: Path) -> None:
     port = free_port()
-    with _process(_settings(tmp_path, database_url, f"127.0.0.1:{free_port()}", port)):
+    with gateway_process(_settings(tmp_path, database_url, f"127.0.0.1:{free_port()}", port)):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             for _ in range(200):
                 try:
@@ -132,9 +105,9 @@ async def test_gateway_serves_over_tls_where_it_has_a_certificate(
     port = free_port()
     files = {"certificate": "server.crt", "key": "server.key"}
     trusted = ssl.create_default_context(cadata=authority.pem.decode())
-    with _process(_settings(tmp_path, database_url, node.address, port, server_tls=files)):
+    with gateway_process(_settings(tmp_path, database_url, node.address, port, server_tls=files)):
         async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trusted, timeout=10) as client:
-            await _until_ready(client)
+            await until_ready(client)
             await CustomerAgent(client, "maria@example.org").sign_up()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             with pytest.raises(httpx.TransportError):
@@ -146,7 +119,7 @@ def test_gateway_whose_certificate_and_key_do_not_belong_together_says_so(databa
     (tmp_path / "server.crt").write_bytes(authority.issue("gateway")[0])
     (tmp_path / "server.key").write_bytes(authority.issue("gateway")[1])
     files = {"certificate": "server.crt", "key": "server.key"}
-    with _process(_settings(tmp_path, database_url, "127.0.0.1:1", free_port(), server_tls=files)) as process:
+    with gateway_process(_settings(tmp_path, database_url, "127.0.0.1:1", free_port(), server_tls=files)) as process:
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "server.key" in output and "Traceback" not in output and "PRIVATE KEY" not in output
@@ -157,7 +130,7 @@ def test_gateway_on_a_port_in_use_ends_with_one_sentence(database_url: str, tmp_
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with _process(_settings(tmp_path, database_url, "127.0.0.1:1", port)) as process:
+        with gateway_process(_settings(tmp_path, database_url, "127.0.0.1:1", port)) as process:
             output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert str(port) in output and "Traceback" not in output
@@ -171,7 +144,7 @@ def test_gateway_whose_operations_port_is_taken_names_that_one_and_shows_no_trac
         taken.listen()
         operations, own = taken.getsockname()[1], free_port()
         settings = _settings(tmp_path, database_url, "127.0.0.1:1", own, operations={"port": operations})
-        with _process(settings) as process:
+        with gateway_process(settings) as process:
             output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert f"gateway: operations: cannot listen on 127.0.0.1:{operations}" in output
@@ -180,7 +153,7 @@ def test_gateway_whose_operations_port_is_taken_names_that_one_and_shows_no_trac
 
 def test_gateway_without_its_database_ends_with_one_sentence_and_no_password(tmp_path: Path) -> None:
     url = f"postgresql://maria:hush-hush@127.0.0.1:{free_port()}/none"
-    with _process(_settings(tmp_path, url, "127.0.0.1:1", free_port())) as process:
+    with gateway_process(_settings(tmp_path, url, "127.0.0.1:1", free_port())) as process:
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "hush-hush" not in output and "Traceback" not in output and "database_url" in output

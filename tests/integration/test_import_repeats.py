@@ -81,6 +81,17 @@ async def test_statement_under_a_renamed_mapping_posts_nothing(node: Node, numbe
     assert node.entries == 4
 
 
+async def test_month_that_goes_on_under_a_renamed_mapping_with_keyed_hashes_posts_nothing(node: Node) -> None:
+    month = [f"{number},anna,2026-09-{number:02},{number}.00" for number in range(1, 25)]
+    await node.bring(mapping("bank", "keyed"), *month[:12])
+    with pytest.raises(MappingError, match=r"the movement in line 1 .* as entry 1, .* and so do 12 movements at least"):
+        await node.bring(mapping("bank-2", "keyed"), *month[:13])
+    assert node.entries == 12
+    # Less than half is no sign there: other customers may have been paid as much on the same days.
+    more = [f"{number},bert,2026-09-25,{number}.00" for number in range(25, 30)]
+    assert (await node.bring(mapping("bank-3", "keyed"), *month, *more)).posted == 29
+
+
 async def test_one_movement_among_new_ones_suffices(node: Node) -> None:
     await node.bring(mapping("bank"), *MONTH)
     with pytest.raises(MappingError, match=r"line 2 of the file \('6' of 2026-09-02\) stands in the books as entry 4"):

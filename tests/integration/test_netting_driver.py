@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from network.errors import GatewayError
 from node.partner.obligation_chain import time_text
@@ -160,6 +162,47 @@ async def test_obligation_the_bank_does_not_know_keeps_it_from_confirming(banks:
     await rounds(*banks, count=3)
     note = (await there.cycles.known())[cycle_id].note
     assert note == f"NOT CONFIRMED: 3 obligations with {BANK} are netted, of which 2 are known here"
+
+
+async def test_what_a_person_must_look_at_is_told_once(banks: Both) -> None:
+    there = banks[1]
+    cycle_id = await gathered(banks)
+    with psycopg.connect(there.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(b"DELETE FROM partner.obligation WHERE amount = 700")
+    with capture_logs() as lines:
+        await rounds(*banks, count=4)
+    told = [line for line in lines if line["log_level"] == "error" and line.get("cycle_id") == cycle_id]
+    assert [line["event"] for line in told] == ["netting.not_confirmed"]
+
+
+async def test_cycle_is_booked_without_reading_what_earlier_ones_settled(banks: Both) -> None:
+    here = banks[0]
+    await assert_netted(banks, await _netted(banks))
+    before = {row.obligation_id for row in await here.rows()}
+    with psycopg.connect(here.bank.url, autocommit=True) as connection:
+        connection.execute(b"SET session_replication_role = replica")
+        connection.execute(b"UPDATE partner.obligation SET changed_at = changed_at - interval '2 hours'")
+    asked: list[str] = []
+    read = here.chain.records
+
+    async def records(ids: Sequence[str]) -> dict[str, Any]:
+        asked.extend(ids)
+        return await read(ids)
+
+    here.chain.records = records  # type: ignore[method-assign]
+    cycle_id = await _netted(banks)
+    assert (await here.cycles.known())[cycle_id].finished
+    assert len(here.bank.entries(cycle_id)) == 3
+    assert asked and not before & set(asked)
+
+
+async def _netted(banks: Both) -> str:
+    cycle_id = await gathered(banks)
+    await rounds(*banks, count=4)
+    for side in banks:
+        await side.work()
+    return cycle_id
 
 
 @pytest.mark.parametrize(

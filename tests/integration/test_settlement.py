@@ -115,6 +115,30 @@ async def test_payment_repeated_is_made_once_and_with_another_body_is_refused(ba
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
 
 
+async def test_payment_is_answered_as_it_stands_when_its_bank_is_a_partner_no_more(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    paid = await here.send(debtor, there, beneficiary, 100)
+    key = str(uuid.uuid4())
+    returned = partner_pb2.ReturnPaymentRequest(
+        payment_id=key, partner_msp_id=here.msp_id, settlement_id=paid.settlement_id, reason="CUST"
+    )
+    assert (await there.ask("ReturnPayment", returned, partner_pb2.ReturnPaymentResponse)).payment.state == "completed"
+    for bank in banks:
+        bank.service._links = {}
+    assert await here.send(debtor, there, beneficiary, 100, payment_id=paid.payment_id) == paid
+    assert (await there.ask("ReturnPayment", returned, partner_pb2.ReturnPaymentResponse)).payment.state == "completed"
+    returned.payment_id = str(uuid.uuid4())
+    for order in (
+        here.send(debtor, there, beneficiary, 100),
+        there.ask("ReturnPayment", returned, partner_pb2.ReturnPaymentResponse),
+    ):
+        with pytest.raises(RpcError, match="not a partner bank of this node") as refused:
+            await order
+        assert refused.value.code == StatusCode.INVALID_ARGUMENT
+    assert await here.balance(debtor) == (1_000, 0)
+
+
 async def test_evidence_of_every_message_acted_on_is_kept_and_cannot_be_edited(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     await here.send(await here.open_customer(10), there, await there.open_customer(), 10)

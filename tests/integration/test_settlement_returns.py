@@ -179,6 +179,25 @@ async def test_chart_without_the_account_for_unclaimed_returns_holds_up_no_retur
     await _assert_agree(here, there)
 
 
+async def test_return_that_no_account_can_take_waits_and_is_no_fault_of_its_order(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(1_000), await there.open_customer()
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "CompleteSettlement")
+    key = str(uuid.uuid4())
+    await here.send(debtor, there, beneficiary, 100, payment_id=key)
+    await there.books.set_status(beneficiary, "frozen")
+    await here.books.set_status(debtor, "frozen")
+    with psycopg.connect(here.url) as connection:
+        define_chart(connection, Chart(enforced=True), actor="accountant", now=here.clock())
+    for _ in range(3):
+        repeated = await here.send(debtor, there, beneficiary, 100, payment_id=key)
+        assert (repeated.state, repeated.refusal) == ("captured", "account_frozen")
+    assert await here.store.due_outgoing(here.clock(), 50) == [], "tried again after a pause"
+    await here.books.set_status(debtor, "open")
+    assert (await here.send(debtor, there, beneficiary, 100, payment_id=key)).state == "returned"
+    assert await here.balance(debtor) == (1_000, 0)
+
+
 async def test_return_that_is_faster_than_the_answer_to_the_payment_waits_for_it(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     debtor, beneficiary = await here.open_customer(400), await there.open_customer()

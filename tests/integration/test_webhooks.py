@@ -7,6 +7,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ledger.journal import transfer
 from ledger.outbox import START, Position, record_events
 from ledger.posting import Writer
 from network.operations.metrics import Metrics
+from node.books.clock import BooksClock
 from node.books.outbox_stream import Bell
 from node.operations.books_metrics import WebhookMetrics
 from node.webhooks.signature import decode_secret, verify
@@ -196,6 +198,20 @@ async def test_answer_without_an_end_is_cut_off_and_counts_by_its_status(bench: 
     bench.receiver.answers = [FLOOD]
     await bench.add()
     bench.post(2)
+    await bench.until_at(Position(2, 0))
+    assert bench.receiver.ids == evt(1, 2)
+
+
+async def test_nothing_is_sent_nor_put_off_while_the_clock_is_not_believed(bench: Bench) -> None:
+    machine = bench.clock
+    bench.clock = BooksClock(machine, timedelta)  # type: ignore[assignment]
+    await bench.restart(PATIENT)
+    await bench.add()
+    machine.move(days=10)
+    bench.post(2)
+    await asyncio.sleep(0.2)
+    assert bench.receiver.ids == []
+    machine.move(days=-10)
     await bench.until_at(Position(2, 0))
     assert bench.receiver.ids == evt(1, 2)
 

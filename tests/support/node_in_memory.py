@@ -44,6 +44,8 @@ class NodeInMemory:
         self.payment_refusal = "account_not_found"
         self.entry_state = "posted"
         self.fault: Callable[[str], None] = lambda method: None
+        self.closed_until: datetime | None = None
+        self.silent_commits = 0
         self.pause_s = 0.0
         self.calls: list[str] = []
         self.address = ""
@@ -114,6 +116,7 @@ class NodeInMemory:
             result = self._post(entry)
             if result.code == "posted":
                 self.entries[entry.idempotency_key] = (request, result)
+                self._die_after_a_commit()
         return ledger_pb2.PostEntriesResponse(results=[result]).SerializeToString()
 
     def _get_entry(self, request: bytes) -> bytes:
@@ -125,6 +128,9 @@ class NodeInMemory:
     def _post(self, entry: ledger_pb2.NewEntry) -> ledger_pb2.EntryResult:
         debit, credit = entry.postings
         amount = int(debit.amount_minor)
+        at = entry.effective_at.ToDatetime(tzinfo=UTC) if entry.HasField("effective_at") else datetime.now(UTC)
+        if self.closed_until is not None and at < self.closed_until:
+            return ledger_pb2.EntryResult(code="period_closed", message=f"effective_at {at}: in a closed period")
         if credit.account not in self.accounts:
             return ledger_pb2.EntryResult(code="account_not_found", message=f"account {credit.account}: not found")
         for status in (self.accounts[debit.account].status, self.accounts[credit.account].status):
@@ -148,7 +154,13 @@ class NodeInMemory:
                 refusal=self.payment_refusal if self.payment_state == "aborted" else "",
                 seq=77 if self.payment_state == "completed" else 0,
             )
+            self._die_after_a_commit()
         return partner_pb2.SendPaymentResponse(payment=self.payments[wanted.payment_id]).SerializeToString()
+
+    def _die_after_a_commit(self) -> None:
+        if self.silent_commits:
+            self.silent_commits -= 1
+            raise RpcError(StatusCode.UNAVAILABLE, "killed after the commit")
 
     def _get_payment(self, request: bytes) -> bytes:
         payment_id = partner_pb2.GetPaymentRequest.FromString(request).payment_id

@@ -37,6 +37,7 @@ class OidcProviderInTest:
         self.changes: dict[str, Any] = {}
         self.secret = ""
         self.secret_in_form = False
+        self.tells_both_ways = False
         self.adds: dict[str, str] = {}
         self._codes: dict[str, dict[str, str]] = {}
 
@@ -92,9 +93,11 @@ class OidcProviderInTest:
 
     def discovery(self) -> dict[str, Any]:
         """Return the discovery document."""
-        ways = {"token_endpoint_auth_methods_supported": ["client_secret_post"]} if self.secret_in_form else {}
+        told = ["client_secret_post"] if self.secret_in_form else []
+        if self.tells_both_ways:
+            told = ["client_secret_basic", "client_secret_post"]
         return {
-            **ways,
+            **({"token_endpoint_auth_methods_supported": told} if told else {}),
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",

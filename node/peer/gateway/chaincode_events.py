@@ -8,6 +8,7 @@ Source: Fabric internal/pkg/gateway/{chaincodeevents.go,event/}.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fabric_protos.gateway import gateway_pb2
@@ -19,6 +20,7 @@ from network.errors import RpcError
 from network.messages import read_message
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
+from node.peer.block_reading import read_block
 from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.gateway.calls import no_policies, parse_request
 from node.peer.gateway.gateway import Gateway
@@ -39,7 +41,7 @@ async def chaincode_events(gateways: Mapping[str, Gateway], request: bytes, call
     start = await _start_block(gateway, message)
     try:
         async for content in gateway.channel.follow(start):
-            number, events = block_events(content, about)
+            number, events = await read_block(partial(block_events, about=about), content)
             found = [event for event in events if matches(event)]
             if found:
                 yield gateway_pb2.ChaincodeEventsResponse(events=found, block_number=number).SerializeToString()

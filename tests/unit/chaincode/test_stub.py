@@ -17,8 +17,12 @@ from chaincode.shim.client_identity import ATTRIBUTES_OID, ClientIdentity
 from chaincode.shim.composite_key import create_composite_key, split_composite_key
 from chaincode.shim.key_endorsement import KeyEndorsementPolicy, Role
 from chaincode.shim.stub import ChaincodeStub
+from network.go_der import Der
+from network.identity import serialize_identity
 from tests.support.contract_state import NOW, CommittedState, serialized_identity, signed_proposal
+from tests.support.der import der, elements
 
+UNIT_AND_NAME = (("060355040b", der(0x1E, "client".encode("utf-16-be"))), ("0603550403", der(0x14, b"ann\xe9")))
 CREATOR = serialized_identity("BankMSP", units=("client", "reviewer"))
 
 
@@ -291,7 +295,9 @@ def test_event_when_set_twice_then_last_counts() -> None:
 
 
 def test_client_identity_when_certificate_has_units_and_attributes_then_both_are_read() -> None:
-    extension = x509.UnrecognizedExtension(ATTRIBUTES_OID, json.dumps({"attrs": {"role": "auditor"}}).encode())
+    extension = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier(ATTRIBUTES_OID), json.dumps({"attrs": {"role": "auditor"}}).encode()
+    )
     creator = serialized_identity("BankMSP", "ann, b", ("client", "reviewer"), [extension])
     identity = ClientIdentity.from_creator(creator)
     assert identity.msp_id == "BankMSP"
@@ -308,9 +314,33 @@ def test_client_identity_when_certificate_has_units_and_attributes_then_both_are
 
 def test_client_identity_when_attribute_extension_is_malformed_then_raises() -> None:
     for content in (b"{}", b"not json", b'{"attrs":{"a":1}}', b'{"attrs":[]}'):
-        creator = serialized_identity("M", extensions=[x509.UnrecognizedExtension(ATTRIBUTES_OID, content)])
+        creator = serialized_identity(
+            "M", extensions=[x509.UnrecognizedExtension(x509.ObjectIdentifier(ATTRIBUTES_OID), content)]
+        )
         with pytest.raises(StateError, match="attribute extension"):
             _ = ClientIdentity.from_creator(creator).attributes
+
+
+def test_client_identity_when_only_go_reads_the_certificate_then_it_is_read_as_by_a_go_contract() -> None:
+    extension = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier(ATTRIBUTES_OID), json.dumps({"attrs": {"role": "auditor"}}).encode()
+    )
+    creator = serialized_identity("BankMSP", "ann", ("client",), [extension])
+    plain = ClientIdentity.from_creator(creator)
+    whole = elements(Der(plain.certificate.der).read(0x30))
+    parts = elements(Der(whole[0]).read(0x30))
+    # Two attributes at one place, one of them in visible text's older form; the times without their seconds.
+    names = [der(0x30, bytes.fromhex(kind), text) for kind, text in UNIT_AND_NAME]
+    parts[4] = der(0x30, der(0x17, b"2601010000Z"), der(0x17, b"2712310000Z"))
+    parts[5] = der(0x30, der(0x31, *names))
+    odd = der(0x30, der(0x30, *parts), *whole[1:])
+    with pytest.raises(ValueError, match=r"error parsing asn1|invalid"):
+        _ = x509.load_der_x509_certificate(odd).not_valid_before_utc
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(odd) + b"-----END CERTIFICATE-----\n"
+    identity = ClientIdentity.from_creator(serialize_identity("BankMSP", pem))
+    assert identity.organizational_units == ("client",)
+    assert identity.attributes == plain.attributes == {"role": "auditor"}
+    assert base64.b64decode(identity.id).decode() == "x509::CN=ann\u00e9,OU=client::CN=ca.BankMSP"
 
 
 class PeerRefusalError(Exception):

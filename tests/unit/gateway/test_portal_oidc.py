@@ -73,6 +73,24 @@ async def test_a_client_with_a_secret_shows_it_as_the_issuer_takes_it(
             await log_in(OidcProvider(settings(provider), "guessed", http, lambda: datetime.now(UTC)), provider)
 
 
+@pytest.mark.parametrize(("way", "other"), [("form", "header"), ("header", "form")])
+async def test_where_the_issuer_lists_both_ways_the_settings_say_how_the_secret_is_shown(
+    provider: OidcProviderInTest, way: str, other: str
+) -> None:
+    provider.secret, provider.secret_in_form, provider.tells_both_ways = "known to both", way == "form", True
+    async with httpx.AsyncClient() as http:
+
+        def client(way: str) -> OidcProvider:
+            chosen = settings(provider, client_secret_in=way)
+            return OidcProvider(chosen, provider.secret, http, lambda: datetime.now(UTC))
+
+        assert await log_in(client(way), provider)
+        with pytest.raises(CredentialsError, match=r"\(invalid_client\)"):
+            await log_in(client(other), provider)
+    with pytest.raises(ValidationError, match="'header' or 'form'"):
+        settings(provider, client_secret_in="body")
+
+
 NOW = int(time.time())
 
 

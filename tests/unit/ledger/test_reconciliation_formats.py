@@ -303,6 +303,14 @@ def test_xml_that_would_take_much_memory_is_refused(text: bytes, told: str) -> N
         parse_xml(text)
 
 
+@pytest.mark.parametrize(
+    "padding", [b"\n" * 2 * TAG_BYTES_MAX, b"<!-- page -->" * 200_000], ids=["blank lines", "comments"]
+)
+def test_xml_with_much_that_is_no_tag_around_and_in_it_is_read(padding: bytes) -> None:
+    document = b'<?xml version="1.0"?>' + padding + b"<a>" + padding + b"<b>1</b></a>" + padding
+    assert parse_xml(document).need("b").text == "1"
+
+
 def test_xml_is_read_alike_wherever_its_pieces_end() -> None:
     begin = b"<Doc><Long>" + "ü".encode() * PIECE_BYTES + b"</Long>"
     for shift in range(40):

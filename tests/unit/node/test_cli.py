@@ -17,8 +17,8 @@ from node.cli import _report, app, narrowed
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
     "up", "down", "status", "demo", "import", "post", "balance", "statement", "anchor", "proof", "verify", "verifier",
-    "audit", "node", "orderer", "gateway", "account", "review", "hold", "ledger", "chart", "reconcile", "schedule",
-    "asset", "rate", "monitor", "webhook", "events",
+    "audit", "node", "orderer", "gateway", "gateway-certificate", "account", "review", "hold", "ledger", "chart",
+    "reconcile", "schedule", "asset", "rate", "monitor", "webhook", "events",
 )  # fmt: skip
 
 

@@ -5,9 +5,14 @@ Method: captured blocks of a real network, whose contents are known.
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import Callable
 
-from node.peer.filtered_block import filtered_block
+import pytest
+from fabric_protos.common import common_pb2
+
+from node.peer.block_reading import read_block
+from node.peer.filtered_block import filtered_block, filtered_response
 from node.peer.gateway.chaincode_events import block_events
 from tests.support.captured import NETWORKS, captured
 
@@ -38,3 +43,25 @@ def test_event_is_named_without_its_payload(network: str) -> None:
     assert block_events(content, [b"anchorgo"]) == (number, events)
     assert block_events(content, [b"other", events[0].tx_id.encode()]) == (number, events)
     assert block_events(content, [b"other"]) == (number, [])
+
+
+@pytest.mark.parametrize("read", [filtered_response, block_events])
+async def test_large_block_is_read_while_others_are_served(read: Callable[[bytes], object]) -> None:
+    number, position = captured("bft").position_of("event", 0)
+    block = captured("bft").block(number)
+    envelope, count = block.data.data[position], 3_000
+    block.data.data[:] = [envelope] * count
+    block.metadata.metadata[common_pb2.TRANSACTIONS_FILTER] = bytes(count)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    served = asyncio.create_task(others())
+    found = await read_block(read, block.SerializeToString())
+    served.cancel()
+    assert turns > 1
+    assert found == read(block.SerializeToString())
