@@ -18,6 +18,7 @@ from network.errors import IdentityError, PolicyError, RpcError, SignatureError,
 from network.identity import Identity, SigningIdentity
 from network.pb.dwaybank.peer.v1 import private_data_pb2 as pb
 from network.policy import SignaturePolicy, parse_signature_policy
+from network.proposal import CREATOR_BYTES_MAX
 from network.rpc import Call, StatusCode
 from node.peer.channel import Channel
 
@@ -58,6 +59,9 @@ class RequestVerifier:
             raise RpcError(StatusCode.NOT_FOUND, f"channel_id: this peer is not on channel {payload.channel_id!r}")
         if call.tls_certificate_hash is None or payload.tls_certificate_hash != call.tls_certificate_hash:
             raise RpcError(StatusCode.PERMISSION_DENIED, "tls_certificate_hash: not that of this connection")
+        if len(request.creator) > CREATOR_BYTES_MAX:
+            reason = f"creator: {len(request.creator)} bytes, more than {CREATOR_BYTES_MAX}"
+            raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
         try:
             identity = channel.config.msps.identity(request.creator, self._now())
             identity.verify(_signing_input(kind, request.payload), request.signature)

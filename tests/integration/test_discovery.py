@@ -219,6 +219,8 @@ async def test_request_of_more_queries_than_anybody_needs_is_refused(network: Pe
     with pytest.raises(RpcError, match="101 in one request, at most 100") as refusal:
         await asker.ask(*[query] * 101)
     assert refusal.value.code == StatusCode.INVALID_ARGUMENT
+    with pytest.raises(RpcError, match="client_identity: 65537 bytes, more than 65536"):
+        await asker.ask(query, client_identity=bytes(65_537))
 
 
 async def test_peer_that_answers_for_another_organization_is_not_offered(network: PeerNetwork) -> None:

@@ -421,6 +421,15 @@ async def test_stranger_is_denied_everywhere(network: PeerNetwork, tmp_path_fact
             ),
             "transaction ID should not be empty",
         ),
+        (
+            "CommitStatus",
+            gateway_pb2.SignedCommitStatusRequest(
+                request=gateway_pb2.CommitStatusRequest(
+                    identity=bytes(65_537), channel_id=CHANNEL, transaction_id="f" * 64
+                ).SerializeToString()
+            ),
+            "identity: 65537 bytes, more than 65536",
+        ),
     ],
 )
 async def test_incomplete_request_is_an_invalid_argument(

@@ -289,6 +289,9 @@ async def test_only_members_peers_get_values_and_only_over_their_own_connection(
     with pytest.raises(RpcError) as refusal:
         await forged.pull(block)
     assert refusal.value.code == StatusCode.UNAUTHENTICATED
+    forged.identity.creator = bytes(65_537)
+    with pytest.raises(RpcError, match="creator: 65537 bytes, more than 65536"):
+        await forged.pull(block)
     with pytest.raises(RpcError, match="not on channel 'other'"):
         await member.push("other", b"")
     with pytest.raises(RpcError, match="write_set"):

@@ -12,6 +12,7 @@ from fabric_protos.peer import proposal_response_pb2
 
 from network.errors import IdentityError, PolicyError, RpcError, WireError
 from network.policy import SignedData
+from network.proposal import CREATOR_BYTES_MAX
 from network.rpc import StatusCode
 from node.peer.channel import Channel
 from node.peer.commit_traces import CommitTraces
@@ -68,8 +69,12 @@ class Gateway:
         """Require the channel's policy for a service.
 
         Raises:
-            RpcError: PERMISSION_DENIED.
+            RpcError: PERMISSION_DENIED, or INVALID_ARGUMENT for an identity that nobody has.
         """
+        if len(signed.creator) > CREATOR_BYTES_MAX:
+            # Read before anybody is known to stand behind it, and an oddly written one is read slowly.
+            reason = f"identity: {len(signed.creator)} bytes, more than {CREATOR_BYTES_MAX}"
+            raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
         config = self.channel.config
         vouched = self._vouched_for(signed)
         try:
