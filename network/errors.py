@@ -14,6 +14,7 @@ NetworkError
 ├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries a stable ``reason``
 ├── SeekRefusedError      a request for blocks that is refused, or whose stream ends; carries the ``common.Status``
 ├── RpcError              a call that failed; carries gRPC status code and ``google.rpc.Status`` details
+│   └── UnreachableError  no connection to the server could be made
 └── GatewayError          a transaction that failed at a stage; carries the transaction id
     ├── EndorseError
     ├── SubmitError
@@ -113,6 +114,10 @@ class RpcError(NetworkError):
         self.code = code
         self.message = message
         self.details = details
+
+
+class UnreachableError(RpcError):
+    """No connection to the server could be made, so the call never left."""
 
 
 class GatewayError(NetworkError):

@@ -5,29 +5,40 @@ hold. So an organization's database must hold every entry that is anchored in th
 block that a backed up peer holds. Both are so when nothing is ordered from before the first copy until after the last
 one: a lock, which the kernel frees should this command die, keeps the supervisor's orderer down. Posting goes on.
 
+Two banks settle without the orderer, by steps that each writes down before it tells the other. So their records of
+settlements stand still, all at once, from before the first copy until after the last: a lock in each database, which
+its server frees should this command die. What a bank's books do beyond its records meanwhile, the step that was
+written down last finds done, as after a crash.
+
 Left to others: database servers that are somebody's own, archives and snapshots; and the way back, which is to copy.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from network.topology import Organization
+import psycopg
+
+from network.topology import Consortium, Organization
 from node.disk import sync
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, open_home
+from node.home import Home, open_home, write_secret
+from node.lock_file import take_lock
 from node.postgres import ClusterSettings, PostgresCluster, reason_in, wheel_binaries
 from node.start import read_status, running_pid
 
 HOLD_TIMEOUT_S = 60.0
-"""For the orderer to finish what it writes and end."""
+"""For the orderer to finish what it writes and end, and for each bank's settlements to stand still."""
+
+_HOLD_STILL = "LOCK TABLE partner.outgoing, partner.incoming IN EXCLUSIVE MODE"
+"""Nobody changes them then, everybody reads; what was signed for a settlement is written with its state."""
 
 
 def back_up(root: Path, target: Path) -> list[str]:
@@ -49,61 +60,114 @@ def back_up(root: Path, target: Path) -> list[str]:
         )
     building = target.with_name(f"{target.name}.building")
     try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True, mode=0o700)
-        try:
-            with _nothing_ordered(home):
-                for member in consortium.organizations:
-                    _copy_organization(home, member, building / member.name)
-                for name in ("consortium.yaml", "crypto", "channel", "orderer"):
-                    _copy(home.root / name, building / name)
-            _sync_all(building)
-            building.rename(target)
-        except BaseException:
+        with _alone(home):
             shutil.rmtree(building, ignore_errors=True)
-            raise
+            building.mkdir(parents=True, mode=0o700)
+            try:
+                with _nothing_ordered(home), _nothing_settled(home, consortium):
+                    for member in consortium.organizations:
+                        _copy_organization(home, member, building / member.name)
+                    for name in ("consortium.yaml", "crypto", "channel", "orderer"):
+                        _copy(home.root / name, building / name)
+                _sync_all(building)
+                building.rename(target)
+            except BaseException:
+                shutil.rmtree(building, ignore_errors=True)
+                raise
         sync(target.parent)
     except OSError as error:
-        raise ConfigurationError(f"{error.filename or target} cannot be copied or written: {error.strerror}") from error
+        raise ConfigurationError(_not_copied(error, target)) from error
     return [
-        f"{member.name}'s database is on a server of your own and not in this backup"
+        f"{member.name}'s database is on a server of your own and not in this backup: when this is restored, compare "
+        f"its positions with its partners' (`dwaybank partner positions --org {member.name}`)"
         for member in consortium.organizations
         if _is_given(home, member)
     ]
 
 
+def _not_copied(error: OSError, target: Path) -> str:
+    """Say which file cannot be copied, and why."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # Of a folder it tells all that failed: source, target and what the system said, as text.
+        source, _, said = error.args[0][0]
+        reason = re.sub(r"^\[Errno \d+\] |: '.*$", "", str(said))
+        return f"{source} cannot be copied or written: {reason}"
+    return f"{error.filename or target} cannot be copied or written: {error.strerror or error}"
+
+
 @contextmanager
-def _nothing_ordered(home: Home) -> Iterator[None]:
-    """Have the supervisor keep the orderer down within the block.
+def _alone(home: Home) -> Iterator[None]:
+    """Hold the lock of backups, which has the supervisor keep the orderer down, within the block.
 
     Raises:
-        SupervisorError: the consortium does not run, another backup is made, or it did not stay so until the end.
+        SupervisorError: the consortium does not run, or another backup is made.
     """
-    supervisor = running_pid(home)
-    if supervisor is None or read_status(home).get("state") != "running":
+    if running_pid(home) is None or read_status(home).get("state") != "running":
         raise SupervisorError(
             f"the consortium in {home.root} is not running: stopped, its folder is copied as it stands (`cp -a`)"
         )
-    with home.backup_lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SupervisorError(f"another backup of {home.root} is being made: wait until it has ended") from error
-        deadline = time.monotonic() + HOLD_TIMEOUT_S
-        while not _is_held(home, supervisor):
-            if time.monotonic() > deadline:
-                raise SupervisorError(
-                    f"the orderer did not stop within {HOLD_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
-                )
-            time.sleep(0.1)
+    if (lock := take_lock(home.backup_lock)) is None:
+        raise SupervisorError(f"another backup of {home.root} is being made: wait until it has ended")
+    with lock:
         yield
-        if not _is_held(home, supervisor):
-            raise SupervisorError("the consortium was stopped or started again meanwhile: begin the backup again")
 
 
-def _is_held(home: Home, supervisor: int) -> bool:
+@contextmanager
+def _nothing_ordered(home: Home) -> Iterator[None]:
+    """Have the orderer be down within the block.
+
+    Raises:
+        SupervisorError: it does not stop, or did not stay so until the end.
+    """
+    supervisor = running_pid(home)
+    deadline = time.monotonic() + HOLD_TIMEOUT_S
+    while not _is_held(home, supervisor):
+        if time.monotonic() > deadline:
+            raise SupervisorError(
+                f"the orderer did not stop within {HOLD_TIMEOUT_S:.0f} s: see {home.logs / 'supervisor.log'}"
+            )
+        time.sleep(0.1)
+    yield
+    if not _is_held(home, supervisor):
+        raise SupervisorError("the consortium was stopped or started again meanwhile: begin the backup again")
+
+
+@contextmanager
+def _nothing_settled(home: Home, consortium: Consortium) -> Iterator[None]:
+    """Have the banks' records of settlements stand still within the block, those of all at once.
+
+    Raises:
+        SupervisorError: a database does not answer, or was started again meanwhile.
+    """
+    member = consortium.organizations[0]
+    try:
+        with ExitStack() as held:
+            locks: list[tuple[Organization, psycopg.Connection]] = []
+            for member in consortium.organizations:
+                if not _is_given(home, member):
+                    url = _cluster(home, member).url(member.name)
+                    lock = held.enter_context(psycopg.connect(url, connect_timeout=10))
+                    lock.execute(f"SET LOCAL lock_timeout = '{HOLD_TIMEOUT_S:.0f}s'".encode())
+                    lock.execute(_HOLD_STILL)
+                    locks.append((member, lock))
+            yield
+            for member, lock in locks:  # noqa: B007 - named where it fails
+                lock.execute("SELECT 1")
+    except psycopg.Error as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SupervisorError(
+            f"{member.name}'s settlements could not be held still until the end: {reason}; begin the backup again"
+        ) from error
+
+
+def _is_held(home: Home, supervisor: int | None) -> bool:
     status = read_status(home)
-    return running_pid(home) == supervisor and status.get("state") == "running" and status.get("held") is True
+    return (
+        supervisor is not None
+        and running_pid(home) == supervisor
+        and status.get("state") == "running"
+        and status.get("held") is True
+    )
 
 
 def _is_given(home: Home, member: Organization) -> bool:
@@ -118,14 +182,19 @@ def _copy_organization(home: Home, member: Organization, folder: Path) -> None:
             _copy(path, folder / path.name)
     if not _is_given(home, member):
         (folder / "postgres").mkdir(mode=0o700)
-        _copy(own / "postgres" / "superuser.password", folder / "postgres" / "superuser.password")
-        _copy_database(PostgresCluster(ClusterSettings(own / "postgres", member.postgres_port)), folder / "postgres")
+        _copy_database(_cluster(home, member), folder / "postgres")
+
+
+def _cluster(home: Home, member: Organization) -> PostgresCluster:
+    return PostgresCluster(ClusterSettings(home.organization(member) / "postgres", member.postgres_port))
 
 
 def _copy_database(cluster: PostgresCluster, folder: Path) -> None:
     programs = wheel_binaries()
     data = str(folder / "data")
     port, role, password = cluster.administrator()
+    # Written, not copied: the folder is the server's account's, and what lies there may be a link.
+    write_secret(folder / "superuser.password", password.encode())
     _run(
         programs / "pg_basebackup", "--host=127.0.0.1", f"--port={port}", f"--username={role}", f"--pgdata={data}",
         "--no-password", "--wal-method=stream", "--checkpoint=fast", password=password,

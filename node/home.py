@@ -392,19 +392,6 @@ def replace_secret(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
-def is_locked(path: Path) -> bool:
-    """Tell whether somebody holds this lock file."""
-    if not path.exists():
-        return False
-    with path.open("r+") as lock:
-        try:
-            # Shared: two who look at the same moment must not take each other for its holder.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def _node_settings(home: Home, consortium: Consortium, own: Organization) -> NodeConfig:
     peer = home.crypto(own) / "peers" / own.node_host
     others = [organization for organization in consortium.organizations if organization != own]

@@ -43,8 +43,8 @@ class Question:
                 reader, writer = await asyncio.open_connection(self.host, self.port)
         except TimeoutError:
             return False
-        except OSError:
-            return None
+        except (OSError, ValueError):
+            return None  # or its host is no name at all
         try:
             writer.write(self.words)
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -75,6 +75,9 @@ def question_for(home: Home, name: str, port: int) -> Question | None:
     try:
         settings: dict[str, Any] = yaml.safe_load((home.root / (organization or kind) / f"{kind}.yaml").read_text())
         operations = settings["operations"]
-        return Question(operations.get("host", "127.0.0.1"), operations["port"], heard_from_the_first=kind != "gateway")
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        host, asked_port = str(operations.get("host", "127.0.0.1")), int(operations["port"])
+    except (OSError, ValueError, OverflowError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None  # none are served, or the process itself will say what is wrong with its settings
+    if not 0 < asked_port < 2**16:
+        return None
+    return Question(host, asked_port, heard_from_the_first=kind != "gateway")

@@ -20,6 +20,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from dataclasses import dataclass
@@ -302,7 +303,7 @@ class PostgresCluster:
                 f"the file system of {self._settings.folder} has {free_bytes // 2**20} MiB free, and one file of the "
                 f"write-ahead log takes {WAL_FILE_BYTES // 2**20}: make room"
             )
-        written = (self._settings.folder / "server.log").read_bytes()[self._log_begin :]
+        written = self._read("server.log")[self._log_begin :]
         lines = written.decode(errors="replace").strip().splitlines()
         # Our own question whether it answers is refused while it recovers: that is no reason of its end.
         fatal = [
@@ -311,12 +312,24 @@ class PostgresCluster:
         return (fatal or lines or ["it wrote nothing into server.log"])[-1]
 
     def _password(self) -> str:
+        return self._read("superuser.password").decode(errors="replace")
+
+    def _read(self, name: str) -> bytes:
+        """Read a file of the folder; as root no link, for the server's account may change the folder.
+
+        Raises:
+            PostgresError: it cannot be read.
+        """
+        path = self._settings.folder / name
+        # Nor a pipe, which would keep us waiting.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._account is None else os.O_NOFOLLOW)
         try:
-            return (self._settings.folder / "superuser.password").read_text()
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise PostgresError(f"{path} is no file: put it back from a backup")
+                return file.read()
         except OSError as error:
-            raise PostgresError(
-                f"{self._settings.folder}/superuser.password cannot be read: {error.strerror}"
-            ) from error
+            raise PostgresError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _server_account() -> pwd.struct_passwd | None:

@@ -20,7 +20,8 @@ from network.errors import ConfigError
 from network.topology import BASE_PORT, Consortium, default_consortium, load_consortium
 from node.config import OrdererConfig, load_settings
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, is_locked, open_home, prepare_home
+from node.home import Home, open_home, prepare_home
+from node.lock_file import is_locked
 
 START_TIMEOUT_S = 90.0
 """How long nothing may be heard of a start; what is heard of has its time, which the supervisor bounds step by step."""

@@ -106,7 +106,7 @@ def print_status(found: dict[str, Any]) -> None:
     if not found["watched"]:
         console.print("The supervisor does nothing: end its process (SIGKILL), then `dwaybank up`.")
     if found["held"]:
-        console.print("A backup is being made: until it has ended nothing is ordered, and so anchored.")
+        console.print("A backup is being made: until it has ended nothing is anchored, and nothing paid between banks.")
     if found["processes"]:
         processes = Table("process", "pid", "port", "restarts", "answers")
         for row in found["processes"]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -28,8 +27,9 @@ from node.config import read_url
 from node.databases import provision_databases
 from node.errors import NodeError, SupervisorError, one_line
 from node.gateway_settings import write_gateway_settings
-from node.home import Home, is_locked, open_home
+from node.home import Home, open_home
 from node.liveness import question_for
+from node.lock_file import is_locked, take_lock
 from node.portal_settings import write_portal_settings
 from node.postgres import ClusterSettings, PostgresCluster
 from node.processes import ManagedCluster, ManagedProcess, ProcessSpec, stop_all
@@ -39,8 +39,6 @@ _ROOMS = {"gateway": ("-m", "gateway"), "portal": ("-m", "gateway.portal")}
 
 FREE_BYTES_START = 32 * 1024 * 1024
 """Without room for some of its write-ahead log no database server starts, and what else fails is told nowhere."""
-
-LOCK_TRIES, LOCK_PAUSE_S = 20, 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +84,7 @@ class Supervisor:
         self._consortium = consortium
         self._status = status
         self._clusters: dict[str, ManagedCluster] = {}
-        self._held = False
+        self._held, self._held_trouble = False, ""
         self._orderers = (
             []
             if consortium.orderer.external
@@ -120,6 +118,9 @@ class Supervisor:
         self._refuse_lost_data()
         self._refuse_full_disk()
         self._refuse_taken_ports()
+        # Anew, and by us: one that another account's backup left may be a file that we may not read.
+        self._home.backup_lock.unlink(missing_ok=True)
+        self._home.backup_lock.touch()
         self._status.update(step="starting database servers and orderer")
         for orderer in self._orderers:
             await orderer.start()
@@ -181,13 +182,19 @@ class Supervisor:
             wanted = is_locked(self._home.backup_lock)
             if wanted == self._held:
                 return
+            # Told before it is so: a backup that begins now must not take an orderer that is being started for held.
+            if not wanted and not self._status.update(held=False):
+                return
             for orderer in self._orderers:
                 await (orderer.stop() if wanted else orderer.start())
         except OSError as error:
             # No room for its log, no memory for one more process: tried again, either may come back.
-            log.error("orderer cannot be held or started", reason=str(error))
+            if self._held_trouble != (trouble := one_line(error)):
+                log.error("orderer cannot be held or started", reason=trouble)
+                self._held_trouble = trouble
+            self._status.update(held=self._held)
             return
-        self._held = wanted
+        self._held, self._held_trouble = wanted, ""
         log.info("nothing is ordered while a backup is made" if wanted else "backup ended, orderer started")
         self._status.update(held=wanted, processes=self.describe())
 
@@ -279,20 +286,12 @@ def hold_lock(home: Home) -> TextIO:
     """
     for folder in (home.run, home.logs):
         folder.mkdir(exist_ok=True)
-    lock = home.lock.open("w")
-    for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Whoever looks whether a supervisor runs holds it for a moment.
-            time.sleep(LOCK_PAUSE_S)
-        else:
-            return lock
-    lock.close()
-    raise SupervisorError(
-        f"the consortium in {home.root} is running already, or another command works on its data: "
-        "`dwaybank status` shows which"
-    )
+    if (lock := take_lock(home.lock)) is None:
+        raise SupervisorError(
+            f"the consortium in {home.root} is running already, or another command works on its data: "
+            "`dwaybank status` shows which"
+        )
+    return lock
 
 
 async def supervise(home: Home, consortium: Consortium) -> int:

@@ -4,6 +4,10 @@ Entries are dated in their order, so one that was dated next month dates all tha
 takes that back; holds end and schedules run by the same clock. What leaps is the machine's clock against the time that
 went by since it started: a process that starts believes it as it is. A clock that goes back is no harm: entries keep
 the time of the last one until it has come there.
+
+A virtual machine that its host held still (suspended, moved, put back from a snapshot) does not count the time that
+went by meanwhile: when its clock is set right by more than five minutes, that is a leap like any other. Who knows that
+it is right now starts the node again.
 """
 
 from __future__ import annotations

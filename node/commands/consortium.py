@@ -84,7 +84,7 @@ def backup(
     folder: Annotated[Path, typer.Argument(help="Folder to make; it must not exist, and holds keys afterwards.")],
     home: HomeOption = None,
 ) -> None:
-    """Copy databases, blocks, settings and keys, while nothing is ordered; posting goes on."""
+    """Copy databases, blocks, settings and keys, while nothing is ordered or paid between banks; posting goes on."""
     from node.backup import back_up
 
     for remark in back_up(home_path(home), folder):

@@ -77,7 +77,7 @@ def with_node(
         ConfigurationError: the node cannot be reached.
         RpcError: as it answered.
     """
-    from network.rpc import RpcError
+    from network.errors import UnreachableError
     from node.errors import ConfigurationError
     from node.own_node import OwnNode
 
@@ -89,9 +89,7 @@ def with_node(
 
     try:
         asyncio.run(connected())
-    except RpcError as error:
-        if not error.message.startswith("cannot connect"):
-            raise
+    except UnreachableError as error:
         folder = f" --home {opened.root}"
         raise ConfigurationError(
             f"{member.display_name}'s node is not reached: {error.message}; `dwaybank up{folder}` starts it, "

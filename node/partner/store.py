@@ -27,6 +27,8 @@ _Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 _NO_EVIDENCE = {"kind": None, "payload": None, "creator": None, "signature": None}
 _POOL_SIZE = 4
 _POOL_TIMEOUT_S = 10.0
+_LOCK_TIMEOUT_S = 2
+"""A backup holds the records still, for minutes: who changes one must not keep connections from who reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ class SettlementStore:
             open=False,
             timeout=_POOL_TIMEOUT_S,
             # A single statement is its own transaction and one way to the server, not three.
-            kwargs={"autocommit": True, "options": "-c application_name=dwaybank-partner -c jit=off"},
+            kwargs={
+                "autocommit": True,
+                "options": f"-c application_name=dwaybank-partner -c jit=off -c lock_timeout={_LOCK_TIMEOUT_S}s",
+            },
         )
 
     async def open(self) -> None:

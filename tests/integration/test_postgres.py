@@ -48,6 +48,24 @@ def test_link_that_the_servers_account_laid_gives_it_no_file_of_roots(folder: Pa
     assert roots_own.owner() == "root"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only then the server has another account than we")
+def test_link_in_place_of_the_password_gives_nobody_a_file_of_roots(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    password = folder / "superuser.password"
+    (folder.parent / "shadow").write_text("root:secret")
+    password.symlink_to(folder.parent / "shadow")
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    with pytest.raises(PostgresError, match=r"superuser\.password cannot be read: Too many levels of symbolic links"):
+        cluster.administrator()
+    (folder / "server.log").symlink_to(folder.parent / "shadow")
+    with pytest.raises(PostgresError, match=r"server\.log cannot be read: Too many levels of symbolic links"):
+        cluster._reason()
+    password.unlink()
+    os.mkfifo(password)
+    with pytest.raises(PostgresError, match=r"superuser\.password is no file"):
+        cluster.administrator()
+
+
 def test_why_a_recovery_fails_is_told_and_not_that_it_was_under_way(folder: Path) -> None:
     cluster = PostgresCluster(ClusterSettings(folder, free_port()))
     cluster.start()

@@ -8,6 +8,7 @@ carry the same settlement id.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from datetime import datetime, timedelta
@@ -358,6 +359,20 @@ async def test_partner_down_at_prepare_leaves_a_hold_that_completes_when_he_is_b
     await _settle(here)
     assert (await here.payment(payment.payment_id)).state == "completed"
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
+
+
+async def test_payments_while_a_backup_holds_the_records_still_are_refused_for_now(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    with psycopg.connect(here.url) as backup:
+        backup.execute("LOCK TABLE partner.outgoing, partner.incoming IN EXCLUSIVE MODE")
+        async with asyncio.timeout(30):
+            orders = [here.send(debtor, there, beneficiary, 100) for _ in range(5)]
+            answers = await asyncio.gather(*orders, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [RpcError] * 5
+    payment = await here.send(debtor, there, beneficiary, 2_500)
+    assert payment.state == "completed"
+    await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=2_500)
 
 
 async def test_partner_down_past_the_deadline_frees_the_money(banks: tuple[Bank, Bank]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, ClassVar
 
 from network import tracing
-from network.errors import RpcError
+from network.errors import RpcError, UnreachableError
 from network.rpc.http2 import frames
 from network.rpc.http2.connection import CLOSE_TIMEOUT_S, Connection
 from network.rpc.http2.frames import END_STREAM, ErrorCode, ProtocolError, Setting
@@ -244,7 +244,7 @@ class Channel:
         loop = asyncio.get_running_loop()
         if self._connecting is None:
             if loop.time() < self._retry_at:
-                raise RpcError(StatusCode.UNAVAILABLE, self._failure)
+                raise UnreachableError(StatusCode.UNAVAILABLE, self._failure)
             self._connecting = loop.create_task(self._attempt(loop))
         attempt = self._connecting
         try:
@@ -254,7 +254,7 @@ class Channel:
                 raise RpcError(StatusCode.CANCELLED, self._closed_text()) from None
             raise
         if isinstance(outcome, str):
-            raise RpcError(StatusCode.UNAVAILABLE, outcome)
+            raise UnreachableError(StatusCode.UNAVAILABLE, outcome)
         return outcome
 
     async def _attempt(self, loop: asyncio.AbstractEventLoop) -> ClientConnection | str:

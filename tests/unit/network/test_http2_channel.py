@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from network.errors import RpcError
+from network.errors import RpcError, UnreachableError
 from network.rpc import ClientTls, StatusCode
 from network.rpc.http2 import deadlines, keepalive
 from network.rpc.http2.channel import Channel
@@ -372,7 +372,7 @@ async def test_after_a_refused_connection_calls_fail_at_once_until_the_next_atte
     channel = Channel(f"127.0.0.1:{port}", None)
     messages = set()
     for _ in range(3):
-        with pytest.raises(RpcError, match=f"cannot connect to 127.0.0.1:{port}") as caught:
+        with pytest.raises(UnreachableError, match=f"cannot connect to 127.0.0.1:{port}") as caught:
             await channel.unary(ECHO, b"", None)
         messages.add(caught.value.message)
     assert len(messages) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import pytest
 import typer.main
 from typer import Context
 
+from network.errors import RpcError
+from network.rpc import StatusCode
+from network.topology import default_consortium
 from node.cli import _report, app, narrowed
+from node.commands.options import with_node
+from node.errors import ConfigurationError
+from node.home import prepare_home
+from node.own_node import OwnNode
+from tests.support.consortium import free_base_port
 
 REPOSITORY = Path(__file__).parents[3]
 COMMANDS = (
@@ -143,3 +152,19 @@ def test_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "holds files that are not ours" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_answer_that_begins_like_a_connection_that_failed_is_told_as_the_node_gave_it(tmp_path: Path) -> None:
+    home, _ = prepare_home(tmp_path / "home", lambda: default_consortium(free_base_port()), datetime.now(UTC), {})
+
+    async def refused(node: OwnNode) -> None:
+        raise RpcError(StatusCode.UNAVAILABLE, "cannot connect to the rates of the day")
+
+    with pytest.raises(RpcError, match="the rates of the day"):
+        with_node(home.root, "dwaybank", refused)
+
+    async def asked(node: OwnNode) -> None:
+        await node.channel.unary("/nobody/listens", b"", 5)
+
+    with pytest.raises(ConfigurationError, match=r"node is not reached: cannot connect to 127\.0\.0\.1"):
+        with_node(home.root, "dwaybank", asked)

@@ -17,7 +17,8 @@ import pytest
 
 from node import liveness, processes
 from node.errors import SupervisorError
-from node.liveness import Question
+from node.home import Home
+from node.liveness import Question, question_for
 from node.ports import free_port
 from node.processes import ManagedProcess, ProcessSpec
 from node.supervisor import Status
@@ -142,3 +143,13 @@ def test_status_that_cannot_be_written_stops_nobody_and_is_written_when_it_can(t
     file.parent.mkdir()
     assert status.update(step="")
     assert json.loads(file.read_text())["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    "settings", [b"operations: {port: 70000}", b"operations: {port: x}", b"operations: {port: .inf}", b"\xff\xfe\xff"]
+)
+async def test_settings_that_name_nothing_that_can_be_asked_end_nobodys_watch(tmp_path: Path, settings: bytes) -> None:
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "node.yaml").write_bytes(settings)
+    assert question_for(Home(tmp_path), "bank-node", 7051) is None
+    assert await Question("a..b", 7051).is_answered() is None
