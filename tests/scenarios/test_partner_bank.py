@@ -110,7 +110,7 @@ async def test_bank_operations_from_the_command_line(
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     [standing] = await run("version")
-    assert (standing["reachable"], standing["version"]) == (True, 1)
+    assert (standing["reachable"], standing["version"]) == (True, 2)
     [limits] = await run("limits")
     assert limits["open_max"] == 10_000
     [quote] = await run("quote", *there, "--amount-minor", "12550")
