@@ -10,8 +10,7 @@ WITH told AS (
         FROM ledger.event_view
         WHERE kind IN ('hold.placed', 'hold.captured', 'hold.released', 'hold.expired')
         UNION ALL
-        SELECT unnest(hold_ids), ('{hold.placed,hold.captured,hold.released,hold.expired}'::text[])[unnest(kinds)],
-            unnest(amounts)
+        SELECT unnest(hold_ids), ledger.event_kind(unnest(kinds)), unnest(amounts)
         FROM ledger.event_run
     ) AS event
     GROUP BY hold_id
