@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.errors import IdentityError, RpcError, SignatureError, WireError
-from network.identity import SigningIdentity
+from network.identity import SigningIdentity, check_creator_size
 from network.msp import MspManager
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
@@ -198,6 +198,7 @@ class MessageVerifier:
 
     def _signer(self, message: partner_pb2.SignedMessage, kind: type[Message]) -> str:
         try:
+            check_creator_size(message.creator, "SerializedIdentity")
             identity = self._msps().identity(message.creator, self._now())
             identity.verify(signing_input(kind, message.payload), message.signature)
         except (IdentityError, WireError) as error:
