@@ -22,6 +22,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Integer,
     LargeBinary,
     MetaData,
     Numeric,
@@ -32,9 +33,11 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     literal_column,
     select,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
@@ -58,6 +61,7 @@ _customer = Table(
     Column("password_hash", Text),
     Column("status", Text),
     Column("created_at", _time),
+    Column("password_changes", Integer),
 )
 _family = Table(
     "refresh_family",
@@ -77,6 +81,13 @@ _token = Table(
     Column("used_at", _time),
 )
 _failure = Table("login_failure", _schema, Column("subject", LargeBinary), Column("failed_at", _time))
+_guess = Table(
+    "sender_failure",
+    _schema,
+    Column("sender", LargeBinary, primary_key=True),
+    Column("subject", LargeBinary, primary_key=True),
+    Column("failed_at", _time),
+)
 _sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
 _account = Table(
     "customer_account",
@@ -111,13 +122,14 @@ _transfer = Table(
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A registered person."""
+    """A registered person; each of his ``password_changes`` ends what was begun before."""
 
     customer_id: uuid.UUID
     email: str
     display_name: str
     password_hash: str
     status: str
+    password_changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,21 +226,41 @@ class Store:
             raise NotFoundError("no such customer")
         return _as_customer(row)
 
-    def renew_password_hash(self, customer_id: uuid.UUID, password_hash: str) -> None:
-        """Replace a customer's hash, after a good login with an outdated one."""
+    def renew_password_hash(self, customer: Customer, password_hash: str) -> None:
+        """Replace a customer's hash, after a good login with an outdated one; not that of a password changed since."""
         with self._engine.begin() as connection:
-            chosen = update(_customer).where(_customer.c.customer_id == customer_id)
+            chosen = update(_customer).where(
+                _customer.c.customer_id == customer.customer_id, _customer.c.password_hash == customer.password_hash
+            )
             connection.execute(chosen.values(password_hash=password_hash))
 
-    def add_session(self, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's."""
-        family_id = uuid.uuid4()
+    def add_session(self, customer: Customer, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
+        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's.
+
+        Raises:
+            ConflictError: the password was changed since the customer was read.
+        """
         with self._engine.begin() as connection:
-            family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
-            connection.execute(insert(_family).values(family))
-            token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
-            connection.execute(insert(_token).values(token))
+            _require_same_password(connection, customer)
+            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
             _forget_sessions(connection, now)
+
+    def change_password(
+        self, customer: Customer, password_hash: str, token_digest: bytes, now: datetime, expires_at: datetime
+    ) -> None:
+        """Set another password, end all sessions and begin a new one with its first refresh token.
+
+        Raises:
+            ConflictError: the password was changed since the customer was read.
+        """
+        chosen = _customer.c.customer_id == customer.customer_id
+        open_ones = (_family.c.customer_id == customer.customer_id) & _family.c.revoked_at.is_(None)
+        with self._engine.begin() as connection:
+            _require_same_password(connection, customer)
+            changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
+            connection.execute(update(_customer).where(chosen).values(changed))
+            connection.execute(update(_family).where(open_ones).values(revoked_at=now))
+            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 
     def rotate(
         self, token_digest: bytes, new_digest: bytes, now: datetime, expires_at: datetime
@@ -279,16 +311,40 @@ class Store:
             row = connection.execute(counted.where(_failure.c.subject == subject, _failure.c.failed_at > since)).one()
         return int(row[0]), row[1]
 
-    def add_login_failure(self, subjects: tuple[bytes, ...], now: datetime, kept_for: timedelta) -> None:
-        """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up."""
+    def sender_failures(self, place: bytes, since: datetime) -> tuple[int, datetime | None]:
+        """Return for how many customers logins from a place failed since a time, and the oldest of these times."""
+        counted = select(func.count(), func.min(_guess.c.failed_at))
+        with self._engine.connect() as connection:
+            row = connection.execute(counted.where(_guess.c.sender == place, _guess.c.failed_at > since)).one()
+        return int(row[0]), row[1]
+
+    def add_login_failure(
+        self, subjects: tuple[bytes, ...], place: bytes | None, now: datetime, kept_for: timedelta
+    ) -> None:
+        """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up.
+
+        Args:
+            subjects: what it counts against; the first is the customer at his place.
+            place: from where, if the customer is not known there.
+            now: the time.
+            kept_for: how long failures count.
+        """
         with self._engine.begin() as connection:
             _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
+            if place is not None:
+                _forget(connection, _guess, _guess.c.failed_at, now - kept_for)
+                guess = insert_or_skip(_guess).values(sender=place, subject=subjects[0], failed_at=now)
+                connection.execute(
+                    guess.on_conflict_do_update(index_elements=["sender", "subject"], set_={"failed_at": now})
+                )
 
-    def note_sender(self, subject: bytes, now: datetime, kept_for: timedelta) -> None:
-        """Record from where somebody logged in, and forget where nobody did for long."""
+    def note_sender(self, subject: bytes, place: bytes | None, now: datetime, kept_for: timedelta) -> None:
+        """Record from where somebody logged in, who is then no stranger there; forget where nobody did for long."""
         known = insert_or_skip(_sender).values(subject=subject, seen_at=now)
         with self._engine.begin() as connection:
+            if place is not None:
+                connection.execute(delete(_guess).where(_guess.c.sender == place, _guess.c.subject == subject))
             connection.execute(known.on_conflict_do_update(index_elements=["subject"], set_={"seen_at": now}))
             _forget(connection, _sender, _sender.c.seen_at, now - kept_for)
 
@@ -369,6 +425,24 @@ class Store:
             raise NotFoundError("no such transfer of yours")
         return _as_transfer(row)
 
+    def transfers(
+        self, customer_id: uuid.UUID, before: tuple[datetime, uuid.UUID] | None, count: int
+    ) -> list[Transfer]:
+        """Return a customer's orders, newest first.
+
+        Args:
+            customer_id: whose.
+            before: time and id of the last one known; None for the newest.
+            count: most that are returned.
+        """
+        place = tuple_(_transfer.c.created_at, _transfer.c.transfer_id)
+        mine = select(_transfer).where(_transfer.c.customer_id == customer_id)
+        if before is not None:
+            mine = mine.where(place < tuple_(literal(before[0], _time), literal(before[1], Uuid())))
+        newest = mine.order_by(_transfer.c.created_at.desc(), _transfer.c.transfer_id.desc()).limit(count)
+        with self._engine.connect() as connection:
+            return [_as_transfer(row) for row in connection.execute(newest).all()]
+
     def record_outcome(self, transfer: Transfer) -> Transfer:
         """Store what the node answered (state, entry number, decision or refusal); return the transfer as it stands.
 
@@ -391,6 +465,23 @@ class Store:
             )
             standing = select(_transfer).where(_transfer.c.transfer_id == transfer.transfer_id)
             return _as_transfer(connection.execute(standing).one())
+
+
+def _require_same_password(connection: Connection, customer: Customer) -> None:
+    """Hold a customer's record for this database transaction; of two who change it at once the later one is refused."""
+    chosen = select(_customer.c.password_changes).where(_customer.c.customer_id == customer.customer_id)
+    if connection.scalar(chosen.with_for_update()) != customer.password_changes:
+        raise ConflictError("password_changed", "the password was changed meanwhile: sign in again with the new one")
+
+
+def _begin_session(
+    connection: Connection, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime
+) -> None:
+    family_id = uuid.uuid4()
+    family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
+    connection.execute(insert(_family).values(family))
+    token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
+    connection.execute(insert(_token).values(token))
 
 
 def _forget(connection: Connection, table: Table, at: Column[datetime], until: datetime) -> None:
@@ -418,7 +509,7 @@ def _forget_sessions(connection: Connection, now: datetime) -> None:
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
-    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status)
+    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status, row.password_changes)
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:
