@@ -203,7 +203,6 @@ class Transfers:
                 transfer.debtor_account,
                 transfer.creditor_account,
                 transfer.amount_minor,
-                transfer.created_at,
                 transfer.description,
             )
             return _with_entry(transfer, await self._node.post_transfer(order))

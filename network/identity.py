@@ -45,6 +45,9 @@ KNOWN_MAX = 128
 KNOWN_BYTES_MAX = 8192
 """Certificates kept parsed, and the size up to which one is: a configuration names the same few again and again."""
 
+CREATOR_BYTES_MAX = 64 * 1024
+"""Longest identity that is read for somebody who asks for something; certificates have a few thousand bytes."""
+
 _BEGIN, _END, _DASHES = b"-----BEGIN ", b"\n-----END ", b"-----"
 _HEADERS = re.compile(rb"(?:[^\n:]*+:[^\n]*+(?:\n|\Z))*+")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -77,6 +80,21 @@ class Identity:
             SignatureError: absent, malformed, high-S, or by another key.
         """
         verify_as_fabric(self.public_key, message, signature, self.hash_family)
+
+
+def check_creator_size(creator: bytes, name: str) -> None:
+    """Refuse an identity that nobody has, before it is read: an oddly written one is read slowly, whoever sent it.
+
+    Identities in blocks are not asked this: all peers judge a transaction alike, whatever stands in it.
+
+    Args:
+        creator: of a request, as received.
+        name: of the field it came in.
+    Raises:
+        WireError: it is too large.
+    """
+    if len(creator) > CREATOR_BYTES_MAX:
+        raise WireError(f"{name}: {len(creator)} bytes, more than {CREATOR_BYTES_MAX}")
 
 
 def parse_identity(creator: bytes) -> Identity:

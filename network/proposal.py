@@ -24,13 +24,11 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.errors import UnreadableHeadersError, WireError
+from network.identity import check_creator_size
 from network.messages import read_message
 
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
-
-CREATOR_BYTES_MAX = 64 * 1024
-"""Longest identity that is read for somebody who asks for something; certificates have a few thousand bytes."""
 
 NO_MESSAGE = "proto: cannot parse invalid wire-format data"
 """What Go's protobuf library says of bytes that are no message."""
@@ -323,8 +321,7 @@ def _check_headers(channel: Any, signer: Any) -> None:
         raise WireError(f"{refused} nonce is empty")
     if not signer.creator:
         raise WireError(f"{refused} creator is empty")
-    if len(signer.creator) > CREATOR_BYTES_MAX:
-        raise WireError(f"{refused} creator has {len(signer.creator)} bytes, more than {CREATOR_BYTES_MAX}")
+    check_creator_size(signer.creator, f"{refused} creator")
     expected = compute_tx_id(signer.nonce, signer.creator)
     if channel.tx_id != expected:
         raise WireError(f"{refused} incorrectly computed txid '{channel.tx_id}' -- expected '{expected}'")

@@ -24,9 +24,9 @@ from google.protobuf.message import DecodeError
 from network.block import is_config_block, parse_block
 from network.channel_config import ChannelConfig
 from network.errors import IdentityError, PolicyError, SeekRefusedError, WireError
+from network.identity import check_creator_size
 from network.messages import varint
 from network.policy import SignedData
-from network.proposal import CREATOR_BYTES_MAX
 
 TIME_WINDOW = timedelta(minutes=15)
 """How far a request's timestamp may be from now, either way (core.yaml, peer.authentication.timewindow)."""
@@ -145,8 +145,10 @@ def parse_seek(envelope: bytes, now: datetime, tls_certificate_hash: bytes | Non
         signer = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
     except DecodeError as error:
         raise _bad_request("the request is not a signed envelope with its headers") from error
-    if len(signer.creator) > CREATOR_BYTES_MAX:
-        raise _bad_request(f"the creator has {len(signer.creator)} bytes, more than {CREATOR_BYTES_MAX}")
+    try:
+        check_creator_size(signer.creator, "creator")
+    except WireError as error:
+        raise _bad_request(str(error)) from error
     _check_time(channel, now)
     _check_binding(channel.tls_cert_hash, tls_certificate_hash)
     try:

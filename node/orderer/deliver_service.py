@@ -18,6 +18,7 @@ from fabric_protos.orderer import ab_pb2
 from network import rpc
 from network.errors import SeekRefusedError
 from network.seek import ReadSession, SeekRequest, block_response, parse_seek
+from node.block_reading import read_block
 from node.orderer.chain import Chain
 from node.orderer.errors import BlockStoreError, OrderingUnavailableError
 
@@ -77,7 +78,7 @@ class DeliverService:
             request.require_ready(number, chain.height)
             await chain.wait_for(number)
             session.check()
-            yield request.content(await _read(chain, number))
+            yield await read_block(request.content, await _read(chain, number))
             if number == stop:
                 return
             number += 1

@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from network.channel_config import ChannelConfig, OrdererSettings
 from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
+from network.identity import check_creator_size
 from network.policy import SignedData
 from network.proposal import NONCE_BYTES
 from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
@@ -112,6 +113,10 @@ def check_message(message: Message, config: ChannelConfig, now: datetime) -> Non
     """
     _check_type(message.header_type)
     _check_size(message.size, config)
+    try:
+        check_creator_size(message.creator, "creator")
+    except WireError as error:
+        raise _bad_request(str(error)) from error
     try:
         identity = config.msps.identity(message.creator)
         if now > identity.certificate.not_valid_after_utc:

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.errors import IdentityError, RpcError, SignatureError, WireError
-from network.identity import SigningIdentity
+from network.identity import SigningIdentity, check_creator_size
 from network.msp import MspManager
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
@@ -135,7 +135,7 @@ class MessageVerifier:
     ) -> None:
         self._own_msp_id = own_msp_id
         self._partners = partners
-        self._members = members
+        self.members = members
         self._msps = msps
         self._now = now
 
@@ -146,7 +146,7 @@ class MessageVerifier:
             MessageRefusedError: PERMISSION_DENIED for a member we do not settle with.
             RpcError: UNAUTHENTICATED without a member's client certificate.
         """
-        caller = self._members.caller(call)
+        caller = self.members.caller(call)
         if caller not in self._partners:
             raise _refused(StatusCode.PERMISSION_DENIED, f"{caller} is not a bank this node settles with")
         return caller
@@ -161,7 +161,7 @@ class MessageVerifier:
         if len(message.payload) > PAYLOAD_BYTES_MAX:
             raise _refused(StatusCode.INVALID_ARGUMENT, f"payload: more than {PAYLOAD_BYTES_MAX} bytes")
         signer, payload = self._signed(message, kind)
-        self._check_parties(payload, signer, self._members.caller(call))  # type: ignore[arg-type]
+        self._check_parties(payload, signer, self.members.caller(call))  # type: ignore[arg-type]
         return payload
 
     def verify_answer(
@@ -198,6 +198,7 @@ class MessageVerifier:
 
     def _signer(self, message: partner_pb2.SignedMessage, kind: type[Message]) -> str:
         try:
+            check_creator_size(message.creator, "SerializedIdentity")
             identity = self._msps().identity(message.creator, self._now())
             identity.verify(signing_input(kind, message.payload), message.signature)
         except (IdentityError, WireError) as error:

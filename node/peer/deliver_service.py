@@ -19,7 +19,7 @@ from fabric_protos.peer import events_pb2
 from network import rpc
 from network.errors import SeekRefusedError
 from network.seek import ReadSession, SeekRequest, block_response, parse_seek
-from node.peer.block_reading import read_block
+from node.block_reading import read_block
 from node.peer.channel import Channel
 from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.filtered_block import filtered_response
@@ -105,7 +105,7 @@ class DeliverService:
                 request.require_ready(number, channel.progress.height)
                 content = await anext(blocks)
                 session.check()
-                yield request.content(content)
+                yield await read_block(request.content, content)
                 if number == stop:
                     return
                 number += 1

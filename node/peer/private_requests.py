@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, PolicyError, RpcError, SignatureError, WireError
-from network.identity import Identity, SigningIdentity
+from network.identity import Identity, SigningIdentity, check_creator_size
 from network.pb.dwaybank.peer.v1 import private_data_pb2 as pb
 from network.policy import SignaturePolicy, parse_signature_policy
-from network.proposal import CREATOR_BYTES_MAX
 from network.rpc import Call, StatusCode
 from node.peer.channel import Channel
 
@@ -59,9 +58,10 @@ class RequestVerifier:
             raise RpcError(StatusCode.NOT_FOUND, f"channel_id: this peer is not on channel {payload.channel_id!r}")
         if call.tls_certificate_hash is None or payload.tls_certificate_hash != call.tls_certificate_hash:
             raise RpcError(StatusCode.PERMISSION_DENIED, "tls_certificate_hash: not that of this connection")
-        if len(request.creator) > CREATOR_BYTES_MAX:
-            reason = f"creator: {len(request.creator)} bytes, more than {CREATOR_BYTES_MAX}"
-            raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
+        try:
+            check_creator_size(request.creator, "creator")
+        except WireError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         try:
             identity = channel.config.msps.identity(request.creator, self._now())
             identity.verify(_signing_input(kind, request.payload), request.signature)

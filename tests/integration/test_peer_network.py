@@ -7,6 +7,7 @@ with the texts that Fabric's own scenario features assert.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,10 +18,10 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
-from fabric_protos.common import ledger_pb2, policies_pb2
+from fabric_protos.common import common_pb2, ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import events_pb2, query_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, query_pb2, snapshot_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
@@ -32,6 +33,8 @@ from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
 from network.proposal import parse_proposal, signed_proposal
 from network.rpc import StatusCode
+from node.block_reading import READ_HERE_BYTES_MAX
+from node.peer import private_blocks
 from node.peer.conflicts import Conflicts
 from node.peer.definition import approved_definition
 from node.peer.endorser import SIMULATIONS_MAX
@@ -440,6 +443,23 @@ async def test_incomplete_request_is_an_invalid_argument(
     assert failure.value.code == StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize(
+    ("signature_header", "text"),
+    [
+        (None, "missing signature header"),
+        (common_pb2.SignatureHeader(creator=bytes(65_537)), "signature_header.creator: 65537 bytes, more than 65536"),
+    ],
+)
+async def test_request_for_a_snapshot_without_an_identity_of_somebody_is_refused(
+    network: PeerNetwork, signature_header: common_pb2.SignatureHeader | None, text: str
+) -> None:
+    asked = snapshot_pb2.SnapshotRequest(signature_header=signature_header, channel_id=CHANNEL)
+    signed = snapshot_pb2.SignedSnapshotRequest(request=asked.SerializeToString())
+    with pytest.raises(RpcError, match=text) as failure:
+        await network.channel().unary("/protos.Snapshot/Generate", signed.SerializeToString(), 5)
+    assert failure.value.code == StatusCode.UNKNOWN
+
+
 async def test_commit_status_waits_until_its_deadline(network: PeerNetwork) -> None:
     client = network.client()
     message = client.commit_status_message("f" * 64)
@@ -541,8 +561,6 @@ async def test_deliver_answers_each_request_with_fabrics_status(
 
 async def test_deliver_newest_is_one_block(network: PeerNetwork) -> None:
     envelope = seek(network)
-    from fabric_protos.common import common_pb2
-
     from network.envelope import signed_payload
 
     info = ab_pb2.SeekInfo()
@@ -716,6 +734,29 @@ async def test_busy_key_is_simulated_again_until_it_fits(network: PeerNetwork) -
     )
     assert len(rounds) == 40
     assert SIMULATIONS_MAX > 1
+
+
+async def test_large_block_with_private_data_keeps_nobody_waiting(
+    network: PeerNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = await network.client().submit("pc", "PutPrivate", "bilateral", "l", transient={"value": b"in-a-thread"})
+    await network.wait_for_height(committed.block_number + 1)
+    channel = network.peer(BANK).channel
+    block = parse_block(await network.peer(BANK).block(committed.block_number) or b"")
+    block.data.data.append(bytes(READ_HERE_BYTES_MAX))
+    readers: list[threading.Thread] = []
+
+    def read(content: bytes) -> common_pb2.Block:
+        readers.append(threading.current_thread())
+        return parse_block(content)
+
+    monkeypatch.setattr(private_blocks, "parse_block", read)
+    reader = channel.config.msps.deserialize(network.material.signer(BANK).creator)
+    reply = await private_blocks.block_with_private_data(channel, block.SerializeToString(), reader)
+    assert readers != [threading.main_thread()]
+    found = events_pb2.DeliverResponse.FromString(reply).block_and_private_data
+    assert found.block == block
+    assert b"in-a-thread" in found.private_data_map[0].SerializeToString()
 
 
 async def test_connection_without_a_members_certificate_is_refused(

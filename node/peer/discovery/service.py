@@ -25,8 +25,8 @@ from google.protobuf.message import DecodeError
 from network import rpc
 from network.channel_acl import WRITERS
 from network.errors import IdentityError, PolicyError, RpcError, WireError
+from network.identity import check_creator_size
 from network.policy import SignedData
-from network.proposal import CREATOR_BYTES_MAX
 from network.rpc import StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.channel import Channel
@@ -183,10 +183,10 @@ def _check_form(asked: protocol_pb2.Request) -> None:
         raise RpcError(StatusCode.UNKNOWN, "access denied, no authentication info in request")
     if not asked.authentication.client_identity:
         raise RpcError(StatusCode.UNKNOWN, "access denied, client identity wasn't supplied")
-    size = len(asked.authentication.client_identity)
-    if size > CREATOR_BYTES_MAX:
-        reason = f"authentication.client_identity: {size} bytes, more than {CREATOR_BYTES_MAX}"
-        raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
+    try:
+        check_creator_size(asked.authentication.client_identity, "authentication.client_identity")
+    except WireError as error:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
     if len(asked.queries) > QUERIES_MAX:
         # Each has its caller's signature checked: a request may be of 100 MiB, and anybody's.
         reason = f"queries: {len(asked.queries)} in one request, at most {QUERIES_MAX}; ask in several"

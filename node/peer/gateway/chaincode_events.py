@@ -20,7 +20,7 @@ from network.errors import RpcError
 from network.messages import read_message
 from network.policy import SignedData
 from network.rpc import Call, StatusCode
-from node.peer.block_reading import read_block
+from node.block_reading import read_block
 from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.gateway.calls import no_policies, parse_request
 from node.peer.gateway.gateway import Gateway

@@ -11,8 +11,8 @@ from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import proposal_response_pb2
 
 from network.errors import IdentityError, PolicyError, RpcError, WireError
+from network.identity import check_creator_size
 from network.policy import SignedData
-from network.proposal import CREATOR_BYTES_MAX
 from network.rpc import StatusCode
 from node.peer.channel import Channel
 from node.peer.commit_traces import CommitTraces
@@ -71,10 +71,10 @@ class Gateway:
         Raises:
             RpcError: PERMISSION_DENIED, or INVALID_ARGUMENT for an identity that nobody has.
         """
-        if len(signed.creator) > CREATOR_BYTES_MAX:
-            # Read before anybody is known to stand behind it, and an oddly written one is read slowly.
-            reason = f"identity: {len(signed.creator)} bytes, more than {CREATOR_BYTES_MAX}"
-            raise RpcError(StatusCode.INVALID_ARGUMENT, reason)
+        try:
+            check_creator_size(signed.creator, "identity")
+        except WireError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         config = self.channel.config
         vouched = self._vouched_for(signed)
         try:

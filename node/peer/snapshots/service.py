@@ -16,7 +16,8 @@ from google.protobuf.message import DecodeError
 
 from network import rpc
 from network.channel_acl import LOCAL_ROLES
-from network.errors import RpcError
+from network.errors import RpcError, WireError
+from network.identity import check_creator_size
 from network.policy import SignedData
 from network.rpc import StatusCode
 from node.peer.errors import ChaincodeError, PeerError, SnapshotError
@@ -76,12 +77,13 @@ class SnapshotService:
             if not asked.HasField("signature_header"):
                 raise SnapshotError("missing signature header")
             creator = asked.signature_header.creator
+            check_creator_size(creator, "signature_header.creator")
             self._members.authorize_signed(LOCAL_ROLES[resource], SignedData(signed.request, creator, signed.signature))
             if not asked.channel_id:
                 raise SnapshotError("missing channel ID")
             requests = self._channels.get(asked.channel_id)
             if requests is None:
                 raise SnapshotError(f"cannot find ledger for channel {asked.channel_id}")
-        except (ChaincodeError, SnapshotError) as error:
+        except (ChaincodeError, SnapshotError, WireError) as error:
             raise RpcError(StatusCode.UNKNOWN, str(error)) from error
         return asked, requests

@@ -124,7 +124,7 @@ def test_transient_data_enters_neither_hash_nor_transaction() -> None:
         (edited(channel=lambda m: setattr(m, "epoch", 1)), "epoch is non-zero"),
         (edited(signer=lambda m: m.ClearField("nonce")), "nonce is empty"),
         (edited(signer=lambda m: m.ClearField("creator")), "creator is empty"),
-        (edited(signer=lambda m: setattr(m, "creator", bytes(70_000))), "creator has 70000 bytes, more than 65536"),
+        (edited(signer=lambda m: setattr(m, "creator", bytes(70_000))), "creator: 70000 bytes, more than 65536"),
         (edited(channel=lambda m: setattr(m, "tx_id", "00")), "incorrectly computed txid '00'"),
         (edited(signer=lambda m: setattr(m, "nonce", b"x" * 24)), "incorrectly computed txid"),
     ],

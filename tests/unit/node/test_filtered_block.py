@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from fabric_protos.common import common_pb2
 
-from node.peer.block_reading import read_block
+from node.block_reading import read_block
 from node.peer.filtered_block import filtered_block, filtered_response
 from node.peer.gateway.chaincode_events import block_events
 from tests.support.captured import NETWORKS, captured

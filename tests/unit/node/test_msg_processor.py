@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -89,6 +91,15 @@ def test_envelope_above_the_absolute_limit_is_a_bad_request(material: Material, 
     status, info = answer(material.envelope(b"x" * 20_000), config)
     assert status == BAD
     assert info.endswith("exceeds maximum allowed 20000 bytes")
+
+
+def test_identity_that_nobody_has_is_refused_before_it_is_read(material: Material, tmp_path: Path) -> None:
+    roomy = ChannelConfig.from_block(parse_block(material.genesis(tmp_path / "genesis.block").read_bytes()))
+    # One field of 3 bytes over and over: 64 KiB of it are looked at, no more.
+    odd = SimpleNamespace(creator=b"\x12\x01x" * 21_846, sign=material.user(BANK).sign)
+    assert answer(material.envelope(signer=odd), roomy) == (BAD, "creator: 65538 bytes, more than 65536")
+    odd.creator = odd.creator[3:]
+    assert answer(material.envelope(signer=odd), roomy)[0] == FORBIDDEN
 
 
 @pytest.mark.parametrize("header_type", [common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION])

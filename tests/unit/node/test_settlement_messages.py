@@ -100,6 +100,13 @@ def test_creator_that_is_no_identity_is_refused(creator: bytes) -> None:
     assert _refusal(message) == StatusCode.UNAUTHENTICATED
 
 
+def test_creator_larger_than_anybodys_is_not_read() -> None:
+    message = signed_message(_abort(), SIGNER)
+    message.creator = bytes(65_537)
+    with pytest.raises(MessageRefusedError, match="65537 bytes, more than 65536"):
+        _verifier().verify(message, partner_pb2.Abort, _call())
+
+
 def test_message_in_the_name_of_another_bank_is_refused() -> None:
     message = signed_message(_abort(sender_msp_id="DwaybankMSP"), SIGNER)
     assert _refusal(message) == StatusCode.PERMISSION_DENIED

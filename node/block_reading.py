@@ -14,6 +14,11 @@ READ_HERE_BYTES_MAX = 256 * 1024
 
 async def read_block(read: Callable[[bytes], T], content: bytes) -> T:
     """Return what a function finds in a committed block."""
-    if len(content) <= READ_HERE_BYTES_MAX:
-        return read(content)
-    return await asyncio.to_thread(read, content)
+    return await read_sized(lambda: read(content), len(content))
+
+
+async def read_sized(read: Callable[[], T], size: int) -> T:
+    """Return what a function finds in as many bytes as it is about to read."""
+    if size <= READ_HERE_BYTES_MAX:
+        return read()
+    return await asyncio.to_thread(read)
