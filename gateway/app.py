@@ -19,6 +19,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import problems
+from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import AccessTokens, utc_now
@@ -78,7 +79,7 @@ def create_app(
         locks = OrderLocks(engine, patience_s=2 * config.node.timeout_s)
         try:
             await to_thread.run_sync(migrate, engine)
-            services = app.state.services = _services(config, Store(engine), locks, channel, passwords, secret, now)
+            services = app.state.services = _services(config, engine, locks, channel, passwords, secret, now)
             operations = GatewayOperations(config, levels or LogLevels(), metrics, services.store, services.node, now)
             await operations.start()
             log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
@@ -130,21 +131,21 @@ def prepare_database(config: GatewayConfig) -> None:
 
 def _services(
     config: GatewayConfig,
-    store: Store,
+    engine: Engine,
     locks: OrderLocks,
     channel: Channel,
     passwords: Passwords,
     secret: bytes,
     now: Callable[[], datetime],
 ) -> Services:
-    node = NodeClient(channel, timeout_s=config.node.timeout_s)
+    store, node = Store(engine), NodeClient(channel, timeout_s=config.node.timeout_s)
     access_tokens = AccessTokens(secret, config.organization.msp_id, now)
     partner_msp_ids = frozenset(partner.msp_id for partner in config.partners)
     return Services(
         config=config,
         store=store,
         node=node,
-        sessions=Sessions(store, passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
+        sessions=Sessions(store, Failures(engine), passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
         access_tokens=access_tokens,
         transfers=Transfers(store, node, locks, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
         now=now,

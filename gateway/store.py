@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -34,7 +34,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     select,
     true,
     tuple_,
@@ -42,13 +41,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
+from gateway.auth.failures import FORGOTTEN_AT_ONCE
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
 """States of a transfer to which nothing more happens."""
-
-FORGOTTEN_AT_ONCE = 100
-"""Old rows that a new one of their kind takes away."""
 
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
@@ -80,15 +77,6 @@ _token = Table(
     Column("expires_at", _time),
     Column("used_at", _time),
 )
-_failure = Table("login_failure", _schema, Column("subject", LargeBinary), Column("failed_at", _time))
-_guess = Table(
-    "sender_failure",
-    _schema,
-    Column("sender", LargeBinary, primary_key=True),
-    Column("subject", LargeBinary, primary_key=True),
-    Column("failed_at", _time),
-)
-_sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
 _account = Table(
     "customer_account",
     _schema,
@@ -304,56 +292,6 @@ class Store:
             chosen = update(_family).where(_family.c.family_id == family_of, _family.c.revoked_at.is_(None))
             connection.execute(chosen.values(revoked_at=now))
 
-    def login_failures(self, subject: bytes, since: datetime) -> tuple[int, datetime | None]:
-        """Return how many logins failed for a subject since a time, and when the oldest of them was."""
-        counted = select(func.count(), func.min(_failure.c.failed_at))
-        with self._engine.connect() as connection:
-            row = connection.execute(counted.where(_failure.c.subject == subject, _failure.c.failed_at > since)).one()
-        return int(row[0]), row[1]
-
-    def sender_failures(self, place: bytes, since: datetime) -> tuple[int, datetime | None]:
-        """Return for how many customers logins from a place failed since a time, and the oldest of these times."""
-        counted = select(func.count(), func.min(_guess.c.failed_at))
-        with self._engine.connect() as connection:
-            row = connection.execute(counted.where(_guess.c.sender == place, _guess.c.failed_at > since)).one()
-        return int(row[0]), row[1]
-
-    def add_login_failure(
-        self, subjects: tuple[bytes, ...], place: bytes | None, now: datetime, kept_for: timedelta
-    ) -> None:
-        """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up.
-
-        Args:
-            subjects: what it counts against; the first is the customer at his place.
-            place: from where, if the customer is not known there.
-            now: the time.
-            kept_for: how long failures count.
-        """
-        with self._engine.begin() as connection:
-            _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
-            connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
-            if place is not None:
-                _forget(connection, _guess, _guess.c.failed_at, now - kept_for)
-                guess = insert_or_skip(_guess).values(sender=place, subject=subjects[0], failed_at=now)
-                connection.execute(
-                    guess.on_conflict_do_update(index_elements=["sender", "subject"], set_={"failed_at": now})
-                )
-
-    def note_sender(self, subject: bytes, place: bytes | None, now: datetime, kept_for: timedelta) -> None:
-        """Record from where somebody logged in, who is then no stranger there; forget where nobody did for long."""
-        known = insert_or_skip(_sender).values(subject=subject, seen_at=now)
-        with self._engine.begin() as connection:
-            if place is not None:
-                connection.execute(delete(_guess).where(_guess.c.sender == place, _guess.c.subject == subject))
-            connection.execute(known.on_conflict_do_update(index_elements=["subject"], set_={"seen_at": now}))
-            _forget(connection, _sender, _sender.c.seen_at, now - kept_for)
-
-    def knows_sender(self, subject: bytes, since: datetime) -> bool:
-        """Tell whether somebody logged in from there since a time."""
-        found = select(_sender.c.subject).where(_sender.c.subject == subject, _sender.c.seen_at > since)
-        with self._engine.connect() as connection:
-            return connection.execute(found).first() is not None
-
     def add_account(self, account: OwnAccount, count_max: int) -> None:
         """Record that an account in the books is a customer's.
 
@@ -482,15 +420,6 @@ def _begin_session(
     connection.execute(insert(_family).values(family))
     token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
     connection.execute(insert(_token).values(token))
-
-
-def _forget(connection: Connection, table: Table, at: Column[datetime], until: datetime) -> None:
-    """Delete some of the rows up to a time."""
-    old = table.alias("old")
-    # Rows have no name but their place. What another gateway forgets at this moment is left to it.
-    places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c[at.name] <= until)
-    some = places.limit(FORGOTTEN_AT_ONCE).with_for_update(skip_locked=True)
-    connection.execute(delete(table).where(literal_column(f"{table.name}.ctid", Text).in_(some)))
 
 
 def _forget_sessions(connection: Connection, now: datetime) -> None:

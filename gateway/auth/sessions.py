@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 import structlog
 from anyio import to_thread
 
+from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
@@ -74,6 +75,7 @@ class Sessions:
 
     Args:
         store: the gateway's records.
+        failures: log-ins that failed.
         passwords: Argon2id.
         access_tokens: issuer of access tokens.
         now: clock.
@@ -83,6 +85,7 @@ class Sessions:
     def __init__(
         self,
         store: Store,
+        failures: Failures,
         passwords: Passwords,
         access_tokens: AccessTokens,
         *,
@@ -90,6 +93,7 @@ class Sessions:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._store = store
+        self._failures = failures
         self._passwords = passwords
         self._access_tokens = access_tokens
         self._now = now
@@ -152,7 +156,7 @@ class Sessions:
         here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender)
         known_since = self._now() - SENDER_KNOWN_FOR
         limits = {here: FAILURES_PER_SENDER_MAX}
-        if await to_thread.run_sync(self._store.knows_sender, here, known_since):
+        if await to_thread.run_sync(self._failures.knows_sender, here, known_since):
             place = None
         else:
             limits[anywhere] = FAILURES_PER_EMAIL_MAX
@@ -161,14 +165,12 @@ class Sessions:
         known = None if customer is None else customer.password_hash
         is_right = await self._passwords.matches(password, known)
         if not is_right:
-            await to_thread.run_sync(
-                self._store.add_login_failure, (here, anywhere), place, self._now(), FAILURE_WINDOW
-            )
+            await to_thread.run_sync(self._failures.add, (here, anywhere), place, self._now(), FAILURE_WINDOW)
         # Again, before anything is told: others may have failed while this one waited for its turn.
         await self._refuse_guessing(limits, place, own=0 if is_right else 1)
         if not is_right or customer is None:
             raise CredentialsError("e-mail address and password do not belong together")
-        await to_thread.run_sync(self._store.note_sender, here, place, self._now(), SENDER_KNOWN_FOR)
+        await to_thread.run_sync(self._failures.note_sender, here, place, self._now(), SENDER_KNOWN_FOR)
         return customer
 
     async def refresh(self, refresh_token: str) -> TokenPair:
@@ -224,13 +226,11 @@ class Sessions:
         now = self._now()
         since = now - FAILURE_WINDOW
         counts = [
-            (await to_thread.run_sync(self._store.login_failures, subject, since), limit)
+            (await to_thread.run_sync(self._failures.of_subject, subject, since), limit)
             for subject, limit in limits.items()
         ]
         if place is not None:
-            counts.append(
-                (await to_thread.run_sync(self._store.sender_failures, place, since), CUSTOMERS_PER_SENDER_MAX)
-            )
+            counts.append((await to_thread.run_sync(self._failures.of_place, place, since), CUSTOMERS_PER_SENDER_MAX))
         for (count, oldest), limit in counts:
             if count - own >= limit and oldest is not None:
                 wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
