@@ -23,7 +23,7 @@ from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import AccessTokens, utc_now
-from gateway.config import GatewayConfig, read_secret
+from gateway.config import GatewayConfig, PasswordCost, read_secret
 from gateway.errors import ConfigurationError
 from gateway.guard import Guard
 from gateway.migrate import migrate
@@ -68,13 +68,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = _engine(config.database_url)
+        engine = engine_of(config.database_url)
         channel = Channel(config.node.address, tls, server_name=config.node.server_name)
-        passwords = Passwords(
-            memory_kib=config.password_cost.memory_kib,
-            iterations=config.password_cost.iterations,
-            threads=config.password_cost.threads,
-        )
+        passwords = passwords_of(config.password_cost)
         # An order may take two calls of the node.
         locks = OrderLocks(engine, patience_s=2 * config.node.timeout_s)
         try:
@@ -117,7 +113,7 @@ def prepare_database(config: GatewayConfig) -> None:
     Raises:
         ConfigurationError: the database does not answer or refuses; one sentence without its password.
     """
-    engine = _engine(config.database_url)
+    engine = engine_of(config.database_url)
     try:
         migrate(engine)
     except SQLAlchemyError as error:
@@ -153,7 +149,13 @@ def _services(
     )
 
 
-def _engine(database_url: str) -> Engine:
+def passwords_of(cost: PasswordCost) -> Passwords:
+    """Return what hashes passwords at the cost of the settings."""
+    return Passwords(memory_kib=cost.memory_kib, iterations=cost.iterations, threads=cost.threads)
+
+
+def engine_of(database_url: str) -> Engine:
+    """Return the connections to the gateway's database; nothing connects yet."""
     return create_engine(
         database_url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=CONNECTIONS,

@@ -49,7 +49,7 @@ FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired
 
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
-_customer = Table(
+customers = Table(
     "customer",
     _schema,
     Column("customer_id", Uuid, primary_key=True),
@@ -60,7 +60,7 @@ _customer = Table(
     Column("created_at", _time),
     Column("password_changes", Integer),
 )
-_family = Table(
+families = Table(
     "refresh_family",
     _schema,
     Column("family_id", Uuid, primary_key=True),
@@ -77,7 +77,7 @@ _token = Table(
     Column("expires_at", _time),
     Column("used_at", _time),
 )
-_account = Table(
+accounts = Table(
     "customer_account",
     _schema,
     Column("account", Text, primary_key=True),
@@ -192,14 +192,14 @@ class Store:
             "created_at": created_at,
         }
         with self._engine.begin() as connection:
-            added = insert_or_skip(_customer).values(values).on_conflict_do_nothing(index_elements=["email"])
-            if connection.scalar(added.returning(_customer.c.customer_id)) is None:
+            added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
+            if connection.scalar(added.returning(customers.c.customer_id)) is None:
                 raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
 
     def customer_by_email(self, email: str) -> Customer | None:
         """Return the customer of an e-mail address, or None."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(_customer).where(_customer.c.email == email)).one_or_none()
+            row = connection.execute(select(customers).where(customers.c.email == email)).one_or_none()
         return None if row is None else _as_customer(row)
 
     def customer(self, customer_id: uuid.UUID) -> Customer:
@@ -209,7 +209,7 @@ class Store:
             NotFoundError: there is none.
         """
         with self._engine.connect() as connection:
-            row = connection.execute(select(_customer).where(_customer.c.customer_id == customer_id)).one_or_none()
+            row = connection.execute(select(customers).where(customers.c.customer_id == customer_id)).one_or_none()
         if row is None:
             raise NotFoundError("no such customer")
         return _as_customer(row)
@@ -217,8 +217,9 @@ class Store:
     def renew_password_hash(self, customer: Customer, password_hash: str) -> None:
         """Replace a customer's hash, after a good login with an outdated one; not that of a password changed since."""
         with self._engine.begin() as connection:
-            chosen = update(_customer).where(
-                _customer.c.customer_id == customer.customer_id, _customer.c.password_hash == customer.password_hash
+            chosen = update(customers).where(
+                customers.c.customer_id == customer.customer_id,
+                customers.c.password_hash == customer.password_hash,
             )
             connection.execute(chosen.values(password_hash=password_hash))
 
@@ -241,13 +242,13 @@ class Store:
         Raises:
             ConflictError: the password was changed since the customer was read.
         """
-        chosen = _customer.c.customer_id == customer.customer_id
-        open_ones = (_family.c.customer_id == customer.customer_id) & _family.c.revoked_at.is_(None)
+        chosen = customers.c.customer_id == customer.customer_id
+        open_ones = (families.c.customer_id == customer.customer_id) & families.c.revoked_at.is_(None)
         with self._engine.begin() as connection:
             _require_same_password(connection, customer)
             changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
-            connection.execute(update(_customer).where(chosen).values(changed))
-            connection.execute(update(_family).where(open_ones).values(revoked_at=now))
+            connection.execute(update(customers).where(chosen).values(changed))
+            connection.execute(update(families).where(open_ones).values(revoked_at=now))
             _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 
     def rotate(
@@ -261,7 +262,7 @@ class Store:
         with self._engine.begin() as connection:
             family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
             family = connection.execute(
-                select(_family).where(_family.c.family_id == family_of).with_for_update()
+                select(families).where(families.c.family_id == family_of).with_for_update()
             ).one_or_none()
             if family is None:
                 return RotationOutcome.UNKNOWN
@@ -273,7 +274,7 @@ class Store:
             if family.revoked_at is not None:
                 return RotationOutcome.REVOKED
             if token.used_at is not None:
-                chosen = update(_family).where(_family.c.family_id == family.family_id)
+                chosen = update(families).where(families.c.family_id == family.family_id)
                 connection.execute(chosen.values(revoked_at=now))
                 return RotationOutcome.REUSED
             if token.expires_at <= now:
@@ -289,7 +290,7 @@ class Store:
         """End the session a refresh token belongs to; an unknown one changes nothing."""
         family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
         with self._engine.begin() as connection:
-            chosen = update(_family).where(_family.c.family_id == family_of, _family.c.revoked_at.is_(None))
+            chosen = update(families).where(families.c.family_id == family_of, families.c.revoked_at.is_(None))
             connection.execute(chosen.values(revoked_at=now))
 
     def add_account(self, account: OwnAccount, count_max: int) -> None:
@@ -305,19 +306,19 @@ class Store:
             "label": account.label,
             "opened_at": account.opened_at,
         }
-        owner = select(_customer.c.customer_id).where(_customer.c.customer_id == account.customer_id)
-        owned = select(func.count()).where(_account.c.customer_id == account.customer_id)
+        owner = select(customers.c.customer_id).where(customers.c.customer_id == account.customer_id)
+        owned = select(func.count()).where(accounts.c.customer_id == account.customer_id)
         with self._engine.begin() as connection:
             connection.execute(owner.with_for_update())
             if (connection.scalar(owned) or 0) >= count_max:
                 raise ConflictError("account_limit", f"a customer may have {count_max} accounts")
-            connection.execute(insert(_account).values(values))
+            connection.execute(insert(accounts).values(values))
 
     def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:
         """Return a customer's accounts, oldest first."""
-        mine = select(_account).where(_account.c.customer_id == customer_id)
+        mine = select(accounts).where(accounts.c.customer_id == customer_id)
         with self._engine.connect() as connection:
-            rows = connection.execute(mine.order_by(_account.c.opened_at, _account.c.account)).all()
+            rows = connection.execute(mine.order_by(accounts.c.opened_at, accounts.c.account)).all()
         return [_as_account(row) for row in rows]
 
     def account(self, customer_id: uuid.UUID, account: str) -> OwnAccount:
@@ -326,7 +327,7 @@ class Store:
         Raises:
             NotFoundError: there is none, or it is another customer's.
         """
-        mine = select(_account).where(_account.c.account == account, _account.c.customer_id == customer_id)
+        mine = select(accounts).where(accounts.c.account == account, accounts.c.customer_id == customer_id)
         with self._engine.connect() as connection:
             row = connection.execute(mine).one_or_none()
         if row is None:
@@ -407,7 +408,7 @@ class Store:
 
 def _require_same_password(connection: Connection, customer: Customer) -> None:
     """Hold a customer's record for this database transaction; of two who change it at once the later one is refused."""
-    chosen = select(_customer.c.password_changes).where(_customer.c.customer_id == customer.customer_id)
+    chosen = select(customers.c.password_changes).where(customers.c.customer_id == customer.customer_id)
     if connection.scalar(chosen.with_for_update()) != customer.password_changes:
         raise ConflictError("password_changed", "the password was changed meanwhile: sign in again with the new one")
 
@@ -417,7 +418,7 @@ def _begin_session(
 ) -> None:
     family_id = uuid.uuid4()
     family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
-    connection.execute(insert(_family).values(family))
+    connection.execute(insert(families).values(family))
     token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
     connection.execute(insert(_token).values(token))
 
@@ -425,16 +426,16 @@ def _begin_session(
 def _forget_sessions(connection: Connection, now: datetime) -> None:
     """Delete some of the refresh tokens that have expired, which open nothing, and families that have none left."""
     # Under their families' locks, so that no rotation adds a token meanwhile; one that is under way is not waited for.
-    of_family = _family.join(_token, _token.c.family_id == _family.c.family_id)
+    of_family = families.join(_token, _token.c.family_id == families.c.family_id)
     old = select(_token.c.token_digest, _token.c.family_id).select_from(of_family)
     some = old.where(_token.c.expires_at <= now).order_by(_token.c.expires_at).limit(FORGOTTEN_AT_ONCE)
     rows = connection.execute(some.with_for_update(skip_locked=True)).all()
     if not rows:
         return
     connection.execute(delete(_token).where(_token.c.token_digest.in_([row.token_digest for row in rows])))
-    left = select(_token).where(_token.c.family_id == _family.c.family_id)
-    ended = _family.c.family_id.in_({row.family_id for row in rows})
-    connection.execute(delete(_family).where(ended, ~left.exists()))
+    left = select(_token).where(_token.c.family_id == families.c.family_id)
+    ended = families.c.family_id.in_({row.family_id for row in rows})
+    connection.execute(delete(families).where(ended, ~left.exists()))
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
