@@ -213,7 +213,7 @@ class Sessions:
         except NotFoundError as error:
             raise TokenError("the access token's customer is not there any more: register again") from error
         if password_changes != customer.password_changes:
-            raise TokenError("the password was changed since: sign in again")
+            raise TokenError("this session was ended: sign in again")
         _require_active(customer)
 
     def _pair(self, customer: Customer, refresh_token: str) -> TokenPair:
