@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from network.errors import RpcError
@@ -29,8 +28,8 @@ HEALTH = "/grpc.health.v1.Health/Check"
 DONE_CODES = frozenset({"posted", "exists"})
 """Result codes of an entry that stands in the books."""
 
-COUNTED_OTHERWISE = frozenset({"period_closed", "exists_with_different_body"})
-"""Result codes of an entry whose time lies in a period that was closed: now, or before a crash."""
+DATED_OTHERWISE = "exists_with_different_body"
+"""Result code of an order that an older gateway posted with a time of its own and could not note as posted."""
 
 NOT_AN_ORDER = "invalid"
 """Code of what the node cannot read as a request of its kind, today and tomorrow."""
@@ -72,7 +71,6 @@ class InternalTransfer:
     debtor_account: str
     creditor_account: str
     amount_minor: int
-    ordered_at: datetime
     description: str
 
 
@@ -172,8 +170,8 @@ class NodeClient:
     async def post_transfer(self, transfer: InternalTransfer) -> EntryOutcome:
         """Post a transfer inside the bank; its id is the entry's permanent idempotency key.
 
-        Where the period for which it counts was closed since it was ordered, it counts for the time of its posting, as
-        payments between banks do. Which of both ways was posted, a repeat finds out by its key.
+        It counts for the time of its posting, which the node gives: a gateway's clock may leap, the books' clock is
+        guarded against that, and no period that closed meanwhile stands in the way.
         """
         amount = str(transfer.amount_minor)
         entry = ledger_pb2.NewEntry(
@@ -182,21 +180,18 @@ class NodeClient:
                 ledger_pb2.Posting(account=transfer.debtor_account, side=ledger_pb2.SIDE_DEBIT, amount_minor=amount),
                 ledger_pb2.Posting(account=transfer.creditor_account, side=ledger_pb2.SIDE_CREDIT, amount_minor=amount),
             ],
-            effective_at=_timestamp(transfer.ordered_at),
             description=transfer.description,
         )
-        outcome = await self._post(entry)
-        if outcome.code in COUNTED_OTHERWISE:
-            entry.ClearField("effective_at")
-            outcome = await self._post(entry)
-        return outcome
-
-    async def _post(self, entry: ledger_pb2.NewEntry) -> EntryOutcome:
         request = ledger_pb2.PostEntriesRequest(entries=[entry])
         reply = await self._call(f"{LEDGER}/PostEntries", request, ledger_pb2.PostEntriesResponse)
         if len(reply.results) != 1:
             raise _unavailable()
         result = reply.results[0]
+        if result.code == DATED_OTHERWISE:
+            # Nobody else knows the transfer's id: what stands under it is this order, whose fields never change.
+            by_key = ledger_pb2.GetEntryRequest(idempotency_key=entry.idempotency_key)
+            found = (await self._call(f"{LEDGER}/GetEntry", by_key, ledger_pb2.GetEntryResponse)).entry
+            return EntryOutcome("exists", "", found.seq, found.decision)
         return EntryOutcome(result.code, result.message, result.seq, result.decision)
 
     async def send_payment(self, payment: PartnerPayment) -> PaymentOutcome:
@@ -302,9 +297,3 @@ def _as_line(line: ledger_pb2.StatementLine) -> StatementLine:
 
 def _as_payment(payment: partner_pb2.Payment) -> PaymentOutcome:
     return PaymentOutcome(payment.state, payment.refusal, payment.seq, payment.settlement_id)
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

@@ -12,6 +12,7 @@ A posting that is refused is no error: it is a ``ResultCode`` (see ``journal``),
     ├── FencedError           another writer took the books over; this one may never commit again
     ├── StaleCopyError        the books are not as the writer's copy of them said; posting again will know
     ├── BooksUnavailableError the database cannot be reached or refuses the work; nothing is known to be lost
+    │   └── ClockLeaptError   this machine's clock leapt forward: nothing is dated by it
     ├── DamagedRowError       a row of the books that tells no entry any more; carries ``seq`` and ``reason``
     ├── CheckpointError       a verification's checkpoint that is not of these books; carries ``path``
     ├── ImportRefusedError    a file of books with something that does not fit; carries ``line`` and ``reason``
@@ -120,6 +121,10 @@ class FencedError(LedgerError):
 
 class BooksUnavailableError(LedgerError):
     """The database cannot be reached or refuses the work; whoever asks again with the same key is safe."""
+
+
+class ClockLeaptError(BooksUnavailableError):
+    """This machine's clock leapt forward: nothing is dated by it until it is set right or believed anew."""
 
 
 class CheckpointError(LedgerError):

@@ -10,16 +10,18 @@ refused wherever tenants are not asked for by name (``own_tenant``).
 A certificate of it with the unit ``service:gateway`` opens what a gateway calls and nothing else, because a gateway is
 what strangers reach.
 
-A certificate that its organization has revoked is refused with its next call: the channel's configuration in force
-holds every member's revocation lists, also those of its TLS authorities. A stream that is open stays open.
+A certificate that its organization has revoked is refused with its next call, and streams of ours that it opened end
+within a second: the channel's configuration in force holds every member's revocation lists, also those of its TLS
+authorities.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -30,7 +32,7 @@ from network.errors import IdentityError, RpcError
 from network.gateway_unit import is_gateway
 from network.go_certificate import Certificate
 from network.msp import Msp
-from network.rpc import Call
+from network.rpc import Call, ServerStream
 from network.tenant_unit import tenant_of
 
 UNAUTHENTICATED = 16
@@ -49,6 +51,9 @@ GATEWAY_METHODS = frozenset(
     }
 )
 """What ``gateway.node_client`` calls."""
+
+ASK_AGAIN_S = 1.0
+"""Time after which the caller of a stream that is silent is judged again."""
 
 Msps = Callable[[], Mapping[str, Msp]]
 """Gives the members' MSPs as the channel's configuration in force has them."""
@@ -140,6 +145,38 @@ class Members:
         caller = self._caller(call)
         self._check_own(caller.msp_id)
         return caller.tenant
+
+    def admitted(self, handler: Callable[[bytes, Call], AsyncIterator[bytes]]) -> ServerStream:
+        """Return the handler of a stream that ends when its caller's certificate is revoked, silent or not.
+
+        The stream ends with what each of its calls would be refused with: UNAUTHENTICATED.
+        """
+
+        async def serve(request: bytes, call: Call) -> AsyncGenerator[bytes, None]:
+            replies: Any = handler(request, call)
+            following: asyncio.Future[bytes] = asyncio.ensure_future(anext(replies))
+            try:
+                while True:
+                    await asyncio.wait((following,), timeout=ASK_AGAIN_S)
+                    self._caller(call)
+                    if not following.done():
+                        continue
+                    try:
+                        reply = following.result()
+                    except StopAsyncIteration:
+                        return
+                    yield reply
+                    following = asyncio.ensure_future(anext(replies))
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                await replies.aclose()
+
+        return serve
+
+    def is_gateway(self, call: Call) -> bool:
+        """Tell whether a certificate calls that opens to gateways alone."""
+        return self._caller(call).is_gateway
 
     def _check_own(self, msp_id: str) -> None:
         if msp_id != self.own_msp_id:

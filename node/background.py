@@ -3,7 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
+from typing import Any
+
+_NUMBER = re.compile(r"\d+")
+REASON_LENGTH_MAX = 300
+
+
+class Waits:
+    """What keeps work from going on: logged when it begins, when the reason changes and when it is over.
+
+    A worker that looks twice a second would fill the log with one sentence for as long as a clock is not believed or a
+    backup holds its records. Reasons that differ in numbers alone, such as the time, are the same.
+
+    Args:
+        log: the module's logger.
+        event: what waits, as the log names it.
+        level: of the line that tells why.
+    """
+
+    def __init__(self, log: Any, event: str, level: str = "warning") -> None:
+        self._log, self._event, self._level = log, event, level
+        self._told: dict[str, str] = {}
+
+    def tell(self, error: Exception, subject: str = "", **named: object) -> None:
+        """Log why a subject waits, once."""
+        reason = str(error)[:REASON_LENGTH_MAX]
+        known, self._told[subject] = self._told.get(subject), f"{type(error).__name__} {_NUMBER.sub('', reason)}"
+        if known != self._told[subject]:
+            getattr(self._log, self._level)(self._event, reason=reason, **named)
+
+    def over(self, subject: str = "", **named: object) -> None:
+        """Log that a subject waits no longer, where it did."""
+        if self._told.pop(subject, None) is not None:
+            self._log.info(f"{self._event}_no_more", **named)
 
 
 class BackgroundWork(ABC):

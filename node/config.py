@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ledger.money import ASSET_CODE
+from network.operations.certificates import Watched, certificates_in
 from network.operations.http_server import HttpTls
 from network.operations.log_levels import DEFAULT_SPEC
 from network.operations.otlp_tracer import OtlpTracer
@@ -79,6 +80,10 @@ class OperationsSettings(_Strict):
         if self.tls is None:
             return None
         return HttpTls(self.tls.certificate, self.tls.key, tuple(self.tls.client_roots))
+
+    def certificates(self) -> list[Watched]:
+        """Return the server's own certificates, to be watched."""
+        return [] if self.tls is None else certificates_in("operations", self.tls.certificate)
 
 
 class TracingSettings(_Strict):

@@ -42,7 +42,11 @@ class OrdererProcess:
             config.data_folder, [config.genesis_block], identity, utc_now, tls.certificate_pem, metrics
         )
         self._server = ObservedServer(config.host, config.port, tls, GrpcMetrics(metrics))
-        own = [*certificates_in("signing", config.msp_folder), *certificates_in("tls", config.tls.certificate)]
+        own = [
+            *certificates_in("signing", config.msp_folder),
+            *certificates_in("tls", config.tls.certificate),
+            *([] if config.operations is None else config.operations.certificates()),
+        ]
         self._certificates = CertificateWatch(metrics, lambda: [*own, *self._authorities()], utc_now)
         self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
         self._operations.checks.add("chains", self._check_chains)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ import structlog
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
-from ledger.errors import BooksUnavailableError, LedgerError
+from ledger.errors import ClockLeaptError, LedgerError
 from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
@@ -104,24 +105,25 @@ def utc_now() -> datetime:
 class NodeProcess:
     """All of a node; a bank keeps books and settles, a regulator only watches and proves."""
 
-    def __init__(self, config: NodeConfig, levels: LogLevels) -> None:
+    def __init__(self, config: NodeConfig, levels: LogLevels, now: Callable[[], datetime] = utc_now) -> None:
         levels.set(config.log_spec)
         self._config = config
-        self._operations = ProcessOperations(config.operations, levels, utc_now)
+        self._now = now
+        self._operations = ProcessOperations(config.operations, levels, now)
         metrics = self._operations.metrics
         self._database_url = read_url(config.database_url_file)
         self._genesis = read_file(config.genesis_block)
         self._tls = config.tls.client()
         self._members = Members(config.msp_id, config.tls.roots_by_msp(), lambda: self.peer.config.msps.msps)
         self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
-        self.peer = Peer(self._peer_settings(), now=utc_now, metrics=PeerMetrics(metrics))
-        self._clock = BooksClock(utc_now)
+        self.peer = Peer(self._peer_settings(), now=now, metrics=PeerMetrics(metrics))
+        self._clock = BooksClock(now)
         self.books: Books | None = None
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
         DeliveryMetrics(metrics, lambda: self.peer.silences_s)
         self._own_certificates = own = self._read_own_certificates()
-        self._operations.checks.add("certificates", lambda: require_valid(own, utc_now()))
+        self._operations.checks.add("certificates", lambda: require_valid(own, now()))
         if config.role == "bank":
             self._operations.checks.add("clock", self._check_clock)
         self._running = AsyncExitStack()
@@ -175,7 +177,7 @@ class NodeProcess:
         self._running.push_async_callback(self._server.stop, STOP_GRACE_S)
         for part in late:
             await self._start_part(part)
-        await self._start_part(CertificateWatch(self._operations.metrics, self._certificates, utc_now))
+        await self._start_part(CertificateWatch(self._operations.metrics, self._certificates, self._now))
         self._operations.started()
 
     def _offer_audit(self, trail: AuditTrail) -> list[str]:
@@ -187,7 +189,7 @@ class NodeProcess:
             trail.receipts, trail.kept_receipts, trail.own_totals, trail.opened_totals, self._members
         ).register(self._server)
         ProofService(trail, self._members).register(self._server)
-        EntryService(trail.entries, trail.disclosed, self._members, utc_now).register(self._server)
+        EntryService(trail.entries, trail.disclosed, self._members, self._now).register(self._server)
         self._portal_service(trail).register(self._server)
         return [AUDIT_SERVICE, PORTAL_SERVICE, PROOF_SERVICE]
 
@@ -199,13 +201,13 @@ class NodeProcess:
             obligations=SettlementChain(peer, trail.msp_id),
             members=self._members,
             daily=self._config.role == "regulator",
-            now=utc_now,
+            now=self._now,
         )
 
     async def _check_clock(self) -> None:
         try:
             self._clock()
-        except BooksUnavailableError as error:
+        except ClockLeaptError as error:
             raise UnhealthyError(str(error)) from error
 
     async def failed(self) -> None:
@@ -251,14 +253,14 @@ class NodeProcess:
 
     def _offer_accounting(self, books: Books) -> list[str]:
         """Offer what the books can do beside posting; return the names of the services."""
-        ScheduleService(books, self._members, now=utc_now).register(self._server)
-        ChartService(books, self._members, now=utc_now).register(self._server)
-        CurrencyService(books, self._members, now=utc_now).register(self._server)
-        TenantService(books, self._members, now=utc_now).register(self._server)
+        ScheduleService(books, self._members, now=self._clock).register(self._server)
+        ChartService(books, self._members, now=self._clock).register(self._server)
+        CurrencyService(books, self._members, now=self._clock).register(self._server)
+        TenantService(books, self._members, now=self._clock).register(self._server)
         # Where the command line finds it too; a node without it refuses mappings with keyed pseudonyms.
         key_file = self._config.writer_key_file.parent / "pseudonym.key"
         pseudonym_key = read_key(key_file) if key_file.exists() else None
-        reconciliation = ReconciliationService(books, self._members, now=utc_now, pseudonym_key=pseudonym_key)
+        reconciliation = ReconciliationService(books, self._members, now=self._clock, pseudonym_key=pseudonym_key)
         reconciliation.register(self._server)
         return [SCHEDULE_SERVICE, CHART_SERVICE, CURRENCY_SERVICE, TENANT_SERVICE, RECONCILIATION_SERVICE]
 
@@ -298,7 +300,7 @@ class NodeProcess:
             self._connect(self._config.fabric_peer or self._config.peers[self._config.msp_id]),
             SigningIdentity.from_msp_folder(folder, self._config.msp_id),
             self._config.channel,
-            utc_now,
+            self._now,
         )
 
     def _read_own_certificates(self) -> list[Watched]:
@@ -308,6 +310,7 @@ class NodeProcess:
             *certificates_in("node", config.client_msp_folder),
             *certificates_in("reviewer", config.reviewer_msp_folder),
             *certificates_in("tls", config.tls.certificate),
+            *([] if config.operations is None else config.operations.certificates()),
         ]
 
     def _certificates(self) -> list[Watched]:
@@ -348,7 +351,7 @@ class NodeProcess:
             decisions=compliance.decisions if compliance is not None else None,
             deadlines=self._deadlines(),
             anchor_interval_s=config.anchor_interval_s,
-            now=utc_now,
+            now=self._now,
             random_bytes=secrets.token_bytes,
         )
 
@@ -391,13 +394,13 @@ class NodeProcess:
             partners=frozenset(partner.msp_id for partner in config.partners),
             others={msp_id: self._connect(address) for msp_id, address in others.items()},
             members=self._members,
-            now=utc_now if self.books is None else self._clock,
+            now=self._now if self.books is None else self._clock,
             random_bytes=secrets.token_bytes,
         )
 
     def _portal_service(self, trail: AuditTrail) -> PortalService:
         return PortalService(
-            trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, utc_now
+            trail.cases, trail.passkeys, lambda: self.peer.config.msps.msps.values(), self._members, self._now
         )
 
     def _partner_area(self, books: Books, obligations: ObligationArea) -> PartnerArea:

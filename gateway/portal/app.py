@@ -50,6 +50,8 @@ from gateway.portal.routes import (
 )
 from gateway.portal.services import Services, services_of
 from gateway.portal.sessions import Sessions
+from network.operations.certificates import CertificateWatch, certificates_in
+from network.operations.metrics import Metrics
 from network.rpc import Channel
 
 log = structlog.get_logger(__name__)
@@ -76,12 +78,20 @@ def create_portal(config: PortalConfig, *, now: Callable[[], datetime] = utc_now
     certificates = CertificateLogin(config.organization.msp_id, given.msp_folder, given.units, now)
     http = httpx.AsyncClient(verify=_issuer_tls(config.oidc), trust_env=False)
 
+    own = [
+        *certificates_in("tls", config.tls.certificate),
+        *certificates_in("node_tls", config.node_tls.certificate),
+    ]
+    watch = CertificateWatch(Metrics(), lambda: own, now)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         log.info("portal.ready", organization=config.organization.msp_id, node=config.node.address)
+        await watch.start()
         try:
             yield
         finally:
+            await watch.stop()
             await channel.close()
             await http.aclose()
 

@@ -64,6 +64,15 @@ class Oidc(_Part):
     """Which value of ``role_claim`` gives which role; administrators come with certificates."""
 
     @model_validator(mode="after")
+    def _no_way_without_secret(self) -> Oidc:
+        if self.client_secret_in is not None and self.client_secret_file is None:
+            raise ValueError(
+                f"client_secret_in {self.client_secret_in}: no secret is named to be shown: give client_secret_file, "
+                "or leave client_secret_in out for a public client"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_administrators(self) -> Oidc:
         if Role.ADMINISTRATOR in self.roles.values():
             raise ValueError("roles: administrators of the portal come with a certificate, never by an issuer")

@@ -62,7 +62,7 @@ class AuditService:
         serving.own("DecideReview", pb.DecideReviewRequest, self._decide_review)
         serving.members("ReadTile", pb.ReadTileRequest, self._read_tile)
         serving.members("ReadCheckpoint", pb.ReadCheckpointRequest, self._read_checkpoint)
-        server.server_stream(f"/{SERVICE}/RecomputeLeaves", self._recompute_leaves)
+        server.server_stream(f"/{SERVICE}/RecomputeLeaves", self._members.admitted(self._recompute_leaves))
 
     # --- own side ----------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ class EntryService:
         serving.own("ListSavedSearches", pb.ListSavedSearchesRequest, self._list_saved_searches)
         serving.own("DropSavedSearch", pb.DropSavedSearchRequest, self._drop_saved_search)
         serving.own("ListLooks", pb.ListLooksRequest, self._list_looks)
-        server.server_stream(f"/{SERVICE}/ExportEntries", self._export_entries)
+        server.server_stream(f"/{SERVICE}/ExportEntries", self._members.admitted(self._export_entries))
 
     async def _search_entries(self, user: str, request: pb.SearchEntriesRequest) -> pb.SearchEntriesResponse:
         wanted, order = filter_of(request.search), _order(request.search)

@@ -30,6 +30,7 @@ from ledger.monitor_store import MONITORS_MAX, drop_monitor, set_monitor
 from ledger.monitors import Monitor
 from ledger.posting import AccountTerms, Writer
 from ledger.prepared import Request
+from node.background import Waits
 from node.books.clock import LEAP_MAX
 from node.books.collector import Collector
 from node.books.outbox_stream import Bell
@@ -61,7 +62,7 @@ class Books:
     def __init__(self, url: str, writer: Writer, *, now: Callable[[], datetime]) -> None:
         self._url = url
         self._writer = writer
-        self._now = now
+        self.now = now
         self.bell = Bell()
         """Rung after each commit of this process."""
         self.tenant = ""
@@ -81,7 +82,7 @@ class Books:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._readers, self._writer.open)
-        if (last := self._writer.now()) - self._now() > LEAP_MAX:
+        if (last := self._writer.now()) - self.now() > LEAP_MAX:
             _log.error("entries_dated_ahead", until=last.isoformat(timespec="seconds"))
         self._pool = ConnectionPool(
             self._url,
@@ -184,7 +185,7 @@ class Books:
 
     async def open_new_account(self, new: NewAccount, actor: str = UNNAMED_ACTOR) -> tuple[Account, bool]:
         """Open an account and return it, and whether it is new; see ``balances.open_new_account``."""
-        return await self.read(balances.open_new_account, new, now=self._now(), actor=actor)
+        return await self.read(balances.open_new_account, new, now=self.now(), actor=actor)
 
     async def find_account(self, reference: str) -> Account | None:
         """Return an account as it stands, None when there is none."""
@@ -208,12 +209,12 @@ class Books:
             ConflictError: they are closed that far already.
         """
         number = await self._collector.run(lambda writer: periods.close_period(writer, closed_before, actor=actor))
-        await self.read(periods.report_periods, now=self._now())
+        await self.read(periods.report_periods, now=self.now())
         return await self._period(number)
 
     async def reopen_period(self, number: int, actor: str, reason: str) -> periods.Period:
         """Open the period closed last again; see ``periods.reopen_period`` for what it raises."""
-        await self.read(periods.report_periods, now=self._now())
+        await self.read(periods.report_periods, now=self.now())
         await self._collector.run(lambda writer: periods.reopen_period(writer, number, actor=actor, reason=reason))
         return await self._period(number)
 
@@ -314,23 +315,28 @@ class Books:
         return await asyncio.get_running_loop().run_in_executor(self._readers, on_connection)
 
     async def _sweep(self) -> None:
+        waits = Waits(_log, "hold_sweep_waits")
         while True:
             await asyncio.sleep(SWEEP_PAUSE_S)
             try:
                 expired = await self._collector.run(Writer.expire_holds)
             except LedgerError as error:
-                _log.warning("hold_sweep_failed", error=type(error).__name__)
+                waits.tell(error)
                 continue
+            waits.over()
             if expired:
                 _log.info("holds_expired", count=expired)
 
     async def _sum_up(self) -> None:
         """Keep partitions, sums of dated postings and reports of closed periods up to date, whatever a stop left."""
+        waits = Waits(_log, "sums_wait")
         while True:
             try:
                 await self.read(schema.keep_partition_ahead)
                 await self.read(balances_in_time.snapshot)
-                await self.read(periods.report_periods, now=self._now())
+                await self.read(periods.report_periods, now=self.now())
             except LedgerError as error:
-                _log.warning("sums_failed", error=type(error).__name__)
+                waits.tell(error)
+            else:
+                waits.over()
             await asyncio.sleep(SUMS_PAUSE_S)

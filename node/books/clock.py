@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ledger.errors import BooksUnavailableError
+from ledger.errors import ClockLeaptError
 
 LEAP_MAX = timedelta(minutes=5)
 """More than is set right by the second, and what two banks bear with in one another."""
@@ -45,12 +45,12 @@ class BooksClock:
         """Return the time.
 
         Raises:
-            BooksUnavailableError: the clock leapt forward.
+            ClockLeaptError: the clock leapt forward.
         """
         now = self._now()
         began = now - self._running()
         if began - self._began > LEAP_MAX:
-            raise BooksUnavailableError(
+            raise ClockLeaptError(
                 f"this machine's clock leapt forward by {began - self._began}, to {now.isoformat(timespec='seconds')}: "
                 "nothing is posted until it is set right; if it is right now, start the node again"
             )

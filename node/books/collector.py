@@ -25,7 +25,14 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from ledger.errors import BooksUnavailableError, FencedError, InvalidValueError, LedgerError, StaleCopyError
+from ledger.errors import (
+    BooksUnavailableError,
+    ClockLeaptError,
+    FencedError,
+    InvalidValueError,
+    LedgerError,
+    StaleCopyError,
+)
 from ledger.posting import Writer
 from ledger.prepared import PreparedBatch, Request
 from network import tracing
@@ -369,7 +376,9 @@ class Collector:
 
     async def _recover(self, jobs: Sequence[_Post], error: Exception) -> None:
         """Post again after a lost connection, or apart when the batch as a whole was refused."""
-        _log.warning("books_batch_failed", entries=_count(jobs), error=type(error).__name__)
+        # Health tells of the clock, for as long as it lasts; a line for each caller would tell nothing more.
+        if not isinstance(error, ClockLeaptError):
+            _log.warning("books_batch_failed", entries=_count(jobs), error=type(error).__name__)
         reachable = True
         for job in jobs:
             if self._fenced is not None:

@@ -51,15 +51,29 @@ class Handlers:
         self._server.unary(f"/{self._service}/{method}", serve)
 
     def offer_to_tenants(
-        self, method: str, request_type: type[R], handle: Callable[[R, CallerBooks], Awaitable[Message]]
+        self,
+        method: str,
+        request_type: type[R],
+        handle: Callable[[R, CallerBooks], Awaitable[Message]],
+        check_gateways: Callable[[R], None] | None = None,
     ) -> None:
-        """Offer one unary method to tenants too; it is handed the books of its caller."""
+        """Offer one unary method to tenants too; it is handed the books of its caller.
+
+        Args:
+            method: its name.
+            request_type: what it takes.
+            handle: answers.
+            check_gateways: refuses what is not for gateways to ask; called for theirs alone.
+        """
 
         async def serve(data: bytes, call: Call) -> bytes:
             tenant = self._members.own_tenant(call)
 
             async def answered() -> Message:
-                return await handle(_request(data, request_type), await self._books_of(tenant))
+                request = _request(data, request_type)
+                if check_gateways is not None and self._members.is_gateway(call):
+                    check_gateways(request)
+                return await handle(request, await self._books_of(tenant))
 
             return await _answer(answered)
 
@@ -82,7 +96,7 @@ class Handlers:
             except LedgerError as error:
                 raise rpc_error_of(error) from error
 
-        self._server.server_stream(f"/{self._service}/{method}", serve)
+        self._server.server_stream(f"/{self._service}/{method}", self._members.admitted(serve))
 
     async def _books_of(self, tenant: str) -> CallerBooks:
         return await tenant_books(self._books, tenant) if tenant else self._books

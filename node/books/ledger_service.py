@@ -28,6 +28,7 @@ from network.rpc import Server
 from node.access import Members
 from node.books import wire
 from node.books.books import Books
+from node.books.clock import LEAP_MAX
 from node.books.handlers import CallerBooks, Handlers
 
 SERVICE = "dwaybank.ledger.v1.LedgerService"
@@ -69,7 +70,7 @@ class LedgerService:
         handlers.offer_to_tenants("GetAccount", pb.GetAccountRequest, self._get_account)
         handlers.offer_to_tenants("ListAccounts", pb.ListAccountsRequest, self._list_accounts)
         handlers.offer("SetAccountTerms", pb.SetAccountTermsRequest, self._set_account_terms)
-        handlers.offer_to_tenants("PostEntries", pb.PostEntriesRequest, self._post_entries)
+        handlers.offer_to_tenants("PostEntries", pb.PostEntriesRequest, self._post_entries, self._check_dates)
         handlers.offer_to_tenants("GetEntry", pb.GetEntryRequest, self._get_entry)
         handlers.offer_to_tenants("GetStatement", pb.GetStatementRequest, self._get_statement)
         handlers.offer_to_tenants("PlaceHold", pb.PlaceHoldRequest, self._place_hold)
@@ -117,6 +118,18 @@ class LedgerService:
         entries = wire.new_entries(request.entries)
         results = await (books.dry_run(entries) if request.dry_run else books.post_batch(entries))
         return wire.post_response(results)
+
+    def _check_dates(self, request: pb.PostEntriesRequest) -> None:
+        """Refuse a gateway's date ahead of the books' clock: by a clock that leapt it would date customers' transfers.
+
+        Earlier dates stay possible: an older gateway dates by the time of the order, and sends it again later.
+        """
+        latest = self._books.now() + LEAP_MAX
+        for number, entry in enumerate(request.entries):
+            field = f"entries[{number}].effective_at"
+            if entry.HasField("effective_at") and (at := wire.time_of(entry.effective_at, field)) > latest:
+                reason = "lies ahead of the books' clock: leave it out, or set the gateway's clock right"
+                raise InvalidValueError(field, at.isoformat(), reason)
 
     async def _get_entry(self, request: pb.GetEntryRequest, books: CallerBooks) -> Message:
         by: int | uuid.UUID

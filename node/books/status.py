@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.errors import (
     ArchivedError,
     BooksUnavailableError,
+    ClockLeaptError,
     ConflictError,
     FencedError,
     InvalidValueError,
@@ -24,6 +25,7 @@ _CODES: tuple[tuple[type[LedgerError], StatusCode], ...] = (
     (ArchivedError, StatusCode.OUT_OF_RANGE),
     (ConflictError, StatusCode.ALREADY_EXISTS),
     (FencedError, StatusCode.UNAVAILABLE),
+    (ClockLeaptError, StatusCode.UNAVAILABLE),
     (BooksUnavailableError, StatusCode.UNAVAILABLE),
     (StaleCopyError, StatusCode.UNAVAILABLE),
 )

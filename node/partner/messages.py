@@ -135,7 +135,7 @@ class MessageVerifier:
     ) -> None:
         self._own_msp_id = own_msp_id
         self._partners = partners
-        self._members = members
+        self.members = members
         self._msps = msps
         self._now = now
 
@@ -146,7 +146,7 @@ class MessageVerifier:
             MessageRefusedError: PERMISSION_DENIED for a member we do not settle with.
             RpcError: UNAUTHENTICATED without a member's client certificate.
         """
-        caller = self._members.caller(call)
+        caller = self.members.caller(call)
         if caller not in self._partners:
             raise _refused(StatusCode.PERMISSION_DENIED, f"{caller} is not a bank this node settles with")
         return caller
@@ -161,7 +161,7 @@ class MessageVerifier:
         if len(message.payload) > PAYLOAD_BYTES_MAX:
             raise _refused(StatusCode.INVALID_ARGUMENT, f"payload: more than {PAYLOAD_BYTES_MAX} bytes")
         signer, payload = self._signed(message, kind)
-        self._check_parties(payload, signer, self._members.caller(call))  # type: ignore[arg-type]
+        self._check_parties(payload, signer, self.members.caller(call))  # type: ignore[arg-type]
         return payload
 
     def verify_answer(

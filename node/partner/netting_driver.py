@@ -23,7 +23,7 @@ from ledger.errors import BooksUnavailableError, LedgerError
 from ledger.journal import EntryResult, NewEntry
 from network.errors import GatewayError, NetworkError
 from network.obligation import ObligationDetails
-from node.background import BackgroundWork
+from node.background import BackgroundWork, Waits
 from node.partner.cycle_store import CycleStore, KnownCycle
 from node.partner.errors import SettlementError
 from node.partner.netting import Position, entries_of, pair_holds, position_of, settlement_account, sums_hold
@@ -97,6 +97,7 @@ class NettingDriver(BackgroundWork):
         self._arbiter = arbiter
         self._now = now
         self._interval_s = interval_s
+        self._waits = Waits(log, "netting.driver_waits", "info")
 
     async def work_once(self) -> None:
         """Take every cycle as far as it goes now.
@@ -282,7 +283,9 @@ class NettingDriver(BackgroundWork):
             try:
                 await self.work_once()
             except (SettlementError, LedgerError, NetworkError) as error:
-                log.info("netting.driver_waits", reason=str(error)[:300])
+                self._waits.tell(error)
             except Exception as error:  # the root of the driver's task: it must outlive one bad cycle
                 log.error("netting.driver_failed", exc_info=error)
+            else:
+                self._waits.over()
             await asyncio.sleep(self._interval_s)

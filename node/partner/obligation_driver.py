@@ -21,7 +21,7 @@ import structlog
 from ledger.errors import ArchivedError, LedgerError, NotFoundError
 from network.errors import EndorseError, GatewayError, ProofError
 from network.obligation import SALT_BYTES, ObligationDetails
-from node.background import BackgroundWork
+from node.background import BackgroundWork, Waits
 from node.partner.booked import EntryReader, booked
 from node.partner.errors import SettlementError
 from node.partner.obligation import (
@@ -86,6 +86,7 @@ class ObligationDriver(BackgroundWork):
         self._now = now
         self._random_bytes = random_bytes
         self._interval_s = interval_s
+        self._waits = Waits(log, "obligation.driver_waits")
         self._moved: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -247,9 +248,11 @@ class ObligationDriver(BackgroundWork):
             try:
                 count = await self.work_once()
             except (SettlementError, LedgerError, GatewayError) as error:
-                log.warning("obligation.driver_waits", reason=str(error)[:300])
+                self._waits.tell(error)
             except Exception as error:  # the root of the driver's task: it must outlive one bad obligation
                 log.error("obligation.driver_failed", exc_info=error)
+            else:
+                self._waits.over()
             if count < ROUND_MAX:
                 await self._pause()
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 
 from network.errors import GatewayError
-from node.background import BackgroundWork
+from node.background import BackgroundWork, Waits
 from node.errors import NodeError
 from node.partner.obligation_chain import SettlementChain
 
@@ -68,6 +68,7 @@ class InterbankWatch(BackgroundWork):
         self._findings = findings
         self._sees_all = sees_all
         self._interval_s = interval_s
+        self._waits = Waits(log, "interbank_watch_waits", "info")
 
     async def watch(self) -> list[Difference]:
         """Look at all that diverged, open what is new, and return it.
@@ -99,9 +100,11 @@ class InterbankWatch(BackgroundWork):
             try:
                 await self.watch()
             except (GatewayError, NodeError) as error:
-                log.info("interbank_watch_waits", reason=str(error)[:300])
+                self._waits.tell(error)
             except Exception as error:  # the root of the watch's task: it must outlive one bad record
                 log.error("interbank_watch_failed", exc_info=error)
+            else:
+                self._waits.over()
             await asyncio.sleep(self._interval_s)
 
 

@@ -59,7 +59,8 @@ class PartnerQuestions:
             ("ListEvidence", self.list_evidence),
         ):
             server.unary(f"/{SETTLEMENT_SERVICE}/{method}", guarded(handler))
-        server.server_stream(f"/{SETTLEMENT_SERVICE}/FollowPartner", guarded_stream(self.follow_partner))
+        following = self._members.admitted(guarded_stream(self.follow_partner))
+        server.server_stream(f"/{SETTLEMENT_SERVICE}/FollowPartner", following)
 
     async def list_partners(self, request: bytes, call: Call) -> bytes:
         """Tell of each partner whether he answers, and what he may do here and has done."""

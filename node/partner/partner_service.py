@@ -94,7 +94,8 @@ class PartnerService:
             ("GetVostroStatement", self.answering(partner_pb2.StatementQuery, self._statement)),
         ):
             server.unary(f"/{PARTNER_SERVICE}/{method}", guarded(handler))
-        server.server_stream(f"/{PARTNER_SERVICE}/FollowSettlements", guarded_stream(self._follow))
+        following = self._verifier.members.admitted(guarded_stream(self._follow))
+        server.server_stream(f"/{PARTNER_SERVICE}/FollowSettlements", following)
 
     async def version(self, request: bytes, call: Call) -> bytes:
         """Agree on a version with the calling bank."""

@@ -29,6 +29,7 @@ from ledger.journal import ResultCode
 from ledger.money import AMOUNT_MAX
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import StatusCode
+from node.background import Waits
 from node.partner.books import UNFIT, Books, InterbankAccounts, post_in_time
 from node.partner.credit import credit_entries, open_accounts
 from node.partner.errors import MessageRefusedError, SettlementError, TransitionError
@@ -86,6 +87,7 @@ class SettlementReceiver:
         account_prefixes: tuple[str, ...] = CREDITED_ACCOUNT_PREFIXES,
     ) -> None:
         self._store = store
+        self._stuck = Waits(log, "settlement.stuck", "error")
         self._beyond_line = beyond_line
         self._books = books
         self._now = now
@@ -192,7 +194,9 @@ class SettlementReceiver:
                 async with self._lock(sender_msp_id, settlement_id):
                     await self._finish(await self._known(sender_msp_id, settlement_id))
             except (SettlementError, LedgerError) as error:
-                log.error("settlement.stuck", settlement_id=settlement_id, reason=str(error))
+                self._stuck.tell(error, f"{sender_msp_id} {settlement_id}", settlement_id=settlement_id)
+            else:
+                self._stuck.over(f"{sender_msp_id} {settlement_id}", settlement_id=settlement_id)
 
     async def _finish(self, known: Incoming) -> Incoming:
         if known.state is not ReceiverState.PREPARED:

@@ -13,7 +13,7 @@ from datetime import datetime
 import structlog
 
 from ledger.errors import LedgerError
-from node.background import BackgroundWork
+from node.background import BackgroundWork, Waits
 from node.partner.driver import SettlementDriver
 from node.partner.errors import SettlementError
 from node.partner.receiver import SettlementReceiver
@@ -51,6 +51,8 @@ class SettlementWorker(BackgroundWork):
         self._receiver = receiver
         self._now = now
         self._interval_s = interval_s
+        self._waits = Waits(log, "settlement.worker_waits")
+        self._stuck = Waits(log, "settlement.stuck", "error")
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
@@ -72,7 +74,9 @@ class SettlementWorker(BackgroundWork):
                 try:
                     await self._driver.drive(settlement_id)
                 except (SettlementError, LedgerError) as error:
-                    log.error("settlement.stuck", settlement_id=settlement_id, reason=str(error))
+                    self._stuck.tell(error, settlement_id, settlement_id=settlement_id)
+                else:
+                    self._stuck.over(settlement_id, settlement_id=settlement_id)
 
         await asyncio.gather(*(drive(settlement_id) for settlement_id in due))
 
@@ -81,7 +85,9 @@ class SettlementWorker(BackgroundWork):
             try:
                 await self.work_once()
             except (SettlementError, LedgerError) as error:
-                log.warning("settlement.worker_waits", reason=str(error))
+                self._waits.tell(error)
             except Exception as error:  # the root of the worker's task: it must outlive one bad settlement
                 log.error("settlement.worker_failed", exc_info=error)
+            else:
+                self._waits.over()
             await asyncio.sleep(self._interval_s)

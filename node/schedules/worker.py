@@ -23,7 +23,7 @@ from ledger.errors import FencedError, InvalidValueError, LedgerError
 from ledger.journal import EntryResult, NewEntry
 from ledger.schedule import Run, Schedule, State, entry_of, invalid, is_missed, judged, skipped
 from ledger.schedule_store import KeptSchedule, change_schedule, due_schedules, record_runs
-from node.background import BackgroundWork
+from node.background import BackgroundWork, Waits
 from node.books.books import Books
 
 INTERVAL_S = 1.0
@@ -60,6 +60,7 @@ class ScheduleWorker(BackgroundWork):
         self._epoch = epoch
         self._now = now
         self._interval_s = interval_s
+        self._waits = Waits(_log, "schedule_worker_waits")
 
     async def work_once(self) -> int:
         """Take one look, handle what is due, and return how many occurrences were settled or tried.
@@ -139,7 +140,9 @@ class ScheduleWorker(BackgroundWork):
                 _log.error("schedule_worker_ends", reason=str(error))
                 return
             except LedgerError as error:
-                _log.warning("schedule_worker_waits", reason=str(error))
+                self._waits.tell(error)
             except Exception as error:  # noqa: BLE001 - root of the task: it outlives one bad schedule
                 _log.error("schedule_worker_failed", exc_info=error)
+            else:
+                self._waits.over()
             await asyncio.sleep(0 if worked else self._interval_s)

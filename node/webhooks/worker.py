@@ -24,6 +24,7 @@ from nacl.signing import SigningKey
 
 from ledger.errors import ArchivedError, BooksUnavailableError
 from ledger.outbox import OutboxEvent, OutboxPage, Position
+from node.background import Waits
 from node.books.outbox_stream import Bell
 from node.webhooks import signature
 from node.webhooks.errors import DeliveryError, SecretError, WebhookError
@@ -92,6 +93,8 @@ class WebhookWorker:
         self._fraction = fraction
         self._give_up_after = give_up_after
         self._poll_s = poll_s
+        self._waits = Waits(log, "webhooks.wait")
+        self._webhook_waits = Waits(log, "webhook.waits")
         self._working: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._senders: dict[uuid.UUID, Sender] = {}
         self._task: asyncio.Task[None] | None = None
@@ -120,7 +123,9 @@ class WebhookWorker:
             try:
                 await self._look()
             except (WebhookError, BooksUnavailableError) as error:  # the latter where the clock is not believed
-                log.warning("webhooks.wait", reason=str(error))
+                self._waits.tell(error)
+            else:
+                self._waits.over()
             await asyncio.sleep(GATHER_S)
             await wait(self._poll_s)
 
@@ -147,9 +152,11 @@ class WebhookWorker:
         try:
             await self._send_all(webhook)
         except (WebhookError, BooksUnavailableError) as error:
-            log.warning("webhook.waits", webhook=str(webhook.id), reason=str(error))
+            self._webhook_waits.tell(error, str(webhook.id), webhook=str(webhook.id))
         except Exception as error:  # the root of the endpoint's task: others must go on
             log.error("webhook.failed", webhook=str(webhook.id), exc_info=error)
+        else:
+            self._webhook_waits.over(str(webhook.id), webhook=str(webhook.id))
         finally:
             self._working.pop(webhook.id, None)
             # Something may have been committed after the last page was read.

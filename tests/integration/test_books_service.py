@@ -37,6 +37,9 @@ class OneOwner:
         self.require_own(call)
         return ""
 
+    def is_gateway(self, call: Call) -> bool:
+        return False
+
 
 class Handlers:
     """Collects what a service offers, as a server would."""
@@ -190,7 +193,7 @@ async def test_stopped_engine_refuses_at_once_and_stops_twice(database_url: str,
 async def test_expired_holds_are_swept(books: Books) -> None:
     await books.post(transfer(key(1), "cash", "alice", 100))
     await books.place_hold(NewHold(key(2), "alice", 100, START + timedelta(seconds=1)))
-    clock = books._now
+    clock = books.now
     assert isinstance(clock, Clock)
     clock.move(seconds=2)
     async with asyncio.timeout(10):

@@ -1,14 +1,17 @@
 """A TLS certificate that was lost: an update of the channel ends what it opens, at a running consortium.
 
 Method: a client of the bank works; the bank's administrator brings its TLS authority's revocation list to the channel
-through the orderer, as any tool does; the client is refused on the connection it has, others go on.
+through the orderer, as any tool does; the client is refused on the connection it has, its stream of events ends, others
+go on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import UTC, datetime
 
+import pytest
 from cryptography import x509
 from fabric_protos.common import configtx_pb2
 
@@ -17,9 +20,9 @@ from network.config_delta import config_delta, sign_update
 from network.crypto_material import add_tls_client, revoke
 from network.errors import RpcError
 from network.identity import SigningIdentity
-from network.pb.dwaybank.ledger.v1 import ledger_pb2
+from network.pb.dwaybank.ledger.v1 import events_pb2, ledger_pb2
 from network.rpc import Channel, ClientTls, StatusCode
-from node.own_node import LEDGER, OwnNode
+from node.own_node import EVENTS, LEDGER, OwnNode
 from tests.support.consortium import RunningConsortium, eventually
 from tests.support.member_changes import group_of, revoking
 from tests.support.ordering import broadcast
@@ -32,6 +35,7 @@ async def test_lost_tls_certificate_opens_nothing_once_the_channel_revokes_it(co
     lost = x509.load_pem_x509_certificate((tls / "client.crt").read_bytes())
     async with consortium.node(consortium.bank, "Leaver") as leaver:
         assert (await _refusal(leaver)) is None
+        following = asyncio.create_task(_follow(leaver))
         await _change(consortium, revoke(folder, [lost], now, tls=True).read_bytes())
 
         async def refused() -> bool:
@@ -39,6 +43,8 @@ async def test_lost_tls_certificate_opens_nothing_once_the_channel_revokes_it(co
             return error is not None and error.code == StatusCode.UNAUTHENTICATED and "is revoked" in error.message
 
         await eventually(refused, "the lost certificate is refused")
+        ended = await asyncio.wait_for(following, 10)
+        assert (ended.code, "is revoked" in ended.message) == (StatusCode.UNAUTHENTICATED, True)
     assert (await consortium.account(consortium.bank, "leavers-desk")).asset == "EUR"
 
 
@@ -49,6 +55,15 @@ async def _refusal(node: OwnNode) -> RpcError | None:
     except RpcError as error:
         return error
     return None
+
+
+async def _follow(node: OwnNode) -> RpcError:
+    """Follow the events of the books, which has no end, until the node ends it; return how."""
+    request = events_pb2.FollowOutboxRequest().SerializeToString()
+    with pytest.raises(RpcError) as ended:
+        async for _ in node.channel.server_stream(f"/{EVENTS}/FollowOutbox", request, None):
+            pass
+    return ended.value
 
 
 async def _change(consortium: RunningConsortium, revocation_list: bytes) -> None:

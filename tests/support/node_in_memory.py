@@ -44,7 +44,6 @@ class NodeInMemory:
         self.payment_refusal = "account_not_found"
         self.entry_state = "posted"
         self.fault: Callable[[str], None] = lambda method: None
-        self.closed_until: datetime | None = None
         self.silent_commits = 0
         self.pause_s = 0.0
         self.calls: list[str] = []
@@ -120,7 +119,9 @@ class NodeInMemory:
         return ledger_pb2.PostEntriesResponse(results=[result]).SerializeToString()
 
     def _get_entry(self, request: bytes) -> bytes:
-        seq = ledger_pb2.GetEntryRequest.FromString(request).seq
+        wanted = ledger_pb2.GetEntryRequest.FromString(request)
+        by_key = wanted.WhichOneof("by") == "idempotency_key"
+        seq = self.entries[wanted.idempotency_key][1].seq if by_key else wanted.seq
         known = {result.seq: result.decision for _, result in self.entries.values()}
         entry = ledger_pb2.Entry(seq=seq, state=self.entry_state, decision=known.get(seq, "automated_approval"))
         return ledger_pb2.GetEntryResponse(entry=entry).SerializeToString()
@@ -128,9 +129,6 @@ class NodeInMemory:
     def _post(self, entry: ledger_pb2.NewEntry) -> ledger_pb2.EntryResult:
         debit, credit = entry.postings
         amount = int(debit.amount_minor)
-        at = entry.effective_at.ToDatetime(tzinfo=UTC) if entry.HasField("effective_at") else datetime.now(UTC)
-        if self.closed_until is not None and at < self.closed_until:
-            return ledger_pb2.EntryResult(code="period_closed", message=f"effective_at {at}: in a closed period")
         if credit.account not in self.accounts:
             return ledger_pb2.EntryResult(code="account_not_found", message=f"account {credit.account}: not found")
         for status in (self.accounts[debit.account].status, self.accounts[credit.account].status):

@@ -85,10 +85,18 @@ class Port:
 
     def client(self, service: str, msp_id: str = "OwnMSP", *units: str) -> ServiceClient:
         """Return a client with a certificate of a member, with organizational units."""
-        certificate, key = self._authorities[msp_id].issue("client", *units)
-        tls = ClientTls(self._authorities["OwnMSP"].pem, certificate, key)
-        self._channels.append(Channel(f"127.0.0.1:{self._number}", tls))
+        self._channels.append(Channel(self.address, self.tls(msp_id, *units)))
         return ServiceClient(self._channels[-1], service)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self._number}"
+
+    def tls(self, msp_id: str = "OwnMSP", *units: str) -> ClientTls:
+        """Return a new certificate of a member, with organizational units, and whom it trusts."""
+        certificate, key = self._authorities[msp_id].issue("client", *units)
+        return ClientTls(self._authorities["OwnMSP"].pem, certificate, key)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -81,14 +82,22 @@ async def test_where_the_issuer_lists_both_ways_the_settings_say_how_the_secret_
     async with httpx.AsyncClient() as http:
 
         def client(way: str) -> OidcProvider:
-            chosen = settings(provider, client_secret_in=way)
+            chosen = settings(provider, client_secret_in=way, client_secret_file=Path("secret"))
             return OidcProvider(chosen, provider.secret, http, lambda: datetime.now(UTC))
 
         assert await log_in(client(way), provider)
         with pytest.raises(CredentialsError, match=r"\(invalid_client\)"):
             await log_in(client(other), provider)
     with pytest.raises(ValidationError, match="'header' or 'form'"):
-        settings(provider, client_secret_in="body")
+        settings(provider, client_secret_in="body", client_secret_file=Path("secret"))
+
+
+@pytest.mark.parametrize("way", ["header", "form"])
+def test_a_way_to_show_a_secret_without_a_secret_is_refused_at_the_start(
+    provider: OidcProviderInTest, way: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"client_secret_in {way}: .* give client_secret_file"):
+        settings(provider, client_secret_in=way)
 
 
 NOW = int(time.time())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,51 @@ def test_revoked_certificate_is_refused_with_the_next_call_after_the_channel_say
         assert refused.value.code == access.UNAUTHENTICATED
     assert members.own_user(_call(gateway)) == "DwaybankMSP/Gateway"
     assert members.caller(_call(partners.identity("client").certificate)) == "PartnerMSP"
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_open_stream_ends_when_its_callers_certificate_is_revoked(
+    monkeypatch: pytest.MonkeyPatch, is_silent: bool
+) -> None:
+    monkeypatch.setattr(access, "ASK_AGAIN_S", 0.01)
+    tls = TLS["DwaybankMSP"]
+    msps = {"DwaybankMSP": Member("DwaybankMSP").msp()}
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]}, lambda: msps)
+    lost = tls.identity("client").certificate
+    closed = asyncio.Event()
+
+    async def replies(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield request
+                await asyncio.sleep(3600 if is_silent else 0)
+        finally:
+            closed.set()
+
+    stream = members.admitted(replies)(b"told", _call(lost))
+    assert await anext(stream) == b"told"
+    msps["DwaybankMSP"] = Member("DwaybankMSP").msp(revocation_list=[tls.crl(lost)])
+    with pytest.raises(RpcError, match="is revoked") as ended:
+        async with asyncio.timeout(10):
+            await anext(stream)
+    assert ended.value.code == access.UNAUTHENTICATED
+    assert closed.is_set()
+
+
+async def test_stream_of_a_certificate_that_stands_is_given_on_to_its_end_and_its_fault() -> None:
+    tls = TLS["DwaybankMSP"]
+    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
+
+    async def replies(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        for number in range(3):
+            yield b"%d" % number
+        if request:
+            raise RpcError(access.PERMISSION_DENIED, "no more")
+
+    call = _call(tls.identity("client").certificate)
+    assert [reply async for reply in members.admitted(replies)(b"", call)] == [b"0", b"1", b"2"]
+    with pytest.raises(RpcError, match="no more"):
+        assert [reply async for reply in members.admitted(replies)(b"x", call)] == []
 
 
 def test_long_list_is_looked_through_once_for_each_certificate_and_configuration(
