@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import structlog
 
@@ -154,7 +153,7 @@ def database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a database with all schemas of a node, nothing in them, that is dropped after the test."""
     name = f"test_{next(_numbers)}"
     yield postgres_cluster.create_database(name)
-    _drop(postgres_cluster, name)
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture
@@ -162,7 +161,7 @@ def empty_database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a database without any schema, for tests of migrating; dropped after the test."""
     name = f"test_{next(_numbers)}_empty"
     yield postgres_cluster.create_empty_database(name)
-    _drop(postgres_cluster, name)
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture
@@ -170,12 +169,7 @@ def regulator_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a second such database, for the regulator beside a bank; dropped after the test."""
     name = f"test_{next(_numbers)}_regulator"
     yield postgres_cluster.create_database(name)
-    _drop(postgres_cluster, name)
-
-
-def _drop(cluster: CopyingCluster, name: str) -> None:
-    with psycopg.connect(cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture(scope="session")
