@@ -19,10 +19,11 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import problems
+from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import AccessTokens, utc_now
-from gateway.config import GatewayConfig, read_secret
+from gateway.config import GatewayConfig, PasswordCost, read_secret
 from gateway.errors import ConfigurationError
 from gateway.guard import Guard
 from gateway.migrate import migrate
@@ -67,18 +68,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = _engine(config.database_url)
+        engine = engine_of(config.database_url)
         channel = Channel(config.node.address, tls, server_name=config.node.server_name)
-        passwords = Passwords(
-            memory_kib=config.password_cost.memory_kib,
-            iterations=config.password_cost.iterations,
-            threads=config.password_cost.threads,
-        )
+        passwords = passwords_of(config.password_cost)
         # An order may take two calls of the node.
         locks = OrderLocks(engine, patience_s=2 * config.node.timeout_s)
         try:
             await to_thread.run_sync(migrate, engine)
-            services = app.state.services = _services(config, Store(engine), locks, channel, passwords, secret, now)
+            services = app.state.services = _services(config, engine, locks, channel, passwords, secret, now)
             operations = GatewayOperations(config, levels or LogLevels(), metrics, services.store, services.node, now)
             await operations.start()
             log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
@@ -116,7 +113,7 @@ def prepare_database(config: GatewayConfig) -> None:
     Raises:
         ConfigurationError: the database does not answer or refuses; one sentence without its password.
     """
-    engine = _engine(config.database_url)
+    engine = engine_of(config.database_url)
     try:
         migrate(engine)
     except SQLAlchemyError as error:
@@ -130,21 +127,21 @@ def prepare_database(config: GatewayConfig) -> None:
 
 def _services(
     config: GatewayConfig,
-    store: Store,
+    engine: Engine,
     locks: OrderLocks,
     channel: Channel,
     passwords: Passwords,
     secret: bytes,
     now: Callable[[], datetime],
 ) -> Services:
-    node = NodeClient(channel, timeout_s=config.node.timeout_s)
+    store, node = Store(engine), NodeClient(channel, timeout_s=config.node.timeout_s)
     access_tokens = AccessTokens(secret, config.organization.msp_id, now)
     partner_msp_ids = frozenset(partner.msp_id for partner in config.partners)
     return Services(
         config=config,
         store=store,
         node=node,
-        sessions=Sessions(store, passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
+        sessions=Sessions(store, Failures(engine), passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
         access_tokens=access_tokens,
         transfers=Transfers(store, node, locks, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
         now=now,
@@ -152,7 +149,13 @@ def _services(
     )
 
 
-def _engine(database_url: str) -> Engine:
+def passwords_of(cost: PasswordCost) -> Passwords:
+    """Return what hashes passwords at the cost of the settings."""
+    return Passwords(memory_kib=cost.memory_kib, iterations=cost.iterations, threads=cost.threads)
+
+
+def engine_of(database_url: str) -> Engine:
+    """Return the connections to the gateway's database; nothing connects yet."""
     return create_engine(
         database_url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=CONNECTIONS,

@@ -118,6 +118,15 @@ class RefreshRequest(BaseModel):
     refresh_token: RefreshToken
 
 
+class PasswordRequest(BaseModel):
+    """The password as it is, and as it shall be; the new one is as long as at registration."""
+
+    model_config = _example(current_password="correct horse battery", new_password="another horse, another battery")  # noqa: S106
+
+    current_password: Annotated[str, Field(max_length=PASSWORD_CHARACTERS_MAX), AfterValidator(_storable)]
+    new_password: Password
+
+
 class OpenAccountRequest(BaseModel):
     """A new account of the signed-in customer."""
 
@@ -203,6 +212,22 @@ class StatementResponse(BaseModel):
     next_page_token: str
 
 
+_TRANSFER: dict[str, Any] = {
+    "transfer_id": "0199f0a2-7f3c-7d11-9d3e-0f2f6f1c2b3a",
+    "state": "posted",
+    "debtor_account": EXAMPLE_ACCOUNT,
+    "creditor_account": "cust-nbswy3dpfqqho33snrscc2lboa",
+    "creditor_bank": None,
+    "asset": "EUR",
+    "amount_minor": "1250",
+    "description": "Lunch",
+    "created_at": "2026-09-02T10:15:00Z",
+    "seq": 4711,
+    "decision": "automated_approval",
+    "refusal_code": None,
+}
+
+
 class TransferRequest(BaseModel):
     """An order to pay; without ``creditor_bank`` the creditor is a customer of this bank."""
 
@@ -223,7 +248,7 @@ class TransferRequest(BaseModel):
     description: Annotated[_Line, StringConstraints(strip_whitespace=True, max_length=140)] = ""
 
 
-class TransferResponse(BaseModel):
+class ListedTransferResponse(BaseModel):
     """An order and what became of it.
 
     ``state``: ``received`` (not carried out yet: send it again), ``posted`` (inside the bank: done); to a partner bank
@@ -231,25 +256,9 @@ class TransferResponse(BaseModel):
     (not paid, the money is back); ``refused`` (for good, ``refusal_code`` tells why).
     ``refusal_code`` is ``creditor_refused`` whatever keeps the creditor's account from taking the payment.
     ``decision``: ``requires_manual_review`` when the amount is looked at by a person afterwards.
-    ``entry_state``: ``posted`` in the books, ``sealed`` in the bank's log, ``anchored`` on the shared ledger,
-    ``attested`` by another member, ``archived`` some years later; null while nothing is posted.
     """
 
-    model_config = _example(
-        transfer_id="0199f0a2-7f3c-7d11-9d3e-0f2f6f1c2b3a",
-        state="posted",
-        debtor_account=EXAMPLE_ACCOUNT,
-        creditor_account="cust-nbswy3dpfqqho33snrscc2lboa",
-        creditor_bank=None,
-        asset="EUR",
-        amount_minor="1250",
-        description="Lunch",
-        created_at="2026-09-02T10:15:00Z",
-        seq=4711,
-        decision="automated_approval",
-        entry_state="anchored",
-        refusal_code=None,
-    )
+    model_config = _example(**_TRANSFER)
 
     transfer_id: uuid.UUID
     state: str
@@ -262,8 +271,26 @@ class TransferResponse(BaseModel):
     created_at: datetime
     seq: int | None
     decision: str | None
-    entry_state: str | None
     refusal_code: str | None
+
+
+class TransferResponse(ListedTransferResponse):
+    """An order, what became of it, and how far the proof of its entry has come.
+
+    ``entry_state``: ``posted`` in the books, ``sealed`` in the bank's log, ``anchored`` on the shared ledger,
+    ``attested`` by another member, ``archived`` some years later; null while nothing is posted.
+    """
+
+    model_config = _example(**_TRANSFER, entry_state="anchored")
+
+    entry_state: str | None
+
+
+class TransferListResponse(BaseModel):
+    """A page of own orders, newest first; an empty ``next_page_token`` ends the list."""
+
+    transfers: list[ListedTransferResponse]
+    next_page_token: str
 
 
 class OrganizationResponse(BaseModel):

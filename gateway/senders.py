@@ -6,6 +6,7 @@ Rules it keeps:
   anybody may have written.
 - Without trusted proxies the header says nothing.
 - Of IPv6 the network of 64 bits counts: one customer has all of its addresses.
+- Of a loopback address, or a trusted proxy's own, nobody knows how many customers stand behind it: it is no place.
 
 Source: RFC 7239, 5.2 and 8.1 (what forwarded addresses are worth); RFC 6177, 2 (sizes of IPv6 sites).
 """
@@ -13,7 +14,7 @@ Source: RFC 7239, 5.2 and 8.1 (what forwarded addresses are worth); RFC 6177, 2 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.requests import Request
 
@@ -45,6 +46,15 @@ def sender_of(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) ->
     if isinstance(hop, IPv6Address):
         return str(IPv6Network((hop, _IPV6_SITE_BITS), strict=False))
     return str(hop)
+
+
+def is_place(sender: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether an address is one of somebody: not a proxy's that did not say for whom it asks."""
+    try:
+        network = ip_network(sender)
+    except ValueError:
+        return False
+    return not (network.is_loopback or any(network.network_address in proxies for proxies in trusted))
 
 
 def _address(text: str) -> _Address | None:

@@ -51,9 +51,9 @@ def _customer_id(
 ) -> uuid.UUID:
     if credentials is None:
         raise TokenError("access token missing: send it as 'Authorization: Bearer …'")
-    customer_id = services.access_tokens.customer_of(credentials.credentials)
-    # A token lives for minutes: who was suspended meanwhile must not pay with it.
-    services.sessions.require_active(customer_id)
+    customer_id, password_changes = services.access_tokens.customer_of(credentials.credentials)
+    # A token lives for minutes: who was suspended meanwhile, or found it, must not pay with it.
+    services.sessions.require_active(customer_id, password_changes)
     return customer_id
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Integer,
     LargeBinary,
     MetaData,
     Numeric,
@@ -32,24 +33,23 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
+    literal,
     select,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
+from gateway.auth.failures import FORGOTTEN_AT_ONCE
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
 """States of a transfer to which nothing more happens."""
 
-FORGOTTEN_AT_ONCE = 100
-"""Old rows that a new one of their kind takes away."""
-
 _schema = MetaData(schema="gateway")
 _time = DateTime(timezone=True)
-_customer = Table(
+customers = Table(
     "customer",
     _schema,
     Column("customer_id", Uuid, primary_key=True),
@@ -58,8 +58,9 @@ _customer = Table(
     Column("password_hash", Text),
     Column("status", Text),
     Column("created_at", _time),
+    Column("password_changes", Integer),
 )
-_family = Table(
+families = Table(
     "refresh_family",
     _schema,
     Column("family_id", Uuid, primary_key=True),
@@ -76,9 +77,7 @@ _token = Table(
     Column("expires_at", _time),
     Column("used_at", _time),
 )
-_failure = Table("login_failure", _schema, Column("subject", LargeBinary), Column("failed_at", _time))
-_sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
-_account = Table(
+accounts = Table(
     "customer_account",
     _schema,
     Column("account", Text, primary_key=True),
@@ -111,13 +110,14 @@ _transfer = Table(
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A registered person."""
+    """A registered person; each of his ``password_changes`` ends what was begun before."""
 
     customer_id: uuid.UUID
     email: str
     display_name: str
     password_hash: str
     status: str
+    password_changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +192,14 @@ class Store:
             "created_at": created_at,
         }
         with self._engine.begin() as connection:
-            added = insert_or_skip(_customer).values(values).on_conflict_do_nothing(index_elements=["email"])
-            if connection.scalar(added.returning(_customer.c.customer_id)) is None:
+            added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
+            if connection.scalar(added.returning(customers.c.customer_id)) is None:
                 raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
 
     def customer_by_email(self, email: str) -> Customer | None:
         """Return the customer of an e-mail address, or None."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(_customer).where(_customer.c.email == email)).one_or_none()
+            row = connection.execute(select(customers).where(customers.c.email == email)).one_or_none()
         return None if row is None else _as_customer(row)
 
     def customer(self, customer_id: uuid.UUID) -> Customer:
@@ -209,26 +209,47 @@ class Store:
             NotFoundError: there is none.
         """
         with self._engine.connect() as connection:
-            row = connection.execute(select(_customer).where(_customer.c.customer_id == customer_id)).one_or_none()
+            row = connection.execute(select(customers).where(customers.c.customer_id == customer_id)).one_or_none()
         if row is None:
             raise NotFoundError("no such customer")
         return _as_customer(row)
 
-    def renew_password_hash(self, customer_id: uuid.UUID, password_hash: str) -> None:
-        """Replace a customer's hash, after a good login with an outdated one."""
+    def renew_password_hash(self, customer: Customer, password_hash: str) -> None:
+        """Replace a customer's hash, after a good login with an outdated one; not that of a password changed since."""
         with self._engine.begin() as connection:
-            chosen = update(_customer).where(_customer.c.customer_id == customer_id)
+            chosen = update(customers).where(
+                customers.c.customer_id == customer.customer_id,
+                customers.c.password_hash == customer.password_hash,
+            )
             connection.execute(chosen.values(password_hash=password_hash))
 
-    def add_session(self, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's."""
-        family_id = uuid.uuid4()
+    def add_session(self, customer: Customer, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
+        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's.
+
+        Raises:
+            ConflictError: the password was changed since the customer was read.
+        """
         with self._engine.begin() as connection:
-            family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
-            connection.execute(insert(_family).values(family))
-            token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
-            connection.execute(insert(_token).values(token))
+            _require_same_password(connection, customer)
+            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
             _forget_sessions(connection, now)
+
+    def change_password(
+        self, customer: Customer, password_hash: str, token_digest: bytes, now: datetime, expires_at: datetime
+    ) -> None:
+        """Set another password, end all sessions and begin a new one with its first refresh token.
+
+        Raises:
+            ConflictError: the password was changed since the customer was read.
+        """
+        chosen = customers.c.customer_id == customer.customer_id
+        open_ones = (families.c.customer_id == customer.customer_id) & families.c.revoked_at.is_(None)
+        with self._engine.begin() as connection:
+            _require_same_password(connection, customer)
+            changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
+            connection.execute(update(customers).where(chosen).values(changed))
+            connection.execute(update(families).where(open_ones).values(revoked_at=now))
+            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 
     def rotate(
         self, token_digest: bytes, new_digest: bytes, now: datetime, expires_at: datetime
@@ -241,7 +262,7 @@ class Store:
         with self._engine.begin() as connection:
             family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
             family = connection.execute(
-                select(_family).where(_family.c.family_id == family_of).with_for_update()
+                select(families).where(families.c.family_id == family_of).with_for_update()
             ).one_or_none()
             if family is None:
                 return RotationOutcome.UNKNOWN
@@ -253,7 +274,7 @@ class Store:
             if family.revoked_at is not None:
                 return RotationOutcome.REVOKED
             if token.used_at is not None:
-                chosen = update(_family).where(_family.c.family_id == family.family_id)
+                chosen = update(families).where(families.c.family_id == family.family_id)
                 connection.execute(chosen.values(revoked_at=now))
                 return RotationOutcome.REUSED
             if token.expires_at <= now:
@@ -269,34 +290,8 @@ class Store:
         """End the session a refresh token belongs to; an unknown one changes nothing."""
         family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
         with self._engine.begin() as connection:
-            chosen = update(_family).where(_family.c.family_id == family_of, _family.c.revoked_at.is_(None))
+            chosen = update(families).where(families.c.family_id == family_of, families.c.revoked_at.is_(None))
             connection.execute(chosen.values(revoked_at=now))
-
-    def login_failures(self, subject: bytes, since: datetime) -> tuple[int, datetime | None]:
-        """Return how many logins failed for a subject since a time, and when the oldest of them was."""
-        counted = select(func.count(), func.min(_failure.c.failed_at))
-        with self._engine.connect() as connection:
-            row = connection.execute(counted.where(_failure.c.subject == subject, _failure.c.failed_at > since)).one()
-        return int(row[0]), row[1]
-
-    def add_login_failure(self, subjects: tuple[bytes, ...], now: datetime, kept_for: timedelta) -> None:
-        """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up."""
-        with self._engine.begin() as connection:
-            _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
-            connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
-
-    def note_sender(self, subject: bytes, now: datetime, kept_for: timedelta) -> None:
-        """Record from where somebody logged in, and forget where nobody did for long."""
-        known = insert_or_skip(_sender).values(subject=subject, seen_at=now)
-        with self._engine.begin() as connection:
-            connection.execute(known.on_conflict_do_update(index_elements=["subject"], set_={"seen_at": now}))
-            _forget(connection, _sender, _sender.c.seen_at, now - kept_for)
-
-    def knows_sender(self, subject: bytes, since: datetime) -> bool:
-        """Tell whether somebody logged in from there since a time."""
-        found = select(_sender.c.subject).where(_sender.c.subject == subject, _sender.c.seen_at > since)
-        with self._engine.connect() as connection:
-            return connection.execute(found).first() is not None
 
     def add_account(self, account: OwnAccount, count_max: int) -> None:
         """Record that an account in the books is a customer's.
@@ -311,19 +306,19 @@ class Store:
             "label": account.label,
             "opened_at": account.opened_at,
         }
-        owner = select(_customer.c.customer_id).where(_customer.c.customer_id == account.customer_id)
-        owned = select(func.count()).where(_account.c.customer_id == account.customer_id)
+        owner = select(customers.c.customer_id).where(customers.c.customer_id == account.customer_id)
+        owned = select(func.count()).where(accounts.c.customer_id == account.customer_id)
         with self._engine.begin() as connection:
             connection.execute(owner.with_for_update())
             if (connection.scalar(owned) or 0) >= count_max:
                 raise ConflictError("account_limit", f"a customer may have {count_max} accounts")
-            connection.execute(insert(_account).values(values))
+            connection.execute(insert(accounts).values(values))
 
     def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:
         """Return a customer's accounts, oldest first."""
-        mine = select(_account).where(_account.c.customer_id == customer_id)
+        mine = select(accounts).where(accounts.c.customer_id == customer_id)
         with self._engine.connect() as connection:
-            rows = connection.execute(mine.order_by(_account.c.opened_at, _account.c.account)).all()
+            rows = connection.execute(mine.order_by(accounts.c.opened_at, accounts.c.account)).all()
         return [_as_account(row) for row in rows]
 
     def account(self, customer_id: uuid.UUID, account: str) -> OwnAccount:
@@ -332,7 +327,7 @@ class Store:
         Raises:
             NotFoundError: there is none, or it is another customer's.
         """
-        mine = select(_account).where(_account.c.account == account, _account.c.customer_id == customer_id)
+        mine = select(accounts).where(accounts.c.account == account, accounts.c.customer_id == customer_id)
         with self._engine.connect() as connection:
             row = connection.execute(mine).one_or_none()
         if row is None:
@@ -369,6 +364,24 @@ class Store:
             raise NotFoundError("no such transfer of yours")
         return _as_transfer(row)
 
+    def transfers(
+        self, customer_id: uuid.UUID, before: tuple[datetime, uuid.UUID] | None, count: int
+    ) -> list[Transfer]:
+        """Return a customer's orders, newest first.
+
+        Args:
+            customer_id: whose.
+            before: time and id of the last one known; None for the newest.
+            count: most that are returned.
+        """
+        place = tuple_(_transfer.c.created_at, _transfer.c.transfer_id)
+        mine = select(_transfer).where(_transfer.c.customer_id == customer_id)
+        if before is not None:
+            mine = mine.where(place < tuple_(literal(before[0], _time), literal(before[1], Uuid())))
+        newest = mine.order_by(_transfer.c.created_at.desc(), _transfer.c.transfer_id.desc()).limit(count)
+        with self._engine.connect() as connection:
+            return [_as_transfer(row) for row in connection.execute(newest).all()]
+
     def record_outcome(self, transfer: Transfer) -> Transfer:
         """Store what the node answered (state, entry number, decision or refusal); return the transfer as it stands.
 
@@ -393,32 +406,40 @@ class Store:
             return _as_transfer(connection.execute(standing).one())
 
 
-def _forget(connection: Connection, table: Table, at: Column[datetime], until: datetime) -> None:
-    """Delete some of the rows up to a time."""
-    old = table.alias("old")
-    # Rows have no name but their place. What another gateway forgets at this moment is left to it.
-    places = select(literal_column("old.ctid", Text)).select_from(old).where(old.c[at.name] <= until)
-    some = places.limit(FORGOTTEN_AT_ONCE).with_for_update(skip_locked=True)
-    connection.execute(delete(table).where(literal_column(f"{table.name}.ctid", Text).in_(some)))
+def _require_same_password(connection: Connection, customer: Customer) -> None:
+    """Hold a customer's record for this database transaction; of two who change it at once the later one is refused."""
+    chosen = select(customers.c.password_changes).where(customers.c.customer_id == customer.customer_id)
+    if connection.scalar(chosen.with_for_update()) != customer.password_changes:
+        raise ConflictError("password_changed", "the password was changed meanwhile: sign in again with the new one")
+
+
+def _begin_session(
+    connection: Connection, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime
+) -> None:
+    family_id = uuid.uuid4()
+    family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
+    connection.execute(insert(families).values(family))
+    token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
+    connection.execute(insert(_token).values(token))
 
 
 def _forget_sessions(connection: Connection, now: datetime) -> None:
     """Delete some of the refresh tokens that have expired, which open nothing, and families that have none left."""
     # Under their families' locks, so that no rotation adds a token meanwhile; one that is under way is not waited for.
-    of_family = _family.join(_token, _token.c.family_id == _family.c.family_id)
+    of_family = families.join(_token, _token.c.family_id == families.c.family_id)
     old = select(_token.c.token_digest, _token.c.family_id).select_from(of_family)
     some = old.where(_token.c.expires_at <= now).order_by(_token.c.expires_at).limit(FORGOTTEN_AT_ONCE)
     rows = connection.execute(some.with_for_update(skip_locked=True)).all()
     if not rows:
         return
     connection.execute(delete(_token).where(_token.c.token_digest.in_([row.token_digest for row in rows])))
-    left = select(_token).where(_token.c.family_id == _family.c.family_id)
-    ended = _family.c.family_id.in_({row.family_id for row in rows})
-    connection.execute(delete(_family).where(ended, ~left.exists()))
+    left = select(_token).where(_token.c.family_id == families.c.family_id)
+    ended = families.c.family_id.in_({row.family_id for row in rows})
+    connection.execute(delete(families).where(ended, ~left.exists()))
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
-    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status)
+    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status, row.password_changes)
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:

@@ -14,6 +14,7 @@ Rules it keeps:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -131,11 +132,26 @@ class Transfers:
         Raises:
             NotFoundError: there is none, or it is another customer's.
         """
-        transfer = await to_thread.run_sync(self._store.transfer, customer_id, transfer_id)
+        return await self._up_to_date(await to_thread.run_sync(self._store.transfer, customer_id, transfer_id))
+
+    async def newest(
+        self, customer_id: uuid.UUID, before: tuple[datetime, uuid.UUID] | None, count: int
+    ) -> list[Transfer]:
+        """Return the customer's own transfers, newest first, those under way brought up to date.
+
+        Args:
+            customer_id: whose.
+            before: time and id of the last one known; None for the newest.
+            count: most that are returned.
+        """
+        known = await to_thread.run_sync(self._store.transfers, customer_id, before, count)
+        return list(await asyncio.gather(*(self._up_to_date(transfer) for transfer in known)))
+
+    async def _up_to_date(self, transfer: Transfer) -> Transfer:
         if transfer.partner_msp_id is None or transfer.state in FINAL_STATES:
             return transfer
         try:
-            outcome = await self._node.payment(transfer_id)
+            outcome = await self._node.payment(transfer.transfer_id)
         except NotFoundError:
             return transfer  # ordered, but the node never heard of it: it stays "received" until it is sent again
         return await self._remember(await self._with_decision(_with_payment(transfer, outcome)))

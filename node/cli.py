@@ -28,6 +28,7 @@ from node.commands import (
     chart,
     consortium,
     currency,
+    customer,
     disputes,
     events,
     iso20022,
@@ -72,6 +73,7 @@ disputes.register(partner.group)
 audit.register(app)
 report.register(app)
 peer_ledger.register(app)
+customer.register(app)
 processes.register(app)
 
 

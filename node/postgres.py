@@ -32,7 +32,7 @@ import psycopg
 from node.child import ending_with_parent
 from node.disk import sync
 from node.errors import PostgresError
-from node.home import replace_secret
+from node.home import replace_secret, write_secret
 
 SOCKET_PATH_BYTES_MAX = 100
 """Room for a Unix socket's path: the kernel allows 107 bytes, the file name ``.s.PGSQL.65535`` included."""
@@ -153,9 +153,45 @@ class PostgresCluster:
             return f"postgresql://{role}:{secret}@/{database}?host={host}&port={self._settings.port}"
         return f"postgresql://{role}:{secret}@127.0.0.1:{self._settings.port}/{database}"
 
-    def administrator(self) -> tuple[int, str, str]:
-        """Return port, role and password of the cluster's administrator, for PostgreSQL's own programs."""
-        return self._settings.port, _SUPERUSER, self._password()
+    def copy(self, folder: Path) -> None:
+        """Copy the running server's database into a new folder, prove the copy, and leave our password beside it.
+
+        What the server sends is its account's word: places of tablespaces, links. So as root the programs that write it
+        run as that account, with nothing of ours but the new folder, and nobody else opens what they wrote.
+
+        Raises:
+            PostgresError: the copy or its proof failed; says which program ended and why.
+        """
+        programs = self._settings.binaries or _usable_binaries(self._settings.folder, self._account)
+        folder.mkdir(mode=0o700)
+        # Written, not copied: where it lies may be a link by now.
+        write_secret(folder / "superuser.password", self._password().encode())
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        self._give(data)
+        self._run_in(
+            data, programs / "pg_basebackup", "--host=127.0.0.1", f"--port={self._settings.port}",
+            f"--username={_SUPERUSER}", "--pgdata=.", "--no-password", "--wal-method=stream", "--checkpoint=fast",
+        )  # fmt: skip
+        self._run_in(data, programs / "pg_verifybackup", "--quiet", ".")
+
+    def _run_in(self, folder: Path, program: Path, *arguments: str) -> None:
+        # By the folder they begin in: the account need not be able to enter what lies above it.
+        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's, arguments from our settings
+            [str(program), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=folder,
+            # Whoever has the account reads the environment of its processes.
+            env={"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": self._password()},
+            user=self._account and self._account.pw_uid,
+            group=self._account and self._account.pw_gid,
+            extra_groups=None if self._account is None else [],
+        )
+        if done.returncode != 0:
+            raise PostgresError(f"{program.name} ended with {done.returncode}: {reason_in(done.stderr)}")
 
     def create_database(self, name: str) -> str:
         """Create the database where absent and return its URL."""

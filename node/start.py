@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,24 +36,54 @@ STOP_TIMEOUT_S = 120.0
 console = Console()
 
 
-def start_consortium(root: Path, base_port: int | None, database_urls: list[str], foreground: bool) -> None:
+def start_consortium(
+    root: Path, base_port: int | None, database_urls: list[str], foreground: bool, without: Sequence[str] = ()
+) -> None:
     """Start the consortium in ``root``, made there where absent, and print who listens where.
 
+    Args:
+        root: the data directory.
+        base_port: see ``ensure_home``.
+        database_urls: ``ORGANIZATION=URL`` of servers of one's own.
+        foreground: become the supervisor.
+        without: organizations that are not started.
     Raises:
         NodeError: one sentence about what stands in the way.
     """
     home, consortium = ensure_home(root, base_port, parse_database_urls(database_urls))
     _refuse_moved(home)
+    _refuse_unknown(consortium, without)
     with console.status("starting") as spinner:
         if not is_held(home):
             if foreground:
                 spinner.stop()
-                os.execv(sys.executable, [sys.executable, "-m", "node", "supervise", "--home", str(home.root)])  # noqa: S606
-            launch_supervisor(home, on_step=spinner.update)
+                os.execv(sys.executable, _supervising(home, without))  # noqa: S606
+            launch_supervisor(home, on_step=spinner.update, without=without)
         else:
             await_running(home, on_step=spinner.update)
             console.print(f"The consortium in {home.root} is running already.", highlight=False, soft_wrap=True)
+    for name in read_status(home).get("without", []):
+        console.print(f"{left_out(name)}.", highlight=False, soft_wrap=True)
     print_addresses(home, consortium)
+
+
+def left_out(name: str) -> str:
+    """Return the sentence about an organization that was not started."""
+    return f"{name} was left out (--without): `dwaybank down`, then `dwaybank up` starts it with the others"
+
+
+def _supervising(home: Home, without: Sequence[str]) -> list[str]:
+    command = [sys.executable, "-m", "node", "supervise", "--home", str(home.root)]
+    return command + [f"--without={name}" for name in without]
+
+
+def _refuse_unknown(consortium: Consortium, without: Sequence[str]) -> None:
+    known = [member.name for member in consortium.organizations]
+    for name in without:
+        if name not in known:
+            raise ConfigurationError(f"--without {name}: no organization here, give one of {', '.join(known)}")
+    if set(known) == set(without):
+        raise ConfigurationError("--without: names all organizations, leave one to be started")
 
 
 def ensure_home(root: Path, base_port: int | None, database_urls: dict[str, str]) -> tuple[Home, Consortium]:
@@ -120,12 +151,13 @@ def _valid_from() -> datetime:
     return datetime.now(UTC) - CLOCKS_APART
 
 
-def launch_supervisor(home: Home, on_step: Any = None) -> None:
+def launch_supervisor(home: Home, on_step: Any = None, without: Sequence[str] = ()) -> None:
     """Start the supervisor and return when everything runs.
 
     Args:
         home: an existing home.
         on_step: called with a few words whenever the start has come further.
+        without: organizations that are not started.
     Raises:
         SupervisorError: with the sentence the supervisor gave.
     """
@@ -134,7 +166,7 @@ def launch_supervisor(home: Home, on_step: Any = None) -> None:
         folder.mkdir(exist_ok=True)
     with (home.logs / "supervisor.log").open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "node", "supervise", "--home", str(home.root)],
+            _supervising(home, without),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,

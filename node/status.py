@@ -16,7 +16,7 @@ from network.topology import Consortium, Organization
 from node.home import Home, open_home
 from node.liveness import question_for
 from node.own_node import AUDIT, OwnNode, audit_pb2
-from node.start import is_held, read_status, running_pid
+from node.start import is_held, left_out, read_status, running_pid
 
 UNWATCHED_S = 60.0
 """More than a supervisor is kept from its file: it waits so long for an orderer that must be killed."""
@@ -27,7 +27,8 @@ def consortium_status(root: Path) -> dict[str, Any]:
     home, consortium = open_home(root)
     if running_pid(home) is None:
         state = "maintenance" if is_held(home) else "stopped"
-        return {"home": str(home.root), "state": state, "watched": True, "held": False, "processes": [], "nodes": []}
+        nothing: dict[str, Any] = {"watched": True, "held": False, "without": [], "processes": [], "nodes": []}
+        return {"home": str(home.root), "state": state, **nothing}
     status = read_status(home)
     processes, nodes = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
@@ -35,6 +36,7 @@ def consortium_status(root: Path) -> dict[str, Any]:
         "state": status.get("state", "starting"),
         "watched": _is_watched(home, status),
         "held": bool(status.get("held")),
+        "without": status.get("without", []),
         "processes": processes,
         "nodes": nodes,
     }
@@ -107,6 +109,8 @@ def print_status(found: dict[str, Any]) -> None:
         console.print("The supervisor does nothing: end its process (SIGKILL), then `dwaybank up`.")
     if found["held"]:
         console.print("A backup is being made: until it has ended nothing is anchored, and nothing paid between banks.")
+    for name in found["without"]:
+        console.print(f"{left_out(name)}.", highlight=False)
     if found["processes"]:
         processes = Table("process", "pid", "port", "restarts", "answers")
         for row in found["processes"]:

@@ -77,11 +77,22 @@ class Status:
 
 
 class Supervisor:
-    """The consortium's processes, from first start to orderly end."""
+    """The consortium's processes, from first start to orderly end.
 
-    def __init__(self, home: Home, consortium: Consortium, status: Status) -> None:
+    Args:
+        home: the data directory.
+        consortium: who is in it.
+        status: where it is told how far the start has come.
+        without: names of organizations none of whose processes are started.
+    """
+
+    def __init__(
+        self, home: Home, consortium: Consortium, status: Status, without: frozenset[str] = frozenset()
+    ) -> None:
         self._home = home
         self._consortium = consortium
+        self._without = sorted(without)
+        self._members = [member for member in consortium.organizations if member.name not in without]
         self._status = status
         self._clusters: dict[str, ManagedCluster] = {}
         self._held, self._held_trouble = False, ""
@@ -92,20 +103,20 @@ class Supervisor:
         )
         self._nodes = [
             self._process(f"{member.name}-node", member.node_port, "node", home.organization(member) / "node.yaml")
-            for member in consortium.organizations
+            for member in self._members
         ]
         self._gateways = [
             self._process(
                 f"{member.name}-gateway", member.gateway_port, "gateway", home.organization(member) / "gateway.yaml"
             )
-            for member in consortium.organizations
+            for member in self._members
             if member.gateway_port is not None
         ]
         self._portals = [
             self._process(
                 f"{member.name}-portal", member.portal_port, "portal", home.organization(member) / "portal.yaml"
             )
-            for member in consortium.organizations
+            for member in self._members
             if member.portal_port is not None
         ]
 
@@ -124,7 +135,7 @@ class Supervisor:
         self._status.update(step="starting database servers and orderer")
         for orderer in self._orderers:
             await orderer.start()
-        await asyncio.gather(*(self._start_database(member) for member in self._consortium.organizations))
+        await asyncio.gather(*(self._start_database(member) for member in self._members))
         for orderer in self._orderers:
             await orderer.wait_until_ready()
         doors = (*self._gateways, *self._portals)
@@ -163,7 +174,7 @@ class Supervisor:
             {"name": process.spec.name, "pid": process.pid, "port": process.spec.port, "restarts": process.restarts}
             for process in (*self._orderers, *self._nodes, *self._gateways, *self._portals)
         ]
-        for member in self._consortium.organizations:
+        for member in self._members:
             cluster = self._clusters.get(member.name)
             if cluster is not None:
                 rows.append(
@@ -200,7 +211,11 @@ class Supervisor:
 
     async def _await_ready(self, process: ManagedProcess, step: str, awaited: set[str]) -> None:
         """Wait for one of several, and tell for which the start waits still."""
-        await process.wait_until_ready()
+        try:
+            await process.wait_until_ready()
+        except SupervisorError as error:
+            member = process.spec.name.rpartition("-")[0]
+            raise SupervisorError(f"{error}{self._way_out_without(member)}") from error
         awaited.discard(process.spec.name)
         self._status.update(step=f"{step}: {', '.join(sorted(awaited))}" if awaited else step)
 
@@ -218,6 +233,21 @@ class Supervisor:
         )
 
     async def _start_database(self, member: Organization) -> None:
+        try:
+            await self._start_own_database(member)
+        except (NodeError, OSError) as error:
+            raise SupervisorError(
+                f"{member.name}'s database: {one_line(error)}{self._way_out_without(member.name)}"
+            ) from error
+
+    def _way_out_without(self, *members: str) -> str:
+        """Return the way out for all but members that do not start; empty where there are no others."""
+        if len(members) == len(self._members):
+            return ""
+        options = " ".join(f"--without {name}" for name in (*self._without, *members))
+        return f"; until that is mended `dwaybank up {options}` starts the others"
+
+    async def _start_own_database(self, member: Organization) -> None:
         given = self._home.secret(member, "administrator.url")
         if given.exists():
             administrator_url = read_url(given)
@@ -240,23 +270,25 @@ class Supervisor:
 
     def _refuse_lost_data(self) -> None:
         """Refuse to begin with empty books, or another chain, where the old ones are only not mounted."""
-        lost = [
-            data
-            for member in self._consortium.organizations
+        lost = {
+            member.name: data
+            for member in self._members
             if not self._home.secret(member, "administrator.url").exists()
             and self._home.secret(member, "owner.url").exists()
             # Not the folder: of what is not mounted an empty one is left.
             and not (data := self._home.organization(member) / "postgres" / "data" / "PG_VERSION").exists()
-        ]
+        }
         blocks = self._home.orderer / "blocks" / self._consortium.channel / "blocks"
         # Nodes start when the orderer has begun its chain, and a first start may be killed before.
-        if self._orderers and not blocks.exists() and any(self._home.logs.glob("*-node.log")):
-            lost.append(blocks)
-        if lost:
-            raise SupervisorError(
-                f"{lost[0]} is missing, and was there at an earlier start: mount it or put it back from a backup; "
-                "nothing was changed"
-            )
+        is_chain_lost = self._orderers and not blocks.exists() and any(self._home.logs.glob("*-node.log"))
+        missing = [*(str(data) for data in lost.values()), *([str(blocks)] if is_chain_lost else [])]
+        if not missing:
+            return
+        way_out = "" if is_chain_lost else self._way_out_without(*lost)
+        raise SupervisorError(
+            f"{', '.join(missing)} is missing, and was there at an earlier start: mount it or put it back from a "
+            f"backup; nothing was changed{way_out}"
+        )
 
     def _refuse_full_disk(self) -> None:
         free_bytes = shutil.disk_usage(self._home.root).free
@@ -294,10 +326,11 @@ def hold_lock(home: Home) -> TextIO:
     return lock
 
 
-async def supervise(home: Home, consortium: Consortium) -> int:
+async def supervise(home: Home, consortium: Consortium, without: frozenset[str]) -> int:
     """Run the consortium until SIGTERM or SIGINT; return the process's exit status."""
     status = Status(home.run / "status.json")
-    supervisor = Supervisor(home, consortium, status)
+    status.update(without=sorted(without))
+    supervisor = Supervisor(home, consortium, status, without)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -327,7 +360,7 @@ async def supervise(home: Home, consortium: Consortium) -> int:
     return 1 if failure else 0
 
 
-def main(root: Path) -> int:
+def main(root: Path, without: frozenset[str] = frozenset()) -> int:
     """Entry of the supervisor's own process: the home exists already."""
     write_log_lines()
     home, consortium = open_home(root)
@@ -337,4 +370,4 @@ def main(root: Path) -> int:
         print(error, flush=True)  # noqa: T201 - the command line that started us reads it
         return 1
     with lock:
-        return asyncio.run(supervise(home, consortium))
+        return asyncio.run(supervise(home, consortium, without))

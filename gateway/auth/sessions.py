@@ -3,11 +3,12 @@
 Rules it keeps:
 
 - A wrong password and an unknown e-mail give the same answer after the same work.
-- Failures are counted per e-mail and sender and per e-mail alone, in the database, so that all gateways count together;
-  from where a customer has logged in before, his own count alone counts.
+- Failures are counted per e-mail and sender, per e-mail alone, and per sender by customers tried, in the database, so
+  that all gateways count together; from where a customer has logged in before, his own count alone counts.
 - A suspension counts at once, also for access tokens given before it.
 - A refresh token used twice ends the whole session, because one of the two users stole it. Once it has expired it may
   be forgotten, and is then refused like any unknown one.
+- A changed password ends every session that was begun before, and every access token that was given.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 from anyio import to_thread
 
+from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
@@ -39,8 +41,27 @@ FAILURES_PER_SENDER_MAX = 10
 """Failed logins of one e-mail address from one network address within the window."""
 FAILURES_PER_EMAIL_MAX = 100
 """Failed logins of one e-mail address from anywhere: slows a distributed guess."""
+CUSTOMERS_PER_SENDER_MAX = 30
+"""E-mail addresses that failed from one network address within the window and never logged in there: slows who tries
+one password on many. Behind an office's or a carrier's address that many newcomers hardly fail and give up."""
+REGISTRATIONS_PER_SENDER_MAX = 50
+"""E-mail addresses that may be registered, or asked for whether they are, from one network address within the window:
+each costs a hash and a record for ever."""
 SENDER_KNOWN_FOR = timedelta(days=90)
 """Where a customer logged in within it, what others did elsewhere does not shut him out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """From where somebody asks.
+
+    Args:
+        address: his network address, as far as it can be believed; empty where there is none.
+        is_place: whether it tells people apart, and is not a proxy's that everybody comes through.
+    """
+
+    address: str
+    is_place: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class Sessions:
 
     Args:
         store: the gateway's records.
+        failures: log-ins that failed.
         passwords: Argon2id.
         access_tokens: issuer of access tokens.
         now: clock.
@@ -66,6 +88,7 @@ class Sessions:
     def __init__(
         self,
         store: Store,
+        failures: Failures,
         passwords: Passwords,
         access_tokens: AccessTokens,
         *,
@@ -73,61 +96,91 @@ class Sessions:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._store = store
+        self._failures = failures
         self._passwords = passwords
         self._access_tokens = access_tokens
         self._now = now
         self._random_bytes = random_bytes
 
-    async def register(self, email: str, password: str, display_name: str) -> Customer:
+    async def register(self, email: str, password: str, display_name: str, sender: Sender) -> Customer:
         """Create a customer.
 
         Raises:
             ConflictError: the e-mail address is taken.
+            TooManyAttemptsError: too many were registered from there before.
         """
+        if (place := _place(sender, "register")) is not None:
+            # Noted first, so that of many at once no more pass than one after the other.
+            noted = place, _subject(email, sender.address), self._now(), FAILURE_WINDOW
+            await to_thread.run_sync(self._failures.add_at, *noted)
+            await self._refuse_beyond(place, REGISTRATIONS_PER_SENDER_MAX + 1)
         encoded = await self._passwords.hash(password)
         customer = Customer(uuid.uuid4(), email, display_name, encoded, "active")
         await to_thread.run_sync(self._store.add_customer, customer, self._now())
         log.info("customer.registered", customer_id=str(customer.customer_id))
         return customer
 
-    async def login(self, email: str, password: str, sender: str) -> TokenPair:
+    async def login(self, email: str, password: str, sender: Sender) -> TokenPair:
         """Begin a session.
 
         Args:
             email: lower case.
             password: as typed.
-            sender: the caller's network address.
+            sender: from where.
         Raises:
             CredentialsError: unknown e-mail or wrong password.
             TooManyAttemptsError: too many failures before.
             ForbiddenError: the customer is suspended.
         """
-        subjects = (_subject(email, sender), _subject(email, ""))
+        customer = await self._require_password(email, password, sender)
+        _require_active(customer)
+        if self._passwords.is_outdated(customer.password_hash):
+            renewed = await self._passwords.hash(password)
+            await to_thread.run_sync(self._store.renew_password_hash, customer, renewed)
+        refresh_token = new_refresh_token(self._random_bytes)
+        digest, now = refresh_token_digest(refresh_token), self._now()
+        expires_at = now + REFRESH_TOKEN_LIFETIME
+        await to_thread.run_sync(self._store.add_session, customer, digest, now, expires_at)
+        return self._pair(customer, refresh_token)
+
+    async def change_password(self, customer_id: uuid.UUID, current: str, new: str, sender: Sender) -> TokenPair:
+        """Set another password, end all sessions and begin a new one.
+
+        Raises:
+            CredentialsError: the current password is another.
+            TooManyAttemptsError: too many failures before: whoever found a token may not guess with it.
+            ConflictError: it was changed by somebody else meanwhile.
+        """
+        customer = await to_thread.run_sync(self._store.customer, customer_id)
+        customer = await self._require_password(customer.email, current, sender)
+        encoded = await self._passwords.hash(new)
+        refresh_token = new_refresh_token(self._random_bytes)
+        digest, now = refresh_token_digest(refresh_token), self._now()
+        expires_at = now + REFRESH_TOKEN_LIFETIME
+        await to_thread.run_sync(self._store.change_password, customer, encoded, digest, now, expires_at)
+        log.info("customer.password_changed", customer_id=str(customer_id))
+        return self._pair(replace(customer, password_changes=customer.password_changes + 1), refresh_token)
+
+    async def _require_password(self, email: str, password: str, sender: Sender) -> Customer:
+        here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender, "place")
         known_since = self._now() - SENDER_KNOWN_FOR
-        if await to_thread.run_sync(self._store.knows_sender, subjects[0], known_since):
-            limits = {subjects[0]: FAILURES_PER_SENDER_MAX}
+        limits = {here: FAILURES_PER_SENDER_MAX}
+        if await to_thread.run_sync(self._failures.knows_sender, here, known_since):
+            place = None
         else:
-            limits = {subjects[0]: FAILURES_PER_SENDER_MAX, subjects[1]: FAILURES_PER_EMAIL_MAX}
-        await self._refuse_guessing(limits)
+            limits[anywhere] = FAILURES_PER_EMAIL_MAX
+        await self._refuse_guessing(limits, place)
         customer = await to_thread.run_sync(self._store.customer_by_email, email)
         known = None if customer is None else customer.password_hash
         is_right = await self._passwords.matches(password, known)
         if not is_right:
-            await to_thread.run_sync(self._store.add_login_failure, subjects, self._now(), FAILURE_WINDOW)
+            await to_thread.run_sync(self._failures.add, (here, anywhere), place, self._now(), FAILURE_WINDOW)
         # Again, before anything is told: others may have failed while this one waited for its turn.
-        await self._refuse_guessing(limits, own=0 if is_right else 1)
+        await self._refuse_guessing(limits, place, own=0 if is_right else 1)
         if not is_right or customer is None:
             raise CredentialsError("e-mail address and password do not belong together")
-        _require_active(customer)
-        if self._passwords.is_outdated(customer.password_hash):
-            renewed = await self._passwords.hash(password)
-            await to_thread.run_sync(self._store.renew_password_hash, customer.customer_id, renewed)
-        refresh_token = new_refresh_token(self._random_bytes)
-        digest, now = refresh_token_digest(refresh_token), self._now()
-        expires_at = now + REFRESH_TOKEN_LIFETIME
-        await to_thread.run_sync(self._store.note_sender, subjects[0], now, SENDER_KNOWN_FOR)
-        await to_thread.run_sync(self._store.add_session, customer.customer_id, digest, now, expires_at)
-        return self._pair(customer.customer_id, refresh_token)
+        await to_thread.run_sync(self._failures.note_sender, here, place, self._now(), SENDER_KNOWN_FOR)
+        return customer
 
     async def refresh(self, refresh_token: str) -> TokenPair:
         """Exchange a refresh token for a new pair.
@@ -149,42 +202,62 @@ class Sessions:
             if outcome is RotationOutcome.REUSED:
                 log.warning("session.refresh_token_reused")
             raise TokenError("the refresh token is not valid any more: sign in again")
-        _require_active(await to_thread.run_sync(self._store.customer, outcome))
-        return self._pair(outcome, successor)
+        customer = await to_thread.run_sync(self._store.customer, outcome)
+        _require_active(customer)
+        return self._pair(customer, successor)
 
     async def logout(self, refresh_token: str) -> None:
         """End the session; an unknown token changes nothing and says nothing."""
         await to_thread.run_sync(self._store.revoke_session, refresh_token_digest(refresh_token), self._now())
 
-    def require_active(self, customer_id: uuid.UUID) -> None:
-        """Refuse whom the bank suspended after he signed in; for threads.
+    def require_active(self, customer_id: uuid.UUID, password_changes: int) -> None:
+        """Refuse whom the bank suspended, or who changed his password, after a token was given; for threads.
 
         Raises:
-            TokenError: there is no such customer any more.
+            TokenError: there is no such customer any more, or he changed his password since.
             ForbiddenError: the customer is suspended.
         """
         try:
             customer = self._store.customer(customer_id)
         except NotFoundError as error:
             raise TokenError("the access token's customer is not there any more: register again") from error
+        if password_changes != customer.password_changes:
+            raise TokenError("this session was ended: sign in again")
         _require_active(customer)
 
-    def _pair(self, customer_id: uuid.UUID, refresh_token: str) -> TokenPair:
+    def _pair(self, customer: Customer, refresh_token: str) -> TokenPair:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())
-        return TokenPair(self._access_tokens.issue(customer_id), refresh_token, lifetime_s)
+        token = self._access_tokens.issue(customer.customer_id, customer.password_changes)
+        return TokenPair(token, refresh_token, lifetime_s)
 
-    async def _refuse_guessing(self, limits: Mapping[bytes, int], own: int = 0) -> None:
+    async def _refuse_guessing(self, limits: Mapping[bytes, int], place: bytes | None, own: int = 0) -> None:
         """Refuse after too many failures, the caller's own not counted."""
         now = self._now()
         for subject, limit in limits.items():
-            count, oldest = await to_thread.run_sync(self._store.login_failures, subject, now - FAILURE_WINDOW)
-            if count - own >= limit and oldest is not None:
-                wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
-                raise TooManyAttemptsError("too many failed logins: wait before trying again", wait_s)
+            count, oldest = await to_thread.run_sync(self._failures.of_subject, subject, now - FAILURE_WINDOW)
+            _refuse(count - own >= limit, oldest, now)
+        if place is not None:
+            await self._refuse_beyond(place, CUSTOMERS_PER_SENDER_MAX + own)
+
+    async def _refuse_beyond(self, place: bytes, limit: int) -> None:
+        """Refuse who comes from a place where as many customers were tried as a limit says."""
+        now = self._now()
+        count, oldest = await to_thread.run_sync(self._failures.of_place, place, now - FAILURE_WINDOW)
+        _refuse(count >= limit, oldest, now)
+
+
+def _refuse(is_too_much: bool, oldest: datetime | None, now: datetime) -> None:
+    if is_too_much and oldest is not None:
+        wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
+        raise TooManyAttemptsError("too many failed logins or registrations: wait before trying again", wait_s)
 
 
 def _subject(email: str, sender: str) -> bytes:
     return hashlib.sha256(f"login\x00{email}\x00{sender}".encode()).digest()
+
+
+def _place(sender: Sender, what: str) -> bytes | None:
+    return hashlib.sha256(f"{what}\x00{sender.address}".encode()).digest() if sender.is_place else None
 
 
 def _require_active(customer: Customer) -> None:

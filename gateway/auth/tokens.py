@@ -26,6 +26,8 @@ REFRESH_TOKEN_BYTES = 32
 ALGORITHM = "HS256"
 AUDIENCE = "dwaybank-gateway"
 TOKEN_CHARACTERS_MAX = 2_048
+CHANGES_CLAIM = "dwaybank_password_changes"
+"""Claim by which a token ends with the password that it was given for."""
 
 
 class AccessTokens:
@@ -42,8 +44,8 @@ class AccessTokens:
         self._issuer = issuer
         self._now = now
 
-    def issue(self, customer_id: uuid.UUID) -> str:
-        """Return a token that names the customer for 15 minutes."""
+    def issue(self, customer_id: uuid.UUID, password_changes: int = 0) -> str:
+        """Return a token that names the customer for 15 minutes, and how often he had changed his password."""
         issued_at = int(self._now().timestamp())
         claims = {
             "iss": self._issuer,
@@ -52,11 +54,12 @@ class AccessTokens:
             "iat": issued_at,
             "exp": issued_at + int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "jti": str(uuid.uuid4()),
+            CHANGES_CLAIM: password_changes,
         }
         return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM])
 
-    def customer_of(self, token: str) -> uuid.UUID:
-        """Return the customer a token names.
+    def customer_of(self, token: str) -> tuple[uuid.UUID, int]:
+        """Return the customer a token names, and how often he had changed his password then.
 
         Raises:
             TokenError: forged, expired, of another bank, or not a token at all; the text does not say which.
@@ -76,7 +79,8 @@ class AccessTokens:
             if decoded.header.get("typ") != "at+jwt":
                 raise TokenError("the access token is not valid: sign in again")
             registry.validate(decoded.claims)
-            return uuid.UUID(str(decoded.claims["sub"]))
+            # Tokens of earlier releases carry none.
+            return uuid.UUID(str(decoded.claims["sub"])), int(decoded.claims.get(CHANGES_CLAIM, 0))
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise TokenError("the access token is not valid or has expired: refresh it or sign in again") from error
 

@@ -5,26 +5,35 @@ from __future__ import annotations
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
-from gateway.auth.sessions import TokenPair
-from gateway.schemas import CustomerResponse, LoginRequest, RefreshRequest, RegisterRequest, TokenResponse
-from gateway.senders import sender_of
-from gateway.services import CustomerId, ServicesOf, problems
+from gateway.auth.sessions import Sender, TokenPair
+from gateway.schemas import (
+    CustomerResponse,
+    LoginRequest,
+    PasswordRequest,
+    RefreshRequest,
+    RegisterRequest,
+    TokenResponse,
+)
+from gateway.senders import is_place, sender_of
+from gateway.services import CustomerId, Services, ServicesOf, problems
 from gateway.store import Customer
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
 
 
-@router.post("/register", status_code=201, summary="Become a customer", responses=problems(400, 409, 413, 422, 503))
-async def register(body: RegisterRequest, services: ServicesOf) -> CustomerResponse:
+@router.post(
+    "/register", status_code=201, summary="Become a customer", responses=problems(400, 409, 413, 422, 429, 503)
+)
+async def register(body: RegisterRequest, services: ServicesOf, request: Request) -> CustomerResponse:
     """Create a customer; sign in afterwards."""
-    return _customer(await services.sessions.register(body.email, body.password, body.display_name))
+    sender = _sender(request, services)
+    return _customer(await services.sessions.register(body.email, body.password, body.display_name, sender))
 
 
-@router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 413, 422, 429, 503))
+@router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 409, 413, 422, 429, 503))
 async def login(body: LoginRequest, services: ServicesOf, request: Request) -> TokenResponse:
     """Begin a session; a wrong password and an unknown e-mail address look the same."""
-    sender = sender_of(request, services.config.trusted_proxies)
-    return _tokens(await services.sessions.login(body.email, body.password, sender))
+    return _tokens(await services.sessions.login(body.email, body.password, _sender(request, services)))
 
 
 @router.post("/refresh", summary="Stay signed in", responses=problems(400, 401, 403, 413, 422, 503))
@@ -40,10 +49,25 @@ async def logout(body: RefreshRequest, services: ServicesOf) -> Response:
     return Response(status_code=204)
 
 
+@router.post("/password", summary="Change the password", responses=problems(400, 401, 403, 409, 413, 422, 429, 503))
+async def change_password(
+    body: PasswordRequest, customer_id: CustomerId, services: ServicesOf, request: Request
+) -> TokenResponse:
+    """Set a new password; it ends all sessions, also this one, and begins a new one: go on with the tokens returned."""
+    passwords = body.current_password, body.new_password
+    return _tokens(await services.sessions.change_password(customer_id, *passwords, _sender(request, services)))
+
+
 @router.get("/me", summary="Who am I", responses=problems(401, 403, 503))
 async def me(customer_id: CustomerId, services: ServicesOf) -> CustomerResponse:
     """Return the signed-in customer."""
     return _customer(await to_thread.run_sync(services.store.customer, customer_id))
+
+
+def _sender(request: Request, services: Services) -> Sender:
+    proxies = services.config.trusted_proxies
+    address = sender_of(request, proxies)
+    return Sender(address, is_place(address, proxies))
 
 
 def _customer(customer: Customer) -> CustomerResponse:

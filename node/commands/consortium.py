@@ -34,11 +34,14 @@ def up(
         typer.Option(help="Use a PostgreSQL server of your own: ORGANIZATION=URL of a role that may create roles."),
     ] = None,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop the consortium on Ctrl-C.")] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave an organization out, whose database is lost say; others start.")
+    ] = None,
 ) -> None:
     """Start the consortium; a second time continues the same chain."""
     from node.start import start_consortium
 
-    start_consortium(home_path(home), base_port, database_url or [], foreground)
+    start_consortium(home_path(home), base_port, database_url or [], foreground, without or ())
 
 
 def prepare(

@@ -67,8 +67,10 @@ def run_portal(config: ConfigOption) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "gateway.portal", "--config", str(config)])  # noqa: S606 - our own
 
 
-def run_supervisor(home: Annotated[Path, typer.Option("--home")]) -> None:
+def run_supervisor(
+    home: Annotated[Path, typer.Option("--home")], without: Annotated[list[str] | None, typer.Option()] = None
+) -> None:
     """Run a consortium in the foreground (``dwaybank up`` starts this)."""
     from node.supervisor import main
 
-    raise typer.Exit(main(home))
+    raise typer.Exit(main(home, frozenset(without or ())))

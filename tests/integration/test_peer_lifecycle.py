@@ -28,6 +28,7 @@ from node.peer.definition import Definition, approved_definition
 from node.ports import free_port
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
+from tests.support.joining_blocks import joining_blocks
 from tests.support.packages import package, package_id, python_package, service_package
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, running_network
 from tests.support.private_collections import collection_package
@@ -135,8 +136,20 @@ async def test_package_is_installed_once_listed_and_handed_out(network: PeerNetw
         ("QueryInstalledChaincodes", b"", "Node", "with policy \\[Admins\\]"),
         ("QueryInstalledChaincode", b"\n\x01x", "Admin", "could not find chaincode with package id 'x'"),
         ("GetInstalledChaincodePackage", b"\n\x01x", "Admin", "chaincode install package 'x' not found"),
-        ("CommitChaincodeDefinition", b"", "Admin", "it needs a channel"),
-        ("InstallChaincode", b"\xff", "Admin", "the bytes are no InstallChaincodeArgs"),
+        ("ApproveChaincodeDefinitionForMyOrg", b"", "Admin", "it needs a channel"),
+        (
+            "CommitChaincodeDefinition",
+            b"",
+            "Admin",
+            r"local MSP principal during channelless check policy with policy \[/Channel/Application/Writers\]: \[MSP",
+        ),
+        ("Nothing", b"", "Admin", "Unmapped policy for _lifecycle/Nothing"),
+        (
+            "InstallChaincode",
+            b"\xff",
+            "Admin",
+            r"could not decode input arg for \*lifecycle.Invocation.InstallChaincode: proto: cannot parse invalid",
+        ),
     ],
 )
 async def test_function_of_the_peer_that_fails_says_why(
@@ -358,8 +371,12 @@ async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:
     refused = await call(b"JoinChain", genesis, user=network.material.signer(REGULATOR))
     assert refused.status == 500
     assert "access denied for [JoinChain][second]: [Failed verifying" in refused.message
-    assert (await call(b"JoinChain", b"no block")).message.startswith("Failed to reconstruct the genesis block")
-    assert (await call(b"JoinChain", b"")).message.startswith('"JoinChain" request failed to extract channel id')
+    # The block is looked at first, and then who asks.
+    bad = await call(b"JoinChain", b"no block", user=network.material.signer(REGULATOR))
+    assert (bad.status, bad.message.partition(",")[0]) == (500, "Failed to reconstruct the genesis block")
+    unfit = joining_blocks(genesis)["Application capability V9"]
+    bad = await call(b"JoinChain", unfit, user=network.material.signer(REGULATOR))
+    assert bad.message.endswith("[Application capability V9 is required but not supported]")
     later = parse_block(genesis)
     later.header.number = 3
     assert (await call(b"JoinChain", later.SerializeToString())).message == (

@@ -561,6 +561,17 @@ async def test_deliver_answers_each_request_with_fabrics_status(
     assert replies[-1].status == status
 
 
+async def test_filtered_block_without_its_data_is_refused(network: PeerNetwork) -> None:
+    async def requests(number: int) -> AsyncIterator[bytes]:
+        yield seek(network, start=number, stop=number, headers_only=True)
+
+    for number, kinds in ((0, ["filtered_block", "status"]), (1, ["status"])):
+        async with aclosing(network.channel().bidi("/protos.Deliver/DeliverFiltered", requests(number), 5)) as stream:
+            replies = [events_pb2.DeliverResponse.FromString(reply) async for reply in stream]
+        assert [reply.WhichOneof("Type") for reply in replies] == kinds
+    assert replies[0].status == 400
+
+
 async def test_deliver_newest_is_one_block(network: PeerNetwork) -> None:
     envelope = seek(network)
     from network.envelope import signed_payload
@@ -846,15 +857,27 @@ async def test_ledger_can_be_queried_as_fabrics_command_line_does(network: PeerN
         ("GetBlockByHash", [CHANNEL, "none"], "no such block hash"),
         ("GetChainInfo", ["other"], "Invalid chain ID, other"),
         ("GetBlockByNumber", [CHANNEL, "9" * 5000], "Failed to parse block number"),
+        ("GetBlockByNumber", [CHANNEL, str(2**63 - 1)], f"error no such block number .{2**63 - 1}. in index"),
+        ("GetBlockByNumber", [CHANNEL, b"\xff\x01\n\xc2\xad"], r'parsing "\\xff\\x01\\n\\u00ad": invalid syntax'),
+        ("GetTransactionByID", [CHANNEL, b"\xff"], "failed to marshal response: string field contains invalid UTF-8"),
         ("Unknown", [CHANNEL, ""], "access denied for .Unknown..anchors.: .Unmapped policy for qscc/Unknown."),
     ],
 )
 @pytest.mark.every_postgres
 async def test_ledger_query_that_fails_says_why(
-    network: PeerNetwork, function: str, arguments: list[str], text: str
+    network: PeerNetwork, function: str, arguments: list[str | bytes], text: str
 ) -> None:
     with pytest.raises(GatewayError, match=text):
         await network.client().evaluate("qscc", function, *arguments)
+
+
+async def test_question_about_no_channel_is_refused_in_fabrics_words(network: PeerNetwork) -> None:
+    answer = await ask_peer(network.channel(), network.material.signer(BANK), "cscc", b"GetConfigBlock", b"")
+    path = "/Channel/Application/Readers"
+    assert answer.response.message == (
+        "access denied for [GetConfigBlock][]: Failed getting local MSP principal during channelless check policy with "
+        f"policy [{path}]: [MSP Principal role [{path}] not recognized]"
+    )
 
 
 async def test_channels_are_told_to_own_members_only(network: PeerNetwork) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from node.errors import PostgresError
 from node.ports import free_port
 from node.postgres import ClusterSettings, PostgresCluster
 from tests.support.consortium import home_folder
+from tests.support.server import CopyingCluster
 
 
 @pytest.fixture
@@ -56,14 +58,14 @@ def test_link_in_place_of_the_password_gives_nobody_a_file_of_roots(folder: Path
     password.symlink_to(folder.parent / "shadow")
     cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
     with pytest.raises(PostgresError, match=r"superuser\.password cannot be read: Too many levels of symbolic links"):
-        cluster.administrator()
+        cluster.url()
     (folder / "server.log").symlink_to(folder.parent / "shadow")
     with pytest.raises(PostgresError, match=r"server\.log cannot be read: Too many levels of symbolic links"):
         cluster._reason()
     password.unlink()
     os.mkfifo(password)
     with pytest.raises(PostgresError, match=r"superuser\.password is no file"):
-        cluster.administrator()
+        cluster.url()
 
 
 def test_why_a_recovery_fails_is_told_and_not_that_it_was_under_way(folder: Path) -> None:
@@ -202,3 +204,26 @@ def test_connection_without_password_is_refused(folder: Path) -> None:
             psycopg.connect(f"postgresql://dwaybank_admin:wrong@127.0.0.1:{settings.port}/postgres")
     finally:
         cluster.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only then the server has another account than we")
+def test_copy_made_as_root_writes_only_where_the_servers_account_may(
+    postgres_cluster: CopyingCluster, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)  # as root's own backups lie where the account may not enter
+    postgres_cluster.copy(tmp_path / "copy")
+    data = tmp_path / "copy" / "data"
+    assert {path.lstat().st_uid for path in (data, *data.rglob("*"))} == {postgres_cluster._account.pw_uid}
+    password = tmp_path / "copy" / "superuser.password"
+    assert (password.stat().st_uid, stat.S_IMODE(password.stat().st_mode)) == (0, 0o600)
+
+    # What the account has put among its tablespaces is a place that it may not write to, and root may.
+    place = tmp_path / "roots-own" / "made"
+    link = postgres_cluster._data / "pg_tblspc" / "99999"
+    link.symlink_to(place)
+    try:
+        with pytest.raises(PostgresError, match=r"pg_basebackup ended with 1: .*Permission denied"):
+            postgres_cluster.copy(tmp_path / "another")
+    finally:
+        link.unlink()
+    assert not place.parent.exists()

@@ -13,7 +13,7 @@ from network.bundle import verify_bundle
 from network.errors import ProofError
 from network.topology import Organization
 from node.audit.entry_fields import describe_entry
-from tests.support.consortium import RunningConsortium
+from tests.support.consortium import RunningConsortium, dwaybank
 from tests.support.customer import Customer
 
 SignUp = Callable[[Organization, str], Awaitable[Customer]]
@@ -159,3 +159,18 @@ async def test_without_a_session_nothing_is_shown(consortium: RunningConsortium,
         assert answer.status_code == 401, value
         assert answer.headers["content-type"].startswith("application/problem+json")
         assert "WWW-Authenticate" in answer.headers
+
+
+async def test_a_bank_shuts_a_customer_out_from_the_command_line(
+    consortium: RunningConsortium, sign_up: SignUp
+) -> None:
+    ada = await sign_up(consortium.bank, "ada")
+    done = dwaybank("customer", "suspend", ada.account, "--reason=phone stolen", "--home", consortium.root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (await ada.http.get("/auth/me")).status_code == 401
+    shown = dwaybank("customer", "show", ada.email, "--home", consortium.root).stdout
+    assert f"account {ada.account}" in shown
+    assert "phone stolen" in shown
+    refused = dwaybank("customer", "show", ada.email, "--org=regulator", "--home", consortium.root)
+    assert refused.returncode == 1
+    assert "regulator has no gateway" in refused.stderr

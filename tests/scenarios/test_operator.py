@@ -119,6 +119,55 @@ def test_up_down_up_continues_the_same_chain_and_down_leaves_nothing(folder: Pat
     assert processes_of(home) == []
 
 
+def test_others_start_without_the_member_whose_database_is_lost(folder: Path) -> None:
+    home = folder / "home"
+    assert dwaybank("up", "--home", home, "--base-port", str(free_base_port())).returncode == 0
+    opened, consortium = open_home(home)
+    first = Watched(opened, consortium)
+    asyncio.run(first.post_and_settle())
+    assert dwaybank("down", "--home", home).returncode == 0
+    (data := home / "partner" / "postgres" / "data").rename(folder / "data")
+
+    refused = one_sentence(dwaybank("up", "--home", home))
+    assert f"{data / 'PG_VERSION'} is missing" in refused
+    assert "`dwaybank up --without partner` starts the others" in refused
+    assert "give one of dwaybank, partner, regulator" in one_sentence(dwaybank("up", "--home", home, "--without=x"))
+    every = [f"--without={member.name}" for member in consortium.organizations]
+    assert "leave one to be started" in one_sentence(dwaybank("up", "--home", home, *every))
+
+    started = dwaybank("up", "--home", home, "--without=partner")
+    assert started.returncode == 0, started.stderr
+    assert "partner was left out" in started.stdout
+    names = {row["name"] for row in read_status(opened)["processes"]}
+    assert names >= {"orderer", "dwaybank-node", "dwaybank-gateway", "regulator-node"}
+    assert not any(name.startswith("partner") for name in names)
+    assert not data.exists(), "nothing of the lost one is begun anew"
+    asyncio.run(anchored_without_partner(first.running, first.posted_seq + 1))
+    shown = dwaybank("status", "--home", home)
+    assert shown.returncode == 1, "not all runs that should"
+    assert "partner was left out" in shown.stdout
+    assert "partner was left out" in dwaybank("up", "--home", home).stdout
+    assert dwaybank("down", "--home", home).returncode == 0
+
+    (folder / "data").rename(data)
+    started = dwaybank("up", "--home", home)
+    assert started.returncode == 0, started.stderr
+    assert "left out" not in started.stdout
+    again = Watched(opened, consortium)
+    asyncio.run(again.post_and_settle())
+    assert again.posted_seq == first.posted_seq + 2
+
+
+async def anchored_without_partner(running: RunningConsortium, seq: int) -> None:
+    """Post as the bank and wait until it is anchored and attested by the regulator."""
+    assert await running.deposit(running.bank, "cust-operator", 100) == seq
+
+    async def attested() -> bool:
+        return (await running.anchor_status(running.bank)).attested_size >= seq
+
+    await eventually(attested, "what the bank posts is attested while its partner is away")
+
+
 class Watched:
     """A consortium that was started by the command line, and what its first node said."""
 

@@ -44,7 +44,7 @@ def _signed(claims: dict[str, Any], secret: bytes = SECRET, **header: Any) -> st
 
 
 def test_own_token_names_its_customer() -> None:
-    assert _tokens().customer_of(_tokens().issue(CUSTOMER)) == CUSTOMER
+    assert _tokens().customer_of(_tokens().issue(CUSTOMER, 3)) == (CUSTOMER, 3)
 
 
 @pytest.mark.parametrize("age", [timedelta(seconds=901), timedelta(days=400)])
@@ -106,7 +106,7 @@ def test_token_of_another_type_is_refused() -> None:
     ],
 )
 def test_token_with_a_claim_missing_or_wrong_is_refused(change: dict[str, Any]) -> None:
-    assert _tokens().customer_of(_signed(_claims())) == CUSTOMER
+    assert _tokens().customer_of(_signed(_claims())) == (CUSTOMER, 0)
     with pytest.raises(TokenError):
         _tokens().customer_of(_signed(_claims(**change)))
 

@@ -26,9 +26,25 @@ async def test_data_that_is_only_not_mounted_is_not_begun_anew(tmp_path: Path, l
         (home.root / name).touch()
     (home.root / lost).unlink()
     before = sorted(home.root.rglob("*"))
-    with pytest.raises(SupervisorError, match=f"{lost} is missing, and was there at an earlier start: mount it"):
+    way_out = (
+        r".*`dwaybank up --without partner` starts the others" if lost.startswith("partner") else r".* was changed$"
+    )
+    with pytest.raises(
+        SupervisorError, match=f"{lost} is missing, and was there at an earlier start: mount it{way_out}"
+    ):
         await Supervisor(home, consortium, Status(home.run / "status.json")).start()
     assert sorted(home.root.rglob("*")) == before
+
+
+async def test_a_database_server_that_does_not_start_is_named_with_its_member(tmp_path: Path) -> None:
+    home, consortium = prepare_home(tmp_path / "home", lambda: default_consortium(30_000), datetime.now(UTC), {})
+    supervisor = Supervisor(home, consortium, Status(home.run / "status.json"))
+    member = consortium.organization("partner")
+    data = home.organization(member) / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "somebodys").touch()
+    with pytest.raises(SupervisorError, match=r"partner's database: .* no PostgreSQL cluster: .*--without partner"):
+        await supervisor._start_database(member)
 
 
 def test_file_that_cannot_be_used_is_named_in_words(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""What the bank does about a customer: its commands, as they are, and what a running gateway lets the customer do then.
+
+Method: as in ``test_gateway.py``; the commands get the settings file of the gateway that runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from gateway.customers import main
+from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config, running_gateway
+from tests.support.node_in_memory import NodeInMemory
+
+
+@pytest.fixture
+async def client(
+    database_url: str, node: NodeInMemory, settings: Path, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_gateway(gateway_config(tmp_path, database_url, node.address)) as (_, http):
+        yield http
+
+
+@pytest.fixture
+def settings(database_url: str, node: NodeInMemory, tmp_path: Path) -> Path:
+    config = gateway_config(tmp_path, database_url, node.address)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
+    return path
+
+
+class Desk:
+    """The bank's commands, and what they say."""
+
+    def __init__(self, settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._settings, self._capsys = settings, capsys
+
+    async def run(self, *words: str) -> str:
+        """Run a command that is done."""
+        status, out, err = await self.told(*words)
+        assert (status, err) == (0, "")
+        return out
+
+    async def told(self, *words: str) -> tuple[int, str, str]:
+        """Run a command; return status, output and errors."""
+        self._capsys.readouterr()
+        status = await asyncio.to_thread(main, ["--config", str(self._settings), *words])
+        return status, *self._capsys.readouterr()
+
+
+@pytest.fixture
+def desk(settings: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(settings, capsys)
+
+
+async def _log_in(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/v1/auth/login", json={"email": email, "password": password})
+
+
+async def test_who_is_suspended_is_out_at_once_and_comes_back_by_logging_in(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    maria, tomas = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("maria", "tomas")]
+    account = await maria.open_account()
+    told = await desk.run("suspend", maria.email, "--actor", "clerk-7", "--reason", "phone stolen")
+    assert "suspended, all sessions ended" in told
+    for path in ("/v1/auth/me", "/v1/accounts"):
+        assert (await maria.get(path)).status_code in (401, 403)
+    begun = {"refresh_token": maria.refresh_token}
+    assert (await client.post("/v1/auth/refresh", json=begun)).status_code == 401
+    assert (await _log_in(client, maria.email)).json()["code"] == "customer_suspended"
+    assert (await tomas.get("/v1/auth/me")).status_code == 200
+
+    shown = await desk.run("show", account)
+    assert "suspended  maria@example.org  maria" in shown
+    assert f"account {account}" in shown
+    assert "suspended by clerk-7: phone stolen" in shown
+
+    (customer_id,) = re.findall(r"^([0-9a-f-]{36})  suspended", shown)
+    assert "may log in again" in await desk.run("reinstate", customer_id, "--reason", "has a new phone")
+    # What was opened before stays shut: only who knows the password comes back.
+    assert (await maria.get("/v1/auth/me")).status_code == 401
+    assert (await client.post("/v1/auth/refresh", json=begun)).status_code == 401
+    assert (await _log_in(client, maria.email)).status_code == 200
+
+
+async def test_a_reset_password_is_told_once_and_ends_what_the_old_one_opened(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    told = await desk.run("reset-password", "Maria@Example.org", "--reason", "forgot it, showed her passport")
+    password = told.splitlines()[1]
+    assert len(password) == 16
+    assert (await maria.get("/v1/auth/me")).status_code == 401
+    assert (await _log_in(client, maria.email)).status_code == 401
+    answer = await _log_in(client, maria.email, password)
+    assert answer.status_code == 200
+    maria.access_token = answer.json()["access_token"]
+    changed = await maria.post("/v1/auth/password", {"current_password": password, "new_password": "her own again!"})
+    assert changed.status_code == 200
+    assert password not in await desk.run("show", maria.email)
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("show", "nobody@example.org"), "nobody@example.org: no customer: give an e-mail address, a customer's id"),
+        (("suspend", "maria@example.org"), "reason '': give 1 to 500 characters"),
+        (("suspend", "maria@example.org", "--reason", "x" * 501), "reason 'xxxxxxxxxxxxxxxxxxxx': give 1 to 500"),
+        (("reinstate", "maria@example.org", "--reason", "x"), "the customer is active already: nothing was changed"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_and_changes_nothing(
+    client: httpx.AsyncClient, desk: Desk, words: tuple[str, ...], fault: str
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    status, out, err = await desk.told(*words)
+    assert (status, out) == (1, "")
+    assert fault in err
+    assert "Traceback" not in err
+    assert (await maria.get("/v1/auth/me")).status_code == 200
