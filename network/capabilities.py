@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from network.errors import ConfigError
+from network.errors import CapabilityError, ConfigError
 
 _KNOWN = {
     "channel": {"V1_1", "V1_3", "V1_4_2", "V1_4_3", "V2_0", "V3_0"},
@@ -77,4 +77,4 @@ class Capabilities:
 
 def _require_known(level: str, names: frozenset[str]) -> None:
     if unknown := sorted(names - _KNOWN[level]):
-        raise ConfigError(f"{level} capability {unknown[0]!r} is not supported; upgrade this node")
+        raise CapabilityError(level, unknown[0])

@@ -10,6 +10,7 @@ NetworkError
 ├── PolicyError           a policy text or tree that cannot be understood
 │   └── PolicyNotSatisfiedError
 ├── ConfigError           a channel configuration, or an update to one, that is refused
+│   └── CapabilityError   rules switched on that this node does not know
 ├── BlockError            a block that breaks the chain, its own hashes or its orderers' policy
 ├── ProofError            a Merkle proof, checkpoint or bundle that proves nothing; carries a stable ``reason``
 ├── SeekRefusedError      a request for blocks that is refused, or whose stream ends; carries the ``common.Status``
@@ -68,6 +69,20 @@ class PolicyNotSatisfiedError(PolicyError):
 
 class ConfigError(NetworkError):
     """A channel configuration, or an update to one, is refused."""
+
+
+class CapabilityError(ConfigError):
+    """A configuration switches rules on that are not known here.
+
+    Attributes:
+        level: "channel", "orderer" or "application".
+        capability: the rules' name.
+    """
+
+    def __init__(self, level: str, capability: str) -> None:
+        super().__init__(f"{level} capability {capability!r} is not supported; upgrade this node")
+        self.level = level
+        self.capability = capability
 
 
 class BlockError(NetworkError):

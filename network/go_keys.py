@@ -135,7 +135,7 @@ def signature_holds(
                 return False
             key.verify(signature, signed, *chosen)
         elif isinstance(key, RSAPublicNumbers):
-            return _long_key_signed(key, kind, signed, signature)
+            return _long_key_signed(key, kind, parameters, signed, signature)
         elif isinstance(key, Ed25519PublicKey):
             if kind != _ED25519 or parameters:
                 return False
@@ -180,15 +180,44 @@ def _within(parameters: Der, tag: int) -> Der:
     return parameters
 
 
-def _long_key_signed(key: RSAPublicNumbers, kind: str, signed: bytes, signature: bytes) -> bool:
-    """Tell whether a signature of PKCS #1, version 1.5 holds by a key that OpenSSL refuses for its length.
+def _long_key_signed(key: RSAPublicNumbers, kind: str, parameters: bytes, signed: bytes, signature: bytes) -> bool:
+    """Tell whether a signature holds by a key that OpenSSL refuses for its length.
 
-    Source: Go 1.26, crypto/rsa (VerifyPKCS1v15), which has no such bound.
+    Source: Go 1.26, crypto/rsa (VerifyPKCS1v15, VerifyPSS), which has no such bound.
     """
-    function = _RSA_SIGNATURES.get(kind)
+    chosen = _rsa_padding(kind, parameters)
     number, size = int.from_bytes(signature, "big"), (key.n.bit_length() + 7) // 8
-    if function is None or len(signature) != size or number >= key.n:
+    if chosen is None or len(signature) != size or number >= key.n:
         return False
-    digest = _DIGEST_INFO[function.name] + hashlib.new(function.name, signed).digest()
-    padded = b"\0\1" + b"\xff" * (size - len(digest) - 3) + b"\0" + digest
-    return pow(number, key.e, key.n) == int.from_bytes(padded, "big")
+    padded = pow(number, key.e, key.n).to_bytes(size, "big")
+    function = chosen[1].name
+    digest = hashlib.new(function, signed).digest()
+    if isinstance(chosen[0], padding.PSS):
+        return _is_pss(padded, key.n.bit_length() - 1, digest, function)
+    named = _DIGEST_INFO[function] + digest
+    return padded == b"\0\1" + b"\xff" * (size - len(named) - 3) + b"\0" + named
+
+
+def _is_pss(padded: bytes, bits: int, digest: bytes, function: str) -> bool:
+    """Tell whether bytes are a digest with a salt as long as itself. Source: RFC 8017, section 9.1.2."""
+    size = (bits + 7) // 8
+    if any(padded[:-size]):
+        return False
+    block, found, end = padded[-size : -len(digest) - 1], padded[-len(digest) - 1 : -1], padded[-1:]
+    mask = _mask(found, len(block), function)
+    # The bits above the number's are zero in the block, and are not those of the mask.
+    if end != b"\xbc" or block[0] >> (8 - (8 * size - bits)):
+        return False
+    plain = (int.from_bytes(block, "big") ^ int.from_bytes(mask, "big")) & (
+        1 << (8 * len(block) - (8 * size - bits))
+    ) - 1
+    zeros, salt = divmod(plain, 1 << 8 * len(digest))
+    salted = bytes(8) + digest + salt.to_bytes(len(digest), "big")
+    return zeros == 1 and hashlib.new(function, salted).digest() == found
+
+
+def _mask(seed: bytes, size: int, function: str) -> bytes:
+    """Return as many bytes as asked, made of others. Source: RFC 8017, section B.2.1."""
+    count = -(-size // hashlib.new(function).digest_size)
+    parts = (hashlib.new(function, seed + number.to_bytes(4, "big")).digest() for number in range(count))
+    return b"".join(parts)[:size]

@@ -72,9 +72,14 @@ class SeekRequest:
         if self.info.behavior == ab_pb2.SeekInfo.FAIL_IF_NOT_READY and number >= height:
             raise SeekRefusedError(common_pb2.NOT_FOUND, f"block {number} does not exist yet")
 
+    @property
+    def headers_only(self) -> bool:
+        """Whether it asks for blocks without their data."""
+        return bool(self.info.content_type == ab_pb2.SeekInfo.HEADER_WITH_SIG)
+
     def content(self, block: bytes) -> bytes:
         """Return a stored block, or its header and metadata alone where the request asks for no more."""
-        if self.info.content_type != ab_pb2.SeekInfo.HEADER_WITH_SIG:
+        if not self.headers_only:
             return block
         parsed = parse_block(block)
         if is_config_block(parsed):
@@ -206,7 +211,8 @@ def _stop(info: Any, start: int, height: int) -> int:
         # A request from newest to newest wants one block, even if the chain grows meanwhile.
         return start if info.start == info.stop else height - 1
     if kind != "specified":
-        return NEVER
+        # Fabric takes the number 0 then, which ends a request for the first block and no other.
+        return NEVER if start else 0
     if info.stop.specified.number < start:
         raise _bad_request(f"start number {start} greater than stop number {info.stop.specified.number}")
     return int(info.stop.specified.number)

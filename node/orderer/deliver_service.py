@@ -21,6 +21,7 @@ from network.seek import ReadSession, SeekRequest, block_response, parse_seek
 from node.block_reading import read_block
 from node.orderer.chain import Chain
 from node.orderer.errors import BlockStoreError, OrderingUnavailableError
+from node.received import received_message
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class DeliverService:
         """Serve one stream: each request is answered with its blocks and a status; a status but SUCCESS ends it."""
         async for envelope in requests:
             status = common_pb2.SUCCESS
+            received_message(common_pb2.Envelope, envelope, streamed=True)
             try:
                 request = parse_seek(envelope, self._now(), call.tls_certificate_hash)
                 async with aclosing(self._blocks(request)) as blocks:

@@ -17,6 +17,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import events_pb2
 
 from network import rpc
+from network.block import is_config_block, parse_block
 from network.errors import SeekRefusedError
 from network.seek import ReadSession, SeekRequest, block_response, parse_seek
 from node.block_reading import read_block
@@ -24,6 +25,7 @@ from node.peer.channel import Channel
 from node.peer.errors import ChannelStoppedError, MissingBlockError
 from node.peer.filtered_block import filtered_response
 from node.peer.private_blocks import block_with_private_data
+from node.received import received_message
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ class DeliverService:
         """Answer each request with its blocks and a status; a status other than SUCCESS ends the stream."""
         async for envelope in requests:
             status = common_pb2.SUCCESS
+            received_message(common_pb2.Envelope, envelope, streamed=True)
             try:
                 request = parse_seek(envelope, self._now(), call.tls_certificate_hash)
                 async with aclosing(self._blocks(request, resource)) as blocks:
@@ -116,4 +119,7 @@ async def _whole(block: bytes, request: SeekRequest) -> bytes:
 
 
 async def _filtered(block: bytes, request: SeekRequest) -> bytes:
+    if request.headers_only and not is_config_block(parse_block(block)):
+        # A Go peer dies of such a request.
+        raise SeekRefusedError(common_pb2.BAD_REQUEST, "content_type: a filtered block is made of the whole block")
     return await read_block(filtered_response, block)

@@ -8,7 +8,6 @@ Source: Fabric core/scc/qscc/query.go, core/scc/cscc/configure.go.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,17 +16,19 @@ from fabric_protos.common import common_pb2, configtx_pb2, ledger_pb2
 from fabric_protos.peer import query_pb2, transaction_pb2
 
 from network.block import parse_block
-from network.channel_config import config_of_block
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from network.messages import read_message
 from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
 from node.peer.errors import ChaincodeError, MissingBlockError, SnapshotError, StoreError
-from node.peer.system_chaincode import CSCC, FAILED, OK, QSCC, LocalMembers, SystemResponse
+from node.peer.join_block import channel_of, check_config
+from node.peer.system_chaincode import CSCC, OK, QSCC, LocalMembers, SystemResponse, failure, text_of
 
-_BLOCK_NUMBER_MAX = 2**63 - 1
 _NEWEST = 2**64 - 1
 _DIGITS_MAX = 20
+_QUOTED = {'"': r"\"", "\\": r"\\", **dict(zip("\a\b\f\n\r\t\v", map("\\{}".format, "abfnrtv"), strict=True))}
+_DELETE, _NO_UTF8, _SHORT_MAX = 0x7F, 0xDC00, 0xFFFF
+"""Code points: a control character, what a byte that is no UTF-8 is read as, the last of four digits."""
 
 Query = Callable[[Channel, bytes], Awaitable[bytes]]
 Join = Callable[[bytes], Awaitable[None]]
@@ -79,9 +80,9 @@ class LedgerQueries:
         Args:
             creator: who proposed, serialized.
         """
-        name = args[0].decode(errors="replace") if args else ""
+        name = text_of(args[0]) if args else ""
         if len(args) < 2 and name not in {"GetChannels", "JoinBySnapshotStatus"}:
-            return SystemResponse(FAILED, f"Incorrect number of arguments, {len(args)}")
+            return failure(f"Incorrect number of arguments, {len(args)}")
         try:
             if chaincode == CSCC and name == "GetChannels":
                 return SystemResponse(OK, payload=self._channel_ids(creator))
@@ -93,13 +94,13 @@ class LedgerQueries:
                 return self._snapshot_status(creator)
             return SystemResponse(OK, payload=await self._query(chaincode, name, args, creator))
         except ChaincodeError as error:
-            return SystemResponse(FAILED, str(error))
+            return failure(str(error))
 
     async def _query(self, chaincode: str, name: str, args: Sequence[bytes], creator: bytes) -> bytes:
         query = self._queries[chaincode].get(name)
         if chaincode == QSCC and name != "GetChainInfo" and len(args) < 3:
             raise ChaincodeError(f"missing 3rd argument for {name}")
-        channel_id = args[1].decode(errors="replace")
+        channel_id = text_of(args[1])
         if chaincode == CSCC and query is None:
             raise ChaincodeError(f"Requested function {name} not found.")
         if not channel_id and name == "GetChannelConfig":
@@ -108,6 +109,11 @@ class LedgerQueries:
         if channel is None and chaincode == QSCC:
             raise ChaincodeError(f"Invalid chain ID, {channel_id}")
         denied = f"access denied for [{name}][{channel_id}]: "
+        if not channel_id:
+            try:
+                self._members.authorize(f"{chaincode}/{name}", creator)
+            except ChaincodeError as error:
+                raise ChaincodeError(f"{denied}{error}") from error
         if channel is None:
             raise ChaincodeError(f"{denied}Failed to get policy manager for channel [{channel_id}]")
         try:
@@ -130,14 +136,8 @@ class LedgerQueries:
         return serialized
 
     async def _join_chain(self, genesis: bytes, creator: bytes) -> SystemResponse:
-        try:
-            channel_id, _ = config_of_block(parse_block(genesis))
-        except WireError as error:
-            raise ChaincodeError(f"Failed to reconstruct the genesis block, {error}") from error
-        except NetworkError as error:
-            raise ChaincodeError(
-                f'"JoinChain" request failed to extract channel id from the block due to [{error}]'
-            ) from error
+        channel_id, envelope = channel_of(genesis)
+        check_config(channel_id, envelope)
         try:
             self._members.authorize("cscc/JoinChain", creator)
         except ChaincodeError as error:
@@ -155,7 +155,7 @@ class LedgerQueries:
             self._members.authorize("cscc/JoinChainBySnapshot", creator)
         except ChaincodeError as error:
             raise ChaincodeError(f"access denied for [JoinChainBySnapshot]: [{error}]") from error
-        folder = argument.decode(errors="replace")
+        folder = text_of(argument)
         try:
             await self._snapshots.begin(Path(folder))
         except (SnapshotError, ValueError) as error:  # the latter of a path with a NUL in it
@@ -190,7 +190,7 @@ async def _chain_info(channel: Channel, _: bytes) -> bytes:
 
 
 async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
-    text = argument.decode(errors="replace")
+    text = text_of(argument)
     number = _unsigned(text)
     # The largest number a client can give stands for the newest block.
     number = channel.progress.height - 1 if number == _NEWEST else number
@@ -198,7 +198,7 @@ async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
         channel.require_block(number)
     except MissingBlockError as error:
         raise ChaincodeError(f"Failed to get block number {number}, error {error}") from error
-    block = await channel.block(number) if number <= _BLOCK_NUMBER_MAX else None
+    block = await channel.block(number) if number < channel.progress.height else None
     if block is None:
         raise ChaincodeError(f"Failed to get block number {number}, error no such block number [{number}] in index")
     return block
@@ -207,7 +207,7 @@ async def _block_by_number(channel: Channel, argument: bytes) -> bytes:
 async def _block_by_hash(channel: Channel, argument: bytes) -> bytes:
     block = await channel.reader.block_store(lambda store: store.block_by_header_hash(argument))
     if block is None:
-        asked = argument.decode(errors="replace")
+        asked = text_of(argument)
         raise ChaincodeError(f"Failed to get block hash {asked}, error no such block hash [{argument.hex()}] in index")
     return block
 
@@ -221,8 +221,25 @@ def _unsigned(text: str) -> int:
         if len(digits) <= _DIGITS_MAX and int(digits) <= _NEWEST:
             return int(digits)
         problem = "value out of range"
-    quoted = json.dumps(text, ensure_ascii=False)
-    raise ChaincodeError(f"Failed to parse block number with error strconv.ParseUint: parsing {quoted}: {problem}")
+    raise ChaincodeError(
+        f"Failed to parse block number with error strconv.ParseUint: parsing {_quoted(text)}: {problem}"
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Go's ``strconv.Quote`` writes it; bytes that are no UTF-8 stand in it as by ``text_of``."""
+    return '"' + "".join(_QUOTED.get(character) or _shown(character) for character in text) + '"'
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if code < ord(" ") or code == _DELETE:
+        return f"\\x{code:02x}"
+    if _NO_UTF8 <= code < _NO_UTF8 + 256:
+        return f"\\x{code - _NO_UTF8:02x}"
+    if character.isprintable():
+        return character
+    return f"\\u{code:04x}" if code <= _SHORT_MAX else f"\\U{code:08x}"
 
 
 async def _transaction(channel: Channel, argument: bytes) -> bytes:
@@ -241,8 +258,8 @@ async def _block_by_tx_id(channel: Channel, argument: bytes) -> bytes:
 
 
 async def _record(channel: Channel, argument: bytes, text: str) -> TransactionRecord:
-    tx_id = argument.decode(errors="replace")
-    record = await channel.transaction(tx_id)
+    tx_id = text_of(argument)
+    record = await channel.transaction(tx_id) if failure(tx_id).message == tx_id else None
     if record is None:
         raise ChaincodeError(f"{text} {tx_id}, error no such transaction ID [{tx_id}] in index")
     try:

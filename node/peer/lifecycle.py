@@ -27,9 +27,9 @@ from network.channel_config import ChannelConfig
 from network.errors import PolicyError
 from node.peer.chaincode_definition import LEGACY_LIFECYCLE, LIFECYCLE
 from node.peer.collection_rules import check_collections, check_continuation
-from node.peer.definition import DEFAULT_POLICY, DEFAULT_POLICY_PATH, Definition, definition_of, parse_message
+from node.peer.definition import DEFAULT_POLICY, DEFAULT_POLICY_PATH, Definition, definition_of
 from node.peer.errors import ChaincodeError, StaleReadError, StateError
-from node.peer.lifecycle_local import InstallFunctions, wrong_arguments
+from node.peer.lifecycle_local import InstallFunctions, parse_argument, wrong_arguments
 from node.peer.lifecycle_state import (
     OrganizationState,
     PublicState,
@@ -42,7 +42,7 @@ from node.peer.lifecycle_state import (
     write_approval,
     write_definition,
 )
-from node.peer.system_chaincode import FAILED, NOT_FOUND, OK, LocalMembers, SystemResponse
+from node.peer.system_chaincode import NOT_FOUND, OK, LocalMembers, SystemResponse, failure, text_of
 from node.peer.tx_simulator import TxSimulator
 
 _NAME = re.compile(r"[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*")
@@ -101,22 +101,22 @@ class Lifecycle:
         """Run one function; refusals are answers, as of any chaincode."""
         if len(args) != 2:
             return wrong_arguments(args)
-        name = args[0].decode(errors="replace")
+        name = text_of(args[0])
         try:
             self._authorize(call, f"{LIFECYCLE}/{name}")
         except (ChaincodeError, PolicyError) as error:
-            return SystemResponse(FAILED, f"Failed to authorize invocation due to failed ACL check: {error}")
+            return failure(f"Failed to authorize invocation due to failed ACL check: {error}")
         if name not in self._functions:
             return await self._installs.run(name, args[1])
         kind, function = self._functions[name]
         try:
-            result = await function(call, parse_message(kind, args[1]))
+            result = await function(call, parse_argument(name, kind, args[1]))
         except StaleReadError:
             raise
         except NotDefinedError as error:
             return SystemResponse(NOT_FOUND, str(error))
         except (ChaincodeError, StateError) as error:
-            return SystemResponse(FAILED, f"failed to invoke backing implementation of '{name}': {error}")
+            return failure(f"failed to invoke backing implementation of '{name}': {error}")
         return SystemResponse(OK, payload=result.SerializeToString())
 
     def _authorize(self, call: LifecycleCall, resource: str) -> None:

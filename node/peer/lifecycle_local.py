@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fabric_protos.peer.lifecycle import lifecycle_pb2
+from google.protobuf.message import DecodeError
 
+from network.proposal import NO_MESSAGE
 from node.peer.chaincode_definition import LIFECYCLE
-from node.peer.definition import parse_message
 from node.peer.errors import ChaincodeError
 from node.peer.installed import InstalledPackages
-from node.peer.system_chaincode import FAILED, OK, LocalMembers, SystemResponse
+from node.peer.system_chaincode import OK, LocalMembers, SystemResponse, failure, text_of
 
 References = Callable[[], Awaitable[dict[str, dict[str, list[tuple[str, str]]]]]]
 """Gives, by package id and channel, the name and version of the chaincodes a package runs."""
@@ -45,22 +46,22 @@ class InstallFunctions:
             if name not in self._functions:
                 raise ChaincodeError("this peer has no such function")
             kind, function = self._functions[name]
-            result = await function(parse_message(kind, argument))
+            result = await function(parse_argument(name, kind, argument))
         except ChaincodeError as error:
-            return SystemResponse(FAILED, f"failed to invoke backing implementation of '{name}': {error}")
+            return failure(f"failed to invoke backing implementation of '{name}': {error}")
         return SystemResponse(OK, payload=result.SerializeToString())
 
     async def invoke(self, args: Sequence[bytes], creator: bytes, members: LocalMembers) -> SystemResponse:
         """Run one function of a proposal without a channel."""
         if len(args) != 2:
             return wrong_arguments(args)
-        name = args[0].decode(errors="replace")
-        if name not in self._functions:
-            return SystemResponse(FAILED, f"failed to invoke backing implementation of '{name}': it needs a channel")
+        name = text_of(args[0])
         try:
             members.authorize(f"{LIFECYCLE}/{name}", creator)
         except ChaincodeError as error:
-            return SystemResponse(FAILED, f"Failed to authorize invocation due to failed ACL check: {error}")
+            return failure(f"Failed to authorize invocation due to failed ACL check: {error}")
+        if name not in self._functions:
+            return failure(f"failed to invoke backing implementation of '{name}': it needs a channel")
         return await self.run(name, args[1])
 
     async def _install(self, arguments: Any) -> Any:
@@ -86,11 +87,24 @@ class InstallFunctions:
         return lifecycle_pb2.GetInstalledChaincodePackageResult(chaincode_install_package=content)
 
 
+def parse_argument(name: str, kind: Any, argument: bytes) -> Any:
+    """Return what a function of ``_lifecycle`` is called with.
+
+    Raises:
+        ChaincodeError: the bytes are no such message; in Fabric's words, and those of Go's protobuf library.
+    """
+    try:
+        return kind.FromString(argument)
+    except DecodeError as error:
+        reason = f"could not decode input arg for *lifecycle.Invocation.{name}: {NO_MESSAGE}"
+        raise ChaincodeError(reason) from error
+
+
 def wrong_arguments(args: Sequence[bytes]) -> SystemResponse:
     """Return the answer to a call that has not exactly a function and its argument."""
     if not args:
-        return SystemResponse(FAILED, "lifecycle scc must be invoked with arguments")
-    return SystemResponse(FAILED, f"lifecycle scc operations require exactly two arguments but received {len(args)}")
+        return failure("lifecycle scc must be invoked with arguments")
+    return failure(f"lifecycle scc operations require exactly two arguments but received {len(args)}")
 
 
 def _refer(result: Any, channels: dict[str, list[tuple[str, str]]]) -> None:

@@ -39,6 +39,7 @@ UNPACKED_BYTES_MAX = 256 * 1024 * 1024
 FILES_MAX = 10_000
 """Entries an archive may have, for the same reason."""
 
+_GZIP_HEADER_BYTES, _GZIP_MAGIC = 10, b"\x1f\x8b\x08"
 _METADATA, _CODE = "metadata.json", "code.tar.gz"
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -75,15 +76,14 @@ def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage
     """
     try:
         label, kind, code = _read_outer(content)
+        files = _unpack(code, "error retrieving DB artifacts from code package")
     except ChaincodeError as error:
         raise ChaincodeError(f"could not parse as a chaincode install package: {error}") from error
     package_id = f"{label}:{hashlib.sha256(content).hexdigest()}"
     try:
         if kind == IN_PROCESS_TYPE:
-            files = _unpack(code)
             return ChaincodePackage(package_id, label, kind, contract=_contract(files), indexes=parse_indexes(files))
         if kind in SERVICE_TYPES:
-            files = _unpack(code)
             connection = parse_connection(files[CONNECTION], values) if CONNECTION in files else None
             return ChaincodePackage(package_id, label, kind, connection=connection, indexes=parse_indexes(files))
     except ChaincodeError as error:
@@ -95,12 +95,12 @@ def parse_package(content: bytes, values: Mapping[str, str]) -> ChaincodePackage
 
 
 def _read_outer(content: bytes) -> tuple[str, str, bytes]:
-    files = _unpack(content)
+    files = _unpack(content, "error reading as gzip stream")
+    metadata = _json(files, _METADATA) if _METADATA in files else None
     if _CODE not in files:
         raise ChaincodeError("did not find a code package inside the package")
-    if _METADATA not in files:
+    if metadata is None:
         raise ChaincodeError(f"did not find any package metadata (missing {_METADATA})")
-    metadata = _json(files, _METADATA)
     label, kind = metadata.get("label", ""), metadata.get("type", "")
     if not isinstance(kind, str) or not isinstance(label, str) or _LABEL.fullmatch(label) is None:
         shown = str(label).encode(errors="replace").decode()
@@ -130,9 +130,17 @@ def _json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     return content
 
 
-def _unpack(content: bytes) -> dict[str, bytes]:
-    """Return the files of a compressed archive by their names."""
+def _unpack(content: bytes, unreadable: str) -> dict[str, bytes]:
+    """Return the files of a compressed archive by their names.
+
+    Args:
+        unreadable: what to say, before the reason, where it is none.
+    """
     files: dict[str, bytes] = {}
+    if len(content) < _GZIP_HEADER_BYTES:
+        raise ChaincodeError(f"{unreadable}: {'unexpected EOF' if content else 'EOF'}")
+    if not content.startswith(_GZIP_MAGIC):
+        raise ChaincodeError(f"{unreadable}: gzip: invalid header")
     try:
         # As a stream: an entry with a size below nothing cannot lead back to itself.
         with tarfile.open(fileobj=_Unpacked(content), mode="r|") as archive:
@@ -148,7 +156,7 @@ def _unpack(content: bytes) -> dict[str, bytes]:
                     raise _too_much()
                 files[member.name.removeprefix("./")] = reader.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise ChaincodeError(f"error reading as gzip stream: {error}") from error
+        raise ChaincodeError(f"{unreadable}: {error}") from error
     return files
 
 

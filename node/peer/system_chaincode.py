@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from network.channel_acl import LOCAL_ROLES
+from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES
 from network.errors import IdentityError, SignatureError, WireError
 from network.identity import Identity
 from network.msp import Msp
@@ -37,8 +38,26 @@ FAILED = 500
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """What a proposal without a timestamp says by Fabric's account."""
 
+_NO_TEXT = (
+    "error in simulation: transaction returned with failure: failed to marshal response: string field contains invalid "
+    "UTF-8"
+)
+
 _POLICIES = {"admin": "Admins", "member": "Members"}
 """Fabric's names for the roles of the own organization."""
+
+
+class _Words(NamedTuple):
+    """How Fabric begins to say that somebody may not."""
+
+    unreadable: str
+    another: str
+
+
+_OF_PROPOSER = _Words("Failed deserializing proposal creator", "Failed verifying that proposal's creator satisfies")
+_OF_SIGNER = _Words(
+    "failed deserializing signed data identity", "failed verifying that the signed data identity satisfies"
+)
 
 
 class ProposalRefusedError(PeerError):
@@ -56,6 +75,24 @@ class SystemResponse:
     status: int
     message: str = ""
     payload: bytes = b""
+
+
+def text_of(argument: bytes) -> str:
+    """Return an argument as text; what is no UTF-8 in it stays, and is told to nobody (``failure``)."""
+    return argument.decode(errors="surrogateescape")
+
+
+def failure(text: str) -> SystemResponse:
+    """Return the answer that something is refused.
+
+    Args:
+        text: why; a Go peer can give no answer with a text that is no UTF-8, and says that.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return SystemResponse(FAILED, _NO_TEXT)
+    return SystemResponse(FAILED, text)
 
 
 def refused_to_chaincodes(chaincode: str, caller: str) -> SystemResponse:
@@ -93,13 +130,31 @@ class LocalMembers:
         now, verify = self._now(), self._checks.verify
         return await verified_creator(proposal, now, self._msp.deserialize, self._msp.validate, verify)
 
+    def check_time(self, claimed: datetime | None) -> None:
+        """Refuse a proposal of another time than about now.
+
+        Raises:
+            ProposalFilteredError: in Fabric's words.
+        """
+        _check_time(claimed or _NO_TIME, self._now())
+
     def authorize(self, resource: str, creator: bytes) -> None:
         """Require the role that guards a resource of the peer.
 
         Raises:
-            ChaincodeError: the creator does not play it.
+            ChaincodeError: the creator does not play it, or a channel's policy guards this.
         """
-        self._require_role(LOCAL_ROLES[resource], creator)
+        if role := LOCAL_ROLES.get(resource):
+            self._require_role(role, creator, _OF_PROPOSER)
+            return
+        policy = CHANNEL_DEFAULTS.get(resource)
+        if policy is None:
+            raise ChaincodeError(f"Unmapped policy for {resource}")
+        self._identity(policy, creator, _OF_PROPOSER)
+        raise ChaincodeError(
+            f"Failed getting local MSP principal during channelless check policy with policy [{policy}]: "
+            f"[MSP Principal role [{policy}] not recognized]"
+        )
 
     def authorize_signed(self, role: str, signed: SignedData) -> None:
         """Require that somebody of this role signed something.
@@ -107,31 +162,32 @@ class LocalMembers:
         Raises:
             ChaincodeError: the signer does not play the role, or did not sign this.
         """
+        identity = self._require_role(role, signed.creator, _OF_SIGNER)
         try:
-            self._require_role(role, signed.creator).verify(signed.data, signed.signature)
+            identity.verify(signed.data, signed.signature)
         except SignatureError as error:
-            raise ChaincodeError(
-                "Failed evaluating policy on signed data during channelless check policy with policy "
-                f"[{_POLICIES[role]}]: [{error}]"
-            ) from error
+            empty = "could not determine the validity of the signature: Invalid signature. Cannot be empty."
+            raise ChaincodeError("The signature is invalid" if signed.signature else empty) from error
 
-    def _require_role(self, role: str, creator: bytes) -> Identity:
-        policy = _POLICIES[role]
+    def _identity(self, policy: str, creator: bytes, words: _Words) -> Identity:
         try:
             identity = self._msp.deserialize(creator)
             self._validate(identity)
         except (IdentityError, WireError) as error:
-            raise ChaincodeError(
-                "Failed deserializing proposal creator during channelless check policy with policy "
-                f"[{policy}]: [{error}]"
-            ) from error
+            reason = f"{words.unreadable} during channelless check policy with policy [{policy}]: [{error}]"
+            raise ChaincodeError(reason) from error
+        return identity
+
+    def _require_role(self, role: str, creator: bytes, words: _Words) -> Identity:
+        policy = _POLICIES[role]
+        identity = self._identity(policy, creator, words)
         try:
             self._msp.satisfies_principal(identity, role_principal(self.msp_id, role))
         except IdentityError as error:
-            raise ChaincodeError(
-                "Failed verifying that proposal's creator satisfies local MSP principal during channelless check "
-                f"policy with policy [{policy}]: [{error}]"
-            ) from error
+            reason = (
+                f"{words.another} local MSP principal during channelless check policy with policy [{policy}]: [{error}]"
+            )
+            raise ChaincodeError(reason) from error
         return identity
 
     def _validate(self, identity: Identity) -> None:

@@ -61,9 +61,13 @@ def refuses(method: Method, code: int, replies: list[bytes]) -> bool:
     return False
 
 
+LIKE_GO = ("/gateway.Gateway/", "/protos.Deliver/", "/protos.Snapshot/", "/orderer.AtomicBroadcast/Deliver")
+"""Services whose answers to bytes that are no message are those of Go's gRPC."""
+
+
 def is_fault(method: Method, code: int) -> bool:
-    """Tell whether an answer blames us. Of bytes that are no message a Go peer's gateway says INTERNAL, and so ours."""
-    return code in OUR_FAULT and not (method.path.startswith("/gateway.Gateway/") and code == StatusCode.INTERNAL)
+    """Tell whether an answer blames us. Of bytes that are no message Go's gRPC says INTERNAL, and so do these."""
+    return code in OUR_FAULT and not (method.path.startswith(LIKE_GO) and code == StatusCode.INTERNAL)
 
 
 async def test_bytes_that_are_no_message_are_refused_by_every_method(consortium: RunningConsortium) -> None:

@@ -27,6 +27,8 @@ from network.block import header_hash, last_config_number, new_block, parse_bloc
 from network.block_verifier import verify_block
 from network.channel_config import ChannelConfig
 from network.config_delta import config_delta, sign_update
+from network.errors import RpcError
+from network.rpc import StatusCode
 from node.orderer import block_store
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreLockedError, GenesisError
 from node.orderer.orderer import Orderer
@@ -276,7 +278,10 @@ async def test_recorded_request_is_refused_later_and_an_unreadable_one_at_once(
     for minutes, status in ((-16, BAD), (16, BAD), (-14, OK)):
         request = seek(material.node(BANK), 0, stop=0, timestamp=utc_now() + timedelta(minutes=minutes))
         assert (await deliver(channel, request))[1] == status
-    assert await deliver(channel, b"\xff\xff") == ([], BAD)
+    with pytest.raises(RpcError, match="failed to unmarshal the received message") as unreadable:
+        await deliver(channel, b"\xff\xff")
+    assert unreadable.value.code == StatusCode.INTERNAL
+    assert await deliver(channel, b"\x0a\x01\xff") == ([], BAD)
     assert await deliver(channel, b"") == ([], BAD)
 
 

@@ -28,6 +28,7 @@ from node.peer.definition import Definition, approved_definition
 from node.ports import free_port
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, ORDERER, PARTNER, REGULATOR, Material, make_material
+from tests.support.joining_blocks import joining_blocks
 from tests.support.packages import package, package_id, python_package, service_package
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, PeerNetwork, ask_peer, running_network
 from tests.support.private_collections import collection_package
@@ -135,8 +136,20 @@ async def test_package_is_installed_once_listed_and_handed_out(network: PeerNetw
         ("QueryInstalledChaincodes", b"", "Node", "with policy \\[Admins\\]"),
         ("QueryInstalledChaincode", b"\n\x01x", "Admin", "could not find chaincode with package id 'x'"),
         ("GetInstalledChaincodePackage", b"\n\x01x", "Admin", "chaincode install package 'x' not found"),
-        ("CommitChaincodeDefinition", b"", "Admin", "it needs a channel"),
-        ("InstallChaincode", b"\xff", "Admin", "the bytes are no InstallChaincodeArgs"),
+        ("ApproveChaincodeDefinitionForMyOrg", b"", "Admin", "it needs a channel"),
+        (
+            "CommitChaincodeDefinition",
+            b"",
+            "Admin",
+            r"local MSP principal during channelless check policy with policy \[/Channel/Application/Writers\]: \[MSP",
+        ),
+        ("Nothing", b"", "Admin", "Unmapped policy for _lifecycle/Nothing"),
+        (
+            "InstallChaincode",
+            b"\xff",
+            "Admin",
+            r"could not decode input arg for \*lifecycle.Invocation.InstallChaincode: proto: cannot parse invalid",
+        ),
     ],
 )
 async def test_function_of_the_peer_that_fails_says_why(
@@ -296,6 +309,54 @@ async def test_chaincode_as_a_service_is_dialled_once_it_is_invoked(network: Pee
         await server.stop(0)
 
 
+async def test_upgraded_service_is_asked_and_the_old_one_no_more(network: PeerNetwork) -> None:
+    port = free_port()
+    versions = [
+        service_package(f"up_{number}", address=f"localhost:{port}", dial_timeout="1s", tls_required=False)
+        for number in (1, 2)
+    ]
+    packages = [package_id(f"up_{number}", content) for number, content in enumerate(versions, 1)]
+    for content in versions:
+        for msp_id in MEMBERS:
+            assert (await install(network, msp_id, content)).status == 200
+    client = network.client()
+    old = ChaincodeServer(load(CONTRACT), packages[0], "127.0.0.1", port)
+    await old.start()
+    try:
+        await define(network, approved_definition("up", "1.0", 1, POLICY), packages[0])
+        assert (await client.submit("up", "Put", "k", "v")).result == b"v"
+        # The process is still that of the old package, where the new one says that it listens.
+        await define(network, approved_definition("up", "2.0", 2, POLICY), packages[1])
+        with pytest.raises(EndorseError, match="could not launch chaincode up_2"):
+            await client.submit("up", "Put", "k", "w")
+    finally:
+        await old.stop(0)
+    new = ChaincodeServer(load(CONTRACT), packages[1], "127.0.0.1", port)
+    await new.start()
+    try:
+        assert (await client.submit("up", "Update", "k", "w")).result == b"v"
+    finally:
+        await new.stop(0)
+    await asyncio.sleep(2)
+    dialled = 0
+
+    async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
+        writer.close()
+
+    async with await asyncio.start_server(count, "127.0.0.1", port):
+        await asyncio.sleep(2)
+    # Neither package is asked for, so neither is looked for.
+    assert dialled == 0
+    again = ChaincodeServer(load(CONTRACT), packages[1], "127.0.0.1", port)
+    await again.start()
+    try:
+        assert (await client.submit("up", "Update", "k", "x")).result == b"w"
+    finally:
+        await again.stop(0)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -358,8 +419,12 @@ async def test_joined_channel_outlives_the_peer(network: PeerNetwork) -> None:
     refused = await call(b"JoinChain", genesis, user=network.material.signer(REGULATOR))
     assert refused.status == 500
     assert "access denied for [JoinChain][second]: [Failed verifying" in refused.message
-    assert (await call(b"JoinChain", b"no block")).message.startswith("Failed to reconstruct the genesis block")
-    assert (await call(b"JoinChain", b"")).message.startswith('"JoinChain" request failed to extract channel id')
+    # The block is looked at first, and then who asks.
+    bad = await call(b"JoinChain", b"no block", user=network.material.signer(REGULATOR))
+    assert (bad.status, bad.message.partition(",")[0]) == (500, "Failed to reconstruct the genesis block")
+    unfit = joining_blocks(genesis)["Application capability V9"]
+    bad = await call(b"JoinChain", unfit, user=network.material.signer(REGULATOR))
+    assert bad.message.endswith("[Application capability V9 is required but not supported]")
     later = parse_block(genesis)
     later.header.number = 3
     assert (await call(b"JoinChain", later.SerializeToString())).message == (

@@ -21,7 +21,7 @@ import pytest_asyncio
 from fabric_protos.common import common_pb2, ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import events_pb2, query_pb2, snapshot_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, proposal_response_pb2, query_pb2, snapshot_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
@@ -31,7 +31,7 @@ from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_RE
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
-from network.proposal import parse_proposal, signed_proposal
+from network.proposal import new_proposal, parse_proposal, signed_proposal
 from network.rpc import StatusCode
 from node.block_reading import READ_HERE_BYTES_MAX
 from node.peer import private_blocks
@@ -253,6 +253,7 @@ async def test_error_of_a_lost_race_names_who_won(network: PeerNetwork) -> None:
         assert error.block_number > 0
 
 
+@pytest.mark.every_postgres
 async def test_race_against_a_deletion_names_who_deleted(network: PeerNetwork) -> None:
     client = network.client()
     await client.submit("pc", "Put", "goes", "0")
@@ -263,6 +264,7 @@ async def test_race_against_a_deletion_names_who_deleted(network: PeerNetwork) -
     assert (conflict.key, conflict.found, conflict.winner_tx_id) == ("goes", None, deleted.tx_id)
 
 
+@pytest.mark.every_postgres
 async def test_race_that_is_no_longer_remembered_is_worked_out_from_the_history(network: PeerNetwork) -> None:
     client = network.client()
     await client.submit("pc", "Put", "old", "0")
@@ -382,6 +384,24 @@ async def test_peer_service_answers_a_refused_proposal_with_a_grpc_error(network
     with pytest.raises(RpcError, match="error validating proposal: access denied") as failure:
         await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
     assert failure.value.code == StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(("channel_id", "chaincode"), [("other", "pc"), (CHANNEL, "")])
+async def test_proposal_of_another_time_is_refused_whatever_else_is_wrong(
+    network: PeerNetwork, channel_id: str, chaincode: str
+) -> None:
+    signer, times = network.material.signer(BANK), (datetime.now(UTC), datetime.now(UTC) - timedelta(hours=1))
+    told = []
+    for time in times:
+        _, proposal = new_proposal(channel_id, chaincode, [b"Get"], signer.creator, b"n" * 24, time)
+        try:
+            request = signed_proposal(proposal, signer.sign(proposal))
+            reply = await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
+            told.append(proposal_response_pb2.ProposalResponse.FromString(reply).response.message)
+        except RpcError as refusal:
+            told.append(refusal.message)
+    assert "timestamp" not in told[0]
+    assert told[1].startswith("request unauthorized due to incorrect timestamp")
 
 
 async def test_committed_transaction_id_cannot_be_proposed_again(network: PeerNetwork) -> None:
@@ -559,6 +579,17 @@ async def test_deliver_answers_each_request_with_fabrics_status(
     assert replies[-1].status == status
 
 
+async def test_filtered_block_without_its_data_is_refused(network: PeerNetwork) -> None:
+    async def requests(number: int) -> AsyncIterator[bytes]:
+        yield seek(network, start=number, stop=number, headers_only=True)
+
+    for number, kinds in ((0, ["filtered_block", "status"]), (1, ["status"])):
+        async with aclosing(network.channel().bidi("/protos.Deliver/DeliverFiltered", requests(number), 5)) as stream:
+            replies = [events_pb2.DeliverResponse.FromString(reply) async for reply in stream]
+        assert [reply.WhichOneof("Type") for reply in replies] == kinds
+    assert replies[0].status == 400
+
+
 async def test_deliver_newest_is_one_block(network: PeerNetwork) -> None:
     envelope = seek(network)
     from network.envelope import signed_payload
@@ -657,6 +688,7 @@ async def test_private_value_stays_with_the_members_that_endorsed(network: PeerN
         assert delivered.block.header.number == committed.block_number
 
 
+@pytest.mark.every_postgres
 async def test_purged_value_is_gone_from_the_whole_database(network: PeerNetwork) -> None:
     client = network.client()
     for value in (b"purge-me-one", b"purge-me-two"):
@@ -843,14 +875,27 @@ async def test_ledger_can_be_queried_as_fabrics_command_line_does(network: PeerN
         ("GetBlockByHash", [CHANNEL, "none"], "no such block hash"),
         ("GetChainInfo", ["other"], "Invalid chain ID, other"),
         ("GetBlockByNumber", [CHANNEL, "9" * 5000], "Failed to parse block number"),
+        ("GetBlockByNumber", [CHANNEL, str(2**63 - 1)], f"error no such block number .{2**63 - 1}. in index"),
+        ("GetBlockByNumber", [CHANNEL, b"\xff\x01\n\xc2\xad"], r'parsing "\\xff\\x01\\n\\u00ad": invalid syntax'),
+        ("GetTransactionByID", [CHANNEL, b"\xff"], "failed to marshal response: string field contains invalid UTF-8"),
         ("Unknown", [CHANNEL, ""], "access denied for .Unknown..anchors.: .Unmapped policy for qscc/Unknown."),
     ],
 )
+@pytest.mark.every_postgres
 async def test_ledger_query_that_fails_says_why(
-    network: PeerNetwork, function: str, arguments: list[str], text: str
+    network: PeerNetwork, function: str, arguments: list[str | bytes], text: str
 ) -> None:
     with pytest.raises(GatewayError, match=text):
         await network.client().evaluate("qscc", function, *arguments)
+
+
+async def test_question_about_no_channel_is_refused_in_fabrics_words(network: PeerNetwork) -> None:
+    answer = await ask_peer(network.channel(), network.material.signer(BANK), "cscc", b"GetConfigBlock", b"")
+    path = "/Channel/Application/Readers"
+    assert answer.response.message == (
+        "access denied for [GetConfigBlock][]: Failed getting local MSP principal during channelless check policy with "
+        f"policy [{path}]: [MSP Principal role [{path}] not recognized]"
+    )
 
 
 async def test_channels_are_told_to_own_members_only(network: PeerNetwork) -> None:

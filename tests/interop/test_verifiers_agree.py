@@ -36,6 +36,7 @@ NUMBERS = range(5)
 FOUND = [
     *(("authority", number) for number in (30, 76, 118, 189)),  # DER read too loosely by the page
     *(("authority", number) for number in (216, 269, 278)),  # a root that names another as its issuer
+    ("authority", 314),  # a name that holds one part twice in a set
     *(("leaf", number) for number in (116, 172)),
     *(("cert_signature", number) for number in (8, 68, 54)),  # bytes behind the two integers of an issuer's signature
     *(("revocation", number) for number in (1, 4, 14, 17, 35, 36, 38, 41)),

@@ -81,7 +81,9 @@ async def peers_side_by_side(
             identifiers[name] = package_id(name, content)
             await asyncio.to_thread(fabric.define, name, package, identifiers[name], *options, members=MEMBERS)
         database = cluster.create_database(folder.name.replace("-", "_"))
-        ours, port = await start_our_peer(fabric, REGULATOR, database, stack, others=(BANK, PARTNER))
+        ours, port = await start_our_peer(
+            fabric, REGULATOR, database, stack, others=(BANK, PARTNER), snapshots_folder=folder / "snapshots"
+        )
         go_port, fabric.peers[REGULATOR] = fabric.peers[REGULATOR], port
         for package in packages.values():
             install = ("lifecycle", "chaincode", "install", str(package))

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from network.errors import RpcError, WireError
 from network.proposal import NO_MESSAGE, ParsedProposal, parse_proposal, unmarshal
 from network.rpc import Call, StatusCode
+from node.received import received_message
 
 T = TypeVar("T")
 
@@ -56,13 +57,12 @@ def parse_request(kind: Any, request: bytes, what: str = "", *, streamed: bool =
         RpcError: INTERNAL, as gRPC libraries that read the message themselves say; INVALID_ARGUMENT for one inside
             another.
     """
+    if not what:
+        return received_message(kind, request, streamed=streamed)
     try:
         return kind.FromString(request)
     except DecodeError as error:
-        if what:
-            raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid {what}: {NO_MESSAGE}") from error
-        failed = "failed to unmarshal the received message" if streamed else "error unmarshalling request"
-        raise RpcError(StatusCode.INTERNAL, f"grpc: {failed}: {NO_MESSAGE}") from error
+        raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid {what}: {NO_MESSAGE}") from error
 
 
 def parse_gateway_proposal(signed_proposal: Any, prefix: str = "") -> Requested:

@@ -79,7 +79,8 @@ class SnapshotJoining:
         try:
             empty = not any(folder.iterdir())
         except OSError as error:
-            raise SnapshotError(f"error opening dir [{folder}]: {error.strerror}") from error
+            reason = (error.strerror or "").lower()
+            raise SnapshotError(f"error opening dir [{folder}]: open {folder}: {reason}") from error
         if empty:
             raise SnapshotError(f"snapshot dir {folder} is empty")
         metadata = SnapshotMetadata.read(folder)

@@ -19,10 +19,12 @@ from network.channel_acl import LOCAL_ROLES
 from network.errors import RpcError, WireError
 from network.identity import check_creator_size
 from network.policy import SignedData
+from network.proposal import NO_MESSAGE
 from network.rpc import StatusCode
 from node.peer.errors import ChaincodeError, PeerError, SnapshotError
 from node.peer.snapshots.requests import SnapshotRequests
 from node.peer.system_chaincode import LocalMembers
+from node.received import received_message
 
 SERVICE_NAME = "protos.Snapshot"
 
@@ -68,11 +70,11 @@ class SnapshotService:
             raise RpcError(StatusCode.UNKNOWN, str(error)) from error
 
     def _authorized(self, request: bytes, kind: Any, resource: str) -> tuple[Any, SnapshotRequests]:
+        signed = received_message(snapshot_pb2.SignedSnapshotRequest, request)
         try:
-            signed = snapshot_pb2.SignedSnapshotRequest.FromString(request)
             asked = kind.FromString(signed.request)
         except DecodeError as error:
-            raise RpcError(StatusCode.UNKNOWN, "failed to unmarshal snapshot request") from error
+            raise RpcError(StatusCode.UNKNOWN, f"failed to unmarshal snapshot request: {NO_MESSAGE}") from error
         try:
             if not asked.HasField("signature_header"):
                 raise SnapshotError("missing signature header")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import time
@@ -168,25 +169,70 @@ def test_parameters_of_pss_signatures_are_read_as_by_go(algorithm: bytes, *, hel
     check_verdict(certificate(b"L", spki(LEAF_KEY), algorithm=algorithm, signer=by_pss), root, held=held)
 
 
-PRIMES = [(1 << exponent) - 1 for exponent in (1279, 2203, 2281, 3217, 4253, 4423)]
-LONG = math.prod(PRIMES)
-"""Of 17,656 bits."""
+def mersenne(*exponents: int) -> list[int]:
+    """Return primes whose product has as many bits as the sum of the exponents."""
+    return [(1 << exponent) - 1 for exponent in exponents]
+
+
+PRIMES = mersenne(1279, 2203, 2281, 3217, 4253, 4423)
+"""Of a key of 17,656 bits."""
+
+
+def by_primes(primes: list[int], padded: int) -> bytes:
+    modulus, number = math.prod(primes), 0
+    for prime in primes:
+        rest = modulus // prime
+        number += pow(padded % prime, pow(65537, -1, prime - 1), prime) * rest * pow(rest, -1, prime)
+    return (number % modulus).to_bytes((modulus.bit_length() + 7) // 8, "big")
 
 
 def by_long_key(data: bytes) -> bytes:
-    size = (LONG.bit_length() + 7) // 8
+    size = (math.prod(PRIMES).bit_length() + 7) // 8
     digest = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(data).digest()
     padded = int.from_bytes(b"\0\1" + b"\xff" * (size - len(digest) - 3) + b"\0" + digest, "big")
-    number = 0
-    for prime in PRIMES:
-        rest = LONG // prime
-        number += pow(padded % prime, pow(65537, -1, prime - 1), prime) * rest * pow(rest, -1, prime)
-    return (number % LONG).to_bytes(size, "big")
+    return by_primes(PRIMES, padded)
+
+
+def long_key(primes: list[int]) -> bytes:
+    kind = der(0x30, bytes.fromhex("06092a864886f70d010101"), NULL)
+    return der(0x30, kind, der(0x03, b"\0", der(0x30, integer(math.prod(primes)), integer(65537))))
+
+
+def by_long_pss(primes: list[int], data: bytes, *, zeros: int = 1, end: int = 0xBC, salt_bytes: int = 32) -> bytes:
+    bits = math.prod(primes).bit_length() - 1
+    size, salt = (bits + 7) // 8, bytes(range(salt_bytes))
+    digest = hashlib.sha256(bytes(8) + hashlib.sha256(data).digest() + salt).digest()
+    block = zeros.to_bytes(size - salt_bytes - 33, "big") + salt
+    counts = (number.to_bytes(4, "big") for number in range(len(block) // 32 + 1))
+    mask = b"".join(hashlib.sha256(digest + count).digest() for count in counts)
+    masked = bytes(first ^ second for first, second in zip(block, mask, strict=False))
+    masked = bytes([masked[0] & 0xFF >> 8 * size - bits]) + masked[1:]
+    return by_primes(primes, int.from_bytes(masked + digest + bytes([end]), "big"))
+
+
+@pytest.mark.parametrize(
+    ("primes", "changes", "held"),
+    [
+        (PRIMES, {}, True),
+        (mersenne(2281, 4253, 9941), {}, True),
+        (mersenne(2281, 4423, 9689), {}, True),
+        (PRIMES, {"zeros": 2}, False),
+        (PRIMES, {"zeros": 0x101}, False),
+        (PRIMES, {"end": 0xCC}, False),
+        (PRIMES, {"salt_bytes": 20}, False),
+    ],
+    ids=["usual", "some bits more", "whole bytes and a bit", "no one", "no zero", "no end", "short salt"],
+)
+def test_pss_signature_by_a_key_too_long_for_openssl_holds(
+    primes: list[int], changes: dict[str, int], *, held: bool
+) -> None:
+    root = certificate(b"R", long_key(primes), AUTHORITY)
+    by_pss = functools.partial(by_long_pss, primes, **changes)
+    check_verdict(certificate(b"L", spki(LEAF_KEY), algorithm=pss(), signer=by_pss), root, held=held)
 
 
 def test_signature_by_a_key_too_long_for_openssl_holds() -> None:
-    kind = der(0x30, bytes.fromhex("06092a864886f70d010101"), NULL)
-    key = der(0x30, kind, der(0x03, b"\0", der(0x30, integer(LONG), integer(65537))))
+    key = long_key(PRIMES)
     root = certificate(b"R", key, AUTHORITY, algorithm=RSA_SHA256, signer=by_long_key)
     assert not root.is_plain
     check_verdict(certificate(b"L", spki(LEAF_KEY), algorithm=RSA_SHA256, signer=by_long_key), root, held=True)

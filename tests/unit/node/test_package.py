@@ -77,8 +77,17 @@ def hidden_bytes() -> bytes:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "could not parse as a chaincode install package: error reading as gzip stream"),
-        (b"no archive", "could not parse as a chaincode install package: error reading as gzip stream"),
+        (b"", "could not parse as a chaincode install package: error reading as gzip stream: EOF"),
+        (b"no archive", "install package: error reading as gzip stream: gzip: invalid header"),
+        (archive({"metadata.json": b"["}), "could not unmarshal metadata.json as json"),
+        (
+            archive({"metadata.json": b'{"label": "cc"}', "code.tar.gz": b""}),
+            "chaincode install package: error retrieving DB artifacts from code package: EOF",
+        ),
+        (
+            archive({"metadata.json": b'{"label": "cc", "type": "golang"}', "code.tar.gz": b"nothing"}),
+            "chaincode install package: error retrieving DB artifacts from code package: unexpected EOF",
+        ),
         (archive({"metadata.json": b"{}"})[:-20], "error reading as gzip stream"),
         (archive({"metadata.json": b"{}"}), "did not find a code package inside the package"),
         (archive({"code.tar.gz": b""}), "did not find any package metadata \\(missing metadata.json\\)"),
@@ -107,7 +116,7 @@ def hidden_bytes() -> bytes:
             "client_cert: chaincode tls cert not provided",
         ),
     ],
-    ids=range(26),
+    ids=range(29),
 )
 def test_package_that_cannot_be_used_says_why(content: bytes, text: str) -> None:
     with pytest.raises(ChaincodeError, match=text):
