@@ -160,7 +160,7 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
         signer = unmarshal(common_pb2.SignatureHeader, header.signature_header, "failed parsing signature header: ")
     except WireError as error:
         raise UnreadableHeadersError(str(error)) from error
-    channel = unmarshal(common_pb2.ChannelHeader, header.channel_header)
+    channel = unmarshal(common_pb2.ChannelHeader, header.channel_header, "failed parsing channel header: ")
     chaincode = _chaincode_name(channel)
     payload = unmarshal(proposal_pb2.ChaincodeProposalPayload, proposal.payload)
     spec = _chaincode_spec(payload)
@@ -186,6 +186,17 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
         signature=signed.signature,
         signed_proposal=signed_proposal,
     )
+
+
+def claimed_time(signed_proposal: bytes) -> datetime | None:
+    """Return the time that a proposal claims to be of, whatever else is wrong with it.
+
+    Raises:
+        WireError: it cannot be read.
+    """
+    signed = unmarshal(proposal_pb2.SignedProposal, signed_proposal)
+    header = unmarshal(common_pb2.Header, unmarshal(proposal_pb2.Proposal, signed.proposal_bytes).header)
+    return read_timestamp(unmarshal(common_pb2.ChannelHeader, header.channel_header))
 
 
 def proposal_hash(channel_header: bytes, signature_header: bytes, payload_for_transaction: bytes) -> bytes:

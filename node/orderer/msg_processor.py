@@ -16,7 +16,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
@@ -26,11 +25,13 @@ from network.envelope import Signer, config_envelope
 from network.errors import IdentityError, NetworkError, PolicyError, WireError
 from network.identity import check_creator_size
 from network.policy import SignedData
-from network.proposal import NONCE_BYTES
+from network.proposal import NO_MESSAGE, NONCE_BYTES, unmarshal
 from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
 
 WRITERS = "/Channel/Writers"
 BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
+
+_NO_HEADER = "header not set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,23 @@ def parse_message(envelope: bytes) -> Message:
     Raises:
         EnvelopeRefusedError: BAD_REQUEST, it cannot be read.
     """
-    outer = _parse(common_pb2.Envelope, envelope, "Envelope")
-    if not outer.payload:
-        raise _bad_request("Message was empty")
-    payload = _parse(common_pb2.Payload, outer.payload, "Payload")
-    if not payload.HasField("header"):
-        raise _bad_request("could not determine channel ID: envelope has no header")
-    channel = _parse(common_pb2.ChannelHeader, payload.header.channel_header, "ChannelHeader")
-    signer = _parse(common_pb2.SignatureHeader, payload.header.signature_header, "SignatureHeader")
+    unknown = "could not determine channel ID: "
+    try:
+        outer = unmarshal(common_pb2.Envelope, envelope, unknown)
+        payload = unmarshal(common_pb2.Payload, outer.payload, unknown)
+        if not payload.HasField("header"):
+            raise WireError(f"{unknown}{_NO_HEADER}")
+        if not payload.header.channel_header:
+            raise WireError(f"{unknown}channel {_NO_HEADER}")
+        header = payload.header.channel_header
+        channel = unmarshal(common_pb2.ChannelHeader, header, f"{unknown}error unmarshalling channel header: ")
+    except WireError as error:
+        raise _bad_request(str(error)) from error
+    try:
+        signer = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
+    except DecodeError as error:
+        failed = f"GetSignatureHeaderFromBytes failed, err {NO_MESSAGE}"
+        raise _bad_request(f"could not convert message to signedData: {failed}") from error
     if common_pb2.Envelope(payload=outer.payload, signature=outer.signature).SerializeToString() != envelope:
         raise _bad_request("Envelope is not in canonical form; serialize it with a protobuf library and nothing added")
     return Message(
@@ -95,7 +105,8 @@ def parse_config_update(envelope: bytes) -> tuple[Message, str]:
         data = common_pb2.Payload.FromString(message.payload).data
         update = configtx_pb2.ConfigUpdate.FromString(configtx_pb2.ConfigUpdateEnvelope.FromString(data).config_update)
     except EnvelopeRefusedError as refusal:
-        raise UpdateEnvelopeError(str(refusal)) from refusal
+        text = "bad header" if refusal.info.endswith(_NO_HEADER) else str(refusal)
+        raise UpdateEnvelopeError(text) from refusal
     except DecodeError as error:
         raise UpdateEnvelopeError("the config update in it cannot be read") from error
     return message, update.channel_id
@@ -117,12 +128,18 @@ def check_message(message: Message, config: ChannelConfig, now: datetime) -> Non
         check_creator_size(message.creator, "creator")
     except WireError as error:
         raise _bad_request(str(error)) from error
+    unknown: NetworkError | None = None
     try:
         identity = config.msps.identity(message.creator)
         if now > identity.certificate.not_valid_after_utc:
             raise _bad_request("broadcast client identity expired")
+    except (IdentityError, WireError) as error:
+        unknown = error
+    try:
         policy = config.policy(WRITERS)
         policy.evaluate([SignedData(message.payload, message.creator, message.signature)])
+        if unknown is not None:
+            raise unknown
     except (IdentityError, WireError, PolicyError) as error:
         raise EnvelopeRefusedError(common_pb2.FORBIDDEN, f"{error}: permission denied") from error
 
@@ -189,21 +206,16 @@ def _check_consensus(current: OrdererSettings, following: OrdererSettings) -> No
 
 
 def _check_type(header_type: int) -> None:
-    if header_type in (common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION):
+    if header_type == common_pb2.CONFIG:
         raise _bad_request("message is of type that cannot be processed directly")
+    if header_type == common_pb2.ORDERER_TRANSACTION:
+        raise _bad_request("message is of type that is no longer supported")
 
 
 def _check_size(size: int, config: ChannelConfig) -> None:
     size_max = config.orderer.absolute_max_bytes
     if size > size_max:
         raise _bad_request(f"message payload is {size} bytes and exceeds maximum allowed {size_max} bytes")
-
-
-def _parse(kind: Any, data: bytes, name: str) -> Any:
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise _bad_request(f"could not determine channel ID: {name} cannot be read") from error
 
 
 def _bad_request(info: str) -> EnvelopeRefusedError:

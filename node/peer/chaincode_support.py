@@ -14,6 +14,7 @@ Source: Fabric core/chaincode/{chaincode_support,handler_registry}.go, extcc/ext
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class ChaincodeSupport:
         self._waiting: set[asyncio.Future[None]] = set()
         self._dialling: dict[str, asyncio.Task[None]] = {}
         self._wanted: dict[str, asyncio.Event] = {}
+        self._wanted_until: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to dial the chaincodes that listen."""
@@ -119,6 +121,8 @@ class ChaincodeSupport:
             return
         package_id = chaincode.package_id
         self._wanted.setdefault(package_id, asyncio.Event()).set()
+        until = asyncio.get_running_loop().time() + chaincode.connection.dial_timeout_s
+        self._wanted_until[package_id] = math.inf if chaincode.name in self._chaincodes else until
         if package_id not in self._dialling:
             self._dialling[package_id] = asyncio.create_task(self._keep_dialling(package_id, chaincode.connection))
 
@@ -156,7 +160,10 @@ class ChaincodeSupport:
             self._drop(stream)
 
     async def _keep_dialling(self, package_id: str, connection: Connection) -> None:
-        """Keep a stream to a chaincode that listens."""
+        """Keep a stream to a chaincode that listens; one of a package, once it is gone, is dialled as it is invoked.
+
+        Else what was upgraded would be called for ever after its last process ended.
+        """
         pause_s = PAUSE_FIRST_S
         wanted = self._wanted[package_id]
         while True:
@@ -172,9 +179,11 @@ class ChaincodeSupport:
                 served = self._drop(stream)
                 await channel.close()
             pause_s = PAUSE_FIRST_S if served else min(2 * pause_s, PAUSE_MAX_S)
-            _log.warning("chaincode not connected", package_id=package_id, reason=reason, next_try_s=pause_s)
+            awaited = asyncio.get_running_loop().time() < self._wanted_until[package_id]
+            next_try_s = pause_s if awaited else None
+            _log.warning("chaincode not connected", package_id=package_id, reason=reason, next_try_s=next_try_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(wanted.wait(), pause_s)
+                await asyncio.wait_for(wanted.wait(), next_try_s)
 
     def _accept(self, package_id: str, stream: ChaincodeStream) -> None:
         """Take a chaincode's registration.

@@ -9,12 +9,13 @@ Source: Fabric core/endorser/endorser.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import structlog
 from fabric_protos.peer import proposal_response_pb2
 
-from network.errors import WireError
-from network.proposal import ParsedProposal, parse_proposal
+from network.errors import UnreadableHeadersError, WireError
+from network.proposal import ParsedProposal, claimed_time, parse_proposal
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.endorser import Endorser, failure
 from node.peer.errors import PeerError, StoreError
@@ -59,12 +60,18 @@ class Proposals:
         """
         try:
             proposal = parse_proposal(signed_proposal)
+        except UnreadableHeadersError as error:
+            raise ProposalRefusedError(str(error)) from error
         except WireError as error:
+            # A Go peer looks at the time before it looks at the rest.
+            with suppress(WireError):
+                self._members.check_time(claimed_time(signed_proposal))
             raise ProposalRefusedError(str(error)) from error
         if not proposal.channel_id:
             return await self._process_local(proposal)
         endorser = self._endorsers.get(proposal.channel_id)
         if endorser is None:
+            self._members.check_time(proposal.timestamp)
             return failure(f"channel '{proposal.channel_id}' not found")
         return await endorser.process(proposal)
 

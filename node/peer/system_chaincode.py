@@ -130,6 +130,14 @@ class LocalMembers:
         now, verify = self._now(), self._checks.verify
         return await verified_creator(proposal, now, self._msp.deserialize, self._msp.validate, verify)
 
+    def check_time(self, claimed: datetime | None) -> None:
+        """Refuse a proposal of another time than about now.
+
+        Raises:
+            ProposalFilteredError: in Fabric's words.
+        """
+        _check_time(claimed or _NO_TIME, self._now())
+
     def authorize(self, resource: str, creator: bytes) -> None:
         """Require the role that guards a resource of the peer.
 

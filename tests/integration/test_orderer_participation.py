@@ -248,7 +248,7 @@ async def test_update_that_the_channel_does_not_admit_changes_nothing(admin: Adm
         (batch_size_update(genesis, 7, [administrator], stranger), 400, f"{failed}config update for existing channel"),
         (batch_size_update(elsewhere, 7, [administrator], administrator), 405, "cannot update: channel does not exist"),
         (admin.material.envelope(), 400, "invalid config update envelope: bad type"),
-        (b"", 400, "invalid config update envelope: Message was empty"),
+        (b"", 400, "invalid config update envelope: bad header"),
     ]
     for envelope, status, text in cases:
         refused = await admin.update(envelope)

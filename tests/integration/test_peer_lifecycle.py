@@ -309,6 +309,54 @@ async def test_chaincode_as_a_service_is_dialled_once_it_is_invoked(network: Pee
         await server.stop(0)
 
 
+async def test_upgraded_service_is_asked_and_the_old_one_no_more(network: PeerNetwork) -> None:
+    port = free_port()
+    versions = [
+        service_package(f"up_{number}", address=f"localhost:{port}", dial_timeout="1s", tls_required=False)
+        for number in (1, 2)
+    ]
+    packages = [package_id(f"up_{number}", content) for number, content in enumerate(versions, 1)]
+    for content in versions:
+        for msp_id in MEMBERS:
+            assert (await install(network, msp_id, content)).status == 200
+    client = network.client()
+    old = ChaincodeServer(load(CONTRACT), packages[0], "127.0.0.1", port)
+    await old.start()
+    try:
+        await define(network, approved_definition("up", "1.0", 1, POLICY), packages[0])
+        assert (await client.submit("up", "Put", "k", "v")).result == b"v"
+        # The process is still that of the old package, where the new one says that it listens.
+        await define(network, approved_definition("up", "2.0", 2, POLICY), packages[1])
+        with pytest.raises(EndorseError, match="could not launch chaincode up_2"):
+            await client.submit("up", "Put", "k", "w")
+    finally:
+        await old.stop(0)
+    new = ChaincodeServer(load(CONTRACT), packages[1], "127.0.0.1", port)
+    await new.start()
+    try:
+        assert (await client.submit("up", "Update", "k", "w")).result == b"v"
+    finally:
+        await new.stop(0)
+    await asyncio.sleep(2)
+    dialled = 0
+
+    async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
+        writer.close()
+
+    async with await asyncio.start_server(count, "127.0.0.1", port):
+        await asyncio.sleep(2)
+    # Neither package is asked for, so neither is looked for.
+    assert dialled == 0
+    again = ChaincodeServer(load(CONTRACT), packages[1], "127.0.0.1", port)
+    await again.start()
+    try:
+        assert (await client.submit("up", "Update", "k", "x")).result == b"w"
+    finally:
+        await again.stop(0)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -21,7 +21,7 @@ import pytest_asyncio
 from fabric_protos.common import common_pb2, ledger_pb2, policies_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import events_pb2, query_pb2, snapshot_pb2, transaction_pb2
+from fabric_protos.peer import events_pb2, proposal_response_pb2, query_pb2, snapshot_pb2, transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from network import rpc
@@ -31,7 +31,7 @@ from network.envelope import DUPLICATE_TXID, ENDORSEMENT_POLICY_FAILURE, MVCC_RE
 from network.errors import CommitError, EndorseError, GatewayError, RpcError, SubmitError
 from network.explanation import ReadConflict
 from network.policy import parse_signature_policy
-from network.proposal import parse_proposal, signed_proposal
+from network.proposal import new_proposal, parse_proposal, signed_proposal
 from network.rpc import StatusCode
 from node.block_reading import READ_HERE_BYTES_MAX
 from node.peer import private_blocks
@@ -384,6 +384,24 @@ async def test_peer_service_answers_a_refused_proposal_with_a_grpc_error(network
     with pytest.raises(RpcError, match="error validating proposal: access denied") as failure:
         await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
     assert failure.value.code == StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(("channel_id", "chaincode"), [("other", "pc"), (CHANNEL, "")])
+async def test_proposal_of_another_time_is_refused_whatever_else_is_wrong(
+    network: PeerNetwork, channel_id: str, chaincode: str
+) -> None:
+    signer, times = network.material.signer(BANK), (datetime.now(UTC), datetime.now(UTC) - timedelta(hours=1))
+    told = []
+    for time in times:
+        _, proposal = new_proposal(channel_id, chaincode, [b"Get"], signer.creator, b"n" * 24, time)
+        try:
+            request = signed_proposal(proposal, signer.sign(proposal))
+            reply = await network.channel().unary("/protos.Endorser/ProcessProposal", request, 5)
+            told.append(proposal_response_pb2.ProposalResponse.FromString(reply).response.message)
+        except RpcError as refusal:
+            told.append(refusal.message)
+    assert "timestamp" not in told[0]
+    assert told[1].startswith("request unauthorized due to incorrect timestamp")
 
 
 async def test_committed_transaction_id_cannot_be_proposed_again(network: PeerNetwork) -> None:

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.orderer import ab_pb2
-from fabric_protos.peer import chaincode_pb2, proposal_pb2
+from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2
 from google.rpc import status_pb2
 
 from network import rpc
@@ -279,3 +280,44 @@ def owned(request: Any, msp_id: str) -> Any:
 async def test_what_is_no_request_is_refused_the_same(peers: SideBySide, method: str) -> None:
     theirs = await answer(peers.go_channel, method, b"\xff")
     assert await answer(peers.our_channel, method, b"\xff") == theirs
+
+
+def late(header: Any) -> None:
+    header.timestamp.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
+    header.channel_id = "other"
+
+
+PROPOSALS: dict[str, Callable[[Maker], Any]] = {
+    "nothing": lambda make: proposal_pb2.SignedProposal(),
+    "rubbish": lambda make: make.proposal(proposal_bytes=b"\xff"),
+    "an empty proposal": lambda make: make.proposal(proposal_bytes=b"\x1a\x00"),
+    "another channel": lambda make: make.proposal(channel="other"),
+    "what is not defined": lambda make: make.proposal("nothing"),
+    "no chaincode": lambda make: make.proposal(""),
+    "no signature": lambda make: make.proposal(signature=b""),
+    "another signature": lambda make: make.proposal(signature=b"x"),
+    "another time elsewhere": lambda make: altered(make, channel=late),
+    "another time and epoch": lambda make: altered(
+        make, channel=lambda header: (late(header), put("epoch", 5)(header))
+    ),
+    **{what: partial(altered, **edits) for what, edits in MALFORMED.items() if "in the invocation" not in what},
+}
+
+
+@pytest.mark.parametrize("what", PROPOSALS)
+async def test_proposals_to_a_peer_itself_are_refused_the_same(peers: SideBySide, what: str) -> None:
+    request = PROPOSALS[what](Maker(peers.fabric.channel_id, peers.fabric.material.signer(BANK)))
+    answers = []
+    for channel in (peers.go_channel, peers.our_channel):
+        try:
+            reply = await channel.unary("/protos.Endorser/ProcessProposal", request.SerializeToString(), 10)
+        except RpcError as refusal:
+            answers.append((refusal.code, undated(refusal.message)))
+        else:
+            response = proposal_response_pb2.ProposalResponse.FromString(reply).response
+            answers.append((response.status, undated(response.message)))
+    assert answers[1] == answers[0]
+
+
+def undated(text: str) -> str:
+    return re.sub(r"peer time \S+,", "peer time now,", plain(text))

@@ -30,6 +30,7 @@ from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.policy import parse_signature_policy
 from network.proposal import new_proposal, signed_proposal
+from network.rpc import MESSAGE_BYTES_MAX
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, REGULATOR
 from tests.support.fabric_channel import HOST
@@ -65,7 +66,9 @@ class Caller:
     def __init__(self, peers: SideBySide, msp_id: str, port: int, user: str) -> None:
         self.channel_id = peers.fabric.channel_id
         self.signer: SigningIdentity = peers.fabric.material.signer(msp_id, user)
-        self.channel = rpc.Channel(f"{HOST}:{port}", peers.fabric.client_tls(msp_id))
+        self.channel = rpc.Channel(
+            f"{HOST}:{port}", peers.fabric.client_tls(msp_id), max_message_bytes=2 * MESSAGE_BYTES_MAX
+        )
 
     async def invoke(self, chaincode: str, channel_id: str, args: Sequence[bytes]) -> Answer:
         """Return what an invocation is answered."""
@@ -99,7 +102,7 @@ class Caller:
     async def unary(self, method: str, request: bytes) -> Answer:
         """Return what a call is answered."""
         try:
-            return (await self.channel.unary(method, request, 10),)
+            return (await self.channel.unary(method, request, 20),)
         except RpcError as refusal:
             return refusal.code, plain(refusal.message)
 
@@ -108,6 +111,7 @@ def plain(text: str) -> str:
     """Return a text as both say it: Go's protobuf library puts now a space and now a hard space into its own, each
     names its own organization, and ids and times are drawn anew."""
     text = re.sub("DwaybankMSP|RegulatorMSP", "own", text.replace("\xa0", " "))
+    text = re.sub(r"peer time \S+,", "peer time now,", text)
     return re.sub(r"0x[0-9a-f]{6,}|\b[0-9a-f]{64}\b", "hex", text)
 
 
@@ -509,3 +513,17 @@ async def test_requests_for_snapshots_are_answered_the_same(
                 ask, make=lambda kind, caller, number=number: snapshot(kind, caller, block_number=number)
             )
     assert await differing(peers, user, cases) == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["/protos.Endorser/ProcessProposal", "/gateway.Gateway/Evaluate", "/protos.Snapshot/Generate"]
+)
+async def test_large_messages_are_refused_the_same(peers: SideBySide, path: str) -> None:
+    for request in (b"\x0a\x00" * (MESSAGE_BYTES_MAX // 2), bytes(MESSAGE_BYTES_MAX + 1)):
+        assert await differing(peers, "Node", {path: partial(Caller.unary, method=path, request=request)}) == {}
+
+
+async def test_large_messages_of_a_stream_are_refused_the_same(peers: SideBySide) -> None:
+    request = bytes(MESSAGE_BYTES_MAX + 1)
+    cases = {"Deliver": partial(Caller.deliver, method="Deliver", envelope=request)}
+    assert await differing(peers, "Node", cases) == {}

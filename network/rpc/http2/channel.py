@@ -178,7 +178,9 @@ class Channel:
 
     def _check_size(self, request: bytes) -> None:
         if len(request) > (limit := self._max_message_bytes):
-            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, f"a request of {len(request)} bytes; limit {limit}")
+            raise RpcError(
+                StatusCode.RESOURCE_EXHAUSTED, f"trying to send message larger than max ({len(request)} vs. {limit})"
+            )
 
     async def _send_all(self, call: MadeCall, requests: AsyncIterator[bytes]) -> None:
         try:

@@ -173,7 +173,10 @@ class ServedCall(Stream):
 
     def _check_size(self, reply: bytes) -> None:
         if len(reply) > (limit := self.connection.max_message_bytes):
-            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, f"a reply of {len(reply)} bytes; limit {limit}")
+            raise RpcError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                f"grpc: trying to send message larger than max ({len(reply)} vs. {limit})",
+            )
 
     def _head(self) -> bytes:
         self._head_sent = True

@@ -127,7 +127,8 @@ class Stream:
                 return
             if length > self.connection.max_message_bytes:
                 limit = self.connection.max_message_bytes
-                self._failed(RpcError(StatusCode.RESOURCE_EXHAUSTED, f"a message of {length} bytes; limit {limit}"))
+                reason = f"grpc: received message larger than max ({length} vs. {limit})"
+                self._failed(RpcError(StatusCode.RESOURCE_EXHAUSTED, reason))
                 return
             if len(partial) < _PREFIX_BYTES + length:
                 return

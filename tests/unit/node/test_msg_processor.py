@@ -53,7 +53,10 @@ def test_envelope_of_an_unknown_organization_is_forbidden(material: Material, co
     unknown = SigningIdentity.from_msp_folder(folder, "NobodyMSP")
     status, info = answer(material.envelope(signer=unknown), config)
     assert status == FORBIDDEN
-    assert info.endswith(": permission denied")
+    assert info == (
+        "implicit policy evaluation failed - 0 sub-policies were satisfied, but this policy requires 1 of the "
+        "'Writers' sub-policies to be satisfied: permission denied"
+    )
 
 
 def test_identity_claimed_under_another_members_name_is_forbidden(material: Material, config: ChannelConfig) -> None:
@@ -102,22 +105,34 @@ def test_identity_that_nobody_has_is_refused_before_it_is_read(material: Materia
     assert answer(material.envelope(signer=odd), roomy)[0] == FORBIDDEN
 
 
-@pytest.mark.parametrize("header_type", [common_pb2.CONFIG, common_pb2.ORDERER_TRANSACTION])
+@pytest.mark.parametrize(
+    ("header_type", "reason"),
+    [
+        (common_pb2.CONFIG, "cannot be processed directly"),
+        (common_pb2.ORDERER_TRANSACTION, "is no longer supported"),
+    ],
+)
 def test_configuration_transaction_cannot_be_sent_directly(
-    material: Material, config: ChannelConfig, header_type: int
+    material: Material, config: ChannelConfig, header_type: int, reason: str
 ) -> None:
-    expected = (BAD, "message is of type that cannot be processed directly")
+    expected = (BAD, f"message is of type that {reason}")
     assert answer(material.envelope(header_type=header_type), config) == expected
 
 
 @pytest.mark.parametrize(
     ("envelope", "reason"),
     [
-        (b"", "Message was empty"),
-        (b"\x12\x01x", "Message was empty"),
-        (b"\xff\xff\xff", "Envelope cannot be read"),
-        (common_pb2.Envelope(payload=b"\xff\xff", signature=b"s").SerializeToString(), "Payload cannot be read"),
-        (common_pb2.Envelope(payload=b"\x12\x01x", signature=b"s").SerializeToString(), "envelope has no header"),
+        (b"", "could not determine channel ID: header not set"),
+        (b"\x12\x01x", "could not determine channel ID: header not set"),
+        (b"\xff\xff\xff", "could not determine channel ID: error unmarshalling Envelope: proto: cannot parse"),
+        (b"\x0a\x02\xff\xff", "could not determine channel ID: error unmarshalling Payload: proto: cannot parse"),
+        (b"\x0a\x03\x12\x01x", "could not determine channel ID: header not set"),
+        (b"\x0a\x02\x0a\x00", "could not determine channel ID: channel header not set"),
+        (
+            b"\x0a\x05\x0a\x03\x0a\x01\xff",
+            "ID: error unmarshalling channel header: error unmarshalling ChannelH",
+        ),
+        (b"\x0a\x0a\x0a\x08\x0a\x03\x32\x01x\x12\x01\xff", "message to signedData: GetSignatureHeaderFromBytes failed"),
     ],
 )
 def test_envelope_that_cannot_be_read_is_a_bad_request(envelope: bytes, reason: str) -> None:
