@@ -33,7 +33,7 @@ status: $(RUNTIME) ## Show processes, heights and anchoring
 
 test: $(DEVELOPMENT) ## Set up, run all tests this machine allows
 	@$(PYTEST)
-	@if test -x $(POSTGRES)/postgres; then $(MAKE) --no-print-directory test-postgres TESTS='-m "not faults"'; fi
+	@if test -x $(POSTGRES)/postgres; then $(MAKE) --no-print-directory test-postgres TESTS='-m "not faults and not store"'; fi
 
 test-postgres: $(DEVELOPMENT) ## Run those that use a database on another one, POSTGRES=its bin folder
 	@DWAYBANK_TEST_POSTGRES=$(POSTGRES) $(PYTEST) $(TESTS)

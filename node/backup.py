@@ -99,11 +99,16 @@ def _alone(home: Home) -> Iterator[None]:
     """Hold the lock of backups, which has the supervisor keep the orderer down, within the block.
 
     Raises:
-        SupervisorError: the consortium does not run, or another backup is made.
+        SupervisorError: the consortium does not run, or not all of it, or another backup is made.
     """
     if running_pid(home) is None or read_status(home).get("state") != "running":
         raise SupervisorError(
             f"the consortium in {home.root} is not running: stopped, its folder is copied as it stands (`cp -a`)"
+        )
+    if left := ", ".join(read_status(home).get("without", [])):
+        raise SupervisorError(
+            f"{left} was left out when the consortium was started (--without), and what is not there is in no backup: "
+            "start it with all, or stop it and copy its folder as it stands (`cp -a`)"
         )
     if (lock := take_lock(home.backup_lock)) is None:
         raise SupervisorError(f"another backup of {home.root} is being made: wait until it has ended")

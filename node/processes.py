@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from node.background import Waits
 from node.child import ending_with_parent
 from node.errors import PostgresError, SupervisorError
 from node.liveness import Question
@@ -202,20 +203,27 @@ class ManagedCluster:
         await asyncio.to_thread(self.cluster.stop)
 
     async def _keep_alive(self) -> None:
+        told: int | None = None
+        waits = Waits(log, "database server does not start", "error")
         while True:
             await asyncio.sleep(0.1)
             status = self.cluster.poll()
             if status is None:
                 continue
             self.restarts += 1
-            log.warning("database server ended, starting it again", cluster=self.name, status=status)
+            if told != status:
+                log.warning("database server ended, starting it again", cluster=self.name, status=status)
+            told = status
             try:
                 self.cluster.launch()
                 await asyncio.to_thread(self.cluster.wait_until_ready)
             except (PostgresError, OSError) as error:
                 # Tried again at the next look: a port may be released late, a disk may get room.
-                log.error("database server did not start", cluster=self.name, reason=str(error))
+                waits.tell(error, cluster=self.name)
                 await asyncio.sleep(1)
+            else:
+                waits.over(cluster=self.name)
+                told = None
 
 
 async def stop_all(processes: Sequence[ManagedProcess]) -> None:

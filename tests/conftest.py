@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import structlog
 
@@ -33,11 +33,56 @@ SHARED_OUT = (
 LONGEST = "tests/property/test_ledger_machine.py"
 """Begun first: one process would be left with it at the end, and the others with nothing."""
 
+ABOVE_SQL = tuple(
+    f"tests/{file}.py"
+    for file in (
+        "integration/test_audit_trail",
+        "integration/test_disclosure",
+        "integration/test_findings",
+        "integration/test_gateway",
+        "integration/test_gateway_process",
+        "integration/test_import_repeats",
+        "integration/test_netting_driver",
+        "integration/test_obligation_driver",
+        "integration/test_peer_committer",
+        "integration/test_peer_network",
+        "integration/test_range_proofs",
+        "integration/test_receipts",
+        "integration/test_reconciliation_statements",
+        "integration/test_reports",
+        "integration/test_settlement",
+        "integration/test_settlement_hostile",
+        "integration/test_settlement_returns",
+        "integration/test_snapshots",
+        "integration/test_statement_books",
+        "property/test_settlement_properties",
+    )
+)
+"""What they ask lies above SQL, and the database keeps things for it: ``store`` marks their tests, but those with a
+statement of ours that no other test runs on each PostgreSQL, which are marked ``every_postgres``."""
+
+NO_DATABASE = tuple(
+    f"tests/{folder}/"
+    for folder in (
+        "fuzz",
+        "unit/chaincode",
+        "unit/gateway",
+        "unit/network",
+        "unit/node",
+        "unit/project",
+        "unit/support",
+    )
+)
+"""Folders without a test that uses a database: not even read where another PostgreSQL is tested."""
+
 _numbers = itertools.count(1)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Write what is logged here with plain traces, as our processes do: all local variables, printed, take seconds."""
+    for path in (LONGEST, *SHARED_OUT, *ABOVE_SQL, *NO_DATABASE):
+        if not (config.rootpath / path).exists():
+            raise pytest.UsageError(f"{path} is gone: take it out of {__file__}")
     *before, _ = structlog.get_config()["processors"]
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*before, plain])
@@ -49,14 +94,30 @@ def pytest_report_header() -> str | None:
     return None if binaries is None else f"PostgreSQL {server_version(binaries)} of {binaries}: tests with a database"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out folders without a test that uses a database where another PostgreSQL is tested."""
+    inside = f"{collection_path.relative_to(config.rootpath)}/".startswith(NO_DATABASE)
+    return True if inside and named_binaries() is not None else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by what it marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another PostgreSQL only the tests that use it have something new to say."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        if item.nodeid.startswith(ABOVE_SQL) and item.get_closest_marker("every_postgres") is None:
+            item.add_marker("store")
+        if item.nodeid.startswith(NO_DATABASE) and _uses_a_server(item):
+            raise pytest.UsageError(f"{item.nodeid} uses a database: take its folder out of NO_DATABASE in {__file__}")
     if named_binaries() is None:
         return
-    chosen = [item for item in items if USES_A_SERVER.intersection(getattr(item, "fixturenames", ()))]
+    chosen = [item for item in items if _uses_a_server(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def _uses_a_server(item: pytest.Item) -> bool:
+    return not USES_A_SERVER.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -92,7 +153,7 @@ def database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a database with all schemas of a node, nothing in them, that is dropped after the test."""
     name = f"test_{next(_numbers)}"
     yield postgres_cluster.create_database(name)
-    _drop(postgres_cluster, name)
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture
@@ -100,7 +161,7 @@ def empty_database_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a database without any schema, for tests of migrating; dropped after the test."""
     name = f"test_{next(_numbers)}_empty"
     yield postgres_cluster.create_empty_database(name)
-    _drop(postgres_cluster, name)
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture
@@ -108,12 +169,7 @@ def regulator_url(postgres_cluster: CopyingCluster) -> Iterator[str]:
     """URL of a second such database, for the regulator beside a bank; dropped after the test."""
     name = f"test_{next(_numbers)}_regulator"
     yield postgres_cluster.create_database(name)
-    _drop(postgres_cluster, name)
-
-
-def _drop(cluster: CopyingCluster, name: str) -> None:
-    with psycopg.connect(cluster.url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    postgres_cluster.drop_database(name)
 
 
 @pytest.fixture(scope="session")

@@ -82,11 +82,12 @@ class Failures:
             _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
             if place is not None:
-                _forget(connection, _guess, _guess.c.failed_at, now - kept_for)
-                guess = insert_or_skip(_guess).values(sender=place, subject=subjects[0], failed_at=now)
-                connection.execute(
-                    guess.on_conflict_do_update(index_elements=["sender", "subject"], set_={"failed_at": now})
-                )
+                _note_at(connection, place, subjects[0], now, kept_for)
+
+    def add_at(self, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
+        """Record that a customer was tried from a place, and forget old ones as ``add`` does."""
+        with self._engine.begin() as connection:
+            _note_at(connection, place, subject, now, kept_for)
 
     def note_sender(self, subject: bytes, place: bytes | None, now: datetime, kept_for: timedelta) -> None:
         """Record from where somebody logged in, who is then no stranger there; forget where nobody did for long."""
@@ -102,6 +103,12 @@ class Failures:
         found = select(_sender.c.subject).where(_sender.c.subject == subject, _sender.c.seen_at > since)
         with self._engine.connect() as connection:
             return connection.execute(found).first() is not None
+
+
+def _note_at(connection: Connection, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
+    _forget(connection, _guess, _guess.c.failed_at, now - kept_for)
+    tried = insert_or_skip(_guess).values(sender=place, subject=subject, failed_at=now)
+    connection.execute(tried.on_conflict_do_update(index_elements=["sender", "subject"], set_={"failed_at": now}))
 
 
 def _forget(connection: Connection, table: Table, at: Column[datetime], until: datetime) -> None:

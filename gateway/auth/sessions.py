@@ -44,6 +44,9 @@ FAILURES_PER_EMAIL_MAX = 100
 CUSTOMERS_PER_SENDER_MAX = 30
 """E-mail addresses that failed from one network address within the window and never logged in there: slows who tries
 one password on many. Behind an office's or a carrier's address that many newcomers hardly fail and give up."""
+REGISTRATIONS_PER_SENDER_MAX = 50
+"""E-mail addresses that may be registered, or asked for whether they are, from one network address within the window:
+each costs a hash and a record for ever."""
 SENDER_KNOWN_FOR = timedelta(days=90)
 """Where a customer logged in within it, what others did elsewhere does not shut him out."""
 
@@ -99,12 +102,18 @@ class Sessions:
         self._now = now
         self._random_bytes = random_bytes
 
-    async def register(self, email: str, password: str, display_name: str) -> Customer:
+    async def register(self, email: str, password: str, display_name: str, sender: Sender) -> Customer:
         """Create a customer.
 
         Raises:
             ConflictError: the e-mail address is taken.
+            TooManyAttemptsError: too many were registered from there before.
         """
+        if (place := _place(sender, "register")) is not None:
+            # Noted first, so that of many at once no more pass than one after the other.
+            noted = place, _subject(email, sender.address), self._now(), FAILURE_WINDOW
+            await to_thread.run_sync(self._failures.add_at, *noted)
+            await self._refuse_beyond(place, REGISTRATIONS_PER_SENDER_MAX + 1)
         encoded = await self._passwords.hash(password)
         customer = Customer(uuid.uuid4(), email, display_name, encoded, "active")
         await to_thread.run_sync(self._store.add_customer, customer, self._now())
@@ -153,7 +162,7 @@ class Sessions:
         return self._pair(replace(customer, password_changes=customer.password_changes + 1), refresh_token)
 
     async def _require_password(self, email: str, password: str, sender: Sender) -> Customer:
-        here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender)
+        here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender, "place")
         known_since = self._now() - SENDER_KNOWN_FOR
         limits = {here: FAILURES_PER_SENDER_MAX}
         if await to_thread.run_sync(self._failures.knows_sender, here, known_since):
@@ -224,25 +233,31 @@ class Sessions:
     async def _refuse_guessing(self, limits: Mapping[bytes, int], place: bytes | None, own: int = 0) -> None:
         """Refuse after too many failures, the caller's own not counted."""
         now = self._now()
-        since = now - FAILURE_WINDOW
-        counts = [
-            (await to_thread.run_sync(self._failures.of_subject, subject, since), limit)
-            for subject, limit in limits.items()
-        ]
+        for subject, limit in limits.items():
+            count, oldest = await to_thread.run_sync(self._failures.of_subject, subject, now - FAILURE_WINDOW)
+            _refuse(count - own >= limit, oldest, now)
         if place is not None:
-            counts.append((await to_thread.run_sync(self._failures.of_place, place, since), CUSTOMERS_PER_SENDER_MAX))
-        for (count, oldest), limit in counts:
-            if count - own >= limit and oldest is not None:
-                wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
-                raise TooManyAttemptsError("too many failed logins: wait before trying again", wait_s)
+            await self._refuse_beyond(place, CUSTOMERS_PER_SENDER_MAX + own)
+
+    async def _refuse_beyond(self, place: bytes, limit: int) -> None:
+        """Refuse who comes from a place where as many customers were tried as a limit says."""
+        now = self._now()
+        count, oldest = await to_thread.run_sync(self._failures.of_place, place, now - FAILURE_WINDOW)
+        _refuse(count >= limit, oldest, now)
+
+
+def _refuse(is_too_much: bool, oldest: datetime | None, now: datetime) -> None:
+    if is_too_much and oldest is not None:
+        wait_s = int((oldest + FAILURE_WINDOW - now).total_seconds()) + 1
+        raise TooManyAttemptsError("too many failed logins or registrations: wait before trying again", wait_s)
 
 
 def _subject(email: str, sender: str) -> bytes:
     return hashlib.sha256(f"login\x00{email}\x00{sender}".encode()).digest()
 
 
-def _place(sender: Sender) -> bytes | None:
-    return hashlib.sha256(f"place\x00{sender.address}".encode()).digest() if sender.is_place else None
+def _place(sender: Sender, what: str) -> bytes | None:
+    return hashlib.sha256(f"{what}\x00{sender.address}".encode()).digest() if sender.is_place else None
 
 
 def _require_active(customer: Customer) -> None:

@@ -21,10 +21,13 @@ from gateway.store import Customer
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
 
 
-@router.post("/register", status_code=201, summary="Become a customer", responses=problems(400, 409, 413, 422, 503))
-async def register(body: RegisterRequest, services: ServicesOf) -> CustomerResponse:
+@router.post(
+    "/register", status_code=201, summary="Become a customer", responses=problems(400, 409, 413, 422, 429, 503)
+)
+async def register(body: RegisterRequest, services: ServicesOf, request: Request) -> CustomerResponse:
     """Create a customer; sign in afterwards."""
-    return _customer(await services.sessions.register(body.email, body.password, body.display_name))
+    sender = _sender(request, services)
+    return _customer(await services.sessions.register(body.email, body.password, body.display_name, sender))
 
 
 @router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 409, 413, 422, 429, 503))

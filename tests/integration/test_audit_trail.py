@@ -74,6 +74,7 @@ async def audit(world: World) -> tuple[list[tuple[str, int]], pb.AuditBooksRespo
     return [(finding.kind, finding.seq) for finding in reply.findings], reply
 
 
+@pytest.mark.every_postgres
 async def test_entry_goes_from_posted_to_attested_and_its_proof_verifies(world: World) -> None:
     seqs = post(world.writer, 100, 250, 1000)
     assert await world.bank.entry_state(seqs[0]) == "posted"
@@ -276,6 +277,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.every_postgres
 async def test_any_column_an_entry_is_made_of_cannot_be_changed_unseen(world: World) -> None:
     post(world.writer, *range(1, 20))
     await world.settle()
@@ -294,6 +296,7 @@ async def test_account_renamed_by_hand_changes_every_entry_that_names_it(world: 
     assert findings == [("changed", 1), ("changed", 2), ("changed", 3)]
 
 
+@pytest.mark.every_postgres
 async def test_row_changed_together_with_its_stored_leaf_and_the_banks_own_tiles_is_still_named(world: World) -> None:
     post(world.writer, 1, 2, 3, 4, 5)
     await world.settle()

@@ -115,6 +115,7 @@ async def findings(world: World) -> list[tuple[str, str]]:
 # What is given --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_postgres
 async def test_a_demand_of_everything_brings_entry_text_and_customer_and_keeps_people_sealed(world: World) -> None:
     add_customers(world.bank_url)
     reply = await demand(world, 2, 1)
@@ -369,6 +370,7 @@ def settings(world: World, **changes: object) -> None:
     world.bank.disclosures._settings = DisclosureSettings(**fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.every_postgres
 async def test_a_demand_that_waits_is_given_once_somebody_at_the_bank_allows_it(world: World) -> None:
     settings(world, at_once=False)
     with pytest.raises(RpcError) as early:

@@ -307,6 +307,7 @@ async def test_findings_are_listed_by_status_and_organization(world: World) -> N
     assert await listed(world, organization=PARTNER) == []
 
 
+@pytest.mark.every_postgres
 async def test_a_text_that_does_not_open_its_commitment_is_not_believed(world: World) -> None:
     number = (await opened(world)).finding_id
     await move(world, BANK, number, explanation="as agreed")

@@ -318,6 +318,7 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
 """A change to a good transfer, and the code of its refusal."""
 
 
+@pytest.mark.every_postgres
 async def test_transfer_with_a_wrong_field_is_refused_and_changes_nothing(
     client: httpx.AsyncClient, node: NodeInMemory
 ) -> None:
@@ -488,6 +489,7 @@ async def test_refresh_tokens_that_expired_are_forgotten_by_the_session_that_goe
     _assert_problem(expired, 401, "invalid_token")
 
 
+@pytest.mark.every_postgres
 async def test_sessions_nobody_came_back_to_are_forgotten_when_another_begins(
     client: httpx.AsyncClient, database_url: str, clock: Clock
 ) -> None:
@@ -510,6 +512,7 @@ async def test_sessions_nobody_came_back_to_are_forgotten_when_another_begins(
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": stays.refresh_token})).status_code == 200
 
 
+@pytest.mark.every_postgres
 async def test_a_session_whose_tokens_are_locked_is_forgotten_later_and_nobody_waits_for_it(
     client: httpx.AsyncClient, database_url: str, clock: Clock
 ) -> None:
@@ -569,6 +572,7 @@ async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(
         assert hers.status_code == 200, hers.text
 
 
+@pytest.mark.every_postgres
 async def test_strangers_everywhere_do_not_shut_a_customer_out_where_he_has_logged_in(
     database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
 ) -> None:
@@ -612,6 +616,7 @@ async def test_register_with_an_address_in_use_is_a_conflict_whatever_its_case(c
     _assert_problem(await client.post("/v1/auth/register", json=body), 409, "email_taken")
 
 
+@pytest.mark.every_postgres
 async def test_refresh_gives_a_new_pair_and_using_the_old_one_ends_the_session(client: httpx.AsyncClient) -> None:
     maria = await _customer(client)
     first = {"refresh_token": maria.refresh_token}
@@ -633,6 +638,7 @@ async def test_refresh_used_twice_at_once_gives_one_pair_and_ends_the_session(cl
     assert (await client.post("/v1/auth/refresh", json=successor)).status_code == 401
 
 
+@pytest.mark.every_postgres
 async def test_refresh_after_logout_or_thirty_days_is_refused(client: httpx.AsyncClient, clock: Clock) -> None:
     maria, tomas = await _customer(client, "maria"), await _customer(client, "tomas")
     assert (await client.post("/v1/auth/logout", json={"refresh_token": maria.refresh_token})).status_code == 204
@@ -802,6 +808,7 @@ async def test_unforeseen_fault_shows_an_id_and_nothing_else(
     assert "secret" not in answer.text and "RuntimeError" not in answer.text
 
 
+@pytest.mark.every_postgres
 async def test_database_that_is_gone_is_a_503(client: httpx.AsyncClient, database_url: str) -> None:
     maria = await _customer(client)
     name = database_url.split("?")[0].rsplit("/", 1)[1]

@@ -60,6 +60,7 @@ async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zer
         assert books.accounts[there].balance == 40
 
 
+@pytest.mark.every_postgres
 async def test_gateways_started_together_on_an_empty_database_both_come_up(
     database_url: str, node: NodeInMemory, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from gateway.auth.sessions import CUSTOMERS_PER_SENDER_MAX, FAILURES_PER_SENDER_MAX
+from gateway.auth.sessions import CUSTOMERS_PER_SENDER_MAX, FAILURES_PER_SENDER_MAX, REGISTRATIONS_PER_SENDER_MAX
 from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
 
@@ -98,6 +98,25 @@ async def test_a_proxy_that_does_not_say_for_whom_it_asks_is_nobodys_address(cli
         for number in range(many)
     ]
     assert {answer.status_code for answer in answers} == {401}
+
+
+async def test_one_address_registers_few_customers_and_must_wait(client: httpx.AsyncClient, clock: Clock) -> None:
+    async def register(number: int, sender: str = HERE) -> httpx.Response:
+        body = {"email": f"new{number}@example.org", "password": PASSWORD, "display_name": "New"}
+        return await client.post("/v1/auth/register", json=body, headers={"X-Forwarded-For": sender})
+
+    # Asking whether an address is registered counts as well, the same one twice does not.
+    assert [(await register(1)).status_code for _ in range(3)] == [201, 409, 409]
+    at_once = await asyncio.gather(*(register(number) for number in range(2, REGISTRATIONS_PER_SENDER_MAX + 12)))
+    told = Counter(answer.status_code for answer in at_once)
+    assert told[201] <= REGISTRATIONS_PER_SENDER_MAX - 1
+    assert told[201] + told[429] + told[503] == REGISTRATIONS_PER_SENDER_MAX + 10
+    refused = await register(99)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
+    assert (await register(99, ELSEWHERE)).status_code == 201
+    assert (await _log_in(client, "new1@example.org", PASSWORD)).status_code == 200
+    clock.ahead = timedelta(minutes=15, seconds=1)
+    assert (await register(100)).status_code == 201
 
 
 # Another password ----------------------------------------------------------------------------------------------------

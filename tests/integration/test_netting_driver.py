@@ -214,6 +214,7 @@ async def _netted(banks: Both) -> str:
          "NOT BOOKED: obligation {id} is not what was settled here"),
     ],
 )  # fmt: skip
+@pytest.mark.every_postgres
 async def test_net_of_less_than_was_confirmed_is_not_booked(banks: Both, spoil: str, mend: str, note: str) -> None:
     """As after a database that was restored from an older copy between the confirmation and the booking."""
     here, there = banks

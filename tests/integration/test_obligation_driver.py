@@ -248,6 +248,7 @@ def row_id(settlement_id: str) -> str:
     return obligation_id_of(BANK, settlement_id)
 
 
+@pytest.mark.every_postgres
 async def test_proposal_of_another_amount_is_not_agreed_to_and_is_shown(
     banks: tuple[BankOnChannel, BankOnChannel],
 ) -> None:
@@ -446,6 +447,7 @@ async def test_payment_beyond_the_limit_on_the_shared_ledger_is_refused_before_m
         await there.chain.call("SetLimit", BANK, term={"asset": "EUR", "value": "", "salt": "02" * 32})
 
 
+@pytest.mark.every_postgres
 async def test_debt_that_was_just_agreed_counts_once_against_the_limit(
     banks: tuple[BankOnChannel, BankOnChannel],
 ) -> None:

@@ -70,6 +70,7 @@ async def test_restart_and_lost_connection_lose_and_repeat_nothing(capture: Capt
 
 
 @pytest.mark.parametrize(("table", "number"), [("block", 3), ("private_write_set", 8)])
+@pytest.mark.every_postgres
 async def test_block_that_finds_the_database_full_is_written_when_there_is_room(
     capture: Capture, database_url: str, table: str, number: int
 ) -> None:

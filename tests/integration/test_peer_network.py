@@ -253,6 +253,7 @@ async def test_error_of_a_lost_race_names_who_won(network: PeerNetwork) -> None:
         assert error.block_number > 0
 
 
+@pytest.mark.every_postgres
 async def test_race_against_a_deletion_names_who_deleted(network: PeerNetwork) -> None:
     client = network.client()
     await client.submit("pc", "Put", "goes", "0")
@@ -263,6 +264,7 @@ async def test_race_against_a_deletion_names_who_deleted(network: PeerNetwork) -
     assert (conflict.key, conflict.found, conflict.winner_tx_id) == ("goes", None, deleted.tx_id)
 
 
+@pytest.mark.every_postgres
 async def test_race_that_is_no_longer_remembered_is_worked_out_from_the_history(network: PeerNetwork) -> None:
     client = network.client()
     await client.submit("pc", "Put", "old", "0")
@@ -686,6 +688,7 @@ async def test_private_value_stays_with_the_members_that_endorsed(network: PeerN
         assert delivered.block.header.number == committed.block_number
 
 
+@pytest.mark.every_postgres
 async def test_purged_value_is_gone_from_the_whole_database(network: PeerNetwork) -> None:
     client = network.client()
     for value in (b"purge-me-one", b"purge-me-two"):
@@ -878,6 +881,7 @@ async def test_ledger_can_be_queried_as_fabrics_command_line_does(network: PeerN
         ("Unknown", [CHANNEL, ""], "access denied for .Unknown..anchors.: .Unmapped policy for qscc/Unknown."),
     ],
 )
+@pytest.mark.every_postgres
 async def test_ledger_query_that_fails_says_why(
     network: PeerNetwork, function: str, arguments: list[str | bytes], text: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -15,12 +16,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from node import postgres
 from node.errors import PostgresError
 from node.ports import free_port
 from node.postgres import ClusterSettings, PostgresCluster
-from tests.support.consortium import home_folder
+from node.processes import ManagedCluster
+from tests.support.consortium import eventually, home_folder
 from tests.support.server import CopyingCluster
 
 
@@ -227,3 +230,29 @@ def test_copy_made_as_root_writes_only_where_the_servers_account_may(
     finally:
         link.unlink()
     assert not place.parent.exists()
+
+
+async def test_server_that_cannot_be_started_again_is_told_once_and_again_when_it_runs(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False))
+    await asyncio.to_thread(cluster.prepare)
+    managed = ManagedCluster("bank-postgres", cluster)
+    await managed.start()
+
+    async def tried_again() -> bool:
+        return managed.restarts >= 4
+
+    async def runs() -> bool:
+        return any(line["event"].endswith("_no_more") for line in lines)
+
+    try:
+        with capture_logs() as lines:
+            (version := folder / "data" / "PG_VERSION").rename(folder / "away")
+            os.kill(cluster.pid or 0, signal.SIGKILL)
+            await eventually(tried_again, "four tries to start it")
+            (folder / "away").rename(version)
+            await eventually(runs, "it runs again")
+    finally:
+        await managed.stop()
+    told = [line["event"] for line in lines if line["event"].startswith("database server does")]
+    assert told == ["database server does not start", "database server does not start_no_more"]
+    assert sum(line["event"].startswith("database server ended") for line in lines) <= 2

@@ -198,6 +198,7 @@ async def test_day_close_follows_from_entries_and_anchored_control_totals(world:
     assert reason(world, bent(bundle, "period", "closing", "totals", to="{}")) == "wrong_controls"
 
 
+@pytest.mark.every_postgres
 async def test_period_of_time_is_bounded_by_entries_outside_it(world: World) -> None:
     moments = []
     for count in (2, 3, 4):

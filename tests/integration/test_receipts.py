@@ -125,6 +125,7 @@ async def test_other_flags_or_another_block_diverge_too(world: World, changes: d
     assert await watched(world) == [("diverging_receipts", f"block/{newest}")]
 
 
+@pytest.mark.every_postgres
 async def test_a_member_that_goes_on_to_differ_fills_no_database(world: World) -> None:
     sign_otherwise_from(world, 2, commit_hash=bytes(32))
     await world.regulator.receipts.exchange()

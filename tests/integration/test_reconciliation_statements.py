@@ -111,6 +111,7 @@ def stored(connection: Connection) -> tuple[list[tuple[Any, ...]], ...]:
     return connection.execute(matched).fetchall(), connection.execute(items).fetchall()
 
 
+@pytest.mark.every_postgres
 def test_more_matches_than_the_database_takes_at_once_are_stored_in_parts(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

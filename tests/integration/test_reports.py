@@ -361,6 +361,7 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
+@pytest.mark.every_postgres
 async def test_a_page_runs_nothing_fetches_nothing_and_leads_from_each_figure_to_its_proof(world: World) -> None:
     hostile = "<script>alert(1)</script>\"'&"
     world.writer.post([transfer(uuid.uuid4(), "cash", "alice", 3_000_000, settlement_id=hostile)])
@@ -479,6 +480,7 @@ async def test_a_report_that_another_member_signed_in_the_makers_name_is_refused
 # Each day -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_postgres
 async def test_each_past_days_summary_is_made_once_whatever_was_missed(world: World) -> None:
     maker, worker = world.reports.maker, world.reports.worker
     first = await asyncio.to_thread(worker._since)

@@ -361,6 +361,7 @@ async def test_partner_down_at_prepare_leaves_a_hold_that_completes_when_he_is_b
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=100)
 
 
+@pytest.mark.every_postgres
 async def test_payments_while_a_backup_holds_the_records_still_are_refused_for_now(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()

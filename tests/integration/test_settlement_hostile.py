@@ -227,6 +227,7 @@ async def test_abort_ends_an_agreement_and_nothing_is_credited_afterwards(banks:
     assert await there.balance(beneficiary) == (0, 0)
 
 
+@pytest.mark.every_postgres
 async def test_prepare_that_comes_after_its_abort_agrees_to_nothing(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     beneficiary = await there.open_customer()
@@ -499,6 +500,7 @@ async def test_asset_that_the_banks_count_with_other_digits_moves_no_money(banks
     assert (await here.send(debtor, there, beneficiary, 100, asset="SILVER")).state == "completed"
 
 
+@pytest.mark.every_postgres
 async def test_prepare_of_version_2_says_how_its_asset_is_counted(banks: tuple[Bank, Bank]) -> None:
     here, there = banks
     beneficiary = await there.open_customer()

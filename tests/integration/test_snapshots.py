@@ -193,6 +193,7 @@ def rewrite(folder: Path, **changes: object) -> None:
         (lambda folder: rewrite(folder, channel_name="No Channel"), "channel ID 'No Channel'"),
     ],
 )
+@pytest.mark.every_postgres
 async def test_damaged_snapshot_is_refused_and_leaves_nothing(
     raft: Capture,
     database_url: str,

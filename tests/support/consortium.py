@@ -89,15 +89,14 @@ class RunningConsortium:
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
-            if (self.root / "consortium.yaml").exists():
-                self.home, self.consortium = open_home(self.root)
-                status = read_status(self.home)
-                if status.get("state") == "running" and status.get("pid") == self._supervisor.pid:
-                    break
+            status = read_status(Home(self.root))
+            if status.get("state") == "running" and status.get("pid") == self._supervisor.pid:
+                break
             if self._supervisor.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 pytest.fail(f"the consortium did not start: {self._words()}")
             time.sleep(0.05)
+        self.home, self.consortium = open_home(self.root)
         asyncio.run(self._wait_for_logs(deadline))
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -64,6 +65,17 @@ class CopyingCluster(PostgresCluster):
 
     _MIGRATED = "migrated"
 
+    def __init__(self, settings: ClusterSettings) -> None:
+        super().__init__(settings)
+        self._kept: psycopg.Connection[Any] | None = None
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Stop the server."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+        super().stop(timeout_s)
+
     def create_database(self, name: str) -> str:
         """Create a database with all schemas of a node, nothing in them, where absent; return its URL."""
         known = self._names()
@@ -79,13 +91,21 @@ class CopyingCluster(PostgresCluster):
         """Make a database like another one, which nobody may use meanwhile; return its URL."""
         # Cheaper than through the write-ahead log by half.
         copying = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(copying.format(sql.Identifier(name), sql.Identifier(source)))
+        self._administrator().execute(copying.format(sql.Identifier(name), sql.Identifier(source)))
         return self.url(name)
 
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever uses it."""
+        self._administrator().execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
     def _names(self) -> set[str]:
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        return {name for (name,) in self._administrator().execute("SELECT datname FROM pg_database")}
+
+    def _administrator(self) -> psycopg.Connection[Any]:
+        # Kept for all tests: three connections to make and drop a database cost as much as making it.
+        if self._kept is None or self._kept.closed:
+            self._kept = psycopg.connect(self.url(), autocommit=True)
+        return self._kept
 
 
 @contextlib.contextmanager

@@ -55,8 +55,16 @@ def home(tmp_path: Path) -> Iterator[Home]:
         process.kill()
 
 
-def say(home: Home, pid: int, *, held: bool) -> None:
-    (home.run / "status.json").write_text(json.dumps({"pid": pid, "state": "running", "held": held}))
+def say(home: Home, pid: int, *, held: bool, without: tuple[str, ...] = ()) -> None:
+    status = {"pid": pid, "state": "running", "held": held, "without": without}
+    (home.run / "status.json").write_text(json.dumps(status))
+
+
+def test_backup_without_a_member_that_was_left_out_is_refused(home: Home, tmp_path: Path) -> None:
+    say(home, read_status(home)["pid"], held=True, without=("partner",))
+    with pytest.raises(SupervisorError, match=r"partner was left out .*--without.*start it with all"):
+        back_up(home.root, tmp_path / "backup")
+    assert not list(tmp_path.glob("backup*"))
 
 
 def test_second_backup_to_the_same_folder_leaves_the_first_alone(home: Home, tmp_path: Path) -> None:
