@@ -46,8 +46,7 @@ from network.signing import SHA2, PublicKey
 _CACHE_MAX = 4096
 """Entries kept of each kind of verdict; a channel has far fewer identities."""
 
-_Role = msp_principal_pb2.MSPRole
-_Principal = msp_principal_pb2.MSPPrincipal
+_Role, _Principal = msp_principal_pb2.MSPRole, msp_principal_pb2.MSPPrincipal
 
 
 class Msp:
@@ -103,8 +102,9 @@ class Msp:
         identity = parse_identity(creator)
         if identity.msp_id != self.msp_id:
             raise IdentityError(f"expected MSP ID {self.msp_id}, received {identity.msp_id}")
-        certificate = canonical(identity.certificate, self._authorities)
-        return with_certificate(creator, self.msp_id, certificate, self.hash_family)
+        return with_certificate(
+            creator, self.msp_id, canonical(identity.certificate, self._authorities), self.hash_family
+        )
 
     def validate(self, identity: Identity, now: datetime | None = None) -> None:
         """Check that this organization vouches for an identity.
