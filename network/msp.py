@@ -102,9 +102,8 @@ class Msp:
         identity = parse_identity(creator)
         if identity.msp_id != self.msp_id:
             raise IdentityError(f"expected MSP ID {self.msp_id}, received {identity.msp_id}")
-        return with_certificate(
-            creator, self.msp_id, canonical(identity.certificate, self._authorities), self.hash_family
-        )
+        certificate = canonical(identity.certificate, self._authorities)
+        return with_certificate(creator, self.msp_id, certificate, self.hash_family)
 
     def validate(self, identity: Identity, now: datetime | None = None) -> None:
         """Check that this organization vouches for an identity.
@@ -406,7 +405,7 @@ class MspManager:
         self.identity_bytes_max = sys.maxsize
         """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
         self.only_plain = False
-        """Whether odd certificates, which peers must judge as Go does, are refused: not all verifiers read them."""
+        """Whether certificates that came in an odd form, which only peers read as Go does, stand in no proof here."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
@@ -421,7 +420,6 @@ class MspManager:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(msp_id_of(creator)).deserialize(creator)
-            # As it came: the canonical form of one with a high S has lost whatever stood behind its signature.
             if self.only_plain and not parse_identity(creator).certificate.is_plain:
                 raise IdentityError("a certificate of an odd form, or that constrains paths, stands in no proof")
             if len(self._deserialized) >= _CACHE_MAX:
