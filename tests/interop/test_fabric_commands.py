@@ -418,7 +418,7 @@ def test_partner_joins_by_the_snapshot_of_another_member(consortium: ConsortiumT
     again = peer_snapshot(consortium, "submitrequest")
     assert "snapshot already generated for block number 0" in again.errors
     refused = peer_snapshot(consortium, "submitrequest", user="User1")
-    assert "Failed verifying that proposal's creator satisfies local MSP principal" in refused.errors
+    assert "failed verifying that the signed data identity satisfies local MSP principal" in refused.errors
     made = consortium.home.root / "dwaybank" / "snapshots" / "completed" / "fourth" / "0"
     join = ("channel", "joinbysnapshot", "--snapshotpath", str(made))
     assert consortium.peer("partner", *join).status == 0

@@ -112,7 +112,7 @@ def private_hashes(connection: psycopg.Connection) -> dict[bytes, str]:
         "leaf": "SELECT leaf FROM ledger.entry",
         "entry's salt": "SELECT salt FROM ledger.entry_view",
         "secret of a batch": "SELECT salt_secret FROM ledger.batch",
-        "request hash": "SELECT request_hash FROM ledger.entry",
+        "request hash": "SELECT request_hash FROM ledger.entry WHERE request_hash IS NOT NULL",
         "decision leaf": "SELECT decision_leaf FROM ledger.entry",
         "decision's leaf": "SELECT leaf FROM compliance.decision",
         "decision's salt": "SELECT salt FROM compliance.decision",

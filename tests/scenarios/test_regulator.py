@@ -241,7 +241,9 @@ TAMPERING = {
     " WHERE seq = {seq}",
     "day": "UPDATE ledger.entry SET effective_at = coalesce(effective_at, posted_at) - interval '1 day'"
     " WHERE seq = {seq}",
-    "settlement": "UPDATE ledger.entry SET settlement_id = 'another' WHERE seq = {seq}",
+    # A row with a settlement must tell the hash of its request too.
+    "settlement": "UPDATE ledger.entry SET settlement_id = 'another', request_hash = coalesce(request_hash, leaf)"
+    " WHERE seq = {seq}",
     "key": "UPDATE ledger.entry SET key = gen_random_uuid() WHERE seq = {seq}",
     "decision": "UPDATE ledger.entry SET decision_outcome = 3 - decision_outcome WHERE seq = {seq}",
     "salt": "UPDATE ledger.entry SET salt = sha256(leaf) WHERE seq = {seq}",
