@@ -27,8 +27,6 @@ from node.webhooks.store import WebhookStore
 from tests.support.books import START as MORNING
 from tests.support.books import Clock, PlainRules, key, open_accounts, open_writer, verify
 from tests.support.events import as_application, read_all
-from tests.support.rich_books import Copies
-from tests.support.server import CopyingCluster
 from tests.support.tampering import proved, tamper, told
 
 ACCOUNTS = "cash EUR debit -\nshop:alice EUR credit -\nbank:carol EUR credit -"
@@ -274,19 +272,6 @@ def fill(url: str) -> None:
         clock.move(seconds=1)
         captures = [transfer(key(at), "shop:alice", "cash", 5, hold_id=hold) for at, hold in enumerate(HOLDS, 2)]
         writer.post(captures)
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster, fill)
-    yield copies
-    copies.close()
-
-
-@pytest.fixture
-def url(copies: Copies) -> Iterator[str]:
-    with copies.copy() as url:
-        yield url
 
 
 def test_runs_go_out_and_come_in_again(url: str, empty_database_url: str, tmp_path: Path) -> None:

@@ -23,20 +23,12 @@ from ledger.import_books import import_books
 from ledger.journal import transfer
 from ledger.schema import migrate
 from ledger.verify import Verification
-from node.postgres import PostgresCluster
 from tests.support.books import Clock, PlainRules, key, open_writer, verify
 from tests.support.rich_books import LAST, Copies, age
 from tests.support.server import CopyingCluster
 
 _numbers = count(1)
 Line = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: PostgresCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster)
-    yield copies
-    copies.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,9 +19,8 @@ from ledger.audit import verify_books
 from ledger.errors import CheckpointError
 from ledger.journal import transfer
 from ledger.verify_checkpoint import CheckpointFile
-from node.postgres import PostgresCluster
 from tests.support.books import Clock, PlainRules, key, open_writer
-from tests.support.rich_books import LAST, Copies, age
+from tests.support.rich_books import LAST, age
 from tests.support.tampering import proved, tamper, told
 from tests.support.tamperings import TAMPERINGS
 
@@ -41,19 +39,6 @@ def stop(done, whole):
 checkpoint = CheckpointFile(Path(sys.argv[2]), every_s=0)
 Verification(sys.argv[1], verify, workers=1, range_entries=10, checkpoint=checkpoint, progress=stop).run()
 """
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: PostgresCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster)
-    yield copies
-    copies.close()
-
-
-@pytest.fixture
-def url(copies: Copies) -> Iterator[str]:
-    with copies.copy() as url:
-        yield url
 
 
 def test_books_with_everything_are_sound_whatever_ranges_and_workers(url: str) -> None:

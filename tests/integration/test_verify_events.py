@@ -6,7 +6,6 @@ a copy for each case; what books older than events have, made by taking events a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -20,8 +19,6 @@ from ledger.periods import close_period, reopen_period
 from ledger.posting import AccountTerms
 from ledger.queries import SQL_FOLDER
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer
-from tests.support.rich_books import Copies
-from tests.support.server import CopyingCluster
 from tests.support.tampering import proved, tamper, told
 
 PART, WHOLE, FREED, LATE, PLACED = (key(number) for number in range(9001, 9006))
@@ -55,19 +52,6 @@ def fill(url: str) -> None:
         reopen_period(writer, number, actor="clerk-7", reason="a bill came late")
         clock.move(seconds=1)
         writer.post([transfer(key(6), "cash", "alice", 7)])
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster, fill)
-    yield copies
-    copies.close()
-
-
-@pytest.fixture
-def url(copies: Copies) -> Iterator[str]:
-    with copies.copy() as url:
-        yield url
 
 
 HOLDS = {name: f"hold {hold}" for name, hold in (("part", PART), ("whole", WHOLE), ("freed", FREED), ("late", LATE))}

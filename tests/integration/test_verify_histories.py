@@ -6,7 +6,6 @@ superuser SQL with triggers and constraints off, on a copy for each case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -22,8 +21,6 @@ from ledger.schedule import Schedule, Template
 from ledger.schedule_store import change_schedule, create_schedule
 from ledger.structure import open_book, open_portfolio
 from tests.support.books import START, Clock, PlainRules, key, open_accounts, open_writer
-from tests.support.rich_books import Copies
-from tests.support.server import CopyingCluster
 from tests.support.tampering import proved, tamper, told
 
 DAY = timedelta(days=1)
@@ -59,19 +56,6 @@ def fill(url: str) -> None:
         for days in (1, 2):
             close_period(writer, START + days * DAY, actor="clerk-7")
         report_periods(connection, now=clock())
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster, fill)
-    yield copies
-    copies.close()
-
-
-@pytest.fixture
-def url(copies: Copies) -> Iterator[str]:
-    with copies.copy() as url:
-        yield url
 
 
 RUN = f"INSERT INTO ledger.schedule_run VALUES ('{RENT.id}', '{START}', 1, 1, '{key(1)}', 'posted', 1, '{START}')"

@@ -6,15 +6,11 @@ superuser SQL with triggers and constraints off, on a copy for each case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
 from ledger.reconciliation.queue import Decision, decide_exceptions, list_exceptions, list_matches, take_apart
 from tests.support.books import START, open_accounts, open_writer
-from tests.support.rich_books import Copies
-from tests.support.server import CopyingCluster
 from tests.support.statements import ACTOR, Connection, bring, file_of, post, record, run
 from tests.support.tampering import proved, tamper, told
 
@@ -42,19 +38,6 @@ def fill(url: str) -> None:
         decide(connection, [by_difference[5]], Decision.EXPLAINED)
         decide(connection, [by_difference[6]], Decision.EXPLAINED)
         decide(connection, [by_difference[6]], Decision.REOPENED)
-
-
-@pytest.fixture(scope="module")
-def copies(postgres_cluster: CopyingCluster) -> Iterator[Copies]:
-    copies = Copies(postgres_cluster, fill)
-    yield copies
-    copies.close()
-
-
-@pytest.fixture
-def url(copies: Copies) -> Iterator[str]:
-    with copies.copy() as url:
-        yield url
 
 
 SUMS = "does not differ by what its records and postings give"

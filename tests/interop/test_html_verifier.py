@@ -204,7 +204,9 @@ def test_page_is_worked_by_keyboard_alone(page: Any) -> None:
 
 def test_chromium_answers_every_vector_as_published(page: Any) -> None:
     program = """async ([text, genesis, witnessesMin, now]) => {
-        const bytes = Uint8Array.from(atob(text), (digit) => digit.charCodeAt(0));
+        const read = atob(text);
+        const bytes = new Uint8Array(read.length);
+        for (let at = 0; at < read.length; at++) bytes[at] = read.charCodeAt(at);
         const outcome = await verifyBundle(bytes, fromHex(genesis), { witnessesMin, now });
         return outcome.proved ? null : outcome.reason;
     }"""

@@ -121,10 +121,8 @@ class Copies:
         """Yield the URL of a copy; it is dropped afterwards."""
         name = f"{self._name}_{next(_names)}"
         yield self._cluster.copy_database(self._name, name)
-        with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        self._cluster.drop_database(name)
 
     def close(self) -> None:
         """Drop the first one."""
-        with psycopg.connect(self._cluster.url(), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {self._name} WITH (FORCE)".encode())
+        self._cluster.drop_database(self._name)
