@@ -46,8 +46,7 @@ from network.signing import SHA2, PublicKey
 _CACHE_MAX = 4096
 """Entries kept of each kind of verdict; a channel has far fewer identities."""
 
-_Role = msp_principal_pb2.MSPRole
-_Principal = msp_principal_pb2.MSPPrincipal
+_Role, _Principal = msp_principal_pb2.MSPRole, msp_principal_pb2.MSPPrincipal
 
 
 class Msp:
@@ -167,7 +166,7 @@ class Msp:
     def is_plain(self) -> bool:
         """Whether all certificates and lists in the configuration are: see ``Certificate.is_plain``."""
         own, tls, admins = self._authorities, self._tls_authorities, (admin.certificate for admin in self._admins)
-        certificates = (*own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins)
+        certificates = (*self._given, *own.roots, *own.intermediates, *tls.roots, *tls.intermediates, *admins)
         return all(one.is_plain for one in certificates) and all(crl.is_plain for crl in self._crls)
 
     @property
@@ -190,6 +189,7 @@ class Msp:
         intermediates = [parse_certificate(pem) for pem in config.intermediate_certs]
         # Roots and intermediates are themselves put into canonical form before anything is compared with them.
         given = Authorities.of(roots, intermediates)
+        self._given = (*roots, *intermediates, *map(parse_certificate, config.admins))
         self._authorities = Authorities.of(
             (canonical(certificate, given) for certificate in roots),
             (canonical(certificate, given) for certificate in intermediates),
@@ -405,7 +405,7 @@ class MspManager:
         self.identity_bytes_max = sys.maxsize
         """Of a creator. A peer must take any, as all others do; whoever reads strangers' proofs need not."""
         self.only_plain = False
-        """Whether odd certificates, which peers must judge as Go does, are refused: not all verifiers read them."""
+        """Whether certificates that came in an odd form, which only peers read as Go does, stand in no proof here."""
 
     def deserialize(self, creator: bytes) -> Identity:
         """Read a creator by its own organization's MSP: the chain is checked, revocation and units are not.
@@ -420,7 +420,7 @@ class MspManager:
             if len(creator) > self.identity_bytes_max:
                 raise IdentityError(f"an identity of {len(creator)} bytes is larger than {self.identity_bytes_max}")
             identity = self._msp(msp_id_of(creator)).deserialize(creator)
-            if self.only_plain and not identity.certificate.is_plain:
+            if self.only_plain and not parse_identity(creator).certificate.is_plain:
                 raise IdentityError("a certificate of an odd form, or that constrains paths, stands in no proof")
             if len(self._deserialized) >= _CACHE_MAX:
                 self._deserialized.clear()

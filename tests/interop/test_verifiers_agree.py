@@ -38,6 +38,7 @@ FOUND = [
     *(("authority", number) for number in (216, 269, 278)),  # a root that names another as its issuer
     ("authority", 314),  # a name that holds one part twice in a set
     *(("leaf", number) for number in (116, 172)),
+    ("certificate", 416),  # bytes behind a signature with a high S, which the certificate in canonical form has no more
     *(("cert_signature", number) for number in (8, 68, 54)),  # bytes behind the two integers of an issuer's signature
     *(("revocation", number) for number in (1, 4, 14, 17, 35, 36, 38, 41)),
     *(("config", number) for number in (130, 188)),  # map entries that Python's protobuf takes for none

@@ -6,6 +6,7 @@ blocks captured from a real network.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import ipaddress
@@ -47,6 +48,7 @@ from network.policy import SignedData, valid_signers
 from network.policy_dsl import role_principal
 from network.signing import CURVE_ORDERS, to_low_s
 from tests.support.captured import NETWORKS, captured
+from tests.support.der import der
 from tests.support.members import START, Member, as_go, pem
 
 A = Member("AMSP")
@@ -819,3 +821,32 @@ def test_authorities_of_units_are_named_by_the_hash_that_the_organization_chose(
     [unit] = msp.organizational_units(identity)
     authority = member.authority.certificate.public_bytes(serialization.Encoding.DER)
     assert unit.certifiers == hashlib.new(algorithm, authority).digest()
+
+
+def with_high_s(certificate: x509.Certificate, behind: bytes = b"") -> bytes:
+    """Return a certificate with the other signature that is as good, and with more behind it, as PEM."""
+    first, second = decode_dss_signature(certificate.signature)
+    high = max(second, CURVE_ORDERS["secp256r1"] - second)
+    algorithm = der(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    signature = der(0x03, b"\0" + encode_dss_signature(first, high))
+    content = base64.encodebytes(der(0x30, certificate.tbs_certificate_bytes, algorithm, signature, behind))
+    return b"-----BEGIN CERTIFICATE-----\n" + content + b"-----END CERTIFICATE-----\n"
+
+
+def test_what_stands_behind_a_signature_with_a_high_s_keeps_a_certificate_out_of_proofs() -> None:
+    """Its canonical form, which peers judge by, has lost it; the other verifier reads it as it came."""
+    organization = Member("BankMSP")
+    certificate = organization.identity("client").certificate
+    for behind, is_taken in ((b"", True), (der(0x05), False)):
+        manager = MspManager([organization.msp()])
+        creator = serialize_identity("BankMSP", with_high_s(certificate, behind))
+        manager.identity(creator)
+        proofs = MspManager([organization.msp()])
+        proofs.only_plain = True
+        if is_taken:
+            proofs.identity(creator)
+        else:
+            with pytest.raises(IdentityError, match="stands in no proof"):
+                proofs.identity(creator)
+        root = with_high_s(organization.authority.certificate, behind)
+        assert organization.msp(root_certs=[root]).is_plain == is_taken
