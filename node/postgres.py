@@ -171,25 +171,31 @@ class PostgresCluster:
         self._give(data)
         self._run_in(
             data, programs / "pg_basebackup", "--host=127.0.0.1", f"--port={self._settings.port}",
-            f"--username={_SUPERUSER}", "--pgdata=.", "--no-password", "--wal-method=stream", "--checkpoint=fast",
+            f"--username={_SUPERUSER}", "--no-password", "--wal-method=stream", "--checkpoint=fast", "--pgdata",
         )  # fmt: skip
-        self._run_in(data, programs / "pg_verifybackup", "--quiet", ".")
+        self._run_in(data, programs / "pg_verifybackup", "--quiet")
 
     def _run_in(self, folder: Path, program: Path, *arguments: str) -> None:
-        # By the folder they begin in: the account need not be able to enter what lies above it.
-        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's, arguments from our settings
-            [str(program), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd=folder,
-            # Whoever has the account reads the environment of its processes.
-            env={"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": self._password()},
-            user=self._account and self._account.pw_uid,
-            group=self._account and self._account.pw_gid,
-            extra_groups=None if self._account is None else [],
-        )
+        # The folder is handed over open, as the last argument: the account need not be able to enter what lies above
+        # it. As the folder they begin in it would not do: programs of version 15 leave that, and must find it again.
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's, arguments from our settings
+                [str(program), *arguments, f"/proc/self/fd/{opened}"],
+                pass_fds=[opened],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                cwd="/",
+                # Whoever has the account reads the environment of its processes.
+                env={"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": self._password()},
+                user=self._account and self._account.pw_uid,
+                group=self._account and self._account.pw_gid,
+                extra_groups=None if self._account is None else [],
+            )
+        finally:
+            os.close(opened)
         if done.returncode != 0:
             raise PostgresError(f"{program.name} ended with {done.returncode}: {reason_in(done.stderr)}")
 
