@@ -1,9 +1,9 @@
 """From an ordered block to committed state: verify, validate, commit, tell.
 
 Rules:
-- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with helpers,
-  while the other judges and writes the one before; after a configuration block the first waits, because the next block
-  stands under the new one;
+- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with helpers and,
+  where many wait, with processes, while the other judges and writes the one before; after a configuration block the
+  first waits, because the next block stands under the new one;
 - a block is told to others only after it is durable;
 - a block that is refused is not written, and whoever is asked for blocks is told, to ask another; where nobody is, and
   where a block cannot be judged, the channel stops with the reason;
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import TypeVar
 
 import structlog
@@ -40,9 +40,11 @@ from network.block import (
 )
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
-from network.envelope import parse_transaction
+from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import BlockError, ConfigError, NetworkError
+from network.identity import Identity
 from network.rwset import StateKey
+from node.peer.block_signatures import Check, Checked, SignatureProcesses, checked_beside
 from node.peer.block_store import Tip
 from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
@@ -55,7 +57,9 @@ from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
 from node.peer.validator import (
     CheckedTransaction,
     Validation,
+    Verify,
     check_signatures,
+    check_transaction,
     judge_block,
     needed_state,
     parse_transactions,
@@ -163,6 +167,7 @@ class Committer:
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
         self._helpers = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
+        self._processes = SignatureProcesses(SIGNATURE_THREADS)
         self.snapshots = SnapshotRequests(
             SnapshotSettings(settings.url, settings.channel_id, settings.snapshots_folder)
         )
@@ -287,11 +292,19 @@ class Committer:
     def _verify_blocks(self) -> None:
         """First thread: hashes and signatures."""
         try:
-            while (item := self._received.get()) is not None and not self._ending.is_set():
+            while (item := self._next_received()) is not None and not self._ending.is_set():
                 self._take(*item)
         finally:
+            self._processes.end()
             self._ending.set()
             self._checked.put(None)
+
+    def _next_received(self) -> tuple[common_pb2.Block, str] | None:
+        while True:
+            try:
+                return self._received.get(timeout=self._processes.idle_s)
+            except Empty:
+                self._processes.end()
 
     def _take(self, block: common_pb2.Block, source: str) -> None:
         """Verify a block that is due; one that does not hold stops the channel only where nobody else is asked."""
@@ -327,22 +340,31 @@ class Committer:
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
 
-    def _check_signatures(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+    def _check_signatures(self, envelopes: Sequence[bytes]) -> Checked:
         count = len(envelopes)
-        parts = SIGNATURE_THREADS if count >= DIVIDED_FROM else 1
-        borders = [count * number // parts for number in range(parts + 1)]
-        divided = [envelopes[first:end] for first, end in pairwise(borders)]
-        checked = map(self._check_part, divided) if parts == 1 else self._helpers.map(self._check_part, divided)
-        return tuple(chain.from_iterable(checked))
+        if count < DIVIDED_FROM:
+            transactions = self._check_part(envelopes)
+        elif processes := self._processes.ready(self._received.qsize()):
+            return checked_beside(processes, envelopes, self._checking())
+        else:
+            borders = [count * number // SIGNATURE_THREADS for number in range(SIGNATURE_THREADS + 1)]
+            divided = [envelopes[first:end] for first, end in pairwise(borders)]
+            transactions = tuple(chain.from_iterable(self._helpers.map(self._check_part, divided)))
+        return lambda: transactions
 
     def _check_part(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
-        settings = self._settings
-        return check_signatures(
-            [parse_transaction(envelope) for envelope in envelopes],
-            self._config,
-            own_creator=settings.peer_creator,
-            own_endorsement=settings.own.made,
-        )
+        check = self._checking()
+        return tuple([check(parse_transaction(envelope), Identity.verify) for envelope in envelopes])
+
+    def _checking(self) -> Check:
+        settings, config = self._settings, self._config
+
+        def check(parsed: ParsedTransaction, verify: Verify) -> CheckedTransaction:
+            return check_transaction(
+                parsed, config, own_creator=settings.peer_creator, own_endorsement=settings.own.made, verify=verify
+            )
+
+        return check
 
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""
@@ -383,7 +405,8 @@ class Committer:
     def _commit(self, item: _CheckedBlock) -> CommittedBlock:
         number = item.block.header.number
         begun = time.perf_counter()
-        validation = self._with_database(lambda again: self._judge(number, item))
+        transactions = item.checked()
+        validation = self._with_database(lambda again: self._judge(number, transactions))
         if self._settings.judged_before:
             _require_same_verdict(item.block, validation)
         judged = time.perf_counter()
@@ -403,9 +426,9 @@ class Committer:
             storage_s=written - judged,
         )
 
-    def _judge(self, number: int, item: _CheckedBlock) -> Validation:
-        snapshot = self._tables.snapshot(needed_state(item.transactions))
-        return judge_block(number, item.transactions, self._config, snapshot, self._committed.commit_hash)
+    def _judge(self, number: int, transactions: tuple[CheckedTransaction, ...]) -> Validation:
+        snapshot = self._tables.snapshot(needed_state(transactions))
+        return judge_block(number, transactions, self._config, snapshot, self._committed.commit_hash)
 
     def _write(self, block: common_pb2.Block, validation: Validation, config: ChannelConfig) -> tuple[bytes, bool]:
         """Write a block; return it as stored, and whether private values that belong to it are missing here."""
@@ -458,18 +481,18 @@ def validated_block(block: common_pb2.Block, validation: Validation, private: Pr
 
 @dataclass(frozen=True, slots=True)
 class _CheckedBlock:
-    """A block whose hashes and signatures hold.
+    """A block whose hashes and orderers' signatures hold.
 
     Args:
         block: as ordered.
         header_hash: its header's hash.
-        transactions: with the verdict on their signatures.
+        checked: returns its transactions, with the verdict on their signatures.
         done: set once it is committed, for a configuration block.
     """
 
     block: common_pb2.Block
     header_hash: bytes
-    transactions: tuple[CheckedTransaction, ...]
+    checked: Checked
     done: threading.Event | None
 
 

@@ -12,17 +12,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sys
 from collections import deque
 from typing import cast
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.identity import Identity
-from network.signing import SHA2
-from node.peer.signature_process import HOLDS, encode_check, encode_key
+from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
 
 WORTHWHILE_CHECKS = 8
 """So many in one turn of the event loop make a process worthwhile."""
@@ -41,8 +38,6 @@ END_S = 2.0
 
 KEYS_MAX = 10_000
 """A process that knows so many keys is let go; the next one begins anew."""
-
-MODULE = "node.peer.signature_process"
 
 _log = structlog.get_logger(__name__)
 
@@ -67,8 +62,7 @@ class SignatureChecks:
 
     async def verify(self, identity: Identity, message: bytes, signature: bytes) -> None:
         """Check that an identity signed a message; see ``Identity.verify`` for what it raises."""
-        by_sha256 = isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
-        if by_sha256 and not self._stopped:
+        if is_for_process(identity) and not self._stopped:
             loop = asyncio.get_running_loop()
             holds: asyncio.Future[bool] = loop.create_future()
             if not self._waiting:
@@ -138,13 +132,13 @@ class _Process(asyncio.SubprocessProtocol):
         self._ended = asyncio.Event()
         self._transport: asyncio.SubprocessTransport | None = None
         self._input: asyncio.WriteTransport | None = None
-        self._keys: dict[tuple[str, bytes], int] = {}
+        self._encoder = CheckEncoder()
         self._asked: deque[asyncio.Future[bool]] = deque()
 
     @property
     def keys_known(self) -> int:
         """How many keys it was told."""
-        return len(self._keys)
+        return self._encoder.keys_told
 
     @property
     def owes_answers(self) -> bool:
@@ -156,11 +150,7 @@ class _Process(asyncio.SubprocessProtocol):
         assert self._input is not None
         records: list[bytes] = []
         for identity, message, signature, holds in checks:
-            number = self._keys.get(identity.identifier)
-            if number is None:
-                number = self._keys[identity.identifier] = len(self._keys) + 1
-                records.append(encode_key(cast(ec.EllipticCurvePublicKey, identity.public_key)))
-            records.append(encode_check(number, hashlib.sha256(message).digest(), signature))
+            records.append(self._encoder.encode(identity, message, signature))
             self._asked.append(holds)
         self._input.write(b"".join(records))
 

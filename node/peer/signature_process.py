@@ -1,4 +1,4 @@
-"""Checks ECDSA signatures for a peer, as a process of its own: the other half of ``node.peer.signature_checks``.
+"""Checks ECDSA signatures for a peer, as a process of its own: for ``signature_checks`` and ``block_signatures``.
 
 It says one byte on the standard output when it is ready. Then each check comes on the standard input and is answered by
 one byte, in order; the process ends with its input. It is told keys and digests only, knows no secret and decides
@@ -7,16 +7,23 @@ nothing but whether a signature holds.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import struct
 import sys
+from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from network.errors import SignatureError
-from network.signing import verify_digest_as_fabric
+from network.signing import SHA2, verify_digest_as_fabric
+
+if TYPE_CHECKING:  # the process itself has no use for it
+    from network.identity import Identity
+
+MODULE = "node.peer.signature_process"
 
 HOLDS, FAILS = b"\x01", b"\x00"
 
@@ -39,6 +46,32 @@ def encode_key(key: ec.EllipticCurvePublicKey) -> bytes:
 def encode_check(key_number: int, digest: bytes, signature: bytes) -> bytes:
     """Return the record that asks whether a known key made a signature over a SHA-256 digest."""
     return _HEAD.pack(key_number, len(signature)) + digest + signature
+
+
+def is_for_process(identity: Identity) -> bool:
+    """Tell whether an identity's signatures are of the kind that a process checks."""
+    return isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
+
+
+class CheckEncoder:
+    """Writes the checks for one process, which is told each key once."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, bytes], int] = {}
+
+    @property
+    def keys_told(self) -> int:
+        """How many keys it was told."""
+        return len(self._keys)
+
+    def encode(self, identity: Identity, message: bytes, signature: bytes) -> bytes:
+        """Return the records of a check; the identity is one of those that :func:`is_for_process` takes."""
+        told = b""
+        number = self._keys.get(identity.identifier)
+        if number is None:
+            number = self._keys[identity.identifier] = len(self._keys) + 1
+            told = encode_key(cast(ec.EllipticCurvePublicKey, identity.public_key))
+        return told + encode_check(number, hashlib.sha256(message).digest(), signature)
 
 
 class Checks:

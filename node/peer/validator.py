@@ -53,6 +53,9 @@ BUILTIN_PLUGIN = "vscc"
 OwnEndorsement = Callable[[bytes, bytes], bool]
 """Signature and response payload -> whether this very peer made that signature over that payload."""
 
+Verify = Callable[[Identity, bytes, bytes], None]
+"""Requires that an identity signed a message with a signature; raises as :meth:`Identity.verify` does."""
+
 
 class CheckedTransaction(NamedTuple):
     """A transaction whose signatures have been looked at."""
@@ -129,7 +132,10 @@ def check_signatures(
     Args:
         own_endorsement: asked only about endorsements that name ``own_creator``.
     """
-    return tuple(_check_transaction(parsed, config, own_creator, own_endorsement) for parsed in transactions)
+    return tuple(
+        check_transaction(parsed, config, own_creator=own_creator, own_endorsement=own_endorsement)
+        for parsed in transactions
+    )
 
 
 def valid_endorsers(
@@ -138,11 +144,13 @@ def valid_endorsers(
     *,
     own_creator: bytes = b"",
     own_endorsement: OwnEndorsement | None = None,
+    verify: Verify = Identity.verify,
 ) -> tuple[Identity, ...]:
     """Return who endorsed, each once, in order: as ``network.policy.valid_signers``, but trusting this peer's own.
 
     Args:
         own_endorsement: asked only about endorsements that name ``own_creator``.
+        verify: checks a signature.
     """
     own = own_endorsement if own_creator else None
     found: dict[tuple[str, bytes], Identity] = {}
@@ -154,7 +162,7 @@ def valid_endorsers(
             mine = own is not None and endorser == own_creator and own(signature, parsed.response_payload)
             # This peer signs by SHA-256, whatever its organization has signatures checked by.
             if not mine or identity.hash_family != SHA2:
-                identity.verify(endorsement_message(parsed.response_payload, endorser), signature)
+                verify(identity, endorsement_message(parsed.response_payload, endorser), signature)
             found[identity.identifier] = identity
         except (IdentityError, SignatureError, WireError):
             # Whoever submits a transaction may add worthless endorsements; they must not spoil the others.
@@ -343,23 +351,29 @@ def _genesis(transactions: Sequence[CheckedTransaction], config: ChannelConfig) 
     )
 
 
-def _check_transaction(
-    parsed: ParsedTransaction, config: ChannelConfig, own_creator: bytes, own_endorsement: OwnEndorsement | None
+def check_transaction(
+    parsed: ParsedTransaction,
+    config: ChannelConfig,
+    *,
+    own_creator: bytes = b"",
+    own_endorsement: OwnEndorsement | None = None,
+    verify: Verify = Identity.verify,
 ) -> CheckedTransaction:
+    """Look at one transaction's form and signatures; the arguments are those of :func:`valid_endorsers`."""
     if parsed.header_flag != VALID:
         return CheckedTransaction(parsed, parsed.header_flag, "its envelope or headers are malformed", ())
     try:
         # A peer looks the creator up in the channel the header names; elsewhere it knows nobody.
         if parsed.channel_id != config.channel_id:
             raise IdentityError(f"it names channel {parsed.channel_id!r}")
-        config.msps.identity(parsed.creator).verify(parsed.payload, parsed.signature)
+        verify(config.msps.identity(parsed.creator), parsed.payload, parsed.signature)
     except (IdentityError, SignatureError, WireError) as error:
         return CheckedTransaction(parsed, BAD_CREATOR_SIGNATURE, f"creator: {error}", ())
     if parsed.body_flag != VALID:
         return CheckedTransaction(parsed, parsed.body_flag, "its headers or its action break the form", ())
     if parsed.is_config or parsed.action_flag != VALID:
         return CheckedTransaction(parsed, VALID, "", ())
-    endorsers = valid_endorsers(parsed, config, own_creator=own_creator, own_endorsement=own_endorsement)
+    endorsers = valid_endorsers(parsed, config, own_creator=own_creator, own_endorsement=own_endorsement, verify=verify)
     return CheckedTransaction(parsed, VALID, "", endorsers)
 
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import psycopg
 import pytest
 from fabric_protos.common import common_pb2
 
 from network.block import parse_block, recorded_commit_hash, transactions_filter
+from node.peer import block_signatures
+from node.peer import committer as committer_module
+from node.peer.block_signatures import Check, Checked, SignatureProcess, checked_beside
 from node.peer.block_store import BlockStore, Tip
 from node.peer.database import Connection, connect
 from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
 from node.peer.reader import DatabaseThread
 from tests.support.captured import NETWORKS
-from tests.support.committing import Capture, committing
+from tests.support.committing import Capture, Outcome, committing
+from tests.support.signature_processes import processes
 
 
 @pytest.fixture(params=NETWORKS)
@@ -67,6 +72,43 @@ async def test_restart_and_lost_connection_lose_and_repeat_nothing(capture: Capt
         await outcome.wait(lambda told: len(told.blocks) == last - 7 or told.stopped is not None)
         assert outcome.stopped is None
     assert outcome.blocks[-1].commit_hash == recorded_commit_hash(capture.recorded[last])
+
+
+def _told(number: int, outcome: Outcome) -> bool:
+    return len(outcome.blocks) == number or outcome.stopped is not None
+
+
+async def test_blocks_checked_by_processes_come_to_the_same(
+    capture: Capture, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = []
+
+    def counted(standing: Sequence[SignatureProcess], envelopes: Sequence[bytes], check: Check) -> Checked:
+        beside.append(len(standing))
+        return checked_beside(standing, envelopes, check)
+
+    monkeypatch.setattr(committer_module, "checked_beside", counted)
+    monkeypatch.setattr(committer_module, "DIVIDED_FROM", 1)
+    monkeypatch.setattr(block_signatures, "WORTHWHILE_BLOCKS", 0)
+    monkeypatch.setattr(block_signatures, "IDLE_S", 0.5)
+    last = len(capture.recorded) - 1
+    async with committing(capture, database_url) as (committer, outcome, _):
+        for number in range(1, last + 1):
+            await committer.put(capture.ordered(number))
+            await outcome.wait(partial(_told, number))
+            assert outcome.stopped is None
+            if not beside:
+                await asyncio.sleep(0.3)  # until they stand
+        assert len(beside) > last / 2 and len(processes()) == max(beside)
+        for _ in range(200):
+            if not processes():
+                break
+            await asyncio.sleep(0.05)
+        assert not processes()
+    for told in outcome.blocks:
+        recorded = capture.recorded[told.number]
+        assert told.validation.flags == transactions_filter(recorded)
+        assert told.commit_hash == recorded_commit_hash(recorded)
 
 
 @pytest.mark.parametrize(("table", "number"), [("block", 3), ("private_write_set", 8)])

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import structlog
@@ -18,9 +17,10 @@ from network.errors import SignatureError
 from network.identity import Identity
 from network.signing import CURVE_ORDERS
 from node.peer import signature_checks
-from node.peer.signature_checks import MODULE, WORTHWHILE_CHECKS, SignatureChecks
+from node.peer.signature_checks import WORTHWHILE_CHECKS, SignatureChecks
 from node.peer.signature_process import Checks, encode_check, encode_key
 from tests.support.members import Member
+from tests.support.signature_processes import processes
 
 MEMBERS = [Member("BankMSP"), Member("PartnerMSP")]
 SIGNERS = [member.identity("client") for member in MEMBERS]
@@ -42,22 +42,6 @@ def high_s(signature: bytes) -> bytes:
     """Return the twin of a signature that Fabric refuses."""
     r, s = decode_dss_signature(signature)
     return encode_dss_signature(r, CURVE_ORDERS["secp256r1"] - s)
-
-
-def processes() -> list[int]:
-    """Return the checking processes that this one has."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if parent == os.getpid() and MODULE.encode() in words:
-            found.append(int(folder.name))
-    return found
 
 
 async def verdicts(checks: SignatureChecks, count: int = MANY) -> list[bool]:

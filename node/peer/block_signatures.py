@@ -1,0 +1,233 @@
+"""Checks the signatures of blocks in processes beside the peer, while it catches up.
+
+Three verifications take half of the time that a transaction of a block costs a peer, and in threads the rest of the
+work waits for the interpreter again after each of them. So while blocks wait, processes verify
+(``node.peer.signature_process``): one block's signatures while the next block is read and the one before is written.
+
+Rules:
+- only "it holds" is taken from a process: a transaction of which any signature does not hold by its word is checked
+  again here, and so is all that a process does not answer in time;
+- processes begin when enough blocks wait, and end when none of their size has come for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from network.envelope import ParsedTransaction, parse_transaction
+from network.identity import Identity
+from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
+from node.peer.validator import CheckedTransaction, Verify
+
+WORTHWHILE_BLOCKS = 10
+"""So many blocks that wait make processes worthwhile: in step with the orderer few ever do."""
+
+IDLE_S = 30.0
+"""After so long without a block for them they end: each takes 20 MiB."""
+
+ANSWER_S = 5.0
+"""Time for the next answer; a process that needs more is given up."""
+
+PAUSE_S = 10.0
+"""Time before others are begun where one was given up."""
+
+SENT_TOGETHER = 16
+"""Transactions whose checks are sent to one process at once."""
+
+LOOK_S = 0.2
+"""Longest wait before it is looked whether a process was ended meanwhile."""
+
+Check = Callable[[ParsedTransaction, Verify], CheckedTransaction]
+"""Judges a transaction's form and signatures, these with the function given."""
+
+Checked = Callable[[], tuple[CheckedTransaction, ...]]
+"""Waits for what is still being checked of a block's transactions, and returns them."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SignatureProcesses:
+    """The processes of one channel's committer; all but the answers is for its thread that checks signatures.
+
+    Args:
+        count: how many there are where there are any.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._processes: list[SignatureProcess] = []
+        self._used_at = 0.0
+        self._not_before = 0.0
+
+    @property
+    def idle_s(self) -> float | None:
+        """Seconds until they end if no block comes for them; None where there are none."""
+        return max(0.0, self._used_at + IDLE_S - time.monotonic()) if self._processes else None
+
+    def ready(self, blocks_waiting: int) -> Sequence[SignatureProcess]:
+        """Return those that can be asked about a large block; none where they would not be worthwhile.
+
+        Args:
+            blocks_waiting: how many wait behind it.
+        """
+        now = time.monotonic()
+        if any(process.failed for process in self._processes):
+            self._give_up("one ended, or did not answer in time")
+        if not self._processes and blocks_waiting >= WORTHWHILE_BLOCKS and now >= self._not_before:
+            try:
+                for _ in range(self._count):
+                    self._processes.append(SignatureProcess())
+            except OSError as error:
+                self._give_up(str(error))
+        self._used_at = now
+        return [process for process in self._processes if process.stands]
+
+    def end(self) -> None:
+        """End them."""
+        for process in self._processes:
+            process.end()
+        self._processes = []
+
+    def _give_up(self, reason: str) -> None:
+        _log.warning("signatures of blocks are checked without processes for a while", reason=reason)
+        self.end()
+        self._not_before = time.monotonic() + PAUSE_S
+
+
+class SignatureProcess:
+    """One process: one thread asks, another takes the answers, in the same order.
+
+    Attributes:
+        failed: whether it ended, or did not answer in time.
+    """
+
+    def __init__(self) -> None:
+        self.failed = False
+        self._stands = False
+        self._lock = threading.Lock()
+        """Held for what does not wait."""
+        self._encoder = CheckEncoder()
+        self._unsent = bytearray()
+        self._answers = bytearray()
+        command = [sys.executable, "-m", MODULE]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._given, self._told = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._given, False)
+        os.set_blocking(self._told, False)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it can be asked: it said that it is ready, and has not failed since."""
+        if not self._stands:
+            self._move()
+            self._stands = bool(self._answers)
+            self._answers.clear()
+        return self._stands and not self.failed
+
+    def ask(self, checks: Sequence[tuple[Identity, bytes, bytes]]) -> None:
+        """Send checks: who is said to have signed what, with which signature."""
+        records = b"".join([self._encoder.encode(*check) for check in checks])
+        with self._lock:
+            self._unsent += records
+        self._move()
+
+    def answers(self, count: int) -> bytes:
+        """Return the next answers; fewer where it failed."""
+        until = time.monotonic() + ANSWER_S
+        while len(self._answers) < count and not self.failed:
+            if time.monotonic() > until:
+                self.failed = True
+                break
+            self._wait()
+            self._move()
+        with self._lock:
+            answers = bytes(self._answers[:count])
+            del self._answers[:count]
+        return answers
+
+    def end(self) -> None:
+        """End it; it has nothing to finish."""
+        with self._lock:
+            self.failed = True
+            self._process.kill()
+            self._process.communicate()
+
+    def _wait(self) -> None:
+        """Return when it can be written to or heard."""
+        try:
+            select.select([self._told], [self._given] if self._unsent else [], [], LOOK_S)
+        except (OSError, ValueError):  # ended meanwhile
+            self.failed = True
+
+    def _move(self) -> None:
+        """Send and hear what can be at once."""
+        with self._lock:
+            if self.failed:
+                return
+            try:
+                if self._unsent:
+                    del self._unsent[: os.write(self._given, self._unsent)]
+            except BlockingIOError:
+                pass  # it has enough to do
+            except OSError:
+                self.failed = True
+            try:
+                heard = os.read(self._told, 65536)
+                self._answers += heard
+                self.failed = self.failed or not heard
+            except BlockingIOError:
+                return
+            except OSError:
+                self.failed = True
+
+
+def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[bytes], check: Check) -> Checked:
+    """Have the signatures of transactions checked by processes.
+
+    Returns:
+        waits for their answers; what they do not vouch for is checked then, by whoever waits.
+    """
+    parts: list[tuple[SignatureProcess, list[tuple[CheckedTransaction, int]]]] = []
+    for number, first in enumerate(range(0, len(envelopes), SENT_TOGETHER)):
+        process = processes[number % len(processes)]
+        parts.append((process, _ask(process, envelopes[first : first + SENT_TOGETHER], check)))
+
+    def checked() -> tuple[CheckedTransaction, ...]:
+        found = []
+        for process, assumed in parts:
+            answers, at = process.answers(sum(count for _, count in assumed)), 0
+            for transaction, count in assumed:
+                holds = answers[at : at + count] == HOLDS * count
+                found.append(transaction if holds else check(transaction.parsed, Identity.verify))
+                at += count
+        return tuple(found)
+
+    return checked
+
+
+def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[tuple[CheckedTransaction, int]]:
+    """Send the checks of transactions; return what these are if all hold, and the number of checks of each."""
+    asked: list[tuple[Identity, bytes, bytes]] = []
+
+    def verify(identity: Identity, message: bytes, signature: bytes) -> None:
+        if is_for_process(identity):
+            asked.append((identity, message, signature))
+        else:
+            identity.verify(message, signature)
+
+    assumed = []
+    for envelope in envelopes:
+        before = len(asked)
+        transaction = check(parse_transaction(envelope), verify)
+        assumed.append((transaction, len(asked) - before))
+    process.ask(asked)
+    return assumed
