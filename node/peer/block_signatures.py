@@ -1,4 +1,4 @@
-"""Checks the signatures of blocks in processes beside the peer, while it catches up.
+"""Checks the signatures of blocks: a large block's in several threads, and in processes while the peer catches up.
 
 Three verifications take half of the time that a transaction of a block costs a peer, and in threads the rest of the
 work waits for the interpreter again after each of them. So while blocks wait, processes verify
@@ -19,13 +19,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
 
 import structlog
 
+from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.identity import Identity
 from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
-from node.peer.validator import CheckedTransaction, Verify
+from node.peer.validator import CheckedTransaction, OwnEndorsement, Verify, check_transaction
+
+SIGNATURE_THREADS = min(4, os.cpu_count() or 1)
+"""Threads among which a block's signatures are divided, or processes: while one is verified, others work."""
+
+DIVIDED_FROM = 32
+"""Transactions from which a block is divided among them."""
 
 WORTHWHILE_BLOCKS = 10
 """So many blocks that wait make processes worthwhile: in step with the orderer few ever do."""
@@ -52,6 +61,63 @@ Checked = Callable[[], tuple[CheckedTransaction, ...]]
 """Waits for what is still being checked of a block's transactions, and returns them."""
 
 _log = structlog.get_logger(__name__)
+
+
+class BlockSignatures:
+    """What checks the signatures of a channel's blocks, one block after the other; for one thread.
+
+    Args:
+        own_creator: this peer's serialized identity.
+        own_endorsement: tells endorsements this peer made itself, which need not be verified again.
+    """
+
+    def __init__(self, own_creator: bytes, own_endorsement: OwnEndorsement) -> None:
+        self._own_creator = own_creator
+        self._own_endorsement = own_endorsement
+        self._threads = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
+        self._processes = SignatureProcesses(SIGNATURE_THREADS)
+
+    @property
+    def idle_s(self) -> float | None:
+        """Seconds until processes are to be ended if no block comes for them; None where there are none."""
+        return self._processes.idle_s
+
+    def check(self, envelopes: Sequence[bytes], config: ChannelConfig, blocks_waiting: int) -> Checked:
+        """Read a block's transactions and have their signatures checked.
+
+        Args:
+            config: configuration in force before this block.
+            blocks_waiting: how many wait behind it.
+        Returns:
+            gives them, perhaps in another thread; at once, but where processes are at it.
+        """
+
+        def check(parsed: ParsedTransaction, verify: Verify) -> CheckedTransaction:
+            own, made = self._own_creator, self._own_endorsement
+            return check_transaction(parsed, config, own_creator=own, own_endorsement=made, verify=verify)
+
+        def check_part(part: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
+            return tuple([check(parse_transaction(envelope), Identity.verify) for envelope in part])
+
+        count = len(envelopes)
+        if count < DIVIDED_FROM:
+            transactions = check_part(envelopes)
+        elif processes := self._processes.ready(blocks_waiting):
+            return checked_beside(processes, envelopes, check)
+        else:
+            borders = [count * number // SIGNATURE_THREADS for number in range(SIGNATURE_THREADS + 1)]
+            divided = [envelopes[first:end] for first, end in pairwise(borders)]
+            transactions = tuple(chain.from_iterable(self._threads.map(check_part, divided)))
+        return lambda: transactions
+
+    def end_processes(self) -> None:
+        """End the processes; others begin when they are worthwhile again."""
+        self._processes.end()
+
+    def end(self) -> None:
+        """End threads and processes; what these owe is checked by whoever waits for it."""
+        self._processes.end()
+        self._threads.shutdown()
 
 
 class SignatureProcesses:

@@ -15,13 +15,10 @@ Source: Fabric gossip/state (payload buffer), core/committer/committer_impl.go, 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, pairwise
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TypeVar
@@ -40,11 +37,9 @@ from network.block import (
 )
 from network.block_verifier import verify_block, verify_hashes
 from network.channel_config import ChannelConfig
-from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import BlockError, ConfigError, NetworkError
-from network.identity import Identity
 from network.rwset import StateKey
-from node.peer.block_signatures import Check, Checked, SignatureProcesses, checked_beside
+from node.peer.block_signatures import BlockSignatures, Checked
 from node.peer.block_store import Tip
 from node.peer.block_writer import PrivateUpdate, ValidatedBlock
 from node.peer.channel_tables import ChannelTables
@@ -57,9 +52,7 @@ from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
 from node.peer.validator import (
     CheckedTransaction,
     Validation,
-    Verify,
     check_signatures,
-    check_transaction,
     judge_block,
     needed_state,
     parse_transactions,
@@ -74,12 +67,6 @@ BLOCKS_AHEAD_MAX = 20
 
 CHECKED_AHEAD_MAX = 2
 """Blocks whose signatures are checked and that wait to be judged."""
-
-SIGNATURE_THREADS = min(4, os.cpu_count() or 1)
-"""Threads among which a block's signatures are divided: while one is verified, the interpreter is free for others."""
-
-DIVIDED_FROM = 32
-"""Transactions from which a block is divided among them."""
 
 RETRY_PAUSE_S = 0.5
 """Pause before a database that failed is tried again."""
@@ -166,8 +153,7 @@ class Committer:
         self._checked: Handover[_CheckedBlock | DatabaseJob | None] = Handover(CHECKED_AHEAD_MAX)
         self._room = asyncio.Semaphore(BLOCKS_AHEAD_MAX)
         self._ending = threading.Event()
-        self._helpers = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
-        self._processes = SignatureProcesses(SIGNATURE_THREADS)
+        self._signatures = BlockSignatures(settings.peer_creator, settings.own.made)
         self.snapshots = SnapshotRequests(
             SnapshotSettings(settings.url, settings.channel_id, settings.snapshots_folder)
         )
@@ -257,7 +243,6 @@ class Committer:
         for thread in self._threads:
             if thread.is_alive():
                 await asyncio.to_thread(thread.join)
-        self._helpers.shutdown()
         self._tables.close()
 
     def _write_genesis(self, genesis: common_pb2.Block) -> None:
@@ -295,16 +280,16 @@ class Committer:
             while (item := self._next_received()) is not None and not self._ending.is_set():
                 self._take(*item)
         finally:
-            self._processes.end()
+            self._signatures.end()
             self._ending.set()
             self._checked.put(None)
 
     def _next_received(self) -> tuple[common_pb2.Block, str] | None:
         while True:
             try:
-                return self._received.get(timeout=self._processes.idle_s)
+                return self._received.get(timeout=self._signatures.idle_s)
             except Empty:
-                self._processes.end()
+                self._signatures.end_processes()
 
     def _take(self, block: common_pb2.Block, source: str) -> None:
         """Verify a block that is due; one that does not hold stops the channel only where nobody else is asked."""
@@ -332,39 +317,13 @@ class Committer:
     def _check(self, block: common_pb2.Block) -> None:
         """Check the signatures in a block, and hand it over to be judged."""
         number = block.header.number
-        checked = self._check_signatures(block.data.data)
+        checked = self._signatures.check(block.data.data, self._config, self._received.qsize())
         hashed = header_hash(block.header)
         done = threading.Event() if holds_config(block.data) else None
         self._checked.put(_CheckedBlock(block, hashed, checked, done))
         self._verified = Tip(number + 1, hashed, b"")
         while done is not None and not done.wait(0.2) and not self._ending.is_set():
             continue
-
-    def _check_signatures(self, envelopes: Sequence[bytes]) -> Checked:
-        count = len(envelopes)
-        if count < DIVIDED_FROM:
-            transactions = self._check_part(envelopes)
-        elif processes := self._processes.ready(self._received.qsize()):
-            return checked_beside(processes, envelopes, self._checking())
-        else:
-            borders = [count * number // SIGNATURE_THREADS for number in range(SIGNATURE_THREADS + 1)]
-            divided = [envelopes[first:end] for first, end in pairwise(borders)]
-            transactions = tuple(chain.from_iterable(self._helpers.map(self._check_part, divided)))
-        return lambda: transactions
-
-    def _check_part(self, envelopes: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
-        check = self._checking()
-        return tuple([check(parse_transaction(envelope), Identity.verify) for envelope in envelopes])
-
-    def _checking(self) -> Check:
-        settings, config = self._settings, self._config
-
-        def check(parsed: ParsedTransaction, verify: Verify) -> CheckedTransaction:
-            return check_transaction(
-                parsed, config, own_creator=settings.peer_creator, own_endorsement=settings.own.made, verify=verify
-            )
-
-        return check
 
     def _commit_blocks(self) -> None:
         """Second thread: validity, state, tables."""

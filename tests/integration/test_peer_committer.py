@@ -18,7 +18,6 @@ from fabric_protos.common import common_pb2
 
 from network.block import parse_block, recorded_commit_hash, transactions_filter
 from node.peer import block_signatures
-from node.peer import committer as committer_module
 from node.peer.block_signatures import Check, Checked, SignatureProcess, checked_beside
 from node.peer.block_store import BlockStore, Tip
 from node.peer.database import Connection, connect
@@ -87,8 +86,8 @@ async def test_blocks_checked_by_processes_come_to_the_same(
         beside.append(len(standing))
         return checked_beside(standing, envelopes, check)
 
-    monkeypatch.setattr(committer_module, "checked_beside", counted)
-    monkeypatch.setattr(committer_module, "DIVIDED_FROM", 1)
+    monkeypatch.setattr(block_signatures, "checked_beside", counted)
+    monkeypatch.setattr(block_signatures, "DIVIDED_FROM", 1)
     monkeypatch.setattr(block_signatures, "WORTHWHILE_BLOCKS", 0)
     monkeypatch.setattr(block_signatures, "IDLE_S", 0.5)
     last = len(capture.recorded) - 1
