@@ -49,8 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             engine.dispose()
     except (CustomerGatewayError, SQLAlchemyError) as error:
-        known = isinstance(error, CustomerGatewayError)
-        sys.stderr.write(f"gateway: {error if known else f'the database refused: {type(error).__name__}'}\n")
+        # The database's own words may name hosts and roles.
+        refused = f"its database refused ({type(error).__name__}): see that it runs (`dwaybank status`), then try again"
+        sys.stderr.write(f"gateway: {error if isinstance(error, CustomerGatewayError) else refused}\n")
         return 1
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Shut a customer out, let him in again, give him a new password.", no_args_is_help=True)
     group.command("show", help="Show a customer, his accounts and what was done about him.")(show)
-    group.command("suspend", help="Shut a customer out, at once and at every gateway.")(suspend)
-    group.command("reinstate", help="Let a suspended customer log in again.")(reinstate)
-    group.command("reset-password", help="Give a customer a new password and end his sessions.")(reset_password)
+    group.command("suspend", help="Shut a customer out, at once and at every gateway.")(_change("suspend"))
+    group.command("reinstate", help="Let a suspended customer log in again.")(_change("reinstate"))
+    group.command("reset-password", help="Give a customer a new password and end his sessions.")(
+        _change("reset-password")
+    )
     app.add_typer(group, name="customer", rich_help_panel="Books")
 
 
@@ -31,37 +34,19 @@ def show(customer: CustomerArgument, org: OrgOption = "dwaybank", home: HomeOpti
     _become(home, org, "show", customer)
 
 
-def suspend(
-    customer: CustomerArgument,
-    reason: ReasonOption,
-    actor: ActorOption = "",
-    org: OrgOption = "dwaybank",
-    home: HomeOption = None,
-) -> None:
-    """Shut a customer out."""
-    _become(home, org, "suspend", customer, f"--reason={reason}", f"--actor={actor_name(actor)}")
+def _change(what: str) -> Callable[..., None]:
+    """Return the command that changes how a customer stands."""
 
+    def change(
+        customer: CustomerArgument,
+        reason: ReasonOption,
+        actor: ActorOption = "",
+        org: OrgOption = "dwaybank",
+        home: HomeOption = None,
+    ) -> None:
+        _become(home, org, what, customer, f"--reason={reason}", f"--actor={actor_name(actor)}")
 
-def reinstate(
-    customer: CustomerArgument,
-    reason: ReasonOption,
-    actor: ActorOption = "",
-    org: OrgOption = "dwaybank",
-    home: HomeOption = None,
-) -> None:
-    """Let a customer in again."""
-    _become(home, org, "reinstate", customer, f"--reason={reason}", f"--actor={actor_name(actor)}")
-
-
-def reset_password(
-    customer: CustomerArgument,
-    reason: ReasonOption,
-    actor: ActorOption = "",
-    org: OrgOption = "dwaybank",
-    home: HomeOption = None,
-) -> None:
-    """Give a customer a new password."""
-    _become(home, org, "reset-password", customer, f"--reason={reason}", f"--actor={actor_name(actor)}")
+    return change
 
 
 def _become(home: Path | None, org: str, what: str, customer: str, *more: str) -> None:

@@ -136,6 +136,7 @@ def check_message(message: Message, config: ChannelConfig, now: datetime) -> Non
     except (IdentityError, WireError) as error:
         unknown = error
     try:
+        # Asked about strangers too: it is the policy's words that Fabric's orderer gives them.
         policy = config.policy(WRITERS)
         policy.evaluate([SignedData(message.payload, message.creator, message.signature)])
         if unknown is not None:

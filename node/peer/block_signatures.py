@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain, pairwise
 
 import structlog
@@ -240,18 +241,13 @@ class SignatureProcess:
             if self.failed:
                 return
             try:
-                if self._unsent:
-                    del self._unsent[: os.write(self._given, self._unsent)]
-            except BlockingIOError:
-                pass  # it has enough to do
-            except OSError:
-                self.failed = True
-            try:
-                heard = os.read(self._told, 65536)
-                self._answers += heard
-                self.failed = self.failed or not heard
-            except BlockingIOError:
-                return
+                with suppress(BlockingIOError):  # it has enough to do
+                    if self._unsent:
+                        del self._unsent[: os.write(self._given, self._unsent)]
+                with suppress(BlockingIOError):  # it says nothing
+                    heard = os.read(self._told, 65536)
+                    self._answers += heard
+                    self.failed = not heard
             except OSError:
                 self.failed = True
 

@@ -22,7 +22,7 @@ from node.peer.block_store import TransactionRecord
 from node.peer.channel import Channel
 from node.peer.errors import ChaincodeError, MissingBlockError, SnapshotError, StoreError
 from node.peer.join_block import channel_of, check_config
-from node.peer.system_chaincode import CSCC, OK, QSCC, LocalMembers, SystemResponse, failure, text_of
+from node.peer.system_chaincode import CSCC, OK, QSCC, LocalMembers, SystemResponse, failure, is_text, text_of
 
 _NEWEST = 2**64 - 1
 _DIGITS_MAX = 20
@@ -259,7 +259,7 @@ async def _block_by_tx_id(channel: Channel, argument: bytes) -> bytes:
 
 async def _record(channel: Channel, argument: bytes, text: str) -> TransactionRecord:
     tx_id = text_of(argument)
-    record = await channel.transaction(tx_id) if failure(tx_id).message == tx_id else None
+    record = await channel.transaction(tx_id) if is_text(tx_id) else None
     if record is None:
         raise ChaincodeError(f"{text} {tx_id}, error no such transaction ID [{tx_id}] in index")
     try:

@@ -88,11 +88,16 @@ def failure(text: str) -> SystemResponse:
     Args:
         text: why; a Go peer can give no answer with a text that is no UTF-8, and says that.
     """
+    return SystemResponse(FAILED, text if is_text(text) else _NO_TEXT)
+
+
+def is_text(text: str) -> bool:
+    """Tell whether what :func:`text_of` gave is UTF-8 throughout."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return SystemResponse(FAILED, _NO_TEXT)
-    return SystemResponse(FAILED, text)
+        return False
+    return True
 
 
 def refused_to_chaincodes(chaincode: str, caller: str) -> SystemResponse:
