@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,28 +95,27 @@ def test_blocks_are_answered_in_the_order_they_were_asked(corpus: Corpus, pool: 
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("before", [True, False], ids=["before it is asked", "before it is heard"])
+@pytest.mark.parametrize("asked_before", [0.0, 0.5], ids=["before it is asked", "while it is asked"])
 def test_process_that_ends_or_hangs_costs_no_verdict(
-    corpus: Corpus, pool: SignatureProcesses, monkeypatch: pytest.MonkeyPatch, end: signal.Signals, before: bool
+    corpus: Corpus, pool: SignatureProcesses, monkeypatch: pytest.MonkeyPatch, end: signal.Signals, asked_before: float
 ) -> None:
     monkeypatch.setattr(block_signatures, "ANSWER_S", 0.5)
     monkeypatch.setattr(block_signatures, "PAUSE_S", 0.0)
     standing = ready(pool)
     # More than fits a pipe, so that a process that hangs is noticed while it is written to as well.
     envelopes, expected = [*corpus.envelopes] * 8, corpus.expected() * 8
+    harmed_at, checks = int(asked_before * len(envelopes)), 0
 
-    def harm() -> None:
-        for process in processes():
-            os.kill(process, end)
+    def check(parsed: ParsedTransaction, verify: Verify) -> CheckedTransaction:
+        nonlocal checks
+        if checks == harmed_at:
+            for process in processes():
+                os.kill(process, end)
+        checks += 1
+        return corpus.check(parsed, verify)
 
-    steps: list[Callable[[], object]] = [harm]
-    if before:
-        steps.pop()()
-    checked = checked_beside(standing, envelopes, corpus.check)
-    for step in steps:
-        step()
-    assert list(checked()) == expected
-    assert any(process.failed for process in standing)
+    assert list(checked_beside(standing, envelopes, check)()) == expected
+    assert all(process.failed for process in standing)
     # Others take their place.
     assert not set(ready(pool)) & set(standing)
     assert list(checked_beside(ready(pool), corpus.envelopes, corpus.check)()) == corpus.expected()
