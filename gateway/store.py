@@ -18,6 +18,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -59,6 +60,7 @@ customers = Table(
     Column("status", Text),
     Column("created_at", _time),
     Column("password_changes", Integer),
+    Column("must_change_password", Boolean),
 )
 families = Table(
     "refresh_family",
@@ -110,7 +112,10 @@ _transfer = Table(
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A registered person; each of his ``password_changes`` ends what was begun before."""
+    """A registered person; each of his ``password_changes`` ends what was begun before.
+
+    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own.
+    """
 
     customer_id: uuid.UUID
     email: str
@@ -118,6 +123,7 @@ class Customer:
     password_hash: str
     status: str
     password_changes: int = 0
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +253,7 @@ class Store:
         with self._engine.begin() as connection:
             _require_same_password(connection, customer)
             changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
-            connection.execute(update(customers).where(chosen).values(changed))
+            connection.execute(update(customers).where(chosen).values(**changed, must_change_password=False))
             connection.execute(update(families).where(open_ones).values(revoked_at=now))
             _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 
@@ -439,7 +445,15 @@ def _forget_sessions(connection: Connection, now: datetime) -> None:
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
-    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status, row.password_changes)
+    return Customer(
+        row.customer_id,
+        row.email,
+        row.display_name,
+        row.password_hash,
+        row.status,
+        row.password_changes,
+        row.must_change_password,
+    )
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:
