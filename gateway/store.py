@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from gateway.auth.failures import FORGOTTEN_AT_ONCE
+from gateway.auth.failures import FORGOTTEN_AT_ONCE, count_at, note_at
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
@@ -159,6 +159,23 @@ class Transfer:
     refusal_message: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TakenTold:
+    """How often somebody may be told that an e-mail address is registered.
+
+    Args:
+        place: from where he asks.
+        subject: what he asks for.
+        count_max: addresses that he may be told of.
+        window: within which they count.
+    """
+
+    place: bytes
+    subject: bytes
+    count_max: int
+    window: timedelta
+
+
 class RotationOutcome(enum.Enum):
     """Why a refresh token was not exchanged."""
 
@@ -183,9 +200,11 @@ class Store:
         with self._engine.connect() as connection:
             connection.execute(select(1))
 
-    def add_customer(self, customer: Customer, created_at: datetime) -> None:
-        """Register a customer.
+    def add_customer(self, customer: Customer, created_at: datetime, told: TakenTold | None = None) -> datetime | None:
+        """Register a customer, unless whoever asks was told of too many that are registered already.
 
+        Returns:
+            None when he is registered; where nobody was looked for, when the oldest of what was told was told.
         Raises:
             ConflictError: the e-mail address is taken.
         """
@@ -197,10 +216,21 @@ class Store:
             "status": customer.status,
             "created_at": created_at,
         }
+        added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
         with self._engine.begin() as connection:
-            added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
-            if connection.scalar(added.returning(customers.c.customer_id)) is None:
-                raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
+            if told is not None:
+                # One after the other from one place: of many at once no more are told of.
+                place = int.from_bytes(told.place[:8], signed=True)
+                connection.execute(select(func.pg_advisory_xact_lock(place)))
+                count, oldest = count_at(connection, told.place, created_at - told.window)
+                if count >= told.count_max:
+                    return oldest
+            is_taken = connection.scalar(added.returning(customers.c.customer_id)) is None
+            if is_taken and told is not None:
+                note_at(connection, told.place, told.subject, created_at, told.window)
+        if is_taken:
+            raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
+        return None
 
     def customer_by_email(self, email: str) -> Customer | None:
         """Return the customer of an e-mail address, or None."""

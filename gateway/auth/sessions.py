@@ -40,7 +40,7 @@ from gateway.errors import (
     TokenError,
     TooManyAttemptsError,
 )
-from gateway.store import Customer, RotationOutcome, Store
+from gateway.store import Customer, RotationOutcome, Store, TakenTold
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +55,8 @@ one password on many. Behind an office's or a carrier's address that many newcom
 REGISTRATIONS_PER_SENDER_MAX = 50
 """E-mail addresses that may be registered, or asked for whether they are, from one network address within the window:
 each costs a hash and a record for ever."""
+TAKEN_PER_SENDER_MAX = 5
+"""Of them, that are registered already: nobody proves that an address is his, so whoever asks is told."""
 SENDER_KNOWN_FOR = timedelta(days=90)
 """Where a customer logged in within it, what others did elsewhere does not shut him out."""
 
@@ -116,8 +118,11 @@ class Sessions:
 
         Raises:
             ConflictError: the e-mail address is taken.
-            TooManyAttemptsError: too many were registered from there before.
+            TooManyAttemptsError: too many were registered from there before, or found to be registered.
         """
+        told = _told_taken(email, sender)
+        if told is not None:
+            await self._refuse_beyond(told.place, told.count_max)
         if (place := _place(sender, "register")) is not None:
             # Noted first, so that of many at once no more pass than one after the other.
             noted = place, _subject(email, sender.address), self._now(), FAILURE_WINDOW
@@ -125,7 +130,10 @@ class Sessions:
             await self._refuse_beyond(place, REGISTRATIONS_PER_SENDER_MAX + 1)
         encoded = await self._passwords.hash(password)
         customer = Customer(uuid.uuid4(), email, display_name, encoded, "active")
-        await to_thread.run_sync(self._store.add_customer, customer, self._now())
+        now = self._now()
+        # Again, and one after the other, whether the address is registered or not: others asked meanwhile.
+        since = await to_thread.run_sync(self._store.add_customer, customer, now, told)
+        _refuse(since is not None, since, now)
         log.info("customer.registered", customer_id=str(customer.customer_id))
         return customer
 
@@ -278,6 +286,12 @@ def _subject(email: str, sender: str) -> bytes:
 
 def _place(sender: Sender, what: str) -> bytes | None:
     return hashlib.sha256(f"{what}\x00{sender.address}".encode()).digest() if sender.is_place else None
+
+
+def _told_taken(email: str, sender: Sender) -> TakenTold | None:
+    place = _place(sender, "taken")
+    subject = _subject(email, sender.address)
+    return None if place is None else TakenTold(place, subject, TAKEN_PER_SENDER_MAX, FAILURE_WINDOW)
 
 
 def _require_active(customer: Customer) -> None:
