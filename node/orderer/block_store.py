@@ -68,7 +68,7 @@ class BlockStore:
             os.close(self._fd)
             raise BlockStoreError(
                 f"{path}: cannot be read or made durable ({error.strerror}); no block in it was changed: free space on "
-                "this file system, or mend the disk and restore this file from a backup, or by `dwaybank rebuild-orderer`"
+                "this file system, or mend the disk and restore this file: from a backup, or by `dwaybank rebuild-orderer`"
             ) from error
         except BaseException:
             os.close(self._fd)
@@ -212,7 +212,7 @@ class BlockStore:
     def _corrupt(self, position: int, reason: str) -> BlockStoreCorruptError:
         return BlockStoreCorruptError(
             f"{self.path}: at byte {position}, {reason}; blocks before it are whole. Nothing was changed: "
-            "restore this file from a backup, or move it away and have `dwaybank rebuild-orderer` write it from the peers"
+            "restore this file from a backup, or move it away and run `dwaybank rebuild-orderer`"
         )
 
 
