@@ -68,7 +68,7 @@ class BlockStore:
             os.close(self._fd)
             raise BlockStoreError(
                 f"{path}: cannot be read or made durable ({error.strerror}); no block in it was changed: free space on "
-                "this file system, or mend the disk and restore this file: from a backup, or by `dwaybank rebuild-orderer`"
+                "this file system, or mend the disk and restore this file: a backup, or `dwaybank rebuild-orderer`"
             ) from error
         except BaseException:
             os.close(self._fd)
