@@ -39,7 +39,12 @@ from network.go_certificate import Certificate
 from network.identity import SigningIdentity
 
 VALIDITY = timedelta(days=3650)
-"""How long every certificate made here is valid, as in cryptogen."""
+"""How long every certificate made here is valid but an authority's, as in cryptogen."""
+
+AUTHORITY_VALIDITY = 2 * VALIDITY
+"""Longer than what it issues, which so is renewed without a new authority, of which every member would have to learn by
+the channel's configuration. cryptogen's authority ends with its certificates.
+"""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1")
 """Under which every server made here is reached on its own machine."""
@@ -121,7 +126,7 @@ def generate_organization(root: Path, spec: OrganizationSpec, not_before: dateti
     Args:
         root: folder that holds all organizations.
         spec: what to generate.
-        not_before: UTC time from which the certificates are valid, for ten years.
+        not_before: UTC time from which the certificates are valid, for ten years, the authorities' for twenty.
     Raises:
         ConfigError: the organization's folder exists already.
     """
@@ -224,7 +229,7 @@ def new_authority(
     key = new_key(curve)
     subject = _name(common_name, organization=organization)
     builder = (
-        _builder(subject, subject, key.public_key(), not_before, not_before + VALIDITY)
+        _builder(subject, subject, key.public_key(), not_before, not_before + AUTHORITY_VALIDITY)
         .add_extension(key_usage(encipherment=True, authority=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(reversed(_TLS_USAGES)), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
