@@ -241,7 +241,7 @@ def _generate(home: Home, consortium: Consortium, now: datetime, database_urls: 
     for chaincode in consortium.chaincodes:
         if chaincode.collections:
             home.collections(chaincode).write_text(collections_text(chaincode.collections))
-    _write_orderer_settings(home, consortium)
+    write_orderer_settings(home, consortium)
     for organization in consortium.organizations:
         _generate_organization(home, consortium, organization, database_urls.get(organization.name))
     # All before the file that marks a whole home: without their keys, which a machine that dies in the first seconds
@@ -322,7 +322,8 @@ def tls_roots(home: Home, consortium: Consortium) -> dict[str, list[Path]]:
     return {msp_id: sorted((folder / "msp" / "tlscacerts").glob("*.pem")) for msp_id, folder in roots.items()}
 
 
-def _write_orderer_settings(home: Home, consortium: Consortium) -> None:
+def write_orderer_settings(home: Home, consortium: Consortium) -> None:
+    """Write ``orderer.yaml``, all of which follows from the consortium's description."""
     orderer = consortium.orderer
     host = home.orderer_crypto(consortium) / "orderers" / f"{orderer.host}.{orderer.domain}"
     save_settings(
