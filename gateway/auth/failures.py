@@ -67,20 +67,22 @@ class Failures:
         with self._engine.connect() as connection:
             return count_at(connection, place, since)
 
-    def add(self, subjects: tuple[bytes, ...], place: bytes | None, now: datetime, kept_for: timedelta) -> None:
+    def add(
+        self, subjects: tuple[bytes, ...], tried: tuple[bytes, bytes] | None, now: datetime, kept_for: timedelta
+    ) -> None:
         """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up.
 
         Args:
-            subjects: what it counts against; the first is the customer at his place.
-            place: from where, if the customer is not known there.
+            subjects: what it counts against.
+            tried: from where, and the customer at that place, if he is not known there.
             now: the time.
             kept_for: how long failures count.
         """
         with self._engine.begin() as connection:
             _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
-            if place is not None:
-                note_at(connection, place, subjects[0], now, kept_for)
+            if tried is not None:
+                note_at(connection, *tried, now, kept_for)
 
     def add_at(self, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
         """Record that a customer was tried from a place, and forget old ones as ``add`` does."""
