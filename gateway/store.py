@@ -87,6 +87,7 @@ accounts = Table(
     Column("asset", Text),
     Column("label", Text),
     Column("opened_at", _time),
+    Column("idempotency_key", Uuid),
 )
 _transfer = Table(
     "transfer",
@@ -128,13 +129,14 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """Whose account a reference in the books is."""
+    """Whose account a reference in the books is, and the key of the request that opened it."""
 
     account: str
     customer_id: uuid.UUID
     asset: str
     label: str
     opened_at: datetime
+    idempotency_key: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +331,11 @@ class Store:
             chosen = update(families).where(families.c.family_id == family_of, families.c.revoked_at.is_(None))
             connection.execute(chosen.values(revoked_at=now))
 
-    def add_account(self, account: OwnAccount, count_max: int) -> None:
-        """Record that an account in the books is a customer's.
+    def add_account(self, account: OwnAccount, count_max: int) -> OwnAccount:
+        """Record that an account in the books is a customer's, unless a request with its key opened one.
 
+        Returns:
+            The account of the key.
         Raises:
             ConflictError: he has ``count_max`` accounts, also where many are opened at once.
         """
@@ -341,14 +345,21 @@ class Store:
             "asset": account.asset,
             "label": account.label,
             "opened_at": account.opened_at,
+            "idempotency_key": account.idempotency_key,
         }
         owner = select(customers.c.customer_id).where(customers.c.customer_id == account.customer_id)
         owned = select(func.count()).where(accounts.c.customer_id == account.customer_id)
+        by_key = select(accounts).where(
+            accounts.c.customer_id == account.customer_id, accounts.c.idempotency_key == account.idempotency_key
+        )
         with self._engine.begin() as connection:
             connection.execute(owner.with_for_update())
+            if account.idempotency_key is not None and (row := connection.execute(by_key).one_or_none()) is not None:
+                return _as_account(row)
             if (connection.scalar(owned) or 0) >= count_max:
                 raise ConflictError("account_limit", f"a customer may have {count_max} accounts")
             connection.execute(insert(accounts).values(values))
+        return account
 
     def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:
         """Return a customer's accounts, oldest first."""
@@ -487,7 +498,7 @@ def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:
-    return OwnAccount(row.account, row.customer_id, row.asset, row.label, row.opened_at)
+    return OwnAccount(row.account, row.customer_id, row.asset, row.label, row.opened_at, row.idempotency_key)
 
 
 def _as_transfer(row: Row[*tuple[object, ...]]) -> Transfer:
