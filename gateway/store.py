@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from gateway.auth.failures import FORGOTTEN_AT_ONCE, count_at, note_at
+from gateway.auth.failures import FORGOTTEN_AT_ONCE, TakenTold, note_at
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
@@ -161,23 +161,6 @@ class Transfer:
     refusal_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TakenTold:
-    """How often somebody may be told that an e-mail address is registered.
-
-    Args:
-        place: from where he asks.
-        subject: what he asks for.
-        count_max: addresses that he may be told of.
-        window: within which they count.
-    """
-
-    place: bytes
-    subject: bytes
-    count_max: int
-    window: timedelta
-
-
 class RotationOutcome(enum.Enum):
     """Why a refresh token was not exchanged."""
 
@@ -220,13 +203,8 @@ class Store:
         }
         added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
         with self._engine.begin() as connection:
-            if told is not None:
-                # One after the other from one place: of many at once no more are told of.
-                place = int.from_bytes(told.place[:8], signed=True)
-                connection.execute(select(func.pg_advisory_xact_lock(place)))
-                count, oldest = count_at(connection, told.place, created_at - told.window)
-                if count >= told.count_max:
-                    return oldest
+            if told is not None and (oldest := told.enough_since(connection, created_at)) is not None:
+                return oldest
             is_taken = connection.scalar(added.returning(customers.c.customer_id)) is None
             if is_taken and told is not None:
                 note_at(connection, told.place, told.subject, created_at, told.window)

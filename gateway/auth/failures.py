@@ -10,6 +10,7 @@ It is synchronous; ``sessions`` calls it in threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -43,6 +44,31 @@ _guess = Table(
     Column("failed_at", _time),
 )
 _sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenTold:
+    """How often somebody may be told that an e-mail address is registered.
+
+    Args:
+        place: from where he asks.
+        subject: what he asks for.
+        count_max: addresses that he may be told of.
+        window: within which they count.
+    """
+
+    place: bytes
+    subject: bytes
+    count_max: int
+    window: timedelta
+
+    def enough_since(self, connection: Connection, now: datetime) -> datetime | None:
+        """Return when the oldest was told where no more may be; whoever asks from there waits for this one's commit."""
+        # One after the other from one place: of many at once no more are told of.
+        lock = int.from_bytes(self.place[:8], signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(lock)))
+        count, oldest = count_at(connection, self.place, now - self.window)
+        return oldest if count >= self.count_max else None
 
 
 class Failures:

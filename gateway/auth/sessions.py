@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 import structlog
 from anyio import to_thread
 
-from gateway.auth.failures import Failures
+from gateway.auth.failures import Failures, TakenTold
 from gateway.auth.passwords import Passwords, is_same
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
@@ -41,7 +41,7 @@ from gateway.errors import (
     TokenError,
     TooManyAttemptsError,
 )
-from gateway.store import Customer, RotationOutcome, Store, TakenTold
+from gateway.store import Customer, RotationOutcome, Store
 
 log = structlog.get_logger(__name__)
 
