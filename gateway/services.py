@@ -17,6 +17,7 @@ from gateway.config import GatewayConfig
 from gateway.errors import TokenError
 from gateway.node_client import NodeClient
 from gateway.schemas import ProblemResponse
+from gateway.senders import UntrustedForwarders
 from gateway.store import Store
 from gateway.transfers import Transfers
 
@@ -31,6 +32,7 @@ class Services:
     sessions: Sessions
     access_tokens: AccessTokens
     transfers: Transfers
+    forwarders: UntrustedForwarders
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
 

@@ -68,6 +68,7 @@ class OrganizationSpec:
         reviewers: clients with the further unit "reviewer".
         others: clients with further units of their own, by name.
         sans: further names and addresses in every host's TLS certificate.
+        admin_tls_unit: unit of the administrator's TLS certificate; empty for none.
     """
 
     name: str
@@ -79,6 +80,7 @@ class OrganizationSpec:
     reviewers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
     sans: tuple[str, ...] = LOCAL_NAMES
+    admin_tls_unit: str = ""
 
     def folder(self, root: Path) -> Path:
         """Where the organization's material lies under a root."""
@@ -143,15 +145,17 @@ def generate_organization(root: Path, spec: OrganizationSpec, not_before: dateti
         name = f"{host}.{spec.domain}"
         sans = (name, host, *spec.sans)
         _write_member(folder / f"{spec.kind}s" / name, name, (spec.kind,), sans, (signing, tls), not_before)
-    users: list[tuple[str, tuple[str, ...]]] = [("Admin", ("admin",))]
-    users += [(user, ("client",)) for user in spec.users]
+    add_user(folder, "Admin", ("admin",), not_before, tls_units=(spec.admin_tls_unit,) if spec.admin_tls_unit else ())
+    users: list[tuple[str, tuple[str, ...]]] = [(user, ("client",)) for user in spec.users]
     users += [(user, ("client", "reviewer")) for user in spec.reviewers]
     users += [(user, ("client", unit)) for user, unit in spec.others]
     for user, units in users:
         add_user(folder, user, units, not_before)
 
 
-def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime) -> Path:
+def add_user(
+    folder: Path, user: str, units: Iterable[str], not_before: datetime, *, tls_units: tuple[str, ...] = ()
+) -> Path:
     """Write one more user of an organization.
 
     Args:
@@ -159,6 +163,7 @@ def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime
         user: name before the ``@``.
         units: organizational units; exactly one of client, peer, admin, orderer makes a valid member.
         not_before: UTC time from which the certificates are valid.
+        tls_units: of the TLS certificate.
     Returns:
         the user's folder with ``msp`` and ``tls``.
     Raises:
@@ -169,7 +174,7 @@ def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime
     if target.exists():
         raise ConfigError(f"{target} exists; choose another name")
     authorities = Authority.load(folder / "ca"), Authority.load(folder / "tlsca")
-    _write_member(target, name, tuple(units), (), authorities, not_before)
+    _write_member(target, name, tuple(units), (), authorities, not_before, tls_units)
     return target
 
 
@@ -350,6 +355,7 @@ def _write_member(
     sans: tuple[str, ...],
     authorities: tuple[Authority, Authority],
     not_before: datetime,
+    tls_units: tuple[str, ...] = (),
 ) -> None:
     """Write a host's or user's ``msp`` and ``tls`` folders."""
     signing, tls = authorities
@@ -358,7 +364,7 @@ def _write_member(
     _write_trust(folder / "msp", signing, tls)
     _write_certificate(folder / "msp" / "signcerts" / f"{name}-cert.pem", identity)
     _write_key(folder / "msp" / "keystore" / _KEY_FILE, key)
-    _write_tls(folder, name, (), sans, tls, not_before)
+    _write_tls(folder, name, tls_units, sans, tls, not_before)
 
 
 def _write_tls(

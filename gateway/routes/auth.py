@@ -70,6 +70,7 @@ async def me(customer_id: CustomerId, services: ServicesOf) -> CustomerResponse:
 
 def _sender(request: Request, services: Services) -> Sender:
     proxies = services.config.trusted_proxies
+    services.forwarders.note(request, proxies)
     address = sender_of(request, proxies)
     return Sender(address, is_place(address, proxies))
 

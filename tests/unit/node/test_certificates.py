@@ -84,6 +84,7 @@ def test_list_tells_every_certificate_of_a_member_with_its_end(made: tuple[Home,
         ("tlsca.dwaybank.test", "TLS authority"),
         ("node.dwaybank.test", "identity"),
         ("node.dwaybank.test", "TLS server"),
+        ("Auditor@dwaybank.test", "TLS client"),
         ("Gateway@dwaybank.test", "TLS client"),
         *users,
     }
