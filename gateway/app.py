@@ -32,6 +32,7 @@ from gateway.openapi import describe_failures
 from gateway.operations import GatewayOperations, HttpMetrics
 from gateway.order_locks import OrderLocks
 from gateway.routes import accounts, auth, documentation, health, proofs, transfers
+from gateway.senders import UntrustedForwarders
 from gateway.services import Services
 from gateway.store import Store
 from gateway.transfers import Transfers
@@ -65,6 +66,7 @@ def create_app(
     secret = read_secret(config.jwt_secret_file)
     tls = None if config.tls is None else config.tls.client()
     metrics = Metrics()
+    forwarders = UntrustedForwarders(metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +77,9 @@ def create_app(
         locks = OrderLocks(engine, patience_s=2 * config.node.timeout_s)
         try:
             await to_thread.run_sync(migrate, engine)
-            services = app.state.services = _services(config, engine, locks, channel, passwords, secret, now)
+            services = app.state.services = _services(
+                config, engine, locks, channel, passwords, secret, now, forwarders
+            )
             operations = GatewayOperations(config, levels or LogLevels(), metrics, services.store, services.node, now)
             await operations.start()
             log.info("gateway.ready", organization=config.organization.msp_id, node=config.node.address)
@@ -133,6 +137,7 @@ def _services(
     passwords: Passwords,
     secret: bytes,
     now: Callable[[], datetime],
+    forwarders: UntrustedForwarders,
 ) -> Services:
     store, node = Store(engine), NodeClient(channel, timeout_s=config.node.timeout_s)
     access_tokens = AccessTokens(secret, config.organization.msp_id, now)
@@ -144,6 +149,7 @@ def _services(
         sessions=Sessions(store, Failures(engine), passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
         access_tokens=access_tokens,
         transfers=Transfers(store, node, locks, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
+        forwarders=forwarders,
         now=now,
         random_bytes=secrets.token_bytes,
     )

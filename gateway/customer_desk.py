@@ -3,6 +3,7 @@
 Rules it keeps:
 
 - Who is suspended, or whose password is reset, has no session left, and no access token that opens anything.
+- A password that the bank gave lets the customer set one of his own, and do nothing else.
 - Each change is on record with who asked for it and why, in the same database transaction.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, Text, Uuid, insert, select, update
 
@@ -103,10 +105,11 @@ class CustomerDesk:
         self._change(customer_id, Change("reinstated", actor, reason, now), {"status": "active"}, "suspended")
 
     def reset_password(self, customer_id: uuid.UUID, encoded: str, actor: str, reason: str, now: datetime) -> None:
-        """Give a customer another password, by its hash; his sessions end."""
-        self._change(customer_id, Change("password_reset", actor, reason, now), {"password_hash": encoded}, None)
+        """Give a customer a password, by its hash, until he sets one of his own; his sessions end."""
+        given = {"password_hash": encoded, "must_change_password": True}
+        self._change(customer_id, Change("password_reset", actor, reason, now), given, None)
 
-    def _change(self, customer_id: uuid.UUID, change: Change, values: dict[str, str], wanted: str | None) -> None:
+    def _change(self, customer_id: uuid.UUID, change: Change, values: dict[str, Any], wanted: str | None) -> None:
         _check_text("actor", change.actor, ACTOR_LENGTH_MAX)
         _check_text("reason", change.reason, REASON_LENGTH_MAX)
         him = customers.c.customer_id == customer_id

@@ -1,7 +1,7 @@
 """The bank's commands about a customer: ``python -m gateway.customers --config FILE WHAT CUSTOMER``.
 
-A new password is told once, here, and kept nowhere; the customer changes it when he has logged in. Of a home's gateway
-``dwaybank customer`` runs this.
+A new password is told once, here, and kept nowhere; it lets the customer set one of his own and do nothing else. Of a
+home's gateway ``dwaybank customer`` runs this.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _do(config: GatewayConfig, desk: CustomerDesk, asked: argparse.Namespace) ->
     return [
         f"{found.customer_id}: all sessions ended; the new password, shown this once:",
         password,
-        "Tell it to nobody but the customer, who changes it when he has logged in (POST /v1/auth/password).",
+        "Tell it to nobody but the customer. With it he logs in and sets one of his own (POST /v1/auth/password);",
+        "until then everything else is refused to him.",
     ]
 
 

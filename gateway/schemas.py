@@ -95,19 +95,24 @@ class LoginRequest(BaseModel):
 
 
 class TokenResponse(BaseModel):
-    """A session: the access token goes into ``Authorization: Bearer``, the refresh token can be used once."""
+    """A session: the access token goes into ``Authorization: Bearer``, the refresh token can be used once.
+
+    ``must_change_password``: the bank gave this password, and until another one is set everything else is refused.
+    """
 
     model_config = _example(
         access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9...",  # noqa: S106
         refresh_token="Rk2cAvk6vZLc0nJh7m4c6yTq5JpJ9x1nB0a8d3e5f7g",  # noqa: S106
         token_type="Bearer",  # noqa: S106
         expires_in_s=900,
+        must_change_password=False,
     )
 
     access_token: str
     refresh_token: str
     token_type: str = "Bearer"  # noqa: S105
     expires_in_s: int
+    must_change_password: bool
 
 
 class RefreshRequest(BaseModel):
@@ -119,7 +124,7 @@ class RefreshRequest(BaseModel):
 
 
 class PasswordRequest(BaseModel):
-    """The password as it is, and as it shall be; the new one is as long as at registration."""
+    """The password as it is, and as it shall be; the new one is another, as long as at registration."""
 
     model_config = _example(current_password="correct horse battery", new_password="another horse, another battery")  # noqa: S106
 

@@ -6,6 +6,8 @@ Rules it keeps:
   anybody may have written.
 - Without trusted proxies the header says nothing.
 - Of IPv6 the network of 64 bits counts: one customer has all of its addresses.
+- Whoever forwards and is not trusted is told of once: of a proxy of ours all customers would be taken for one, or on
+  loopback for nobody, and no limit by address would hold.
 - Of a loopback address, or a trusted proxy's own, nobody knows how many customers stand behind it: it is no place.
 
 Source: RFC 7239, 5.2 and 8.1 (what forwarded addresses are worth); RFC 6177, 2 (sizes of IPv6 sites).
@@ -16,13 +18,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+import structlog
 from starlette.requests import Request
 
+from network.operations.metrics import Metrics
+
 HEADER = "x-forwarded-for"
+
+FORWARDERS_MAX = 8
+"""Of so many it is told: a header costs nobody anything, and what is told must not grow by it."""
+
+_FORWARDED = (HEADER, "forwarded", "x-real-ip")
 
 _IPV6_SITE_BITS = 64
 
 _Address = IPv4Address | IPv6Address
+
+log = structlog.get_logger(__name__)
+
+
+class UntrustedForwarders:
+    """Who says that he asks for another and is no trusted proxy: one line of the log for each, and a metric.
+
+    Only addresses of machines nearby are named: of the internet's, whose owner may be a customer, it is told that there
+    was one.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._family = metrics.gauge(
+            "dwaybank_untrusted_forwarders", "1 for who forwarded requests and is not in trusted_proxies.", ["peer"]
+        )
+        self._known: set[str] = set()
+
+    def note(self, request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+        """Look who sent a request."""
+        if len(self._known) >= FORWARDERS_MAX or not any(name in request.headers for name in _FORWARDED):
+            return
+        address = None if request.client is None else _address(request.client.host)
+        if address is None or any(address in network for network in trusted):
+            return
+        peer = str(address) if address.is_private else "an address of the internet"
+        if peer not in self._known:
+            self._known.add(peer)
+            self._family.of(peer).value = 1
+            log.warning(
+                "gateway.forwarded_by_untrusted",
+                peer=peer,
+                way_out="if it is your proxy, name it in trusted_proxies: until then no limit by address holds",
+            )
 
 
 def sender_of(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> str:

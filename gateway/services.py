@@ -17,6 +17,7 @@ from gateway.config import GatewayConfig
 from gateway.errors import TokenError
 from gateway.node_client import NodeClient
 from gateway.schemas import ProblemResponse
+from gateway.senders import UntrustedForwarders
 from gateway.store import Store
 from gateway.transfers import Transfers
 
@@ -31,6 +32,7 @@ class Services:
     sessions: Sessions
     access_tokens: AccessTokens
     transfers: Transfers
+    forwarders: UntrustedForwarders
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
 
@@ -46,19 +48,32 @@ def _services(request: Request) -> Services:
 ServicesOf = Annotated[Services, Depends(_services)]
 
 
-def _customer_id(
-    services: ServicesOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> uuid.UUID:
-    if credentials is None:
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def _customer_id(services: ServicesOf, bearer: Bearer) -> uuid.UUID:
+    return _signed_in(services, bearer, changes_password=False)
+
+
+def _changing_customer_id(services: ServicesOf, bearer: Bearer) -> uuid.UUID:
+    return _signed_in(services, bearer, changes_password=True)
+
+
+def _signed_in(services: Services, bearer: HTTPAuthorizationCredentials | None, *, changes_password: bool) -> uuid.UUID:
+    if bearer is None:
         raise TokenError("access token missing: send it as 'Authorization: Bearer …'")
-    customer_id, password_changes = services.access_tokens.customer_of(credentials.credentials)
+    customer_id, password_changes = services.access_tokens.customer_of(bearer.credentials)
     # A token lives for minutes: who was suspended meanwhile, or found it, must not pay with it.
-    services.sessions.require_active(customer_id, password_changes)
+    services.sessions.require_active(customer_id, password_changes, changes_password=changes_password)
     return customer_id
 
 
 CustomerId = Annotated[uuid.UUID, Depends(_customer_id)]
-"""The signed-in customer; a route that takes it answers 401 to anybody else, and 403 to who is suspended."""
+"""The signed-in customer; a route that takes it answers 401 to anybody else, and 403 to who is suspended or must change
+his password first."""
+
+ChangingCustomerId = Annotated[uuid.UUID, Depends(_changing_customer_id)]
+"""The same, also one who must change his password first: for the route that changes it."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -69,7 +84,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS = {
     400: "The body is not JSON",
     401: "Not signed in, or the token is not valid any more",
-    403: "Suspended customer or frozen account",
+    403: "Suspended customer, frozen account, or the password must be changed first; `code` tells which",
     404: "There is no such thing of this customer",
     409: "Contradicts what stands already",
     413: "The body is too large",

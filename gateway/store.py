@@ -14,10 +14,11 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -41,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from gateway.auth.failures import FORGOTTEN_AT_ONCE
+from gateway.auth.failures import FORGOTTEN_AT_ONCE, count_at, note_at
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
@@ -59,6 +60,7 @@ customers = Table(
     Column("status", Text),
     Column("created_at", _time),
     Column("password_changes", Integer),
+    Column("must_change_password", Boolean),
 )
 families = Table(
     "refresh_family",
@@ -110,7 +112,10 @@ _transfer = Table(
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A registered person; each of his ``password_changes`` ends what was begun before."""
+    """A registered person; each of his ``password_changes`` ends what was begun before.
+
+    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own.
+    """
 
     customer_id: uuid.UUID
     email: str
@@ -118,6 +123,7 @@ class Customer:
     password_hash: str
     status: str
     password_changes: int = 0
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,23 @@ class Transfer:
     refusal_message: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TakenTold:
+    """How often somebody may be told that an e-mail address is registered.
+
+    Args:
+        place: from where he asks.
+        subject: what he asks for.
+        count_max: addresses that he may be told of.
+        window: within which they count.
+    """
+
+    place: bytes
+    subject: bytes
+    count_max: int
+    window: timedelta
+
+
 class RotationOutcome(enum.Enum):
     """Why a refresh token was not exchanged."""
 
@@ -177,9 +200,11 @@ class Store:
         with self._engine.connect() as connection:
             connection.execute(select(1))
 
-    def add_customer(self, customer: Customer, created_at: datetime) -> None:
-        """Register a customer.
+    def add_customer(self, customer: Customer, created_at: datetime, told: TakenTold | None = None) -> datetime | None:
+        """Register a customer, unless whoever asks was told of too many that are registered already.
 
+        Returns:
+            None when he is registered; where nobody was looked for, when the oldest of what was told was told.
         Raises:
             ConflictError: the e-mail address is taken.
         """
@@ -191,10 +216,21 @@ class Store:
             "status": customer.status,
             "created_at": created_at,
         }
+        added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
         with self._engine.begin() as connection:
-            added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
-            if connection.scalar(added.returning(customers.c.customer_id)) is None:
-                raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
+            if told is not None:
+                # One after the other from one place: of many at once no more are told of.
+                place = int.from_bytes(told.place[:8], signed=True)
+                connection.execute(select(func.pg_advisory_xact_lock(place)))
+                count, oldest = count_at(connection, told.place, created_at - told.window)
+                if count >= told.count_max:
+                    return oldest
+            is_taken = connection.scalar(added.returning(customers.c.customer_id)) is None
+            if is_taken and told is not None:
+                note_at(connection, told.place, told.subject, created_at, told.window)
+        if is_taken:
+            raise ConflictError("email_taken", "this e-mail address is registered already: sign in instead")
+        return None
 
     def customer_by_email(self, email: str) -> Customer | None:
         """Return the customer of an e-mail address, or None."""
@@ -247,7 +283,7 @@ class Store:
         with self._engine.begin() as connection:
             _require_same_password(connection, customer)
             changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
-            connection.execute(update(customers).where(chosen).values(changed))
+            connection.execute(update(customers).where(chosen).values(**changed, must_change_password=False))
             connection.execute(update(families).where(open_ones).values(revoked_at=now))
             _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 
@@ -439,7 +475,15 @@ def _forget_sessions(connection: Connection, now: datetime) -> None:
 
 
 def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
-    return Customer(row.customer_id, row.email, row.display_name, row.password_hash, row.status, row.password_changes)
+    return Customer(
+        row.customer_id,
+        row.email,
+        row.display_name,
+        row.password_hash,
+        row.status,
+        row.password_changes,
+        row.must_change_password,
+    )
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:

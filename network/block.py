@@ -166,6 +166,16 @@ def set_commit_hash(block: common_pb2.Block, commit_hash: bytes) -> None:
     _set_slot(block, COMMIT_HASH, common_pb2.Metadata(value=commit_hash).SerializeToString())
 
 
+def as_ordered(block: common_pb2.Block) -> bytes:
+    """Return a committed block without what its peer wrote into it: serialized, as its orderer gave it."""
+    ordered = common_pb2.Block()
+    ordered.CopyFrom(block)
+    for slot in (TRANSACTIONS_FILTER, COMMIT_HASH):
+        _set_slot(ordered, slot, b"")
+    serialized: bytes = ordered.SerializeToString()
+    return serialized
+
+
 def is_config_block(block: common_pb2.Block) -> bool:
     """Return whether the block holds a configuration: one transaction only, of that type."""
     return holds_config(block.data)

@@ -39,7 +39,12 @@ from network.go_certificate import Certificate
 from network.identity import SigningIdentity
 
 VALIDITY = timedelta(days=3650)
-"""How long every certificate made here is valid, as in cryptogen."""
+"""How long every certificate made here is valid but an authority's, as in cryptogen."""
+
+AUTHORITY_VALIDITY = 2 * VALIDITY
+"""Longer than what it issues, which so is renewed without a new authority, of which every member would have to learn by
+the channel's configuration. cryptogen's authority ends with its certificates.
+"""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1")
 """Under which every server made here is reached on its own machine."""
@@ -63,6 +68,7 @@ class OrganizationSpec:
         reviewers: clients with the further unit "reviewer".
         others: clients with further units of their own, by name.
         sans: further names and addresses in every host's TLS certificate.
+        admin_tls_unit: unit of the administrator's TLS certificate; empty for none.
     """
 
     name: str
@@ -74,6 +80,7 @@ class OrganizationSpec:
     reviewers: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
     sans: tuple[str, ...] = LOCAL_NAMES
+    admin_tls_unit: str = ""
 
     def folder(self, root: Path) -> Path:
         """Where the organization's material lies under a root."""
@@ -121,7 +128,7 @@ def generate_organization(root: Path, spec: OrganizationSpec, not_before: dateti
     Args:
         root: folder that holds all organizations.
         spec: what to generate.
-        not_before: UTC time from which the certificates are valid, for ten years.
+        not_before: UTC time from which the certificates are valid, for ten years, the authorities' for twenty.
     Raises:
         ConfigError: the organization's folder exists already.
     """
@@ -138,15 +145,17 @@ def generate_organization(root: Path, spec: OrganizationSpec, not_before: dateti
         name = f"{host}.{spec.domain}"
         sans = (name, host, *spec.sans)
         _write_member(folder / f"{spec.kind}s" / name, name, (spec.kind,), sans, (signing, tls), not_before)
-    users: list[tuple[str, tuple[str, ...]]] = [("Admin", ("admin",))]
-    users += [(user, ("client",)) for user in spec.users]
+    add_user(folder, "Admin", ("admin",), not_before, tls_units=(spec.admin_tls_unit,) if spec.admin_tls_unit else ())
+    users: list[tuple[str, tuple[str, ...]]] = [(user, ("client",)) for user in spec.users]
     users += [(user, ("client", "reviewer")) for user in spec.reviewers]
     users += [(user, ("client", unit)) for user, unit in spec.others]
     for user, units in users:
         add_user(folder, user, units, not_before)
 
 
-def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime) -> Path:
+def add_user(
+    folder: Path, user: str, units: Iterable[str], not_before: datetime, *, tls_units: tuple[str, ...] = ()
+) -> Path:
     """Write one more user of an organization.
 
     Args:
@@ -154,6 +163,7 @@ def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime
         user: name before the ``@``.
         units: organizational units; exactly one of client, peer, admin, orderer makes a valid member.
         not_before: UTC time from which the certificates are valid.
+        tls_units: of the TLS certificate.
     Returns:
         the user's folder with ``msp`` and ``tls``.
     Raises:
@@ -164,7 +174,7 @@ def add_user(folder: Path, user: str, units: Iterable[str], not_before: datetime
     if target.exists():
         raise ConfigError(f"{target} exists; choose another name")
     authorities = Authority.load(folder / "ca"), Authority.load(folder / "tlsca")
-    _write_member(target, name, tuple(units), (), authorities, not_before)
+    _write_member(target, name, tuple(units), (), authorities, not_before, tls_units)
     return target
 
 
@@ -224,7 +234,7 @@ def new_authority(
     key = new_key(curve)
     subject = _name(common_name, organization=organization)
     builder = (
-        _builder(subject, subject, key.public_key(), not_before, not_before + VALIDITY)
+        _builder(subject, subject, key.public_key(), not_before, not_before + AUTHORITY_VALIDITY)
         .add_extension(key_usage(encipherment=True, authority=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(reversed(_TLS_USAGES)), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -345,6 +355,7 @@ def _write_member(
     sans: tuple[str, ...],
     authorities: tuple[Authority, Authority],
     not_before: datetime,
+    tls_units: tuple[str, ...] = (),
 ) -> None:
     """Write a host's or user's ``msp`` and ``tls`` folders."""
     signing, tls = authorities
@@ -353,7 +364,7 @@ def _write_member(
     _write_trust(folder / "msp", signing, tls)
     _write_certificate(folder / "msp" / "signcerts" / f"{name}-cert.pem", identity)
     _write_key(folder / "msp" / "keystore" / _KEY_FILE, key)
-    _write_tls(folder, name, (), sans, tls, not_before)
+    _write_tls(folder, name, tls_units, sans, tls, not_before)
 
 
 def _write_tls(

@@ -7,8 +7,9 @@ check signatures inside the messages as Fabric does and do not come here.
 A certificate of the own organization with the unit ``tenant:NAME`` speaks for that tenant and for nobody else: it is
 refused wherever tenants are not asked for by name (``own_tenant``).
 
-A certificate of it with the unit ``service:gateway`` opens what a gateway calls and nothing else, because a gateway is
-what strangers reach.
+A certificate with a unit that says what it is for (``role:reader``, ``service:gateway``, ...) opens what that needs and
+nothing else (``access_roles``); one with ``role:operator`` speaks for its organization. One without such a unit does,
+too, unless this node's settings ask for a role.
 
 A certificate that its organization has revoked is refused with its next call, and streams of ours that it opened end
 within a second: the channel's configuration in force holds every member's revocation lists, also those of its TLS
@@ -29,28 +30,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from network.errors import IdentityError, RpcError
-from network.gateway_unit import is_gateway
 from network.go_certificate import Certificate
 from network.msp import Msp
+from network.role_unit import Role, role_of
 from network.rpc import Call, ServerStream
 from network.tenant_unit import tenant_of
+from node.access_roles import refusal
 
 UNAUTHENTICATED = 16
 PERMISSION_DENIED = 7
-
-GATEWAY_METHODS = frozenset(
-    {
-        "/dwaybank.ledger.v1.LedgerService/OpenAccount",
-        "/dwaybank.ledger.v1.LedgerService/GetAccount",
-        "/dwaybank.ledger.v1.LedgerService/GetStatement",
-        "/dwaybank.ledger.v1.LedgerService/GetEntry",
-        "/dwaybank.ledger.v1.LedgerService/PostEntries",
-        "/dwaybank.partner.v1.SettlementService/SendPayment",
-        "/dwaybank.partner.v1.SettlementService/GetPayment",
-        "/dwaybank.audit.v1.AuditService/GetProof",
-    }
-)
-"""What ``gateway.node_client`` calls."""
 
 ASK_AGAIN_S = 1.0
 """Time after which the caller of a stream that is silent is judged again."""
@@ -69,13 +57,13 @@ class Caller(NamedTuple):
         msp_id: the organization whose authority issued it.
         tenant: the tenant inside it; empty for the organization itself.
         user: the certificate's common name.
-        is_gateway: whether it opens to gateways alone.
+        role: what it is for; None where it does not say so.
     """
 
     msp_id: str
     tenant: str
     user: str
-    is_gateway: bool
+    role: Role | None
 
 
 @dataclass(slots=True)
@@ -95,10 +83,19 @@ class Members:
         own_msp_id: the organization this node belongs to.
         tls_roots: PEM certificates of each member's TLS certificate authorities, by MSP id.
         msps: who knows what was revoked.
+        roles_required: whether a certificate of this organization must say what it is for.
     """
 
-    def __init__(self, own_msp_id: str, tls_roots: Mapping[str, Sequence[bytes]], msps: Msps = dict) -> None:
+    def __init__(
+        self,
+        own_msp_id: str,
+        tls_roots: Mapping[str, Sequence[bytes]],
+        msps: Msps = dict,
+        *,
+        roles_required: bool = False,
+    ) -> None:
         self.own_msp_id = own_msp_id
+        self._roles_required = roles_required
         self._msps = msps
         self._authorities = [
             (msp_id, x509.load_pem_x509_certificate(pem)) for msp_id, pems in tls_roots.items() for pem in pems
@@ -176,7 +173,7 @@ class Members:
 
     def is_gateway(self, call: Call) -> bool:
         """Tell whether a certificate calls that opens to gateways alone."""
-        return self._caller(call).is_gateway
+        return self._caller(call).role is Role.GATEWAY
 
     def _check_own(self, msp_id: str) -> None:
         if msp_id != self.own_msp_id:
@@ -199,9 +196,15 @@ class Members:
             except IdentityError as error:
                 raise RpcError(UNAUTHENTICATED, f"client certificate: {error}") from error
             known.passed = msp
-        if known.caller.is_gateway and call.method not in GATEWAY_METHODS:
-            raise RpcError(PERMISSION_DENIED, f"this method is not for gateways, the caller is {known.caller.user}")
+        self._check_role(known.caller, call.method)
         return known.caller
+
+    def _check_role(self, caller: Caller, method: str) -> None:
+        # A tenant's certificate is bounded by its tenant, and may say further what it is for.
+        role_required = self._roles_required and not caller.tenant
+        is_own = caller.msp_id == self.own_msp_id
+        if why := refusal(caller.role, method, is_own=is_own, role_required=role_required):
+            raise RpcError(PERMISSION_DENIED, f"{why}, the caller is {caller.user}")
 
     def _recognize(self, pem: bytes) -> _Known:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -225,10 +228,10 @@ class Members:
 def _caller_of(msp_id: str, certificate: x509.Certificate) -> Caller:
     units = _values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
     try:
-        tenant, of_gateway = tenant_of(units), is_gateway(units)
+        tenant, role = tenant_of(units), role_of(units)
     except ValueError as error:
         raise RpcError(PERMISSION_DENIED, f"client certificate: {error}") from error
-    return Caller(msp_id, tenant, "".join(_values(certificate, NameOID.COMMON_NAME)), of_gateway)
+    return Caller(msp_id, tenant, "".join(_values(certificate, NameOID.COMMON_NAME)), role)
 
 
 def _values(certificate: x509.Certificate, name: x509.ObjectIdentifier) -> list[str]:

@@ -25,6 +25,7 @@ from typer.models import CommandInfo
 from node.commands import (
     audit,
     books,
+    certificates,
     chart,
     consortium,
     currency,
@@ -58,6 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 consortium.register(app)
+certificates.register(app)
 books.register(app)
 periods.register(app)
 chart.register(app)

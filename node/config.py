@@ -218,6 +218,8 @@ class NodeConfig(_Strict):
 
     msp_id: str
     role: str = Field(pattern="^(bank|regulator)$")
+    roles_required: bool = False
+    """Whether TLS certificates of this organization open its node's own services by the role they name alone."""
     supervisors: list[str] = []
     """Organizations that supervise this one: their demands are answered, control totals opened to them."""
     discloses_at_once: bool = True

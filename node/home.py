@@ -24,8 +24,8 @@ from pathlib import Path
 
 from network.crypto_material import OrganizationSpec, add_tls_client, add_tls_server, generate_organization
 from network.errors import ConfigError
-from network.gateway_unit import GATEWAY_UNIT
 from network.genesis import ChannelSpec, OrgSpec, genesis_block
+from network.role_unit import Role
 from network.topology import Chaincode, Consortium, Organization, load_consortium, save_consortium
 from node.collections_file import collections_text
 from node.config import (
@@ -55,6 +55,9 @@ CLIENTS = ("User1", "Node")
 
 GATEWAY = "Gateway"
 """TLS client by which a gateway calls its node: it signs nothing on the channel, and its unit opens what it needs."""
+
+AUDITOR = "Auditor"
+"""TLS client that sees what the node's own services show, and changes nothing."""
 
 EXAMINERS = (("Examiner", "portal:examiner"), ("Supervisor", "portal:supervisor"))
 """Who logs in at a regulator's portal besides Admin, and the unit that gives the role."""
@@ -238,7 +241,7 @@ def _generate(home: Home, consortium: Consortium, now: datetime, database_urls: 
     for chaincode in consortium.chaincodes:
         if chaincode.collections:
             home.collections(chaincode).write_text(collections_text(chaincode.collections))
-    _write_orderer_settings(home, consortium)
+    write_orderer_settings(home, consortium)
     for organization in consortium.organizations:
         _generate_organization(home, consortium, organization, database_urls.get(organization.name))
     # All before the file that marks a whole home: without their keys, which a machine that dies in the first seconds
@@ -279,13 +282,15 @@ def _generate_certificates(home: Home, consortium: Consortium, now: datetime) ->
                 users=CLIENTS,
                 reviewers=("Reviewer",),
                 others=EXAMINERS if organization.portal_port is not None else (),
+                admin_tls_unit=Role.OPERATOR,
             ),
             now,
         )
-        add_tls_client(home.crypto(organization), GATEWAY, ("client", GATEWAY_UNIT), now)
+        add_tls_client(home.crypto(organization), GATEWAY, ("client", Role.GATEWAY), now)
+        add_tls_client(home.crypto(organization), AUDITOR, ("client", Role.READER), now)
         if organization.portal_port is not None:
             add_tls_server(home.crypto(organization), "portal", now)
-            add_tls_client(home.crypto(organization), PORTAL, ("client",), now)
+            add_tls_client(home.crypto(organization), PORTAL, ("client", Role.PORTAL), now)
 
 
 def _channel(home: Home, consortium: Consortium) -> ChannelSpec:
@@ -317,7 +322,8 @@ def tls_roots(home: Home, consortium: Consortium) -> dict[str, list[Path]]:
     return {msp_id: sorted((folder / "msp" / "tlscacerts").glob("*.pem")) for msp_id, folder in roots.items()}
 
 
-def _write_orderer_settings(home: Home, consortium: Consortium) -> None:
+def write_orderer_settings(home: Home, consortium: Consortium) -> None:
+    """Write ``orderer.yaml``, all of which follows from the consortium's description."""
     orderer = consortium.orderer
     host = home.orderer_crypto(consortium) / "orderers" / f"{orderer.host}.{orderer.domain}"
     save_settings(
@@ -398,6 +404,7 @@ def _node_settings(home: Home, consortium: Consortium, own: Organization) -> Nod
     return NodeConfig(
         msp_id=own.msp_id,
         role=own.role,
+        roles_required=True,
         supervisors=[other.msp_id for other in others if other.role == "regulator"],
         channel=consortium.channel,
         port=own.node_port,

@@ -57,6 +57,19 @@ class Question:
             writer.transport.abort()
         return True
 
+    async def told(self, path: str) -> str:
+        """Return the whole answer to another request than for a version; empty where there is none in time."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(self.host, self.port)
+                try:
+                    writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                    return (await reader.read()).decode(errors="replace")
+                finally:
+                    writer.transport.abort()
+        except (OSError, ValueError):  # TimeoutError is an OSError
+            return ""
+
 
 def question_for(home: Home, name: str, port: int) -> Question | None:
     """Return what to ask a process of this home; None where its settings name nothing that could be asked.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from network.topology import Organization
-from node.errors import SupervisorError
+from node.errors import PostgresError, SupervisorError
 from node.home import Home
 from node.postgres import ClusterSettings, PostgresCluster
 from node.start import running_pid
@@ -27,18 +27,31 @@ def database_server(home: Home, member: Organization, *, alone: bool) -> Iterato
     if running is not None and not alone:
         yield
         return
-    if running is not None:
+    with database_servers(home, [member]):
+        yield
+
+
+@contextmanager
+def database_servers(home: Home, members: list[Organization]) -> Iterator[None]:
+    """Have the database servers of organizations run whose consortium does not, and keep it from starting meanwhile.
+
+    Raises:
+        SupervisorError: the consortium runs.
+        PostgresError: a server does not start, or its data is not there.
+    """
+    if (running := running_pid(home)) is not None:
         raise SupervisorError(
             f"the consortium in {home.root} runs (process {running}): stop it with `dwaybank down --home {home.root}` "
             "first, because nothing may commit meanwhile"
         )
-    with hold_lock(home):
-        if home.secret(member, "administrator.url").exists():
-            yield
-            return
-        cluster = PostgresCluster(ClusterSettings(home.organization(member) / "postgres", member.postgres_port))
-        try:
-            cluster.start()
-            yield
-        finally:
-            cluster.stop()
+    with hold_lock(home), ExitStack() as servers:
+        for member in members:
+            if not home.secret(member, "administrator.url").exists():
+                folder = home.organization(member) / "postgres"
+                if not (folder / "data" / "PG_VERSION").exists():
+                    # A start would begin an empty one there, which the next `up` would take for the member's own.
+                    raise PostgresError(f"{folder / 'data'} holds no database: mount it or put it back from a backup")
+                cluster = PostgresCluster(ClusterSettings(folder, member.postgres_port))
+                servers.callback(cluster.stop)
+                cluster.start()
+        yield

@@ -30,16 +30,34 @@ def free_port() -> int:
         NodeError: none was found.
         OSError: the file of claims cannot be opened.
     """
-    claims = _claims()
     for _ in range(_TRIES):
         port = PORT_MIN + secrets.randbelow(max(_first_ephemeral_port() - PORT_MIN, _PORTS_MIN))
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in _given:
-                fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-                _given.add(port)
-                return port
+        if _is_free(port) and claim(port):
+            return port
     raise NodeError(f"no TCP port of 127.0.0.1 from {PORT_MIN} on is free")
+
+
+def claim(port: int) -> bool:
+    """Keep a port, or the range that begins with it, for this process until it ends; False where it is kept already.
+
+    Raises:
+        OSError: the file of claims cannot be opened.
+    """
+    if port in _given:
+        return False
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    _given.add(port)
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 @cache

@@ -114,7 +114,12 @@ class NodeProcess:
         self._database_url = read_url(config.database_url_file)
         self._genesis = read_file(config.genesis_block)
         self._tls = config.tls.client()
-        self._members = Members(config.msp_id, config.tls.roots_by_msp(), lambda: self.peer.config.msps.msps)
+        self._members = Members(
+            config.msp_id,
+            config.tls.roots_by_msp(),
+            lambda: self.peer.config.msps.msps,
+            roles_required=config.roles_required,
+        )
         self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
         self.peer = Peer(self._peer_settings(), now=now, metrics=PeerMetrics(metrics))
         self._clock = BooksClock(now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from network.errors import RpcError
+from network.errors import ConfigError, RpcError
 from network.topology import Consortium, Organization
+from node.certificates import certificates_of, due
+from node.errors import NodeError
 from node.home import Home, open_home
 from node.liveness import question_for
 from node.own_node import AUDIT, OwnNode, audit_pb2
@@ -22,15 +26,22 @@ UNWATCHED_S = 60.0
 """More than a supervisor is kept from its file: it waits so long for an orderer that must be killed."""
 
 
+WARNED_DAYS = 30
+"""Before the end of a certificate, as its process warns in its log."""
+
+_FORWARDER = re.compile(r'^dwaybank_untrusted_forwarders\{peer="([^"\\]*)"\} 1$', re.MULTILINE)
+
+
 def consortium_status(root: Path) -> dict[str, Any]:
-    """Return state, processes and, for each node that answers, heights and anchoring."""
+    """Return state, processes, warnings and, for each node that answers, heights and anchoring."""
     home, consortium = open_home(root)
+    warnings = _certificate_warnings(home, consortium)
     if running_pid(home) is None:
         state = "maintenance" if is_held(home) else "stopped"
         nothing: dict[str, Any] = {"watched": True, "held": False, "without": [], "processes": [], "nodes": []}
-        return {"home": str(home.root), "state": state, **nothing}
+        return {"home": str(home.root), "state": state, **nothing, "warnings": warnings}
     status = read_status(home)
-    processes, nodes = asyncio.run(_ask(home, consortium, status.get("processes", [])))
+    processes, nodes, forwarders = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
         "home": str(home.root),
         "state": status.get("state", "starting"),
@@ -39,7 +50,22 @@ def consortium_status(root: Path) -> dict[str, Any]:
         "without": status.get("without", []),
         "processes": processes,
         "nodes": nodes,
+        "warnings": [*warnings, *forwarders],
     }
+
+
+def _certificate_warnings(home: Home, consortium: Consortium) -> list[str]:
+    try:
+        ending = due(certificates_of(home, consortium, []), WARNED_DAYS, datetime.now(UTC))
+    except (ConfigError, NodeError) as error:
+        return [str(error)]
+    if not ending:
+        return []
+    first = ending[0].certificate.not_valid_after_utc
+    return [
+        f"{len(ending)} certificates end within {WARNED_DAYS} days or have ended, the first {first:%Y-%m-%d %H:%M}Z: "
+        "`dwaybank certificates list` shows them, `dwaybank certificates renew` issues others"
+    ]
 
 
 def is_well(found: dict[str, Any]) -> bool:
@@ -64,13 +90,26 @@ def _is_watched(home: Home, status: dict[str, Any]) -> bool:
 
 async def _ask(
     home: Home, consortium: Consortium, processes: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the processes, each with whether it answers, and what the nodes say."""
-    answers, nodes = await asyncio.gather(
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """Return the processes, each with whether it answers, what the nodes say, and what gateways warn of."""
+    answers, nodes, forwarders = await asyncio.gather(
         asyncio.gather(*(_answers(home, process) for process in processes)),
         asyncio.gather(*(_one_node(home, consortium, member) for member in consortium.organizations)),
+        asyncio.gather(*(_forwarders(home, row) for row in processes if row["name"].endswith("-gateway"))),
     )
-    return [process | {"answers": answer} for process, answer in zip(processes, answers, strict=True)], nodes
+    answering = [process | {"answers": answer} for process, answer in zip(processes, answers, strict=True)]
+    return answering, nodes, [warning for some in forwarders for warning in some]
+
+
+async def _forwarders(home: Home, process: dict[str, Any]) -> list[str]:
+    """Return what a gateway tells of proxies that its settings do not name."""
+    question = question_for(home, process["name"], process["port"])
+    told = "" if question is None else await question.told("/metrics")
+    return [
+        f"{process['name']}: {peer} forwards requests and is not in trusted_proxies: a proxy of yours is named there, "
+        "until then no limit by address holds (docs/operations.md, A proxy before a gateway)"
+        for peer in _FORWARDER.findall(told)
+    ]
 
 
 async def _answers(home: Home, process: dict[str, Any]) -> bool | None:
@@ -119,6 +158,8 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(processes)
     if found["nodes"]:
         _print_nodes(console, found["nodes"])
+    for warning in found["warnings"]:
+        console.print(f"WARNING: {warning}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_nodes(console: Console, rows: list[dict[str, Any]]) -> None:

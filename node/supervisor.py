@@ -285,6 +285,8 @@ class Supervisor:
         if not missing:
             return
         way_out = "" if is_chain_lost else self._way_out_without(*lost)
+        if is_chain_lost and not lost:
+            way_out = "; if it is lost, `dwaybank rebuild-orderer` writes it anew from the peers' blocks"
         raise SupervisorError(
             f"{', '.join(missing)} is missing, and was there at an earlier start: mount it or put it back from a "
             f"backup; nothing was changed{way_out}"

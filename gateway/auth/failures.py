@@ -64,10 +64,8 @@ class Failures:
 
     def of_place(self, place: bytes, since: datetime) -> tuple[int, datetime | None]:
         """Return for how many customers logins from a place failed since a time, and the oldest of these times."""
-        counted = select(func.count(), func.min(_guess.c.failed_at))
         with self._engine.connect() as connection:
-            row = connection.execute(counted.where(_guess.c.sender == place, _guess.c.failed_at > since)).one()
-        return int(row[0]), row[1]
+            return count_at(connection, place, since)
 
     def add(self, subjects: tuple[bytes, ...], place: bytes | None, now: datetime, kept_for: timedelta) -> None:
         """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up.
@@ -82,12 +80,12 @@ class Failures:
             _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
             if place is not None:
-                _note_at(connection, place, subjects[0], now, kept_for)
+                note_at(connection, place, subjects[0], now, kept_for)
 
     def add_at(self, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
         """Record that a customer was tried from a place, and forget old ones as ``add`` does."""
         with self._engine.begin() as connection:
-            _note_at(connection, place, subject, now, kept_for)
+            note_at(connection, place, subject, now, kept_for)
 
     def note_sender(self, subject: bytes, place: bytes | None, now: datetime, kept_for: timedelta) -> None:
         """Record from where somebody logged in, who is then no stranger there; forget where nobody did for long."""
@@ -105,7 +103,15 @@ class Failures:
             return connection.execute(found).first() is not None
 
 
-def _note_at(connection: Connection, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
+def count_at(connection: Connection, place: bytes, since: datetime) -> tuple[int, datetime | None]:
+    """Return how many customers are noted at a place since a time, and the oldest of these times."""
+    counted = select(func.count(), func.min(_guess.c.failed_at))
+    row = connection.execute(counted.where(_guess.c.sender == place, _guess.c.failed_at > since)).one()
+    return int(row[0]), row[1]
+
+
+def note_at(connection: Connection, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
+    """Note a customer at a place, and forget old ones."""
     _forget(connection, _guess, _guess.c.failed_at, now - kept_for)
     tried = insert_or_skip(_guess).values(sender=place, subject=subject, failed_at=now)
     connection.execute(tried.on_conflict_do_update(index_elements=["sender", "subject"], set_={"failed_at": now}))

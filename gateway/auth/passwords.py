@@ -80,8 +80,7 @@ class Passwords:
             self._admitted -= 1
 
     def _work(self, password: str, encoded: str | None) -> str:
-        # One form for the same letters typed on different keyboards.
-        normal = unicodedata.normalize("NFKC", password)
+        normal = _normal(password)
         if encoded is None:
             return self._hasher.hash(normal)
         try:
@@ -89,3 +88,13 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return "mismatch"
         return "match"
+
+
+def is_same(password: str, other: str) -> bool:
+    """Tell whether two passwords as typed are one."""
+    return _normal(password) == _normal(other)
+
+
+def _normal(password: str) -> str:
+    # One form for the same letters typed on different keyboards.
+    return unicodedata.normalize("NFKC", password)

@@ -9,6 +9,7 @@ Rules it keeps:
 - A refresh token used twice ends the whole session, because one of the two users stole it. Once it has expired it may
   be forgotten, and is then refused like any unknown one.
 - A changed password ends every session that was begun before, and every access token that was given.
+- Who logged in with a password that the bank gave him can set one of his own and log out, nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import structlog
 from anyio import to_thread
 
 from gateway.auth.failures import Failures
-from gateway.auth.passwords import Passwords
+from gateway.auth.passwords import Passwords, is_same
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
     REFRESH_TOKEN_LIFETIME,
@@ -31,8 +32,15 @@ from gateway.auth.tokens import (
     new_refresh_token,
     refresh_token_digest,
 )
-from gateway.errors import CredentialsError, ForbiddenError, NotFoundError, TokenError, TooManyAttemptsError
-from gateway.store import Customer, RotationOutcome, Store
+from gateway.errors import (
+    CredentialsError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    TokenError,
+    TooManyAttemptsError,
+)
+from gateway.store import Customer, RotationOutcome, Store, TakenTold
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +55,8 @@ one password on many. Behind an office's or a carrier's address that many newcom
 REGISTRATIONS_PER_SENDER_MAX = 50
 """E-mail addresses that may be registered, or asked for whether they are, from one network address within the window:
 each costs a hash and a record for ever."""
+TAKEN_PER_SENDER_MAX = 5
+"""Of them, that are registered already: nobody proves that an address is his, so whoever asks is told."""
 SENDER_KNOWN_FOR = timedelta(days=90)
 """Where a customer logged in within it, what others did elsewhere does not shut him out."""
 
@@ -66,11 +76,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a signed-in customer holds."""
+    """What a signed-in customer holds; with a password that the bank gave he must change it first."""
 
     access_token: str
     refresh_token: str
     expires_in_s: int
+    must_change_password: bool
 
 
 class Sessions:
@@ -107,8 +118,11 @@ class Sessions:
 
         Raises:
             ConflictError: the e-mail address is taken.
-            TooManyAttemptsError: too many were registered from there before.
+            TooManyAttemptsError: too many were registered from there before, or found to be registered.
         """
+        told = _told_taken(email, sender)
+        if told is not None:
+            await self._refuse_beyond(told.place, told.count_max)
         if (place := _place(sender, "register")) is not None:
             # Noted first, so that of many at once no more pass than one after the other.
             noted = place, _subject(email, sender.address), self._now(), FAILURE_WINDOW
@@ -116,7 +130,10 @@ class Sessions:
             await self._refuse_beyond(place, REGISTRATIONS_PER_SENDER_MAX + 1)
         encoded = await self._passwords.hash(password)
         customer = Customer(uuid.uuid4(), email, display_name, encoded, "active")
-        await to_thread.run_sync(self._store.add_customer, customer, self._now())
+        now = self._now()
+        # Again, and one after the other, whether the address is registered or not: others asked meanwhile.
+        since = await to_thread.run_sync(self._store.add_customer, customer, now, told)
+        _refuse(since is not None, since, now)
         log.info("customer.registered", customer_id=str(customer.customer_id))
         return customer
 
@@ -149,17 +166,21 @@ class Sessions:
         Raises:
             CredentialsError: the current password is another.
             TooManyAttemptsError: too many failures before: whoever found a token may not guess with it.
+            RefusedError: the new one is the current one.
             ConflictError: it was changed by somebody else meanwhile.
         """
         customer = await to_thread.run_sync(self._store.customer, customer_id)
         customer = await self._require_password(customer.email, current, sender)
+        if is_same(new, current):
+            raise RefusedError("same_password", "new_password is the current password: choose another one")
         encoded = await self._passwords.hash(new)
         refresh_token = new_refresh_token(self._random_bytes)
         digest, now = refresh_token_digest(refresh_token), self._now()
         expires_at = now + REFRESH_TOKEN_LIFETIME
         await to_thread.run_sync(self._store.change_password, customer, encoded, digest, now, expires_at)
         log.info("customer.password_changed", customer_id=str(customer_id))
-        return self._pair(replace(customer, password_changes=customer.password_changes + 1), refresh_token)
+        changes = customer.password_changes + 1
+        return self._pair(replace(customer, password_changes=changes, must_change_password=False), refresh_token)
 
     async def _require_password(self, email: str, password: str, sender: Sender) -> Customer:
         here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender, "place")
@@ -187,7 +208,7 @@ class Sessions:
 
         Raises:
             TokenError: unknown, expired, revoked, or used before; the last ends the session.
-            ForbiddenError: the customer is suspended.
+            ForbiddenError: the customer is suspended, or must change his password first.
         """
         successor = new_refresh_token(self._random_bytes)
         now = self._now()
@@ -204,18 +225,23 @@ class Sessions:
             raise TokenError("the refresh token is not valid any more: sign in again")
         customer = await to_thread.run_sync(self._store.customer, outcome)
         _require_active(customer)
+        _require_own_password(customer)
         return self._pair(customer, successor)
 
     async def logout(self, refresh_token: str) -> None:
         """End the session; an unknown token changes nothing and says nothing."""
         await to_thread.run_sync(self._store.revoke_session, refresh_token_digest(refresh_token), self._now())
 
-    def require_active(self, customer_id: uuid.UUID, password_changes: int) -> None:
+    def require_active(self, customer_id: uuid.UUID, password_changes: int, *, changes_password: bool = False) -> None:
         """Refuse whom the bank suspended, or who changed his password, after a token was given; for threads.
 
+        Args:
+            customer_id: whom the token names.
+            password_changes: what it says of them.
+            changes_password: whether this is what a customer may do who must change his password first.
         Raises:
             TokenError: there is no such customer any more, or he changed his password since.
-            ForbiddenError: the customer is suspended.
+            ForbiddenError: the customer is suspended, or must change his password first.
         """
         try:
             customer = self._store.customer(customer_id)
@@ -224,11 +250,13 @@ class Sessions:
         if password_changes != customer.password_changes:
             raise TokenError("this session was ended: sign in again")
         _require_active(customer)
+        if not changes_password:
+            _require_own_password(customer)
 
     def _pair(self, customer: Customer, refresh_token: str) -> TokenPair:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())
         token = self._access_tokens.issue(customer.customer_id, customer.password_changes)
-        return TokenPair(token, refresh_token, lifetime_s)
+        return TokenPair(token, refresh_token, lifetime_s, customer.must_change_password)
 
     async def _refuse_guessing(self, limits: Mapping[bytes, int], place: bytes | None, own: int = 0) -> None:
         """Refuse after too many failures, the caller's own not counted."""
@@ -260,6 +288,18 @@ def _place(sender: Sender, what: str) -> bytes | None:
     return hashlib.sha256(f"{what}\x00{sender.address}".encode()).digest() if sender.is_place else None
 
 
+def _told_taken(email: str, sender: Sender) -> TakenTold | None:
+    place = _place(sender, "taken")
+    subject = _subject(email, sender.address)
+    return None if place is None else TakenTold(place, subject, TAKEN_PER_SENDER_MAX, FAILURE_WINDOW)
+
+
 def _require_active(customer: Customer) -> None:
     if customer.status != "active":
         raise ForbiddenError("customer_suspended", "this customer is suspended: ask the bank")
+
+
+def _require_own_password(customer: Customer) -> None:
+    if customer.must_change_password:
+        told = "the bank gave you this password: set one of your own (POST /v1/auth/password), until then nothing else"
+        raise ForbiddenError("password_change_required", told)

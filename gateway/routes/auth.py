@@ -15,7 +15,7 @@ from gateway.schemas import (
     TokenResponse,
 )
 from gateway.senders import is_place, sender_of
-from gateway.services import CustomerId, Services, ServicesOf, problems
+from gateway.services import ChangingCustomerId, CustomerId, Services, ServicesOf, problems
 from gateway.store import Customer
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
@@ -32,7 +32,11 @@ async def register(body: RegisterRequest, services: ServicesOf, request: Request
 
 @router.post("/login", summary="Sign in", responses=problems(400, 401, 403, 409, 413, 422, 429, 503))
 async def login(body: LoginRequest, services: ServicesOf, request: Request) -> TokenResponse:
-    """Begin a session; a wrong password and an unknown e-mail address look the same."""
+    """Begin a session; a wrong password and an unknown e-mail address look the same.
+
+    With a password that the bank gave (`must_change_password`), set one of your own first: everything else is refused
+    (`password_change_required`).
+    """
     return _tokens(await services.sessions.login(body.email, body.password, _sender(request, services)))
 
 
@@ -51,7 +55,7 @@ async def logout(body: RefreshRequest, services: ServicesOf) -> Response:
 
 @router.post("/password", summary="Change the password", responses=problems(400, 401, 403, 409, 413, 422, 429, 503))
 async def change_password(
-    body: PasswordRequest, customer_id: CustomerId, services: ServicesOf, request: Request
+    body: PasswordRequest, customer_id: ChangingCustomerId, services: ServicesOf, request: Request
 ) -> TokenResponse:
     """Set a new password; it ends all sessions, also this one, and begins a new one: go on with the tokens returned."""
     passwords = body.current_password, body.new_password
@@ -66,6 +70,7 @@ async def me(customer_id: CustomerId, services: ServicesOf) -> CustomerResponse:
 
 def _sender(request: Request, services: Services) -> Sender:
     proxies = services.config.trusted_proxies
+    services.forwarders.note(request, proxies)
     address = sender_of(request, proxies)
     return Sender(address, is_place(address, proxies))
 
@@ -76,5 +81,8 @@ def _customer(customer: Customer) -> CustomerResponse:
 
 def _tokens(pair: TokenPair) -> TokenResponse:
     return TokenResponse(
-        access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in_s=pair.expires_in_s
+        access_token=pair.access_token,
+        refresh_token=pair.refresh_token,
+        expires_in_s=pair.expires_in_s,
+        must_change_password=pair.must_change_password,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,11 +24,10 @@ HomeOption = Annotated[
     ),
 ]
 OrgOption = Annotated[str, typer.Option("--org", envvar="DWAYBANK_ORG", help="Organization whose node answers.")]
+USER_VARIABLE = "DWAYBANK_USER"
 UserOption = Annotated[
     str,
-    typer.Option(
-        "--user", envvar="DWAYBANK_USER", help="Whose certificate to present, e.g. that of a tenant's program."
-    ),
+    typer.Option("--user", envvar=USER_VARIABLE, help="Whose certificate to present, e.g. that of a tenant's program."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -68,11 +68,14 @@ def only_admin(user: str, what: str) -> None:
         raise ConfigurationError(f"{what} is read from the database itself: leave --user {user} out")
 
 
-def with_node(
-    home: Path | None, organization: str, run: Callable[[OwnNode], Awaitable[None]], user: str = ADMIN
-) -> None:
+def with_node(home: Path | None, organization: str, run: Callable[[OwnNode], Awaitable[None]], user: str = "") -> None:
     """Connect to an organization's node as one of its users and do something there.
 
+    Args:
+        home: data directory.
+        organization: whose node.
+        run: does it.
+        user: whose certificate is presented; default: as the environment says, else the administrator's.
     Raises:
         ConfigurationError: the node cannot be reached.
         RpcError: as it answered.
@@ -84,7 +87,7 @@ def with_node(
     opened, consortium, member = find(home, organization)
 
     async def connected() -> None:
-        async with OwnNode(opened, consortium, member, user) as node:
+        async with OwnNode(opened, consortium, member, user or os.environ.get(USER_VARIABLE) or ADMIN) as node:
             await run(node)
 
     try:

@@ -1,4 +1,6 @@
-"""``dwaybank peer``: what is done to the shared ledger of an organization's peer while it does not run."""
+"""``dwaybank peer``: what is done to the shared ledger of an organization's peer while it does not run; and to the
+orderer's, which the peers hold too.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.commands.ledger_verify import progress_bar
-from node.commands.options import HomeOption, OrgOption, find
+from node.commands.options import HomeOption, OrgOption, find, home_path
 
 if TYPE_CHECKING:
     from node.config import NodeConfig
@@ -32,6 +34,11 @@ def register(app: typer.Typer) -> None:
         rollback
     )
     group.command("reset", help="Give up all blocks but the first; the peer takes them again from the orderer.")(reset)
+    app.command(
+        "rebuild-orderer",
+        help="Write an orderer's lost block file anew from the peers.",
+        rich_help_panel="Shared ledger",
+    )(rebuild_orderer)
     group.command("export-blocks", help="Write a channel's blocks in Fabric's block files.")(export_blocks)
 
 
@@ -74,6 +81,24 @@ def export_blocks(
         name = channel or settings.channel
         height = export(url, name, folder.resolve(), progress)
     typer.echo(f"Channel {name}: {height} blocks written to {folder}.")
+
+
+def rebuild_orderer(
+    home: HomeOption = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A member whose database is lost: its peer is not asked.")
+    ] = None,
+) -> None:
+    """Write the blocks of the orderer of a stopped consortium anew, from the highest of its peers."""
+    from node.home import open_home
+    from node.orderer_rebuild import rebuild_orderer as rebuild
+
+    opened, consortium = open_home(home_path(home))
+    with progress_bar("blocks") as progress:
+        done = rebuild(opened, consortium, without or [], progress)
+    typer.echo(
+        f"{done.file}: {done.height} blocks written, from {done.source}'s peer; `dwaybank up` goes on with them."
+    )
 
 
 def _replay(channel: str, org: str, home: Path | None, config: Path | None, last_block: int | None) -> None:

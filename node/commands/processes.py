@@ -1,5 +1,5 @@
-"""``dwaybank node|orderer|gateway|portal``: one process in the foreground, as a service manager runs it; and the
-certificate of a gateway.
+"""``dwaybank node|orderer|gateway|portal``: one process in the foreground, as a service manager runs it; and
+certificates for those who call a node.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from network.role_unit import Role
 from node.commands.options import HomeOption, OrgOption, find
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file, as `dwaybank up` writes it.")]
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("gateway", help="Run one bank's gateway for customers.", rich_help_panel=panel)(run_gateway)
     app.command("portal", help="Run a regulator's portal for examiners.", rich_help_panel=panel)(run_portal)
     app.command("gateway-certificate", rich_help_panel=panel)(make_gateway_certificate)
+    app.command("role-certificate", rich_help_panel=panel)(make_role_certificate)
     app.command("supervise", hidden=True)(run_supervisor)
 
 
@@ -53,12 +55,21 @@ def make_gateway_certificate(
     home: HomeOption = None,
 ) -> None:
     """Make a TLS client certificate that opens what a gateway calls at its node and nothing else."""
+    make_role_certificate(Role.GATEWAY, name, org, home)
+
+
+def make_role_certificate(
+    role: Annotated[Role, typer.Argument(help="What it is for: the unit that it will have.")],
+    name: Annotated[str, typer.Option(help="Name of the person or program; one that has no certificate yet.")],
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Make a TLS client certificate that opens what a role needs of its organization's node and nothing else."""
     from network.crypto_material import add_tls_client
-    from network.gateway_unit import GATEWAY_UNIT
 
     opened, _, member = find(home, org)
     now = datetime.now(UTC).replace(microsecond=0)
-    tls = add_tls_client(opened.crypto(member), name, ("client", GATEWAY_UNIT), now) / "tls"
+    tls = add_tls_client(opened.crypto(member), name, ("client", role), now) / "tls"
     typer.echo(f"  certificate: {tls / 'client.crt'}\n  key: {tls / 'client.key'}")
 
 

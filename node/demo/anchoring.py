@@ -12,7 +12,7 @@ from node.own_node import AUDIT, OwnNode, audit_pb2
 
 if TYPE_CHECKING:
     from network.topology import Organization
-    from node.demo.run import Demo
+    from node.demo.demo import Demo
 
 WAIT_S = 30.0
 

@@ -10,7 +10,7 @@ from node.errors import SupervisorError
 from node.own_node import AUDIT, OwnNode, audit_pb2
 
 if TYPE_CHECKING:
-    from node.demo.run import Demo
+    from node.demo.demo import Demo
 
 WAIT_S = 30.0
 

@@ -16,7 +16,7 @@ from node.own_node import LEDGER, OBLIGATIONS, SETTLEMENT, OwnNode, ledger_pb2, 
 
 if TYPE_CHECKING:
     from network.topology import Organization
-    from node.demo.run import Demo
+    from node.demo.demo import Demo
 
 ASSET = "EUR"
 DEPOSIT_MINOR = 2_500_000

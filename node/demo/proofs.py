@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from node.own_node import AUDIT, OwnNode, audit_pb2
 
 if TYPE_CHECKING:
-    from node.demo.run import Demo
+    from node.demo.demo import Demo
 
 SAMPLE = 8
 

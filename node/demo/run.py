@@ -8,44 +8,18 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from network.topology import Consortium, Organization
 from node.demo.checks import Report
+from node.demo.demo import Demo
 from node.errors import ConfigurationError, NodeError
-from node.home import Home
 from node.start import ensure_home, free_base_port, launch_supervisor, stop_consortium
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATEMENT = REPOSITORY / "fixtures" / "statements" / "dwaybank-2026-09.csv"
 MAPPING = REPOSITORY / "fixtures" / "mappings" / "dwaybank.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """What every step needs."""
-
-    home: Home
-    consortium: Consortium
-    report: Report
-
-    @property
-    def bank(self) -> Organization:
-        """DwayBank, whose books are imported, proved and tampered with."""
-        return self.consortium.organization("dwaybank")
-
-    @property
-    def partner(self) -> Organization:
-        """The bank it pays to."""
-        return self.consortium.organization("partner")
-
-    @property
-    def regulator(self) -> Organization:
-        """Who audits."""
-        return self.consortium.organization("regulator")
 
 
 def run_demo(keep: Path | None, statement: Path | None, mapping: Path | None, report_file: Path | None) -> int:

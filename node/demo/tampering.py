@@ -13,7 +13,7 @@ from node.demo.anchoring import anchor_status
 from node.own_node import AUDIT, OwnNode, audit_pb2
 
 if TYPE_CHECKING:
-    from node.demo.run import Demo
+    from node.demo.demo import Demo
 
 
 async def tamper_and_audit(demo: Demo) -> None:

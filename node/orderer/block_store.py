@@ -24,7 +24,7 @@ import os
 import struct
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -68,7 +68,7 @@ class BlockStore:
             os.close(self._fd)
             raise BlockStoreError(
                 f"{path}: cannot be read or made durable ({error.strerror}); no block in it was changed: free space on "
-                "this file system, or mend the disk and restore this file from a backup"
+                "this file system, or mend the disk and restore this file: a backup, or `dwaybank rebuild-orderer`"
             ) from error
         except BaseException:
             os.close(self._fd)
@@ -212,8 +212,27 @@ class BlockStore:
     def _corrupt(self, position: int, reason: str) -> BlockStoreCorruptError:
         return BlockStoreCorruptError(
             f"{self.path}: at byte {position}, {reason}; blocks before it are whole. Nothing was changed: "
-            "restore this file from a backup, or from the blocks the members' peers hold"
+            "restore this file from a backup, or move it away and run `dwaybank rebuild-orderer`"
         )
+
+
+def write_store(path: Path, blocks: Iterable[bytes]) -> None:
+    """Write a whole block file, made durable at its end; one that is there is written over.
+
+    Args:
+        path: not where an orderer looks: half of it has no sign that it is half.
+        blocks: serialized, from block 0 on.
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(MAGIC)
+        for number, block in enumerate(blocks):
+            file.write(_record(number, block))
+        file.flush()
+        _sync_with_directory(file.fileno(), path)
 
 
 def _open(path: Path) -> int:

@@ -303,7 +303,7 @@ class _ChainCheck:
     def _corrupt(self, number: int, reason: str) -> BlockStoreCorruptError:
         return BlockStoreCorruptError(
             f"{self._folder / BLOCKS_FILE}: block {number} {reason}. Nothing was changed: restore this file from a "
-            "backup, or from the blocks the members' peers hold"
+            "backup, or move it away and have `dwaybank rebuild-orderer` write it from the peers"
         )
 
 

@@ -20,6 +20,7 @@ from ledger.currency import find_asset
 from ledger.errors import BooksUnavailableError, ChartRefusedError, ConflictError, InvalidValueError
 from ledger.hold import NewHold
 from ledger.journal import NewEntry, Posting, ResultCode
+from node.background import Waits
 from node.partner.books import UNFIT, Books, InterbankAccounts, post_in_time
 from node.partner.errors import (
     NotCancellableError,
@@ -81,6 +82,8 @@ class SettlementDriver:
         self._links = links
         self._now = now
         self._accounts = InterbankAccounts(books)
+        # What the worker tells of here is over when anybody carries it on: a request, or its cancellation, too.
+        self.stuck = Waits(log, "settlement.stuck", "error")
         # One driver at a time for each settlement; a lock lives as long as somebody holds or awaits it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._steps: dict[Step, Callable[[Outgoing], Awaitable[Done]]] = {
@@ -117,6 +120,7 @@ class SettlementDriver:
                 await self._store.change_outgoing(settlement, changed, next_attempt_at=now, now=now, evidence=evidence)
                 log.info("settlement.step", settlement_id=settlement_id, step=step.value, state=changed.state.value)
                 settlement = changed
+            self.stuck.over(settlement_id, settlement_id=settlement_id)
             return settlement
 
     async def cancel(self, settlement_id: str) -> Outgoing:

@@ -195,8 +195,6 @@ class SettlementReceiver:
                     await self._finish(await self._known(sender_msp_id, settlement_id))
             except (SettlementError, LedgerError) as error:
                 self._stuck.tell(error, f"{sender_msp_id} {settlement_id}", settlement_id=settlement_id)
-            else:
-                self._stuck.over(f"{sender_msp_id} {settlement_id}", settlement_id=settlement_id)
 
     async def _finish(self, known: Incoming) -> Incoming:
         if known.state is not ReceiverState.PREPARED:
@@ -209,6 +207,8 @@ class SettlementReceiver:
         with self._use.ending(done):
             await self._store.change_incoming(known, done, now=self._now())
         log.info("settlement.received", settlement_id=known.settlement_id, state=done.state.value)
+        # Here, and not where it is told: the sender may have asked again and ended it.
+        self._stuck.over(f"{known.sender_msp_id} {known.settlement_id}", settlement_id=known.settlement_id)
         return done
 
     async def _credit(self, known: Incoming) -> tuple[str, int | None]:

@@ -52,7 +52,6 @@ class SettlementWorker(BackgroundWork):
         self._now = now
         self._interval_s = interval_s
         self._waits = Waits(log, "settlement.worker_waits")
-        self._stuck = Waits(log, "settlement.stuck", "error")
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
@@ -74,9 +73,7 @@ class SettlementWorker(BackgroundWork):
                 try:
                     await self._driver.drive(settlement_id)
                 except (SettlementError, LedgerError) as error:
-                    self._stuck.tell(error, settlement_id, settlement_id=settlement_id)
-                else:
-                    self._stuck.over(settlement_id, settlement_id=settlement_id)
+                    self._driver.stuck.tell(error, settlement_id, settlement_id=settlement_id)
 
         await asyncio.gather(*(drive(settlement_id) for settlement_id in due))
 

@@ -354,10 +354,13 @@ class Committer:
 
     def _do_between(self, job: DatabaseJob) -> None:
         try:
+            if self._tables.lost:
+                # The next block would open another, but it may be long in coming.
+                self._tables.reopen()
             job.perform(self._tables.connection)
         except Exception as error:
             job.fail(error)
-            # After a lost connection the next block opens another; a fault of the program stops the channel.
+            # Who asks again after a lost connection gets another; a fault of the program stops the channel.
             if not isinstance(error, PeerError):
                 raise
 

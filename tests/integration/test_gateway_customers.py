@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,16 +14,8 @@ import pytest
 import yaml
 
 from gateway.customers import main
-from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config, running_gateway
+from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config
 from tests.support.node_in_memory import NodeInMemory
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, settings: Path, tmp_path: Path
-) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_gateway(gateway_config(tmp_path, database_url, node.address)) as (_, http):
-        yield http
 
 
 @pytest.fixture
@@ -99,12 +90,64 @@ async def test_a_reset_password_is_told_once_and_ends_what_the_old_one_opened(
     assert len(password) == 16
     assert (await maria.get("/v1/auth/me")).status_code == 401
     assert (await _log_in(client, maria.email)).status_code == 401
-    answer = await _log_in(client, maria.email, password)
-    assert answer.status_code == 200
-    maria.access_token = answer.json()["access_token"]
-    changed = await maria.post("/v1/auth/password", {"current_password": password, "new_password": "her own again!"})
-    assert changed.status_code == 200
+    begun = {"refresh_token": maria.refresh_token}
+    assert (await client.post("/v1/auth/refresh", json=begun)).status_code == 401
+    assert (await _log_in(client, maria.email, password)).status_code == 200
     assert password not in await desk.run("show", maria.email)
+
+
+async def test_a_given_password_opens_nothing_but_the_way_to_an_own_one(client: httpx.AsyncClient, desk: Desk) -> None:
+    maria, tomas = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("maria", "tomas")]
+    account = await maria.open_account()
+    given = (await desk.run("reset-password", maria.email, "--reason", "forgot it")).splitlines()[1]
+    begun = (await _log_in(client, maria.email, given)).json()
+    assert begun["must_change_password"] is True
+    maria.access_token = begun["access_token"]
+    document = (await client.get("/v1/openapi.json")).json()
+    closed = [
+        (method, path.replace("{account}", account).replace("{transfer_id}", account))
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if "security" in operation and path != "/v1/auth/password"
+    ]
+    assert len(closed) >= 10
+    bearer = {"Authorization": f"Bearer {maria.access_token}"}
+    for method, path in closed:
+        refused = await client.request(method, path, headers=bearer)
+        assert (refused.status_code, refused.json()["code"]) == (403, "password_change_required"), (method, path)
+        assert "set one of your own (POST /v1/auth/password)" in refused.json()["detail"]
+    renewed = await client.post("/v1/auth/refresh", json={"refresh_token": begun["refresh_token"]})
+    assert (renewed.status_code, renewed.json()["code"]) == (403, "password_change_required")
+
+    # Keeping the given one is no change, and nothing is begun or ended by it.
+    kept = await maria.post("/v1/auth/password", {"current_password": given, "new_password": given})
+    assert (kept.status_code, kept.json()["code"]) == (422, "same_password")
+    assert given not in kept.text
+    again = (await _log_in(client, maria.email, given)).json()
+    assert again["must_change_password"] is True
+    ended = await client.post("/v1/auth/logout", json={"refresh_token": again["refresh_token"]})
+    assert ended.status_code == 204
+
+    changed = await maria.post("/v1/auth/password", {"current_password": given, "new_password": "her own again!"})
+    assert (changed.status_code, changed.json()["must_change_password"]) == (200, False)
+    maria.access_token = changed.json()["access_token"]
+    assert (await maria.get(f"/v1/accounts/{account}")).status_code == 200
+    renewed = await client.post("/v1/auth/refresh", json={"refresh_token": changed.json()["refresh_token"]})
+    assert renewed.status_code == 200
+    assert (await _log_in(client, maria.email, given)).status_code == 401
+    assert (await _log_in(client, maria.email, "her own again!")).json()["must_change_password"] is False
+    assert (await tomas.get("/v1/accounts")).status_code == 200
+
+
+async def test_a_suspended_customer_with_a_given_password_must_change_it_when_he_is_back(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    given = (await desk.run("reset-password", maria.email, "--reason", "forgot it")).splitlines()[1]
+    await desk.run("suspend", maria.email, "--reason", "phone stolen")
+    assert (await _log_in(client, maria.email, given)).json()["code"] == "customer_suspended"
+    await desk.run("reinstate", maria.email, "--reason", "has a new phone")
+    assert (await _log_in(client, maria.email, given)).json()["must_change_password"] is True
 
 
 @pytest.mark.parametrize(

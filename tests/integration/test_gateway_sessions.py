@@ -7,35 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 
 import httpx
 import psycopg
 import pytest
 
-from gateway.auth.sessions import CUSTOMERS_PER_SENDER_MAX, FAILURES_PER_SENDER_MAX, REGISTRATIONS_PER_SENDER_MAX
-from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
-from tests.support.node_in_memory import NodeInMemory
+from gateway.auth.sessions import (
+    CUSTOMERS_PER_SENDER_MAX,
+    FAILURES_PER_SENDER_MAX,
+    REGISTRATIONS_PER_SENDER_MAX,
+    TAKEN_PER_SENDER_MAX,
+)
+from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent
 
 NEW = "another horse, another battery"
 GUESS = "Spring2026!Spring"
 HERE, ELSEWHERE, PROXY = "203.0.113.9", "192.0.2.1", "10.0.0.7"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
-) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address, trusted_proxies=["127.0.0.1/32", f"{PROXY}/32"])
-    async with running_gateway(config, clock) as (_, http):
-        yield http
+GATEWAY = {"trusted_proxies": ["127.0.0.1/32", f"{PROXY}/32"]}
+"""Customers' own addresses are told by proxies."""
 
 
 async def _log_in(client: httpx.AsyncClient, email: str, password: str, sender: str = HERE) -> httpx.Response:
@@ -100,11 +91,13 @@ async def test_a_proxy_that_does_not_say_for_whom_it_asks_is_nobodys_address(cli
     assert {answer.status_code for answer in answers} == {401}
 
 
-async def test_one_address_registers_few_customers_and_must_wait(client: httpx.AsyncClient, clock: Clock) -> None:
-    async def register(number: int, sender: str = HERE) -> httpx.Response:
-        body = {"email": f"new{number}@example.org", "password": PASSWORD, "display_name": "New"}
-        return await client.post("/v1/auth/register", json=body, headers={"X-Forwarded-For": sender})
+async def _register(client: httpx.AsyncClient, number: int, sender: str = HERE) -> httpx.Response:
+    body = {"email": f"new{number}@example.org", "password": PASSWORD, "display_name": "New"}
+    return await client.post("/v1/auth/register", json=body, headers={"X-Forwarded-For": sender})
 
+
+async def test_one_address_registers_few_customers_and_must_wait(client: httpx.AsyncClient, clock: Clock) -> None:
+    register = partial(_register, client)
     # Asking whether an address is registered counts as well, the same one twice does not.
     assert [(await register(1)).status_code for _ in range(3)] == [201, 409, 409]
     at_once = await asyncio.gather(*(register(number) for number in range(2, REGISTRATIONS_PER_SENDER_MAX + 12)))
@@ -117,6 +110,29 @@ async def test_one_address_registers_few_customers_and_must_wait(client: httpx.A
     assert (await _log_in(client, "new1@example.org", PASSWORD)).status_code == 200
     clock.ahead = timedelta(minutes=15, seconds=1)
     assert (await register(100)).status_code == 201
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_one_address_is_told_of_few_that_are_registered_and_then_of_none(
+    client: httpx.AsyncClient, clock: Clock, at_once: bool
+) -> None:
+    many = TAKEN_PER_SENDER_MAX + 3
+    for number in range(many):
+        assert (await _register(client, number, ELSEWHERE)).status_code == 201
+    if at_once:
+        answers = await asyncio.gather(*(_register(client, number) for number in range(many)))
+    else:
+        answers = [await _register(client, number) for number in range(many)]
+    assert Counter(answer.status_code for answer in answers) == {409: TAKEN_PER_SENDER_MAX, 429: 3}
+    # From now on nothing tells one that is registered from one that is not: neither is looked for.
+    told, not_told = await _register(client, 0), await _register(client, 99)
+    assert told.status_code == not_told.status_code == 429
+    assert told.json() == not_told.json()
+    assert 0 < int(told.headers["retry-after"]) <= 15 * 60
+    assert (await _log_in(client, "new99@example.org", PASSWORD)).status_code == 401
+    assert (await _register(client, 99, "198.51.100.4")).status_code == 201
+    clock.ahead = timedelta(minutes=15, seconds=1)
+    assert (await _register(client, 100)).status_code == 201
 
 
 # Another password ----------------------------------------------------------------------------------------------------

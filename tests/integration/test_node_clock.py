@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -38,6 +39,7 @@ from node.own_node import (
 )
 from node.process import NodeProcess
 from node.start import prepare_consortium
+from tests.support.consortium import free_base_port
 from tests.support.gateway_client import Clock
 from tests.support.server import CopyingCluster
 
@@ -53,14 +55,15 @@ LEGS = (
 WORKERS = ("settlement.worker_waits", "schedule_worker_waits", "hold_sweep_waits", "webhooks.wait")
 """What looks at the clock at least once a second."""
 
-ROUNDS_S = 3.5
+ROUNDS_S = 2.5
+"""In which each looks twice more at least, and must not say it again."""
 
 
 class BankNode:
     """A bank's node and a connection to it, with a clock to set."""
 
     def __init__(self, root: Path, server: CopyingCluster) -> None:
-        self.home = prepare_consortium(root, None, None)
+        self.home = prepare_consortium(root, free_base_port(), None)
         _, self.consortium = open_home(root)
         self.bank = self.consortium.organization("dwaybank")
         folder = self.home.organization(self.bank)
@@ -140,11 +143,19 @@ async def test_no_service_of_the_books_records_a_time_while_the_clock_is_not_bel
 async def test_each_worker_says_once_that_it_waits_for_the_clock_and_once_that_it_goes_on(node: BankNode) -> None:
     with capture_logs() as lines:
         node.clock.ahead = LEAP
+        await _all_said(lines, "")
         await asyncio.sleep(ROUNDS_S)
         node.clock.ahead = timedelta()
+        await _all_said(lines, "_no_more")
         await asyncio.sleep(ROUNDS_S)
     told = Counter(line["event"] for line in lines if line["event"].startswith(WORKERS))
     assert told == Counter(f"{worker}{end}" for worker in WORKERS for end in ("", "_no_more"))
+
+
+async def _all_said(lines: list[MutableMapping[str, Any]], end: str) -> None:
+    async with asyncio.timeout(30):
+        while not {f"{worker}{end}" for worker in WORKERS} <= {line["event"] for line in lines}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def _refusal(client: OwnNode, service: str, method: str, request: Message) -> StatusCode | None:

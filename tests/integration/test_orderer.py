@@ -304,8 +304,14 @@ async def test_mutual_tls_binds_a_request_to_the_connection_it_was_made_for(
 async def test_reader_following_the_chain_is_told_when_the_service_stops(
     channel: rpc.Channel, orderer: Orderer, material: Material
 ) -> None:
-    following = asyncio.create_task(deliver(channel, seek(material.node(BANK), 0)))
-    await asyncio.sleep(0.1)
+    told = asyncio.Event()
+
+    def never_enough(count: int) -> bool:
+        told.set()
+        return False
+
+    following = asyncio.create_task(deliver(channel, seek(material.node(BANK), 0), enough=never_enough))
+    await asyncio.wait_for(told.wait(), 10)
     await orderer.stop()
     blocks, status = await following
     assert (len(blocks), status) == (1, UNAVAILABLE)

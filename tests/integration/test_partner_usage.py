@@ -71,15 +71,17 @@ async def test_payments_that_wait_over_midnight_stay_within_the_limit_of_the_day
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     here.clock.ahead += midnight - timedelta(seconds=30) - now
     add = there.store.add_incoming
-    waiting = asyncio.Event()
+    begun, waiting = asyncio.Event(), asyncio.Event()
 
     async def add_late(*args: object) -> object:
+        begun.set()
         await waiting.wait()
         return await add(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(there.store, "add_incoming", add_late)
     sent = [asyncio.ensure_future(here.send(debtor, there, beneficiary, 100)) for _ in range(4)]
-    await asyncio.sleep(1)
+    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.sleep(0.5)
     # One of them is being written down, the others wait for their turn.
     here.clock.ahead += timedelta(seconds=40)
     waiting.set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -18,7 +19,7 @@ from fabric_protos.common import common_pb2
 
 from network.block import parse_block, recorded_commit_hash, transactions_filter
 from node.peer import block_signatures
-from node.peer.block_signatures import Check, Checked, SignatureProcess, checked_beside
+from node.peer.block_signatures import Check, Checked, SignatureProcess, SignatureProcesses, checked_beside
 from node.peer.block_store import BlockStore, Tip
 from node.peer.database import Connection, connect
 from node.peer.errors import ChannelLockedError, ChannelStoppedError, StoreError
@@ -86,19 +87,29 @@ async def test_blocks_checked_by_processes_come_to_the_same(
         beside.append(len(standing))
         return checked_beside(standing, envelopes, check)
 
+    ready = SignatureProcesses.ready
+
+    def ready_in_the_end(pool: SignatureProcesses, blocks_waiting: int) -> Sequence[SignatureProcess]:
+        until = time.monotonic() + 20
+        while len(found := ready(pool, blocks_waiting)) < block_signatures.SIGNATURE_THREADS:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(SignatureProcesses, "ready", ready_in_the_end)
     monkeypatch.setattr(block_signatures, "checked_beside", counted)
     monkeypatch.setattr(block_signatures, "DIVIDED_FROM", 1)
     monkeypatch.setattr(block_signatures, "WORTHWHILE_BLOCKS", 0)
-    monkeypatch.setattr(block_signatures, "IDLE_S", 0.5)
     last = len(capture.recorded) - 1
     async with committing(capture, database_url) as (committer, outcome, _):
         for number in range(1, last + 1):
+            if number == last:
+                assert len(processes()) == max(beside)
+                monkeypatch.setattr(block_signatures, "IDLE_S", 0)
             await committer.put(capture.ordered(number))
             await outcome.wait(partial(_told, number))
             assert outcome.stopped is None
-            if not beside:
-                await asyncio.sleep(0.3)  # until they stand
-        assert len(beside) > last / 2 and len(processes()) == max(beside)
+        assert len(beside) == last
         for _ in range(200):
             if not processes():
                 break

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,8 @@ from network.errors import EndorseError, GatewayError, RpcError
 from network.identity import SigningIdentity
 from network.pb.dwaybank.peer.v1 import private_data_pb2 as pb
 from network.rpc import StatusCode
-from node.peer.database import migrate
+from node.peer import reconciler
+from node.peer.database import Connection, Parameters, fetch, migrate
 from node.peer.definition import approved_definition
 from node.peer.private_requests import signed_request
 from node.peer.private_service import PULL, PUSH
@@ -224,6 +225,38 @@ async def test_rest_of_a_purged_set_comes_if_it_is_true_and_whole_and_names_no_p
     for word in ("purged-away", "key-gone"):
         assert [places(network, msp_id, word) for msp_id in MEMBERS] == [set(), set(), set()]
     await network.found_again(lambda: put(network, "pushed", "again", b"with-the-other"))
+
+
+async def test_connection_lost_at_any_step_of_storing_what_came_costs_another_round_only(
+    network: PeerNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[list[str]] = []
+    lost_at = 0
+
+    def fetch_or_lose(connection: Connection, name: str, parameters: Parameters) -> list[tuple[Any, ...]]:
+        if name == "delete_missing_private":
+            tries.append([])
+        if tries and name != "read_missing_private":
+            tries[-1].append(name)
+            if len(tries) == 1 and len(tries[0]) == lost_at:
+                with database(network, PARTNER) as other:
+                    other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+        return fetch(connection, name, parameters)
+
+    async def store(value: bytes) -> Sequence[list[str]]:
+        tries.clear()
+        await put(network, "lazy", "step", value)
+        await until_read(network, PARTNER, "lazy", "step", value)
+        return tries.copy()
+
+    monkeypatch.setattr(reconciler, "fetch", fetch_or_lose)
+    (steps,) = await store(b"nothing-lost")
+    assert len(steps) >= 4
+    for lost_at in range(1, len(steps) + 1):
+        value = b"lost-at-%d" % lost_at
+        assert await store(value) == [steps[:lost_at], steps]
+        assert missing(network, PARTNER) == 0
+        assert places(network, PARTNER, value.decode()) == {"private_state", "private_write_set"}
 
 
 async def test_time_to_live_erases_every_copy(network: PeerNetwork) -> None:

@@ -15,9 +15,11 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from ledger.account import NewAccount, Side, Terms
-from ledger.errors import BooksUnavailableError
+from ledger.errors import BooksUnavailableError, InvalidValueError
 from network.errors import RpcError
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Call, StatusCode
@@ -583,6 +585,37 @@ async def test_incoming_payment_that_cannot_be_finished_holds_up_no_other(banks:
     await _settle(here)
     assert [(await here.payment(payment.payment_id)).state for payment in payments] == ["completed"] * 2
     await _assert_sound(here, there, debtor, beneficiary, began=10_000, paid=200)
+
+
+async def test_settlement_that_was_stuck_is_told_to_go_on_whoever_ends_it(banks: tuple[Bank, Bank]) -> None:
+    here, there = banks
+    debtor, beneficiary = await here.open_customer(10_000), await there.open_customer()
+    # On its way out: the worker cannot go on, and its customer gives it up.
+    here.line.before = once(RpcError(StatusCode.UNAVAILABLE, "line cut"), "PrepareSettlement")
+    given_up = await here.send(debtor, there, beneficiary, 100)
+    with capture_logs() as lines:
+        here.line.before = once(InvalidValueError("account", "x", "is none"), "PrepareSettlement")
+        await _settle(here)
+        assert _stuck(lines) == [("settlement.stuck", given_up.settlement_id)]
+        await here.driver.cancel(given_up.settlement_id)
+    assert _stuck(lines)[1:] == [("settlement.stuck_no_more", given_up.settlement_id)]
+
+    # On its way in: the worker cannot finish it, and the sender, who asks again, can.
+    there.books.before = once(Crash(), "post")
+    asked_again = await here.send(debtor, there, beneficiary, 100)
+    await there.restart(here)
+    with capture_logs() as lines:
+        there.books.before = once(BooksUnavailableError("down"), "post")
+        await there.worker.work_once()
+        assert _stuck(lines) == [("settlement.stuck", asked_again.settlement_id)]
+        await _settle(here)
+    assert _stuck(lines)[1:] == [("settlement.stuck_no_more", asked_again.settlement_id)]
+    assert (await here.payment(asked_again.payment_id)).state == "completed"
+
+
+def _stuck(lines: list[EventDict]) -> list[tuple[str, str]]:
+    events = [line for line in lines if line["event"].startswith("settlement.stuck")]
+    return [(line["event"], line["settlement_id"]) for line in events]
 
 
 async def test_settlement_written_down_cannot_be_stepped_back_even_in_sql(banks: tuple[Bank, Bank]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from node.home import open_home
 from node.ports import free_port
 from tests.support.config_by_tools import ConfigTool
 from tests.support.config_updates import batch_size_update
+from tests.support.consortium import free_base_port
 from tests.support.fabric_programs import FabricTools, Outcome
 from tests.support.fabric_tools import ConsortiumTools
 from tests.support.packages import package, package_id, python_package, service_package
@@ -52,7 +52,7 @@ def consortium() -> Iterator[ConsortiumTools]:
     with tempfile.TemporaryDirectory(prefix="dwaybank-interop-") as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
-        port = str(random.randrange(10_000, 30_000, 100))
+        port = str(free_base_port())
         command = [sys.executable, "-m", "node", "up", "--home", str(home), "--base-port", port]
         started = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=180, check=False)
         assert started.returncode == 0, started.stderr

@@ -9,7 +9,6 @@ To run it: see ``tests/support/fabric_programs.py``.
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.consortium import free_base_port
 from tests.support.fabric_programs import FabricTools
 from tests.support.shared_data import REPOSITORY
 
@@ -76,7 +76,7 @@ def consortium() -> Iterator[Consortium]:
     with tempfile.TemporaryDirectory(prefix="dwaybank-ledger-") as folder:
         Path(folder).chmod(0o755)
         running = Consortium(tools, Path(folder) / "home")
-        running.succeed("up", "--base-port", str(random.randrange(10_000, 30_000, 100)))
+        running.succeed("up", "--base-port", str(free_base_port()))
         try:
             for account, side in (("vault", "debit"), ("capital", "credit")):
                 running.succeed("account", "open", account, "--normal-side", side, "--org", "dwaybank")

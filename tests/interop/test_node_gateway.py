@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.consortium import free_base_port
 from tests.support.node_packages import installed_packages
 
 pytestmark = pytest.mark.interop
@@ -50,8 +50,7 @@ def profile() -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="dwaybank-interop-") as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
-        # Below the ports that the system gives to clients, and not where a developer's own consortium runs.
-        port = str(random.randrange(10_000, 30_000, 100))
+        port = str(free_base_port())
         started = subprocess.run(
             [sys.executable, "-m", "node", "up", "--home", str(home), "--base-port", port],
             cwd=REPOSITORY,

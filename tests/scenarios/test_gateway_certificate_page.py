@@ -38,7 +38,6 @@ async def test_an_older_homes_gateway_gets_a_certificate_that_opens_no_more_than
 ) -> None:
     (page,) = COMMAND.finditer((REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8"))
     old = add_tls_client(consortium.home.crypto(consortium.bank), "GatewayOfBefore", ("client",), datetime.now(UTC))
-    await list_accounts(consortium, "GatewayOfBefore")
     settings = yaml.safe_load((consortium.home.organization(consortium.bank) / "gateway.yaml").read_text())
     port = free_port()
     settings["listen"]["port"], settings["operations"]["port"] = port, free_port()

@@ -129,3 +129,18 @@ def test_log_levels_change_while_the_process_runs(consortium: RunningConsortium,
     finally:
         ask(port, "/logspec", "PUT", content='{"spec":"info"}')
     assert ask(port, "/logspec").json() == {"spec": "info"}
+
+
+def test_proxy_that_the_gateway_does_not_trust_is_told_by_status(consortium: RunningConsortium) -> None:
+    assert "WARNING" not in consortium.command("status").stdout
+    port = consortium.bank.gateway_port
+    body = {"email": "nobody@example.org", "password": "correct horse battery"}
+    header = {"X-Forwarded-For": "203.0.113.9"}
+    assert httpx.post(f"http://127.0.0.1:{port}/v1/auth/login", json=body, headers=header).status_code == 401
+    status = consortium.command("status")
+    assert status.returncode == 0
+    assert "WARNING: dwaybank-gateway: 127.0.0.1 forwards requests and is not in trusted_proxies" in status.stdout
+    told = json.loads(consortium.command("status", "--json").stdout)["warnings"]
+    assert len(told) == 1 and told[0].startswith("dwaybank-gateway: 127.0.0.1 ")
+    log = (consortium.home.logs / "dwaybank-gateway.log").read_text()
+    assert log.count('"gateway.forwarded_by_untrusted"') == 1

@@ -21,6 +21,7 @@ from network.crypto_material import add_tls_client, revoke
 from network.errors import RpcError
 from network.identity import SigningIdentity
 from network.pb.dwaybank.ledger.v1 import events_pb2, ledger_pb2
+from network.role_unit import Role
 from network.rpc import Channel, ClientTls, StatusCode
 from node.own_node import EVENTS, LEDGER, OwnNode
 from tests.support.consortium import RunningConsortium, eventually
@@ -30,7 +31,7 @@ from tests.support.ordering import broadcast
 
 async def test_lost_tls_certificate_opens_nothing_once_the_channel_revokes_it(consortium: RunningConsortium) -> None:
     folder, now = consortium.home.crypto(consortium.bank), datetime.now(UTC)
-    tls = add_tls_client(folder, "Leaver", (), now) / "tls"
+    tls = add_tls_client(folder, "Leaver", (Role.OPERATOR,), now) / "tls"
     await consortium.open_account(consortium.bank, "leavers-desk")
     lost = x509.load_pem_x509_certificate((tls / "client.crt").read_bytes())
     async with consortium.node(consortium.bank, "Leaver") as leaver:

@@ -29,7 +29,7 @@ def gateway_process(settings: Path) -> Iterator[subprocess.Popen[str]]:
 
 async def until_ready(client: httpx.AsyncClient) -> None:
     """Wait until a gateway and its node answer."""
-    for _ in range(200):
+    for _ in range(1_000):
         try:
             if (await client.get("/v1/ready")).status_code == 200:
                 return

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import pkgutil
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import NamedTuple
 
+from google.protobuf.descriptor import ServiceDescriptor
+
 from network.errors import RpcError
-from network.pb.dwaybank.audit.v1 import audit_pb2, report_pb2
+from network.pb.dwaybank.audit import v1 as audit
+from network.pb.dwaybank.ledger import v1 as ledger
 from network.pb.dwaybank.ledger.v1 import ledger_pb2
-from network.pb.dwaybank.partner.v1 import obligations_pb2, partner_pb2
+from network.pb.dwaybank.partner import v1 as partner
 from network.rpc import Channel, StatusCode
 from network.topology import Organization
 from node.own_node import LEDGER
@@ -71,10 +76,17 @@ def own_methods() -> list[Method]:
     """Every method of the node's own services, as their definition files list them."""
     return [
         Method(f"/{service.full_name}/{method.name}", "stream" if method.server_streaming else "unary")
-        for file in (ledger_pb2, audit_pb2, report_pb2, partner_pb2, obligations_pb2)
-        for service in file.DESCRIPTOR.services_by_name.values()
+        for service in own_services()
         for method in service.methods
     ]
+
+
+def own_services() -> Iterator[ServiceDescriptor]:
+    """Every service of the node's own, but the one by which peers hand each other private data, as Fabric's gossip."""
+    for package in (audit, ledger, partner):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("_pb2"):
+                yield from importlib.import_module(module.name).DESCRIPTOR.services_by_name.values()
 
 
 async def attack(channel: Channel, method: Method, request: bytes, timeout_s: float = 20.0) -> tuple[int, list[bytes]]:

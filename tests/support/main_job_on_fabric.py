@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from network.topology import Consortium, default_consortium
 from node.home import Home, prepare_home
 from node.ports import free_port
+from tests.support.consortium import free_base_port
 from tests.support.consortium_in_memory import Material
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools
@@ -29,7 +29,7 @@ _DEMO_S = 500
 def running_fabric(folder: Path, *, peers: bool) -> Iterator[tuple[ConsortiumTools, FabricNetwork]]:
     """Make a home whose orderer is Fabric's, and its peers too where ``peers`` says so; all running."""
     tools = FabricTools.found()
-    described = default_consortium(random.randrange(10_000, 30_000, 100))
+    described = default_consortium(free_base_port())
     orderer = described.orderer.model_copy(update={"external": True})
     members = tuple(
         member.model_copy(update={"fabric_peer": f"{HOST}:{member.node_port + 6}" if peers else None})

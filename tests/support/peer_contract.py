@@ -15,6 +15,7 @@ class PeerContract(Contract):
 
     name = "pc"
     calls = 0
+    asleep = 0
 
     async def put(self, stub: ChaincodeStub, key: str, value: str) -> str:
         await stub.put_state(key, value.encode())
@@ -78,6 +79,7 @@ class PeerContract(Contract):
         raise RuntimeError("a fault of the contract")
 
     async def sleep(self, stub: ChaincodeStub, seconds: int) -> None:
+        PeerContract.asleep += 1
         await asyncio.sleep(seconds)
 
     async def spin(self, stub: ChaincodeStub) -> None:

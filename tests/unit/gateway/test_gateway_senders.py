@@ -9,8 +9,10 @@ from ipaddress import ip_network
 
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
-from gateway.senders import sender_of
+from gateway.senders import FORWARDERS_MAX, UntrustedForwarders, sender_of
+from network.operations.metrics import Metrics
 
 TRUSTED = [ip_network("10.0.0.0/24"), ip_network("fd00::/64")]
 
@@ -50,3 +52,36 @@ def test_sender_is_the_first_address_from_the_right_that_is_no_proxys(
 
 def test_header_of_any_length_costs_one_look_at_each_address() -> None:
     assert _sender("10.0.0.1", ",".join(["10.0.0.9"] * 3_000)) == "10.0.0.9"
+
+
+async def _told(*requests: tuple[str | None, str]) -> tuple[list[str], list[str]]:
+    """Return whom the log names after requests with a peer and a header each, and whom the metric does."""
+    metrics = Metrics()
+    forwarders = UntrustedForwarders(metrics)
+    with capture_logs() as lines:
+        for peer, header in requests:
+            client = None if peer is None else (peer, 1)
+            headers = [(header.encode(), b"203.0.113.9")]
+            forwarders.note(Request({"type": "http", "client": client, "headers": headers}), TRUSTED)
+    assert all(line["log_level"] == "warning" and "trusted_proxies" in line["way_out"] for line in lines)
+    text = await metrics.text()
+    named = [line for line in text.splitlines() if line.startswith("dwaybank_untrusted_forwarders{")]
+    return [line["peer"] for line in lines], named
+
+
+async def test_who_forwards_and_is_not_trusted_is_told_of_once() -> None:
+    said, named = await _told(*[("127.0.0.1", "x-forwarded-for")] * 3, ("::1", "forwarded"), ("10.0.1.1", "x-real-ip"))
+    assert said == ["127.0.0.1", "::1", "10.0.1.1"]
+    assert set(named) == {f'dwaybank_untrusted_forwarders{{peer="{peer}"}} 1' for peer in said}
+
+
+async def test_nobody_is_told_of_who_is_trusted_forwards_nothing_or_is_no_address() -> None:
+    quiet = ("10.0.0.1", "x-forwarded-for"), ("127.0.0.1", "accept"), (None, "forwarded"), ("testclient", "forwarded")
+    assert await _told(*quiet) == ([], [])
+
+
+async def test_what_strangers_can_have_told_is_little_and_names_none_of_the_internet() -> None:
+    said, _ = await _told(("8.8.8.8", "forwarded"), ("8.8.4.4", "forwarded"), ("2600::1", "forwarded"))
+    assert said == ["an address of the internet"]
+    said, _ = await _told(*((f"10.1.0.{number}", "forwarded") for number in range(50)))
+    assert len(said) == FORWARDERS_MAX

@@ -99,10 +99,10 @@ async def test_request_that_is_not_there_in_time_ends_the_connection(
 
 
 async def test_answer_that_takes_longer_than_a_request_may_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "REQUEST_S", 0.1)
+    monkeypatch.setattr(serving, "REQUEST_S", 0.5)
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1)
         await PlainTextResponse("late")(scope, receive, send)
 
     monkeypatch.setattr("tests.unit.gateway.test_serving._length_of_body", slow)

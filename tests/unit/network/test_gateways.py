@@ -32,7 +32,7 @@ class Pair:
         self.first, self.second = gateways
         self.channels = channels
         self.servers = servers
-        timeouts = Timeouts(evaluate_s=0.5, endorse_s=2, submit_s=2, commit_status_s=2)
+        timeouts = Timeouts(evaluate_s=1, endorse_s=10, submit_s=10, commit_status_s=10)
         self.client = GatewayClient(channels, IDENTITY, "anchors", lambda: NOW, timeouts=timeouts)
 
 
@@ -92,7 +92,7 @@ async def test_peer_that_hangs_fails_its_call_in_time_and_is_asked_last_from_the
     with pytest.raises(GatewayError) as caught:
         await pair.client.evaluate("basic", "Get")
     assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
-    assert 0.4 < loop.time() - begun < 1.5
+    assert 0.9 < loop.time() - begun < 4
     assert await pair.client.evaluate("basic", "Get") == b"Get"
     assert len(pair.second.proposals) == 1
 
@@ -114,7 +114,7 @@ async def test_deadline_spans_all_peers_asked(pair: Pair) -> None:
     with pytest.raises(GatewayError) as caught:
         await pair.client.evaluate("basic", "Get")
     assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
-    assert asyncio.get_running_loop().time() - begun < 1.5
+    assert asyncio.get_running_loop().time() - begun < 4
 
 
 async def test_broken_event_stream_goes_on_at_the_next_peer_without_gap_or_repetition(pair: Pair) -> None:
@@ -140,9 +140,10 @@ async def test_peer_that_lags_is_waited_for(pair: Pair) -> None:
     async with aclosing(pair.client.filtered_blocks(1)) as blocks:
         assert [(await anext(blocks)).number for _ in range(4)] == [1, 2, 3, 4]
         following = asyncio.ensure_future(anext(blocks))
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(20):
+            while len(pair.second.seeks) < 2:  # noqa: ASYNC110 - the gateway has no event for it
+                await asyncio.sleep(0.01)
         assert not following.done()
-        assert len(pair.second.seeks) > 1
         pair.second.height = 7
         assert (await following).number == 5
 

@@ -518,8 +518,7 @@ async def test_rapid_reset_ends_the_connection_and_all_handlers(served: Served, 
         peer.send(head(stream_id, block) + raw_frame(DATA, END_STREAM, stream_id, grpc_message(b"")))
         peer.send(raw_frame(RST_STREAM, 0, stream_id, credit(CANCEL)))
     assert await peer.is_sent_away() == ENHANCE_YOUR_CALM
-    await asyncio.sleep(0.05)
-    assert len(served.server.running) == 0
+    await until(lambda: not len(served.server.running))
     assert served.entered == served.cancelled
 
 

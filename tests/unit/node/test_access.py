@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -13,9 +11,11 @@ from cryptography import x509
 from network.errors import RpcError
 from network.go_certificate import Certificate
 from network.msp import Msp
+from network.role_unit import Role
 from network.rpc import Call
 from node import access
 from node.access import Members
+from node.access_roles import SERVICES
 from tests.support.members import Member, pem
 
 TLS = {msp_id: Member(msp_id) for msp_id in ("DwaybankMSP", "PartnerMSP")}
@@ -115,7 +115,7 @@ def test_gateways_certificate_opens_what_a_gateway_calls_and_nothing_else() -> N
     tls = TLS["DwaybankMSP"]
     members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
     gateway = tls.identity("client", "service:gateway", name="Gateway").certificate
-    for method in access.GATEWAY_METHODS:
+    for method in SERVICES[Role.GATEWAY]:
         assert members.own_user(_call(gateway, method)) == "DwaybankMSP/Gateway"
     for method in (
         "/dwaybank.ledger.v1.LedgerService/ListAccounts",
@@ -126,21 +126,6 @@ def test_gateways_certificate_opens_what_a_gateway_calls_and_nothing_else() -> N
             with pytest.raises(RpcError, match="not for gateways") as refused:
                 ask(_call(gateway, method))
             assert refused.value.code == access.PERMISSION_DENIED
-
-
-@pytest.mark.parametrize("unit", ["service:Gateway", "Service:gateway", " service:gateway", "service:portal"])
-def test_unit_that_only_looks_like_a_gateways_opens_nothing(unit: str) -> None:
-    tls = TLS["DwaybankMSP"]
-    members = Members("DwaybankMSP", {"DwaybankMSP": [pem(tls.authority.certificate)]})
-    with pytest.raises(RpcError, match="service:gateway"):
-        members.caller(_call(tls.identity("client", unit).certificate, min(access.GATEWAY_METHODS)))
-
-
-def test_gateways_methods_are_those_that_its_code_calls() -> None:
-    code = (Path(__file__).resolve().parents[3] / "gateway" / "node_client.py").read_text(encoding="utf-8")
-    services = dict(re.findall(r'^(\w+) = "(/dwaybank[^"]+)"$', code, re.MULTILINE))
-    called = {f"{services[name]}/{method}" for name, method in re.findall(r'f"\{(\w+)\}/(\w+)"', code)}
-    assert called == access.GATEWAY_METHODS
 
 
 def _call(certificate: x509.Certificate, method: str = "/x") -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,13 @@ from ledger.journal import transfer
 from ledger.posting import Writer
 from node.books.collector import BATCH_ENTRIES_MAX, SMALL_BATCH_ENTRIES, Collector
 from tests.support.books import key
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until the writer, in its own thread, has come so far."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - the writer has no events of this loop
+            await asyncio.sleep(0.005)
 
 
 class FencedWriter:
@@ -55,10 +63,12 @@ class StaleOnceWriter:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
+        self.prepared = 0
         self.forgotten = 0
         self.let_go = threading.Event()
 
     def prepare(self, requests: Any) -> Any:
+        self.prepared += 1
         return requests
 
     def commit(self, prepared: Any, await_turn: Any) -> Any:
@@ -88,7 +98,7 @@ async def test_batches_behind_one_that_is_stale_are_posted_again_in_their_order(
         for first in range(1, 5)
     ]
     callers = [asyncio.create_task(collector.post(batch)) for batch in batches]
-    await asyncio.sleep(0.05)  # two under way, the third prepared behind them
+    await until(lambda: writer.prepared == 3)  # two under way, the third prepared behind them
     writer.let_go.set()
     answers = await asyncio.gather(*callers)
     assert answers == batches
@@ -132,6 +142,7 @@ async def test_nothing_is_prepared_beside_a_small_batch_which_may_drop_the_copy_
     one = asyncio.create_task(collector.post(many[:1]))
     await asyncio.sleep(0)
     others = asyncio.create_task(collector.post(many))
+    await until(lambda: writer.told)
     await asyncio.sleep(0.05)
     assert writer.told == ["post begun"]
     writer.let_go.set()
@@ -148,7 +159,7 @@ async def test_a_caller_who_gives_up_leaves_the_others_their_answers() -> None:
     await asyncio.sleep(0)
     entry = [transfer(key(1), "a", "b", 1)]
     gone = asyncio.create_task(collector.post(entry))
-    await asyncio.sleep(0.02)
+    await until(lambda: writer.told)
     gone.cancel()
     next_one = asyncio.create_task(collector.post(entry))
     writer.let_go.set()

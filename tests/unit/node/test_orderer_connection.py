@@ -30,16 +30,16 @@ async def test_stream_on_which_an_answer_is_overdue_is_broken_and_opened_anew(mo
     server.bidi(BROADCAST, broadcast)
     connection = OrdererConnection(OrdererEndpoint(f"127.0.0.1:{await server.start()}", "OrdererMSP"), None)
     try:
-        monkeypatch.setattr(orderers, "BROADCAST_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(orderers, "BROADCAST_TIMEOUT_S", 2)
         first = asyncio.create_task(connection.broadcast(b"first"))
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0)
+        monkeypatch.undo()  # the second's answer is not overdue
         second = asyncio.create_task(connection.broadcast(b"second"))
         with pytest.raises(RpcError) as overdue:
             await first
         with pytest.raises(RpcError) as beside:
             await second
         assert (overdue.value.code, beside.value.code) == (StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
-        monkeypatch.undo()
         assert (await connection.broadcast(b"third")).status == 200
         assert streams == [[b"first", b"second"], [b"third"]]
     finally:

@@ -11,6 +11,12 @@ from node import ports
 
 ASKS_AND_WAITS = "from node.ports import free_port; print(free_port(), flush=True); input()"
 
+CLAIMS_AND_WAITS = """
+from node.ports import claim
+print(next(port for port in range(9_999, 0, -1) if claim(port)), flush=True)
+input()
+"""
+
 
 def draw(monkeypatch: pytest.MonkeyPatch, *drawn: int) -> None:
     """Let chance choose these ports, the last one again and again."""
@@ -31,6 +37,18 @@ def test_port_given_to_another_process_is_given_again_only_once_that_has_ended(m
         other.communicate("\n")
     draw(monkeypatch, taken)
     assert ports.free_port() == taken
+
+
+def test_range_of_another_process_is_claimed_only_once_that_has_ended() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIMS_AND_WAITS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        taken = int(other.stdout.readline())
+        assert not ports.claim(taken)
+        other.communicate("\n")
+    assert ports.claim(taken)
+    assert not ports.claim(taken)
 
 
 def test_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:

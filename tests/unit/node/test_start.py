@@ -100,8 +100,8 @@ def up(home: Home, capsys: pytest.CaptureFixture[str]) -> str:
 def test_up_while_another_starts_it_returns_when_it_runs(supervised: Any, capsys: pytest.CaptureFixture[str]) -> None:
     home, _, say = supervised
     say("starting")
-    threading.Timer(0.5, say, ("running",)).start()
     began = time.monotonic()
+    threading.Timer(0.5, say, ("running",)).start()
     assert "is running already" in up(home, capsys)
     assert time.monotonic() - began >= 0.5, "it was told to run before it did"
 
@@ -109,10 +109,10 @@ def test_up_while_another_starts_it_returns_when_it_runs(supervised: Any, capsys
 def test_up_waits_for_a_start_that_goes_on_however_long_it_takes(
     supervised: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "START_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(start, "START_TIMEOUT_S", 1.5)
     home, _, say = supervised
     say("starting")
-    threading.Timer(1.5, say, ("running",)).start()
+    threading.Timer(2, say, ("running",)).start()
     assert "is running already" in up(home, capsys)
 
 

@@ -27,7 +27,9 @@ async def test_data_that_is_only_not_mounted_is_not_begun_anew(tmp_path: Path, l
     (home.root / lost).unlink()
     before = sorted(home.root.rglob("*"))
     way_out = (
-        r".*`dwaybank up --without partner` starts the others" if lost.startswith("partner") else r".* was changed$"
+        r".*`dwaybank up --without partner` starts the others"
+        if lost.startswith("partner")
+        else r".* was changed; if it is lost, `dwaybank rebuild-orderer` writes it anew from the peers' blocks$"
     )
     with pytest.raises(
         SupervisorError, match=f"{lost} is missing, and was there at an earlier start: mount it{way_out}"
