@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support.consortium import RunningConsortium, own_consortium
 from tests.support.server import CopyingCluster, named_binaries, running_cluster, server_version
+
+# A loaded machine takes its time, which hypothesis would report as a fault unless it knows that it is in a CI.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
 

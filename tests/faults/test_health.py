@@ -67,8 +67,7 @@ async def test_node_whose_database_hangs_is_not_well_until_it_answers(broken: Ru
 @pytest.mark.parametrize("kind", ["orderer", "node", "gateway", "portal", "postgres"])
 async def test_process_that_is_stopped_shows_in_the_status(consortium: RunningConsortium, kind: str) -> None:
     name = next(name for name in consortium.processes() if name.endswith(kind))
-    found = await asyncio.to_thread(consortium_status, consortium.home.root)
-    assert is_well(found), found
+    await _until_well(consortium)
     os.kill(pid := int(consortium.processes()[name]["pid"]), signal.SIGSTOP)
     try:
         found = await asyncio.to_thread(consortium_status, consortium.home.root)
@@ -92,8 +91,14 @@ async def test_supervisor_that_is_stopped_shows_in_the_status(
         os.kill(supervisor, signal.SIGCONT)
     assert not found["watched"]
     assert not is_well(found)
-    await asyncio.sleep(1)
-    assert is_well(await asyncio.to_thread(consortium_status, consortium.home.root))
+    await _until_well(consortium)
+
+
+async def _until_well(consortium: RunningConsortium) -> None:
+    async def well() -> bool:
+        return is_well(await asyncio.to_thread(consortium_status, consortium.home.root))
+
+    await eventually(well, "every process is well")
 
 
 def _stop_database(consortium: RunningConsortium) -> list[int]:

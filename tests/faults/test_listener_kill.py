@@ -115,6 +115,7 @@ def lines(record: Path) -> list[str]:
     return [json.loads(line)[1] for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", ["file", "effect"])
 async def test_killed_listener_goes_on_where_it_was(
     kind: str, postgres_cluster: PostgresCluster, tmp_path: Path

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from node.postgres import PostgresCluster
 from tests.support.banks import Bank, two_banks
+from tests.support.gateway_client import Clock, gateway_config, running_gateway
 from tests.support.node_in_memory import NodeInMemory
 from tests.support.rich_books import Copies, fill
 from tests.support.server import CopyingCluster
@@ -25,6 +28,22 @@ async def node() -> AsyncIterator[NodeInMemory]:
     await served.start()
     yield served
     await served.stop()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of the gateway that ``client`` reaches, to be moved."""
+    return Clock()
+
+
+@pytest.fixture
+async def client(
+    request: pytest.FixtureRequest, database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway before ``node``, configured as usual but for the module's own ``GATEWAY``."""
+    config = gateway_config(tmp_path, database_url, node.address, **getattr(request.module, "GATEWAY", {}))
+    async with running_gateway(config, clock) as (_, http):
+        yield http
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ async def told(node: Node, count: int, **request: Any) -> list[pb.FollowOutboxRe
     """Follow the outbox until so many events have come."""
     events: list[pb.FollowOutboxResponse] = []
     asked = pb.FollowOutboxRequest(**request)
-    async with asyncio.timeout(15), node.client() as client:
+    async with asyncio.timeout(30), node.client() as client:
         stream = client.stream(SERVICE, "FollowOutbox", asked, pb.FollowOutboxResponse)
         async with aclosing(stream):  # type: ignore[type-var]
             async for event in stream:
@@ -152,7 +152,7 @@ def cursors(events: list[pb.FollowOutboxResponse]) -> list[str]:
 async def until_delivered(node: Node, receiver: Receiver, count: int, cursor: str) -> None:
     """Wait until the receiver has so many, and it is written down: the next process must not repeat it."""
     await receiver.wait_for(count)
-    async with asyncio.timeout(10), node.client() as client:
+    async with asyncio.timeout(30), node.client() as client:
         while True:
             listed = await client.call(SERVICE, "ListWebhooks", pb.ListWebhooksRequest(), pb.ListWebhooksResponse)
             if listed.webhooks[0].cursor == cursor:
@@ -237,7 +237,7 @@ async def test_stream_ends_with_its_caller_and_others_wait_no_longer(
             await told(node, 1)
         assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
         await stream.aclose()  # type: ignore[attr-defined]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 (event,) = await told(node, 1)
@@ -277,7 +277,7 @@ async def test_another_members_certificate_is_refused_before_anything_is_read(no
 async def test_malformed_stream_request_is_refused_by_name(
     node: Node, request_: pb.FollowOutboxRequest, words: str
 ) -> None:
-    async with asyncio.timeout(15), node.client() as client:
+    async with asyncio.timeout(30), node.client() as client:
         with pytest.raises(RpcError) as caught:
             await anext(client.stream(SERVICE, "FollowOutbox", request_, pb.FollowOutboxResponse))
     assert caught.value.code == StatusCode.INVALID_ARGUMENT

@@ -25,20 +25,6 @@ from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway
 from tests.support.node_in_memory import NodeInMemory
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
-) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address)
-    async with running_gateway(config, clock) as (_, http):
-        yield http
-
-
 async def _customer(client: httpx.AsyncClient, name: str = "maria") -> CustomerAgent:
     return await CustomerAgent(client, f"{name}@example.org").sign_up()
 

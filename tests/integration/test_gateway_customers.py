@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,16 +14,8 @@ import pytest
 import yaml
 
 from gateway.customers import main
-from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config, running_gateway
+from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config
 from tests.support.node_in_memory import NodeInMemory
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, settings: Path, tmp_path: Path
-) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_gateway(gateway_config(tmp_path, database_url, node.address)) as (_, http):
-        yield http
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async def test_gateway_asked_to_stop_answers_what_is_under_way_and_ends_with_zer
                     await asyncio.sleep(0.01)
             process.send_signal(number)
             assert (await paying).status_code == 201
-        assert await asyncio.to_thread(process.wait, 10) == 0
+        assert await asyncio.to_thread(process.wait, 30) == 0
         assert books.accounts[there].balance == 40
 
 
@@ -123,7 +123,7 @@ def test_gateway_whose_certificate_and_key_do_not_belong_together_says_so(databa
     (tmp_path / "server.key").write_bytes(authority.issue("gateway")[1])
     files = {"certificate": "server.crt", "key": "server.key"}
     with gateway_process(_settings(tmp_path, database_url, "127.0.0.1:1", free_port(), server_tls=files)) as process:
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "server.key" in output and "Traceback" not in output and "PRIVATE KEY" not in output
 
@@ -134,7 +134,7 @@ def test_gateway_on_a_port_in_use_ends_with_one_sentence(database_url: str, tmp_
         taken.listen()
         port = taken.getsockname()[1]
         with gateway_process(_settings(tmp_path, database_url, "127.0.0.1:1", port)) as process:
-            output, _ = process.communicate(timeout=20)
+            output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert str(port) in output and "Traceback" not in output
 
@@ -148,7 +148,7 @@ def test_gateway_whose_operations_port_is_taken_names_that_one_and_shows_no_trac
         operations, own = taken.getsockname()[1], free_port()
         settings = _settings(tmp_path, database_url, "127.0.0.1:1", own, operations={"port": operations})
         with gateway_process(settings) as process:
-            output, _ = process.communicate(timeout=20)
+            output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"gateway: operations: cannot listen on 127.0.0.1:{operations}" in output
     assert str(own) not in output and "Traceback" not in output
@@ -157,6 +157,6 @@ def test_gateway_whose_operations_port_is_taken_names_that_one_and_shows_no_trac
 def test_gateway_without_its_database_ends_with_one_sentence_and_no_password(tmp_path: Path) -> None:
     url = f"postgresql://maria:hush-hush@127.0.0.1:{free_port()}/none"
     with gateway_process(_settings(tmp_path, url, "127.0.0.1:1", free_port())) as process:
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "hush-hush" not in output and "Traceback" not in output and "database_url" in output

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,13 +28,6 @@ from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway
 from tests.support.node_in_memory import NodeInMemory
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-async def client(database_url: str, node: NodeInMemory, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address)
-    async with running_gateway(config, Clock()) as (_, http):
-        yield http
 
 
 async def test_order_refused_to_one_request_is_not_posted_for_another_one_under_way(

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -22,26 +20,13 @@ from gateway.auth.sessions import (
     REGISTRATIONS_PER_SENDER_MAX,
     TAKEN_PER_SENDER_MAX,
 )
-from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config, running_gateway
-from tests.support.node_in_memory import NodeInMemory
+from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent
 
 NEW = "another horse, another battery"
 GUESS = "Spring2026!Spring"
 HERE, ELSEWHERE, PROXY = "203.0.113.9", "192.0.2.1", "10.0.0.7"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
-) -> AsyncIterator[httpx.AsyncClient]:
-    config = gateway_config(tmp_path, database_url, node.address, trusted_proxies=["127.0.0.1/32", f"{PROXY}/32"])
-    async with running_gateway(config, clock) as (_, http):
-        yield http
+GATEWAY = {"trusted_proxies": ["127.0.0.1/32", f"{PROXY}/32"]}
+"""Customers' own addresses are told by proxies."""
 
 
 async def _log_in(client: httpx.AsyncClient, email: str, password: str, sender: str = HERE) -> httpx.Response:

@@ -5,9 +5,7 @@ Method: as in ``test_gateway.py``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,21 +13,8 @@ import pytest
 
 from network.errors import RpcError
 from network.rpc import StatusCode
-from tests.support.gateway_client import Clock, CustomerAgent, gateway_config, running_gateway
+from tests.support.gateway_client import Clock, CustomerAgent
 from tests.support.node_in_memory import NodeInMemory
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def client(
-    database_url: str, node: NodeInMemory, tmp_path: Path, clock: Clock
-) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_gateway(gateway_config(tmp_path, database_url, node.address), clock) as (_, http):
-        yield http
 
 
 async def _payer(client: httpx.AsyncClient, node: NodeInMemory, name: str) -> tuple[CustomerAgent, str, str]:

@@ -64,7 +64,7 @@ async def bench(database_url: str) -> AsyncIterator[Bench]:
 async def take(pages: AsyncIterator[OutboxPage], count: int) -> list[int]:
     """Return the numbers of the next events."""
     found: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < count:
             found += [event.position.seq for event in (await anext(pages)).events]
     return found

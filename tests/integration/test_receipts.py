@@ -224,7 +224,7 @@ async def test_a_member_that_is_behind_or_away_is_asked_again_later(world: World
 async def test_receipts_are_made_by_themselves_in_the_background(world: World) -> None:
     await world.regulator.receipts.start()
     try:
-        for _ in range(100):
+        for _ in range(400):
             if world.regulator.kept_receipts.page(0)[0]:
                 break
             await asyncio.sleep(0.05)

@@ -154,6 +154,7 @@ async def test_bank_operations_from_the_command_line(
 
 async def test_banks_pay_return_and_report_in_iso_20022(consortium: RunningConsortium, tmp_path: Path) -> None:
     """An order from bank to bank as pacs.009, its return as pacs.004, the vostro account as camt.053 and camt.054."""
+    begun = datetime.now(UTC)
     own, theirs = f"bank-{uuid.uuid4().hex[:8]}", f"bank-{uuid.uuid4().hex[:8]}"
     await consortium.open_account(consortium.bank, own)
     await consortium.open_account(consortium.partner, theirs)
@@ -190,8 +191,7 @@ async def test_banks_pay_return_and_report_in_iso_20022(consortium: RunningConso
     assert (str(message("return.xml").original_uetr), message("return.xml").returned_amount.minor) == (key, 12_550)
     assert int((await consortium.account(consortium.bank, own)).balance_minor) == 90_000
 
-    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    period = ("--from", day.isoformat(), "--to", (datetime.now(UTC) - timedelta(milliseconds=1)).isoformat())
+    period = ("--from", begun.isoformat(), "--to", (datetime.now(UTC) - timedelta(milliseconds=1)).isoformat())
     for more, name in ((), "statement.xml"), (("--notification",), "notification.xml"):
         asked = ("--partner", here, "--bic", "DWAYDEFF", "--output", tmp_path / name, "--org", "partner")
         await run("statement-message", *asked, *period, *more)

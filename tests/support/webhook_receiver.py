@@ -64,7 +64,7 @@ class Receiver:
 
     async def wait_for(self, count: int) -> None:
         """Wait until so many requests have come."""
-        async with asyncio.timeout(10), self.arrived:
+        async with asyncio.timeout(30), self.arrived:
             await self.arrived.wait_for(lambda: len(self.received) >= count)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,7 +47,7 @@ class _Taken:
         self.changed.set()
 
     async def until(self, item: tuple[int, str]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while item not in self.blocks:
                 self.changed.clear()
                 await self.changed.wait()
@@ -119,7 +119,7 @@ async def test_silence_is_told_until_a_block_comes_or_a_stream_stands(monkeypatc
     taken = _Taken()
 
     async def until(silent: bool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (client.silent_s > 0) is not silent:  # noqa: ASYNC110 - time itself is waited for
                 await asyncio.sleep(0.01)
 
