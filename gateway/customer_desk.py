@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, Text, Uuid, insert, select, update
 
+from gateway.auth.session_store import families
 from gateway.errors import ConflictError, NotFoundError, RefusedError
-from gateway.store import accounts, customers, families
+from gateway.store import accounts, customers
 
 ACTOR_LENGTH_MAX, REASON_LENGTH_MAX = 64, 500
 
