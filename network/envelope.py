@@ -400,7 +400,9 @@ def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
     fields.update(
         chaincode_proposal_payload=proposal,
         response_payload=action.action.proposal_response_payload,
-        endorsements=tuple([Endorsement(item.endorser, item.signature) for item in action.action.endorsements]),
+        endorsements=tuple(
+            [tuple.__new__(Endorsement, (item.endorser, item.signature)) for item in action.action.endorsements]
+        ),
         action=response.extension,
     )
     fields["action_flag"] = _read_action(fields, channel.extension)

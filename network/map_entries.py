@@ -40,7 +40,7 @@ def read_message(kind: Any, data: bytes) -> Any:
     except DecodeError:
         data = plain(kind, data)
         message = kind.FromString(data)
-    return kind.FromString(_plain(data, kind.DESCRIPTOR)) if _lacks_entries(message) else message
+    return kind.FromString(_plain(plain(kind, data), kind.DESCRIPTOR)) if _lacks_entries(message) else message
 
 
 @cache

@@ -88,14 +88,21 @@ def valid_signers(signed: Iterable[SignedData], msps: MspManager) -> list[Identi
     Source: Fabric common/policies/policy.go, SignatureSetToValidIdentities.
     """
     signers: dict[tuple[str, bytes], Identity] = {}
+    nobody: set[bytes] = set()
     for item in signed:
+        if item.creator in nobody:
+            continue
         try:
             identity = msps.deserialize(item.creator)
+        except (IdentityError, WireError):
+            # Anyone may add worthless signatures to a message; they must not stop the worthy ones.
+            nobody.add(item.creator)
+            continue
+        try:
             if identity.identifier not in signers:
                 identity.verify(item.data, item.signature)
                 signers[identity.identifier] = identity
-        except (IdentityError, SignatureError, WireError):
-            # Anyone may add worthless signatures to a message; they must not stop the worthy ones.
+        except SignatureError:
             continue
     return list(signers.values())
 

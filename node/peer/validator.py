@@ -154,9 +154,17 @@ def valid_endorsers(
     """
     own = own_endorsement if own_creator else None
     found: dict[tuple[str, bytes], Identity] = {}
+    nobody: set[bytes] = set()
     for endorser, signature in parsed.endorsements:
+        if endorser in nobody:
+            continue
         try:
             identity = config.msps.deserialize(endorser)
+        except (IdentityError, WireError):
+            # Whoever submits a transaction may add worthless endorsements; they must not spoil the others.
+            nobody.add(endorser)
+            continue
+        try:
             if identity.identifier in found:
                 continue
             mine = own is not None and endorser == own_creator and own(signature, parsed.response_payload)
@@ -164,8 +172,7 @@ def valid_endorsers(
             if not mine or identity.hash_family != SHA2:
                 verify(identity, endorsement_message(parsed.response_payload, endorser), signature)
             found[identity.identifier] = identity
-        except (IdentityError, SignatureError, WireError):
-            # Whoever submits a transaction may add worthless endorsements; they must not spoil the others.
+        except SignatureError:
             continue
     return tuple(found.values())
 
@@ -180,6 +187,8 @@ def needed_state(transactions: Iterable[CheckedTransaction]) -> NeededState:
         if checked.flag != VALID or parsed.is_config:
             continue
         tx_ids.add(parsed.tx_id)
+        if parsed.action_flag != VALID:
+            continue
         chaincodes.update(_namespaces_to_check(parsed))
         for namespace in parsed.rwset.namespaces:
             keys.update(_keys_of(namespace))

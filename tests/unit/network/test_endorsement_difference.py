@@ -6,7 +6,6 @@ Method: payloads as peers make them, one of which is changed in one place.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +61,7 @@ def payload(
 
 
 def private(**changes: Any) -> NamespaceRwset:
-    return NAMESPACE._replace(collections=(replace(COLLECTION, **changes),))
+    return NAMESPACE._replace(collections=(COLLECTION._replace(**changes),))
 
 
 def test_equal_endorsements_do_not_differ() -> None:

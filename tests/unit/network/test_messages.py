@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from fabric_protos.common import common_pb2, policies_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from network.messages import GROUPS_MAX, NESTED_MAX, holds_only_unknown, read_message, varint
+from tests.support.calls import calls_during
 
 ENVELOPE = common_pb2.Envelope(payload=b"payload", signature=b"signature")
 KNOWN = frozenset([1, 2])
@@ -91,6 +93,97 @@ def test_what_only_pythons_library_reads_is_refused(data: bytes) -> None:
         read_message(common_pb2.Envelope, data)
 
 
+LONG_TAG = tag(5, 0, length=6) + b"\x01"
+"""A field that Python's library does not read."""
+
+
+@pytest.mark.parametrize(
+    "small",
+    [
+        tag(5, 0) + b"\x01",
+        tag(5, 0, length=3) + b"\x01",
+        tag(1, 2) + b"\x00",
+        tag(1, 2) + b"\x02\x12\x00",
+        tag(1, 2) + b"\x84\x00\x12\x02\x08\x01",
+        tag(5, 5) + b"1234",
+        tag(5, 2) + b"\x02\xff\xff",
+        tag(5, 3) + tag(5, 4),
+        tag(5, 3) + tag(6, 3) + tag(7, 0) + b"\x01" + tag(6, 4) + tag(5, 4),
+        tag(500, 3) + tag(500, 4, length=4),
+    ],
+    ids=range(10),
+)
+def test_small_fields_of_an_odd_message_are_not_read_one_by_one(small: bytes) -> None:
+    """A transaction may have half a million of them in each MiB, and every peer must read it."""
+    data = small * 5_000 + LONG_TAG
+    assert calls_during(lambda: read_message(kv_rwset_pb2.KVRWSet, data)) < 500
+    written = kv_rwset_pb2.KVRWSet.FromString(small)
+    assert len(read_message(kv_rwset_pb2.KVRWSet, data).reads) == 5_000 * len(written.reads)
+
+
+@st.composite
+def odd_numbers(draw: st.DrawFn, value: int) -> bytes:
+    """Write a number in more bytes than it needs, perhaps."""
+    written = varint(value)
+    more = draw(st.sampled_from([0, 0, 0, 1, 3, 5, 8]))
+    if not more or len(written) + more > 10:
+        return written
+    return written[:-1] + bytes([written[-1] | 0x80]) + b"\x80" * (more - 1) + b"\x00"
+
+
+UNKNOWN = st.sampled_from(
+    [b"", b"\x78\x01", b"\x7b\x78\x01\x7c", b"\xfb\x01\xfc\x81\x00", LONG_TAG, b"\x7a\x05\xff\xff\xff\xff\xff"]
+)
+
+
+@st.composite
+def odd_fields(draw: st.DrawFn, number: int, content: bytes) -> bytes:
+    """Write a field of bytes with what nobody knows around it."""
+    key, length = draw(odd_numbers(number << 3 | 2)), draw(odd_numbers(len(content)))
+    return draw(UNKNOWN) + key + length + content + draw(UNKNOWN)
+
+
+@st.composite
+def odd_reads(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Write a set of reads as no library does, and as every library does."""
+    odd, even = b"", kv_rwset_pb2.KVRWSet()
+    for _ in range(draw(st.integers(1, 4))):
+        read = even.reads.add(key=draw(st.sampled_from(["", "k", "ééééé", "k" * 26, "k" * 30, "k" * 200])))
+        read.version.block_num = draw(st.sampled_from([1, 2**32, 2**64 - 1]))
+        block = draw(odd_numbers(1 << 3)) + draw(odd_numbers(read.version.block_num)) + draw(UNKNOWN)
+        odd += draw(odd_fields(1, draw(odd_fields(1, read.key.encode())) + draw(odd_fields(2, block))))
+    return odd, even.SerializeToString()
+
+
+@given(odd_reads())
+def test_odd_messages_say_what_they_say_when_they_are_written_as_every_library_does(drawn: tuple[bytes, bytes]) -> None:
+    odd, even = drawn
+    found = read_message(kv_rwset_pb2.KVRWSet, odd)
+    found.DiscardUnknownFields()
+    assert found.SerializeToString() == even
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        # Numbers of fields that Go reads inside groups only, where Python's library does not.
+        tag(4, 3) + tag(2**29, 0) + b"\x01" + tag(4, 4),
+        tag(4, 3) + tag(2**31 - 1, 0) + b"\x01" + tag(4, 4),
+    ],
+    ids=range(2),
+)
+def test_groups_in_short_messages_are_read_as_go_reads_them(inner: bytes) -> None:
+    found = read_message(kv_rwset_pb2.KVRWSet, b"\x0a" + varint(len(inner)) + inner)
+    assert len(found.reads) == 1
+
+
+@pytest.mark.parametrize("inner", [tag(4, 3), tag(4, 4), tag(4, 3) + tag(5, 4), tag(0, 0) + b"\x01"], ids=range(4))
+@pytest.mark.parametrize("beside", [b"", LONG_TAG, groups(101)], ids=range(3))
+def test_groups_in_short_messages_end_in_them(inner: bytes, beside: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_message(kv_rwset_pb2.KVRWSet, beside + b"\x0a" + varint(len(inner)) + inner + beside)
+
+
 def rule_in_gates(count: int, rule: bytes = b"\x08\x05", before: bytes = b"") -> bytes:
     """Return a policy of one rule inside so many gates."""
     for _ in range(count):
@@ -154,6 +247,11 @@ def test_what_every_library_writes_is_read_as_it_is(channel: bytes, signer: byte
         (tag(1, 2) + b"\x01x", False),
         (tag(9, 0, length=2) + b"\x05", False),
         (tag(9, 2) + b"\x05x", False),
+        (tag(9, 0) + b"\x05" + tag(2, 2) + b"\x01x", False),
+        (tag(9, 3, length=2) + tag(9, 4), False),
+        (tag(9, 3) + tag(8, 0, length=2) + b"\x01" + tag(9, 4, length=9), True),
+        (tag(900, 3, length=7) + tag(900, 4), False),
+        (tag(9, 0) + b"\x05" + tag(9, 3), False),
     ],
 )
 def test_rest_of_an_envelope_is_as_go_writes_it_or_not(data: bytes, *, holds: bool) -> None:

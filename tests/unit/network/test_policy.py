@@ -24,6 +24,7 @@ from network.policy import (
     parse_signature_policy,
     valid_signers,
 )
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured
 from tests.support.members import Member, pem
 
@@ -123,6 +124,11 @@ def test_worthless_signatures_do_not_spoil_the_others() -> None:
     policy("OR('A.peer')").evaluate([*noise, *signed(A_PEER)])
     with pytest.raises(PolicyNotSatisfiedError, match="0 valid signatures"):
         policy("OR('A.peer')").evaluate(noise)
+
+
+def test_a_stranger_who_signs_many_times_is_looked_at_once() -> None:
+    strangers = [SignedData(DATA, b"nobody", b"")] * 1_000
+    assert calls_during(lambda: valid_signers(strangers, MSPS), "deserialize") == 1
 
 
 def test_revoked_signer_satisfies_nothing() -> None:

@@ -13,6 +13,7 @@ from fabric_protos.peer import proposal_pb2
 
 from network.envelope import parse_transaction
 from network.errors import WireError
+from network.messages import varint
 from network.range_query import RANGE_DEGREE_MAX, RangeReads, recorded_range_query
 from network.rwset import (
     HASH_OF_NOTHING,
@@ -32,6 +33,7 @@ from network.rwset import (
     serialize_rwset,
 )
 from network.rwset_builder import RwsetBuilder
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured, endorsed_envelopes
 
 SETS_IN_EACH_NETWORK = {"raft": 70, "bft": 69}
@@ -221,3 +223,23 @@ def _rebuilt(rwset: TxRwset) -> RwsetBuilder:
         for query in namespace.range_queries:
             builder.add_range_query(namespace.namespace, query)
     return builder
+
+
+@pytest.mark.parametrize(
+    ("part", "before"),
+    [
+        (b"\x12\x00", b""),
+        (b"\x12\x04\x12\x02\x1a\x00", b""),
+        (b"\x1a\x00", b"\x12"),
+        (b"\x1a\x04\x12\x02\x12\x00", b"\x12"),
+    ],
+    ids=["namespaces", "namespaces that write", "collections", "collections that write"],
+)
+def test_equal_parts_of_a_set_are_read_once(part: bytes, before: bytes) -> None:
+    """Nobody but an attacker writes a set of many thousand namespaces, but every peer must read it."""
+    many = part * 1_000
+    results = before + varint(len(many)) + many if before else many
+    assert calls_during(lambda: parse_rwset(results), "read_message") <= 3
+    [first, *others] = parse_rwset(results).namespaces
+    parts = first.collections if before else (first, *others)
+    assert (len(parts), len(set(parts))) == (1_000, 1)

@@ -26,6 +26,7 @@ from network.envelope import (
     MVCC_READ_CONFLICT,
     PHANTOM_READ_CONFLICT,
     VALID,
+    Endorsement,
     parse_transaction,
 )
 from network.rwset import (
@@ -45,7 +46,9 @@ from network.rwset import (
     serialize_metadata,
 )
 from node.peer.errors import ChannelStoppedError
-from node.peer.validator import valid_endorsers
+from node.peer.state import NeededState
+from node.peer.validator import check_transaction, needed_state, valid_endorsers
+from tests.support.calls import calls_during
 from tests.support.consortium_in_memory import Material, make_material
 from tests.support.own_channel import BANK, ORDERER, PARTNER, REGULATOR, Edits, OwnChannel, signature_policy
 from tests.support.validation_corpus import MALFORMED
@@ -106,6 +109,23 @@ def test_event_that_names_another_chaincode_is_refused(channel: OwnChannel) -> N
 def test_namespace_twice_in_one_set_is_an_illegal_write_set(channel: OwnChannel) -> None:
     twice = TxRwset(writes("a").namespaces + writes("b").namespaces)
     assert channel.flag(twice) == ILLEGAL_WRITESET
+
+
+def test_of_a_set_that_breaks_the_form_no_state_is_read(channel: OwnChannel) -> None:
+    twice = TxRwset((*writes().namespaces, *writes().namespaces))
+    parsed = parse_transaction(channel.transaction(twice))
+    checked = check_transaction(parsed, channel.config)
+    assert (checked.flag, parsed.action_flag) == (VALID, ILLEGAL_WRITESET)
+    assert needed_state([checked]) == NeededState(frozenset(), frozenset([parsed.tx_id]))
+
+
+def test_a_stranger_who_endorses_many_times_is_looked_at_once(channel: OwnChannel) -> None:
+    parsed = parse_transaction(channel.transaction(writes()))
+    honest = valid_endorsers(parsed, channel.config)
+    strangers = tuple([Endorsement(b"nobody", b"")] * 1_000)
+    mixed = parsed._replace(endorsements=(*strangers, *parsed.endorsements))
+    assert calls_during(lambda: valid_endorsers(mixed, channel.config), "deserialize") <= 1 + len(parsed.endorsements)
+    assert valid_endorsers(mixed, channel.config) == honest
 
 
 def test_configuration_without_content_is_invalid(channel: OwnChannel) -> None:
