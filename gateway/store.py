@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from gateway.auth.failures import FORGOTTEN_AT_ONCE, count_at, note_at
+from gateway.auth.failures import FORGOTTEN_AT_ONCE, TakenTold, note_at
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
@@ -87,6 +87,7 @@ accounts = Table(
     Column("asset", Text),
     Column("label", Text),
     Column("opened_at", _time),
+    Column("idempotency_key", Uuid),
 )
 _transfer = Table(
     "transfer",
@@ -128,13 +129,14 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """Whose account a reference in the books is."""
+    """Whose account a reference in the books is, and the key of the request that opened it."""
 
     account: str
     customer_id: uuid.UUID
     asset: str
     label: str
     opened_at: datetime
+    idempotency_key: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,23 +159,6 @@ class Transfer:
     decision: str | None = None
     refusal_code: str | None = None
     refusal_message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TakenTold:
-    """How often somebody may be told that an e-mail address is registered.
-
-    Args:
-        place: from where he asks.
-        subject: what he asks for.
-        count_max: addresses that he may be told of.
-        window: within which they count.
-    """
-
-    place: bytes
-    subject: bytes
-    count_max: int
-    window: timedelta
 
 
 class RotationOutcome(enum.Enum):
@@ -218,13 +203,8 @@ class Store:
         }
         added = insert_or_skip(customers).values(values).on_conflict_do_nothing(index_elements=["email"])
         with self._engine.begin() as connection:
-            if told is not None:
-                # One after the other from one place: of many at once no more are told of.
-                place = int.from_bytes(told.place[:8], signed=True)
-                connection.execute(select(func.pg_advisory_xact_lock(place)))
-                count, oldest = count_at(connection, told.place, created_at - told.window)
-                if count >= told.count_max:
-                    return oldest
+            if told is not None and (oldest := told.enough_since(connection, created_at)) is not None:
+                return oldest
             is_taken = connection.scalar(added.returning(customers.c.customer_id)) is None
             if is_taken and told is not None:
                 note_at(connection, told.place, told.subject, created_at, told.window)
@@ -329,9 +309,11 @@ class Store:
             chosen = update(families).where(families.c.family_id == family_of, families.c.revoked_at.is_(None))
             connection.execute(chosen.values(revoked_at=now))
 
-    def add_account(self, account: OwnAccount, count_max: int) -> None:
-        """Record that an account in the books is a customer's.
+    def add_account(self, account: OwnAccount, count_max: int) -> OwnAccount:
+        """Record that an account in the books is a customer's, unless a request with its key opened one.
 
+        Returns:
+            The account of the key.
         Raises:
             ConflictError: he has ``count_max`` accounts, also where many are opened at once.
         """
@@ -341,14 +323,21 @@ class Store:
             "asset": account.asset,
             "label": account.label,
             "opened_at": account.opened_at,
+            "idempotency_key": account.idempotency_key,
         }
         owner = select(customers.c.customer_id).where(customers.c.customer_id == account.customer_id)
         owned = select(func.count()).where(accounts.c.customer_id == account.customer_id)
+        by_key = select(accounts).where(
+            accounts.c.customer_id == account.customer_id, accounts.c.idempotency_key == account.idempotency_key
+        )
         with self._engine.begin() as connection:
             connection.execute(owner.with_for_update())
+            if account.idempotency_key is not None and (row := connection.execute(by_key).one_or_none()) is not None:
+                return _as_account(row)
             if (connection.scalar(owned) or 0) >= count_max:
                 raise ConflictError("account_limit", f"a customer may have {count_max} accounts")
             connection.execute(insert(accounts).values(values))
+        return account
 
     def accounts(self, customer_id: uuid.UUID) -> list[OwnAccount]:
         """Return a customer's accounts, oldest first."""
@@ -487,7 +476,7 @@ def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> OwnAccount:
-    return OwnAccount(row.account, row.customer_id, row.asset, row.label, row.opened_at)
+    return OwnAccount(row.account, row.customer_id, row.asset, row.label, row.opened_at, row.idempotency_key)
 
 
 def _as_transfer(row: Row[*tuple[object, ...]]) -> Transfer:

@@ -432,6 +432,11 @@ class Writer:
         """Open, freeze or close an account and leave its terms as they are."""
         return self.change_account_terms(reference, lambda terms: terms._replace(status=status), actor)
 
+    @property
+    def last_posted_at(self) -> datetime:
+        """The time of the newest batch, as far as is known; the epoch's where there is none."""
+        return self._last_posted_at
+
     def now(self) -> datetime:
         """Return the time of the next batch: never before the last one's."""
         self._last_posted_at = max(self._last_posted_at, self._now())

@@ -18,9 +18,11 @@ from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from ledger.errors import ClockLeaptError, LedgerError
+from ledger.journal import EPOCH
 from ledger.posting import Writer
 from network.block import header_hash, parse_block
 from network.client import GatewayClient
+from network.envelope import parse_transaction
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.obligation import SETTLEMENT
@@ -94,6 +96,9 @@ from node.webhooks.webhooks import Webhooks, WebhookSettings
 STOP_GRACE_S = 2.0
 WATCH_PAUSE_S = 0.5
 
+CLOCK_IS_RIGHT, CLOCK_SAID_S = "clock-is-right", 86_400.0
+"""File beside the secrets by which an operator says so, and for how long it is believed: no later leap shall be."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -123,6 +128,8 @@ class NodeProcess:
         self._server = ObservedServer(config.host, config.port, config.tls.server(), GrpcMetrics(metrics))
         self.peer = Peer(self._peer_settings(), now=now, metrics=PeerMetrics(metrics))
         self._clock = BooksClock(now)
+        self._ledger_time = EPOCH
+        """Of the newest block here when this process started."""
         self.books: Books | None = None
         self.trail: AuditTrail | None = None
         NodeHealth(self._operations.checks, self)
@@ -139,6 +146,7 @@ class NodeProcess:
         owner_url = read_url(self._config.owner_database_url_file)
         await asyncio.to_thread(prepare_schemas, owner_url)
         await self._start_part(self.peer)
+        self._ledger_time = await self._newest_block_time()
         self.peer.register(self._server)
         await self._serve_chaincodes()
         services = [*self.peer.service_names]
@@ -215,6 +223,29 @@ class NodeProcess:
         except ClockLeaptError as error:
             raise UnhealthyError(str(error)) from error
 
+    async def _newest_block_time(self) -> datetime:
+        """Return when the newest transactions here were sent, by their senders' clocks; the epoch before any."""
+        content = await self.peer.block(self.peer.height - 1) if self.peer.height > 1 else None
+        if content is None:
+            return EPOCH
+        sent = (parse_transaction(envelope).timestamp for envelope in parse_block(content).data.data)
+        return max((moment for moment in sent if moment is not None), default=EPOCH)
+
+    def _secrets_folder(self) -> Path:
+        return self._config.secrets_folder or self._config.writer_key_file.parent
+
+    def _hold_clock_against(self, newest_entry: datetime) -> None:
+        if (newest := max(newest_entry, self._ledger_time)) > EPOCH:
+            self._clock.begin(newest, self._says_clock_is_right)
+
+    def _says_clock_is_right(self, now: datetime) -> bool:
+        """Tell whether an operator has touched the file that says so, within a day by this clock."""
+        try:
+            touched = (self._secrets_folder() / CLOCK_IS_RIGHT).stat().st_mtime
+        except OSError:
+            return False
+        return abs(now.timestamp() - touched) < CLOCK_SAID_S
+
     async def failed(self) -> None:
         """Return when a part has ended that this process cannot do without; raises why."""
         while True:
@@ -252,7 +283,7 @@ class NodeProcess:
             decider=compliance.decider,
             now=self._clock,
         )
-        books = Books(self._database_url, writer, now=self._clock)
+        books = Books(self._database_url, writer, now=self._clock, taken_over=self._hold_clock_against)
         await self._start_part(books)
         return books
 
@@ -380,7 +411,7 @@ class NodeProcess:
         return Webhooks(
             self._database_url,
             # Settings written before webhooks came name no folder: secrets lie where the writer's key lies.
-            secrets_folder=config.secrets_folder or config.writer_key_file.parent,
+            secrets_folder=self._secrets_folder(),
             bell=books.bell,
             now=self._clock,
             settings=WebhookSettings(networks=config.webhook_networks),

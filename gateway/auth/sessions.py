@@ -4,7 +4,8 @@ Rules it keeps:
 
 - A wrong password and an unknown e-mail give the same answer after the same work.
 - Failures are counted per e-mail and sender, per e-mail alone, and per sender by customers tried, in the database, so
-  that all gateways count together; from where a customer has logged in before, his own count alone counts.
+  that all gateways count together; from where a customer has logged in before, his own count alone counts. The first
+  two begin anew with another password.
 - A suspension counts at once, also for access tokens given before it.
 - A refresh token used twice ends the whole session, because one of the two users stole it. Once it has expired it may
   be forgotten, and is then refused like any unknown one.
@@ -23,7 +24,7 @@ from datetime import datetime, timedelta
 import structlog
 from anyio import to_thread
 
-from gateway.auth.failures import Failures
+from gateway.auth.failures import Failures, TakenTold
 from gateway.auth.passwords import Passwords, is_same
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
@@ -40,7 +41,7 @@ from gateway.errors import (
     TokenError,
     TooManyAttemptsError,
 )
-from gateway.store import Customer, RotationOutcome, Store, TakenTold
+from gateway.store import Customer, RotationOutcome, Store
 
 log = structlog.get_logger(__name__)
 
@@ -183,19 +184,24 @@ class Sessions:
         return self._pair(replace(customer, password_changes=changes, must_change_password=False), refresh_token)
 
     async def _require_password(self, email: str, password: str, sender: Sender) -> Customer:
-        here, anywhere, place = _subject(email, sender.address), _subject(email, ""), _place(sender, "place")
+        customer = await to_thread.run_sync(self._store.customer_by_email, email)
+        # Of one password: whom wrong ones shut out comes in with the one that the bank gives him.
+        guessed = f"{email}\x00{0 if customer is None else customer.password_changes}"
+        failed_here, failed_anywhere = _subject(guessed, sender.address), _subject(guessed, "")
+        here, place = _subject(email, sender.address), _place(sender, "place")
         known_since = self._now() - SENDER_KNOWN_FOR
-        limits = {here: FAILURES_PER_SENDER_MAX}
+        limits = {failed_here: FAILURES_PER_SENDER_MAX}
         if await to_thread.run_sync(self._failures.knows_sender, here, known_since):
             place = None
         else:
-            limits[anywhere] = FAILURES_PER_EMAIL_MAX
+            limits[failed_anywhere] = FAILURES_PER_EMAIL_MAX
         await self._refuse_guessing(limits, place)
-        customer = await to_thread.run_sync(self._store.customer_by_email, email)
         known = None if customer is None else customer.password_hash
         is_right = await self._passwords.matches(password, known)
         if not is_right:
-            await to_thread.run_sync(self._failures.add, (here, anywhere), place, self._now(), FAILURE_WINDOW)
+            tried = None if place is None else (place, here)
+            failed = (failed_here, failed_anywhere), tried, self._now(), FAILURE_WINDOW
+            await to_thread.run_sync(self._failures.add, *failed)
         # Again, before anything is told: others may have failed while this one waited for its turn.
         await self._refuse_guessing(limits, place, own=0 if is_right else 1)
         if not is_right or customer is None:

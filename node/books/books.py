@@ -31,7 +31,6 @@ from ledger.monitors import Monitor
 from ledger.posting import AccountTerms, Writer
 from ledger.prepared import Request
 from node.background import Waits
-from node.books.clock import LEAP_MAX
 from node.books.collector import Collector
 from node.books.outbox_stream import Bell
 
@@ -57,10 +56,19 @@ class Books:
         url: connection URL for reads.
         writer: not yet open; this process's only one.
         now: the clock, UTC.
+        taken_over: called with the newest entry's time, the epoch's where there is none, before anything is dated.
     """
 
-    def __init__(self, url: str, writer: Writer, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        url: str,
+        writer: Writer,
+        *,
+        now: Callable[[], datetime],
+        taken_over: Callable[[datetime], None] = lambda newest: None,
+    ) -> None:
         self._url = url
+        self._taken_over = taken_over
         self._writer = writer
         self.now = now
         self.bell = Bell()
@@ -82,8 +90,7 @@ class Books:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._readers, self._writer.open)
-        if (last := self._writer.now()) - self.now() > LEAP_MAX:
-            _log.error("entries_dated_ahead", until=last.isoformat(timespec="seconds"))
+        self._taken_over(self._writer.last_posted_at)
         self._pool = ConnectionPool(
             self._url,
             min_size=1,

@@ -2,8 +2,9 @@
 
 Entries are dated in their order, so one that was dated next month dates all that follow it until then, and nothing
 takes that back; holds end and schedules run by the same clock. What leaps is the machine's clock against the time that
-went by since it started: a process that starts believes it as it is. A clock that goes back is no harm: entries keep
-the time of the last one until it has come there.
+went by since it started. A process that starts has seen no leap: it holds the clock against the newest entry and block
+here, and does not believe one that is more than a month later until somebody says that it is right. A clock that goes
+back is no harm: entries keep the time of the last one until it has come there.
 
 A virtual machine that its host held still (suspended, moved, put back from a snapshot) does not count the time that
 went by meanwhile: when its clock is set right by more than five minutes, that is a leap like any other. Who knows that
@@ -16,10 +17,17 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import structlog
+
 from ledger.errors import ClockLeaptError
 
 LEAP_MAX = timedelta(minutes=5)
 """More than is set right by the second, and what two banks bear with in one another."""
+
+REST_MAX = timedelta(days=31)
+"""Longer than a bank's books and its shared ledger stand still at once."""
+
+_log = structlog.get_logger(__name__)
 
 
 def _since_the_machine_started() -> timedelta:
@@ -40,6 +48,24 @@ class BooksClock:
         self._now, self._running = now, running
         self._began = now() - running()
         """The clock when ``running`` was 0, by the latest time that was believed."""
+        self._newest: datetime | None = None
+        """What the clock lies too far after since the start; None where it does not."""
+        self._is_right: Callable[[datetime], bool] = lambda _: False
+
+    def begin(self, newest: datetime, is_right: Callable[[datetime], bool]) -> None:
+        """Hold the clock against the newest time that is known here, at the start of the process.
+
+        Args:
+            newest: of an entry or a block.
+            is_right: tells whether somebody has said lately, by the clock's time given, that it is right.
+        """
+        now = self._now()
+        told = {"now": now.isoformat(timespec="seconds"), "newest": newest.isoformat(timespec="seconds")}
+        if newest - now > LEAP_MAX:
+            _log.error("clock_behind_at_start", **told)
+        elif now - newest > REST_MAX and not is_right(now):
+            _log.error("clock_ahead_at_start", **told)
+            self._newest, self._is_right = newest, is_right
 
     def __call__(self) -> datetime:
         """Return the time.
@@ -49,6 +75,10 @@ class BooksClock:
         """
         now = self._now()
         began = now - self._running()
+        if self._newest is not None:
+            self._refuse_ahead(now, self._newest)
+            # By this moment, not by the start's: another leap of that length would be believed.
+            self._newest, self._began = None, began
         if began - self._began > LEAP_MAX:
             raise ClockLeaptError(
                 f"this machine's clock leapt forward by {began - self._began}, to {now.isoformat(timespec='seconds')}: "
@@ -56,3 +86,11 @@ class BooksClock:
             )
         self._began = max(began, self._began)
         return now
+
+    def _refuse_ahead(self, now: datetime, newest: datetime) -> None:
+        if now - newest > REST_MAX and not self._is_right(now):
+            raise ClockLeaptError(
+                f"this machine's clock says {now.isoformat(timespec='seconds')}, {(now - newest).days} days after the "
+                f"newest entry and block here ({newest.isoformat(timespec='seconds')}): nothing is posted until it is "
+                "set right; if it is right now, say so by `touch clock-is-right` in the node's folder of secrets"
+            )

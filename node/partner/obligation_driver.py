@@ -88,6 +88,7 @@ class ObligationDriver(BackgroundWork):
         self._interval_s = interval_s
         self._waits = Waits(log, "obligation.driver_waits")
         self._moved: set[str] = set()
+        self._wakes_all = False
         self._wake = asyncio.Event()
 
     def moved(self, ids: Iterable[str]) -> None:
@@ -97,7 +98,7 @@ class ObligationDriver(BackgroundWork):
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
-        await self._store.wake(self._now())
+        self._wakes_all = True
         await super().start()
 
     async def work_once(self) -> int:
@@ -107,6 +108,10 @@ class ObligationDriver(BackgroundWork):
             SettlementStoreError: the records do not answer.
             GatewayError: the own peer does not answer.
         """
+        if self._wakes_all:
+            # Not at the start: with a clock that is not believed yet the process starts, and waits here.
+            await self._store.wake(self._now())
+            self._wakes_all = False
         if moved := list(self._moved):
             await self._store.wake(self._now(), moved)
             self._moved.difference_update(moved)

@@ -52,10 +52,11 @@ class SettlementWorker(BackgroundWork):
         self._now = now
         self._interval_s = interval_s
         self._waits = Waits(log, "settlement.worker_waits")
+        self._wakes_all = False
 
     async def start(self) -> None:
         """Begin to work; everything unfinished is due at once."""
-        await self._store.wake_outgoing(self._now())
+        self._wakes_all = True
         await super().start()
 
     async def work_once(self) -> None:
@@ -64,6 +65,10 @@ class SettlementWorker(BackgroundWork):
         Raises:
             SettlementStoreError: the records do not answer.
         """
+        if self._wakes_all:
+            # Not at the start: with a clock that is not believed yet the process starts, and waits here.
+            await self._store.wake_outgoing(self._now())
+            self._wakes_all = False
         await self._receiver.resume(BATCH_SIZE)
         due = await self._store.due_outgoing(self._now(), BATCH_SIZE)
         gate = asyncio.Semaphore(CONCURRENCY)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from gateway.auth.sessions import FAILURES_PER_SENDER_MAX
 from gateway.customers import main
 from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config
 from tests.support.node_in_memory import NodeInMemory
@@ -137,6 +138,23 @@ async def test_a_given_password_opens_nothing_but_the_way_to_an_own_one(client: 
     assert (await _log_in(client, maria.email, given)).status_code == 401
     assert (await _log_in(client, maria.email, "her own again!")).json()["must_change_password"] is False
     assert (await tomas.get("/v1/accounts")).status_code == 200
+
+
+async def test_who_was_shut_out_by_wrong_passwords_comes_in_with_the_given_one(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    maria, tomas = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("maria", "tomas")]
+    for customer in (maria, tomas):
+        for _ in range(FAILURES_PER_SENDER_MAX):
+            assert (await _log_in(client, customer.email, "what was it again?")).status_code == 401
+        assert (await _log_in(client, customer.email)).status_code == 429
+    given = (await desk.run("reset-password", maria.email, "--reason", "forgot it")).splitlines()[1]
+    for _ in range(FAILURES_PER_SENDER_MAX - 1):
+        assert (await _log_in(client, maria.email, "what was it again?")).status_code == 401
+    assert (await _log_in(client, maria.email, given)).status_code == 200
+    assert (await _log_in(client, maria.email, "what was it again?")).status_code == 401
+    assert (await _log_in(client, maria.email, given)).status_code == 429
+    assert (await _log_in(client, tomas.email)).status_code == 429
 
 
 async def test_a_suspended_customer_with_a_given_password_must_change_it_when_he_is_back(

@@ -7,6 +7,7 @@ the test sets; of every service of the books a call that records a time is made 
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, MutableMapping
@@ -20,6 +21,7 @@ from google.protobuf.message import Message
 from structlog.testing import capture_logs
 
 from network.errors import RpcError
+from network.operations.health import UnhealthyError
 from network.operations.log_levels import LogLevels
 from network.pb.dwaybank.ledger.v1 import chart_pb2, currencies_pb2, reconciliation_pb2, schedules_pb2
 from network.rpc import StatusCode
@@ -37,7 +39,7 @@ from node.own_node import (
     periods_pb2,
     tenants_pb2,
 )
-from node.process import NodeProcess
+from node.process import CLOCK_IS_RIGHT, NodeProcess
 from node.start import prepare_consortium
 from tests.support.consortium import free_base_port
 from tests.support.gateway_client import Clock
@@ -156,6 +158,42 @@ async def _all_said(lines: list[MutableMapping[str, Any]], end: str) -> None:
     async with asyncio.timeout(30):
         while not {f"{worker}{end}" for worker in WORKERS} <= {line["event"] for line in lines}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_node_that_starts_with_a_clock_far_ahead_of_its_books_posts_nothing_until_somebody_says_it_is_right(
+    node: BankNode,
+) -> None:
+    async with node.client() as client:
+        for opening in (_account("cash", ledger_pb2.SIDE_DEBIT), _account("alice", ledger_pb2.SIDE_CREDIT)):
+            await client.call(LEDGER, "OpenAccount", opening, ledger_pb2.OpenAccountResponse)
+        assert await _post(client) == "posted"
+    await node.process.stop()
+    node.clock.ahead = timedelta(days=365)
+    node.process = NodeProcess(node.config, LogLevels(), node.clock)
+    with capture_logs() as lines:
+        await node.process.start()
+    assert "clock_ahead_at_start" in {line["event"] for line in lines}
+    async with node.client() as client:
+        with pytest.raises(RpcError, match="365 days after the newest entry and block here") as refused:
+            await _post(client)
+        assert refused.value.code == StatusCode.UNAVAILABLE
+        with pytest.raises(UnhealthyError, match=r"`touch clock-is-right` in the node's folder of secrets"):
+            await node.process._check_clock()
+        said = node.config.writer_key_file.parent / CLOCK_IS_RIGHT
+        said.touch()
+        # By the clock that is doubted: what was said by another one a year ago says nothing of this.
+        with pytest.raises(RpcError, match="365 days after"):
+            await _post(client)
+        moment = node.clock().timestamp()
+        os.utime(said, (moment, moment))
+        assert await _post(client) == "posted"
+        await node.process._check_clock()
+
+
+async def _post(client: OwnNode) -> str:
+    entry = ledger_pb2.NewEntry(idempotency_key=str(uuid.uuid4()), postings=LEGS)
+    request = ledger_pb2.PostEntriesRequest(entries=[entry])
+    return (await client.call(LEDGER, "PostEntries", request, ledger_pb2.PostEntriesResponse)).results[0].code
 
 
 async def _refusal(client: OwnNode, service: str, method: str, request: Message) -> StatusCode | None:

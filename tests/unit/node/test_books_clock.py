@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.errors import BooksUnavailableError
 from node.books.clock import LEAP_MAX, BooksClock
@@ -50,3 +51,70 @@ def test_clock_that_is_right_after_it_leapt_is_believed_by_the_next_process() ->
     machine.set_by = DAY
     again = BooksClock(lambda: BEGIN + machine.running + machine.set_by, lambda: machine.running)
     assert again() == BEGIN + 2 * DAY
+
+
+# At the start of a process -------------------------------------------------------------------------------------------
+
+
+def started(machine: Machine, newest: datetime, *said: datetime) -> BooksClock:
+    """Return the clock of a process that found entries or blocks until then."""
+    clock = BooksClock(lambda: BEGIN + machine.running + machine.set_by, lambda: machine.running)
+    clock.begin(newest, lambda now: any(abs(now - moment) < DAY for moment in said))
+    return clock
+
+
+def test_clock_that_starts_long_after_all_that_is_known_is_not_believed_until_it_is_set_right() -> None:
+    machine = Machine()
+    newest = BEGIN
+    machine.set_by = 365 * DAY
+    with capture_logs() as lines:
+        clock = started(machine, newest)
+    assert [(line["event"], line["newest"]) for line in lines] == [
+        ("clock_ahead_at_start", "2026-11-30T12:00:00+00:00")
+    ]
+    told = r"says 2027-12-01T12:00:00\+00:00, 366 days after .* \(2026-11-30T12:00:00\+00:00\): .*clock-is-right`"
+    for _ in range(2):
+        with pytest.raises(BooksUnavailableError, match=told):
+            clock()
+    machine.set_by = timedelta(0)
+    assert clock() == BEGIN + DAY
+    # The leap that it started in counts for nothing from then on.
+    machine.set_by = 10 * DAY
+    with pytest.raises(BooksUnavailableError, match="leapt forward by 10 days"):
+        clock()
+    machine.set_by = timedelta(0)
+    # What rests while the process runs is no reason to doubt.
+    machine.running += 100 * DAY
+    assert clock() == BEGIN + 101 * DAY
+
+
+def test_clock_that_somebody_says_is_right_is_believed_at_once_and_no_later_leap_with_it() -> None:
+    machine = Machine()
+    said: list[datetime] = []
+    machine.set_by = 365 * DAY
+    clock = BooksClock(lambda: BEGIN + machine.running + machine.set_by, lambda: machine.running)
+    clock.begin(BEGIN, lambda now: any(abs(now - moment) < DAY for moment in said))
+    with pytest.raises(BooksUnavailableError):
+        clock()
+    said.append(BEGIN + 366 * DAY)
+    assert clock() == BEGIN + 366 * DAY
+    machine.set_by += 365 * DAY
+    with pytest.raises(BooksUnavailableError, match="leapt forward by 365 days"):
+        clock()
+    with pytest.raises(BooksUnavailableError, match="731 days after"):
+        started(machine, BEGIN, *said)()
+
+
+def test_clock_that_starts_within_what_books_may_rest_is_believed() -> None:
+    machine = Machine()
+    machine.set_by = 30 * DAY
+    with capture_logs() as lines:
+        assert started(machine, BEGIN)() == BEGIN + 31 * DAY
+    assert lines == []
+
+
+def test_clock_that_starts_before_what_is_known_is_told_and_does_no_harm() -> None:
+    machine = Machine()
+    with capture_logs() as lines:
+        assert started(machine, BEGIN + 10 * DAY)() == BEGIN + DAY
+    assert [(line["event"], line["log_level"]) for line in lines] == [("clock_behind_at_start", "error")]
