@@ -57,6 +57,7 @@ customers = Table(
     Column("created_at", _time),
     Column("password_changes", Integer),
     Column("must_change_password", Boolean),
+    Column("given_until", _time),
 )
 accounts = Table(
     "customer_account",
@@ -94,7 +95,8 @@ _transfer = Table(
 class Customer:
     """A registered person; each of his ``password_changes`` ends what was begun before.
 
-    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own.
+    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own, while it is
+    good.
     """
 
     customer_id: uuid.UUID
@@ -104,6 +106,7 @@ class Customer:
     status: str
     password_changes: int = 0
     must_change_password: bool = False
+    given_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +344,7 @@ def as_customer(row: Row[*tuple[object, ...]]) -> Customer:
         row.status,
         row.password_changes,
         row.must_change_password,
+        row.given_until,
     )
 
 

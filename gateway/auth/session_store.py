@@ -124,7 +124,9 @@ class SessionStore:
         with self._engine.begin() as connection:
             _require_same_password(connection, customer)
             changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
-            connection.execute(update(customers).where(chosen).values(**changed, must_change_password=False))
+            connection.execute(
+                update(customers).where(chosen).values(**changed, must_change_password=False, given_until=None)
+            )
             connection.execute(update(families).where(open_ones).values(revoked_at=now))
             return _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
 

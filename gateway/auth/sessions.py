@@ -154,10 +154,11 @@ class Sessions:
         Raises:
             CredentialsError: unknown e-mail or wrong password.
             TooManyAttemptsError: too many failures before.
-            ForbiddenError: the customer is suspended.
+            ForbiddenError: the customer is suspended, or the password that the bank gave him is too old.
         """
         customer = await self._require_password(email, password, sender)
         _require_active(customer)
+        _require_good(customer, self._now())
         if self._passwords.is_outdated(customer.password_hash):
             renewed = await self._passwords.hash(password)
             await to_thread.run_sync(self._store.renew_password_hash, customer, renewed)
@@ -310,6 +311,12 @@ def _told_taken(email: str, sender: Sender) -> TakenTold | None:
 def _require_active(customer: Customer) -> None:
     if customer.status != "active":
         raise ForbiddenError("customer_suspended", "this customer is suspended: ask the bank")
+
+
+def _require_good(customer: Customer, now: datetime) -> None:
+    if customer.given_until is not None and now >= customer.given_until:
+        told = "the password that the bank gave you is good no more: ask the bank for another"
+        raise ForbiddenError("password_expired", told)
 
 
 def _require_own_password(customer: Customer) -> None:
