@@ -34,6 +34,9 @@ DATED_OTHERWISE = "exists_with_different_body"
 NOT_AN_ORDER = "invalid"
 """Code of what the node cannot read as a request of its kind, today and tomorrow."""
 
+ARCHIVED = "archived"
+"""Code of what the books keep in files."""
+
 _Reply = TypeVar("_Reply", bound=Message)
 
 
@@ -188,11 +191,20 @@ class NodeClient:
             raise _unavailable()
         result = reply.results[0]
         if result.code == DATED_OTHERWISE:
-            # Nobody else knows the transfer's id: what stands under it is this order, whose fields never change.
-            by_key = ledger_pb2.GetEntryRequest(idempotency_key=entry.idempotency_key)
-            found = (await self._call(f"{LEDGER}/GetEntry", by_key, ledger_pb2.GetEntryResponse)).entry
-            return EntryOutcome("exists", "", found.seq, found.decision)
+            return await self.posted_transfer(transfer.transfer_id)
         return EntryOutcome(result.code, result.message, result.seq, result.decision)
+
+    async def posted_transfer(self, transfer_id: uuid.UUID) -> EntryOutcome:
+        """Return the entry of a transfer inside the bank.
+
+        Nobody else knows the transfer's id: what stands under it is this order, whose fields never change.
+
+        Raises:
+            NotFoundError: nothing is posted under its id.
+        """
+        by_key = ledger_pb2.GetEntryRequest(idempotency_key=str(transfer_id))
+        found = (await self._call(f"{LEDGER}/GetEntry", by_key, ledger_pb2.GetEntryResponse)).entry
+        return EntryOutcome("exists", "", found.seq, found.decision)
 
     async def send_payment(self, payment: PartnerPayment) -> PaymentOutcome:
         """Send money to a partner bank's customer; repeating it with the same id changes nothing."""
@@ -224,9 +236,9 @@ class NodeClient:
         try:
             reply = await self._call(f"{LEDGER}/GetEntry", request, ledger_pb2.GetEntryResponse)
         except RefusedError as error:
-            if error.code != "archived":
+            if error.code != ARCHIVED:
                 raise
-            return EntryStanding("archived", "")
+            return EntryStanding(ARCHIVED, "")
         return EntryStanding(reply.entry.state, reply.entry.decision)
 
     async def proof(self, seq: int, wait_ms: int) -> bytes:
@@ -261,7 +273,7 @@ def _translate(error: RpcError) -> Exception:
         return ConflictError("not_ready", error.message)
     if error.code == StatusCode.OUT_OF_RANGE:
         # The node's words name files of the bank's archive: nothing for customers.
-        return RefusedError("archived", "this is older than what the bank keeps at hand: ask the bank for it")
+        return RefusedError(ARCHIVED, "this is older than what the bank keeps at hand: ask the bank for it")
     if error.code == StatusCode.INVALID_ARGUMENT:
         return RefusedError(NOT_AN_ORDER, error.message)
     return _unavailable()

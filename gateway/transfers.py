@@ -27,6 +27,7 @@ from anyio import to_thread
 
 from gateway.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
 from gateway.node_client import (
+    ARCHIVED,
     NOT_AN_ORDER,
     EntryOutcome,
     InternalTransfer,
@@ -148,13 +149,21 @@ class Transfers:
         return list(await asyncio.gather(*(self._up_to_date(transfer) for transfer in known)))
 
     async def _up_to_date(self, transfer: Transfer) -> Transfer:
-        if transfer.partner_msp_id is None or transfer.state in FINAL_STATES:
+        if transfer.state in FINAL_STATES:
             return transfer
         try:
-            outcome = await self._node.payment(transfer.transfer_id)
+            if transfer.partner_msp_id is None:
+                # A gateway that was killed between the books and its own records leaves it so.
+                changed = _with_entry(transfer, await self._node.posted_transfer(transfer.transfer_id))
+            else:
+                changed = _with_payment(transfer, await self._node.payment(transfer.transfer_id))
         except NotFoundError:
             return transfer  # ordered, but the node never heard of it: it stays "received" until it is sent again
-        return await self._remember(await self._with_decision(_with_payment(transfer, outcome)))
+        except RefusedError as error:
+            if error.code != ARCHIVED:
+                raise
+            return transfer  # what the bank put away years ago stands in nobody's way
+        return await self._remember(await self._with_decision(changed))
 
     def _check(self, order: TransferOrder, own_asset: str) -> None:
         if order.asset != own_asset:

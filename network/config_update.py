@@ -138,10 +138,15 @@ def signatures_of(update: configtx_pb2.ConfigUpdateEnvelope) -> list[SignedData]
         ConfigError: a signature header is malformed.
     Source: Fabric protoutil/signeddata.go, ConfigUpdateEnvelopeAsSignedData.
     """
+    content = update.config_update
+    creators: dict[bytes, bytes] = {}
     signed = []
     for item in update.signatures:
-        header = _read(common_pb2.SignatureHeader, item.signature_header)
-        signed.append(SignedData(item.signature_header + update.config_update, header.creator, item.signature))
+        header = item.signature_header
+        if header not in creators:
+            creators[header] = _read(common_pb2.SignatureHeader, header).creator
+        # Any client may send half a million signatures beside megabytes of change: nothing is done twice for them.
+        signed.append(SignedData(header, creators[header], item.signature, content))
     return signed
 
 

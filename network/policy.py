@@ -51,14 +51,16 @@ class SignedData:
     """One signature with what it was made over and by whom.
 
     Attributes:
-        data: the signed bytes.
+        data: the signed bytes, or the first of them.
         creator: serialized identity of the signer.
         signature: as received.
+        rest: the signed bytes after ``data``: what many signatures have in common is not copied for each.
     """
 
     data: bytes
     creator: bytes
     signature: bytes
+    rest: bytes = b""
 
 
 class Policy(Protocol):
@@ -100,7 +102,7 @@ def valid_signers(signed: Iterable[SignedData], msps: MspManager) -> list[Identi
             continue
         try:
             if identity.identifier not in signers:
-                identity.verify(item.data, item.signature)
+                identity.verify(item.data + item.rest, item.signature)
                 signers[identity.identifier] = identity
         except SignatureError:
             continue

@@ -10,6 +10,7 @@ It is synchronous; ``sessions`` calls it in threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -45,6 +46,31 @@ _guess = Table(
 _sender = Table("known_sender", _schema, Column("subject", LargeBinary, primary_key=True), Column("seen_at", _time))
 
 
+@dataclass(frozen=True, slots=True)
+class TakenTold:
+    """How often somebody may be told that an e-mail address is registered.
+
+    Args:
+        place: from where he asks.
+        subject: what he asks for.
+        count_max: addresses that he may be told of.
+        window: within which they count.
+    """
+
+    place: bytes
+    subject: bytes
+    count_max: int
+    window: timedelta
+
+    def enough_since(self, connection: Connection, now: datetime) -> datetime | None:
+        """Return when the oldest was told where no more may be; whoever asks from there waits for this one's commit."""
+        # One after the other from one place: of many at once no more are told of.
+        lock = int.from_bytes(self.place[:8], signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(lock)))
+        count, oldest = count_at(connection, self.place, now - self.window)
+        return oldest if count >= self.count_max else None
+
+
 class Failures:
     """Reads and writes failed log-ins and known senders.
 
@@ -67,20 +93,22 @@ class Failures:
         with self._engine.connect() as connection:
             return count_at(connection, place, since)
 
-    def add(self, subjects: tuple[bytes, ...], place: bytes | None, now: datetime, kept_for: timedelta) -> None:
+    def add(
+        self, subjects: tuple[bytes, ...], tried: tuple[bytes, bytes] | None, now: datetime, kept_for: timedelta
+    ) -> None:
         """Record a failed login and forget old ones, whoever's: more than are recorded, so that they never pile up.
 
         Args:
-            subjects: what it counts against; the first is the customer at his place.
-            place: from where, if the customer is not known there.
+            subjects: what it counts against.
+            tried: from where, and the customer at that place, if he is not known there.
             now: the time.
             kept_for: how long failures count.
         """
         with self._engine.begin() as connection:
             _forget(connection, _failure, _failure.c.failed_at, now - kept_for)
             connection.execute(insert(_failure), [{"subject": subject, "failed_at": now} for subject in subjects])
-            if place is not None:
-                note_at(connection, place, subjects[0], now, kept_for)
+            if tried is not None:
+                note_at(connection, *tried, now, kept_for)
 
     def add_at(self, place: bytes, subject: bytes, now: datetime, kept_for: timedelta) -> None:
         """Record that a customer was tried from a place, and forget old ones as ``add`` does."""

@@ -8,7 +8,7 @@ import uuid
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
 from gateway.errors import ConflictError, RefusedError
 from gateway.node_client import Balance, StatementLine
@@ -31,20 +31,38 @@ PSEUDONYM_BYTES = 16
 
 
 @router.post("", status_code=201, summary="Open an account", responses=problems(400, 401, 403, 409, 413, 422, 503))
-async def open_account(body: OpenAccountRequest, customer_id: CustomerId, services: ServicesOf) -> AccountResponse:
-    """Open an account in one of the bank's assets; its reference is random and says nothing about its owner."""
+async def open_account(
+    body: OpenAccountRequest,
+    customer_id: CustomerId,
+    services: ServicesOf,
+    idempotency_key: Annotated[
+        uuid.UUID | None,
+        Header(
+            alias="Idempotency-Key", description="UUID chosen by the client; sending it again opens no second account"
+        ),
+    ] = None,
+) -> AccountResponse:
+    """Open an account in one of the bank's assets; its reference is random and says nothing about its owner.
+
+    Send an `Idempotency-Key`: after 503, or no answer, the same request with the same key opens no second account.
+    """
     if body.asset not in {asset.code for asset in services.config.assets}:
         raise RefusedError("unknown_asset", f"asset {body.asset}: this bank does not offer it")
-    existing = await to_thread.run_sync(services.store.accounts, customer_id)
-    # Asked before the books open one that he may not have; what decides is the count under a lock below.
-    if len(existing) >= ACCOUNTS_PER_CUSTOMER_MAX:
-        raise ConflictError("account_limit", f"a customer may have {ACCOUNTS_PER_CUSTOMER_MAX} accounts")
-    reference = _new_reference(services)
-    # The books first: an account nobody owns is harmless, an owner without an account is not.
-    balance = await services.node.open_account(reference, body.asset)
-    own = OwnAccount(reference, customer_id, body.asset, body.label, services.now())
-    await to_thread.run_sync(services.store.add_account, own, ACCOUNTS_PER_CUSTOMER_MAX)
-    return _account(own, balance)
+    owned = await to_thread.run_sync(services.store.accounts, customer_id)
+    own = next((each for each in owned if idempotency_key and each.idempotency_key == idempotency_key), None)
+    if own is None:
+        # Asked before the books open one that he may not have; what decides is the count under a lock below.
+        if len(owned) >= ACCOUNTS_PER_CUSTOMER_MAX:
+            raise ConflictError("account_limit", f"a customer may have {ACCOUNTS_PER_CUSTOMER_MAX} accounts")
+        reference = _new_reference(services)
+        # The books first: an account nobody owns is harmless, an owner without an account is not.
+        await services.node.open_account(reference, body.asset)
+        wanted = OwnAccount(reference, customer_id, body.asset, body.label, services.now(), idempotency_key)
+        own = await to_thread.run_sync(services.store.add_account, wanted, ACCOUNTS_PER_CUSTOMER_MAX)
+    if (own.asset, own.label) != (body.asset, body.label):
+        told = "this Idempotency-Key was used for another account: choose a new one"
+        raise ConflictError("idempotency_key_reused", told)
+    return _account(own, await services.node.balance(own.account))
 
 
 @router.get("", summary="List own accounts", responses=problems(401, 403, 503))

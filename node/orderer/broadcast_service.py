@@ -70,13 +70,13 @@ class BroadcastService:
     async def _read(self, requests: AsyncIterator[bytes], answers: _Answers, peer: str) -> None:
         try:
             async for envelope in requests:
-                await answers.put(self._order(envelope, peer))
+                await answers.put(await self._order(envelope, peer))
         except Exception:
             await answers.put(None)
             raise
         await answers.put(None)
 
-    def _order(self, envelope: bytes, peer: str) -> asyncio.Future[Outcome]:
+    async def _order(self, envelope: bytes, peer: str) -> asyncio.Future[Outcome]:
         begun = perf_counter()
         channel_id, kind = "", "unknown"
         try:
@@ -94,7 +94,7 @@ class BroadcastService:
             return refused
         checked = perf_counter()
         self._metrics.checked(channel_id, kind, checked - begun)
-        outcome = chain.order(message)
+        outcome = await chain.order(message)
         outcome.add_done_callback(lambda done: self._ended(channel_id, kind, done, perf_counter() - checked))
         return outcome
 

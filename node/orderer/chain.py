@@ -6,8 +6,9 @@ Rules
 - A failed write refuses the envelopes of that block as SERVICE_UNAVAILABLE and touches nothing else: the next block is
   tried as usual, so ordering goes on by itself once there is space again. Where what the disk has is unknown, as after
   a failed sync, ordering ends until the process starts again and reads it.
-- A configuration update has a block of its own; its successor configuration is made when its turn comes, and what was
-  checked against an older configuration is checked again.
+- A configuration update has a block of its own. Its successor configuration is made before it waits for that, in a
+  thread beside the writer's: whatever a client makes of an update delays other updates, and no transaction.
+- What was checked against an older configuration is checked again when its turn comes.
 - Waiting envelopes are bounded in bytes; above the bound new ones are refused rather than kept in memory.
 """
 
@@ -43,11 +44,17 @@ Outcome = EnvelopeRefusedError | None
 """None: ordered and durable."""
 
 
+_Successor = tuple[bytes, ChannelConfig]
+"""The envelope that carries a configuration, and that configuration."""
+
+
 class _Waiting(NamedTuple):
     message: Message
     sequence: int
     """Of the configuration the message was checked against."""
     outcome: asyncio.Future[Outcome]
+    successor: _Successor | None = None
+    """What a configuration update makes of that configuration."""
 
 
 class Chain:
@@ -71,6 +78,7 @@ class Chain:
         self._writer = BlockWriter(store, signer, header_hash(last.header), last_config)
         self._cutter: BlockCutter[_Waiting] = BlockCutter(_limits(self.config))
         self._threads = ThreadPoolExecutor(1, f"orderer-writer-{self.channel_id}")
+        self._updates = ThreadPoolExecutor(1, f"orderer-updates-{self.channel_id}")
         self._recent: OrderedDict[int, bytes] = OrderedDict()
         self._recent_bytes = 0
         self._waiting_bytes = 0
@@ -105,10 +113,11 @@ class Chain:
             task, self._task = self._task, None
             await task
         self._threads.shutdown()
+        await asyncio.to_thread(self._updates.shutdown)
         self._store.close()
 
-    def order(self, message: Message) -> asyncio.Future[Outcome]:
-        """Queue a message that has just passed ``check_message`` under ``config``.
+    async def order(self, message: Message) -> asyncio.Future[Outcome]:
+        """Queue a message that has just passed ``check_message`` under ``config``; of an update, judge it first.
 
         Returns:
             Its outcome, once its block is durable or has failed; never an exception.
@@ -122,11 +131,33 @@ class Chain:
             self._waiting_bytes += len(message.envelope)
             waiting = _Waiting(message, self.config.sequence, outcome)
             if message.is_config_update:
-                self._cutter.add_alone(waiting)
+                await self._order_update(waiting)
             else:
                 self._cutter.add(waiting, message.size)
-            self._work.set()
+                self._work.set()
         return outcome
+
+    async def _order_update(self, waiting: _Waiting) -> None:
+        config, now = self.config, self._now()
+        judged: Outcome = OrderingUnavailableError("nobody waits for the configuration update any more")
+        try:
+            successor = await asyncio.get_running_loop().run_in_executor(
+                self._updates, self._make_successor, waiting.message, config, now
+            )
+            judged = self._closed
+        except EnvelopeRefusedError as refusal:
+            judged = refusal
+        finally:
+            if judged is not None:
+                self._finish([waiting], judged)
+        if judged is None:
+            self._cutter.add_alone(waiting._replace(sequence=config.sequence, successor=successor))
+            self._work.set()
+
+    def _make_successor(self, message: Message, config: ChannelConfig, now: datetime) -> _Successor:
+        if self._closed is not None:
+            raise self._closed
+        return prepare_config(message, config, self._signer, now)
 
     async def wait_for(self, number: int) -> None:
         """Return when block ``number`` is durable.
@@ -184,9 +215,8 @@ class Chain:
         if not batch:
             return
         make = self._write_config if batch[0].message.is_config_update else self._write_normal
-        messages = [waiting.message for waiting in batch]
         try:
-            block, config = await asyncio.get_running_loop().run_in_executor(self._threads, make, messages)
+            block, config = await asyncio.get_running_loop().run_in_executor(self._threads, make, batch)
         except BlockStoreWriteError as error:
             log.error("orderer.block_not_written", channel=self.channel_id, height=self.height, reason=str(error))
             self._finish(batch, OrderingUnavailableError("the orderer cannot store blocks now; send it again later"))
@@ -198,11 +228,15 @@ class Chain:
             self._finish(batch, None)
             self._announce()
 
-    def _write_normal(self, messages: list[Message]) -> tuple[bytes, ChannelConfig]:
-        return self._writer.write([message.envelope for message in messages]), self.config
+    def _write_normal(self, batch: list[_Waiting]) -> _Successor:
+        return self._writer.write([waiting.message.envelope for waiting in batch]), self.config
 
-    def _write_config(self, messages: list[Message]) -> tuple[bytes, ChannelConfig]:
-        envelope, following = prepare_config(messages[0], self.config, self._signer, self._now())
+    def _write_config(self, batch: list[_Waiting]) -> _Successor:
+        [waiting] = batch
+        successor = waiting.successor
+        if successor is None or waiting.sequence != self.config.sequence:
+            successor = prepare_config(waiting.message, self.config, self._signer, self._now())
+        envelope, following = successor
         return self._writer.write([envelope], config=True), following
 
     def _apply(self, config: ChannelConfig) -> None:

@@ -184,7 +184,7 @@ class Orderer:
         except EnvelopeRefusedError as refusal:
             text = f"{failed}: config update for existing channel did not pass initial checks: {refusal}"
             raise EnvelopeRefusedError(refusal.status, text) from refusal
-        refused = await chain.order(message)
+        refused = await (await chain.order(message))
         if refused is not None:
             raise EnvelopeRefusedError(refused.status, f"{failed}: {refused}") from refused
         return chain

@@ -126,6 +126,33 @@ async def test_many_guesses_of_a_password_at_once_are_no_more_than_one_after_the
     assert right.status_code == 429
 
 
+async def test_a_request_to_open_an_account_sent_again_and_at_once_opens_one(
+    client: httpx.AsyncClient, node: NodeInMemory
+) -> None:
+    maria, tomas = [await CustomerAgent(client, f"{name}@example.org").sign_up() for name in ("maria", "tomas")]
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    body = {"asset": "EUR", "label": "Household"}
+    node.pause_s = 0.2
+    at_once = await asyncio.gather(*(maria.post("/v1/accounts", body, **key) for _ in range(4)))
+    node.pause_s = 0.0
+    again = await maria.post("/v1/accounts", body, **key)
+    assert {answer.status_code for answer in (*at_once, again)} == {201}
+    assert len({answer.json()["account"] for answer in (*at_once, again)}) == 1
+    (listed,) = (await maria.get("/v1/accounts")).json()["accounts"]
+    assert listed == again.json()
+
+    other = await maria.post("/v1/accounts", body | {"label": "Holidays"}, **key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    # Another's key is nobody's business, and who sends none opens as many as he says.
+    assert (await tomas.post("/v1/accounts", body, **key)).json()["account"] != listed["account"]
+    for _ in range(ACCOUNTS_PER_CUSTOMER_MAX - 1):
+        assert (await maria.post("/v1/accounts", body)).status_code == 201
+    assert (await maria.post("/v1/accounts", body, **key)).json() == listed
+    assert (await maria.post("/v1/accounts", body)).json()["code"] == "account_limit"
+    refused = await maria.post("/v1/accounts", body, **{"Idempotency-Key": "once"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "header.Idempotency-Key")
+
+
 async def test_accounts_opened_at_once_stay_within_the_limit(client: httpx.AsyncClient) -> None:
     maria = await CustomerAgent(client, "maria@example.org").sign_up()
     many = range(ACCOUNTS_PER_CUSTOMER_MAX + 5)

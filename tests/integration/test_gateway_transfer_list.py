@@ -5,7 +5,9 @@ Method: as in ``test_gateway.py``.
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -59,6 +61,44 @@ async def test_own_transfers_are_listed_newest_first_in_pages_and_nobody_elses(
         if not (token := page["next_page_token"]):
             break
     assert pages == [["99999", "4"], ["3", "2"], ["1"]]
+
+
+async def test_a_transfer_that_was_posted_for_a_gateway_killed_before_it_noted_so_is_told_as_posted(
+    client: httpx.AsyncClient, node: NodeInMemory
+) -> None:
+    maria, here, there = await _payer(client, node, "maria")
+    keys = [str(uuid.uuid4()) for _ in range(3)]
+    node.silent_commits = 1
+    assert (await maria.pay(here, there, "1", keys[0])).status_code == 503
+    node.fault = partial(_silent, "/PostEntries")
+    assert (await maria.pay(here, there, "2", keys[1])).status_code == 503
+    node.fault = lambda path: None
+    # Whoever lost his key learns what became of his money; what the books never heard of is to be sent again.
+    never, posted = await _listed(maria)
+    assert (posted["amount_minor"], posted["state"], posted["seq"]) == ("1", "posted", 1)
+    assert (never["amount_minor"], never["state"], never["seq"]) == ("2", "received", None)
+    assert posted["decision"] == "automated_approval"
+    repeated = await maria.pay(here, there, "1", keys[0])
+    assert (repeated.status_code, repeated.json()["transfer_id"]) == (201, posted["transfer_id"])
+    assert node.accounts[here].balance == 9_999
+
+    node.silent_commits = 1
+    assert (await maria.pay(here, there, "3", keys[2])).status_code == 503
+    node.fault = partial(_archived, "/GetEntry")
+    assert [each["state"] for each in await _listed(maria)] == ["received", "received", "posted"]
+    node.fault = lambda path: None
+    one = await maria.get(f"/v1/transfers/{(await _listed(maria))[0]['transfer_id']}")
+    assert (one.json()["state"], one.json()["entry_state"]) == ("posted", "posted")
+
+
+def _silent(method: str, path: str) -> None:
+    if path.endswith(method):
+        raise RpcError(StatusCode.UNAVAILABLE, "killed")
+
+
+def _archived(method: str, path: str) -> None:
+    if path.endswith(method):
+        raise RpcError(StatusCode.OUT_OF_RANGE, "entry: archived in a.jsonl")
 
 
 async def test_a_page_that_ends_among_transfers_of_one_moment_loses_none(

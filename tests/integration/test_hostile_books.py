@@ -49,7 +49,7 @@ LIST_CHANGES = {
     "more accounts than amounts": "posting_account = posting_account || 1::bigint",
     "array of two dimensions": "posting_amount = ARRAY[posting_amount, posting_amount]",
     "array from index 0": "posting_amount = format('[0:1]={%s,%s}', posting_amount[1], posting_amount[2])::bigint[]",
-    "array of a million": "posting_amount = array_fill(1::bigint, ARRAY[1000000])",
+    "array of a hundred thousand": "posting_amount = array_fill(1::bigint, ARRAY[100000])",
     "list with an amount of 0": "posting_amount = ARRAY[0, 0]::bigint[]",
     "list with the largest amounts": "posting_amount = ARRAY[9223372036854775807, -9223372036854775808]",
     "list with an unknown account": "posting_account = ARRAY[4611686018427387904, 1]",

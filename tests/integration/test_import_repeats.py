@@ -19,9 +19,10 @@ from ledger.errors import MappingError, StatementFormatError
 from ledger.statement_mapping import StatementMapping, parse_mapping
 from network.pb.dwaybank.ledger.v1 import ledger_pb2 as pb
 from network.rpc import StatusCode
+from node import statement_repeats
 from node.books.ledger_service import SERVICE, LedgerService
 from node.statement_import import ImportReport, _post, _Source
-from node.statement_repeats import SUSPECTS_MAX
+from node.statement_repeats import BATCH_MOVEMENTS
 from tests.support.books import Clock
 from tests.support.own_service import ServiceClient, open_books, open_port
 
@@ -140,8 +141,9 @@ async def test_line_that_cannot_be_understood_posts_nothing_before_it(node: Node
     assert node.entries == 0
 
 
-async def test_many_suspects_are_held_against_the_file_in_parts(node: Node) -> None:
-    lines = [f"{number},anna,2026-09-01,10.00" for number in range(2 * SUSPECTS_MAX)]
+async def test_many_suspects_are_held_against_the_file_in_parts(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement_repeats, "SUSPECTS_MAX", BATCH_MOVEMENTS)
+    lines = [f"{number},anna,2026-09-01,10.00" for number in range(3 * BATCH_MOVEMENTS)]
     await node.bring(mapping("bank"), *lines[:300])
     assert (await node.bring(mapping("bank"), *lines)).posted == len(lines) - 300
 

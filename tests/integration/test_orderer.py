@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2
@@ -29,7 +30,7 @@ from network.channel_config import ChannelConfig
 from network.config_delta import config_delta, sign_update
 from network.errors import RpcError
 from network.rpc import StatusCode
-from node.orderer import block_store
+from node.orderer import block_store, chain
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreLockedError, GenesisError
 from node.orderer.orderer import Orderer
 from tests.support.config_updates import batch_size_update
@@ -351,6 +352,51 @@ async def test_authorized_configuration_update_has_its_own_block_and_rules_from_
     async with running(new_orderer(material, tmp_path)) as channel:
         assert (await broadcast(channel, [material.envelope()]))[0][0] == OK
         assert last_config_number((await whole_chain(channel, material))[-1]) == number
+
+
+async def test_update_that_is_long_judged_keeps_no_transaction_waiting(
+    channel: rpc.Channel, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to a channel may send updates that take seconds to judge."""
+    (genesis,) = await whole_chain(channel, material)
+    judged, held_back = threading.Event(), chain.prepare_config
+
+    def long_judged(*arguments: Any) -> tuple[bytes, ChannelConfig]:
+        assert judged.wait(60)
+        return held_back(*arguments)
+
+    monkeypatch.setattr(chain, "prepare_config", long_judged)
+    update = asyncio.create_task(broadcast(channel, [new_batch_size(material, genesis, [ORDERER])]))
+    await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(20):
+            assert await broadcast(channel, [material.envelope() for _ in range(3)]) == [(OK, "")] * 3
+        assert not update.done()
+    finally:
+        judged.set()
+    assert await update == [(OK, "")]
+    newest = (await whole_chain(channel, material))[-1]
+    assert last_config_number(newest) == newest.header.number
+
+
+async def test_update_judged_before_another_was_committed_is_judged_again(
+    channel: rpc.Channel, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (genesis,) = await whole_chain(channel, material)
+    held, really_synced = threading.Event(), os.fdatasync
+    update = new_batch_size(material, genesis, [ORDERER])
+
+    def slow(descriptor: int) -> None:
+        assert held.wait(60)
+        really_synced(descriptor)
+
+    monkeypatch.setattr("os.fdatasync", slow)
+    both = [asyncio.create_task(broadcast(channel, [update])) for _ in range(2)]
+    await asyncio.sleep(0.5)
+    held.set()
+    answers = [answer for found in await asyncio.gather(*both) for answer in found]
+    assert sorted(status for status, _ in answers) == [OK, BAD]
+    assert any("ModPolicy" in info or "version" in info for _, info in answers)
 
 
 def config_or_none(block: common_pb2.Block) -> ChannelConfig | None:

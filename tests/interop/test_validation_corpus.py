@@ -261,10 +261,11 @@ def log_of(folder: Path) -> str:
     return (folder / f"peer-{PARTNER}.log").read_text()[-3000:]
 
 
-def order(network: PeerNetwork, *envelopes: bytes) -> Any:
+async def order(network: PeerNetwork, *envelopes: bytes) -> Any:
     """Have an orderer that checks nothing put envelopes into a block, as they are."""
     chain = network.orderer.orderer.chains[CHANNEL]
-    return asyncio.gather(*(chain.order(Message(item, item, b"", CHANNEL, -1, "", b"")) for item in envelopes))
+    outcomes = [await chain.order(Message(item, item, b"", CHANNEL, -1, "", b"")) for item in envelopes]
+    return await asyncio.gather(*outcomes)
 
 
 async def test_orderer_that_checks_nothing_brings_about_the_same_verdicts(

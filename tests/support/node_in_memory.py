@@ -121,6 +121,8 @@ class NodeInMemory:
     def _get_entry(self, request: bytes) -> bytes:
         wanted = ledger_pb2.GetEntryRequest.FromString(request)
         by_key = wanted.WhichOneof("by") == "idempotency_key"
+        if by_key and wanted.idempotency_key not in self.entries:
+            raise RpcError(StatusCode.NOT_FOUND, f"entry {wanted.idempotency_key}: not found")
         seq = self.entries[wanted.idempotency_key][1].seq if by_key else wanted.seq
         known = {result.seq: result.decision for _, result in self.entries.values()}
         entry = ledger_pb2.Entry(seq=seq, state=self.entry_state, decision=known.get(seq, "automated_approval"))

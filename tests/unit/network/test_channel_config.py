@@ -18,12 +18,13 @@ from fabric_protos.peer import configuration_pb2 as peer_pb2
 from network.channel_acl import LOCAL_ROLES
 from network.channel_config import ChannelConfig, application_policy, config_of_block, parse_duration_s
 from network.config_delta import config_delta, sign_update
-from network.config_update import update_of
+from network.config_update import signatures_of, update_of
 from network.crypto_material import generate_organization, revoke
 from network.errors import ConfigError, IdentityRevokedError, PolicyError, PolicyNotSatisfiedError
 from network.identity import SigningIdentity
 from network.msp_folder import read_msp_config
 from network.policy import SignedData, parse_signature_policy
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured
 from tests.support.generated_channel import NAMES, START, GeneratedChannel, generate_channel, organization_spec
 
@@ -516,3 +517,15 @@ def test_missing_modification_policies_of_old_configurations_become_admins(chann
     config = _loaded(channel, unset)
     after = config.validate_update(config.propose_update(_signed(channel, config, _anchor(5))))
     assert after.group().groups["Orderer"].values["BatchSize"].mod_policy == "Admins"
+
+
+def test_many_signatures_under_an_update_cost_no_copy_of_it_each() -> None:
+    """Half a million beside megabytes of change would take more memory than there is."""
+    header = common_pb2.SignatureHeader(creator=b"nobody").SerializeToString()
+    update = configtx_pb2.ConfigUpdateEnvelope(config_update=bytes(1_000))
+    for _ in range(1_000):
+        update.signatures.add(signature_header=header)
+    signed = signatures_of(update)
+    assert len({id(item.rest) for item in signed}) == 1
+    assert signed[0].data + signed[0].rest == header + bytes(1_000)
+    assert calls_during(lambda: signatures_of(update), "read_message") <= 2
