@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway import problems
 from gateway.auth.failures import Failures
 from gateway.auth.passwords import Passwords
+from gateway.auth.session_store import SessionStore
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import AccessTokens, utc_now
 from gateway.config import GatewayConfig, PasswordCost, read_secret
@@ -146,7 +147,15 @@ def _services(
         config=config,
         store=store,
         node=node,
-        sessions=Sessions(store, Failures(engine), passwords, access_tokens, now=now, random_bytes=secrets.token_bytes),
+        sessions=Sessions(
+            store,
+            SessionStore(engine),
+            Failures(engine),
+            passwords,
+            access_tokens,
+            now=now,
+            random_bytes=secrets.token_bytes,
+        ),
         access_tokens=access_tokens,
         transfers=Transfers(store, node, locks, partner_msp_ids=partner_msp_ids, now=now, new_id=uuid.uuid4),
         forwarders=forwarders,

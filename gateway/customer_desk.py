@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, Text, Uuid, insert, select, update
 
+from gateway.auth.session_store import families
 from gateway.errors import ConflictError, NotFoundError, RefusedError
-from gateway.store import accounts, customers, families
+from gateway.store import accounts, customers
 
 ACTOR_LENGTH_MAX, REASON_LENGTH_MAX = 64, 500
+GIVEN_FOR = timedelta(days=3)
+"""How long a password that the bank gave is good: it goes by word or on paper."""
 
 _change = Table(
     "customer_change",
@@ -104,10 +107,16 @@ class CustomerDesk:
         """
         self._change(customer_id, Change("reinstated", actor, reason, now), {"status": "active"}, "suspended")
 
-    def reset_password(self, customer_id: uuid.UUID, encoded: str, actor: str, reason: str, now: datetime) -> None:
-        """Give a customer a password, by its hash, until he sets one of his own; his sessions end."""
-        given = {"password_hash": encoded, "must_change_password": True}
+    def reset_password(self, customer_id: uuid.UUID, encoded: str, actor: str, reason: str, now: datetime) -> datetime:
+        """Give a customer a password, by its hash, until he sets one of his own; his sessions end.
+
+        Returns:
+            Until when it is good.
+        """
+        until = now + GIVEN_FOR
+        given = {"password_hash": encoded, "must_change_password": True, "given_until": until}
         self._change(customer_id, Change("password_reset", actor, reason, now), given, None)
+        return until
 
     def _change(self, customer_id: uuid.UUID, change: Change, values: dict[str, Any], wanted: str | None) -> None:
         _check_text("actor", change.actor, ACTOR_LENGTH_MAX)

@@ -68,9 +68,9 @@ def _do(config: GatewayConfig, desk: CustomerDesk, asked: argparse.Namespace) ->
         desk.reinstate(found.customer_id, *record)
         return [f"{found.customer_id}: may log in again"]
     password = secrets.token_urlsafe(NEW_PASSWORD_BYTES)
-    desk.reset_password(found.customer_id, asyncio.run(_hash(config, password)), *record)
+    until = desk.reset_password(found.customer_id, asyncio.run(_hash(config, password)), *record)
     return [
-        f"{found.customer_id}: all sessions ended; the new password, shown this once:",
+        f"{found.customer_id}: all sessions ended; the new password, good until {until:%Y-%m-%d %H:%M} UTC:",
         password,
         "Tell it to nobody but the customer. With it he logs in and sets one of his own (POST /v1/auth/password);",
         "until then everything else is refused to him.",

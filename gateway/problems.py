@@ -169,7 +169,22 @@ def _validation(error: RequestValidationError) -> Problem:
 def _reason(fault: Mapping[str, Any]) -> str:
     if tuple(fault["loc"]) == ("body",):
         return "send a JSON object, and with it the header Content-Type: application/json"
-    return str(fault["msg"]).removeprefix("Value error, ")
+    limits = fault.get("ctx", {})
+    match fault["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "this request has no such field"
+        case "string_type":
+            return "give a text"
+        case "uuid_parsing" | "uuid_type":
+            return "give a UUID, such as 0199f0a2-7f3c-7d11-9d3e-0f2f6f1c2b3a"
+        case "too_long" | "string_too_long":
+            return f"give at most {limits['max_length']} characters"
+        case "string_too_short":
+            return f"give at least {limits['min_length']} characters"
+        case _:
+            return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _framework(error: HTTPException) -> Problem:

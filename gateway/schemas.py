@@ -11,7 +11,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from unicodedata import bidirectional, category
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from gateway.config import ASSET_CODE
 
@@ -37,6 +46,18 @@ def _storable(text: str) -> str:
     return text
 
 
+def _said(words: str) -> WrapValidator:
+    """Say in words what a form wants; its pattern stands in the OpenAPI document, for programs."""
+
+    def check(value: Any, form: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return form(value)
+        except ValidationError as error:
+            raise ValueError(words) from error
+
+    return WrapValidator(check)
+
+
 _Line = Annotated[str, AfterValidator(_without_control_characters), AfterValidator(_storable)]
 Email = Annotated[
     str,
@@ -47,16 +68,33 @@ Email = Annotated[
         pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?$",
     ),
     AfterValidator(_storable),
+    _said("give an e-mail address such as maria@example.org, of at most 254 characters"),
 ]
 Password = Annotated[
     str, Field(min_length=PASSWORD_CHARACTERS_MIN, max_length=PASSWORD_CHARACTERS_MAX), AfterValidator(_storable)
 ]
 DisplayName = Annotated[_Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
-AmountMinor = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
-AccountReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:._-]{1,64}$")]
-MspId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,64}$")]
-AssetCode = Annotated[str, StringConstraints(pattern=ASSET_CODE)]
-RefreshToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+AmountMinor = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]{0,17}$"),
+    _said('give a text of at most 18 digits, in minor units: "1250" is 12.50 of an asset with two decimals'),
+]
+AccountReference = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9:._-]{1,64}$"),
+    _said(f"give an account's reference, such as {EXAMPLE_ACCOUNT}"),
+]
+MspId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,64}$"),
+    _said("give the msp_id of a bank, as GET /v1/organization lists them"),
+]
+AssetCode = Annotated[
+    str, StringConstraints(pattern=ASSET_CODE), _said("give an asset's code in capitals, such as EUR")
+]
+RefreshToken = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$"), _said("give a refresh token as log-in gave it")
+]
 
 
 def _example(**fields: Any) -> ConfigDict:

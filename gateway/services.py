@@ -62,10 +62,10 @@ def _changing_customer_id(services: ServicesOf, bearer: Bearer) -> uuid.UUID:
 def _signed_in(services: Services, bearer: HTTPAuthorizationCredentials | None, *, changes_password: bool) -> uuid.UUID:
     if bearer is None:
         raise TokenError("access token missing: send it as 'Authorization: Bearer …'")
-    customer_id, password_changes = services.access_tokens.customer_of(bearer.credentials)
-    # A token lives for minutes: who was suspended meanwhile, or found it, must not pay with it.
-    services.sessions.require_active(customer_id, password_changes, changes_password=changes_password)
-    return customer_id
+    named = services.access_tokens.bearer_of(bearer.credentials)
+    # A token lives for minutes: who was suspended meanwhile, logged out, or found it, must not pay with it.
+    services.sessions.require_active(named, changes_password=changes_password)
+    return named.customer_id
 
 
 CustomerId = Annotated[uuid.UUID, Depends(_customer_id)]

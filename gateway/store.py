@@ -1,9 +1,8 @@
-"""The gateway's own records in schema ``gateway``: customers, sessions, whose account is whose, and transfer orders.
+"""The gateway's own records in schema ``gateway``: customers, whose account is whose, and transfer orders.
 
 Rules it keeps:
 
 - Every read of a thing that belongs to somebody names the customer: another's thing is not found.
-- Rotating a refresh token is one database transaction under its family's lock: of two uses at once one is a reuse.
 - An order is claimed by (customer, idempotency key) before anything else happens.
 
 It is synchronous; routes call it in threads. Balances and entries are the node's and are never stored here.
@@ -11,7 +10,6 @@ It is synchronous; routes call it in threads. Balances and entries are the node'
 
 from __future__ import annotations
 
-import enum
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +18,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     DateTime,
     Engine,
     Integer,
@@ -31,7 +28,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    delete,
     func,
     insert,
     literal,
@@ -42,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from gateway.auth.failures import FORGOTTEN_AT_ONCE, TakenTold, note_at
+from gateway.auth.failures import TakenTold, note_at
 from gateway.errors import ConflictError, NotFoundError
 
 FINAL_STATES = frozenset({"posted", "completed", "returned", "aborted", "expired", "refused"})
@@ -61,23 +57,7 @@ customers = Table(
     Column("created_at", _time),
     Column("password_changes", Integer),
     Column("must_change_password", Boolean),
-)
-families = Table(
-    "refresh_family",
-    _schema,
-    Column("family_id", Uuid, primary_key=True),
-    Column("customer_id", Uuid),
-    Column("created_at", _time),
-    Column("revoked_at", _time),
-)
-_token = Table(
-    "refresh_token",
-    _schema,
-    Column("token_digest", LargeBinary, primary_key=True),
-    Column("family_id", Uuid),
-    Column("issued_at", _time),
-    Column("expires_at", _time),
-    Column("used_at", _time),
+    Column("given_until", _time),
 )
 accounts = Table(
     "customer_account",
@@ -115,7 +95,8 @@ _transfer = Table(
 class Customer:
     """A registered person; each of his ``password_changes`` ends what was begun before.
 
-    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own.
+    With a password that the bank gave (``must_change_password``) he can do nothing but set one of his own, while it is
+    good.
     """
 
     customer_id: uuid.UUID
@@ -125,6 +106,7 @@ class Customer:
     status: str
     password_changes: int = 0
     must_change_password: bool = False
+    given_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +141,6 @@ class Transfer:
     decision: str | None = None
     refusal_code: str | None = None
     refusal_message: str | None = None
-
-
-class RotationOutcome(enum.Enum):
-    """Why a refresh token was not exchanged."""
-
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    REUSED = "reused"
 
 
 class Store:
@@ -216,7 +189,7 @@ class Store:
         """Return the customer of an e-mail address, or None."""
         with self._engine.connect() as connection:
             row = connection.execute(select(customers).where(customers.c.email == email)).one_or_none()
-        return None if row is None else _as_customer(row)
+        return None if row is None else as_customer(row)
 
     def customer(self, customer_id: uuid.UUID) -> Customer:
         """Return a customer.
@@ -228,7 +201,7 @@ class Store:
             row = connection.execute(select(customers).where(customers.c.customer_id == customer_id)).one_or_none()
         if row is None:
             raise NotFoundError("no such customer")
-        return _as_customer(row)
+        return as_customer(row)
 
     def renew_password_hash(self, customer: Customer, password_hash: str) -> None:
         """Replace a customer's hash, after a good login with an outdated one; not that of a password changed since."""
@@ -238,76 +211,6 @@ class Store:
                 customers.c.password_hash == customer.password_hash,
             )
             connection.execute(chosen.values(password_hash=password_hash))
-
-    def add_session(self, customer: Customer, token_digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Begin a family of refresh tokens with its first one; forget some that have expired, whoever's.
-
-        Raises:
-            ConflictError: the password was changed since the customer was read.
-        """
-        with self._engine.begin() as connection:
-            _require_same_password(connection, customer)
-            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
-            _forget_sessions(connection, now)
-
-    def change_password(
-        self, customer: Customer, password_hash: str, token_digest: bytes, now: datetime, expires_at: datetime
-    ) -> None:
-        """Set another password, end all sessions and begin a new one with its first refresh token.
-
-        Raises:
-            ConflictError: the password was changed since the customer was read.
-        """
-        chosen = customers.c.customer_id == customer.customer_id
-        open_ones = (families.c.customer_id == customer.customer_id) & families.c.revoked_at.is_(None)
-        with self._engine.begin() as connection:
-            _require_same_password(connection, customer)
-            changed = {"password_hash": password_hash, "password_changes": customer.password_changes + 1}
-            connection.execute(update(customers).where(chosen).values(**changed, must_change_password=False))
-            connection.execute(update(families).where(open_ones).values(revoked_at=now))
-            _begin_session(connection, customer.customer_id, token_digest, now, expires_at)
-
-    def rotate(
-        self, token_digest: bytes, new_digest: bytes, now: datetime, expires_at: datetime
-    ) -> uuid.UUID | RotationOutcome:
-        """Exchange a refresh token for its successor; one used before revokes its whole family.
-
-        Returns:
-            The customer, or why there is no exchange.
-        """
-        with self._engine.begin() as connection:
-            family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
-            family = connection.execute(
-                select(families).where(families.c.family_id == family_of).with_for_update()
-            ).one_or_none()
-            if family is None:
-                return RotationOutcome.UNKNOWN
-            # Read under the family's lock, so that the second of two uses at once sees the first.
-            token = connection.execute(select(_token).where(_token.c.token_digest == token_digest)).one_or_none()
-            if token is None:
-                # Forgotten while the lock was waited for.
-                return RotationOutcome.UNKNOWN
-            if family.revoked_at is not None:
-                return RotationOutcome.REVOKED
-            if token.used_at is not None:
-                chosen = update(families).where(families.c.family_id == family.family_id)
-                connection.execute(chosen.values(revoked_at=now))
-                return RotationOutcome.REUSED
-            if token.expires_at <= now:
-                return RotationOutcome.EXPIRED
-            connection.execute(update(_token).where(_token.c.token_digest == token_digest).values(used_at=now))
-            successor = {"token_digest": new_digest, "family_id": family.family_id, "issued_at": now}
-            connection.execute(insert(_token).values(**successor, expires_at=expires_at))
-            _forget_sessions(connection, now)
-            customer_id: uuid.UUID = family.customer_id
-            return customer_id
-
-    def revoke_session(self, token_digest: bytes, now: datetime) -> None:
-        """End the session a refresh token belongs to; an unknown one changes nothing."""
-        family_of = select(_token.c.family_id).where(_token.c.token_digest == token_digest).scalar_subquery()
-        with self._engine.begin() as connection:
-            chosen = update(families).where(families.c.family_id == family_of, families.c.revoked_at.is_(None))
-            connection.execute(chosen.values(revoked_at=now))
 
     def add_account(self, account: OwnAccount, count_max: int) -> OwnAccount:
         """Record that an account in the books is a customer's, unless a request with its key opened one.
@@ -431,39 +334,8 @@ class Store:
             return _as_transfer(connection.execute(standing).one())
 
 
-def _require_same_password(connection: Connection, customer: Customer) -> None:
-    """Hold a customer's record for this database transaction; of two who change it at once the later one is refused."""
-    chosen = select(customers.c.password_changes).where(customers.c.customer_id == customer.customer_id)
-    if connection.scalar(chosen.with_for_update()) != customer.password_changes:
-        raise ConflictError("password_changed", "the password was changed meanwhile: sign in again with the new one")
-
-
-def _begin_session(
-    connection: Connection, customer_id: uuid.UUID, token_digest: bytes, now: datetime, expires_at: datetime
-) -> None:
-    family_id = uuid.uuid4()
-    family = {"family_id": family_id, "customer_id": customer_id, "created_at": now}
-    connection.execute(insert(families).values(family))
-    token = {"token_digest": token_digest, "family_id": family_id, "issued_at": now, "expires_at": expires_at}
-    connection.execute(insert(_token).values(token))
-
-
-def _forget_sessions(connection: Connection, now: datetime) -> None:
-    """Delete some of the refresh tokens that have expired, which open nothing, and families that have none left."""
-    # Under their families' locks, so that no rotation adds a token meanwhile; one that is under way is not waited for.
-    of_family = families.join(_token, _token.c.family_id == families.c.family_id)
-    old = select(_token.c.token_digest, _token.c.family_id).select_from(of_family)
-    some = old.where(_token.c.expires_at <= now).order_by(_token.c.expires_at).limit(FORGOTTEN_AT_ONCE)
-    rows = connection.execute(some.with_for_update(skip_locked=True)).all()
-    if not rows:
-        return
-    connection.execute(delete(_token).where(_token.c.token_digest.in_([row.token_digest for row in rows])))
-    left = select(_token).where(_token.c.family_id == families.c.family_id)
-    ended = families.c.family_id.in_({row.family_id for row in rows})
-    connection.execute(delete(families).where(ended, ~left.exists()))
-
-
-def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
+def as_customer(row: Row[*tuple[object, ...]]) -> Customer:
+    """Return the customer of a row."""
     return Customer(
         row.customer_id,
         row.email,
@@ -472,6 +344,7 @@ def _as_customer(row: Row[*tuple[object, ...]]) -> Customer:
         row.status,
         row.password_changes,
         row.must_change_password,
+        row.given_until,
     )
 
 

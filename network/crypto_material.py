@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -50,6 +51,8 @@ LOCAL_NAMES = ("localhost", "127.0.0.1")
 """Under which every server made here is reached on its own machine."""
 
 _KEY_FILE = "priv_sk"
+_NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9.-]+)?")
+"""Of a user or host with its domain: it names a folder, and X.520 bounds a common name (ub-common-name)."""
 _TLS_USAGES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 _ROLES = ("client", "peer", "admin", "orderer")
 
@@ -167,12 +170,10 @@ def add_user(
     Returns:
         the user's folder with ``msp`` and ``tls``.
     Raises:
-        ConfigError: the user exists, or the authorities cannot be read.
+        ConfigError: the user exists, his name cannot be one, or the authorities cannot be read.
     """
-    name = f"{user}@{folder.name}"
+    name = _new_name(f"{user}@{folder.name}", folder / "users")
     target = folder / "users" / name
-    if target.exists():
-        raise ConfigError(f"{target} exists; choose another name")
     authorities = Authority.load(folder / "ca"), Authority.load(folder / "tlsca")
     _write_member(target, name, tuple(units), (), authorities, not_before, tls_units)
     return target
@@ -189,12 +190,10 @@ def add_tls_client(folder: Path, user: str, units: Iterable[str], not_before: da
     Returns:
         the user's folder with ``tls``.
     Raises:
-        ConfigError: the user exists, or the authority cannot be read.
+        ConfigError: the user exists, his name cannot be one, or the authority cannot be read.
     """
-    name = f"{user}@{folder.name}"
+    name = _new_name(f"{user}@{folder.name}", folder / "users")
     target = folder / "users" / name
-    if target.exists():
-        raise ConfigError(f"{target} exists; choose another name")
     _write_tls(target, name, tuple(units), (), Authority.load(folder / "tlsca"), not_before)
     return target
 
@@ -209,12 +208,10 @@ def add_tls_server(folder: Path, host: str, not_before: datetime) -> Path:
     Returns:
         the host's folder with ``tls``.
     Raises:
-        ConfigError: the host exists, or the authority cannot be read.
+        ConfigError: the host exists, its name cannot be one, or the authority cannot be read.
     """
-    name = f"{host}.{folder.name}"
+    name = _new_name(f"{host}.{folder.name}", folder / "servers")
     target = folder / "servers" / name
-    if target.exists():
-        raise ConfigError(f"{target} exists; choose another name")
     _write_tls(target, name, (), (name, host, *LOCAL_NAMES), Authority.load(folder / "tlsca"), not_before)
     return target
 
@@ -344,8 +341,21 @@ def revoke(folder: Path, certificates: Iterable[x509.Certificate], now: datetime
     for entry in entries.values():
         builder = builder.add_revoked_certificate(entry)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    # Built beside its place: half of a list would be read as none, and by nobody.
+    building = path.with_name(f".{path.name}")
+    building.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    building.replace(path)
     return path
+
+
+def _new_name(name: str, folder: Path) -> str:
+    """Return a name that is a certificate's, and of a folder that is not there yet."""
+    if not _NAME.fullmatch(name):
+        told = f"name {name!r}: use letters, digits, '.', '_' and '-', a letter or digit first, 64 characters in all"
+        raise ConfigError(told)
+    if (folder / name).exists():
+        raise ConfigError(f"{folder / name} exists; choose another name")
+    return name
 
 
 def _write_member(

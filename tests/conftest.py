@@ -13,8 +13,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.support import statements_met
 from tests.support.consortium import RunningConsortium, own_consortium
 from tests.support.server import CopyingCluster, named_binaries, running_cluster, server_version
+from tests.support.shared_data import has_shared_data
 
 # A loaded machine takes its time, which hypothesis would report as a fault unless it knows that it is in a CI.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,6 +82,13 @@ NO_DATABASE = tuple(
 )
 """Folders without a test that uses a database: not even read where another PostgreSQL is tested."""
 
+IN_OTHER_PROCESSES = {"node/peer/sql/queries/ping.sql"}
+"""Statements that tests meet in processes of their own only, where nobody sees it."""
+
+WHOLE = "not faults and not store"
+"""What ``make test`` runs on another PostgreSQL."""
+
+_met_elsewhere: set[str] = set()
 _numbers = itertools.count(1)
 
 
@@ -88,6 +97,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for path in (LONGEST, *SHARED_OUT, *ABOVE_SQL, *NO_DATABASE):
         if not (config.rootpath / path).exists():
             raise pytest.UsageError(f"{path} is gone: take it out of {__file__}")
+    if named_binaries() is not None:
+        statements_met.watch()
     *before, _ = structlog.get_config()["processors"]
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*before, plain])
@@ -119,6 +130,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if _uses_a_server(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Keep which statements a process of the run has met."""
+    _met_elsewhere.update(getattr(node, "workeroutput", {}).get("statements", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a whole run on another PostgreSQL fail that leaves a statement of ours untried there."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["statements"] = statements_met.met()
+        return
+    option, of_all = config.option, config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    whole = of_all and not option.keyword and option.markexpr in ("", WHOLE)
+    whole = whole and has_shared_data() and session.exitstatus == pytest.ExitCode.OK
+    if named_binaries() is None or not whole:
+        return
+    if unmet := set(statements_met.unmet(_met_elsewhere)) - IN_OTHER_PROCESSES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        words = "No test of this run meets these statements: mark one that does as every_postgres (tests/conftest.py)"
+        config.get_terminal_writer().line("\n".join(["", words, *sorted(unmet)]), red=True)
 
 
 def _uses_a_server(item: pytest.Item) -> bool:

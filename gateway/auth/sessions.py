@@ -9,6 +9,7 @@ Rules it keeps:
 - A suspension counts at once, also for access tokens given before it.
 - A refresh token used twice ends the whole session, because one of the two users stole it. Once it has expired it may
   be forgotten, and is then refused like any unknown one.
+- A session that ends, by log-out or because its token was used twice, ends its access tokens.
 - A changed password ends every session that was begun before, and every access token that was given.
 - Who logged in with a password that the bank gave him can set one of his own and log out, nothing else.
 """
@@ -26,10 +27,12 @@ from anyio import to_thread
 
 from gateway.auth.failures import Failures, TakenTold
 from gateway.auth.passwords import Passwords, is_same
+from gateway.auth.session_store import RotationOutcome, SessionStore
 from gateway.auth.tokens import (
     ACCESS_TOKEN_LIFETIME,
     REFRESH_TOKEN_LIFETIME,
     AccessTokens,
+    Bearer,
     new_refresh_token,
     refresh_token_digest,
 )
@@ -41,7 +44,7 @@ from gateway.errors import (
     TokenError,
     TooManyAttemptsError,
 )
-from gateway.store import Customer, RotationOutcome, Store
+from gateway.store import Customer, Store
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +93,7 @@ class Sessions:
 
     Args:
         store: the gateway's records.
+        begun: sessions that were begun.
         failures: log-ins that failed.
         passwords: Argon2id.
         access_tokens: issuer of access tokens.
@@ -100,6 +104,7 @@ class Sessions:
     def __init__(
         self,
         store: Store,
+        begun: SessionStore,
         failures: Failures,
         passwords: Passwords,
         access_tokens: AccessTokens,
@@ -108,6 +113,7 @@ class Sessions:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._store = store
+        self._begun = begun
         self._failures = failures
         self._passwords = passwords
         self._access_tokens = access_tokens
@@ -148,18 +154,19 @@ class Sessions:
         Raises:
             CredentialsError: unknown e-mail or wrong password.
             TooManyAttemptsError: too many failures before.
-            ForbiddenError: the customer is suspended.
+            ForbiddenError: the customer is suspended, or the password that the bank gave him is too old.
         """
         customer = await self._require_password(email, password, sender)
         _require_active(customer)
+        _require_good(customer, self._now())
         if self._passwords.is_outdated(customer.password_hash):
             renewed = await self._passwords.hash(password)
             await to_thread.run_sync(self._store.renew_password_hash, customer, renewed)
         refresh_token = new_refresh_token(self._random_bytes)
         digest, now = refresh_token_digest(refresh_token), self._now()
         expires_at = now + REFRESH_TOKEN_LIFETIME
-        await to_thread.run_sync(self._store.add_session, customer, digest, now, expires_at)
-        return self._pair(customer, refresh_token)
+        session_id = await to_thread.run_sync(self._begun.add_session, customer, digest, now, expires_at)
+        return self._pair(customer, session_id, refresh_token)
 
     async def change_password(self, customer_id: uuid.UUID, current: str, new: str, sender: Sender) -> TokenPair:
         """Set another password, end all sessions and begin a new one.
@@ -178,10 +185,12 @@ class Sessions:
         refresh_token = new_refresh_token(self._random_bytes)
         digest, now = refresh_token_digest(refresh_token), self._now()
         expires_at = now + REFRESH_TOKEN_LIFETIME
-        await to_thread.run_sync(self._store.change_password, customer, encoded, digest, now, expires_at)
+        began = customer, encoded, digest, now, expires_at
+        session_id = await to_thread.run_sync(self._begun.change_password, *began)
         log.info("customer.password_changed", customer_id=str(customer_id))
         changes = customer.password_changes + 1
-        return self._pair(replace(customer, password_changes=changes, must_change_password=False), refresh_token)
+        changed = replace(customer, password_changes=changes, must_change_password=False)
+        return self._pair(changed, session_id, refresh_token)
 
     async def _require_password(self, email: str, password: str, sender: Sender) -> Customer:
         customer = await to_thread.run_sync(self._store.customer_by_email, email)
@@ -219,7 +228,7 @@ class Sessions:
         successor = new_refresh_token(self._random_bytes)
         now = self._now()
         outcome = await to_thread.run_sync(
-            self._store.rotate,
+            self._begun.rotate,
             refresh_token_digest(refresh_token),
             refresh_token_digest(successor),
             now,
@@ -229,39 +238,38 @@ class Sessions:
             if outcome is RotationOutcome.REUSED:
                 log.warning("session.refresh_token_reused")
             raise TokenError("the refresh token is not valid any more: sign in again")
-        customer = await to_thread.run_sync(self._store.customer, outcome)
+        customer = await to_thread.run_sync(self._store.customer, outcome.customer_id)
         _require_active(customer)
         _require_own_password(customer)
-        return self._pair(customer, successor)
+        return self._pair(customer, outcome.session_id, successor)
 
     async def logout(self, refresh_token: str) -> None:
         """End the session; an unknown token changes nothing and says nothing."""
-        await to_thread.run_sync(self._store.revoke_session, refresh_token_digest(refresh_token), self._now())
+        await to_thread.run_sync(self._begun.revoke_session, refresh_token_digest(refresh_token), self._now())
 
-    def require_active(self, customer_id: uuid.UUID, password_changes: int, *, changes_password: bool = False) -> None:
-        """Refuse whom the bank suspended, or who changed his password, after a token was given; for threads.
+    def require_active(self, bearer: Bearer, *, changes_password: bool = False) -> None:
+        """Refuse whose session ended, or whom the bank suspended, after a token was given; for threads.
 
         Args:
-            customer_id: whom the token names.
-            password_changes: what it says of them.
+            bearer: whom the token names.
             changes_password: whether this is what a customer may do who must change his password first.
         Raises:
-            TokenError: there is no such customer any more, or he changed his password since.
+            TokenError: there is no such customer any more, or his session ended or his password changed since.
             ForbiddenError: the customer is suspended, or must change his password first.
         """
         try:
-            customer = self._store.customer(customer_id)
+            customer, is_ended = self._begun.customer_in_session(bearer.customer_id, bearer.session_id)
         except NotFoundError as error:
             raise TokenError("the access token's customer is not there any more: register again") from error
-        if password_changes != customer.password_changes:
+        if is_ended or bearer.password_changes != customer.password_changes:
             raise TokenError("this session was ended: sign in again")
         _require_active(customer)
         if not changes_password:
             _require_own_password(customer)
 
-    def _pair(self, customer: Customer, refresh_token: str) -> TokenPair:
+    def _pair(self, customer: Customer, session_id: uuid.UUID, refresh_token: str) -> TokenPair:
         lifetime_s = int(ACCESS_TOKEN_LIFETIME.total_seconds())
-        token = self._access_tokens.issue(customer.customer_id, customer.password_changes)
+        token = self._access_tokens.issue(Bearer(customer.customer_id, customer.password_changes, session_id))
         return TokenPair(token, refresh_token, lifetime_s, customer.must_change_password)
 
     async def _refuse_guessing(self, limits: Mapping[bytes, int], place: bytes | None, own: int = 0) -> None:
@@ -303,6 +311,12 @@ def _told_taken(email: str, sender: Sender) -> TakenTold | None:
 def _require_active(customer: Customer) -> None:
     if customer.status != "active":
         raise ForbiddenError("customer_suspended", "this customer is suspended: ask the bank")
+
+
+def _require_good(customer: Customer, now: datetime) -> None:
+    if customer.given_until is not None and now >= customer.given_until:
+        told = "the password that the bank gave you is good no more: ask the bank for another"
+        raise ForbiddenError("password_expired", told)
 
 
 def _require_own_password(customer: Customer) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -28,6 +29,22 @@ AUDIENCE = "dwaybank-gateway"
 TOKEN_CHARACTERS_MAX = 2_048
 CHANGES_CLAIM = "dwaybank_password_changes"
 """Claim by which a token ends with the password that it was given for."""
+SESSION_CLAIM = "sid"
+"""Claim by which a token ends with its session (OpenID Connect Front-Channel Logout 1.0, 3)."""
+
+
+class Bearer(NamedTuple):
+    """Whom an access token is of.
+
+    Args:
+        customer_id: the customer.
+        password_changes: how often he had changed his password then.
+        session_id: the session that it was given to; None for tokens of earlier releases.
+    """
+
+    customer_id: uuid.UUID
+    password_changes: int
+    session_id: uuid.UUID | None
 
 
 class AccessTokens:
@@ -44,22 +61,23 @@ class AccessTokens:
         self._issuer = issuer
         self._now = now
 
-    def issue(self, customer_id: uuid.UUID, password_changes: int = 0) -> str:
-        """Return a token that names the customer for 15 minutes, and how often he had changed his password."""
+    def issue(self, bearer: Bearer) -> str:
+        """Return a token that names a customer and his session for 15 minutes."""
         issued_at = int(self._now().timestamp())
         claims = {
             "iss": self._issuer,
             "aud": AUDIENCE,
-            "sub": str(customer_id),
+            "sub": str(bearer.customer_id),
             "iat": issued_at,
             "exp": issued_at + int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             "jti": str(uuid.uuid4()),
-            CHANGES_CLAIM: password_changes,
+            CHANGES_CLAIM: bearer.password_changes,
+            SESSION_CLAIM: str(bearer.session_id),
         }
         return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM])
 
-    def customer_of(self, token: str) -> tuple[uuid.UUID, int]:
-        """Return the customer a token names, and how often he had changed his password then.
+    def bearer_of(self, token: str) -> Bearer:
+        """Return whom a token is of.
 
         Raises:
             TokenError: forged, expired, of another bank, or not a token at all; the text does not say which.
@@ -79,8 +97,13 @@ class AccessTokens:
             if decoded.header.get("typ") != "at+jwt":
                 raise TokenError("the access token is not valid: sign in again")
             registry.validate(decoded.claims)
-            # Tokens of earlier releases carry none.
-            return uuid.UUID(str(decoded.claims["sub"])), int(decoded.claims.get(CHANGES_CLAIM, 0))
+            # Tokens of earlier releases carry neither.
+            session = decoded.claims.get(SESSION_CLAIM)
+            return Bearer(
+                uuid.UUID(str(decoded.claims["sub"])),
+                int(decoded.claims.get(CHANGES_CLAIM, 0)),
+                None if session is None else uuid.UUID(str(session)),
+            )
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise TokenError("the access token is not valid or has expired: refresh it or sign in again") from error
 

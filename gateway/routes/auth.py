@@ -48,7 +48,7 @@ async def refresh(body: RefreshRequest, services: ServicesOf) -> TokenResponse:
 
 @router.post("/logout", status_code=204, summary="Sign out", responses=problems(400, 413, 422, 503))
 async def logout(body: RefreshRequest, services: ServicesOf) -> Response:
-    """End the session of a refresh token."""
+    """End the session of a refresh token; its access tokens open nothing any more."""
     await services.sessions.logout(body.refresh_token)
     return Response(status_code=204)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -14,8 +15,9 @@ import pytest
 import yaml
 
 from gateway.auth.sessions import FAILURES_PER_SENDER_MAX
+from gateway.customer_desk import GIVEN_FOR
 from gateway.customers import main
-from tests.support.gateway_client import PASSWORD, CustomerAgent, gateway_config
+from tests.support.gateway_client import PASSWORD, Clock, CustomerAgent, gateway_config
 from tests.support.node_in_memory import NodeInMemory
 
 
@@ -138,6 +140,28 @@ async def test_a_given_password_opens_nothing_but_the_way_to_an_own_one(client: 
     assert (await _log_in(client, maria.email, given)).status_code == 401
     assert (await _log_in(client, maria.email, "her own again!")).json()["must_change_password"] is False
     assert (await tomas.get("/v1/accounts")).status_code == 200
+
+
+async def test_a_given_password_that_nobody_used_for_days_opens_nothing(
+    client: httpx.AsyncClient, desk: Desk, clock: Clock
+) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    told = await desk.run("reset-password", maria.email, "--reason", "forgot it")
+    until, given = re.findall(r"good until (\S+ \S+) UTC", told)[0], told.splitlines()[1]
+    assert datetime.strptime(until, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) - clock() < GIVEN_FOR
+    clock.ahead = GIVEN_FOR - timedelta(minutes=5)
+    begun = await _log_in(client, maria.email, given)
+    assert begun.status_code == 200
+    clock.ahead = GIVEN_FOR + timedelta(minutes=5)
+    refused = await _log_in(client, maria.email, given)
+    assert (refused.status_code, refused.json()["code"]) == (403, "password_expired")
+    assert (await _log_in(client, maria.email, PASSWORD)).json()["code"] == "invalid_credentials"
+    # Who logged in while it was good may still set one of his own; that is good for ever.
+    maria.access_token = begun.json()["access_token"]
+    changed = await maria.post("/v1/auth/password", {"current_password": given, "new_password": "her own again!"})
+    assert changed.status_code == 200
+    clock.ahead = timedelta(days=400)
+    assert (await _log_in(client, maria.email, "her own again!")).status_code == 200
 
 
 async def test_who_was_shut_out_by_wrong_passwords_comes_in_with_the_given_one(

@@ -135,6 +135,35 @@ async def test_one_address_is_told_of_few_that_are_registered_and_then_of_none(
     assert (await _register(client, 100)).status_code == 201
 
 
+async def test_access_tokens_end_with_their_session_and_with_no_other(client: httpx.AsyncClient) -> None:
+    maria = await CustomerAgent(client, "maria@example.org").sign_up()
+    account = await maria.open_account()
+
+    async def begun() -> tuple[str, str]:
+        tokens = (await _log_in(client, maria.email, PASSWORD)).json()
+        return tokens["access_token"], tokens["refresh_token"]
+
+    async def opens(access: str) -> int:
+        answer = await client.get(f"/v1/accounts/{account}", headers={"Authorization": f"Bearer {access}"})
+        assert answer.status_code == 200 or answer.json()["code"] == "invalid_token"
+        return answer.status_code
+
+    async def refreshed(refresh: str) -> httpx.Response:
+        return await client.post("/v1/auth/refresh", json={"refresh_token": refresh})
+
+    (left, left_refresh), (stolen, stolen_refresh), (kept, _) = [await begun() for _ in range(3)]
+    renewed = (await refreshed(left_refresh)).json()
+    assert [await opens(access) for access in (left, renewed["access_token"], stolen, kept)] == [200] * 4
+    ended = await client.post("/v1/auth/logout", json={"refresh_token": renewed["refresh_token"]})
+    assert ended.status_code == 204
+    # Also the one from before the session was refreshed: a device that was lost and logged out pays nothing more.
+    assert [await opens(access) for access in (left, renewed["access_token"], stolen, kept)] == [401, 401, 200, 200]
+
+    thiefs = (await refreshed(stolen_refresh)).json()["access_token"]
+    assert (await refreshed(stolen_refresh)).status_code == 401
+    assert [await opens(access) for access in (stolen, thiefs, kept)] == [401, 401, 200]
+
+
 # Another password ----------------------------------------------------------------------------------------------------
 
 

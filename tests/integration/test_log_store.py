@@ -75,6 +75,7 @@ async def test_sealing_in_steps_with_restarts_gives_one_log(database: Database) 
         old = count
     assert await sealer(database, source).seal() == head
     assert store.head_at(256).root == root(LEAVES[:256])
+    assert [store.head_up_to(size).size for size in (0, 1, 254, 256, 699, 9999)] == [0, 1, 1, 256, 257, 1500]
     with pytest.raises(LogError):
         store.head_at(2)
 

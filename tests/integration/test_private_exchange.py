@@ -103,6 +103,12 @@ def database(network: PeerNetwork, msp_id: str) -> Iterator[psycopg.Connection[A
         yield connection
 
 
+def expiries(url: str) -> list[tuple[Any, ...]]:
+    """Return what leaves the state of a peer, and when."""
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT * FROM channel.expiry ORDER BY expiring_block, key").fetchall()
+
+
 def places(network: PeerNetwork, msp_id: str, value: str) -> set[str]:
     """Return the tables of an organization that hold a value anywhere."""
     with database(network, msp_id) as connection:
@@ -380,6 +386,7 @@ async def test_values_of_before_a_snapshot_are_asked_of_the_other_members(
     await put(network, "pushed", "old", b"before-replaced")
     await put(network, "pushed", "old", b"before-the-snapshot")
     await put(network, "pushed", "other", b"before-it-too")
+    await put(network, "short", "brief", b"before-it-expires")
     bank = network.members[BANK]
     number = network.peer(BANK).height - 1
     folder = export_snapshot(bank.settings.database_url, 1, CHANNEL, number, SnapshotFolders(tmp_path), lambda: False)
@@ -392,6 +399,7 @@ async def test_values_of_before_a_snapshot_are_asked_of_the_other_members(
             migrate(owner)
         metadata = SnapshotMetadata.read(folder)
         import_snapshot(url, folder, metadata, datetime.now(UTC), member.settings.identity.creator)
+        assert expiries(url) == expiries(bank.settings.database_url) != []
         member.settings = replace(member.settings, database_url=url)
     # A member that lies is not believed.
     ((block, content),) = kept_sets(network, BANK, "before-it-too")

@@ -6,14 +6,17 @@ Method: each error class of the gateway, and errors of the libraries below, are 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import psycopg
 import pytest
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from gateway import errors
+from gateway import errors, schemas
 from gateway.problems import problem_of
 
 TABLE = [
@@ -62,3 +65,49 @@ def test_challenge_is_sent_with_every_401() -> None:
 
 def test_unforeseen_errors_get_ids_that_differ() -> None:
     assert problem_of(RuntimeError("a")).detail != problem_of(RuntimeError("a")).detail
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "detail"),
+    [
+        (
+            schemas.TransferRequest,
+            {"amount_minor": 10},
+            "amount_minor: give a text of at most 18 digits, in minor units",
+        ),
+        (schemas.TransferRequest, {"amount_minor": "1.5"}, '"1250" is 12.50 of an asset with two decimals'),
+        (
+            schemas.TransferRequest,
+            {"creditor_account": "../x"},
+            "creditor_account: give an account's reference, such as",
+        ),
+        (schemas.TransferRequest, {"creditor_bank": "?"}, "creditor_bank: give the msp_id of a bank, as GET /v1/org"),
+        (schemas.TransferRequest, {"asset": "eur"}, "asset: give an asset's code in capitals, such as EUR"),
+        (schemas.TransferRequest, {"description": "x" * 141}, "description: give at most 140 characters"),
+        (schemas.TransferRequest, {"descripton": "x"}, "descripton: this request has no such field"),
+        (schemas.RegisterRequest, {"email": "maria"}, "email: give an e-mail address such as maria@example.org"),
+        (schemas.RegisterRequest, {"email": "é" * 300 + "@x.org"}, "of at most 254 characters"),
+        (schemas.RegisterRequest, {"password": "short"}, "password: give at least 12 characters"),
+        (schemas.RegisterRequest, {"password": "x" * 129}, "password: give at most 128 characters"),
+        (schemas.RegisterRequest, {"display_name": 7}, "display_name: give a text"),
+        (schemas.OpenAccountRequest, {"label": "x" * 81}, "label: give at most 80 characters"),
+        (schemas.RefreshRequest, {"refresh_token": "x"}, "refresh_token: give a refresh token as log-in gave it"),
+    ],
+)
+def test_a_faulty_field_is_told_with_the_way_out_and_not_with_a_pattern(
+    model: type[BaseModel], fields: dict[str, object], detail: str
+) -> None:
+    extra: Any = model.model_config["json_schema_extra"]
+    [example] = extra["examples"]
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(example | fields)
+    problem = problem_of(RequestValidationError(caught.value.errors()))
+    assert (problem.status, problem.code, len(problem.errors)) == (422, "invalid_field", 1)
+    assert detail in problem.detail
+    assert "^" not in problem.detail and "should" not in problem.detail
+
+
+def test_a_missing_field_is_told_as_missing() -> None:
+    with pytest.raises(ValidationError) as caught:
+        schemas.LoginRequest.model_validate({"email": "maria@example.org"})
+    assert problem_of(RequestValidationError(caught.value.errors())).detail == "password: is missing"

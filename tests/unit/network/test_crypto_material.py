@@ -21,6 +21,8 @@ from network.crypto_material import (
     VALIDITY,
     Authority,
     OrganizationSpec,
+    add_tls_client,
+    add_tls_server,
     add_user,
     generate_organization,
     issue_identity,
@@ -197,6 +199,23 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
         generate_organization(tmp_path, SPEC, START)
     with pytest.raises(ConfigError, match="choose another name"):
         add_user(SPEC.folder(tmp_path), "User1", ("client",), START)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../evil", "a/b", "a\nb", "a\x00b", "a b", "é", "x" * 60, "-x", "a@b@c"]
+)
+def test_a_name_that_is_no_folders_or_no_certificates_is_refused_and_makes_nothing(tmp_path: Path, name: str) -> None:
+    generate_organization(tmp_path, SPEC, START)
+    folder = SPEC.folder(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for add in (
+        lambda: add_user(folder, name, ("client",), START),
+        lambda: add_tls_client(folder, name, ("client",), START),
+        lambda: add_tls_server(folder, name, START),
+    ):
+        with pytest.raises(ConfigError, match=r"use letters, digits, .* 64 characters in all"):
+            add()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_added_user_is_a_member(tmp_path: Path) -> None:
