@@ -341,7 +341,10 @@ def revoke(folder: Path, certificates: Iterable[x509.Certificate], now: datetime
     for entry in entries.values():
         builder = builder.add_revoked_certificate(entry)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    # Built beside its place: half of a list would be read as none, and by nobody.
+    building = path.with_name(f".{path.name}")
+    building.write_bytes(builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    building.replace(path)
     return path
 
 

@@ -7,6 +7,8 @@ Rules
   they read at their start, which is good until its end; so nothing is stopped here.
 - The orderer's TLS certificate stands in the channel's configuration as its consenter. Nothing of ours asks for it
   there after the first block, but an orderer of Fabric's finds itself by that certificate's key: it keeps its key.
+- The certificate that was replaced is kept, in ``replaced/`` of the organization's folder, without its key: if that was
+  stolen, its number must be known to be revoked (``node/revocation.py``).
 - A revoked certificate is not issued anew: that would let back in whom somebody shut out.
 
 Left to others: authorities, which the channel's configuration names; certificates that another authority issued.
@@ -42,8 +44,10 @@ from node.start import CLOCKS_APART
 ORDERER = "orderer"
 """Name of the orderer's organization here, which is no member of the channel."""
 
+_REPLACED = "replaced"
 _SETTINGS = ("node.yaml", "gateway.yaml", "portal.yaml", "orderer.yaml")
-_AUTHORITIES = {"ca": "authority", "tlsca": "TLS authority"}
+AUTHORITIES = {"ca": "authority", "tlsca": "TLS authority"}
+"""Folders of an organization's authorities, and what the certificates there are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def renew(home: Home, found: list[Held], *, keep_keys: bool, now: datetime) -> I
 
 def _below(name: str, crypto: Path) -> Iterator[Held]:
     """Yield what lies in an organization's folder, laid out as by cryptogen."""
-    for folder, use in _AUTHORITIES.items():
+    for folder, use in AUTHORITIES.items():
         for path in sorted((crypto / folder).glob("*-cert.pem")):
             yield Held(name, _bare(path), use, path, _read(path), None, crypto)
     for holder in sorted(
@@ -168,18 +172,39 @@ def _below(name: str, crypto: Path) -> Iterator[Held]:
 def _of_settings(name: str, folder: Path, crypto: Path) -> Iterator[Held]:
     """Yield certificates that settings name and that lie elsewhere: somebody else issued them."""
     named: dict[Path, str] = {}
+    for settings, content in _settings_in(folder):
+        for path in (folder / value for value in _certificates_named(content)):
+            if not path.resolve().is_relative_to(crypto.resolve()):
+                named.setdefault(path, settings)
+    for path, settings in named.items():
+        yield Held(name, settings, "TLS, of your own", path, _read(path), None, crypto)
+
+
+def named_in_settings(folder: Path) -> set[Path]:
+    """Return every path that an organization's settings name, those of certificates and MSP folders among them."""
+    return {(folder / text).resolve() for _, content in _settings_in(folder) for text in _texts(content)}
+
+
+def _settings_in(folder: Path) -> Iterator[tuple[str, object]]:
+    """Yield the settings of an organization's processes, by file name.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
     for file in (folder / settings for settings in _SETTINGS):
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            yield file.name, yaml.safe_load(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"settings file {file} cannot be read: {one_line(error)}") from error
-        for path in (folder / value for value in _certificates_named(content)):
-            if not path.resolve().is_relative_to(crypto.resolve()):
-                named.setdefault(path, file.name)
-    for path, settings in named.items():
-        yield Held(name, settings, "TLS, of your own", path, _read(path), None, crypto)
+
+
+def _texts(content: object) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from _texts(part)
 
 
 def _certificates_named(content: object) -> Iterator[str]:
@@ -205,7 +230,7 @@ def _renewed(held: Held, keep_key: bool, not_before: datetime) -> Held:
         ConfigError: it cannot be issued anew here; nothing was changed.
         OSError: a file cannot be written; nothing was changed.
     """
-    if held.use in _AUTHORITIES.values():
+    if held.use in AUTHORITIES.values():
         raise ConfigError(
             "an authority is not renewed here: every member learns of another one by the channel's configuration "
             "(docs/operations.md, Certificates)"
@@ -218,6 +243,7 @@ def _renewed(held: Held, keep_key: bool, not_before: datetime) -> Held:
     authority = Authority.load(held.authority_folder())
     _refuse_revoked(held)
     check_renewable(held.certificate, authority)
+    _keep_old(held)
     if keep_key:
         certificate = reissued(held.certificate, authority, None, not_before)
         _replace_file(held.path, building.with_suffix(".certificate"), _pem(certificate))
@@ -226,6 +252,23 @@ def _renewed(held: Held, keep_key: bool, not_before: datetime) -> Held:
         certificate = reissued(held.certificate, authority, key.public_key(), not_before)
         _exchange_pair(held, building, _pem(certificate), key)
     return replace(held, certificate=certificate)
+
+
+def replaced_certificates(crypto: Path) -> list[x509.Certificate]:
+    """Return an organization's certificates that others took the place of."""
+    return [_read(path) for path in sorted((crypto / _REPLACED).glob("*.pem"))]
+
+
+def _keep_old(held: Held) -> None:
+    kept = held.crypto / _REPLACED / f"{held.certificate.serial_number:x}.pem"
+    kept.parent.mkdir(exist_ok=True)
+    building = kept.with_suffix(".building")
+    building.write_bytes(_pem(held.certificate))
+    if os.geteuid() == 0:
+        status = held.crypto.stat()
+        for path in (kept.parent, building):
+            os.chown(path, status.st_uid, status.st_gid)
+    building.replace(kept)
 
 
 def _refuse_revoked(held: Held) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.commands.options import HomeOption, JsonOption, home_path
+from node.commands.options import HomeOption, JsonOption, OrgOption, home_path
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +25,9 @@ OrgsOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="List certificates with their ends; renew them.", no_args_is_help=True)
+    group = typer.Typer(help="List certificates with their ends; renew and revoke them.", no_args_is_help=True)
     group.command("list", help="List every certificate, those that end first first.")(list_certificates)
+    group.command("revoke", help="Shut out whoever holds a certificate, at every member of the channel.")(revoke)
     group.command("renew", help="Issue those anew that end soon, by the data directory's own authorities.")(renew)
     app.add_typer(group, name="certificates", rich_help_panel="Consortium")
 
@@ -86,6 +87,23 @@ def renew(
     elif any(not one.refused for one in done):
         _tell_what_next(opened, [held for held, one in zip(chosen, done, strict=True) if not one.refused])
     raise typer.Exit(1 if any(one.refused for one in done) else 0)
+
+
+def revoke(
+    serial: Annotated[str, typer.Argument(help="Its number, as `list` tells it; also of one that was renewed.")],
+    org: OrgOption = "dwaybank",
+    home: HomeOption = None,
+) -> None:
+    """Put a certificate on its authority's revocation list, and that on the channel."""
+    from node.commands.options import find
+    from node.revocation import revoke_certificate
+
+    opened, consortium, member = find(home, org)
+    done = revoke_certificate(opened, consortium, member, serial, _now())
+    typer.echo(
+        f"{done.certificate.subject.rfc4514_string()}, number {done.certificate.serial_number:x}: revoked on channel "
+        f"{consortium.channel} ({done.file}). What still runs with it is shut out, until it is started with another."
+    )
 
 
 def _now() -> datetime:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from network.crypto_material import AUTHORITY_VALIDITY, VALIDITY, revoke
+from network.crypto_material import AUTHORITY_VALIDITY, VALIDITY, add_tls_client, revoke
 from network.identity import SigningIdentity
 from network.msp import Msp
 from network.msp_folder import read_msp_config
@@ -116,6 +116,10 @@ def test_renewed_certificates_differ_in_number_key_and_validity_alone(ending: tu
         # A consenter's, which an orderer of Fabric's finds itself by.
         consenter = (held.organization, held.use) == ("orderer", "TLS server")
         assert (new.public_key() == old.public_key()) == consenter
+        assert (
+            x509.load_pem_x509_certificate((held.crypto / "replaced" / f"{old.serial_number:x}.pem").read_bytes())
+            == old
+        )
     assert not list(home.root.rglob(".*.renewed*"))
 
 
@@ -316,3 +320,41 @@ def killed_after(steps: int, home: Home, found: list[Held], keep_keys: bool) -> 
     code = os.waitstatus_to_exitcode(status)
     assert code in (0, 9), code
     return code == 0
+
+
+def test_number_that_is_revoked_must_be_known_and_none_that_is_in_use(ending: tuple[Home, Consortium]) -> None:
+    home, _ = ending
+    command = ["certificates", "revoke", "--home", str(home.root)]
+    numbers = {(row["holder"], row["use"]): row["serial"] for row in listed(home, "--org", "dwaybank")}
+    for serial, told in (
+        ("a-number", "a-number: no number of a certificate"),
+        ("77", "77: no certificate of dwaybank here, nor one that was renewed"),
+        (numbers["node.dwaybank.test", "identity"], "node.dwaybank.test is in use here and would be shut out"),
+        (numbers["Node@dwaybank.test", "identity"], "Node@dwaybank.test is in use here and would be shut out"),
+        (numbers["Admin@dwaybank.test", "identity"], "Admin@dwaybank.test is in use here and would be shut out"),
+        (numbers["ca.dwaybank.test", "authority"], "only what this home's authorities issued"),
+    ):
+        assert told in str(invoke([*command, serial], catch_exceptions=True).exception), serial
+    assert not list(home.root.rglob("crls"))
+
+
+def test_revocation_that_the_channel_cannot_learn_of_now_is_told_and_kept(ending: tuple[Home, Consortium]) -> None:
+    home, consortium = ending
+    bank = consortium.organizations[0]
+    known, replaced = (
+        add_tls_client(home.crypto(bank), name, ("client",), NOW) / "tls" / "client.crt"
+        for name in ("Known", "Replaced")
+    )
+    serials = [x509.load_pem_x509_certificate(path.read_bytes()).serial_number for path in (known, replaced)]
+    found = [held for held in leaves(home, consortium) if held.path == replaced]
+    assert not any(one.refused for one in renew(home, found, keep_keys=False, now=NOW))
+    for serial in serials:
+        done = invoke(["certificates", "revoke", f"{serial:x}", "--home", str(home.root)], catch_exceptions=True)
+        assert "and the channel does not know yet: " in str(done.exception)
+    crls = home.crypto(bank) / "msp" / "crls"
+    assert [path.name for path in crls.iterdir()] == ["tls-crl.pem"]
+    named = x509.load_pem_x509_crl((crls / "tls-crl.pem").read_bytes())
+    assert {one.serial_number for one in named} == set(serials)
+    # The one that took its place is not that one.
+    found = [held for held in leaves(home, consortium) if held.path == replaced]
+    assert not any(one.refused for one in renew(home, found, keep_keys=False, now=NOW))
