@@ -27,7 +27,7 @@ from google.protobuf.message import DecodeError
 
 from network.capabilities import Capabilities
 from network.channel_acl import CHANNEL_DEFAULTS, LOCAL_ROLES, refusal_text
-from network.config_update import ROOT, authorized_result, elements_of
+from network.config_update import ROOT, authorized_result, elements_of, update_of
 from network.errors import ConfigError, PolicyError
 from network.identity import serialize_identity
 from network.known_msps import msp_of
@@ -252,7 +252,7 @@ class ChannelConfig:
             raise ConfigError(
                 f"config sequence is {proposed.config.sequence}; after {self.sequence} it must be {self.sequence + 1}"
             )
-        result = authorized_result(self.channel_id, self._group, self.policies, proposed.last_update)
+        result = authorized_result(self.channel_id, self._group, self.policies, update_of(proposed.last_update))
         if result != proposed.config.channel_group:
             raise ConfigError("the configuration proposed is not what its update makes of the current one")
         return self._successor(config_envelope)
@@ -268,7 +268,11 @@ class ChannelConfig:
             ConfigError: malformed, not authorized, or leading to an unsound configuration.
         Source: Fabric common/configtx/validator.go, ProposeConfigUpdate.
         """
-        result = authorized_result(self.channel_id, self._group, self.policies, update)
+        content = update_of(update)
+        try:
+            result = authorized_result(self.channel_id, self._group, self.policies, content)
+        except ConfigError as error:
+            raise ConfigError(f"error authorizing update: {error}") from error
         config = configtx_pb2.Config(sequence=self.sequence + 1, channel_group=result)
         envelope: bytes = configtx_pb2.ConfigEnvelope(config=config, last_update=update).SerializeToString(
             deterministic=True

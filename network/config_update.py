@@ -8,6 +8,8 @@ Rules kept here, in Fabric's own order:
    satisfied by the update's signatures.
 4. The result is the current configuration overlaid with the change. What a changed group no longer lists is gone.
 
+Refusals are in Fabric's words, which its administrators know and search for.
+
 Left to others: whether the result is a sound configuration (`network.channel_config`).
 
 Source: Fabric 3.1 common/configtx/update.go, configmap.go, validator.go.
@@ -25,13 +27,18 @@ from google.protobuf.message import DecodeError
 
 from network.errors import ConfigError, PolicyNotSatisfiedError
 from network.map_entries import read_message
-from network.policy import Policy, PolicyTree, SignedData
+from network.policy import Policy, PolicyTree, SignaturePolicy, SignedData
+from network.proposal import NO_MESSAGE
 
 ROOT = "Channel"
 """Name of the root group."""
 
-_ID = re.compile(r"[a-zA-Z0-9.-]{1,249}")
+_ID = re.compile(r"[a-zA-Z0-9.-]+")
+_ID_BYTES_MAX = 249
 _ORDERER_CAPABILITIES = ("Value", (ROOT, "Orderer"), "Capabilities")
+
+_KINDS = {"Group": "[Group]  ", "Value": "[Value]  ", "Policy": "[Policy] "}
+"""How a Fabric administrator reads of an element of each kind."""
 
 _Key = tuple[str, tuple[str, ...], str]
 """Kind ("Group", "Value", "Policy"), path of the group it stands in, own name."""
@@ -69,8 +76,14 @@ def check_element_id(name: str) -> None:
         ConfigError: empty, longer than 249, ``.``, ``..``, or with characters other than letters, digits, dot and dash.
     Source: Fabric common/configtx/validator.go, validateConfigID.
     """
-    if name in (".", "..") or _ID.fullmatch(name) is None:
-        raise ConfigError(f"configuration element {name!r}: use 1 to 249 letters, digits, dots and dashes")
+    if not name:
+        raise ConfigError("config ID illegal, cannot be empty")
+    if len(name.encode()) > _ID_BYTES_MAX:
+        raise ConfigError(f"config ID illegal, cannot be longer than {_ID_BYTES_MAX}")
+    if name in (".", ".."):
+        raise ConfigError(f"name '{name}' for config ID is not allowed")
+    if _ID.fullmatch(name) is None:
+        raise ConfigError(f"config ID '{name}' contains illegal characters")
 
 
 def elements_of(group: configtx_pb2.ConfigGroup) -> dict[_Key, Element]:
@@ -88,7 +101,10 @@ def elements_of(group: configtx_pb2.ConfigGroup) -> dict[_Key, Element]:
 
 
 def authorized_result(
-    channel_id: str, current: configtx_pb2.ConfigGroup, policies: PolicyTree, update: common_pb2.Envelope
+    channel_id: str,
+    current: configtx_pb2.ConfigGroup,
+    policies: PolicyTree,
+    update: configtx_pb2.ConfigUpdateEnvelope,
 ) -> configtx_pb2.ConfigGroup:
     """Apply an update to a configuration, if its signatures allow it.
 
@@ -96,23 +112,31 @@ def authorized_result(
         channel_id: the channel it must be for.
         current: root group in force; not changed.
         policies: the policies in force.
-        update: envelope of type CONFIG_UPDATE.
+        update: change and signatures.
     Returns:
         the root group after the update.
     Raises:
         ConfigError: malformed, for another channel, made for another state of the configuration, or not authorized.
     Source: Fabric common/configtx/update.go, authorizeUpdate.
     """
-    update_envelope = update_of(update)
-    config_update = _read(configtx_pb2.ConfigUpdate, update_envelope.config_update)
+    try:
+        config_update = read_message(configtx_pb2.ConfigUpdate, update.config_update)
+    except DecodeError as error:
+        raise ConfigError(NO_MESSAGE) from error
     if config_update.channel_id != channel_id:
-        raise ConfigError(f"ConfigUpdate.channel_id is {config_update.channel_id!r}, the channel is {channel_id!r}")
+        raise ConfigError(
+            f"ConfigUpdate for channel '{config_update.channel_id}' but envelope for channel '{channel_id}'"
+        )
     existing = elements_of(current)
-    read_set = elements_of(config_update.read_set) if config_update.HasField("read_set") else {}
-    write_set = elements_of(config_update.write_set) if config_update.HasField("write_set") else {}
+    read_set = _set_of(config_update, "read_set", "ReadSet")
     _check_read_set(read_set, existing)
+    write_set = _set_of(config_update, "write_set", "WriteSet")
     change = {key: element for key, element in write_set.items() if not _same_version(read_set.get(key), element)}
-    _check_change(change, existing, policies, signatures_of(update_envelope))
+    signed = signatures_of(update)
+    try:
+        _check_change(change, existing, policies, signed)
+    except ConfigError as error:
+        raise ConfigError(f"error validating DeltaSet: {error}") from error
     # The overlay removes nothing; which elements the result holds is decided by the groups' own lists of members.
     return _tree((ROOT,), {**existing, **change})
 
@@ -128,7 +152,11 @@ def update_of(envelope: common_pb2.Envelope) -> configtx_pb2.ConfigUpdateEnvelop
     header = _read(common_pb2.ChannelHeader, payload.header.channel_header)
     if header.type != common_pb2.CONFIG_UPDATE:
         raise ConfigError(f"ChannelHeader.type is {header.type}; an update needs CONFIG_UPDATE (2)")
-    return _read(configtx_pb2.ConfigUpdateEnvelope, payload.data)
+    try:
+        return read_message(configtx_pb2.ConfigUpdateEnvelope, payload.data)
+    except DecodeError as error:
+        failed = f"error unmarshalling message for type CONFIG_UPDATE: {NO_MESSAGE}"
+        raise ConfigError(f"error converting envelope to config update: {failed}") from error
 
 
 def signatures_of(update: configtx_pb2.ConfigUpdateEnvelope) -> list[SignedData]:
@@ -144,7 +172,10 @@ def signatures_of(update: configtx_pb2.ConfigUpdateEnvelope) -> list[SignedData]
     for item in update.signatures:
         header = item.signature_header
         if header not in creators:
-            creators[header] = _read(common_pb2.SignatureHeader, header).creator
+            try:
+                creators[header] = read_message(common_pb2.SignatureHeader, header).creator
+            except DecodeError as error:
+                raise ConfigError(NO_MESSAGE) from error
         # Any client may send half a million signatures beside megabytes of change: nothing is done twice for them.
         signed.append(SignedData(header, creators[header], item.signature, content))
     return signed
@@ -166,18 +197,33 @@ def _add(
     key: _Key,
     message: configtx_pb2.ConfigGroup | configtx_pb2.ConfigValue | configtx_pb2.ConfigPolicy,
 ) -> None:
-    check_element_id(key[2])
+    try:
+        check_element_id(key[2])
+    except ConfigError as error:
+        raise ConfigError(f"illegal characters in key: {_KINDS[key[0]]}: {error}") from error
     found[key] = Element(key, message)
 
 
+def _set_of(update: configtx_pb2.ConfigUpdate, field: str, name: str) -> dict[_Key, Element]:
+    if not update.HasField(field):
+        return {}
+    try:
+        return elements_of(getattr(update, field))
+    except ConfigError as error:
+        raise ConfigError(f"error mapping {name}: {error}") from error
+
+
 def _check_read_set(read_set: Mapping[_Key, Element], existing: Mapping[_Key, Element]) -> None:
+    failed = "error validating ReadSet: "
     for key, element in read_set.items():
         if key not in existing:
-            raise ConfigError(f"{_name(key)} is in the read set, but not in the configuration")
+            raise ConfigError(
+                f"{failed}existing config does not contain element for {_name(key)} but was in the read set"
+            )
         if existing[key].version != element.version:
             raise ConfigError(
-                f"{_name(key)} is at version {existing[key].version}, the update was made for {element.version}; "
-                "fetch the configuration and make it again"
+                f"{failed}proposed update requires that key {_name(key)} be at version {element.version}, but it is "
+                f"currently at version {existing[key].version}"
             )
 
 
@@ -192,34 +238,39 @@ def _check_change(
     signed: Sequence[SignedData],
 ) -> None:
     if not change:
-        raise ConfigError("the update changes nothing")
+        raise ConfigError("delta set was empty -- update would have no effect")
     for key, element in change.items():
         _check_mod_policy(element)
         current = existing.get(key)
         if current is None:
             if element.version != 0:
-                raise ConfigError(f"{_name(key)} is new; its version must be 0, not {element.version}")
+                raise ConfigError(
+                    f"attempted to set key {_name(key)} to version {element.version}, but key does not exist"
+                )
             continue
         if element.version != current.version + 1:
             raise ConfigError(
-                f"{_name(key)} is at version {current.version}; "
-                f"the next is {current.version + 1}, not {element.version}"
+                f"attempt to set key {_name(key)} to version {element.version}, but key is at version {current.version}"
             )
         policy = _policy_for(current, policies)
         if policy is None:
-            raise ConfigError(f"{_name(key)}: its modification policy {current.mod_policy!r} does not exist")
+            raise ConfigError(f"unexpected missing policy {current.mod_policy} for item {_name(key)}")
         try:
             policy.evaluate(signed)
         except PolicyNotSatisfiedError as error:
-            raise ConfigError(f"{_name(key)}: {current.mod_policy} must sign the update: {error}") from error
+            reason = "signature set did not satisfy policy" if isinstance(policy, SignaturePolicy) else error
+            raise ConfigError(f"policy for {_name(key)} not satisfied: {reason}") from error
 
 
 def _check_mod_policy(element: Element) -> None:
-    name = element.mod_policy
-    if not name:
-        raise ConfigError(f"{_name(element.key)} has no mod_policy; set one")
-    for part in name.removeprefix("/").split("/"):
-        check_element_id(part)
+    invalid = f"invalid mod_policy for element {_name(element.key)}: "
+    if not element.mod_policy:
+        raise ConfigError(f"{invalid}mod_policy not set")
+    for position, part in enumerate(element.mod_policy.removeprefix("/").split("/")):
+        try:
+            check_element_id(part)
+        except ConfigError as error:
+            raise ConfigError(f"{invalid}path element at {position} is invalid: {error}") from error
 
 
 def _policy_for(element: Element, policies: PolicyTree) -> Policy | None:
@@ -253,7 +304,7 @@ def _tree(path: tuple[str, ...], elements: Mapping[_Key, Element]) -> configtx_p
 
 def _name(key: _Key) -> str:
     kind, path, name = key
-    return f"{kind.lower()} /{'/'.join((*path, name))}"
+    return f"{_KINDS[kind]}/{'/'.join((*path, name))}"
 
 
 def _read(kind: Any, data: bytes) -> Any:

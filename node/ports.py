@@ -13,8 +13,9 @@ from pathlib import Path
 
 from node.errors import NodeError
 
-PORT_MIN = 26_000
+_PORT_MIN = 26_000
 _PORTS_MIN = 2_000
+_FIRST_EPHEMERAL_MIN = 12_000
 _TRIES = 1_000
 _given: set[int] = set()
 
@@ -30,11 +31,22 @@ def free_port() -> int:
         NodeError: none was found.
         OSError: the file of claims cannot be opened.
     """
+    ports = single_ports()
     for _ in range(_TRIES):
-        port = PORT_MIN + secrets.randbelow(max(_first_ephemeral_port() - PORT_MIN, _PORTS_MIN))
+        port = ports.start + secrets.randbelow(len(ports))
         if _is_free(port) and claim(port):
             return port
-    raise NodeError(f"no TCP port of 127.0.0.1 from {PORT_MIN} on is free")
+    raise NodeError(f"no TCP port of 127.0.0.1 from {ports.start} on is free")
+
+
+def single_ports() -> range:
+    """Return the ports that single servers are given; those of tests' consortia lie below them."""
+    first = _first_ephemeral_port()
+    if first >= _PORT_MIN + _PORTS_MIN:
+        return range(_PORT_MIN, first)
+    if first >= _FIRST_EPHEMERAL_MIN:  # gVisor's are from 16000 on
+        return range(first - _PORTS_MIN, first)
+    return range(_PORT_MIN, _PORT_MIN + _PORTS_MIN)  # where they begin so low that no room is left
 
 
 def claim(port: int) -> bool:

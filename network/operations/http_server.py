@@ -6,7 +6,8 @@ Rules
 - A page open in somebody's browser must not reach it: a request that names an ``Origin`` is refused; so is, on a
   loopback address, one for a host whose name is no loopback's.
 - With TLS a client may present a certificate, or must; whether a path asks for one is the caller's to say. A tenant's
-  certificate does not speak for the organization whose authority issued it: it is refused everywhere.
+  certificate does not speak for the organization whose authority issued it: it is refused everywhere. One that says it
+  is for less than an operator's work (``network.role_unit``) may look and changes nothing.
 
 Source: RFC 9110, RFC 9112.
 """
@@ -27,6 +28,7 @@ import httptools
 import structlog
 
 from network.errors import NetworkError
+from network.role_unit import Role, role_of
 from network.tenant_unit import looks_like_tenant
 
 REQUEST_BYTES_MAX = 16 * 1024
@@ -179,7 +181,7 @@ class HttpServer:
             response = await _read(reader, parsed, self._request_bytes_max)
         if response is None:
             response = parsed.refusal(loopback_only=_is_loopback(self._host))
-        if response is None and _is_tenants(certificate):
+        if response is None and not _may_ask(certificate, parsed.method):
             response = Response(403)
         if response is None:
             request = Request(parsed.method, parsed.path, bytes(parsed.body), bool(certificate), parsed.headers)
@@ -192,10 +194,17 @@ class HttpServer:
         await writer.drain()
 
 
-def _is_tenants(certificate: Any) -> bool:
-    """Whether a client certificate, as the TLS library tells it, speaks for a tenant and not for its organization."""
+def _may_ask(certificate: Any, method: str) -> bool:
+    """Whether a client certificate, as the TLS library tells it, is one for a request of this method."""
     named = chain.from_iterable((certificate or {}).get("subject", ()))
-    return any(name == "organizationalUnitName" and looks_like_tenant(value) for name, value in named)
+    units = [str(value) for name, value in named if name == "organizationalUnitName"]
+    if any(looks_like_tenant(unit) for unit in units):
+        return False
+    try:
+        role = role_of(units)
+    except ValueError:
+        return False
+    return role in (None, Role.OPERATOR) or method in ("GET", "HEAD")
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -8,6 +8,7 @@ while, and the nodes anchor.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import secrets
@@ -104,7 +105,8 @@ async def kill_at_random(consortium: RunningConsortium, load: Load) -> None:
             waiting = waiting or chosen.sample(names, len(names))
             name = waiting.pop()
             pid = await running_pid(consortium, name)
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # ended by another's end a moment ago
+                os.kill(pid, signal.SIGKILL)
             load.kills[name] += 1
         await asyncio.sleep(0.2 + chosen.random() * PAUSE_MAX_S)
 

@@ -22,6 +22,7 @@ from node.peer.definition import approved_definition
 from node.peer.errors import ChannelLockedError, MaintenanceError
 from node.peer.maintenance.block_files import export_blocks
 from node.peer.maintenance.replay import replay
+from node.peer.snapshots.requests import SnapshotRequests, SnapshotSettings
 from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, CHANNEL, Material, make_material
 from tests.support.peer_network import CONTRACT, MEMBERS, POLICY, Member, PeerNetwork, running_network
@@ -127,6 +128,22 @@ async def stopped(network: PeerNetwork) -> AsyncIterator[Member]:
 
 async def anew(member: Member, last_block: int | None = None) -> None:
     await asyncio.to_thread(replay, member.settings.database_url, CHANNEL, creator(member), last_block)
+
+
+@pytest.mark.parametrize("last_block", [None, 0], ids=["rebuilt", "reset"])
+async def test_snapshots_asked_for_before_are_asked_for_no_more(
+    stopped: Member, last_block: int | None, tmp_path: Path
+) -> None:
+    """A Go peer drops them with its databases; kept, they would be made while the blocks come again."""
+    with psycopg.connect(stopped.settings.database_url) as connection:
+        [(channel_no, height)] = connection.execute(
+            "SELECT channel_no, max(block_number) + 1 FROM channel.block GROUP BY channel_no"
+        ).fetchall()
+        connection.execute("INSERT INTO channel.snapshot_request VALUES (%s, %s)", (channel_no, height + 5))
+    await anew(stopped, last_block)
+    requests = SnapshotRequests(SnapshotSettings(stopped.settings.database_url, CHANNEL, tmp_path))
+    requests.open(channel_no, 0)
+    assert requests.pending() == []
 
 
 async def test_rebuilt_tables_are_the_same_row_for_row(stopped: Member) -> None:

@@ -37,7 +37,7 @@ from network.topology import Consortium, Organization, default_consortium
 from node.child import ending_with_parent
 from node.home import Home, open_home, tls_roots
 from node.own_node import AUDIT, LEDGER, SETTLEMENT, OwnNode, audit_pb2, ledger_pb2, partner_pb2
-from node.ports import PORT_MIN, claim
+from node.ports import claim, single_ports
 from node.postgres import ClusterSettings, PostgresCluster
 from node.start import read_status
 
@@ -339,7 +339,8 @@ def home_folder() -> Path:
 
 def free_base_port() -> int:
     """Return a base port whose whole range is free, given to no other process and none that ``free_port`` gives."""
-    bases = range(10_000, PORT_MIN, 100)
+    end = single_ports().start
+    bases = range(min(10_000, end - 4_000), end, 100)
     for base in random.SystemRandom().sample(bases, len(bases)):
         if all(_is_free(port) for port in default_consortium(base).ports()) and claim(base):
             return base

@@ -28,7 +28,7 @@ from network.block import header_hash, new_block, parse_block, sign_block
 from network.bundle import BundleContent, TransactionRef
 from network.channel_config import ChannelConfig, config_of_block
 from network.config_delta import config_delta, sign_update
-from network.config_update import authorized_result
+from network.config_update import authorized_result, update_of
 from network.envelope import config_envelope
 from network.errors import ConfigError
 from network.identity import SigningIdentity, serialize_identity
@@ -177,7 +177,7 @@ class Forge:
         change(wanted)
         update = config_delta(CHANNEL, self.config.group(), wanted)
         everyone = sign_update(update, [self.keys.signer(name, "Admin") for name in ADMINS], NOW, secrets.token_bytes)
-        result = authorized_result(CHANNEL, self.config.group(), self.config.policies, everyone)
+        result = authorized_result(CHANNEL, self.config.group(), self.config.policies, update_of(everyone))
         envelope = configtx_pb2.ConfigEnvelope(
             config=configtx_pb2.Config(sequence=self.config.sequence + 1, channel_group=result),
             last_update=sign_update(

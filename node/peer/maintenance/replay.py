@@ -5,7 +5,8 @@ Rules:
 - every block goes through the very code that committed it, and must come to the flags and the commit hash it had;
   otherwise, and whenever anything fails, the tables stay as they were: all of it is one database transaction;
 - values of private data are this peer's own and are kept; those of blocks that are given up wait where endorsed sets
-  wait, so that they are there when the blocks come again.
+  wait, so that they are there when the blocks come again;
+- snapshots that are asked for are asked for no more: a Go peer forgets them too.
 
 Source: Fabric core/ledger/kvledger/{rebuild_dbs,reset,rollback}.go (which drop databases and rebuild them at the next
 start).
@@ -147,7 +148,7 @@ def _stored_blocks(old: Connection, channel_no: int, height: int) -> Iterator[tu
 def _remove(tables: ChannelTables, height: int) -> None:
     parameters = (tables.channel_no, height)
     fetch(tables.connection, "give_back_private_sets", parameters)
-    for table in _MADE_FROM_BLOCKS:
+    for table in (*_MADE_FROM_BLOCKS, "snapshot_request"):
         statement = sql.SQL("DELETE FROM {} WHERE channel_no = %s").format(sql.Identifier("channel", table))
         tables.connection.execute(statement, parameters[:1])
 

@@ -74,7 +74,7 @@ def test_bytes_that_are_no_message_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("key", "refusal"),
-    [(field(1, b"Admins") + STRAY["number"], None), (field(16, b"Admins"), "configuration element ''")],
+    [(field(1, b"Admins") + STRAY["number"], None), (field(16, b"Admins"), "config ID illegal, cannot be empty")],
 )
 def test_configuration_has_the_policy_whose_entry_carries_more(key: bytes, refusal: str | None) -> None:
     """Once it had none, and Fabric's peers heeded or refused what ours did not see."""

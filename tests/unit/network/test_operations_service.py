@@ -20,6 +20,7 @@ from network.operations.http_server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, H
 from network.operations.log_levels import LogLevels
 from network.operations.metrics import Metrics
 from network.operations.service import OperationsService
+from network.role_unit import Role
 from tests.support.certificates import Authority
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -225,12 +226,13 @@ async def test_with_tls_metrics_and_levels_want_a_certificate_and_health_does_no
     world = World(HttpTls(*files(own, "server"), (tmp_path / "clients.pem",)))
     port = await world.service.start()
 
-    async def ask(path: str, certificate: tuple[Path, Path] | None) -> int:
+    async def ask(path: str, certificate: tuple[Path, Path] | None, method: str = "GET") -> int:
         context = ssl.create_default_context(cafile=tmp_path / "own.pem")
         if certificate is not None:
             context.load_cert_chain(*certificate)
         async with httpx.AsyncClient(verify=context) as client:
-            return (await client.get(f"https://localhost:{port}{path}")).status_code
+            levels = {"spec": "info"} if method == "PUT" else None
+            return (await client.request(method, f"https://localhost:{port}{path}", json=levels)).status_code
 
     try:
         operator = files(clients, "operator")
@@ -244,6 +246,17 @@ async def test_with_tls_metrics_and_levels_want_a_certificate_and_health_does_no
         for unit in ("tenant:acme", "Tenant acme"):
             tenant = files(clients, "tenant", "operations", unit)
             assert [await ask(path, tenant) for path in ("/healthz", "/metrics", "/logspec")] == [403, 403, 403]
+        for units, looks, changes in (
+            ((), 200, 204),
+            (("operations", Role.OPERATOR), 200, 204),
+            ((Role.READER,), 200, 403),
+            ((Role.POSTER,), 200, 403),
+            ((Role.GATEWAY,), 200, 403),
+            (("role:Reader",), 403, 403),
+        ):
+            one = files(clients, "one", *units)
+            assert [await ask(path, one) for path in ("/healthz", "/metrics", "/logspec")] == [looks] * 3, units
+            assert await ask("/logspec", one, "PUT") == changes, units
         with pytest.raises(httpx.TransportError):
             await ask("/healthz", files(strangers, "stranger"))
         with pytest.raises(httpx.TransportError):
