@@ -49,7 +49,9 @@ from ledger.rows import SEQ_MAX
 from ledger.signed import Verify
 from ledger.verify_checkpoint import Checkpoint, CheckpointFile
 
-WORKERS = os.cpu_count() or 1
+WORKERS = min(16, os.cpu_count() or 1)
+"""Each has a connection, and our own server has 60 for everybody; one process takes what all of them read."""
+
 _AHEAD = 2
 """Ranges that each worker may be ahead of the one that is taken next."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ UNWATCHED_S = 60.0
 WARNED_DAYS = 30
 """Before the end of a certificate, as its process warns in its log."""
 
+_WITH_HEALTH = ("orderer", "-node", "-gateway")
+"""Ends of names of processes that serve operations."""
+
 _FORWARDER = re.compile(r'^dwaybank_untrusted_forwarders\{peer="([^"\\]*)"\} 1$', re.MULTILINE)
 
 
@@ -41,7 +45,7 @@ def consortium_status(root: Path) -> dict[str, Any]:
         nothing: dict[str, Any] = {"watched": True, "held": False, "without": [], "processes": [], "nodes": []}
         return {"home": str(home.root), "state": state, **nothing, "warnings": warnings}
     status = read_status(home)
-    processes, nodes, forwarders = asyncio.run(_ask(home, consortium, status.get("processes", [])))
+    processes, nodes, told = asyncio.run(_ask(home, consortium, status.get("processes", [])))
     return {
         "home": str(home.root),
         "state": status.get("state", "starting"),
@@ -50,7 +54,7 @@ def consortium_status(root: Path) -> dict[str, Any]:
         "without": status.get("without", []),
         "processes": processes,
         "nodes": nodes,
-        "warnings": [*warnings, *forwarders],
+        "warnings": [*warnings, *told],
     }
 
 
@@ -91,14 +95,26 @@ def _is_watched(home: Home, status: dict[str, Any]) -> bool:
 async def _ask(
     home: Home, consortium: Consortium, processes: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """Return the processes, each with whether it answers, what the nodes say, and what gateways warn of."""
-    answers, nodes, forwarders = await asyncio.gather(
+    """Return the processes, each with whether it answers, what the nodes say, and what processes warn of."""
+    answers, nodes, forwarders, health = await asyncio.gather(
         asyncio.gather(*(_answers(home, process) for process in processes)),
         asyncio.gather(*(_one_node(home, consortium, member) for member in consortium.organizations)),
         asyncio.gather(*(_forwarders(home, row) for row in processes if row["name"].endswith("-gateway"))),
+        asyncio.gather(*(_failed_checks(home, row) for row in processes if row["name"].endswith(_WITH_HEALTH))),
     )
     answering = [process | {"answers": answer} for process, answer in zip(processes, answers, strict=True)]
-    return answering, nodes, [warning for some in forwarders for warning in some]
+    return answering, nodes, [warning for some in (*health, *forwarders) for warning in some]
+
+
+async def _failed_checks(home: Home, process: dict[str, Any]) -> list[str]:
+    """Return what a process finds wrong with itself."""
+    question = question_for(home, process["name"], process["port"])
+    told = "" if question is None else await question.told("/healthz")
+    try:
+        failed = json.loads(told.partition("\r\n\r\n")[2] or "{}").get("failed_checks", [])
+        return [f"{process['name']}: {check['component']}: {check['reason']}" for check in failed]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return []  # somebody else's answer: whether the process answers at all is told beside it
 
 
 async def _forwarders(home: Home, process: dict[str, Any]) -> list[str]:
@@ -158,6 +174,12 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(processes)
     if found["nodes"]:
         _print_nodes(console, found["nodes"])
+    print_warnings(found)
+
+
+def print_warnings(found: dict[str, Any]) -> None:
+    """Print what ``consortium_status`` found that is no failure yet, or one that no process ends by."""
+    console = Console()
     for warning in found["warnings"]:
         console.print(f"WARNING: {warning}", highlight=False, soft_wrap=True, markup=False)
 

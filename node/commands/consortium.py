@@ -40,8 +40,10 @@ def up(
 ) -> None:
     """Start the consortium; a second time continues the same chain."""
     from node.start import start_consortium
+    from node.status import consortium_status, print_warnings
 
     start_consortium(home_path(home), base_port, database_url or [], foreground, without or ())
+    print_warnings(consortium_status(home_path(home)))
 
 
 def prepare(

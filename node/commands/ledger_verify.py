@@ -29,7 +29,9 @@ def verify(
         Path | None,
         typer.Option(help="Keep here how far it is; an interrupted run with the same file goes on from there."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes that read; 0 for one each core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes that read; 0 for one each core, 16 at most.")
+    ] = 0,
     range_entries: Annotated[
         int, typer.Option("--range", min=100, max=1_000_000, help="Entries that one process proves at a time.")
     ] = 20_000,

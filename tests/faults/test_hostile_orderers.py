@@ -119,7 +119,7 @@ def fresh(network: PeerNetwork, postgres_cluster: PostgresCluster) -> Start:
 
     @asynccontextmanager
     async def start(
-        true: list[common_pb2.Block], *stories: Sequence[common_pb2.Block | None], watch_interval_s: float = 0.3
+        true: list[common_pb2.Block], *stories: Sequence[common_pb2.Block | None], watch_interval_s: float = 0.6
     ) -> AsyncIterator[Attacked]:
         tls = rpc.ServerTls(*host_tls(network.material, ORDERER), tls_roots(network.material))
         orderers = [HostileOrderer(free_port(), tls, blocks) for blocks in stories]

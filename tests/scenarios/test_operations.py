@@ -132,7 +132,7 @@ def test_log_levels_change_while_the_process_runs(consortium: RunningConsortium,
 
 
 def test_proxy_that_the_gateway_does_not_trust_is_told_by_status(consortium: RunningConsortium) -> None:
-    assert "WARNING" not in consortium.command("status").stdout
+    assert "trusted_proxies" not in consortium.command("status").stdout
     port = consortium.bank.gateway_port
     body = {"email": "nobody@example.org", "password": "correct horse battery"}
     header = {"X-Forwarded-For": "203.0.113.9"}
@@ -141,6 +141,14 @@ def test_proxy_that_the_gateway_does_not_trust_is_told_by_status(consortium: Run
     assert status.returncode == 0
     assert "WARNING: dwaybank-gateway: 127.0.0.1 forwards requests and is not in trusted_proxies" in status.stdout
     told = json.loads(consortium.command("status", "--json").stdout)["warnings"]
-    assert len(told) == 1 and told[0].startswith("dwaybank-gateway: 127.0.0.1 ")
+    assert [line.split(" forwards")[0] for line in told if "trusted_proxies" in line] == ["dwaybank-gateway: 127.0.0.1"]
     log = (consortium.home.logs / "dwaybank-gateway.log").read_text()
     assert log.count('"gateway.forwarded_by_untrusted"') == 1
+
+
+def test_what_a_process_finds_wrong_with_itself_is_told_by_status_and_at_a_start(consortium: RunningConsortium) -> None:
+    with consortium.kept_down("dwaybank-node"):
+        told = consortium.command("status").stdout
+        assert "WARNING: dwaybank-gateway: node: the organization's node does not answer" in told
+        again = consortium.command("up")
+        assert again.returncode == 0 and "WARNING: dwaybank-gateway: node: " in again.stdout
