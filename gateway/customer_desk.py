@@ -48,12 +48,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A customer as the bank sees him."""
+    """A customer as the bank sees him; ``given_until`` is the end of a password that the bank gave and he has still."""
 
     customer_id: uuid.UUID
     email: str
     display_name: str
     status: str
+    given_until: datetime | None
     accounts: tuple[str, ...]
     changes: tuple[Change, ...]
 
@@ -89,7 +90,8 @@ class CustomerDesk:
             changes = [
                 Change(each.what, each.actor, each.reason, each.changed_at) for each in connection.execute(changed)
             ]
-        return Standing(row.customer_id, row.email, row.display_name, row.status, tuple(owned), tuple(changes))
+        him = row.customer_id, row.email, row.display_name, row.status, row.given_until
+        return Standing(*him, tuple(owned), tuple(changes))
 
     def suspend(self, customer_id: uuid.UUID, actor: str, reason: str, now: datetime) -> None:
         """Shut a customer out: his sessions end, his tokens open nothing; his money stays as it is.

@@ -11,6 +11,7 @@ import asyncio
 import getpass
 import secrets
 import sys
+from datetime import UTC
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -87,6 +88,9 @@ async def _hash(config: GatewayConfig, password: str) -> str:
 
 def _shown(found: Standing) -> list[str]:
     lines = [f"{found.customer_id}  {found.status}  {found.email}  {found.display_name}"]
+    if found.given_until is not None:
+        until = found.given_until.astimezone(UTC)
+        lines.append(f"has the password that the bank gave, good until {until:%Y-%m-%d %H:%M} UTC, and must change it")
     lines += [f"account {account}" for account in found.accounts]
     return lines + [
         f"{change.changed_at.isoformat(timespec='seconds')}  {change.what} by {change.actor}: {change.reason}"

@@ -10,6 +10,7 @@ CustomerGatewayError
 ├── RefusedError              understood and refused, for good, by the books or a partner bank (422); carries ``code``
 ├── TooManyAttemptsError      tried too often (429); carries ``retry_after_s``
 └── UnavailableError          cannot be answered now, trying again is safe (503); carries ``code``
+    └── NodeRefusesError      the node does not take this gateway's certificate; to customers the same
 """
 
 from __future__ import annotations
@@ -98,3 +99,7 @@ class UnavailableError(CustomerGatewayError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NodeRefusesError(UnavailableError):
+    """The node does not take this gateway's certificate: for its operator to mend, and to customers the same."""

@@ -12,14 +12,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
 from google.protobuf.message import DecodeError, Message
 
-from gateway.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
+from gateway.errors import (
+    ConflictError,
+    CustomerGatewayError,
+    NodeRefusesError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from network.errors import RpcError
 from network.pb.dwaybank.audit.v1 import audit_pb2
 from network.pb.dwaybank.ledger.v1 import ledger_pb2
 from network.pb.dwaybank.partner.v1 import partner_pb2
 from network.rpc import Channel, StatusCode
+
+log = structlog.get_logger(__name__)
 
 LEDGER = "/dwaybank.ledger.v1.LedgerService"
 SETTLEMENT = "/dwaybank.partner.v1.SettlementService"
@@ -31,11 +41,17 @@ DONE_CODES = frozenset({"posted", "exists"})
 DATED_OTHERWISE = "exists_with_different_body"
 """Result code of an order that an older gateway posted with a time of its own and could not note as posted."""
 
+NOBODYS = "gateway:ready"
+"""Account that is asked for to learn whether the node takes this gateway's certificate."""
+
 NOT_AN_ORDER = "invalid"
 """Code of what the node cannot read as a request of its kind, today and tomorrow."""
 
 ARCHIVED = "archived"
 """Code of what the books keep in files."""
+
+_UNAVAILABLE = "node_unavailable", "the bank's books do not answer now: nothing is lost, send it again"
+_REFUSES = (StatusCode.PERMISSION_DENIED, StatusCode.UNAUTHENTICATED)
 
 _Reply = TypeVar("_Reply", bound=Message)
 
@@ -134,17 +150,25 @@ class NodeClient:
     def __init__(self, channel: Channel, *, timeout_s: float) -> None:
         self._channel = channel
         self._timeout_s = timeout_s
+        self._refused = ""
 
     async def ping(self) -> None:
-        """Ask the node's health service.
+        """Ask the node's health service, which answers any member, and whether it takes this gateway's certificate.
 
         Raises:
-            UnavailableError: no answer.
+            UnavailableError: no answer, or it does not.
         """
         try:
             await self._channel.unary(HEALTH, b"", timeout_s=self._timeout_s)
         except RpcError as error:
             raise _unavailable() from error
+        request = ledger_pb2.GetAccountRequest(account=NOBODYS)
+        try:
+            await self._call(f"{LEDGER}/GetAccount", request, ledger_pb2.GetAccountResponse)
+        except NodeRefusesError:
+            raise
+        except CustomerGatewayError:
+            return  # nobody has this account, and how the books are is not asked here
 
     async def open_account(self, account: str, asset: str) -> Balance:
         """Open a customer's account in the books: a liability of the bank that may not fall below zero.
@@ -256,11 +280,18 @@ class NodeClient:
         try:
             answer = await self._channel.unary(path, request.SerializeToString(), timeout_s or self._timeout_s)
         except RpcError as error:
+            self._note_refusal(error)
             raise _translate(error) from error
         try:
             return reply.FromString(answer)
         except DecodeError as error:
             raise _unavailable() from error
+
+    def _note_refusal(self, error: RpcError) -> None:
+        """Tell the operator, once, why a node does not take the certificate: customers hear nothing of it."""
+        if error.code in _REFUSES and error.message != self._refused:
+            self._refused = error.message
+            log.error("node.refuses_certificate", reason=error.message)
 
 
 def _translate(error: RpcError) -> Exception:
@@ -276,11 +307,13 @@ def _translate(error: RpcError) -> Exception:
         return RefusedError(ARCHIVED, "this is older than what the bank keeps at hand: ask the bank for it")
     if error.code == StatusCode.INVALID_ARGUMENT:
         return RefusedError(NOT_AN_ORDER, error.message)
+    if error.code in _REFUSES:
+        return NodeRefusesError(*_UNAVAILABLE)
     return _unavailable()
 
 
 def _unavailable() -> UnavailableError:
-    return UnavailableError("node_unavailable", "the bank's books do not answer now: nothing is lost, send it again")
+    return UnavailableError(*_UNAVAILABLE)
 
 
 def _as_balance(account: ledger_pb2.Account) -> Balance:

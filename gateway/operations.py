@@ -11,7 +11,7 @@ from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import GatewayConfig, OperationsTls, ServerTls, Tls
-from gateway.errors import UnavailableError
+from gateway.errors import NodeRefusesError, UnavailableError
 from gateway.node_client import NodeClient
 from gateway.store import Store
 from network.operations.certificates import CertificateWatch, certificates_in, require_valid
@@ -117,4 +117,6 @@ class GatewayOperations:
         try:
             await self._node.ping()
         except UnavailableError as error:
-            raise UnhealthyError("the organization's node does not answer") from error
+            refuses = "refuses this gateway's certificate: the log says why (node.refuses_certificate)"
+            told = refuses if isinstance(error, NodeRefusesError) else "does not answer"
+            raise UnhealthyError(f"the organization's node {told}") from error

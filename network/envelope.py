@@ -132,16 +132,17 @@ class ParsedTransaction(NamedTuple):
         return self.header_flag or self.body_flag or self.action_flag
 
 
-def parse_transaction(envelope: bytes) -> ParsedTransaction:
+def parse_transaction(envelope: bytes, *, with_rwset: bool = True) -> ParsedTransaction:
     """Take a transaction apart and judge whatever can be judged from its bytes alone. Never raises.
 
     Args:
         envelope: one entry of a block's data.
+        with_rwset: False for who asks nothing of the read/write set, which is left empty and unjudged: it may be large.
     Source: validation order of Fabric's txvalidator/v20/validator.go, validateTx.
     """
     # Gathered in a dictionary: the result is built once, not once for each stage.
     fields: dict[str, Any] = {}
-    _read_envelope(fields, envelope)
+    _read_envelope(fields, envelope, with_rwset=with_rwset)
     return ParsedTransaction(envelope, **fields)
 
 
@@ -338,7 +339,7 @@ def config_envelope(
     return signed_payload(common_pb2.CONFIG, channel_id, config, signer, nonce=nonce, timestamp=timestamp)
 
 
-def _read_envelope(fields: dict[str, Any], envelope: bytes) -> None:
+def _read_envelope(fields: dict[str, Any], envelope: bytes, *, with_rwset: bool) -> None:
     try:
         outer = read_message(common_pb2.Envelope, envelope)
     except DecodeError:
@@ -366,7 +367,7 @@ def _read_envelope(fields: dict[str, Any], envelope: bytes) -> None:
         data=payload.data,
     )
     if _headers_hold(payload, channel, signer):
-        fields["body_flag"] = _read_body(fields, payload, channel)
+        fields["body_flag"] = _read_body(fields, payload, channel, with_rwset=with_rwset)
     else:
         fields["header_flag"] = BAD_COMMON_HEADER
 
@@ -381,7 +382,7 @@ def _headers_hold(payload: Any, channel: Any, signer: Any) -> bool:
     )
 
 
-def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
+def _read_body(fields: dict[str, Any], payload: Any, channel: Any, *, with_rwset: bool) -> int:
     if channel.type == common_pb2.CONFIG:
         return VALID if payload.data else INVALID_CONFIG_TRANSACTION
     if channel.type != common_pb2.ENDORSER_TRANSACTION:
@@ -405,7 +406,7 @@ def _read_body(fields: dict[str, Any], payload: Any, channel: Any) -> int:
         ),
         action=response.extension,
     )
-    fields["action_flag"] = _read_action(fields, channel.extension)
+    fields["action_flag"] = _read_action(fields, channel.extension, with_rwset=with_rwset)
     return VALID
 
 
@@ -427,7 +428,7 @@ def _single_action(data: bytes, checked_header: bytes) -> tuple[bytes, Any, Any]
     return header, payload, response
 
 
-def _read_action(fields: dict[str, Any], extension: bytes) -> int:
+def _read_action(fields: dict[str, Any], extension: bytes, *, with_rwset: bool) -> int:
     try:
         invoked = read_message(proposal_pb2.ChaincodeHeaderExtension, extension)
     except DecodeError:
@@ -439,7 +440,7 @@ def _read_action(fields: dict[str, Any], extension: bytes) -> int:
     except DecodeError:
         return BAD_RESPONSE_PAYLOAD
     try:
-        rwset = parse_rwset(action.results)
+        rwset = parse_rwset(action.results) if with_rwset else _EMPTY_RWSET
     except WireError:
         return BAD_RWSET
     fields.update(

@@ -4,7 +4,7 @@
     <home>/crypto/                        certificates and keys in the layout of Fabric's ``cryptogen``
     <home>/channel/{genesis.block,settlement-collections.json}
     <home>/orderer/{orderer.yaml,blocks/}
-    <home>/<organization>/{node.yaml,gateway.yaml,portal.yaml,rules.yaml,connection-profile.json,secrets/,postgres/}
+    <home>/<organization>/{node.yaml,gateway.yaml,portal.yaml,rules.yaml,connection-profile*.json,secrets/,postgres/}
     <home>/logs/ · <home>/run/
 
 Rules: a folder that holds anything else is refused and left alone; keys and passwords are readable by their owner only;
@@ -37,7 +37,7 @@ from node.config import (
     TlsFiles,
     save_settings,
 )
-from node.connection_profile import write_connection_profile
+from node.connection_profile import write_connection_profiles
 from node.disk import sync
 from node.errors import ConfigurationError
 
@@ -364,7 +364,7 @@ def _generate_organization(home: Home, consortium: Consortium, own: Organization
     if not (folder / "rules.yaml").exists():
         shutil.copyfile(_RULES, folder / "rules.yaml")
     save_settings(_node_settings(home, consortium, own), folder / "node.yaml")
-    write_connection_profile(home.root, consortium, own, folder / "connection-profile.json")
+    write_connection_profiles(home.root, consortium, own, folder)
 
 
 def _chaincode_settings(home: Home, chaincode: Chaincode) -> ChaincodeSettings:

@@ -50,7 +50,9 @@ ABOVE_SQL = tuple(
         "integration/test_gateway_process",
         "integration/test_import_repeats",
         "integration/test_netting_driver",
+        "integration/test_node_clock",
         "integration/test_obligation_driver",
+        "integration/test_peer_chaincode_stream",
         "integration/test_peer_committer",
         "integration/test_peer_network",
         "integration/test_range_proofs",
@@ -62,6 +64,8 @@ ABOVE_SQL = tuple(
         "integration/test_settlement_returns",
         "integration/test_snapshots",
         "integration/test_statement_books",
+        "interop/test_gateway_scenarios",
+        "interop/test_node_chaincode",
         "property/test_settlement_properties",
     )
 )

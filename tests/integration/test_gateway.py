@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from network.errors import RpcError
 from network.rpc import StatusCode
@@ -537,6 +538,30 @@ async def test_the_end_of_a_listeners_certificate_is_told_by_health_and_metrics(
         assert answer.status_code == 503
         (failed,) = answer.json()["failed_checks"]
         assert failed["component"] == "certificates" and f"({use})" in failed["reason"]
+
+
+async def test_a_node_that_refuses_the_gateways_certificate_is_told_to_the_operator_and_not_to_customers(
+    database_url: str, node: NodeInMemory, tmp_path: Path
+) -> None:
+    port, why = free_port(), "this method needs role:reader, the certificate names no role, the caller is Gateway"
+    config = gateway_config(tmp_path, database_url, node.address, operations={"port": port})
+
+    def refuse(path: str) -> None:
+        raise RpcError(StatusCode.PERMISSION_DENIED, why)
+
+    async with running_gateway(config) as (_, http), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as operator:
+        maria = await CustomerAgent(http, "maria@example.org").sign_up()
+        assert (await operator.get("/healthz")).status_code == 200
+        with capture_logs() as lines:
+            node.fault = refuse
+            for answer in (await http.get("/v1/ready"), await maria.post("/v1/accounts", {"asset": "EUR"})):
+                _assert_problem(answer, 503, "node_unavailable")
+                assert "role" not in answer.text
+            (failed,) = (await operator.get("/healthz")).json()["failed_checks"]
+        assert failed["component"] == "node" and "refuses this gateway's certificate" in failed["reason"]
+        assert [line["reason"] for line in lines if line["event"] == "node.refuses_certificate"] == [why]
+        node.fault = lambda path: None
+        assert (await http.get("/v1/ready")).status_code == 200
 
 
 async def test_behind_a_trusted_proxy_a_stranger_locks_out_himself_alone(

@@ -149,6 +149,8 @@ async def test_a_given_password_that_nobody_used_for_days_opens_nothing(
     told = await desk.run("reset-password", maria.email, "--reason", "forgot it")
     until, given = re.findall(r"good until (\S+ \S+) UTC", told)[0], told.splitlines()[1]
     assert datetime.strptime(until, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) - clock() < GIVEN_FOR
+    waits = f"has the password that the bank gave, good until {until} UTC, and must change it"
+    assert waits in await desk.run("show", maria.email)
     clock.ahead = GIVEN_FOR - timedelta(minutes=5)
     begun = await _log_in(client, maria.email, given)
     assert begun.status_code == 200
@@ -160,6 +162,7 @@ async def test_a_given_password_that_nobody_used_for_days_opens_nothing(
     maria.access_token = begun.json()["access_token"]
     changed = await maria.post("/v1/auth/password", {"current_password": given, "new_password": "her own again!"})
     assert changed.status_code == 200
+    assert "the bank gave" not in await desk.run("show", maria.email)
     clock.ahead = timedelta(days=400)
     assert (await _log_in(client, maria.email, "her own again!")).status_code == 200
 

@@ -470,6 +470,22 @@ def test_osnadmin_updates_a_channels_configuration(consortium: ConsortiumTools, 
     assert (newest.sequence, newest.orderer.max_messages) == (1, 7)
 
 
+def test_peer_finds_the_peers_in_the_connection_profile(consortium: ConsortiumTools) -> None:
+    member = consortium.consortium.organization("dwaybank")
+    profile = ("--connectionProfile", str(consortium.home.organization(member) / "connection-profile-peer.json"))
+    listed = consortium.peer(
+        "dwaybank", "lifecycle", "chaincode", "queryinstalled", "--targetPeer", member.peer_host, *profile
+    )
+    assert listed.status == 0, listed.errors
+    call = json.dumps({"Args": ["org.hyperledger.fabric:GetMetadata"]})
+    channel = ("-C", consortium.consortium.channel, "-n", "audit", "-c", call)
+    # It ends with 0 once the transaction is valid, for which two of three members must endorse.
+    invoked = consortium.peer(
+        "dwaybank", "chaincode", "invoke", *channel, *consortium.ordering("dwaybank"), "--waitForEvent", *profile
+    )
+    assert invoked.status == 0, invoked.errors
+
+
 def test_discover_is_told_of_every_peer_and_who_must_endorse(consortium: ConsortiumTools) -> None:
     peers = consortium.discover("partner", "peers")
     assert peers.status == 0, peers.text

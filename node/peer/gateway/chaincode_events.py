@@ -63,7 +63,7 @@ def block_events(content: bytes, about: Sequence[bytes] = ()) -> tuple[int, list
     for envelope, flag in zip(block.data.data, transactions_filter(block), strict=True):
         if flag != VALID or (about and not any(part in envelope for part in about)):
             continue
-        event = read_message(chaincode_event_pb2.ChaincodeEvent, parse_transaction(envelope).event)
+        event = read_message(chaincode_event_pb2.ChaincodeEvent, parse_transaction(envelope, with_rwset=False).event)
         if event.chaincode_id and event.event_name and event.tx_id:
             events.append(event)
     return block.header.number, events

@@ -28,6 +28,7 @@ TABLE = [
     (errors.RefusedError("exceeds_available", "x"), 422, "exceeds_available"),
     (errors.TooManyAttemptsError("x", 30), 429, "too_many_attempts"),
     (errors.UnavailableError("busy", "x"), 503, "busy"),
+    (errors.NodeRefusesError("node_unavailable", "x"), 503, "node_unavailable"),
     (errors.ConfigurationError("x"), 500, "internal"),
     (HTTPException(404), 404, "not_found"),
     (HTTPException(405), 405, "method_not_allowed"),

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import pytest
 from fabric_protos.common import common_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from node.block_reading import read_block
 from node.peer.filtered_block import filtered_block, filtered_response
 from node.peer.gateway.chaincode_events import block_events
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured
 
 
@@ -43,6 +45,36 @@ def test_event_is_named_without_its_payload(network: str) -> None:
     assert block_events(content, [b"anchorgo"]) == (number, events)
     assert block_events(content, [b"other", events[0].tx_id.encode()]) == (number, events)
     assert block_events(content, [b"other"]) == (number, [])
+
+
+def with_results(envelope: bytes, results: bytes) -> bytes:
+    """Return a transaction with another read/write set; whoever signs it may write what he likes."""
+    outer = common_pb2.Envelope.FromString(envelope)
+    payload = common_pb2.Payload.FromString(outer.payload)
+    transaction = transaction_pb2.Transaction.FromString(payload.data)
+    item = transaction_pb2.ChaincodeActionPayload.FromString(transaction.actions[0].payload)
+    response = proposal_response_pb2.ProposalResponsePayload.FromString(item.action.proposal_response_payload)
+    action = proposal_pb2.ChaincodeAction.FromString(response.extension)
+    action.results = results
+    response.extension = action.SerializeToString()
+    item.action.proposal_response_payload = response.SerializeToString()
+    transaction.actions[0].payload = item.SerializeToString()
+    payload.data = transaction.SerializeToString()
+    outer.payload = payload.SerializeToString()
+    return bytes(outer.SerializeToString())
+
+
+@pytest.mark.parametrize("results", [b"\xff", b"\x12\x00" * 1_000], ids=["rubbish", "many namespaces"])
+def test_event_is_told_whatever_the_read_write_set_is_and_that_is_not_read(results: bytes) -> None:
+    """As a Go peer tells it, also of what is not valid; every reader of the stream has the block read again."""
+    number, position = captured("raft").position_of("event", 0)
+    block = captured("raft").block(number)
+    block.data.data[position] = with_results(block.data.data[position], results)
+    content = block.SerializeToString()
+    actions = filtered_block(content).filtered_transactions[position].transaction_actions
+    assert [action.chaincode_event.event_name for action in actions.chaincode_actions] == ["paid"]
+    assert calls_during(lambda: filtered_block(content), "parse_rwset") == 0
+    assert calls_during(lambda: block_events(content), "parse_rwset") == 0
 
 
 @pytest.mark.parametrize("read", [filtered_response, block_events])

@@ -125,6 +125,20 @@ def test_connection_profile_names_files_that_exist_and_every_member(prepared: tu
         SigningIdentity.from_msp_folder(Path(own), member.msp_id)
 
 
+def test_profile_for_fabrics_peer_command_differs_in_its_addresses(prepared: tuple[Home, Consortium]) -> None:
+    home, consortium = prepared
+    for member in consortium.organizations:
+        folder = home.organization(member)
+        own = json.loads((folder / "connection-profile-peer.json").read_text())
+        for endpoint in (*own["peers"].values(), *own["orderers"].values()):
+            host, port = endpoint["url"].split(":")
+            assert (host, port.isdecimal()) == ("127.0.0.1", True)
+            endpoint["url"] = f"grpcs://{host}:{port}"
+        assert own == json.loads((folder / "connection-profile.json").read_text())
+        [channel] = own["channels"].values()
+        assert all(peer["endorsingPeer"] for peer in channel["peers"].values())
+
+
 def test_half_made_home_is_made_anew(tmp_path: Path) -> None:
     root = tmp_path / "home"
     prepare_home(root, lambda: default_consortium(30_000), NOW, {})
