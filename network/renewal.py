@@ -33,7 +33,7 @@ def check_renewable(certificate: x509.Certificate, authority: Authority) -> None
     if issuer.not_valid_after_utc <= certificate.not_valid_after_utc:
         raise ConfigError(
             f"its authority {authority.name} itself ends no later, {issuer.not_valid_after_utc:%Y-%m-%d}: renew the "
-            "authority first, which the channel's configuration must bring to every member"
+            "authority first, `dwaybank certificates renew-authority`"
         )
 
 
@@ -65,3 +65,21 @@ def reissued(
             value = x509.SubjectKeyIdentifier.from_public_key(key)
         builder = builder.add_extension(value, extension.critical)
     return low_s(builder.sign(authority.key, hashes.SHA256()), issuer)
+
+
+def renewed_authority(authority: Authority, not_after: datetime) -> Authority:
+    """Return an authority that is valid until later, with the key and the name it has and from when it was."""
+    old = authority.certificate
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.subject)
+        .public_key(authority.key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(old.not_valid_before_utc)
+        .not_valid_after(not_after)
+    )
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    certificate = builder.sign(authority.key, hashes.SHA256())
+    return Authority(low_s(certificate, certificate), authority.key)

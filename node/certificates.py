@@ -11,7 +11,7 @@ Rules
   stolen, its number must be known to be revoked (``node/revocation.py``).
 - A revoked certificate is not issued anew: that would let back in whom somebody shut out.
 
-Left to others: authorities, which the channel's configuration names; certificates that another authority issued.
+Left to others: authorities (``node/authority_renewal.py``); certificates that another authority issued.
 """
 
 from __future__ import annotations
@@ -232,8 +232,7 @@ def _renewed(held: Held, keep_key: bool, not_before: datetime) -> Held:
     """
     if held.use in AUTHORITIES.values():
         raise ConfigError(
-            "an authority is not renewed here: every member learns of another one by the channel's configuration "
-            "(docs/operations.md, Certificates)"
+            f"an authority is another command's: `dwaybank certificates renew-authority --org {held.organization}`"
         )
     if held.key is None:
         raise ConfigError(f"{held.path} has no key of its own in this home: whoever issued it renews it")
@@ -246,7 +245,7 @@ def _renewed(held: Held, keep_key: bool, not_before: datetime) -> Held:
     _keep_old(held)
     if keep_key:
         certificate = reissued(held.certificate, authority, None, not_before)
-        _replace_file(held.path, building.with_suffix(".certificate"), _pem(certificate))
+        replace_file(held.path, building.with_suffix(".certificate"), _pem(certificate))
     else:
         key = _new_key_like(held.certificate)
         certificate = reissued(held.certificate, authority, key.public_key(), not_before)
@@ -332,7 +331,7 @@ def _write_over(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _replace_file(path: Path, building: Path, content: bytes) -> None:
+def replace_file(path: Path, building: Path, content: bytes) -> None:
     """Replace one file in one step, by one that is built elsewhere; its mode and owner stay."""
     try:
         shutil.copy2(path, building)

@@ -27,6 +27,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="List certificates with their ends; renew and revoke them.", no_args_is_help=True)
     group.command("list", help="List every certificate, those that end first first.")(list_certificates)
+    group.command("renew-authority", help="Have an organization's authorities valid for longer, at every member.")(
+        renew_authority
+    )
     group.command("revoke", help="Shut out whoever holds a certificate, at every member of the channel.")(revoke)
     group.command("renew", help="Issue those anew that end soon, by the data directory's own authorities.")(renew)
     app.add_typer(group, name="certificates", rich_help_panel="Consortium")
@@ -87,6 +90,25 @@ def renew(
     elif any(not one.refused for one in done):
         _tell_what_next(opened, [held for held, one in zip(chosen, done, strict=True) if not one.refused])
     raise typer.Exit(1 if any(one.refused for one in done) else 0)
+
+
+def renew_authority(
+    org: Annotated[str, typer.Option("--org", help="Whose authorities: an organization, or orderer.")],
+    home: HomeOption = None,
+) -> None:
+    """Give an organization's authorities certificates that end later, with the keys they have."""
+    from node.authority_renewal import renew_authorities
+    from node.home import open_home
+
+    opened, consortium = open_home(home_path(home))
+    for certificate in renew_authorities(opened, consortium, org, _now()):
+        typer.echo(
+            f"{certificate.subject.rfc4514_string()}: ends {certificate.not_valid_after_utc:%Y-%m-%d}, on channel "
+            f"{consortium.channel} and in {opened.root}"
+        )
+    typer.echo(
+        "Start again before the old ones end (`dwaybank down`, `dwaybank up`); whoever copied one copies it again."
+    )
 
 
 def revoke(

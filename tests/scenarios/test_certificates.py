@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from network import crypto_material
 from network.crypto_material import VALIDITY
 from network.topology import default_consortium
 from node.home import prepare_home
@@ -36,8 +37,11 @@ MONEY = 100_000
 
 
 @pytest.fixture
-def ending() -> Iterator[RunningConsortium]:
+def ending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningConsortium]:
     folder, base_port = home_folder(), free_base_port()
+    if getattr(request, "param", ""):
+        # As homes were made before: their authorities end with what they issued.
+        monkeypatch.setattr(crypto_material, "AUTHORITY_VALIDITY", VALIDITY)
     begun = datetime.now(UTC) - VALIDITY + timedelta(days=10, hours=1)
     prepare_home(folder / "home", lambda: default_consortium(base_port), begun, {})
     running = RunningConsortium(folder / "home", base_port)
@@ -124,3 +128,45 @@ async def test_all_certificates_are_renewed_and_the_same_chain_goes_on(
     for payment in payments:
         evidence = ending.command("partner", "evidence", payment, "--org", "dwaybank")
         assert evidence.returncode == 0, evidence.stdout + evidence.stderr
+
+
+@pytest.mark.parametrize("ending", ["as homes were made before"], indirect=True)
+async def test_authorities_that_end_with_all_they_issued_are_renewed_and_then_all_is(
+    ending: RunningConsortium, tmp_path: Path
+) -> None:
+    for member, account in ((ending.bank, "cust-payer"), (ending.partner, "cust-payee")):
+        await ending.open_account(member, account)
+    await work(ending, tmp_path / "before.json")
+    refused = ending.command("certificates", "renew")
+    assert (
+        refused.returncode == 1
+        and "renew the authority first" in refused.stderr
+        and "renewed, ends" not in refused.stdout
+    )
+    for organization in ("orderer", "dwaybank", "partner", "regulator"):
+        done = ending.command("certificates", "renew-authority", "--org", organization)
+        assert done.returncode == 0 and done.stdout.count("on channel anchors") == 2, done.stdout + done.stderr
+    await work(ending, tmp_path / "meanwhile.json")
+    rows = json.loads(ending.command("certificates", "list", "--json").stdout)
+    assert {row["days_left"] > 7_000 for row in rows if "authority" in row["use"]} == {True}
+    renewed = ending.command("certificates", "renew")
+    assert renewed.returncode == 0, renewed.stderr
+    assert min(days_left(ending)) > 3_000
+    ending.stop()
+    await asyncio.to_thread(ending.start)
+    await work(ending, tmp_path / "after.json")
+    assert not warned(ending)
+    proofs = [tmp_path / f"{name}.json" for name in ("before", "meanwhile", "after")]
+    verified = dwaybank("verify", *proofs, "--genesis", ending.genesis_hash.hex())
+    assert verified.returncode == 0 and verified.stdout.count("is attested") == 3, verified.stdout + verified.stderr
+    for bank in (ending.bank, ending.partner):
+        assert (await ending.audit(ending.regulator, bank)).findings == []
+
+
+def test_authorities_of_a_consortium_that_does_not_run_stay_as_they_are(tmp_path: Path) -> None:
+    home, _ = prepare_home(tmp_path / "home", lambda: default_consortium(free_base_port()), datetime.now(UTC), {})
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
+    for organization, told in (("partner", "the channel does not know yet"), ("nobody", "nobody")):
+        refused = dwaybank("certificates", "renew-authority", "--org", organization, "--home", home.root)
+        assert refused.returncode == 1 and told in refused.stderr, refused.stderr
+    assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
