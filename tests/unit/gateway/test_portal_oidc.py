@@ -109,7 +109,7 @@ NOW = int(time.time())
         ({"iss": "https://evil.test"}, "iss"), ({"aud": "another"}, "aud"), ({"aud": ["a", "b"]}, "aud"),
         ({"aud": None}, "aud"), ({"azp": "another"}, "azp"), ({"nonce": "of another log-in"}, "nonce"),
         ({"nonce": None}, "nonce"), ({"exp": NOW - 3_600}, "exp"), ({"exp": None}, "exp"), ({"exp": "never"}, "exp"),
-        ({"iat": NOW + 3_600}, "iat"), ({"iat": None}, "iat"), ({"nbf": NOW + 3_600}, "nbf"), ({"exp": True}, "exp"),
+        ({"iat": NOW + 86_400}, "iat"), ({"iat": None}, "iat"), ({"nbf": NOW + 86_400}, "nbf"), ({"exp": True}, "exp"),
         ({"sub": None}, "sub"), ({"sub": ""}, "sub"), ({"sub": 7}, "sub"), ({"sub": "x" * 300}, "sub"),
         ({"preferred_username": None}, "preferred_username"), ({"preferred_username": "a\nb"}, "preferred_username"),
     ],
