@@ -34,7 +34,7 @@ DAYS_LEFT = timedelta(days=10, hours=1)
 
 
 def now() -> datetime:
-    """Return the time, at each test: a whole run takes longer than clocks may be apart."""
+    """Return the time by which the command judges, too: a whole run takes longer than some margins here."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
