@@ -80,8 +80,10 @@ class BooksClock:
             # By this moment, not by the start's: another leap of that length would be believed.
             self._newest, self._began = None, began
         if began - self._began > LEAP_MAX:
+            # Whole seconds: who waits says why again when the reason reads otherwise.
+            leap = timedelta(seconds=round((began - self._began).total_seconds()))
             raise ClockLeaptError(
-                f"this machine's clock leapt forward by {began - self._began}, to {now.isoformat(timespec='seconds')}: "
+                f"this machine's clock leapt forward by {leap}, to {now.isoformat(timespec='seconds')}: "
                 "nothing is posted until it is set right; if it is right now, start the node again"
             )
         self._began = max(began, self._began)

@@ -54,8 +54,8 @@ reads = st.lists(st.builds(KvRead, text, versions), max_size=3).map(tuple)
 summaries = st.builds(
     MerkleSummary, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.lists(blob, max_size=2).map(tuple)
 )
-queries = st.builds(RangeQuery, text, text, st.booleans(), reads=st.none() | reads) | st.builds(
-    RangeQuery, text, text, st.booleans(), summary=summaries
+queries = st.builds(RangeQuery, text, text, st.booleans(), st.none() | reads, st.none()) | st.builds(
+    RangeQuery, text, text, st.booleans(), st.none(), summaries
 )
 collections = st.builds(
     HashedCollection,

@@ -34,6 +34,18 @@ def test_clock_that_leaps_forward_is_believed_again_when_it_is_set_right() -> No
         assert machine.clock() == BEGIN + DAY + (moment + 1) * MINUTE
 
 
+def test_one_leap_reads_alike_whenever_it_is_met() -> None:
+    """The two clocks are read one after the other; who waits would say so again for each microsecond between."""
+    machine = Machine()
+    texts = set()
+    for between in (-9, 0, 4):
+        machine.set_by = 10 * DAY + timedelta(microseconds=between)
+        with pytest.raises(BooksUnavailableError) as refused:
+            machine.clock()
+        texts.add(str(refused.value).split(", to ")[0])
+    assert texts == {"this machine's clock leapt forward by 10 days, 0:00:00"}
+
+
 def test_clock_that_goes_back_and_returns_did_not_leap() -> None:
     machine = Machine()
     for machine.set_by in (-30 * MINUTE, -3 * DAY, timedelta(0), LEAP_MAX):
