@@ -5,6 +5,7 @@ each test; and how tests are shared out where several processes run them.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from tests.support.shared_data import has_shared_data
 # A loaded machine takes its time, which hypothesis would report as a fault unless it knows that it is in a CI.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# The tests' own gRPC library, where it is in use, would look after its threads in each child that is forked before that
+# becomes another program, and now and then ends it there: a process that a test starts seems to die at its start.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 USES_A_SERVER = {"postgres_cluster", "durable_cluster"}
 
