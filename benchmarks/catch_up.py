@@ -19,7 +19,7 @@ from benchmarks.consortium import Running, running_consortium
 from benchmarks.load_client import start_client
 from benchmarks.measure import Result, cpu_s
 from benchmarks.network import seed
-from network.block import COMMIT_HASH, TRANSACTIONS_FILTER
+from network.block import as_ordered, parse_block
 from network.client import GatewayClient
 from network.identity import SigningIdentity
 from node.peer.committer import CommittedBlock, Committer, CommitterSettings
@@ -77,10 +77,7 @@ async def _ordered(running: Running) -> tuple[CommitterSettings, Sequence[common
         )
         client = GatewayClient(node.channel, identity, running.consortium.channel)
         newest = await client.submit("benchmark", "Put", "last", "value")
-        blocks = [block async for block in client.blocks(1, stop=newest.block_number)]
-    for block in blocks:
-        block.metadata.metadata[TRANSACTIONS_FILTER] = b""
-        block.metadata.metadata[COMMIT_HASH] = b""
+        blocks = [parse_block(as_ordered(block)) async for block in client.blocks(1, stop=newest.block_number)]
     genesis = running.home.genesis.read_bytes()
     settings = CommitterSettings("", running.consortium.channel, genesis, identity.creator, OwnEndorsements())
     return settings, blocks

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from network.crypto_material import Authority, new_key
 from network.errors import ConfigError
+from network.operations.certificates import WARN_BEFORE
 from network.renewal import check_renewable, reissued
 from network.rpc.tls_files import read_certificates
 from network.topology import Consortium
@@ -40,6 +41,9 @@ from node.errors import ConfigurationError, one_line
 from node.home import Home
 from node.lock_file import is_locked, take_lock
 from node.start import CLOCKS_APART
+
+WARNED_DAYS = WARN_BEFORE.days
+"""Before a certificate's end its process and `status` warn of it, and `renew` takes it unless told otherwise."""
 
 ORDERER = "orderer"
 """Name of the orderer's organization here, which is no member of the channel."""

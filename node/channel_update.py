@@ -85,8 +85,19 @@ async def _configuration(client: GatewayClient) -> configtx_pb2.ConfigGroup:
 
 
 def _changed(group: configtx_pb2.ConfigGroup, msp_id: str, change: Change) -> bool:
+    """Change an organization wherever the configuration has it: as a member, and as one that orders."""
     kinds = (group.groups["Application"], group.groups["Orderer"])
-    (organization,) = (kind.groups[msp_id] for kind in kinds if msp_id in kind.groups)
+    organizations = [kind.groups[msp_id] for kind in kinds if msp_id in kind.groups]
+    if not organizations:
+        raise ConfigurationError(
+            f"organization {msp_id} is not in the channel's configuration: an update by the channel's administrators "
+            "brings it there first"
+        )
+    changed = [_changed_in(organization, change) for organization in organizations]  # each, not up to the first
+    return any(changed)
+
+
+def _changed_in(organization: configtx_pb2.ConfigGroup, change: Change) -> bool:
     value = organization.values["MSP"]
     config = msp_config_pb2.MSPConfig.FromString(value.value)
     fabric = msp_config_pb2.FabricMSPConfig.FromString(config.config)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from network.errors import ConfigError, RpcError
 from network.topology import Consortium, Organization
-from node.certificates import certificates_of, due
+from node.certificates import WARNED_DAYS, certificates_of, due
 from node.errors import NodeError
 from node.home import Home, open_home
 from node.liveness import question_for
@@ -26,9 +26,6 @@ from node.start import is_held, left_out, read_status, running_pid
 UNWATCHED_S = 60.0
 """More than a supervisor is kept from its file: it waits so long for an orderer that must be killed."""
 
-
-WARNED_DAYS = 30
-"""Before the end of a certificate, as its process warns in its log."""
 
 _WITH_HEALTH = ("orderer", "-node", "-gateway")
 """Ends of names of processes that serve operations."""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from node.certificates import Held, Renewal
     from node.home import Home
 
-WARNED_DAYS = 30
-"""Before a certificate's end its process warns of it in the log, and `renew` takes it unless told otherwise."""
-
 OrgsOption = Annotated[
     list[str] | None, typer.Option("--org", help="Organization, or orderer; may be repeated. Default: all.")
 ]
@@ -59,8 +56,11 @@ def list_certificates(org: OrgsOption = None, home: HomeOption = None, as_json: 
 def renew(
     org: OrgsOption = None,
     within: Annotated[
-        int, typer.Option(min=0, max=36_500, help="Those that end within so many days, or have ended.")
-    ] = WARNED_DAYS,
+        int | None,
+        typer.Option(
+            min=0, max=36_500, help="Those that end within so many days, or have ended. Default: as `status` warns of."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="All of them, whenever they end.")] = False,
     keep_key: Annotated[
         bool, typer.Option("--keep-key", help="Keep the keys; else each gets a new one, but the orderer's for TLS.")
@@ -69,12 +69,13 @@ def renew(
     as_json: JsonOption = False,
 ) -> None:
     """Issue certificates anew."""
-    from node.certificates import certificates_of, due
+    from node.certificates import WARNED_DAYS, certificates_of, due
     from node.certificates import renew as renewals
     from node.home import open_home
 
     opened, consortium = open_home(home_path(home))
     now = _now()
+    within = WARNED_DAYS if within is None else within
     found = certificates_of(opened, consortium, org or [])
     chosen = [held for held in found if held.key is not None] if force else due(found, within, now)
     done = []
@@ -86,7 +87,7 @@ def renew(
         described = [_described(one.held, now) | {"refused": one.refused or None} for one in done]
         typer.echo(json.dumps(described, indent=2))
     elif not done:
-        typer.echo(f"No certificate ends within {within} days; the first ends in {found[0].days_left(now)}.")
+        typer.echo(f"No certificate ends within {within} days; the first ends in {found[0].days_left(now)} days.")
     elif any(not one.refused for one in done):
         _tell_what_next(opened, [held for held, one in zip(chosen, done, strict=True) if not one.refused])
     raise typer.Exit(1 if any(one.refused for one in done) else 0)

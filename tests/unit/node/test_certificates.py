@@ -143,7 +143,7 @@ def test_what_does_not_end_within_the_days_stays_unless_forced(ending: tuple[Hom
     command = ["certificates", "renew", "--home", str(home.root), "--org", "partner"]
     before = [held.certificate for held in leaves(home, consortium, "partner")]
     said = invoke([*command, "--within", "9"])
-    assert said.exit_code == 0 and said.output == "No certificate ends within 9 days; the first ends in 10.\n"
+    assert said.exit_code == 0 and said.output == "No certificate ends within 9 days; the first ends in 10 days.\n"
     assert [held.certificate for held in leaves(home, consortium, "partner")] == before
     assert invoke(command).exit_code == 0
     again = invoke([*command, "--force"])
