@@ -57,7 +57,9 @@ class Watched:
         page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     async def check(self, picture: str = "") -> None:
-        """Let axe-core judge the page as it stands, and take a picture where pictures are asked for."""
+        """Let axe-core judge the page once it is loaded, and take a picture where pictures are asked for."""
+        # A click returns when the next page has begun; judged before its style sheet came, links are too small.
+        await self.page.wait_for_load_state()
         axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="pip install axe-playwright-python")
         found = await axe.Axe().run(self.page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}})
         assert found.violations_count == 0, f"{self.page.url}\n{found.generate_report()}"
