@@ -18,6 +18,8 @@ Source: fabric-lib-go bccsp/utils/ecdsa.go and bccsp/sw/ecdsa.go; Fabric 3.1 msp
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -27,13 +29,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from network.errors import SignatureError
+from network.p256 import ORDER, TABLES, Check
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | Ed25519PublicKey
 """Keys that Fabric's identities may carry."""
 
 CURVE_ORDERS: dict[str, int] = {
     "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
-    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    "secp256r1": ORDER,
     "secp384r1": int("F" * 48 + "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16),
     "secp521r1": int("1FF" + "F" * 63 + "A51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409", 16),
 }
@@ -42,8 +45,11 @@ CURVE_ORDERS: dict[str, int] = {
 SHA2 = "SHA2"
 """The family of hashes that everybody signs with but who says otherwise in the rules of an organization."""
 
+SHA3 = "SHA3"
+"""The other family."""
+
 _SHA256 = ec.ECDSA(hashes.SHA256())
-_HASH_FAMILIES = {SHA2: _SHA256, "SHA3": ec.ECDSA(hashes.SHA3_256())}
+_SHA3_256 = ec.ECDSA(hashes.SHA3_256())
 _SHA256_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
@@ -95,9 +101,12 @@ def verify_as_fabric(key: PublicKey, message: bytes, signature: bytes, hash_fami
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, message)
             return
-        if hash_family not in _HASH_FAMILIES:
+        if hash_family == SHA2:
+            verify_digest_as_fabric(key, hashlib.sha256(message).digest(), signature)
+        elif hash_family == SHA3:
+            key.verify(encode_dss_signature(*_low_s(key, signature)), message, _SHA3_256)
+        else:
             raise SignatureError(f"the signer's organization wants hashes of family {hash_family!r}, which is unknown")
-        key.verify(_low_s(key, signature), message, _HASH_FAMILIES[hash_family])
     except InvalidSignature as error:
         raise SignatureError("signature does not verify under the signer's key") from error
 
@@ -108,20 +117,50 @@ def verify_digest_as_fabric(key: ec.EllipticCurvePublicKey, digest: bytes, signa
     Raises:
         SignatureError: absent, malformed, high-S, or not made by this key over a message of this digest.
     """
-    if not signature:
-        raise SignatureError("signature is empty; sign the message before sending it")
+    r, s = _low_s(key, signature)
+    if not TABLES.holding([Check(key, digest, r, s)])[0]:
+        _verify_without_table(key, digest, r, s)
+
+
+def hold_as_fabric(signed: Sequence[tuple[ec.EllipticCurvePublicKey, bytes, bytes]]) -> list[bool]:
+    """Tell of many signatures whether ``verify_digest_as_fabric`` passes them; together they cost less.
+
+    Args:
+        signed: key, SHA-256 of the message, and signature, of each.
+    """
+    checks: list[Check | None] = []
+    for key, digest, signature in signed:
+        try:
+            checks.append(Check(key, digest, *_low_s(key, signature)))
+        except SignatureError:
+            checks.append(None)
+    seen = iter(TABLES.holding([check for check in checks if check]))
+    return [check is not None and (next(seen) or _holds_without_table(check)) for check in checks]
+
+
+def _holds_without_table(check: Check) -> bool:
     try:
-        key.verify(_low_s(key, signature), digest, _SHA256_DIGEST)
+        _verify_without_table(*check)
+    except SignatureError:
+        return False
+    return True
+
+
+def _verify_without_table(key: ec.EllipticCurvePublicKey, digest: bytes, r: int, s: int) -> None:
+    try:
+        key.verify(encode_dss_signature(r, s), digest, _SHA256_DIGEST)
     except InvalidSignature as error:
         raise SignatureError("signature does not verify under the signer's key") from error
 
 
-def _low_s(key: ec.EllipticCurvePublicKey, signature: bytes) -> bytes:
-    """Return the signature's two integers in plain DER; refuse a larger S."""
+def _low_s(key: ec.EllipticCurvePublicKey, signature: bytes) -> tuple[int, int]:
+    """Return the signature's two integers; refuse a larger S."""
+    if not signature:
+        raise SignatureError("signature is empty; sign the message before sending it")
     r, s = _parse_signature(signature)
     if s > _order(key.curve) // 2:
         raise SignatureError("signature has the larger S (high-S); replace S by the curve's order minus S")
-    return encode_dss_signature(r, s)
+    return r, s
 
 
 def to_low_s(curve: ec.EllipticCurve, signature: bytes) -> bytes:

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import subprocess
@@ -22,12 +23,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, pairwise
+from typing import cast
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.identity import Identity
+from network.signing import hold_as_fabric
 from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
 from node.peer.validator import CheckedTransaction, OwnEndorsement, Verify, check_transaction
 
@@ -54,6 +58,12 @@ SENT_TOGETHER = 16
 
 LOOK_S = 0.2
 """Longest wait before it is looked whether a process was ended meanwhile."""
+
+_Asked = tuple[Identity, bytes, bytes]
+"""Who is said to have signed what, with which signature."""
+
+_Assumed = tuple[CheckedTransaction, int]
+"""What a transaction is if so many signatures hold."""
 
 Check = Callable[[ParsedTransaction, Verify], CheckedTransaction]
 """Judges a transaction's form and signatures, these with the function given."""
@@ -97,12 +107,12 @@ class BlockSignatures:
             own, made = self._own_creator, self._own_endorsement
             return check_transaction(parsed, config, own_creator=own, own_endorsement=made, verify=verify)
 
-        def check_part(part: Sequence[bytes]) -> tuple[CheckedTransaction, ...]:
-            return tuple([check(parse_transaction(envelope), Identity.verify) for envelope in part])
+        def check_part(part: Sequence[bytes]) -> list[CheckedTransaction]:
+            return checked_together(part, check)
 
         count = len(envelopes)
         if count < DIVIDED_FROM:
-            transactions = check_part(envelopes)
+            transactions = tuple(check_part(envelopes))
         elif processes := self._processes.ready(blocks_waiting):
             return checked_beside(processes, envelopes, check)
         else:
@@ -264,21 +274,34 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
         parts.append((process, _ask(process, envelopes[first : first + SENT_TOGETHER], check)))
 
     def checked() -> tuple[CheckedTransaction, ...]:
-        found = []
+        found: list[CheckedTransaction] = []
         for process, assumed in parts:
-            answers, at = process.answers(sum(count for _, count in assumed)), 0
-            for transaction, count in assumed:
-                holds = answers[at : at + count] == HOLDS * count
-                found.append(transaction if holds else check(transaction.parsed, Identity.verify))
-                at += count
+            found += _settled(assumed, process.answers(sum(count for _, count in assumed)), check)
         return tuple(found)
 
     return checked
 
 
+def checked_together(envelopes: Sequence[bytes], check: Check) -> list[CheckedTransaction]:
+    """Check transactions here, their signatures in one go."""
+    assumed, asked = _assumed(envelopes, check)
+    signed = [
+        (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
+        for identity, message, signature in asked
+    ]
+    return _settled(assumed, bytes(hold_as_fabric(signed)), check)
+
+
 def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[tuple[CheckedTransaction, int]]:
     """Send the checks of transactions; return what these are if all hold, and the number of checks of each."""
-    asked: list[tuple[Identity, bytes, bytes]] = []
+    assumed, asked = _assumed(envelopes, check)
+    process.ask(asked)
+    return assumed
+
+
+def _assumed(envelopes: Sequence[bytes], check: Check) -> tuple[list[_Assumed], list[_Asked]]:
+    """Return what transactions are if all of their signatures hold, and these signatures, in the same order."""
+    asked: list[_Asked] = []
 
     def verify(identity: Identity, message: bytes, signature: bytes) -> None:
         if is_for_process(identity):
@@ -291,5 +314,14 @@ def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) ->
         before = len(asked)
         transaction = check(parse_transaction(envelope), verify)
         assumed.append((transaction, len(asked) - before))
-    process.ask(asked)
-    return assumed
+    return assumed, asked
+
+
+def _settled(assumed: Sequence[_Assumed], answers: bytes, check: Check) -> list[CheckedTransaction]:
+    """Return the transactions, each of which a signature is not said to hold checked again, one by one."""
+    found, at = [], 0
+    for transaction, count in assumed:
+        holds = answers[at : at + count] == HOLDS * count
+        found.append(transaction if holds else check(transaction.parsed, Identity.verify))
+        at += count
+    return found

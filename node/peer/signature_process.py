@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, cast
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from network.errors import SignatureError
-from network.signing import SHA2, verify_digest_as_fabric
+from network.signing import SHA2, hold_as_fabric
 
 if TYPE_CHECKING:  # the process itself has no use for it
     from network.identity import Identity
@@ -83,7 +82,7 @@ class Checks:
 
     def answers(self, data: bytes) -> bytes:
         """Return the answers to the checks that are whole with these bytes."""
-        data, at, answers = self._unread + data, 0, bytearray()
+        data, at, asked = self._unread + data, 0, []
         while len(data) - at >= _HEAD.size:
             number, length = _HEAD.unpack_from(data, at)
             begin = at + _HEAD.size
@@ -91,21 +90,15 @@ class Checks:
             if end > len(data):
                 break
             if number:
-                answers += self._answer(number, data[begin : begin + DIGEST_BYTES], data[begin + DIGEST_BYTES : end])
+                signature = begin + DIGEST_BYTES
+                asked.append((self._keys[number - 1], data[begin:signature], data[signature:end]))
             else:
                 key = load_der_public_key(data[begin:end])
                 assert isinstance(key, ec.EllipticCurvePublicKey)
                 self._keys.append(key)
             at = end
         self._unread = data[at:]
-        return bytes(answers)
-
-    def _answer(self, number: int, digest: bytes, signature: bytes) -> bytes:
-        try:
-            verify_digest_as_fabric(self._keys[number - 1], digest, signature)
-        except SignatureError:
-            return FAILS
-        return HOLDS
+        return b"".join([HOLDS if holds else FAILS for holds in hold_as_fabric(asked)])
 
 
 def main() -> None:
