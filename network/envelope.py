@@ -103,6 +103,8 @@ class ParsedTransaction(NamedTuple):
     creator: bytes = b""
     nonce: bytes = b""
     timestamp: datetime | None = None
+    claimed: tuple[int, int] = (0, 0)
+    """The same time to the nanosecond, seconds since 1970 and nanoseconds; (0, 0) where there is none."""
     data: bytes = b""
     """``Payload.data``: a Transaction, or the ConfigEnvelope of a configuration transaction."""
     chaincode: str = ""
@@ -364,6 +366,7 @@ def _read_envelope(fields: dict[str, Any], envelope: bytes, *, with_rwset: bool)
         creator=signer.creator,
         nonce=signer.nonce,
         timestamp=read_timestamp(channel),
+        claimed=(channel.timestamp.seconds, channel.timestamp.nanos),
         data=payload.data,
     )
     if _headers_hold(payload, channel, signer):

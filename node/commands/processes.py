@@ -8,7 +8,8 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, cast
 
 import typer
 
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def run_node(config: ConfigOption) -> None:
     """Run one organization's node."""
+    _without_rich()
     from node.process import run
 
     raise typer.Exit(run(config))
@@ -39,9 +41,15 @@ def run_node(config: ConfigOption) -> None:
 
 def run_orderer(config: ConfigOption) -> None:
     """Run the ordering service."""
+    _without_rich()
     from node.orderer_process import run
 
     raise typer.Exit(run(config))
+
+
+def _without_rich() -> None:
+    """Keep structlog from loading rich, 4 MiB of a process, for tracebacks on consoles: services write lines."""
+    sys.modules["rich"] = cast(ModuleType, None)
 
 
 def run_gateway(config: ConfigOption) -> None:

@@ -1,8 +1,8 @@
-"""Checks the signatures of blocks: a large block's in several threads, and in processes while the peer catches up.
+"""Checks the signatures of blocks: a block's together, and in processes while the peer catches up.
 
-Three verifications take half of the time that a transaction of a block costs a peer, and in threads the rest of the
-work waits for the interpreter again after each of them. So while blocks wait, processes verify
-(``node.peer.signature_process``): one block's signatures while the next block is read and the one before is written.
+Three verifications take a third of the time that a transaction of a block costs a peer. So while blocks wait, processes
+verify (``node.peer.signature_process``): one block's signatures while the next block is read and the one before is
+written. Threads would wait for the interpreter after each of them.
 
 Rules:
 - only "it holds" is taken from a process: a transaction of which any signature does not hold by its word is checked
@@ -20,9 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import chain, pairwise
 from typing import cast
 
 import structlog
@@ -35,8 +33,8 @@ from network.signing import hold_as_fabric
 from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
 from node.peer.validator import CheckedTransaction, OwnEndorsement, Verify, check_transaction
 
-SIGNATURE_THREADS = min(4, os.cpu_count() or 1)
-"""Threads among which a block's signatures are divided, or processes: while one is verified, others work."""
+PROCESSES = min(4, os.cpu_count() or 1)
+"""How many verify."""
 
 DIVIDED_FROM = 32
 """Transactions from which a block is divided among them."""
@@ -85,8 +83,7 @@ class BlockSignatures:
     def __init__(self, own_creator: bytes, own_endorsement: OwnEndorsement) -> None:
         self._own_creator = own_creator
         self._own_endorsement = own_endorsement
-        self._threads = ThreadPoolExecutor(SIGNATURE_THREADS, "peer-signatures")
-        self._processes = SignatureProcesses(SIGNATURE_THREADS)
+        self._processes = SignatureProcesses(PROCESSES)
 
     @property
     def idle_s(self) -> float | None:
@@ -107,28 +104,14 @@ class BlockSignatures:
             own, made = self._own_creator, self._own_endorsement
             return check_transaction(parsed, config, own_creator=own, own_endorsement=made, verify=verify)
 
-        def check_part(part: Sequence[bytes]) -> list[CheckedTransaction]:
-            return checked_together(part, check)
-
-        count = len(envelopes)
-        if count < DIVIDED_FROM:
-            transactions = tuple(check_part(envelopes))
-        elif processes := self._processes.ready(blocks_waiting):
+        if len(envelopes) >= DIVIDED_FROM and (processes := self._processes.ready(blocks_waiting)):
             return checked_beside(processes, envelopes, check)
-        else:
-            borders = [count * number // SIGNATURE_THREADS for number in range(SIGNATURE_THREADS + 1)]
-            divided = [envelopes[first:end] for first, end in pairwise(borders)]
-            transactions = tuple(chain.from_iterable(self._threads.map(check_part, divided)))
+        transactions = checked_together(envelopes, check)
         return lambda: transactions
 
     def end_processes(self) -> None:
-        """End the processes; others begin when they are worthwhile again."""
+        """End the processes; what they owe is checked by whoever waits for it. Others begin when they are worthwhile."""
         self._processes.end()
-
-    def end(self) -> None:
-        """End threads and processes; what these owe is checked by whoever waits for it."""
-        self._processes.end()
-        self._threads.shutdown()
 
 
 class SignatureProcesses:
@@ -282,14 +265,14 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
     return checked
 
 
-def checked_together(envelopes: Sequence[bytes], check: Check) -> list[CheckedTransaction]:
+def checked_together(envelopes: Sequence[bytes], check: Check) -> tuple[CheckedTransaction, ...]:
     """Check transactions here, their signatures in one go."""
     assumed, asked = _assumed(envelopes, check)
     signed = [
         (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
         for identity, message, signature in asked
     ]
-    return _settled(assumed, bytes(hold_as_fabric(signed)), check)
+    return tuple(_settled(assumed, bytes(hold_as_fabric(signed)), check))
 
 
 def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[tuple[CheckedTransaction, int]]:

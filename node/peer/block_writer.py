@@ -15,11 +15,9 @@ from typing import Any
 
 import psycopg
 from fabric_protos.common import common_pb2
-from google.protobuf.message import DecodeError
 
 from network.block import UpdateBatch, is_config_block
 from network.envelope import VALID, ParsedTransaction
-from network.messages import read_message
 from network.rwset import StateKey, Version
 from node.peer.database import Connection, fetch, index_key, index_text, long_key
 from node.peer.errors import StoreError
@@ -196,7 +194,6 @@ def _write_missing(connection: Connection, channel_no: int, number: int, missing
 
 
 def _block_columns(validated: ValidatedBlock) -> dict[str, Any]:
-    times = [_claimed_time(transaction.payload) for transaction in validated.transactions]
     return {
         "header_hash": validated.header_hash,
         "previous_hash": validated.block.header.previous_hash,
@@ -205,8 +202,8 @@ def _block_columns(validated: ValidatedBlock) -> dict[str, Any]:
         "tx_ids": [index_text(transaction.tx_id) for transaction in validated.transactions],
         "codes": list(validated.flags),
         "types": [transaction.type for transaction in validated.transactions],
-        "seconds": [seconds for seconds, _ in times],
-        "nanos": [nanos for _, nanos in times],
+        "seconds": [transaction.claimed[0] for transaction in validated.transactions],
+        "nanos": [transaction.claimed[1] for transaction in validated.transactions],
     }
 
 
@@ -250,13 +247,3 @@ def _valid(validated: ValidatedBlock) -> Iterable[tuple[int, ParsedTransaction]]
         for number, (transaction, flag) in enumerate(zip(validated.transactions, validated.flags, strict=True))
         if flag == VALID
     )
-
-
-def _claimed_time(payload: bytes) -> tuple[int, int]:
-    """Return the time in a transaction's channel header exactly, to the nanosecond; 0 where there is none."""
-    try:
-        header = read_message(common_pb2.Payload, payload).header
-        time = read_message(common_pb2.ChannelHeader, header.channel_header).timestamp
-    except DecodeError:
-        return 0, 0
-    return time.seconds, time.nanos

@@ -280,7 +280,7 @@ class Committer:
             while (item := self._next_received()) is not None and not self._ending.is_set():
                 self._take(*item)
         finally:
-            self._signatures.end()
+            self._signatures.end_processes()
             self._ending.set()
             self._checked.put(None)
 

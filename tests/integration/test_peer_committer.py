@@ -91,7 +91,7 @@ async def test_blocks_checked_by_processes_come_to_the_same(
 
     def ready_in_the_end(pool: SignatureProcesses, blocks_waiting: int) -> Sequence[SignatureProcess]:
         until = time.monotonic() + 20
-        while len(found := ready(pool, blocks_waiting)) < block_signatures.SIGNATURE_THREADS:
+        while len(found := ready(pool, blocks_waiting)) < block_signatures.PROCESSES:
             assert time.monotonic() < until
             time.sleep(0.02)
         return found
