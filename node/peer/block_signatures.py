@@ -7,7 +7,9 @@ written. Threads would wait for the interpreter after each of them.
 Rules:
 - only "it holds" is taken from a process: a transaction of which any signature does not hold by its word is checked
   again here, and so is all that a process does not answer in time;
-- processes begin when enough blocks wait, and end when none of their size has come for a while.
+- processes begin when enough blocks wait, and end when none of their size has come for a while;
+- they let all other work go first, so that the database never waits for them; where that leaves them too little time,
+  others take their place that do not.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ IDLE_S = 30.0
 """After so long without a block for them they end: each takes 20 MiB."""
 
 ANSWER_S = 5.0
-"""Time for the next answer; a process that needs more is given up."""
+"""Time to begin, and for the answers to a few transactions; a process that needs more is given up."""
+
+YIELDING_ANSWER_S = 0.25
+"""The same for one that lets others go first: a hundred times what it needs when it is let."""
 
 PAUSE_S = 10.0
 """Time before others are begun where one was given up."""
@@ -110,7 +115,7 @@ class BlockSignatures:
         return lambda: transactions
 
     def end_processes(self) -> None:
-        """End the processes; what they owe is checked by whoever waits for it. Others begin when they are worthwhile."""
+        """End the processes; what they owe is checked by whoever waits for it. Others begin when it is worthwhile."""
         self._processes.end()
 
 
@@ -119,9 +124,13 @@ class SignatureProcesses:
 
     Args:
         count: how many there are where there are any.
+
+    Attributes:
+        yielding: whether those that begin let all other work go first; until some had too little time for it.
     """
 
     def __init__(self, count: int) -> None:
+        self.yielding = True
         self._count = count
         self._processes: list[SignatureProcess] = []
         self._used_at = 0.0
@@ -144,7 +153,7 @@ class SignatureProcesses:
         if not self._processes and blocks_waiting >= WORTHWHILE_BLOCKS and now >= self._not_before:
             try:
                 for _ in range(self._count):
-                    self._processes.append(SignatureProcess())
+                    self._processes.append(SignatureProcess(yielding=self.yielding))
             except OSError as error:
                 self._give_up(str(error))
         self._used_at = now
@@ -159,19 +168,25 @@ class SignatureProcesses:
     def _give_up(self, reason: str) -> None:
         _log.warning("signatures of blocks are checked without processes for a while", reason=reason)
         self.end()
+        self.yielding = False
         self._not_before = time.monotonic() + PAUSE_S
 
 
 class SignatureProcess:
     """One process: one thread asks, another takes the answers, in the same order.
 
+    Args:
+        yielding: whether it lets all other work go first.
+
     Attributes:
         failed: whether it ended, or did not answer in time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, yielding: bool) -> None:
         self.failed = False
+        self._answer_s = YIELDING_ANSWER_S if yielding else ANSWER_S
         self._stands = False
+        self._stands_by = time.monotonic() + ANSWER_S
         self._lock = threading.Lock()
         """Held for what does not wait."""
         self._encoder = CheckEncoder()
@@ -180,6 +195,9 @@ class SignatureProcess:
         command = [sys.executable, "-m", MODULE]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
         assert self._process.stdin is not None and self._process.stdout is not None
+        if yielding:
+            with suppress(OSError):  # where a container forbids it, it competes
+                os.sched_setscheduler(self._process.pid, os.SCHED_IDLE, os.sched_param(0))
         self._given, self._told = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._given, False)
         os.set_blocking(self._told, False)
@@ -191,6 +209,7 @@ class SignatureProcess:
             self._move()
             self._stands = bool(self._answers)
             self._answers.clear()
+            self.failed = self.failed or not (self._stands or time.monotonic() < self._stands_by)
         return self._stands and not self.failed
 
     def ask(self, checks: Sequence[tuple[Identity, bytes, bytes]]) -> None:
@@ -202,7 +221,7 @@ class SignatureProcess:
 
     def answers(self, count: int) -> bytes:
         """Return the next answers; fewer where it failed."""
-        until = time.monotonic() + ANSWER_S
+        until = time.monotonic() + self._answer_s
         while len(self._answers) < count and not self.failed:
             if time.monotonic() > until:
                 self.failed = True

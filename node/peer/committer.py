@@ -65,7 +65,7 @@ T = TypeVar("T")
 BLOCKS_AHEAD_MAX = 20
 """Blocks taken from the orderer and not yet committed; more would only fill memory."""
 
-CHECKED_AHEAD_MAX = 2
+CHECKED_AHEAD_MAX = 4
 """Blocks whose signatures are checked and that wait to be judged."""
 
 RETRY_PAUSE_S = 0.5

@@ -90,6 +90,7 @@ async def test_blocks_checked_by_processes_come_to_the_same(
     ready = SignatureProcesses.ready
 
     def ready_in_the_end(pool: SignatureProcesses, blocks_waiting: int) -> Sequence[SignatureProcess]:
+        pool.yielding = False  # other tests may leave them no time
         until = time.monotonic() + 20
         while len(found := ready(pool, blocks_waiting)) < block_signatures.PROCESSES:
             assert time.monotonic() < until

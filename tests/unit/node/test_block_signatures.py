@@ -61,6 +61,7 @@ def corpus(material: Material) -> Corpus:
 @pytest.fixture
 def pool() -> Iterator[SignatureProcesses]:
     pool = SignatureProcesses(2)
+    pool.yielding = False  # other tests may leave them no time
     yield pool
     pool.end()
     assert processes() == []
@@ -140,13 +141,48 @@ def test_machine_without_room_for_processes_checks_here(
     begun = []
 
     class OneOnly(SignatureProcess):
-        def __init__(self) -> None:
+        def __init__(self, *, yielding: bool) -> None:
             if begun:
                 raise BlockingIOError("Resource temporarily unavailable")
-            super().__init__()
+            super().__init__(yielding=yielding)
             begun.append(self)
 
     monkeypatch.setattr(block_signatures, "SignatureProcess", OneOnly)
     assert pool.ready(WORTHWHILE_BLOCKS) == []
     assert processes() == [] and len(begun) == 1
     assert pool.ready(WORTHWHILE_BLOCKS) == [] and len(begun) == 1
+
+
+def test_processes_let_others_go_first_until_some_failed(
+    pool: SignatureProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(process) for process in processes()}
+
+    monkeypatch.setattr(block_signatures, "PAUSE_S", 0.0)
+    pool.yielding = True
+    pool.ready(WORTHWHILE_BLOCKS)
+    assert policies() == {os.SCHED_IDLE}
+    for process in processes():
+        os.kill(process, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while policies() != {os.SCHED_OTHER}:
+        assert time.monotonic() < until
+        pool.ready(WORTHWHILE_BLOCKS)
+        time.sleep(0.02)
+
+
+def test_process_that_is_left_no_time_to_begin_is_given_up(
+    pool: SignatureProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_signatures, "ANSWER_S", 0.2)
+    pool.yielding = True
+    pool.ready(WORTHWHILE_BLOCKS)
+    for process in processes():
+        os.kill(process, signal.SIGSTOP)
+    until = time.monotonic() + 20
+    while pool.yielding:
+        assert time.monotonic() < until
+        pool.ready(WORTHWHILE_BLOCKS)
+        time.sleep(0.02)
+    assert processes() == []

@@ -168,3 +168,16 @@ def test_answer_that_begins_like_a_connection_that_failed_is_told_as_the_node_ga
 
     with pytest.raises(ConfigurationError, match=r"node is not reached: cannot connect to 127\.0\.0\.1"):
         with_node(home.root, "dwaybank", asked)
+
+
+@pytest.mark.parametrize("module", ["node.process", "node.orderer_process"])
+def test_a_service_loads_neither_rich_nor_what_it_brings(module: str) -> None:
+    script = (
+        "import importlib, sys\n"
+        "from node.commands import processes\n"
+        "processes._without_rich()\n"
+        f"importlib.import_module({module!r})\n"
+        "print({name.partition('.')[0] for name, loaded in sys.modules.items() if loaded} & {'rich', 'pygments'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
