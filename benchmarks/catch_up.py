@@ -28,7 +28,7 @@ from node.peer.errors import ChannelStoppedError
 from node.peer.own_endorsements import OwnEndorsements
 
 CONCURRENCY = 256
-SECONDS = 20
+SECONDS = 60
 RUNS = 3
 TX_PER_S_MIN = 5000
 

@@ -13,6 +13,7 @@ from network.identity import SigningIdentity
 from node.own_node import AUDIT, audit_pb2
 
 CONCURRENCY = (1, 16, 64, 256, 512)
+EVALUATED_AT_ONCE = (1, 64, 256)
 SECONDS = 8.0
 WARM_UP_S = 2.0
 CONNECTIONS = 4
@@ -37,8 +38,8 @@ async def _measure(running: Running, result: Result) -> None:
     for concurrency in CONCURRENCY:
         result.rows.append(await _submit_row(running, concurrency))
     result.details["memory_mib"] = memory = node_memory(running)
-    for concurrency in (1, 64):
-        result.rows.append(await measured_row(running, "evaluate", concurrency))
+    evaluations = [await measured_row(running, "evaluate", concurrency) for concurrency in EVALUATED_AT_ONCE]
+    result.rows += evaluations
     submits = {row["concurrency"]: row for row in result.rows if row["operation"] == "submit"}
     best = max(row["per_second"] for row in submits.values())
     result.at_least("committed transactions a second, best", TX_PER_S_MIN, best)
@@ -46,7 +47,7 @@ async def _measure(running: Running, result: Result) -> None:
         result.below(f"submit to VALID, one in flight, {figure}", bound, submits[1][figure])
     for concurrency, bound in P50_MS_MAX.items():
         result.below(f"submit to VALID, {concurrency} in flight, p50_ms", bound, submits[concurrency]["p50_ms"])
-    result.at_least("evaluations a second", EVALUATIONS_PER_S_MIN, result.rows[-1]["per_second"])
+    result.at_least("evaluations a second, best", EVALUATIONS_PER_S_MIN, max(row["per_second"] for row in evaluations))
     result.below("memory of a node after the load (PSS, MiB), largest", MEMORY_MIB_MAX, max(memory.values()))
 
 
