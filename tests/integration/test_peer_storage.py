@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from fabric_protos.common import common_pb2
 
 from network.block import Update, UpdateBatch, header_hash, new_block, set_transactions_filter
 from network.envelope import DUPLICATE_TXID, VALID, ParsedTransaction
@@ -43,15 +42,9 @@ def connection(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def payload(seconds: int = 5, nanos: int = 7) -> bytes:
-    channel = common_pb2.ChannelHeader(type=3)
-    channel.timestamp.seconds, channel.timestamp.nanos = seconds, nanos
-    return common_pb2.Payload(header=common_pb2.Header(channel_header=channel.SerializeToString())).SerializeToString()
-
-
 def transaction(tx_id: str, writes: tuple[KvWrite, ...] = ()) -> ParsedTransaction:
     rwset = TxRwset((NamespaceRwset("cc", writes=writes),))
-    return ParsedTransaction(b"", payload=payload(), tx_id=tx_id, type=3, rwset=rwset)
+    return ParsedTransaction(b"", tx_id=tx_id, type=3, claimed=(5, 7), rwset=rwset)
 
 
 def validated(

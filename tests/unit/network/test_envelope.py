@@ -146,3 +146,13 @@ def test_configuration_that_does_not_parse_is_refused() -> None:
     )
     with pytest.raises(WireError, match="ConfigEnvelope"):
         config_envelope_of(parsed)
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(1_790_000_000, 123_456_789), (-5, 7), (2**62, 2**31 - 1), (0, 0)])
+def test_claimed_time_is_read_to_the_nanosecond_whatever_it_says(seconds: int, nanos: int) -> None:
+    channel = common_pb2.ChannelHeader(type=3)
+    channel.timestamp.seconds, channel.timestamp.nanos = seconds, nanos
+    header = common_pb2.Header(channel_header=channel.SerializeToString())
+    envelope = common_pb2.Envelope(payload=common_pb2.Payload(header=header).SerializeToString())
+    assert parse_transaction(envelope.SerializeToString()).claimed == (seconds, nanos)
+    assert parse_transaction(common_pb2.Envelope(payload=b"").SerializeToString()).claimed == (0, 0)
