@@ -22,7 +22,12 @@ from network.identity import Identity
 from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
 
 WORTHWHILE_CHECKS = 8
-"""So many in one turn of the event loop make a process worthwhile."""
+"""So many in one turn of the event loop make a process worthwhile, while they come often."""
+
+WORTHWHILE_A_SECOND = 2_000
+"""How often: evaluations come so, transactions do not, of which each brings the gateway's node two checks.
+
+By tables of keys (``network.p256``) a check takes 35 to 45 microseconds here, so fewer are not worth a process."""
 
 IDLE_S = 30.0
 """After so long without as many the process ends: it takes 20 MiB."""
@@ -54,6 +59,7 @@ class SignatureChecks:
         self._kept: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._stopped = False
+        self._counted, self._counted_from, self._often = 0, 0.0, False
 
     @property
     def beside(self) -> bool:
@@ -83,16 +89,26 @@ class SignatureChecks:
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         waiting, self._waiting = self._waiting, []
         process, now = self._process, loop.time()
+        worthwhile = self._worthwhile(len(waiting), now)
         if process.stands:
-            if len(waiting) >= WORTHWHILE_CHECKS:
+            if worthwhile:
                 process.worthwhile_at = now
             process.ask(waiting)
             return
         for *_, holds in waiting:
             _settle(holds, False)
-        if len(waiting) >= WORTHWHILE_CHECKS and self._kept is None and now >= self._not_before and not self._stopped:
+        if worthwhile and self._kept is None and now >= self._not_before and not self._stopped:
             self._process = _Process(now)
             self._kept = loop.create_task(self._keep(self._process, loop))
+
+    def _worthwhile(self, checks: int, now: float) -> bool:
+        """Tell whether so many at once are worth a process, as often as checks came lately."""
+        passed = now - self._counted_from
+        if passed >= 1:
+            self._often = self._counted >= WORTHWHILE_A_SECOND * passed
+            self._counted, self._counted_from = 0, now
+        self._counted += checks
+        return self._often and checks >= WORTHWHILE_CHECKS
 
     async def _keep(self, process: _Process, loop: asyncio.AbstractEventLoop) -> None:
         """Have a process while it is worthwhile and answers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -34,6 +35,7 @@ MANY = WORTHWHILE_CHECKS * 3
 async def checks(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SignatureChecks]:
     # On a machine that is loaded an honest process may be silent for a second.
     monkeypatch.setattr(signature_checks, "LOOK_S", 20)
+    monkeypatch.setattr(signature_checks, "WORTHWHILE_A_SECOND", 0)
     checks = SignatureChecks()
     yield checks
     await checks.stop()
@@ -87,6 +89,19 @@ async def test_few_at_once_are_checked_here(checks: SignatureChecks) -> None:
     for _ in range(3):
         assert await verdicts(checks, WORTHWHILE_CHECKS - 1) == EXPECTED[: WORTHWHILE_CHECKS - 1]
     assert processes() == []
+
+
+@pytest.mark.parametrize(("often", "begun"), [(100, True), (10**6, False)])
+async def test_a_process_begins_where_many_at_once_come_often(
+    checks: SignatureChecks, monkeypatch: pytest.MonkeyPatch, often: int, begun: bool
+) -> None:
+    monkeypatch.setattr(signature_checks, "WORTHWHILE_A_SECOND", often)
+    until = time.monotonic() + (20 if begun else 1.5)
+    while not checks.beside and time.monotonic() < until:
+        await verdicts(checks)
+        await asyncio.sleep(0.02)
+    assert checks.beside == begun
+    assert bool(processes()) == begun
 
 
 async def test_the_process_gives_the_same_verdicts(checks: SignatureChecks) -> None:
