@@ -212,7 +212,7 @@ class SignatureProcess:
             self.failed = self.failed or not (self._stands or time.monotonic() < self._stands_by)
         return self._stands and not self.failed
 
-    def ask(self, checks: Sequence[tuple[Identity, bytes, bytes]]) -> None:
+    def ask(self, checks: Sequence[_Asked]) -> None:
         """Send checks: who is said to have signed what, with which signature."""
         records = b"".join([self._encoder.encode(*check) for check in checks])
         with self._lock:
@@ -270,7 +270,7 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
     Returns:
         waits for their answers; what they do not vouch for is checked then, by whoever waits.
     """
-    parts: list[tuple[SignatureProcess, list[tuple[CheckedTransaction, int]]]] = []
+    parts: list[tuple[SignatureProcess, list[_Assumed]]] = []
     for number, first in enumerate(range(0, len(envelopes), SENT_TOGETHER)):
         process = processes[number % len(processes)]
         parts.append((process, _ask(process, envelopes[first : first + SENT_TOGETHER], check)))
@@ -294,7 +294,7 @@ def checked_together(envelopes: Sequence[bytes], check: Check) -> tuple[CheckedT
     return tuple(_settled(assumed, bytes(hold_as_fabric(signed)), check))
 
 
-def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[tuple[CheckedTransaction, int]]:
+def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[_Assumed]:
     """Send the checks of transactions; return what these are if all hold, and the number of checks of each."""
     assumed, asked = _assumed(envelopes, check)
     process.ask(asked)

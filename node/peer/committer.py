@@ -1,9 +1,9 @@
 """From an ordered block to committed state: verify, validate, commit, tell.
 
 Rules:
-- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with helpers and,
-  where many wait, with processes, while the other judges and writes the one before; after a configuration block the
-  first waits, because the next block stands under the new one;
+- two threads, never the event loop: one checks hashes and signatures of the next block, a large one's with processes
+  where many wait, while the other judges and writes the one before; after a configuration block the first waits,
+  because the next block stands under the new one;
 - a block is told to others only after it is durable;
 - a block that is refused is not written, and whoever is asked for blocks is told, to ask another; where nobody is, and
   where a block cannot be judged, the channel stops with the reason;
