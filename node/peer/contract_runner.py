@@ -148,17 +148,22 @@ class ContractRunner:
 
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation; see :class:`ChaincodeRunner`."""
-        assert self._thread is not None, "start() comes first"
+        thread = self._thread
+        assert thread is not None, "start() comes first"
         work = self._runtime.execute(
             self._contracts[invocation.code],
             channel_id=invocation.channel_id,
             tx_id=invocation.tx_id,
             args=invocation.args,
             signed_proposal=invocation.signed_proposal,
-            state=_StateBridge(state, self._thread.home),
+            state=_StateBridge(state, thread.home),
             is_init=invocation.is_init,
         )
-        return await self._outcome(self._thread.run(work), invocation)
+        future = thread.run(work)
+        try:
+            return await self._outcome(future, invocation)
+        finally:
+            thread.forget(future)
 
     async def _outcome(
         self, future: asyncio.Future[tuple[Response, Event | None]], invocation: Invocation
@@ -210,8 +215,11 @@ class _ContractThread:
         """Run a coroutine in the thread."""
         future = self._contracts.run(work)
         self._running.add(future)
-        future.add_done_callback(self._running.discard)
         return future
+
+    def forget(self, future: asyncio.Future[Any]) -> None:
+        """Take note that a coroutine's outcome was heard."""
+        self._running.discard(future)
 
     async def answers(self, limit_s: float) -> bool:
         """Say whether the thread's loop takes its turn within the limit."""

@@ -61,10 +61,9 @@ class GatewayPeer(ABC):
         self.msp_id = msp_id
         self._left_out_until = 0.0
 
-    @property
-    def left_out(self) -> bool:
-        """Whether it failed a moment ago."""
-        return time.monotonic() < self._left_out_until
+    def left_out(self, now: float) -> bool:
+        """Whether it failed a moment ago, by ``time.monotonic()``."""
+        return now < self._left_out_until
 
     async def ask(self, proposal: Requested, *, evaluating: bool = False) -> Answer:
         """Send a proposal and judge the answer; the own peer endorses nothing that is only to be evaluated."""
@@ -155,4 +154,5 @@ class GatewayPeers:
 
     def in_order(self) -> list[GatewayPeer]:
         """Return all peers: the own one, then the others, those that failed a moment ago last."""
-        return sorted(self._all, key=lambda peer: peer.left_out)
+        now = time.monotonic()
+        return sorted(self._all, key=lambda peer: peer.left_out(now))

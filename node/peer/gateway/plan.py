@@ -80,7 +80,7 @@ def requirement_of(
         keys.update(policy.SerializeToString() for policy in call.key_policies)
         if not call.collection_names and not call.disregard_namespace_policy:
             application.add(definition.endorsement_policy)
-        collections = definition.static_collections()
+        collections = definition.static_collections() if call.collection_names else {}
         for name in call.collection_names:
             if owner := implicit_collection_owner(name):
                 owners.add(owner)
@@ -115,7 +115,8 @@ class Planner:
     def smallest(
         self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[T_Peer]
     ) -> tuple[T_Peer, ...] | None:
-        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do.
+        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do, and none
+        of them where those at hand do alone.
 
         Of very many peers it may be more than the fewest, but no peer that could be left out.
         """
@@ -139,6 +140,8 @@ class Planner:
         if len(others) <= TRIED_ALL_MAX:
             every = chain.from_iterable(combinations(places, size) for size in range(len(others) + 1))
             return next((chosen for chosen in every if satisfied(chosen)), None)
+        if satisfied(()):
+            return ()
         if not satisfied(places):
             return None
         return min((_pruned(places, order, satisfied) for order in (places[::-1], places)), key=len)
