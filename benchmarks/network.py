@@ -64,8 +64,9 @@ async def _submit_row(running: Running, concurrency: int) -> dict[str, Any]:
 
 async def measured_row(under_load: UnderLoad, operation: str, concurrency: int) -> dict[str, Any]:
     """Return one row: rate, latency, processor time of one operation."""
+    connections = min(CONNECTIONS[operation], concurrency)
     found, before, after = await start_client(
-        under_load, operation, "--concurrency", str(concurrency), "--connections", str(min(CONNECTIONS[operation], concurrency)),
+        under_load, operation, "--concurrency", str(concurrency), "--connections", str(connections),
         "--seconds", str(SECONDS), "--warm-up", str(WARM_UP_S),
     )  # fmt: skip
     cpu_ms = cpu_ms_each(before, after, found["operations"])
