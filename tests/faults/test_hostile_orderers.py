@@ -253,7 +253,7 @@ async def test_silence_of_all_is_no_fault(fresh: Start, chain: list[common_pb2.B
 
 
 async def test_block_that_waits_to_be_committed_is_not_withheld(fresh: Start, chain: list[common_pb2.Block]) -> None:
-    slow = f"""
+    slow = """
         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
             $$BEGIN IF NEW.block_number = 6 THEN PERFORM pg_sleep(4); END IF; RETURN NEW; END$$;
         CREATE TRIGGER slow BEFORE INSERT ON channel.block FOR EACH ROW EXECUTE FUNCTION slow()"""
