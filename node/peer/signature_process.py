@@ -12,14 +12,16 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from network.signing import SHA2, hold_as_fabric
+from network.signing import SHA2, failures_as_fabric
 
-if TYPE_CHECKING:  # the process itself has no use for it
+if TYPE_CHECKING:  # the process itself has no use for them
+    from network.errors import SignatureError
     from network.identity import Identity
 
 MODULE = "node.peer.signature_process"
@@ -50,6 +52,20 @@ def encode_check(key_number: int, digest: bytes, signature: bytes) -> bytes:
 def is_for_process(identity: Identity) -> bool:
     """Tell whether an identity's signatures are of the kind that a process checks."""
     return isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
+
+
+def failures(asked: Sequence[tuple[Identity, bytes, bytes]]) -> list[SignatureError | None]:
+    """Check signatures here, in one go: why each does not hold, or None.
+
+    Args:
+        asked: who is said to have signed what, with which signature; of those that :func:`is_for_process` takes.
+    """
+    return failures_as_fabric(
+        [
+            (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
+            for identity, message, signature in asked
+        ]
+    )
 
 
 class CheckEncoder:
@@ -98,7 +114,7 @@ class Checks:
                 self._keys.append(key)
             at = end
         self._unread = data[at:]
-        return b"".join([HOLDS if holds else FAILS for holds in hold_as_fabric(asked)])
+        return b"".join([FAILS if failure else HOLDS for failure in failures_as_fabric(asked)])
 
 
 def main() -> None:
