@@ -142,7 +142,10 @@ class Channel:
 
         It is read aside from any transaction: a Go peer has it in its cache, so it may not stand in a read set.
         """
-        return await self.read_aside(chaincode, lambda simulator: read_whole_definition(simulator, chaincode))
+        found: Definition | None = self._definitions.get(chaincode)
+        if found is None:
+            return await self.read_aside(chaincode, lambda simulator: read_whole_definition(simulator, chaincode))
+        return found
 
     async def read_aside(self, key: Hashable, read: Callable[[TxSimulator], Awaitable[T]]) -> T:
         """Return what ``read`` finds in the lifecycle's state now, aside from any transaction.

@@ -142,7 +142,10 @@ class Endorser:
 
     def runner_of(self, code: str) -> ChaincodeRunner | None:
         """Return what runs a chaincode's code, by what :meth:`Approvals.code_of` gives; None where nothing does."""
-        return next((runner for runner in self._runners if runner.has(code)), None)
+        for runner in self._runners:
+            if runner.has(code):
+                return runner
+        return None
 
     def on_channel(self, channel_id: str) -> Endorser | None:
         """Return this peer's endorser of another channel, None where the peer is not on it."""

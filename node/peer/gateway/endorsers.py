@@ -59,17 +59,14 @@ class GatewayPeer(ABC):
     def __init__(self, address: str, msp_id: str) -> None:
         self.address = address
         self.msp_id = msp_id
-        self._left_out_until = 0.0
-
-    def left_out(self, now: float) -> bool:
-        """Whether it failed a moment ago, by ``time.monotonic()``."""
-        return now < self._left_out_until
+        self.left_out_until = 0.0
+        """It failed a moment ago, and is asked last until then, by ``time.monotonic()``."""
 
     async def ask(self, proposal: Requested, *, evaluating: bool = False) -> Answer:
         """Send a proposal and judge the answer; the own peer endorses nothing that is only to be evaluated."""
         answer = await self._process(proposal, evaluating=evaluating)
         if answer.verdict.remove:
-            self._left_out_until = time.monotonic() + LEFT_OUT_S
+            self.left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
 
     def error(self, message: str) -> ErrorDetail:
@@ -156,4 +153,4 @@ class GatewayPeers:
     def in_order(self) -> list[GatewayPeer]:
         """Return all peers: the own one, then the others, those that failed a moment ago last."""
         now = time.monotonic()
-        return sorted(self._all, key=lambda peer: peer.left_out(now))
+        return sorted(self._all, key=lambda peer: now < peer.left_out_until)

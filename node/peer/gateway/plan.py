@@ -36,6 +36,9 @@ KNOWN_MAX = 10_000
 TRIED_ALL_MAX = 10
 """Peers of which all sets are tried, a thousand: some hundredths of a second, in which the peer does nothing else."""
 
+_UNKNOWN = (-1,)
+"""In the place of an answer that is not remembered."""
+
 _ROLES = (msp_principal_pb2.MSPRole.MEMBER, msp_principal_pb2.MSPRole.PEER)
 
 
@@ -120,13 +123,13 @@ class Planner:
 
         Of very many peers it may be more than the fewest, but no peer that could be left out.
         """
-        asked = requirement, tuple(peer.msp_id for peer in have), tuple(peer.msp_id for peer in others)
-        if asked not in self._chosen:
+        asked = requirement, tuple([peer.msp_id for peer in have]), tuple([peer.msp_id for peer in others])
+        chosen = self._chosen.get(asked, _UNKNOWN)
+        if chosen is _UNKNOWN:
             if len(self._chosen) >= KNOWN_MAX:
                 self._chosen.clear()
-            self._chosen[asked] = self._choose(requirement, have, others)
-        chosen = self._chosen[asked]
-        return None if chosen is None else tuple(others[index] for index in chosen)
+            chosen = self._chosen[asked] = self._choose(requirement, have, others)
+        return None if chosen is None else tuple([others[index] for index in chosen])
 
     def _choose(
         self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[Endorsing]
