@@ -55,7 +55,8 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
             raise _no_peers(message.endorsing_organizations)
         raise _no_metadata(proposal.channel_id, proposal.chaincode)
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
-    collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
+    timeout = "endorsement timeout expired while collecting endorsements"
+    collection = await within_deadline(call, work, timeout, gateway.limits)
     try:
         payload = prepared_transaction(proposal.parsed(), collection.payload, collection.endorsements)
     except WireError as error:

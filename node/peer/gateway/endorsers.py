@@ -5,7 +5,6 @@ Source: Fabric internal/pkg/gateway/{endpoint,registry}.go (which learns them by
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from node.peer.endorser import Endorser
 from node.peer.gateway.calls import Requested
 from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error
 from node.peer.system_chaincode import ProposalFilteredError, ProposalRefusedError
+from node.time_limits import TimeLimits
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
 
@@ -87,10 +87,11 @@ class LocalPeer(GatewayPeer):
     def __init__(self, address: str, msp_id: str, endorser: Endorser) -> None:
         super().__init__(address, msp_id)
         self._endorser = endorser
+        self._limits = TimeLimits()
 
     async def _process(self, proposal: Requested, *, evaluating: bool) -> Answer:
         try:
-            async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
+            with self._limits.until(time.monotonic() + ENDORSEMENT_TIMEOUT_S):
                 response = await self._endorser.process(proposal.parsed(), evaluating=evaluating)
         except (ProposalFilteredError, UnreadableHeadersError) as error:
             return Answer(Verdict(StatusCode.UNAVAILABLE, str(error), retry=True))

@@ -37,6 +37,7 @@ async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) ->
         work = gateway.orderers.submit_to_quorum(envelope, len(settings.consenters))
     else:
         work = gateway.orderers.submit(envelope)
-    await within_deadline(call, work, "submit timeout expired while broadcasting to ordering service")
+    timeout = "submit timeout expired while broadcasting to ordering service"
+    await within_deadline(call, work, timeout, gateway.limits)
     gateway.traces.submitted(message.transaction_id)
     return SUBMITTED
