@@ -28,9 +28,9 @@ import structlog
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
 from network.errors import SignatureError
-from network.identity import Identity
-from node.peer.signature_process import FAILS, HOLDS, MODULE, CheckEncoder, failures, is_for_process
-from node.peer.validator import CheckedTransaction, OwnEndorsement, Verify, check_transaction
+from network.identity import Identity, Verify, signature_failures
+from node.peer.signature_process import FAILS, HOLDS, MODULE, CheckEncoder
+from node.peer.validator import CheckedTransaction, OwnEndorsement, check_transaction
 
 PROCESSES = min(4, os.cpu_count() or 1)
 """How many verify."""
@@ -284,7 +284,7 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
 def checked_together(envelopes: Sequence[bytes], check: Check) -> tuple[CheckedTransaction, ...]:
     """Check transactions here, their signatures in one go."""
     assumed, asked = _assumed(envelopes, check)
-    failed = failures(asked)
+    failed = signature_failures(asked)
     answers = b"".join([FAILS if failure else HOLDS for failure in failed])
     return tuple(_settled(assumed, answers, check, _as_found(asked, failed) if any(failed) else Identity.verify))
 
@@ -318,7 +318,7 @@ def _assumed(envelopes: Sequence[bytes], check: Check) -> tuple[list[_Assumed], 
     asked: list[_Asked] = []
 
     def verify(identity: Identity, message: bytes, signature: bytes) -> None:
-        if is_for_process(identity):
+        if identity.signs_usually:
             asked.append((identity, message, signature))
         else:
             identity.verify(message, signature)

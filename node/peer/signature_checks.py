@@ -20,8 +20,8 @@ from typing import cast
 
 import structlog
 
-from network.identity import Identity
-from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, failures, is_for_process
+from network.identity import Identity, signature_failures
+from node.peer.signature_process import HOLDS, MODULE, CheckEncoder
 
 WORTHWHILE_CHECKS = 8
 """So many in one turn of the event loop make a process worthwhile, while they come often."""
@@ -73,7 +73,7 @@ class SignatureChecks:
 
     async def verify(self, identity: Identity, message: bytes, signature: bytes) -> None:
         """Check that an identity signed a message; see ``Identity.verify`` for what it raises."""
-        if is_for_process(identity) and not self._stopped:
+        if identity.signs_usually and not self._stopped:
             loop = asyncio.get_running_loop()
             holds: asyncio.Future[bool] = loop.create_future()
             if not self._waiting:
@@ -237,11 +237,15 @@ def _check_here(waiting: list[_Waiting], loop: asyncio.AbstractEventLoop) -> Non
     owed = [check for check in waiting[:TOGETHER_MAX] if not check[3].done()]
     if later := waiting[TOGETHER_MAX:]:
         loop.call_soon(_check_here, later, loop)
-    for (*_, holds), failure in zip(owed, failures([check[:3] for check in owed]), strict=True):
-        if failure is None:
-            holds.set_result(True)
-        else:
-            holds.set_exception(failure)
+    try:
+        for (*_, holds), failure in zip(owed, signature_failures([check[:3] for check in owed]), strict=True):
+            if failure is None:
+                holds.set_result(True)
+            else:
+                holds.set_exception(failure)
+    finally:
+        for *_, holds in owed:
+            _settle(holds, False)
 
 
 def _settle(holds: asyncio.Future[bool], answer: bool) -> None:

@@ -12,16 +12,14 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from network.signing import SHA2, failures_as_fabric
+from network.signing import failures_as_fabric
 
-if TYPE_CHECKING:  # the process itself has no use for them
-    from network.errors import SignatureError
+if TYPE_CHECKING:  # the process itself has no use for it
     from network.identity import Identity
 
 MODULE = "node.peer.signature_process"
@@ -49,25 +47,6 @@ def encode_check(key_number: int, digest: bytes, signature: bytes) -> bytes:
     return _HEAD.pack(key_number, len(signature)) + digest + signature
 
 
-def is_for_process(identity: Identity) -> bool:
-    """Tell whether an identity's signatures are of the kind that a process checks."""
-    return isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
-
-
-def failures(asked: Sequence[tuple[Identity, bytes, bytes]]) -> list[SignatureError | None]:
-    """Check signatures here, in one go: why each does not hold, or None.
-
-    Args:
-        asked: who is said to have signed what, with which signature; of those that :func:`is_for_process` takes.
-    """
-    return failures_as_fabric(
-        [
-            (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
-            for identity, message, signature in asked
-        ]
-    )
-
-
 class CheckEncoder:
     """Writes the checks for one process, which is told each key once."""
 
@@ -80,7 +59,7 @@ class CheckEncoder:
         return len(self._keys)
 
     def encode(self, identity: Identity, message: bytes, signature: bytes) -> bytes:
-        """Return the records of a check; the identity is one of those that :func:`is_for_process` takes."""
+        """Return the records of a check; the identity is one that ``signs_usually``."""
         told = b""
         number = self._keys.get(identity.identifier)
         if number is None:

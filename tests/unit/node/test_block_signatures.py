@@ -16,7 +16,7 @@ import pytest
 from network import signing
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
-from network.identity import Identity
+from network.identity import Identity, Verify
 from node.peer import block_signatures
 from node.peer.block_signatures import (
     SENT_TOGETHER,
@@ -26,7 +26,7 @@ from node.peer.block_signatures import (
     checked_beside,
     checked_together,
 )
-from node.peer.validator import CheckedTransaction, Verify, check_transaction
+from node.peer.validator import CheckedTransaction, check_transaction
 from tests.support.consortium_in_memory import Material, make_material
 from tests.support.own_channel import OwnChannel
 from tests.support.signature_processes import processes

@@ -134,13 +134,13 @@ async def test_what_holds_is_not_checked_a_second_time_and_a_refusal_says_why(
 def noted_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that gets the number of checks of each call that makes some in the event loop."""
     calls: list[int] = []
-    failures = signature_checks.failures
+    failures = signature_checks.signature_failures
 
     def noted(asked: Sequence[tuple[Identity, bytes, bytes]]) -> list[SignatureError | None]:
         calls.append(len(asked))
         return failures(asked)
 
-    monkeypatch.setattr(signature_checks, "failures", noted)
+    monkeypatch.setattr(signature_checks, "signature_failures", noted)
     return calls
 
 
