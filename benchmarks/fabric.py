@@ -39,7 +39,7 @@ from tests.support.mixed_network import (
 OURS = "DwayBank Node"
 AS_SERVICE = f"{OURS}, contract as a service"
 POLICY = f"OutOf(2, {', '.join(repr(f'{msp_id}.peer') for msp_id in MEMBERS)})"
-LOADS = (*(("submit", level) for level in (1, 64, 256, 512)), ("evaluate", 64))
+LOADS = (*(("submit", level) for level in (1, 64, 256, 512)), ("submit_asking", 512), ("evaluate", 64))
 BATCHES = (("2s", 500), ("200ms", 500))
 """Of Fabric: its default timeout with blocks of 500, best for rate; and a short one, best for latency."""
 RUNS = 2
@@ -93,7 +93,7 @@ def run() -> Result:
     result.details["memory_mib"] = memory
     best: dict[str, float] = {}
     for row in result.rows:
-        if row["operation"] == "submit":
+        if row["operation"] != "evaluate":
             best[row["network"]] = max(best.get(row["network"], 0), row["per_second"])
     ours = best.pop(OURS)
     result.at_least("best rate as a service, of that in process", SERVICE_SHARE_MIN, best.pop(AS_SERVICE) / ours)

@@ -18,7 +18,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,9 +84,8 @@ async def run_load(
     }
 
 
-def submit_operation(identity: SigningIdentity, channel_id: str) -> Operation:
+def submit_operation(clients: Mapping[Channel, GatewayClient]) -> Operation:
     """One transaction: endorsed, ordered, committed as VALID, under a key of its own."""
-    clients: dict[Channel, GatewayClient] = {}
     run = secrets.token_hex(6)
     value = secrets.token_hex(VALUE_BYTES // 2)
     count = 0
@@ -94,20 +93,17 @@ def submit_operation(identity: SigningIdentity, channel_id: str) -> Operation:
     async def operation(channel: Channel) -> int:
         nonlocal count
         count += 1
-        client = clients.get(channel) or clients.setdefault(channel, GatewayClient(channel, identity, channel_id))
-        await client.submit("benchmark", "Put", f"{run}-{count}", value)
+        await clients[channel].submit("benchmark", "Put", f"{run}-{count}", value)
         return 1
 
     return operation
 
 
-def evaluate_operation(identity: SigningIdentity, channel_id: str) -> Operation:
+def evaluate_operation(clients: Mapping[Channel, GatewayClient]) -> Operation:
     """One read of one key."""
-    clients: dict[Channel, GatewayClient] = {}
 
     async def operation(channel: Channel) -> int:
-        client = clients.get(channel) or clients.setdefault(channel, GatewayClient(channel, identity, channel_id))
-        await client.evaluate("benchmark", "Get", SEEDED_KEY)
+        await clients[channel].evaluate("benchmark", "Get", SEEDED_KEY)
         return 1
 
     return operation
@@ -131,7 +127,8 @@ def post_operation(batch: int) -> Operation:
     return operation
 
 
-OPERATIONS = {"submit": submit_operation, "evaluate": evaluate_operation}
+OPERATIONS = {"submit": submit_operation, "submit_asking": submit_operation, "evaluate": evaluate_operation}
+"""The second asks for each commit by a call, the first hears of them by a stream of blocks."""
 
 
 def new_transfer(number: int) -> ledger_pb2.NewEntry:
@@ -213,8 +210,8 @@ def _say(content: dict[str, Any]) -> None:
 
 async def _main(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as connections:
-        load = _at_peer(options, connections) if options.peer else await _at_home(options, connections)
-        channels, operation = load
+        connect = _at_peer if options.peer else _at_home
+        channels, operation = await connect(options, connections)
         _say(await run_load(channels, operation, options.concurrency, options.warm_up, options.seconds))
 
 
@@ -226,17 +223,33 @@ async def _at_home(options: argparse.Namespace, connections: AsyncExitStack) -> 
     if options.operation == "post":
         await open_accounts(nodes[0])
         return channels, post_operation(options.batch)
-    return channels, OPERATIONS[options.operation](_identity(running), running.consortium.channel)
+    return channels, await _of_clients(
+        options.operation, channels, connections, _identity(running), running.consortium.channel
+    )
 
 
-def _at_peer(options: argparse.Namespace, connections: AsyncExitStack) -> tuple[list[Channel], Operation]:
+async def _at_peer(options: argparse.Namespace, connections: AsyncExitStack) -> tuple[list[Channel], Operation]:
     """Connect to any peer, as a user of its organization."""
     tls = ClientTls(options.roots.read_bytes())
     channels = [Channel(options.peer, tls) for _ in range(options.connections)]
     for channel in channels:
         connections.push_async_callback(channel.close)
     identity = SigningIdentity.from_msp_folder(options.user / "msp", options.msp_id)
-    return channels, OPERATIONS[options.operation](identity, options.channel)
+    return channels, await _of_clients(options.operation, channels, connections, identity, options.channel)
+
+
+async def _of_clients(
+    operation: str,
+    channels: Sequence[Channel],
+    connections: AsyncExitStack,
+    identity: SigningIdentity,
+    channel_id: str,
+) -> Operation:
+    clients = {channel: GatewayClient(channel, identity, channel_id) for channel in channels}
+    if operation == "submit":
+        for client in clients.values():
+            await connections.enter_async_context(client.following_commits())
+    return OPERATIONS[operation](clients)
 
 
 def main() -> None:
@@ -248,7 +261,7 @@ def main() -> None:
     parser.add_argument("--user", type=Path, help="folder with a user's msp")
     parser.add_argument("--msp-id")
     parser.add_argument("--channel", default="anchors")
-    parser.add_argument("operation", choices=("submit", "evaluate", "post"))
+    parser.add_argument("operation", choices=(*OPERATIONS, "post"))
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1)

@@ -16,7 +16,8 @@ CONCURRENCY = (1, 16, 64, 256, 512)
 EVALUATED_AT_ONCE = (1, 64, 256)
 SECONDS = 8.0
 WARM_UP_S = 2.0
-CONNECTIONS = 4
+CONNECTIONS = {"submit": 1, "submit_asking": 1, "evaluate": 4}
+"""Of the load client. One that submits needs no more, and follows the channel's blocks once."""
 
 TX_PER_S_MIN = 1000
 EVALUATIONS_PER_S_MIN = 5000
@@ -37,6 +38,7 @@ async def _measure(running: Running, result: Result) -> None:
     await seed(running)
     for concurrency in CONCURRENCY:
         result.rows.append(await _submit_row(running, concurrency))
+    result.rows.append(await measured_row(running, "submit_asking", max(CONCURRENCY)))
     result.details["memory_mib"] = memory = node_memory(running)
     evaluations = [await measured_row(running, "evaluate", concurrency) for concurrency in EVALUATED_AT_ONCE]
     result.rows += evaluations
@@ -62,8 +64,9 @@ async def _submit_row(running: Running, concurrency: int) -> dict[str, Any]:
 
 async def measured_row(under_load: UnderLoad, operation: str, concurrency: int) -> dict[str, Any]:
     """Return one row: rate, latency, processor time of one operation."""
+    connections = min(CONNECTIONS[operation], concurrency)
     found, before, after = await start_client(
-        under_load, operation, "--concurrency", str(concurrency), "--connections", str(min(CONNECTIONS, concurrency)),
+        under_load, operation, "--concurrency", str(concurrency), "--connections", str(connections),
         "--seconds", str(SECONDS), "--warm-up", str(WARM_UP_S),
     )  # fmt: skip
     cpu_ms = cpu_ms_each(before, after, found["operations"])

@@ -19,14 +19,17 @@ Rules
 - Keys may stay elsewhere: give an ``OfflineIdentity``, take ``message`` of each stage's object to the key, and pass the
   signature to the next stage.
 - Given several connections, a call goes on at another peer when one cannot be reached (``network.gateways``).
+- Who submits many transactions a second follows the channel's blocks (``following_commits``) rather than ask for each.
 
 Source: hyperledger/fabric-protos gateway/gateway.proto and peer/events.proto; fabric-gateway's documented behaviour.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -50,6 +53,7 @@ from network.client_stages import (
     result_of,
     validation_code_name,
 )
+from network.commit_follower import CommitFollower
 from network.envelope import Signer, parse_transaction
 from network.errors import (
     CommitError,
@@ -62,6 +66,7 @@ from network.errors import (
 )
 from network.explanation import Difference, ErrorDetail, ReadConflict, read_commit_status
 from network.proposal import NONCE_BYTES, new_proposal, parse_proposal, signed_proposal
+from network.rpc import StatusCode
 
 __all__ = [
     "ChaincodeEvent",
@@ -112,6 +117,7 @@ class GatewayClient(EventClient):
     ) -> None:
         super().__init__(channel, identity, channel_id, now, random_bytes)
         self._timeouts = timeouts or Timeouts()
+        self._commits = CommitFollower()
 
     # --- transactions ------------------------------------------------------------------------------------------
 
@@ -275,15 +281,47 @@ class GatewayClient(EventClient):
             CommitStatusError: see ``commit_status``.
             CommitError: it was committed as invalid; ``validation_code`` says why.
         """
-        submitted = await self.submit_async(
+        prepared = await self.endorse(
             chaincode, function, *args, transient=transient, endorsing_organizations=endorsing_organizations
         )
-        status = await self.commit_status(submitted.tx_id)
-        if status.code != transaction_pb2.VALID:
-            raise _commit_error(status)
-        return CommittedTransaction(submitted.tx_id, status.block_number, submitted.result)
+        with self._commits.expected(prepared.tx_id) as seen:
+            await self.submit_prepared(prepared)
+            block_number = await self._seen_valid(prepared.tx_id, seen) if seen is not None else None
+        if block_number is None:
+            status = await self.commit_status(prepared.tx_id)
+            if status.code != transaction_pb2.VALID:
+                raise _commit_error(status)
+            block_number = status.block_number
+        return CommittedTransaction(prepared.tx_id, block_number, prepared.result)
+
+    @asynccontextmanager
+    async def following_commits(self) -> AsyncGenerator[None, None]:
+        """While inside, have ``submit`` learn from one stream of filtered blocks that transactions are valid.
+
+        That spares a signed call for each transaction. Nothing else changes: what is not valid, and all while the
+        stream has not begun or is broken, is asked for as ever. The identity must be one that may read blocks
+        (``event/FilteredBlock``), and its key at hand.
+        """
+        following = asyncio.create_task(self._commits.follow(self.filtered_blocks))
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    async def _seen_valid(self, tx_id: str, seen: asyncio.Future[int | None]) -> int | None:
+        limit_s = self._timeouts.commit_status_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await seen
+        except TimeoutError as error:
+            raise CommitStatusError(
+                f"the transaction was in no block within {limit_s} s; it may yet commit",
+                tx_id,
+                StatusCode.DEADLINE_EXCEEDED,
+            ) from error
 
     def _signed_proposal(self, proposal: Proposal, signature: bytes | None) -> proposal_pb2.SignedProposal:
         if signature is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from network.go_der import Der
 
@@ -133,6 +134,7 @@ def read_time(data: Der, *, fractions: bool = False) -> int:
     return local // timedelta(seconds=1) - (0 if year else _YEARS_400) - _offset(zone)
 
 
+@lru_cache(256)  # the same few certificates are asked whenever they sign
 def in_calendar(seconds: int) -> datetime:
     """Return a time as read above; the calendar's first or last where it is beyond."""
     return _EPOCH + timedelta(seconds=min(max(seconds, _CALENDAR[0]), _CALENDAR[1]))

@@ -13,10 +13,13 @@ Source: Fabric 3.1 msp/mspimpl.go (deserializeIdentityInternal), msp/identities.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,10 +29,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
-from network.errors import IdentityError, WireError
+from network.errors import IdentityError, SignatureError, WireError
 from network.go_certificate import Certificate
 from network.messages import read_message
-from network.signing import SHA2, PublicKey, sign, verify_as_fabric
+from network.signing import SHA2, PublicKey, failures_as_fabric, sign, verify_as_fabric
 
 X509_ERRORS = (
     ValueError,
@@ -73,6 +76,11 @@ class Identity:
     identifier: tuple[str, bytes] = field(compare=False)
     hash_family: str = SHA2
 
+    @property
+    def signs_usually(self) -> bool:
+        """Whether its signatures are ECDSA over SHA-256, as nearly all are: many are checked in one go."""
+        return isinstance(self.public_key, ec.EllipticCurvePublicKey) and self.hash_family == SHA2
+
     def verify(self, message: bytes, signature: bytes) -> None:
         """Check that this identity signed the message, by the rule all Fabric peers share.
 
@@ -80,6 +88,24 @@ class Identity:
             SignatureError: absent, malformed, high-S, or by another key.
         """
         verify_as_fabric(self.public_key, message, signature, self.hash_family)
+
+
+Verify = Callable[[Identity, bytes, bytes], None]
+"""Requires that an identity signed a message with a signature; raises as :meth:`Identity.verify` does."""
+
+
+def signature_failures(signed: Sequence[tuple[Identity, bytes, bytes]]) -> list[SignatureError | None]:
+    """Return what ``Identity.verify`` would raise of each of many signatures, or None; together they cost less.
+
+    Args:
+        signed: identities that ``signs_usually`` is true of, each with a message and a signature.
+    """
+    return failures_as_fabric(
+        [
+            (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
+            for identity, message, signature in signed
+        ]
+    )
 
 
 def check_creator_size(creator: bytes, name: str) -> None:

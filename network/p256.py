@@ -8,7 +8,9 @@ Rules kept here:
 
 * Only "it holds" is said, and only where the equation of ECDSA was seen to hold. Whatever else there is (a key without
   a table, an integer out of range, a function that fails) is for `cryptography` to judge: see `network.signing`.
-* All arithmetic of the curve is OpenSSL's. Here are products and one inverse modulo the order of its group.
+* All arithmetic of the curve is OpenSSL's. Here are products and one inverse modulo the order of its group, and the
+  comparison of the sum's x with what the signature names: OpenSSL has it as a fraction, X / Z², and dividing would cost
+  it a third of one multiple by a table.
 * Nothing here is secret, so nothing has to take the same time for all values.
 
 The OpenSSL is the one that Python's own ``ssl`` has loaded; no other file is looked for. Where there is none, or one
@@ -23,7 +25,6 @@ import _ssl
 import ctypes
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate
 from types import SimpleNamespace
@@ -34,6 +35,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the curve's group (FIPS 186-4, D.1.2.3)."""
+
+PRIME: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
+"""Of the field of the coordinates."""
 
 USES_BEFORE_TABLE = 1_000
 """So often a key is met before it gets a table, which takes as long to make as it then saves in about as many uses."""
@@ -62,7 +66,7 @@ _FUNCTIONS = {
     "EC_POINT_mul": ("i", "pppppp"),
     "EC_POINT_add": ("i", "ppppp"),
     "EC_POINT_cmp": ("i", "pppp"),
-    "EC_POINT_get_affine_coordinates": ("i", "ppppp"),
+    "EC_POINT_get_Jprojective_coordinates_GFp": ("i", "pppppp"),
     "ERR_clear_error": ("", ""),
 }
 """What is called of OpenSSL: the kinds of result and arguments, pointers, ints, data, sizes."""
@@ -102,9 +106,9 @@ class _Place:
 
     def __init__(self, openssl: SimpleNamespace, curve: int) -> None:
         self.context = openssl.BN_CTX_new()
-        self.of_base, self.of_key, self.x = (openssl.BN_new() for _ in range(3))
+        self.of_base, self.of_key, self.x, self.z = (openssl.BN_new() for _ in range(4))
         self.sum, self.point = openssl.EC_POINT_new(curve), openssl.EC_POINT_new(curve)
-        self.written = ctypes.create_string_buffer(_BYTES)
+        self.x_bytes, self.z_bytes = ctypes.create_string_buffer(_BYTES), ctypes.create_string_buffer(_BYTES)
 
 
 class _Group:
@@ -126,6 +130,8 @@ class _Key:
         self.key = key
         """Kept, so that no other object has its address."""
         self.uses = 0
+        self.met_last = 0
+        """How many uses of all keys there had been."""
         self.group: _Group | None = None
 
 
@@ -139,9 +145,10 @@ class Tables:
     def __init__(self, openssl: SimpleNamespace | None) -> None:
         self._openssl = openssl
         self._curve: int = openssl.EC_GROUP_new_by_curve_name(_NID_P256) if openssl else 0
-        self._keys: OrderedDict[int, _Key] = OrderedDict()
+        self._keys: dict[int, _Key] = {}
+        self._uses = 0
         self._lock = threading.Lock()
-        """Held while a key is looked up."""
+        """Held while a key is added."""
         self._places: list[_Place] = []
 
     def holding(self, checks: Sequence[Check]) -> list[bool]:
@@ -152,8 +159,11 @@ class Tables:
         if not self._openssl:
             return [False] * len(checks)
         found = [False] * len(checks)
-        groups = [(n, self._group(check.key)) for n, check in enumerate(checks)]
-        known = [(n, group, checks[n]) for n, group in groups if group and _in_range(checks[n])]
+        known = []
+        for n, check in enumerate(checks):
+            group = self._group(check.key)
+            if group and 0 < check.r < ORDER and 0 < check.s < ORDER:
+                known.append((n, group, check))
         if known:
             place = self._free_place()
             inverses = _inverses([check.s for _, _, check in known])
@@ -171,21 +181,21 @@ class Tables:
 
     def _group(self, key: ec.EllipticCurvePublicKey) -> _Group | None:
         met = self._met(key)
-        met.uses += 1
-        if met.uses == USES_BEFORE_TABLE:
+        met.uses = uses = met.uses + 1
+        if uses == USES_BEFORE_TABLE:
             threading.Thread(target=self.make, args=(key,), name="p256-table", daemon=True).start()
         return met.group
 
     def _met(self, key: ec.EllipticCurvePublicKey) -> _Key:
+        met = self._keys.get(id(key)) or self._added(key)
+        met.met_last = self._uses = self._uses + 1
+        return met
+
+    def _added(self, key: ec.EllipticCurvePublicKey) -> _Key:
         with self._lock:
-            met = self._keys.get(id(key))
-            if met is None:
-                met = self._keys[id(key)] = _Key(key)
-                if len(self._keys) > KEYS_MAX:
-                    self._keys.popitem(last=False)
-            else:
-                self._keys.move_to_end(id(key))
-            return met
+            if len(self._keys) >= KEYS_MAX:
+                del self._keys[min(self._keys, key=lambda known: self._keys[known].met_last)]
+            return self._keys.setdefault(id(key), _Key(key))
 
     def _made(self, key: ec.EllipticCurvePublicKey) -> _Group | None:
         openssl, curve = self._openssl, self._curve
@@ -220,10 +230,13 @@ class Tables:
             openssl.EC_POINT_mul(curve, place.sum, place.of_base, None, None, context) == 1
             and openssl.EC_POINT_mul(group.pointer, place.point, place.of_key, None, None, context) == 1
             and openssl.EC_POINT_add(curve, place.sum, place.sum, place.point, context) == 1
-            and openssl.EC_POINT_get_affine_coordinates(curve, place.sum, place.x, None, context) == 1
-            and openssl.BN_bn2binpad(place.x, place.written, _BYTES) == _BYTES
+            and openssl.EC_POINT_get_Jprojective_coordinates_GFp(curve, place.sum, place.x, None, place.z, context) == 1
+            and openssl.BN_bn2binpad(place.x, place.x_bytes, _BYTES) == _BYTES
+            and openssl.BN_bn2binpad(place.z, place.z_bytes, _BYTES) == _BYTES
         ):
-            return int.from_bytes(place.written.raw, "big") % ORDER == check.r
+            return _is_named(
+                check.r, int.from_bytes(place.x_bytes.raw, "big"), int.from_bytes(place.z_bytes.raw, "big")
+            )
         # Python's own ssl would take them for its own.
         openssl.ERR_clear_error()
         return False
@@ -236,8 +249,15 @@ class Tables:
             return _Place(self._openssl, self._curve)
 
 
-def _in_range(check: Check) -> bool:
-    return 0 < check.r < ORDER and 0 < check.s < ORDER
+def _is_named(r: int, x: int, z: int) -> bool:
+    """Tell whether a signature names the point with these coordinates: x / z², modulo the group's order, is its r.
+
+    The order is less than the prime, so two values of the quotient leave a small r. Where z is zero there is no point.
+    """
+    square = z * z % PRIME
+    if not square:
+        return False
+    return (r * square - x) % PRIME == 0 or (r < PRIME - ORDER and ((r + ORDER) * square - x) % PRIME == 0)
 
 
 def _inverses(numbers: Sequence[int]) -> list[int]:

@@ -23,7 +23,7 @@ from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
 from network.errors import IdentityError, PolicyError, PolicyNotSatisfiedError, SignatureError, WireError
-from network.identity import Identity
+from network.identity import Identity, Verify
 from network.messages import read_message
 from network.msp import MspManager
 from network.policy_dsl import format_signature_policy, n_out_of, parse_signature_policy
@@ -81,12 +81,13 @@ class Policy(Protocol):
         """
 
 
-def valid_signers(signed: Iterable[SignedData], msps: MspManager) -> list[Identity]:
+def valid_signers(signed: Iterable[SignedData], msps: MspManager, verify: Verify = Identity.verify) -> list[Identity]:
     """Return the signers whose signatures verify, each once, in the order given.
 
     Args:
         signed: signatures as received.
         msps: the channel's organizations.
+        verify: checks a signature.
     Source: Fabric common/policies/policy.go, SignatureSetToValidIdentities.
     """
     signers: dict[tuple[str, bytes], Identity] = {}
@@ -102,7 +103,7 @@ def valid_signers(signed: Iterable[SignedData], msps: MspManager) -> list[Identi
             continue
         try:
             if identity.identifier not in signers:
-                identity.verify(item.data + item.rest, item.signature)
+                verify(identity, item.data + item.rest, item.signature)
                 signers[identity.identifier] = identity
         except SignatureError:
             continue

@@ -122,28 +122,30 @@ def verify_digest_as_fabric(key: ec.EllipticCurvePublicKey, digest: bytes, signa
         _verify_without_table(key, digest, r, s)
 
 
-def hold_as_fabric(signed: Sequence[tuple[ec.EllipticCurvePublicKey, bytes, bytes]]) -> list[bool]:
-    """Tell of many signatures whether ``verify_digest_as_fabric`` passes them; together they cost less.
+def failures_as_fabric(signed: Sequence[tuple[ec.EllipticCurvePublicKey, bytes, bytes]]) -> list[SignatureError | None]:
+    """Return what ``verify_digest_as_fabric`` would raise of each of many signatures; together they cost less.
 
     Args:
         signed: key, SHA-256 of the message, and signature, of each.
+    Returns:
+        None for each that holds.
     """
-    checks: list[Check | None] = []
+    read: list[Check | SignatureError] = []
     for key, digest, signature in signed:
         try:
-            checks.append(Check(key, digest, *_low_s(key, signature)))
-        except SignatureError:
-            checks.append(None)
-    seen = iter(TABLES.holding([check for check in checks if check]))
-    return [check is not None and (next(seen) or _holds_without_table(check)) for check in checks]
+            read.append(Check(key, digest, *_low_s(key, signature)))
+        except SignatureError as error:
+            read.append(error)
+    seen = iter(TABLES.holding([check for check in read if isinstance(check, Check)]))
+    return [one if isinstance(one, SignatureError) else None if next(seen) else _failure(one) for one in read]
 
 
-def _holds_without_table(check: Check) -> bool:
+def _failure(check: Check) -> SignatureError | None:
     try:
         _verify_without_table(*check)
-    except SignatureError:
-        return False
-    return True
+    except SignatureError as error:
+        return error
+    return None
 
 
 def _verify_without_table(key: ec.EllipticCurvePublicKey, digest: bytes, r: int, s: int) -> None:

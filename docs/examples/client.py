@@ -43,6 +43,14 @@ async def transactions(client: GatewayClient) -> None:
     print("and committed with code", status.code)
 
 
+async def many(client: GatewayClient) -> None:
+    """Submit many at once, and hear of their commits in the channel's blocks."""
+    async with client.following_commits():
+        calls = [client.submit("audit", *demand(secrets.token_hex(16))) for _ in range(20)]
+        committed = await asyncio.gather(*calls)
+    print("committed at once:", len(committed))
+
+
 async def failures(client: GatewayClient) -> None:
     """See what a failure tells."""
     demand_id = secrets.token_hex(16)
@@ -121,6 +129,7 @@ async def main(path: Path) -> None:
     """Run all of it."""
     async with connect(path) as client:
         await transactions(client)
+        await many(client)
         await failures(client)
         with tempfile.TemporaryDirectory() as folder:
             await events(client, Path(folder))

@@ -60,14 +60,16 @@ class Sealer:
         Raises:
             LogError: the stored log does not fit its own last checkpoint.
         """
-        head = await asyncio.to_thread(self._store.head)
+        newest, head, sealed = await asyncio.to_thread(self._begin)
         # Rows posted meanwhile wait for the next call: a busy bank must not keep its own anchors waiting.
-        newest = await asyncio.to_thread(self._source.posted_seq)
-        while True:
-            sealed = await asyncio.to_thread(self._seal_some, head)
-            if sealed.size == head.size or sealed.size >= newest:
-                return sealed
-            head = sealed
+        while head.size < sealed.size < newest:
+            head, sealed = sealed, await asyncio.to_thread(self._seal_some, sealed)
+        return sealed
+
+    def _begin(self) -> tuple[int, Head, Head]:
+        """Return the newest row's number, the newest head, and the one after a first step."""
+        head = self._store.head()
+        return self._source.posted_seq(), head, self._seal_some(head)
 
     def _seal_some(self, head: Head) -> Head:
         found = self._source.sealable(head.size + 1, SEAL_COUNT_MAX)

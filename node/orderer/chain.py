@@ -123,21 +123,39 @@ class Chain:
             Its outcome, once its block is durable or has failed; never an exception.
         """
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if self._closed is not None:
-            outcome.set_result(self._closed)
-        elif self._waiting_bytes + len(message.envelope) > WAITING_BYTES_MAX:
-            outcome.set_result(OrderingUnavailableError("too many envelopes wait to be ordered; send it again later"))
+        if message.is_config_update:
+            await self.order_update(message, outcome)
         else:
-            self._waiting_bytes += len(message.envelope)
-            waiting = _Waiting(message, self.config.sequence, outcome)
-            if message.is_config_update:
-                await self._order_update(waiting)
-            else:
-                self._cutter.add(waiting, message.size)
-                self._work.set()
+            self.order_transaction(message, outcome)
         return outcome
 
-    async def _order_update(self, waiting: _Waiting) -> None:
+    def order_transaction(self, message: Message, outcome: asyncio.Future[Outcome]) -> None:
+        """Queue what is no update and has just passed ``check_message`` under ``config``.
+
+        Args:
+            outcome: gets its outcome; it is ordered also where nobody waits for that any more.
+        """
+        if waiting := self._admitted(message, outcome):
+            self._cutter.add(waiting, message.size)
+            self._work.set()
+
+    def _admitted(self, message: Message, outcome: asyncio.Future[Outcome]) -> _Waiting | None:
+        """Count a message among those that wait; None, with its outcome told, where there is no room for it."""
+        refusal = self._closed
+        if refusal is None and self._waiting_bytes + len(message.envelope) > WAITING_BYTES_MAX:
+            refusal = OrderingUnavailableError("too many envelopes wait to be ordered; send it again later")
+        if refusal is None:
+            self._waiting_bytes += len(message.envelope)
+            return _Waiting(message, self.config.sequence, outcome)
+        if not outcome.done():
+            outcome.set_result(refusal)
+        return None
+
+    async def order_update(self, message: Message, outcome: asyncio.Future[Outcome]) -> None:
+        """Judge an update that has just passed ``check_message`` under ``config``, and queue it; see above."""
+        waiting = self._admitted(message, outcome)
+        if waiting is None:
+            return
         config, now = self.config, self._now()
         judged: Outcome = OrderingUnavailableError("nobody waits for the configuration update any more")
         try:

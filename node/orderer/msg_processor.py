@@ -14,6 +14,7 @@ orderer/common/broadcast/broadcast.go, protoutil/blockutils.go (VerifyTransactio
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,9 +23,9 @@ from google.protobuf.message import DecodeError
 
 from network.channel_config import ChannelConfig, OrdererSettings
 from network.envelope import Signer, config_envelope
-from network.errors import IdentityError, NetworkError, PolicyError, WireError
-from network.identity import check_creator_size
-from network.policy import SignedData
+from network.errors import IdentityError, NetworkError, PolicyError, SignatureError, WireError
+from network.identity import Identity, Verify, check_creator_size, signature_failures
+from network.policy import SignedData, valid_signers
 from network.proposal import NO_MESSAGE, NONCE_BYTES, unmarshal
 from node.orderer.errors import EnvelopeRefusedError, UpdateEnvelopeError
 
@@ -112,13 +113,53 @@ def parse_config_update(envelope: bytes) -> tuple[Message, str]:
     return message, update.channel_id
 
 
-def check_message(message: Message, config: ChannelConfig, now: datetime) -> None:
+def refusals(messages: Sequence[tuple[Message, ChannelConfig]], now: datetime) -> list[EnvelopeRefusedError | None]:
+    """Return what ``check_message`` says of many messages: why each may not be ordered, or None.
+
+    Their signatures are checked in one go: each message is judged as if its own held, and again if it does not.
+    """
+    asked: list[tuple[Identity, bytes, bytes]] = []
+
+    def assume(identity: Identity, message: bytes, signature: bytes) -> None:
+        if identity.signs_usually:
+            asked.append((identity, message, signature))
+        else:
+            identity.verify(message, signature)
+
+    found: list[EnvelopeRefusedError | None] = []
+    asked_by: list[int] = []
+    for number, (message, config) in enumerate(messages):
+        found.append(_refusal(message, config, now, assume))
+        asked_by += [number] * (len(asked) - len(asked_by))
+    for number, failure in zip(asked_by, signature_failures(asked), strict=True):
+        if failure is not None:
+            found[number] = _refusal(*messages[number], now, _failing(failure))
+    return found
+
+
+def _failing(failure: SignatureError) -> Verify:
+    def verify(identity: Identity, message: bytes, signature: bytes) -> None:
+        raise failure
+
+    return verify
+
+
+def _refusal(message: Message, config: ChannelConfig, now: datetime, verify: Verify) -> EnvelopeRefusedError | None:
+    try:
+        check_message(message, config, now, verify)
+    except EnvelopeRefusedError as refusal:
+        return refusal
+    return None
+
+
+def check_message(message: Message, config: ChannelConfig, now: datetime, verify: Verify = Identity.verify) -> None:
     """Return if the message may be ordered on the channel; a configuration update, if it may be looked at.
 
     Args:
         message: one of this channel.
         config: the channel's configuration now.
         now: current time, UTC.
+        verify: checks its creator's signature.
     Raises:
         EnvelopeRefusedError: BAD_REQUEST or FORBIDDEN, with the reason.
     """
@@ -138,7 +179,8 @@ def check_message(message: Message, config: ChannelConfig, now: datetime) -> Non
     try:
         # Asked about strangers too: it is the policy's words that Fabric's orderer gives them.
         policy = config.policy(WRITERS)
-        policy.evaluate([SignedData(message.payload, message.creator, message.signature)])
+        signed = SignedData(message.payload, message.creator, message.signature)
+        policy.evaluate_identities(valid_signers([signed], config.msps, verify))
         if unknown is not None:
             raise unknown
     except (IdentityError, WireError, PolicyError) as error:

@@ -106,8 +106,10 @@ class NettingDriver(BackgroundWork):
             GatewayError: the own peer does not answer.
             SettlementStoreError: the records do not answer.
         """
-        known = await self._cycles.known()
+        known: dict[str, KnownCycle] | None = None
         async for cycle in self._chain.pages("ListCycles", "cycle_id"):
+            if known is None:
+                known = await self._cycles.known()
             before = known.get(cycle["cycle_id"])
             if self._own_msp_id in cycle["members"] and (before is None or not before.finished):
                 noted = "" if before is None else before.note

@@ -46,7 +46,8 @@ class ObligationStore:
             max_size=_POOL_SIZE,
             open=False,
             timeout=_POOL_TIMEOUT_S,
-            kwargs={"options": "-c application_name=dwaybank-obligations -c jit=off"},
+            # Nearly all are single statements: they need no BEGIN and COMMIT around them, each a way to the server.
+            kwargs={"autocommit": True, "options": "-c application_name=dwaybank-obligations -c jit=off"},
         )
 
     async def open(self) -> None:
@@ -63,7 +64,7 @@ class ObligationStore:
 
     async def wake(self, now: datetime, ids: Sequence[str] | None = None) -> None:
         """Make unfinished obligations due: those with these ids, or all."""
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             await connection.execute(
                 statement("wake_obligations"), {"now": now, "ids": None if ids is None else list(ids)}
             )
@@ -116,7 +117,7 @@ class ObligationStore:
             }
             for each, due_at in zip(recorded, next_attempt_at, strict=True)
         ]
-        async with self._transaction() as connection:
+        async with self._connection() as connection, connection.transaction():
             # One way to the server for all of them.
             await connection.cursor().executemany(statement("change_obligation"), values)
 
@@ -132,16 +133,16 @@ class ObligationStore:
 
     async def execute(self, name: str, values: Mapping[str, Any]) -> None:
         """Run a statement of this room that returns nothing."""
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             await connection.execute(statement(name), values)
 
     async def fetch(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a statement of this room."""
-        async with self._transaction() as connection:
+        async with self._connection() as connection:
             return await (await connection.execute(statement(name), values)).fetchall()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[_Connection]:
+    async def _connection(self) -> AsyncIterator[_Connection]:
         try:
             async with self._pool.connection() as connection:
                 yield connection

@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import select
 import subprocess
@@ -23,17 +22,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import cast
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
-from network.identity import Identity
-from network.signing import hold_as_fabric
-from node.peer.signature_process import HOLDS, MODULE, CheckEncoder, is_for_process
-from node.peer.validator import CheckedTransaction, OwnEndorsement, Verify, check_transaction
+from network.errors import SignatureError
+from network.identity import Identity, Verify, signature_failures
+from node.peer.signature_process import FAILS, HOLDS, MODULE, CheckEncoder
+from node.peer.validator import CheckedTransaction, OwnEndorsement, check_transaction
 
 PROCESSES = min(4, os.cpu_count() or 1)
 """How many verify."""
@@ -278,7 +275,7 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
     def checked() -> tuple[CheckedTransaction, ...]:
         found: list[CheckedTransaction] = []
         for process, assumed in parts:
-            found += _settled(assumed, process.answers(sum(count for _, count in assumed)), check)
+            found += _settled(assumed, process.answers(sum(count for _, count in assumed)), check, Identity.verify)
         return tuple(found)
 
     return checked
@@ -287,11 +284,26 @@ def checked_beside(processes: Sequence[SignatureProcess], envelopes: Sequence[by
 def checked_together(envelopes: Sequence[bytes], check: Check) -> tuple[CheckedTransaction, ...]:
     """Check transactions here, their signatures in one go."""
     assumed, asked = _assumed(envelopes, check)
-    signed = [
-        (cast(ec.EllipticCurvePublicKey, identity.public_key), hashlib.sha256(message).digest(), signature)
-        for identity, message, signature in asked
-    ]
-    return tuple(_settled(assumed, bytes(hold_as_fabric(signed)), check))
+    failed = signature_failures(asked)
+    answers = b"".join([FAILS if failure else HOLDS for failure in failed])
+    return tuple(_settled(assumed, answers, check, _as_found(asked, failed) if any(failed) else Identity.verify))
+
+
+def _as_found(asked: Sequence[_Asked], failed: Sequence[SignatureError | None]) -> Verify:
+    """Return a check that says again what was found of these signatures, and looks at others itself."""
+    found = {
+        (identity.identifier, message, signature): failure
+        for (identity, message, signature), failure in zip(asked, failed, strict=True)
+    }
+
+    def verify(identity: Identity, message: bytes, signature: bytes) -> None:
+        asked_now = (identity.identifier, message, signature)
+        if asked_now not in found:
+            identity.verify(message, signature)
+        elif failure := found[asked_now]:
+            raise failure
+
+    return verify
 
 
 def _ask(process: SignatureProcess, envelopes: Sequence[bytes], check: Check) -> list[_Assumed]:
@@ -306,7 +318,7 @@ def _assumed(envelopes: Sequence[bytes], check: Check) -> tuple[list[_Assumed], 
     asked: list[_Asked] = []
 
     def verify(identity: Identity, message: bytes, signature: bytes) -> None:
-        if is_for_process(identity):
+        if identity.signs_usually:
             asked.append((identity, message, signature))
         else:
             identity.verify(message, signature)
@@ -319,11 +331,11 @@ def _assumed(envelopes: Sequence[bytes], check: Check) -> tuple[list[_Assumed], 
     return assumed, asked
 
 
-def _settled(assumed: Sequence[_Assumed], answers: bytes, check: Check) -> list[CheckedTransaction]:
+def _settled(assumed: Sequence[_Assumed], answers: bytes, check: Check, verify: Verify) -> list[CheckedTransaction]:
     """Return the transactions, each of which a signature is not said to hold checked again, one by one."""
     found, at = [], 0
     for transaction, count in assumed:
         holds = answers[at : at + count] == HOLDS * count
-        found.append(transaction if holds else check(transaction.parsed, Identity.verify))
+        found.append(transaction if holds else check(transaction.parsed, verify))
         at += count
     return found

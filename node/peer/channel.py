@@ -22,6 +22,7 @@ from node.peer.committer import CommittedBlock
 from node.peer.conflicts import Conflicts
 from node.peer.definition import Definition
 from node.peer.errors import ChannelStoppedError, MissingBlockError, StaleReadError
+from node.peer.filtered_block import filtered_response_of
 from node.peer.lifecycle_state import read_whole_definition
 from node.peer.private_data import store_transient
 from node.peer.progress import Progress
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 RECENT_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of blocks kept in memory for those who follow the channel closely; the newest block always is."""
+
+NEWEST_BYTES_MAX = 1024 * 1024
+"""Largest block that is kept as the committer has read it, until the next one comes."""
 
 REPLAY_BLOCKS = 10
 """Blocks read at once for those who replay the channel."""
@@ -73,6 +77,8 @@ class Channel:
         self._definitions: dict[Hashable, Any] = {}
         self._recent: OrderedDict[int, bytes] = OrderedDict()
         self._recent_bytes = 0
+        self._newest: CommittedBlock | None = None
+        self._newest_filtered: bytes | None = None
 
     async def start(self) -> None:
         """Start reading."""
@@ -100,6 +106,8 @@ class Channel:
         while len(self._recent) > 1 and self._recent_bytes > RECENT_BYTES_MAX:
             _, oldest = self._recent.popitem(last=False)
             self._recent_bytes -= len(oldest)
+        self._newest = block if len(block.content) <= NEWEST_BYTES_MAX else None
+        self._newest_filtered = None
         self.progress.advance(block.header_hash, block.commit_hash, changed)
         outcomes = [
             (transaction.tx_id, flag)
@@ -134,7 +142,10 @@ class Channel:
 
         It is read aside from any transaction: a Go peer has it in its cache, so it may not stand in a read set.
         """
-        return await self.read_aside(chaincode, lambda simulator: read_whole_definition(simulator, chaincode))
+        found: Definition | None = self._definitions.get(chaincode)
+        if found is None:
+            return await self.read_aside(chaincode, lambda simulator: read_whole_definition(simulator, chaincode))
+        return found
 
     async def read_aside(self, key: Hashable, read: Callable[[TxSimulator], Awaitable[T]]) -> T:
         """Return what ``read`` finds in the lifecycle's state now, aside from any transaction.
@@ -177,6 +188,19 @@ class Channel:
         if recent is not None:
             return recent
         return await self.reader.block_store(lambda store: store.block(number))
+
+    def filtered(self, number: int) -> bytes | None:
+        """Return the filtered form of the newest block, as ``DeliverResponse``; None of any other, or a large one.
+
+        It is made once for all who follow the channel, from what the committer has read of the block.
+        """
+        newest = self._newest
+        if newest is None or newest.number != number:
+            return None
+        if self._newest_filtered is None:
+            validation = newest.validation
+            self._newest_filtered = filtered_response_of(number, validation.transactions, validation.flags)
+        return self._newest_filtered
 
     async def follow(self, start: int) -> AsyncGenerator[bytes, None]:
         """Give blocks from ``start`` on, serialized, waiting for each that is not committed yet.

@@ -15,12 +15,14 @@ import asyncio
 import ctypes
 import importlib
 import threading
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from network.rpc.http2.deadlines import Deadlines
 from node.peer.chaincode_state import ChaincodeState, Response
 from node.peer.errors import ChaincodeError
 from node.peer.history import KeyModification
@@ -120,6 +122,7 @@ class ContractRunner:
     def start(self) -> None:
         """Start the contracts' thread and the watch over it."""
         self._thread = _ContractThread()
+        self._deadlines = Deadlines(asyncio.get_running_loop())
         self._watch = asyncio.create_task(self._watch_thread())
 
     async def stop(self) -> None:
@@ -148,22 +151,28 @@ class ContractRunner:
 
     async def execute(self, invocation: Invocation, state: ChaincodeState) -> tuple[Response, Event | None]:
         """Run one invocation; see :class:`ChaincodeRunner`."""
-        assert self._thread is not None, "start() comes first"
+        thread = self._thread
+        assert thread is not None, "start() comes first"
         work = self._runtime.execute(
             self._contracts[invocation.code],
             channel_id=invocation.channel_id,
             tx_id=invocation.tx_id,
             args=invocation.args,
             signed_proposal=invocation.signed_proposal,
-            state=_StateBridge(state, self._thread.home),
+            state=_StateBridge(state, thread.home),
             is_init=invocation.is_init,
         )
-        return await self._outcome(self._thread.run(work), invocation)
+        future = thread.run(work)
+        try:
+            return await self._outcome(future, invocation)
+        finally:
+            thread.forget(future)
 
     async def _outcome(
         self, future: asyncio.Future[tuple[Response, Event | None]], invocation: Invocation
     ) -> tuple[Response, Event | None]:
-        limit = asyncio.get_running_loop().call_later(self._timeout_s, _settle, future, _TimeUpError())
+        limit = _Limit(future)
+        tick = self._deadlines.add(time.monotonic() + self._timeout_s, limit)
         try:
             return await future
         except _TimeUpError:
@@ -179,7 +188,7 @@ class ContractRunner:
             _log.error("contract runtime failed", chaincode=invocation.chaincode, exc_info=error)
             raise ChaincodeError("error sending: chaincode stream terminated") from error
         finally:
-            limit.cancel()
+            self._deadlines.remove(tick, limit)
 
     async def _watch_thread(self) -> None:
         """Replace the contracts' thread whenever it no longer answers."""
@@ -191,6 +200,18 @@ class ContractRunner:
                 _log.error("a contract held its thread too long, starting another", limit_s=self._hold_limit_s)
                 self._thread = _ContractThread()
                 thread.give_up()
+
+
+class _Limit:
+    """The time limit of one invocation."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def expire(self) -> None:
+        _settle(self._future, _TimeUpError())
 
 
 class _ContractThread:
@@ -210,8 +231,11 @@ class _ContractThread:
         """Run a coroutine in the thread."""
         future = self._contracts.run(work)
         self._running.add(future)
-        future.add_done_callback(self._running.discard)
         return future
+
+    def forget(self, future: asyncio.Future[Any]) -> None:
+        """Take note that a coroutine's outcome was heard."""
+        self._running.discard(future)
 
     async def answers(self, limit_s: float) -> bool:
         """Say whether the thread's loop takes its turn within the limit."""

@@ -112,6 +112,11 @@ class DeliverClient:
         return self._endpoints[self._turn % len(self._endpoints)].address if self._endpoints else ""
 
     @property
+    def next_block(self) -> int:
+        """Number of the first block that has not been given yet."""
+        return self._next_block
+
+    @property
     def silent_s(self) -> float:
         """For how many seconds nobody has been reached who gives blocks; 0 while a stream stands."""
         if self._failed_at is None or monotonic() - self._pulling_since >= STANDS_S:

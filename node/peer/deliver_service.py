@@ -31,8 +31,8 @@ _log = structlog.get_logger(__name__)
 
 SERVICE_NAME = "protos.Deliver"
 
-Convert = Callable[[bytes, SeekRequest], Awaitable[bytes]]
-"""From a committed block, and the request it answers, to a serialized ``DeliverResponse``."""
+Convert = Callable[[int, bytes, SeekRequest], Awaitable[bytes]]
+"""From a committed block, its number first, and the request it answers, to a serialized ``DeliverResponse``."""
 
 
 class DeliverService:
@@ -57,12 +57,19 @@ class DeliverService:
         return self._serve(requests, call, "event/Block", _whole)
 
     def _deliver_filtered(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
-        return self._serve(requests, call, "event/FilteredBlock", _filtered)
+        return self._serve(requests, call, "event/FilteredBlock", self._filtered)
 
     def _deliver_private(self, requests: AsyncIterator[bytes], call: rpc.Call) -> AsyncIterator[bytes]:
         return self._serve(requests, call, "event/Block", self._with_private_data)
 
-    async def _with_private_data(self, block: bytes, request: SeekRequest) -> bytes:
+    async def _filtered(self, number: int, block: bytes, request: SeekRequest) -> bytes:
+        if request.headers_only and not is_config_block(parse_block(block)):
+            # A Go peer dies of such a request.
+            raise SeekRefusedError(common_pb2.BAD_REQUEST, "content_type: a filtered block is made of the whole block")
+        known = self._channels[request.channel_id].filtered(number)
+        return known if known is not None else await read_block(filtered_response, block)
+
+    async def _with_private_data(self, number: int, block: bytes, request: SeekRequest) -> bytes:
         channel = self._channels[request.channel_id]
         reader = channel.config.msps.deserialize(request.signed.creator)
         return await block_with_private_data(channel, block, reader)
@@ -77,8 +84,8 @@ class DeliverService:
             try:
                 request = parse_seek(envelope, self._now(), call.tls_certificate_hash)
                 async with aclosing(self._blocks(request, resource)) as blocks:
-                    async for block in blocks:
-                        yield await convert(block, request)
+                    async for number, block in blocks:
+                        yield await convert(number, block, request)
             except SeekRefusedError as refusal:
                 _log.warning("deliver refused", peer=call.peer, status=refusal.status, reason=str(refusal))
                 status = refusal.status
@@ -91,7 +98,7 @@ class DeliverService:
             if status != common_pb2.SUCCESS:
                 return
 
-    async def _blocks(self, request: SeekRequest, resource: str) -> AsyncGenerator[bytes, None]:
+    async def _blocks(self, request: SeekRequest, resource: str) -> AsyncGenerator[tuple[int, bytes], None]:
         channel = self._channels.get(request.channel_id)
         if channel is None:
             raise SeekRefusedError(common_pb2.NOT_FOUND, f"channel {request.channel_id!r} is not here")
@@ -108,18 +115,11 @@ class DeliverService:
                 request.require_ready(number, channel.progress.height)
                 content = await anext(blocks)
                 session.check()
-                yield await read_block(request.content, content)
+                yield number, await read_block(request.content, content) if request.headers_only else content
                 if number == stop:
                     return
                 number += 1
 
 
-async def _whole(block: bytes, request: SeekRequest) -> bytes:
+async def _whole(number: int, block: bytes, request: SeekRequest) -> bytes:
     return block_response(block)
-
-
-async def _filtered(block: bytes, request: SeekRequest) -> bytes:
-    if request.headers_only and not is_config_block(parse_block(block)):
-        # A Go peer dies of such a request.
-        raise SeekRefusedError(common_pb2.BAD_REQUEST, "content_type: a filtered block is made of the whole block")
-    return await read_block(filtered_response, block)

@@ -6,6 +6,8 @@ Source: Fabric core/endorser/endorser.go, buildChaincodeInterest; proto peer/pro
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import lru_cache
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import proposal_response_pb2
@@ -21,36 +23,69 @@ VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 
 _SYSTEM = ("_lifecycle", "lscc", "qscc", "cscc")
 
+INTERESTS_MAX = 1_000
+"""Answers remembered: of a chaincode, nearly all transactions of a kind touch the same."""
+
+_Place = tuple[str, str]
+"""Chaincode and collection, '' for its public state."""
+
+_Policies = Mapping[str, list[bytes]]
+
 
 async def interest_of(simulator: TxSimulator, channel: Channel) -> proposal_response_pb2.ChaincodeInterest:
-    """Return the chaincodes, collections and key policies that endorsements must satisfy.
+    """Return the chaincodes, collections and key policies that endorsements must satisfy; not to be changed.
 
     Raises:
         ChaincodeError: a key that was written has a policy that is none, so nothing could satisfy it.
     """
-    required: dict[str, dict[str, bool]] = {}
+    written = {(key.namespace, key.collection) for key in simulator.written}
     policies: dict[str, list[bytes]] = {}
-    for key, policy in await _key_policies(simulator, channel):
-        collections = required.setdefault(key.namespace, {"": False})
-        if policy is None:
-            collections[key.collection] = True
-        else:
-            policies.setdefault(key.namespace, []).append(policy)
-    for namespace in simulator.namespaces():
+    if channel.has_key_metadata:
+        written.clear()
+        for key, policy in await _key_policies(simulator, channel):
+            if policy is None:
+                written.add((key.namespace, key.collection))
+            else:
+                policies.setdefault(key.namespace, []).append(policy)
+    touched = frozenset(written), frozenset(simulator.namespaces()), frozenset(simulator.private_reads)
+    return _interest(*touched, policies) if policies else _interest_without_policies(*touched)
+
+
+def _interest(
+    written: frozenset[_Place], namespaces: frozenset[str], private_reads: frozenset[_Place], policies: _Policies
+) -> proposal_response_pb2.ChaincodeInterest:
+    """Return what endorsements must satisfy.
+
+    Args:
+        written: where keys were written for which the chaincode's or the collection's policy counts.
+        namespaces: whose state was read or written.
+        private_reads: where values were read in clear.
+        policies: own policies of keys that were written, by chaincode.
+    """
+    required: dict[str, dict[str, bool]] = {namespace: {"": False} for namespace in policies}
+    for namespace, collection in written:
+        required.setdefault(namespace, {"": False})[collection] = True
+    for namespace in namespaces:
         required.setdefault(namespace, {"": True})
-    for namespace, collection in simulator.private_reads:
+    for namespace, collection in private_reads:
         required.setdefault(namespace, {})[collection] = True
     interest = proposal_response_pb2.ChaincodeInterest()
     for namespace in sorted(required.keys() - set(_SYSTEM)):
-        _add_calls(interest, namespace, required[namespace], policies.get(namespace, []), simulator)
+        _add_calls(interest, namespace, required[namespace], policies.get(namespace, []), private_reads)
     return interest
+
+
+@lru_cache(maxsize=INTERESTS_MAX)
+def _interest_without_policies(
+    written: frozenset[_Place], namespaces: frozenset[str], private_reads: frozenset[_Place]
+) -> proposal_response_pb2.ChaincodeInterest:
+    """Return it where no key has a policy of its own: one message for all transactions that touch the same."""
+    return _interest(written, namespaces, private_reads, {})
 
 
 async def _key_policies(simulator: TxSimulator, channel: Channel) -> list[tuple[StateKey, bytes | None]]:
     """Return each key written with its own policy, None where the chaincode's counts."""
     keys = sorted(simulator.written)
-    if not channel.has_key_metadata:
-        return [(key, None) for key in keys]
     answers = await asyncio.gather(*(channel.reader.state(key) for key in keys))
     return [
         (key, parse_metadata(value.metadata).get(VALIDATION_PARAMETER) if value is not None else None)
@@ -63,14 +98,14 @@ def _add_calls(
     namespace: str,
     collections: dict[str, bool],
     policies: list[bytes],
-    simulator: TxSimulator,
+    private_reads: frozenset[_Place],
 ) -> None:
     for collection in sorted(collections):
         if collection:
             interest.chaincodes.add(
                 name=namespace,
                 collection_names=[collection],
-                no_private_reads=(namespace, collection) not in simulator.private_reads,
+                no_private_reads=(namespace, collection) not in private_reads,
             )
         elif policies or collections[""]:
             interest.chaincodes.add(

@@ -142,7 +142,10 @@ class Endorser:
 
     def runner_of(self, code: str) -> ChaincodeRunner | None:
         """Return what runs a chaincode's code, by what :meth:`Approvals.code_of` gives; None where nothing does."""
-        return next((runner for runner in self._runners if runner.has(code)), None)
+        for runner in self._runners:
+            if runner.has(code):
+                return runner
+        return None
 
     def on_channel(self, channel_id: str) -> Endorser | None:
         """Return this peer's endorser of another channel, None where the peer is not on it."""
@@ -178,7 +181,6 @@ class Endorser:
         known = self._channel.reader.transaction(proposal.tx_id)
         try:
             response = await self._endorse(proposal, creator, known, evaluating=evaluating)
-            await self._require_new(proposal, known)
         except ProposalRefusedError:
             raise
         except StoreError as error:
@@ -226,20 +228,21 @@ class Endorser:
     ) -> proposal_response_pb2.ProposalResponse:
         simulation = await self._simulate(proposal, creator, evaluating=evaluating)
         await self._require_new(proposal, known)
-        answer = proposal_response_pb2.Response(
-            status=simulation.response.status,
-            message=simulation.response.message,
-            payload=simulation.response.payload,
-        )
+        # One message with its parts inside it: each message made by itself is memory by itself.
+        response = proposal_response_pb2.ProposalResponse()
+        answer = response.response
+        answer.status = simulation.response.status
+        answer.message = simulation.response.message
+        answer.payload = simulation.response.payload
         succeeded = answer.status < ERROR_THRESHOLD
         if ERROR_THRESHOLD <= answer.status < SERVER_ERROR or (
             evaluating and succeeded and simulation.results is NOTHING
         ):
-            return proposal_response_pb2.ProposalResponse(response=answer)
+            return response
         event = b""
         if simulation.event is not None and succeeded:
             event = chaincode_event(proposal.chaincode, proposal.tx_id, *simulation.event)
-        payload = proposal_response_payload(
+        response.payload = payload = proposal_response_payload(
             proposal.proposal_hash,
             simulation.results.public,
             event,
@@ -247,19 +250,18 @@ class Endorser:
             proposal.chaincode,
             simulation.version,
         )
+        response.interest.CopyFrom(simulation.interest)
         if answer.status >= SERVER_ERROR:
-            return proposal_response_pb2.ProposalResponse(
-                response=answer, payload=payload, interest=simulation.interest
-            )
+            return response
         if simulation.results.private:
             await self._channel.store_transient(proposal.tx_id, simulation.results.private)
             await self._distribute(proposal.tx_id, simulation.results.private)
         signature = self._identity.sign(endorsement_message(payload, self._identity.creator))
         self._own.add(signature, payload)
-        endorsement = proposal_response_pb2.Endorsement(endorser=self._identity.creator, signature=signature)
-        return proposal_response_pb2.ProposalResponse(
-            version=1, endorsement=endorsement, payload=payload, response=answer, interest=simulation.interest
-        )
+        response.version = 1
+        response.endorsement.endorser = self._identity.creator
+        response.endorsement.signature = signature
+        return response
 
     async def _simulate(self, proposal: ParsedProposal, creator: Identity, *, evaluating: bool) -> _Simulation:
         """Run the proposal until its reads fit one committed height."""

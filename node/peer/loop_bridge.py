@@ -75,6 +75,8 @@ class _Errand:
         failure = None if self._task.cancelled() else self._task.exception()
         if self._future.done():
             return
+        # It would be called in a turn of its own, to find that there is nothing to stop.
+        self._future.remove_done_callback(self._settled)
         if self._task.cancelled():
             self._future.cancel()
         elif failure is not None:

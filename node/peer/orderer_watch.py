@@ -6,8 +6,8 @@ not show that. So the others are asked, now and then, for the header of the last
 - an orderer whose signed header differs from the block committed **equivocates**, it or the one that gave the block:
   named and counted; nothing else is done, because no one can tell here which of them lies, and what does not continue
   the chain is never committed anyway;
-- a next block that is there for one whole round while the one that is asked gives none is **withheld**: named and
-  counted, and another orderer is asked from then on;
+- a next block that is there for one whole round while the one that is asked has not given it is **withheld**: named and
+  counted, and another orderer is asked from then on; one that was given and is not committed yet is nobody's fault;
 - a header without the orderers' signatures is **forged**: named and counted, and believed in nothing.
 
 Source: Fabric internal/pkg/peer/blocksprovider (the censorship monitor of SmartBFT networks); here for every network
@@ -111,7 +111,7 @@ class OrdererWatch:
         source = self._deliver.source
         others = [endpoint for endpoint in self._settings.endpoints if endpoint.address != source]
         ahead = await asyncio.gather(*(self._knows_more(endpoint, height) for endpoint in others))
-        if not any(ahead) or self._channel.progress.height > height:
+        if not any(ahead) or self._channel.progress.height > height or self._deliver.next_block > height:
             self._ahead = None
         elif self._ahead == (height, source):
             self._ahead = None

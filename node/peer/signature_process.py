@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from network.signing import SHA2, hold_as_fabric
+from network.signing import failures_as_fabric
 
 if TYPE_CHECKING:  # the process itself has no use for it
     from network.identity import Identity
@@ -47,11 +47,6 @@ def encode_check(key_number: int, digest: bytes, signature: bytes) -> bytes:
     return _HEAD.pack(key_number, len(signature)) + digest + signature
 
 
-def is_for_process(identity: Identity) -> bool:
-    """Tell whether an identity's signatures are of the kind that a process checks."""
-    return isinstance(identity.public_key, ec.EllipticCurvePublicKey) and identity.hash_family == SHA2
-
-
 class CheckEncoder:
     """Writes the checks for one process, which is told each key once."""
 
@@ -64,7 +59,7 @@ class CheckEncoder:
         return len(self._keys)
 
     def encode(self, identity: Identity, message: bytes, signature: bytes) -> bytes:
-        """Return the records of a check; the identity is one of those that :func:`is_for_process` takes."""
+        """Return the records of a check; the identity is one that ``signs_usually``."""
         told = b""
         number = self._keys.get(identity.identifier)
         if number is None:
@@ -98,7 +93,7 @@ class Checks:
                 self._keys.append(key)
             at = end
         self._unread = data[at:]
-        return b"".join([HOLDS if holds else FAILS for holds in hold_as_fabric(asked)])
+        return b"".join([FAILS if failure else HOLDS for failure in failures_as_fabric(asked)])
 
 
 def main() -> None:

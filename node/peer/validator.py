@@ -36,7 +36,7 @@ from network.envelope import (
     parse_transaction,
 )
 from network.errors import ConfigError, IdentityError, PolicyError, SignatureError, WireError
-from network.identity import Identity
+from network.identity import Identity, Verify
 from network.proposal import endorsement_message
 from network.rwset import NamespaceRwset, StateKey, Version
 from network.signing import SHA2
@@ -52,9 +52,6 @@ BUILTIN_PLUGIN = "vscc"
 
 OwnEndorsement = Callable[[bytes, bytes], bool]
 """Signature and response payload -> whether this very peer made that signature over that payload."""
-
-Verify = Callable[[Identity, bytes, bytes], None]
-"""Requires that an identity signed a message with a signature; raises as :meth:`Identity.verify` does."""
 
 
 class CheckedTransaction(NamedTuple):

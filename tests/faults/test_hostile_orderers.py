@@ -11,6 +11,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -119,7 +120,10 @@ def fresh(network: PeerNetwork, postgres_cluster: PostgresCluster) -> Start:
 
     @asynccontextmanager
     async def start(
-        true: list[common_pb2.Block], *stories: Sequence[common_pb2.Block | None], watch_interval_s: float = 0.6
+        true: list[common_pb2.Block],
+        *stories: Sequence[common_pb2.Block | None],
+        watch_interval_s: float = 0.6,
+        prepared: LiteralString = "",
     ) -> AsyncIterator[Attacked]:
         tls = rpc.ServerTls(*host_tls(network.material, ORDERER), tls_roots(network.material))
         orderers = [HostileOrderer(free_port(), tls, blocks) for blocks in stories]
@@ -128,6 +132,7 @@ def fresh(network: PeerNetwork, postgres_cluster: PostgresCluster) -> Start:
         url = postgres_cluster.create_database(f"attacked_{next(_numbers)}")
         with psycopg.connect(url) as owner:
             migrate(owner)
+            owner.execute(prepared)
         metrics = Metrics()
         settings = replace(
             network.members[BANK].settings,
@@ -243,6 +248,17 @@ async def test_silence_of_all_is_no_fault(fresh: Start, chain: list[common_pb2.B
     async with fresh(chain, chain, chain) as attacked:
         await attacked.has_the_true_chain()
         await asyncio.sleep(1.5)
+        assert await attacked.faults() == {}
+        assert attacked.orderers[1].given == 0
+
+
+async def test_block_that_waits_to_be_committed_is_not_withheld(fresh: Start, chain: list[common_pb2.Block]) -> None:
+    slow = """
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN IF NEW.block_number = 6 THEN PERFORM pg_sleep(4); END IF; RETURN NEW; END$$;
+        CREATE TRIGGER slow BEFORE INSERT ON channel.block FOR EACH ROW EXECUTE FUNCTION slow()"""
+    async with fresh(chain, chain, chain, prepared=slow) as attacked:
+        await attacked.has_the_true_chain()
         assert await attacked.faults() == {}
         assert attacked.orderers[1].given == 0
 

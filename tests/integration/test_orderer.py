@@ -30,7 +30,7 @@ from network.channel_config import ChannelConfig
 from network.config_delta import config_delta, sign_update
 from network.errors import RpcError
 from network.rpc import StatusCode
-from node.orderer import block_store, chain
+from node.orderer import block_store, broadcast_service, chain
 from node.orderer.errors import BlockStoreCorruptError, BlockStoreLockedError, GenesisError
 from node.orderer.orderer import Orderer
 from tests.support.config_updates import batch_size_update
@@ -141,6 +141,43 @@ async def test_refused_envelope_does_not_cost_the_next_one_its_place(
     answers = await broadcast(channel, [good[0], bad[0], good[1], bad[1], bad[2], good[2]])
     assert [status for status, _ in answers] == [OK, BAD, OK, BAD, FORBIDDEN, OK]
     assert verified(await whole_chain(channel, material)) == good
+
+
+async def test_envelopes_of_one_turn_are_checked_together_and_answered_in_order(
+    channel: rpc.Channel, material: Material, stranger: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    refusals = broadcast_service.refusals
+
+    def noted(messages: Any, now: Any) -> Any:
+        together.append(len(messages))
+        return refusals(messages, now)
+
+    monkeypatch.setattr(broadcast_service, "refusals", noted)
+    many = 3 * broadcast_service.TOGETHER_MAX
+    sent = [(stranger if number % 5 == 4 else material).envelope(b"%d" % number) for number in range(many)]
+    answers = await asyncio.gather(broadcast(channel, sent), broadcast(channel, sent))
+    for answered in answers:
+        assert [status for status, _ in answered] == [FORBIDDEN if number % 5 == 4 else OK for number in range(many)]
+    accepted = [envelope for number, envelope in enumerate(sent) if number % 5 != 4]
+    ordered = verified(await whole_chain(channel, material))
+    # Two streams that sent the same: each one's order is kept beside the other's.
+    first_seen = list(dict.fromkeys(ordered))
+    assert sorted(ordered) == sorted(accepted * 2) and first_seen == accepted
+    assert sum(together) == 2 * many
+    assert 1 < max(together) <= broadcast_service.TOGETHER_MAX
+
+
+async def test_a_fault_of_the_checks_ends_the_stream(channel: rpc.Channel, material: Material) -> None:
+    def fault(messages: Any, now: Any) -> Any:
+        raise ZeroDivisionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broadcast_service, "refusals", fault)
+        async with asyncio.timeout(20):
+            with pytest.raises(RpcError):
+                await broadcast(channel, [material.envelope()])
+    assert await broadcast(channel, [material.envelope()]) == [(OK, "")]
 
 
 async def test_nothing_is_acknowledged_before_its_block_is_durable(

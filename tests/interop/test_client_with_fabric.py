@@ -26,10 +26,11 @@ from network.client import (
     Proposal,
 )
 from network.client_events import BEHIND_S
-from network.connection_profile import connect
+from network.connection_profile import ConnectionProfile, connect
 from network.envelope import MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT, parse_transaction, unsigned_envelope
 from network.errors import CommitError, EndorseError, GatewayError
 from network.rpc import StatusCode
+from tests.support.counting_client import CountingClient
 from tests.support.fabric_network import CHANNEL, MSP_IDS, PEER_PORTS, FabricNetwork, running_fabric
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
@@ -95,6 +96,22 @@ async def test_yaml_profile_connects_too(fabric: FabricNetwork) -> None:
     path.write_text(yaml.safe_dump(fabric.profile("partner")))
     async with connect(path, CHANNEL, identity=fabric.identity("partner")) as client:
         assert await client.evaluate("pc", "Get", "none") == b""
+
+
+async def test_commits_are_followed_in_the_channels_blocks(fabric: FabricNetwork, client: GatewayClient) -> None:
+    await client.evaluate("pc", "Get", "none")  # all peers know one another by now
+    channels = ConnectionProfile(fabric.folder / "connection.json").channels(["dwaybank"])
+    following = CountingClient(channels, fabric.identity("dwaybank"), CHANNEL)
+    try:
+        async with following.following_commits():
+            await following.until_followed()
+            committed = await asyncio.gather(*(following.submit("pc", "Put", f"key-{n}", "v") for n in range(20)))
+            assert following.asked == []
+        for item in committed:
+            assert (await client.commit_status(item.tx_id))[1:] == (0, item.block_number, None)
+    finally:
+        for channel in channels:
+            await channel.close()
 
 
 async def test_named_organizations_endorse(client: GatewayClient) -> None:

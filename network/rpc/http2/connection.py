@@ -290,7 +290,8 @@ class Connection(asyncio.Protocol):
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         frames.expect_stream(stream_id, "HEADERS")
-        payload = frames.without_padding(flags, payload)
+        if flags & frames.PADDED:
+            payload = frames.without_padding(flags, payload)
         if flags & frames.PRIORITIZED:
             if len(payload) < 5:
                 raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for their priority")

@@ -276,7 +276,8 @@ class Stream:
         if self.closed:
             return
         self.closed = True
-        self._hold(-self._held)
+        if self._held:
+            self._hold(-self._held)
         self._partial = self._outgoing = None
         self._wake_sender()
         self.connection.forget(self)

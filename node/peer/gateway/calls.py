@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +13,7 @@ from network.errors import RpcError, WireError
 from network.proposal import NO_MESSAGE, ParsedProposal, parse_proposal, unmarshal
 from network.rpc import Call, StatusCode
 from node.received import received_message
+from node.time_limits import LATE_S, TimeLimits
 
 T = TypeVar("T")
 
@@ -114,9 +113,11 @@ def no_policies(channel_id: str) -> str:
     return f"Failed to get policy manager for channel [{channel_id}]"
 
 
-async def within_deadline(call: Call, work: Awaitable[T], text: str) -> T:
+async def within_deadline(call: Call, work: Awaitable[T], text: str, limits: TimeLimits | None = None) -> T:
     """Return what ``work`` gives, unless the caller's deadline passes first.
 
+    Args:
+        limits: whose timers are shared; without, it has one of its own.
     Raises:
         RpcError: DEADLINE_EXCEEDED with ``text``.
     """
@@ -124,7 +125,7 @@ async def within_deadline(call: Call, work: Awaitable[T], text: str) -> T:
         return await work
     try:
         # A moment earlier than the caller gives up, so that it still hears why.
-        async with asyncio.timeout(call.deadline - time.monotonic() - 0.01):
+        with (limits or TimeLimits()).until(call.deadline - 0.01 - LATE_S):
             return await work
     except TimeoutError as error:
         raise RpcError(StatusCode.DEADLINE_EXCEEDED, text) from error

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
-from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_response_pb2
 
@@ -56,13 +55,15 @@ async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -
             raise _no_peers(message.endorsing_organizations)
         raise _no_metadata(proposal.channel_id, proposal.chaincode)
     work = _collect(gateway, proposal, list(message.endorsing_organizations))
-    collection = await within_deadline(call, work, "endorsement timeout expired while collecting endorsements")
+    timeout = "endorsement timeout expired while collecting endorsements"
+    collection = await within_deadline(call, work, timeout, gateway.limits)
     try:
         payload = prepared_transaction(proposal.parsed(), collection.payload, collection.endorsements)
     except WireError as error:
         raise RpcError(StatusCode.ABORTED, f"failed to assemble transaction: {error}") from error
-    envelope = common_pb2.Envelope(payload=payload)
-    reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
+    response = gateway_pb2.EndorseResponse()
+    response.prepared_transaction.payload = payload
+    reply: bytes = response.SerializeToString()
     return reply
 
 
@@ -127,12 +128,17 @@ class _Collection:
         first = await self._first_endorsement()
         requirement = await self._requirement(first)
         planner = self._gateway.planner()
-        while not planner.satisfied(requirement, self._endorsed):
+        while True:
             others = [peer for peer in self._gateway.peers.in_order() if peer.address not in self._asked]
             chosen = planner.smallest(requirement, self._endorsed, others)
             if chosen is None:
                 raise self._cannot_satisfy()
-            await asyncio.gather(*(self._ask(peer) for peer in chosen))
+            if not chosen:
+                return
+            if len(chosen) == 1:
+                await self._ask(chosen[0])  # as nearly always: one needs no task beside this one
+            else:
+                await asyncio.gather(*(self._ask(peer) for peer in chosen))
 
     async def _is_defined(self) -> bool:
         chaincode = self._proposal.chaincode
@@ -204,13 +210,14 @@ class _Collection:
         """Ask one peer and keep its endorsement; None, and a detail for the client, where there is none to keep."""
         self._asked.add(peer.address)
         answer = await peer.ask(self._proposal)
-        problem = peer.error(answer.verdict.message)
         if answer.verdict.code == StatusCode.OK and answer.response is not None:
             problem = self._keep(peer, answer.response)
-        elif self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
-            # One peer's chaincode agreed and this one's refuses: it may not have seen a block yet that the other has.
-            self.heights_may_differ = True
-        if problem.message:
+        else:
+            problem = peer.error(answer.verdict.message)
+            if self.endorsements and answer.verdict.code == StatusCode.UNKNOWN:
+                # One peer's chaincode agreed, this one's refuses: it may not have seen a block yet that the other has.
+                self.heights_may_differ = True
+        if problem is not None and problem.message:
             _log.warning(
                 "endorsement failed",
                 address=peer.address,
@@ -222,8 +229,8 @@ class _Collection:
             return None
         return answer
 
-    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> ErrorDetail:
-        """Keep an endorsement and return an empty detail, or say why it is worthless."""
+    def _keep(self, peer: GatewayPeer, response: proposal_response_pb2.ProposalResponse) -> ErrorDetail | None:
+        """Keep an endorsement, or say why it is worthless."""
         if self.endorsements and response.payload != self.payload:
             self.heights_may_differ = True
             found = differences(self.payload, response.payload)
@@ -231,4 +238,4 @@ class _Collection:
         self.payload = response.payload
         self.endorsements.append(Endorsement(response.endorsement.endorser, response.endorsement.signature))
         self._endorsed.append(peer)
-        return peer.error("")
+        return None

@@ -5,7 +5,6 @@ Source: Fabric internal/pkg/gateway/{endpoint,registry}.go (which learns them by
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from node.peer.endorser import Endorser
 from node.peer.gateway.calls import Requested
 from node.peer.gateway.status import Verdict, judge_response, judge_rpc_error
 from node.peer.system_chaincode import ProposalFilteredError, ProposalRefusedError
+from node.time_limits import TimeLimits
 
 PROCESS_PROPOSAL = "/protos.Endorser/ProcessProposal"
 
@@ -59,18 +59,14 @@ class GatewayPeer(ABC):
     def __init__(self, address: str, msp_id: str) -> None:
         self.address = address
         self.msp_id = msp_id
-        self._left_out_until = 0.0
-
-    @property
-    def left_out(self) -> bool:
-        """Whether it failed a moment ago."""
-        return time.monotonic() < self._left_out_until
+        self.left_out_until = 0.0
+        """It failed a moment ago, and is asked last until then, by ``time.monotonic()``."""
 
     async def ask(self, proposal: Requested, *, evaluating: bool = False) -> Answer:
         """Send a proposal and judge the answer; the own peer endorses nothing that is only to be evaluated."""
         answer = await self._process(proposal, evaluating=evaluating)
         if answer.verdict.remove:
-            self._left_out_until = time.monotonic() + LEFT_OUT_S
+            self.left_out_until = time.monotonic() + LEFT_OUT_S
         return answer
 
     def error(self, message: str) -> ErrorDetail:
@@ -88,10 +84,11 @@ class LocalPeer(GatewayPeer):
     def __init__(self, address: str, msp_id: str, endorser: Endorser) -> None:
         super().__init__(address, msp_id)
         self._endorser = endorser
+        self._limits = TimeLimits()
 
     async def _process(self, proposal: Requested, *, evaluating: bool) -> Answer:
         try:
-            async with asyncio.timeout(ENDORSEMENT_TIMEOUT_S):
+            with self._limits.until(time.monotonic() + ENDORSEMENT_TIMEOUT_S):
                 response = await self._endorser.process(proposal.parsed(), evaluating=evaluating)
         except (ProposalFilteredError, UnreadableHeadersError) as error:
             return Answer(Verdict(StatusCode.UNAVAILABLE, str(error), retry=True))
@@ -155,4 +152,5 @@ class GatewayPeers:
 
     def in_order(self) -> list[GatewayPeer]:
         """Return all peers: the own one, then the others, those that failed a moment ago last."""
-        return sorted(self._all, key=lambda peer: peer.left_out)
+        now = time.monotonic()
+        return sorted(self._all, key=lambda peer: now < peer.left_out_until)

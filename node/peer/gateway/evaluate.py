@@ -35,7 +35,7 @@ async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) 
     if gateway is None:
         raise RpcError(StatusCode.UNAVAILABLE, no_config(proposal.channel_id))
     peers = await _candidates(gateway, proposal, list(message.target_organizations))
-    answer = await within_deadline(call, _first_result(proposal, peers), "evaluate timeout expired")
+    answer = await within_deadline(call, _first_result(proposal, peers), "evaluate timeout expired", gateway.limits)
     reply: bytes = gateway_pb2.EvaluateResponse(result=answer).SerializeToString()
     return reply
 

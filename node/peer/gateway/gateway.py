@@ -22,6 +22,7 @@ from node.peer.endorser import Endorser
 from node.peer.gateway.endorsers import GatewayPeers
 from node.peer.gateway.orderers import Orderers
 from node.peer.gateway.plan import Planner
+from node.time_limits import TimeLimits
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Gateway:
         self.peers = peers
         self.orderers = orderers
         self.traces = traces
+        self.limits = TimeLimits()
         self._endorser = endorser
         self._now = now
         self._planner: Planner | None = None

@@ -11,6 +11,7 @@ Source: Fabric internal/pkg/gateway/submit.go (broadcast), proto orderer/ab.prot
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -25,6 +26,7 @@ from network.errors import RpcError
 from network.explanation import ErrorDetail
 from network.rpc import StatusCode
 from node.peer.gateway.status import go_text, rpc_error
+from node.time_limits import TimeLimits
 
 BROADCAST = "/orderer.AtomicBroadcast/Broadcast"
 
@@ -57,6 +59,7 @@ class OrdererConnection:
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._waiting: deque[asyncio.Future[ab_pb2.BroadcastResponse]] = deque()
         self._stream: asyncio.Task[None] | None = None
+        self._limits = TimeLimits()
 
     async def broadcast(self, envelope: bytes) -> ab_pb2.BroadcastResponse:
         """Send an envelope and return the orderer's answer.
@@ -75,7 +78,7 @@ class OrdererConnection:
         self._waiting.append(answer)
         self._outgoing.put_nowait(envelope)
         try:
-            async with asyncio.timeout(BROADCAST_TIMEOUT_S):
+            with self._limits.until(time.monotonic() + BROADCAST_TIMEOUT_S):
                 return await answer
         except TimeoutError as error:
             stream.cancel()

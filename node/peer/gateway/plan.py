@@ -36,6 +36,9 @@ KNOWN_MAX = 10_000
 TRIED_ALL_MAX = 10
 """Peers of which all sets are tried, a thousand: some hundredths of a second, in which the peer does nothing else."""
 
+_UNKNOWN = (-1,)
+"""In the place of an answer that is not remembered."""
+
 _ROLES = (msp_principal_pb2.MSPRole.MEMBER, msp_principal_pb2.MSPRole.PEER)
 
 
@@ -80,7 +83,7 @@ def requirement_of(
         keys.update(policy.SerializeToString() for policy in call.key_policies)
         if not call.collection_names and not call.disregard_namespace_policy:
             application.add(definition.endorsement_policy)
-        collections = definition.static_collections()
+        collections = definition.static_collections() if call.collection_names else {}
         for name in call.collection_names:
             if owner := implicit_collection_owner(name):
                 owners.add(owner)
@@ -115,17 +118,18 @@ class Planner:
     def smallest(
         self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[T_Peer]
     ) -> tuple[T_Peer, ...] | None:
-        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do.
+        """Return the fewest of ``others`` that satisfy the policies together with ``have``; None when none do, and none
+        of them where those at hand do alone.
 
         Of very many peers it may be more than the fewest, but no peer that could be left out.
         """
-        asked = requirement, tuple(peer.msp_id for peer in have), tuple(peer.msp_id for peer in others)
-        if asked not in self._chosen:
+        asked = requirement, tuple([peer.msp_id for peer in have]), tuple([peer.msp_id for peer in others])
+        chosen = self._chosen.get(asked, _UNKNOWN)
+        if chosen is _UNKNOWN:
             if len(self._chosen) >= KNOWN_MAX:
                 self._chosen.clear()
-            self._chosen[asked] = self._choose(requirement, have, others)
-        chosen = self._chosen[asked]
-        return None if chosen is None else tuple(others[index] for index in chosen)
+            chosen = self._chosen[asked] = self._choose(requirement, have, others)
+        return None if chosen is None else tuple([others[index] for index in chosen])
 
     def _choose(
         self, requirement: Requirement, have: Sequence[Endorsing], others: Sequence[Endorsing]
@@ -139,6 +143,8 @@ class Planner:
         if len(others) <= TRIED_ALL_MAX:
             every = chain.from_iterable(combinations(places, size) for size in range(len(others) + 1))
             return next((chosen for chosen in every if satisfied(chosen)), None)
+        if satisfied(()):
+            return ()
         if not satisfied(places):
             return None
         return min((_pruned(places, order, satisfied) for order in (places[::-1], places)), key=len)

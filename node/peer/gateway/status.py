@@ -54,6 +54,9 @@ class Verdict:
     remove: bool = False
 
 
+_TAKEN = Verdict(StatusCode.OK)
+
+
 def rpc_error(code: StatusCode, message: str, errors: Sequence[ErrorDetail] = ()) -> RpcError:
     """Return an error with one detail for each endpoint, as Fabric's clients read them."""
     return RpcError(code, message, error_status(code, message, errors) if errors else b"")
@@ -66,7 +69,7 @@ def judge_response(response: proposal_response_pb2.ProposalResponse) -> Verdict:
     """
     answer = response.response
     if 200 <= answer.status < 400:
-        return Verdict(StatusCode.OK)
+        return _TAKEN
     if answer.status == 500 and not response.payload:
         # No simulation came with it: the peer, not the chaincode, says so.
         died = answer.message.endswith(STREAM_TERMINATED)

@@ -17,6 +17,9 @@ from node.peer.gateway.gateway import Gateway
 BYZANTINE = "BFT"
 """Consensus type of an ordering service that wants a quorum to hear of each transaction."""
 
+SUBMITTED: bytes = gateway_pb2.SubmitResponse().SerializeToString()
+"""The answer to every transaction that was accepted."""
+
 
 async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Submit``."""
@@ -34,7 +37,7 @@ async def submit(gateways: Mapping[str, Gateway], request: bytes, call: Call) ->
         work = gateway.orderers.submit_to_quorum(envelope, len(settings.consenters))
     else:
         work = gateway.orderers.submit(envelope)
-    await within_deadline(call, work, "submit timeout expired while broadcasting to ordering service")
+    timeout = "submit timeout expired while broadcasting to ordering service"
+    await within_deadline(call, work, timeout, gateway.limits)
     gateway.traces.submitted(message.transaction_id)
-    reply: bytes = gateway_pb2.SubmitResponse().SerializeToString()
-    return reply
+    return SUBMITTED

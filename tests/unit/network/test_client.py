@@ -255,6 +255,15 @@ async def test_blocks_of_each_kind_come_from_deliver_by_a_signed_seek(
     assert gateway.seeks[3].start.WhichOneof("Type") == "next_commit"
 
 
+async def test_who_may_not_follow_blocks_asks_for_each_commit(client: GatewayClient, gateway: FakeGateway) -> None:
+    gateway.deliver_status = common_pb2.FORBIDDEN
+    async with client.following_commits():
+        for _ in range(2):
+            committed = await client.submit("basic", "Pay", "1")
+            assert committed.tx_id == gateway.status_requests[-1].transaction_id
+    assert len(gateway.seeks) >= 1
+
+
 async def test_deliver_refused_is_an_error_with_the_matching_code(client: GatewayClient, gateway: FakeGateway) -> None:
     gateway.deliver_status = common_pb2.FORBIDDEN
     with pytest.raises(GatewayError, match=r"FORBIDDEN \(403\)") as caught:

@@ -21,18 +21,17 @@ from hypothesis import strategies as st
 
 from network import p256, signing
 from network.errors import SignatureError
-from network.p256 import KEYS_MAX, ORDER, USES_BEFORE_TABLE, Check, Tables, python_openssl
-from network.signing import hold_as_fabric, sign, verify_digest_as_fabric
+from network.p256 import KEYS_MAX, ORDER, PRIME, USES_BEFORE_TABLE, Check, Tables, python_openssl
+from network.signing import failures_as_fabric, sign, verify_digest_as_fabric
 
 Point = tuple[int, int] | None
 
-PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
 B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 BASE = (
     0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
 )
-"""The curve's prime, its b and its base point (FIPS 186-4, D.1.2.3)."""
+"""The curve's b and its base point (FIPS 186-4, D.1.2.3)."""
 
 SECRET = 0xC0FFEE
 KEY = ec.derive_private_key(SECRET, ec.SECP256R1())
@@ -145,6 +144,30 @@ def test_an_x_above_the_groups_order_holds_by_what_is_left(tables: Tables) -> No
     assert tables.holding([check]) == [True]
 
 
+@given(st.integers(0, PRIME - 1), st.integers(1, PRIME - 1), st.integers(1, ORDER - 1))
+def test_a_fraction_has_the_x_that_a_division_gives(x: int, z: int, other: int) -> None:
+    fraction = x * z**2 % PRIME
+    assert p256._is_named(x % ORDER, fraction, z)
+    assert p256._is_named(other, fraction, z) == (x % ORDER == other)
+    assert not p256._is_named(x % ORDER, fraction, 0)
+
+
+@pytest.mark.parametrize(
+    ("r", "x", "named"),
+    [
+        (1, ORDER + 1, True),
+        (PRIME - ORDER - 1, PRIME - 1, True),
+        # Such an x stands for r + ORDER - PRIME: another point's.
+        (PRIME - ORDER, 0, False),
+        (PRIME - ORDER + 5, 5, False),
+        (ORDER - 1, ORDER - 1, True),
+    ],
+)
+def test_an_x_is_named_by_itself_or_by_what_is_above_the_order(r: int, x: int, named: bool) -> None:
+    for z in (1, 2, PRIME - 1):
+        assert p256._is_named(r, x * z**2 % PRIME, z) == named
+
+
 @needs_openssl
 @pytest.mark.parametrize(("r", "s"), [(0, 1), (1, 0), (ORDER, 1), (1, ORDER), (-1, 1), (1, -1), (2**300, 1)])
 def test_integers_out_of_range_are_left_to_the_library(tables: Tables, r: int, s: int) -> None:
@@ -221,15 +244,17 @@ def test_many_signatures_are_judged_as_each_alone(
         (PUBLIC, digest, good[:-1]),
     ]
 
-    def alone(key: ec.EllipticCurvePublicKey, digest: bytes, signature: bytes) -> bool:
+    def alone(key: ec.EllipticCurvePublicKey, digest: bytes, signature: bytes) -> str:
         try:
             verify_digest_as_fabric(key, digest, signature)
-        except SignatureError:
-            return False
-        return True
+        except SignatureError as error:
+            return str(error)
+        return ""
 
-    assert hold_as_fabric(asked) == [alone(*one) for one in asked] == [True, False, False, False, True, True, False]
-    assert hold_as_fabric([]) == []
+    together = ["" if failure is None else str(failure) for failure in failures_as_fabric(asked)]
+    assert together == [alone(*one) for one in asked]
+    assert [not failure for failure in together] == [True, False, False, False, True, True, False]
+    assert failures_as_fabric([]) == []
 
 
 def test_an_openssl_without_a_function_makes_no_tables(monkeypatch: pytest.MonkeyPatch) -> None:

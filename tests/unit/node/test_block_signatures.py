@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from network import signing
 from network.channel_config import ChannelConfig
 from network.envelope import ParsedTransaction, parse_transaction
-from network.identity import Identity
+from network.identity import Identity, Verify
 from node.peer import block_signatures
 from node.peer.block_signatures import (
     SENT_TOGETHER,
@@ -21,8 +24,9 @@ from node.peer.block_signatures import (
     SignatureProcess,
     SignatureProcesses,
     checked_beside,
+    checked_together,
 )
-from node.peer.validator import CheckedTransaction, Verify, check_transaction
+from node.peer.validator import CheckedTransaction, check_transaction
 from tests.support.consortium_in_memory import Material, make_material
 from tests.support.own_channel import OwnChannel
 from tests.support.signature_processes import processes
@@ -85,6 +89,25 @@ def test_processes_and_this_one_judge_every_transaction_alike(corpus: Corpus, po
         assert list(found) == expected
         # What is forged is checked here too, the rest is not.
         assert 0 < corpus.verified_here < len(expected) / 2
+
+
+def test_a_block_checked_together_is_judged_as_one_by_one_and_no_signature_looked_at_twice(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: Counter[tuple[bytes, int, int]] = Counter()
+    verify = signing._verify_without_table
+
+    def noted(key: Any, digest: bytes, r: int, s: int) -> None:
+        looked_at[digest, r, s] += 1
+        verify(key, digest, r, s)
+
+    expected = corpus.expected()
+    monkeypatch.setattr(signing, "_verify_without_table", noted)
+    for envelope, transaction in zip(corpus.envelopes, expected, strict=True):
+        looked_at.clear()
+        assert checked_together([envelope], corpus.check) == (transaction,)
+        assert max(looked_at.values(), default=1) == 1
+    assert checked_together(corpus.envelopes, corpus.check) == tuple(expected)
 
 
 def test_blocks_are_answered_in_the_order_they_were_asked(corpus: Corpus, pool: SignatureProcesses) -> None:

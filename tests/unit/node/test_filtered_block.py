@@ -12,8 +12,10 @@ import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
+from network.block import parse_block, transactions_filter
+from network.envelope import parse_transaction
 from node.block_reading import read_block
-from node.peer.filtered_block import filtered_block, filtered_response
+from node.peer.filtered_block import filtered_block, filtered_response, filtered_response_of
 from node.peer.gateway.chaincode_events import block_events
 from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured
@@ -75,6 +77,19 @@ def test_event_is_told_whatever_the_read_write_set_is_and_that_is_not_read(resul
     assert [action.chaincode_event.event_name for action in actions.chaincode_actions] == ["paid"]
     assert calls_during(lambda: filtered_block(content), "parse_rwset") == 0
     assert calls_during(lambda: block_events(content), "parse_rwset") == 0
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_the_committer_read_gives_the_same(network: str) -> None:
+    number, position = captured(network).position_of("event", 0)
+    unreadable = with_results(captured(network).block(number).data.data[position], b"\xff")
+    for content in captured(network).blocks:
+        block = parse_block(content)
+        envelopes = [*block.data.data, b"", b"\xff", unreadable]
+        block.data.data[:] = envelopes
+        block.metadata.metadata[common_pb2.TRANSACTIONS_FILTER] = flags = transactions_filter(block) + b"\x0a\x01\x16"
+        read = [parse_transaction(envelope) for envelope in envelopes]
+        assert filtered_response_of(block.header.number, read, flags) == filtered_response(block.SerializeToString())
 
 
 @pytest.mark.parametrize("read", [filtered_response, block_events])

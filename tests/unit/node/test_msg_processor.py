@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 from fabric_protos.common import common_pb2
 
+from network import signing
 from network.block import parse_block
 from network.channel_config import ChannelConfig
 from network.identity import SigningIdentity
 from node.orderer.errors import EnvelopeRefusedError
-from node.orderer.msg_processor import check_message, parse_message
+from node.orderer.msg_processor import Message, check_message, parse_message, refusals
 from tests.support.ordering import BANK, ORDERER, PARTNER, Material, make_material
 
 MADE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -94,6 +95,51 @@ def test_envelope_above_the_absolute_limit_is_a_bad_request(material: Material, 
     status, info = answer(material.envelope(b"x" * 20_000), config)
     assert status == BAD
     assert info.endswith("exceeds maximum allowed 20000 bytes")
+
+
+def test_many_messages_are_judged_as_each_alone_and_no_signature_looked_at_twice(
+    material: Material, config: ChannelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = material.folder(BANK) / "users" / "User1@dwaybank.test" / "msp"
+    forged = common_pb2.Envelope.FromString(material.envelope(b"pay 1"))
+    forged.payload = forged.payload.replace(b"pay 1", b"pay 9")
+    unsigned = common_pb2.Envelope(payload=forged.payload)
+    messages = [
+        parse_message(envelope)
+        for envelope in (
+            material.envelope(),
+            forged.SerializeToString(),
+            material.envelope(signer=SigningIdentity.from_msp_folder(folder, "NobodyMSP")),
+            unsigned.SerializeToString(),
+            material.envelope(b"x" * 20_000),
+            material.envelope(signer=material.user(PARTNER)),
+            material.envelope(signer=SigningIdentity.from_msp_folder(folder, PARTNER)),
+            material.envelope(),
+        )
+    ]
+
+    def alone(message: Message, now: datetime) -> str:
+        try:
+            check_message(message, config, now)
+        except EnvelopeRefusedError as refusal:
+            return f"{refusal.status} {refusal.info}"
+        return ""
+
+    def together(now: datetime) -> list[str]:
+        found = refusals([(message, config) for message in messages], now)
+        return [f"{refusal.status} {refusal.info}" if refusal else "" for refusal in found]
+
+    after_all = material.user(BANK).certificate.not_valid_after_utc + timedelta(days=1)
+    expected = [alone(message, NOW) for message in messages]
+    assert [not refusal for refusal in expected] == [True, False, False, False, False, True, False, True]
+    assert together(after_all) == [alone(message, after_all) for message in messages]
+    assert refusals([], NOW) == []
+
+    looked_at: list[tuple[object, ...]] = []
+    verify = signing._verify_without_table
+    monkeypatch.setattr(signing, "_verify_without_table", lambda *check: (looked_at.append(check), verify(*check)))
+    assert together(NOW) == expected
+    assert len(looked_at) == 4, "three that hold and the forged one, each once"
 
 
 def test_identity_that_nobody_has_is_refused_before_it_is_read(material: Material, tmp_path: Path) -> None:

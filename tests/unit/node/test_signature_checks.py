@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,7 @@ from network.errors import SignatureError
 from network.identity import Identity
 from network.signing import CURVE_ORDERS
 from node.peer import signature_checks
-from node.peer.signature_checks import WORTHWHILE_CHECKS, SignatureChecks
+from node.peer.signature_checks import TOGETHER_MAX, WORTHWHILE_CHECKS, SignatureChecks
 from node.peer.signature_process import Checks, encode_check, encode_key
 from tests.support.members import Member
 from tests.support.signature_processes import processes
@@ -129,6 +129,60 @@ async def test_what_holds_is_not_checked_a_second_time_and_a_refusal_says_why(
     with pytest.raises(SignatureError, match="high-S"):
         await checks.verify(identity, b"other", high_s(signer.sign(b"other")))
     assert checked_here == [b"other"]
+
+
+def noted_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of checks of each call that makes some in the event loop."""
+    calls: list[int] = []
+    failures = signature_checks.signature_failures
+
+    def noted(asked: Sequence[tuple[Identity, bytes, bytes]]) -> list[SignatureError | None]:
+        calls.append(len(asked))
+        return failures(asked)
+
+    monkeypatch.setattr(signature_checks, "signature_failures", noted)
+    return calls
+
+
+async def test_checks_of_one_turn_are_made_together_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(self: Identity, message: bytes, signature: bytes) -> None:
+        raise AssertionError("checked a second time, alone")
+
+    calls = noted_calls(monkeypatch)
+    monkeypatch.setattr(Identity, "verify", alone)
+    checks = SignatureChecks()
+    assert await verdicts(checks) == EXPECTED
+    assert await verdicts(checks, 1) == [True]
+    assert calls == [MANY, 1]
+    with pytest.raises(SignatureError, match="high-S"):
+        await checks.verify(IDENTITIES[0], b"other", high_s(SIGNERS[0].sign(b"other")))
+    with pytest.raises(SignatureError, match="does not verify under the signer's key"):
+        await checks.verify(IDENTITIES[0], b"other", SIGNERS[1].sign(b"other"))
+
+
+async def test_very_many_checks_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = noted_calls(monkeypatch)
+    many = TOGETHER_MAX * 2 + 3
+    asked = asyncio.create_task(verdicts(SignatureChecks(), many))
+    between = 0
+    while not asked.done():
+        between += len(calls) in (1, 2)
+        await asyncio.sleep(0)
+    assert [holds for number, holds in enumerate(await asked) if number % 9 < 3] == [True] * len(
+        [number for number in range(many) if number % 9 < 3]
+    )
+    assert calls == [TOGETHER_MAX, TOGETHER_MAX, 3]
+    assert between == 2
+
+
+async def test_a_caller_who_is_gone_costs_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, checks, signature = noted_calls(monkeypatch), SignatureChecks(), SIGNERS[0].sign(b"m")
+    gone = asyncio.create_task(checks.verify(IDENTITIES[0], b"m", signature))
+    stays = asyncio.create_task(checks.verify(IDENTITIES[0], b"m", signature))
+    asyncio.get_running_loop().call_soon(gone.cancel)
+    await stays
+    assert gone.cancelled()
+    assert calls == [1]
 
 
 async def test_a_killed_process_leaves_no_check_without_its_answer(checks: SignatureChecks) -> None:
