@@ -8,12 +8,11 @@ Source: as in ``network.envelope``.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from network.canonical import BYTES_MAX, REFUSED, fields, repeated, text
 from network.errors import WireError
-from network.proposal import canonical_time, compute_tx_id, moment_of, proposal_hash
+from network.proposal import canonical_chaincode, canonical_time, compute_tx_id, moment_of, proposal_hash
 from network.rwset import TxRwset, parse_rwset
 
 _ENDORSER_TRANSACTION = 3
@@ -53,8 +52,8 @@ def _read(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
         return None
     results, event, response, invoked = fields(chaincode_action or b"", b"\x0a\x12\x1a\x22")
     [called] = fields(extension or b"", b"\x12")
-    name, version = _chaincode(invoked or b"")
-    if not name or not version or _chaincode(called or b"")[0] != name:
+    name, version = canonical_chaincode(invoked or b"")
+    if not name or not version or canonical_chaincode(called or b"")[0] != name:
         return None
     text(fields(response or b"", b"\x08\x12\x1a")[1])
     if event and _event_of(event) != name:
@@ -89,13 +88,6 @@ def _read(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
 def _endorsement(content: bytes) -> tuple[bytes, bytes]:
     endorser, signature = fields(content, b"\x0a\x12")
     return endorser or b"", signature or b""
-
-
-@lru_cache(32)
-def _chaincode(content: bytes) -> tuple[str, str]:
-    path, name, version = fields(content, b"\x0a\x12\x1a")
-    text(path)
-    return text(name), text(version)
 
 
 def _event_of(content: bytes) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fabric_protos.common import common_pb2
@@ -23,10 +24,10 @@ from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2,
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from network.canonical import fields
+from network.canonical import BYTES_MAX, REFUSED, fields, repeated, text
 from network.errors import UnreadableHeadersError, WireError
 from network.identity import check_creator_size
-from network.messages import read_message
+from network.messages import read_message, varint
 
 NONCE_BYTES = 24
 """Length of the nonces clients make; peers only ask that there is one."""
@@ -154,6 +155,8 @@ def parse_proposal(signed_proposal: bytes) -> ParsedProposal:
             speak in Fabric's words, which clients and their tests know.
     Source: Fabric core/endorser/msgvalidation.go, UnpackProposal and Validate; core/handlers/auth/filter/expiration.go.
     """
+    if (canonical := _canonical_proposal(signed_proposal)) is not None:
+        return canonical
     signed = unmarshal(proposal_pb2.SignedProposal, signed_proposal)
     try:
         proposal = unmarshal(proposal_pb2.Proposal, signed.proposal_bytes, "failed parsing proposal: ")
@@ -313,6 +316,69 @@ def unmarshal(kind: Any, data: bytes, prefix: str = "") -> Any:
         return kind.FromString(data)
     except DecodeError as error:
         raise WireError(f"{prefix}error unmarshalling {kind.DESCRIPTOR.name}: {NO_MESSAGE}") from error
+
+
+def _canonical_proposal(signed_proposal: bytes) -> ParsedProposal | None:
+    """Return a sound proposal that ``network.canonical`` reads, ``None`` for any other."""
+    if len(signed_proposal) > BYTES_MAX:
+        return None
+    try:
+        return _read_canonical(signed_proposal)
+    except (*REFUSED, WireError):
+        return None
+
+
+def _read_canonical(signed_proposal: bytes) -> ParsedProposal | None:
+    proposal_bytes, signature = fields(signed_proposal, b"\x0a\x12")
+    header, payload = fields(proposal_bytes or b"", b"\x0a\x12")
+    channel_header, signature_header = fields(header or b"", b"\x0a\x12")
+    creator, nonce = fields(signature_header or b"", b"\x0a\x12")
+    # All but the epoch, of which there is only 0, and that is not written.
+    kind, _, timestamp, channel_id, tx_id, extension, tls_cert_hash = fields(
+        channel_header or b"", b"\x08\x10\x1a\x22\x2a\x3a\x42"
+    )
+    [called] = fields(extension or b"", b"\x12")
+    [content], entries = repeated(payload or b"", b"\x0a\x12")
+    [spec] = fields(content, b"\x0a")
+    _, invoked, arguments, _ = fields(spec or b"", b"\x08\x12\x1a\x20")
+    chaincode, tx_id = canonical_chaincode(called or b"")[0], text(tx_id)
+    if kind != common_pb2.ENDORSER_TRANSACTION or not creator or not nonce or not chaincode or arguments is None:
+        return None
+    check_creator_size(creator, "creator")
+    if tx_id != compute_tx_id(nonce, creator):
+        return None
+    transient = [fields(entry, b"\x0a\x12") for entry in entries]
+    claimed = canonical_time(timestamp or b"")
+    return ParsedProposal(
+        tx_id=tx_id,
+        channel_id=text(channel_id),
+        chaincode=chaincode,
+        invoked=canonical_chaincode(invoked or b"")[0],
+        # Decorations, and what says that this is a contract's first call, are rare and refused.
+        args=tuple(repeated(arguments, b"\x0a")[0]),
+        is_init=False,
+        transient={text(key): value or b"" for key, value in transient},
+        creator=creator,
+        nonce=nonce,
+        timestamp=None if timestamp is None else moment_of(*claimed),
+        tls_cert_hash=tls_cert_hash or b"",
+        channel_header=channel_header,
+        signature_header=signature_header,
+        header=header,
+        payload=payload,
+        payload_for_transaction=b"\x0a" + varint(len(content)) + content if entries else payload,
+        proposal_bytes=proposal_bytes,
+        signature=signature or b"",
+        signed_proposal=signed_proposal,
+    )
+
+
+@lru_cache(32)
+def canonical_chaincode(content: bytes) -> tuple[str, str]:
+    """Return name and version in a ``ChaincodeID`` as ``network.canonical`` reads it, which may refuse it."""
+    path, name, version = fields(content, b"\x0a\x12\x1a")
+    text(path)
+    return text(name), text(version)
 
 
 def _chaincode_name(channel: Any) -> str:

@@ -109,6 +109,11 @@ def _transaction(data: bytes) -> None:
     assert parse_transaction(data) == parse_transaction(b"\xfa\x01\x00" + data)._replace(envelope=data)
 
 
+def _signed_proposal(data: bytes) -> None:
+    with suppress(WireError):
+        assert parse_proposal(data) == parse_proposal(b"\xfa\x01\x00" + data)._replace(signed_proposal=data)
+
+
 def _rwset(data: bytes) -> None:
     with suppress(WireError):
         assert parse_rwset(data) == parse_rwset(b"\xfa\x01\x00" + data)
@@ -202,7 +207,7 @@ TARGETS = {
     "configuration": Target(_configuration, (NetworkError,), _CHANNEL.blocks[:1]),
     "configuration_update": Target(_configuration_update, (NetworkError, DecodeError), _UPDATES),
     "transaction": Target(_transaction, (WireError,), _ENVELOPES[:12]),
-    "proposal": Target(parse_proposal, (WireError,), [_proposal()]),
+    "proposal": Target(_signed_proposal, (WireError,), [_proposal()]),
     "identity": Target(parse_identity, (WireError, IdentityError), [_CREATOR]),
     "rwset": Target(_rwset, (WireError,), [serialize_rwset(item.rwset) for item in _TRANSACTIONS[:20]]),
     "private_rwset": Target(parse_private_rwset, (WireError,), [_private_rwset()]),

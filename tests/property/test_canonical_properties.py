@@ -21,9 +21,11 @@ from network.canonical_transaction import read_canonical
 from network.envelope import VALID, parse_transaction
 from network.errors import WireError
 from network.messages import varint
-from network.proposal import compute_tx_id
+from network.proposal import canonical_chaincode, compute_tx_id, new_proposal, parse_proposal, signed_proposal
 from network.rwset import TxRwset, parse_rwset
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, endorsed_envelopes
+from tests.support.consortium_in_memory import START
 
 UNKNOWN = b"\xfa\x01\x00"
 CREATOR, NONCE = b"\x0a\x03Org\x12\x04cert" * 20, bytes(24)
@@ -148,6 +150,35 @@ def drawn_transaction(write: Writer) -> bytes:
     return write((10, write((10, header), (18, transaction))), (18, b"signature"))
 
 
+def drawn_proposal(write: Writer) -> bytes:
+    draw = write.data.draw
+    tx_id = compute_tx_id(NONCE, CREATOR).encode()
+    kind = draw(st.sampled_from([3] * 8 + [1, 6]))
+    moment = write((8, draw(st.sampled_from([0, 1_790_000_000, 2**62]))), (16, draw(st.sampled_from([0, 1, 10**9]))))
+    called = write((18, write((10, b"path"), (18, b"cc"), (26, b"1"))))
+    channel_header = write(
+        (8, kind), (16, 1), (26, moment), (34, b"anchors"), (42, tx_id), (48, 0), (58, called), (66, b"hash")
+    )
+    signature_header = write((10, CREATOR), (18, NONCE))
+    header = write((10, channel_header), (18, signature_header))
+    first = draw(st.sampled_from([0] * 8 + [1]))
+    arguments = write((10, b"Function"), (10, bytes(draw(st.sampled_from([0, 5, 200, 20_000])))), (24, first))
+    spec = write((10, write((8, 1), (18, write((18, b"cc"))), (26, arguments), (32, 5))))
+    keys = draw(st.lists(st.sampled_from([b"a", b"b", b""]), max_size=2))
+    entries = [write((10, key), (18, b"secret")) for key in keys]
+    payload = write((10, spec), *((18, entry) for entry in entries))
+    return write((10, write((10, header), (18, payload))), (18, b"signature"))
+
+
+def proposal_or_error(signed: bytes) -> str:
+    try:
+        read = parse_proposal(signed)
+        # Protobuf's maps have no order.
+        return repr(read._replace(signed_proposal=b"", transient=dict(sorted(read.transient.items()))))
+    except WireError as error:
+        return f"{type(error).__name__}: {error}"
+
+
 def rwset_or_error(results: bytes) -> TxRwset | str:
     try:
         return parse_rwset(results)
@@ -167,6 +198,22 @@ def assert_both_ways_agree(envelope: bytes) -> None:
 @given(st.data())
 def test_any_transaction_is_read_alike_both_ways(data: st.DataObject) -> None:
     assert_both_ways_agree(drawn_transaction(Writer(data)))
+
+
+@settings(max_examples=1_000)
+@given(st.data())
+def test_any_proposal_is_read_alike_both_ways(data: st.DataObject) -> None:
+    signed = drawn_proposal(Writer(data))
+    assert proposal_or_error(signed) == proposal_or_error(UNKNOWN + signed)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=3), st.booleans())
+def test_proposals_of_clients_are_read_without_protobuf(args: list[bytes], private: bool) -> None:
+    transient = {"a": b"secret"} if private else {}
+    _, proposal = new_proposal("anchors", "cc", args, CREATOR, NONCE, START, transient)
+    signed = signed_proposal(proposal, b"signature")
+    assert calls_during(lambda: parse_proposal(signed), "unmarshal") == 0
+    assert proposal_or_error(signed) == proposal_or_error(UNKNOWN + signed)
 
 
 @given(st.data())
@@ -191,6 +238,13 @@ def test_captured_transactions_changed_in_one_byte_are_read_alike_both_ways(data
     envelope = bytearray(data.draw(st.sampled_from(envelopes)))
     envelope[data.draw(st.integers(0, len(envelope) - 1))] = data.draw(st.integers(0, 255))
     assert_both_ways_agree(bytes(envelope))
+
+
+@pytest.mark.parametrize("tag", [10, 18, 26])
+def test_text_that_is_not_utf8_makes_its_message_unreadable_though_nobody_asks_for_it(tag: int) -> None:
+    content = written([(number, b"\xff" if number == tag else b"ab") for number in (10, 18, 26)])
+    with pytest.raises(REFUSED):
+        canonical_chaincode(content)
 
 
 @pytest.mark.parametrize(
