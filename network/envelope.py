@@ -22,6 +22,7 @@ from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
 
+from network.canonical_transaction import read_canonical
 from network.errors import WireError
 from network.messages import read_message
 from network.proposal import ParsedProposal, compute_tx_id, decode, proposal_hash, read_timestamp, timestamp_message
@@ -143,8 +144,12 @@ def parse_transaction(envelope: bytes, *, with_rwset: bool = True) -> ParsedTran
     Source: validation order of Fabric's txvalidator/v20/validator.go, validateTx.
     """
     # Gathered in a dictionary: the result is built once, not once for each stage.
-    fields: dict[str, Any] = {}
-    _read_envelope(fields, envelope, with_rwset=with_rwset)
+    fields = read_canonical(envelope, with_rwset=with_rwset)
+    if fields is None:
+        fields = {}
+        _read_envelope(fields, envelope, with_rwset=with_rwset)
+    else:
+        fields["endorsements"] = tuple([tuple.__new__(Endorsement, item) for item in fields["endorsements"]])
     return ParsedTransaction(envelope, **fields)
 
 

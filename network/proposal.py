@@ -23,6 +23,7 @@ from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_pb2,
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from network.canonical import fields
 from network.errors import UnreadableHeadersError, WireError
 from network.identity import check_creator_size
 from network.messages import read_message
@@ -268,13 +269,25 @@ def read_timestamp(channel_header: Any) -> datetime | None:
     """Return a channel header's timestamp; ``None`` when there is none, or none that a calendar holds."""
     if not channel_header.HasField("timestamp"):
         return None
-    timestamp = channel_header.timestamp
-    if not 0 <= timestamp.nanos < 1_000_000_000:
+    return moment_of(channel_header.timestamp.seconds, channel_header.timestamp.nanos)
+
+
+def moment_of(seconds: int, nanos: int) -> datetime | None:
+    """Return a time given since 1970; ``None`` where no calendar holds it."""
+    if not 0 <= nanos < 1_000_000_000:
         return None
     try:
-        return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+        return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
     except OverflowError:
         return None
+
+
+def canonical_time(timestamp: bytes) -> tuple[int, int]:
+    """Return the seconds and nanoseconds of a timestamp as ``network.canonical`` reads it, which may refuse it."""
+    seconds, nanos = fields(timestamp, b"\x08\x10")
+    if nanos is not None and nanos >= 2**31:
+        raise ValueError("nanoseconds are a number of 32 bits")
+    return seconds or 0, nanos or 0
 
 
 def decode(message: Any, data: bytes, name: str) -> Any:

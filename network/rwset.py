@@ -27,6 +27,7 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from google.protobuf.message import DecodeError
 
+from network.canonical import BYTES_MAX, REFUSED, fields, repeated, text
 from network.errors import WireError
 from network.messages import read_message
 
@@ -186,6 +187,8 @@ def parse_rwset(results: bytes) -> TxRwset:
         WireError: the bytes, or a set nested in them, do not parse.
     Source: rwsetutil/rwset_proto_util.go, FromProtoBytes.
     """
+    if (canonical := _canonical_namespaces(results)) is not None:
+        return TxRwset(canonical)
     message = _decode(rwset_pb2.TxReadWriteSet(), results, "TxReadWriteSet")
     return TxRwset(tuple(_namespaces_from(message.ns_rwset)))
 
@@ -287,6 +290,48 @@ def _decode(message: Any, data: bytes, name: str) -> Any:
         return read_message(type(message), data)
     except DecodeError as error:
         raise WireError(f"{name}: the bytes do not parse") from error
+
+
+def _canonical_namespaces(results: bytes) -> tuple[NamespaceRwset, ...] | None:
+    """Return a set as ``network.canonical`` reads it, ``None`` where it does not."""
+    if len(results) > BYTES_MAX:
+        return None
+    try:
+        # The model of the data is 0, the one there is, and is not written.
+        return tuple([_canonical_namespace(item) for item in repeated(results, b"\x12")[0]])
+    except REFUSED:
+        return None
+
+
+def _canonical_namespace(content: bytes) -> NamespaceRwset:
+    [name, *others], [rwset], collections = repeated(content, b"\x0a\x12\x1a")
+    reads, queries, writes, metadata_writes = repeated(rwset, b"\x0a\x12\x1a\x22")
+    if others or queries or metadata_writes or collections:
+        raise ValueError("rare, and left to read_message")
+    return _build(
+        NamespaceRwset,
+        (
+            name.decode(),
+            tuple([_canonical_read(item) for item in reads]),
+            (),
+            tuple([_canonical_write(item) for item in writes]),
+            (),
+            (),
+        ),
+    )
+
+
+def _canonical_read(content: bytes) -> KvRead:
+    key, version = fields(content, b"\x0a\x12")
+    if version is not None:
+        block, tx = fields(version, b"\x08\x10")
+        version = _build(Version, (block or 0, tx or 0))
+    return _build(KvRead, (text(key), version))
+
+
+def _canonical_write(content: bytes) -> KvWrite:
+    key, is_delete, value = fields(content, b"\x0a\x10\x1a")
+    return _build(KvWrite, (text(key), value or b"", bool(is_delete)))
 
 
 def _namespaces_from(items: Iterable[Any]) -> Iterator[NamespaceRwset]:
