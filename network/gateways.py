@@ -59,6 +59,8 @@ class Gateways:
 
     def in_order(self) -> list[rpc.Channel]:
         """Return all connections, those that failed a while ago last."""
+        if not self._left_out:
+            return list(self.channels)
         now = self._clock()
         return sorted(self.channels, key=lambda channel: self._left_out.get(channel, (0.0, 0.0))[0] > now)
 

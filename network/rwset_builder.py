@@ -142,6 +142,8 @@ class RwsetBuilder:
         return SimulationResults(serialize_rwset(self.rwset()), self._private_set())
 
     def _private_set(self) -> bytes:
+        if not any(namespace.collections for namespace in self._namespaces.values()):
+            return b""
         message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
         for name in sorted(self._namespaces):
             sets = {
@@ -156,7 +158,10 @@ class RwsetBuilder:
         return bytes(message.SerializeToString()) if message.ns_pvt_rwset else b""
 
     def _namespace(self, name: str) -> _Namespace:
-        return self._namespaces.setdefault(name, _Namespace())
+        found = self._namespaces.get(name)
+        if found is None:
+            found = self._namespaces[name] = _Namespace()
+        return found
 
     def _collection(self, namespace: str, name: str) -> _Collection:
         return self._namespace(namespace).collections.setdefault(name, _Collection())

@@ -113,11 +113,11 @@ def no_policies(channel_id: str) -> str:
     return f"Failed to get policy manager for channel [{channel_id}]"
 
 
-async def within_deadline(call: Call, work: Awaitable[T], text: str, limits: TimeLimits | None = None) -> T:
+async def within_deadline(call: Call, work: Awaitable[T], text: str, limits: TimeLimits) -> T:
     """Return what ``work`` gives, unless the caller's deadline passes first.
 
     Args:
-        limits: whose timers are shared; without, it has one of its own.
+        limits: whose timers are shared.
     Raises:
         RpcError: DEADLINE_EXCEEDED with ``text``.
     """
@@ -125,7 +125,7 @@ async def within_deadline(call: Call, work: Awaitable[T], text: str, limits: Tim
         return await work
     try:
         # A moment earlier than the caller gives up, so that it still hears why.
-        with (limits or TimeLimits()).until(call.deadline - 0.01 - LATE_S):
+        with limits.until(call.deadline - 0.01 - LATE_S):
             return await work
     except TimeoutError as error:
         raise RpcError(StatusCode.DEADLINE_EXCEEDED, text) from error

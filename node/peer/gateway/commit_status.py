@@ -41,7 +41,8 @@ async def commit_status(gateways: Mapping[str, Gateway], request: bytes, call: C
     if gateway is None:
         raise RpcError(StatusCode.PERMISSION_DENIED, no_policies(message.channel_id))
     gateway.check_access("gateway/CommitStatus", SignedData(signed.request, message.identity, signed.signature))
-    status = await within_deadline(call, _status(gateway, message.transaction_id), "context deadline exceeded")
+    work = _status(gateway, message.transaction_id)
+    status = await within_deadline(call, work, "context deadline exceeded", gateway.limits)
     conflict = await _conflict(gateway, message.transaction_id, status.validation_code)
     return commit_status_reply(status.validation_code, status.block_number, conflict)
 
