@@ -76,16 +76,18 @@ class Gateways:
             RpcError: of the peer that answered last.
         """
         deadline = self._clock() + timeout_s
+        left_s = timeout_s
         failures: list[tuple[rpc.Channel, RpcError]] = []
         for channel in self.in_order():
             try:
-                reply = await channel.unary(path, request, max(0.0, deadline - self._clock()))
+                reply = await channel.unary(path, request, left_s)
             except RpcError as error:
                 if error.code == StatusCode.UNAVAILABLE or (error.code == StatusCode.DEADLINE_EXCEEDED and not waits):
                     self._leave_out(channel, error)
                 if error.code != StatusCode.UNAVAILABLE:
                     raise
                 failures.append((channel, error))
+                left_s = max(0.0, deadline - self._clock())
             else:
                 self._left_out.pop(channel, None)
                 return reply
