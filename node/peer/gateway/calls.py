@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
 from google.protobuf.message import DecodeError
 
+from network.canonical import REFUSED, fields, text
 from network.errors import RpcError, WireError
 from network.proposal import NO_MESSAGE, ParsedProposal, parse_proposal, unmarshal
 from network.rpc import Call, StatusCode
@@ -16,6 +18,16 @@ from node.received import received_message
 from node.time_limits import LATE_S, TimeLimits
 
 T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """What a call that brings a proposal asks for."""
+
+    signed_proposal: bytes
+    proposal_bytes: bytes
+    """Empty where there is no proposal."""
+    msp_ids: Sequence[str]
+    """Organizations that the client named."""
 
 
 class Requested(NamedTuple):
@@ -64,17 +76,38 @@ def parse_request(kind: Any, request: bytes, what: str = "", *, streamed: bool =
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"invalid {what}: {NO_MESSAGE}") from error
 
 
-def parse_gateway_proposal(signed_proposal: Any, prefix: str = "") -> Requested:
+def read_asked(kind: Any, request: bytes, organizations: str) -> Asked:
+    """Return what ``Evaluate`` or ``Endorse`` asks for, whose messages have one form.
+
+    Args:
+        organizations: name of the last field.
+    Raises:
+        RpcError: see :func:`parse_request`.
+    """
+    with suppress(*REFUSED):
+        # Nearly always no organization is named.
+        tx_id, channel_id, signed = fields(request, b"\x0a\x12\x1a")
+        proposal_bytes, signature = fields(signed or b"", b"\x0a\x12")
+        for part in (tx_id, channel_id):
+            text(part)
+        if proposal_bytes and signature:
+            return Asked(signed, proposal_bytes, ())
+    message = parse_request(kind, request)
+    proposed = message.proposed_transaction
+    return Asked(proposed.SerializeToString(), proposed.proposal_bytes, list(getattr(message, organizations)))
+
+
+def parse_gateway_proposal(asked: Asked, prefix: str = "") -> Requested:
     """Return a proposal that a call asks for.
 
     Args:
-        signed_proposal: ``SignedProposal``.
+        asked: see :func:`read_asked`.
         prefix: of the errors' texts.
     Raises:
         RpcError: INVALID_ARGUMENT where not even what it is for can be read.
     Source: Fabric internal/pkg/gateway/{evaluate,endorse}.go.
     """
-    content: bytes = signed_proposal.SerializeToString()
+    content = asked.signed_proposal
     try:
         whole: ParsedProposal | WireError = parse_proposal(content)
     except WireError as error:
@@ -82,7 +115,7 @@ def parse_gateway_proposal(signed_proposal: Any, prefix: str = "") -> Requested:
     if isinstance(whole, ParsedProposal) and whole.channel_id and whole.invoked:
         return Requested(whole.channel_id, whole.invoked, bool(whole.transient), content, whole)
     try:
-        proposal = unmarshal(proposal_pb2.Proposal, signed_proposal.proposal_bytes)
+        proposal = unmarshal(proposal_pb2.Proposal, asked.proposal_bytes)
         header = unmarshal(common_pb2.Header, proposal.header)
         channel = unmarshal(common_pb2.ChannelHeader, header.channel_header).channel_id
         payload = unmarshal(proposal_pb2.ChaincodeProposalPayload, proposal.payload)

@@ -25,7 +25,7 @@ from network.explanation import ErrorDetail, places
 from network.rpc import Call, StatusCode
 from node.peer.chaincode_definition import LIFECYCLE
 from node.peer.definition import Definition
-from node.peer.gateway.calls import Requested, parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.calls import Requested, parse_gateway_proposal, read_asked, within_deadline
 from node.peer.gateway.endorsers import Answer, GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.plan import Requirement, requirement_of
@@ -45,16 +45,16 @@ NO_COMBINATION = "no combination of peers can be derived which satisfy the endor
 
 async def endorse(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Endorse``."""
-    message = parse_request(gateway_pb2.EndorseRequest, request)
-    if not message.proposed_transaction.proposal_bytes:
+    asked = read_asked(gateway_pb2.EndorseRequest, request, "endorsing_organizations")
+    if not asked.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, "the proposed transaction must contain a signed proposal")
-    proposal = parse_gateway_proposal(message.proposed_transaction)
+    proposal = parse_gateway_proposal(asked)
     gateway = gateways.get(proposal.channel_id)
     if gateway is None:
-        if message.endorsing_organizations:
-            raise _no_peers(message.endorsing_organizations)
+        if asked.msp_ids:
+            raise _no_peers(asked.msp_ids)
         raise _no_metadata(proposal.channel_id, proposal.chaincode)
-    work = _collect(gateway, proposal, list(message.endorsing_organizations))
+    work = _collect(gateway, proposal, asked.msp_ids)
     timeout = "endorsement timeout expired while collecting endorsements"
     collection = await within_deadline(call, work, timeout, gateway.limits)
     try:

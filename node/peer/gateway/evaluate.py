@@ -5,7 +5,7 @@ Source: Fabric internal/pkg/gateway/evaluate.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from network.errors import RpcError
 from network.explanation import ErrorDetail
 from network.rpc import Call, StatusCode
-from node.peer.gateway.calls import Requested, no_config, parse_gateway_proposal, parse_request, within_deadline
+from node.peer.gateway.calls import Requested, no_config, parse_gateway_proposal, read_asked, within_deadline
 from node.peer.gateway.endorsers import GatewayPeer
 from node.peer.gateway.gateway import Gateway
 from node.peer.gateway.status import rpc_error
@@ -25,22 +25,22 @@ ALL_FAILED = "failed to evaluate transaction, see attached details for more info
 
 async def evaluate(gateways: Mapping[str, Gateway], request: bytes, call: Call) -> bytes:
     """Serve ``/gateway.Gateway/Evaluate``."""
-    message = parse_request(gateway_pb2.EvaluateRequest, request)
-    if not message.proposed_transaction.proposal_bytes:
+    asked = read_asked(gateway_pb2.EvaluateRequest, request, "target_organizations")
+    if not asked.proposal_bytes:
         raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + "a signed proposal is required")
-    proposal = parse_gateway_proposal(message.proposed_transaction, UNPACK)
+    proposal = parse_gateway_proposal(asked, UNPACK)
     if proposal.lacks:
         raise RpcError(StatusCode.INVALID_ARGUMENT, UNPACK + proposal.lacks)
     gateway = gateways.get(proposal.channel_id)
     if gateway is None:
         raise RpcError(StatusCode.UNAVAILABLE, no_config(proposal.channel_id))
-    peers = await _candidates(gateway, proposal, list(message.target_organizations))
+    peers = await _candidates(gateway, proposal, asked.msp_ids)
     answer = await within_deadline(call, _first_result(proposal, peers), "evaluate timeout expired", gateway.limits)
     reply: bytes = gateway_pb2.EvaluateResponse(result=answer).SerializeToString()
     return reply
 
 
-async def _candidates(gateway: Gateway, proposal: Requested, msp_ids: list[str]) -> list[GatewayPeer]:
+async def _candidates(gateway: Gateway, proposal: Requested, msp_ids: Sequence[str]) -> list[GatewayPeer]:
     """Return the peers to try, this one first.
 
     Raises:
