@@ -131,11 +131,12 @@ def drawn_transaction(write: Writer) -> bytes:
         (8, kind), (16, 1), (26, moment), (34, b"anchors"), (42, tx_id), (48, 0), (58, called), (66, b"")
     )
     signature_header = write((10, CREATOR), (18, NONCE))
-    event = (
-        write((10, draw(st.sampled_from([b"cc"] * 8 + [b"other"]))), (18, tx_id), (26, b"Happened"), (34, b"payload"))
-        if draw(st.booleans())
-        else b""
-    )
+    event = b""
+    if draw(st.booleans()):
+        # Nobody asks for id and name in an event, but one that is no text makes it unreadable.
+        id_in_event, named = (draw(st.sampled_from([content] * 8 + [b"\xff"])) for content in (tx_id, b"Happened"))
+        invoker = draw(st.sampled_from([b"cc"] * 8 + [b"other"]))
+        event = write((10, invoker), (18, id_in_event), (26, named), (34, b"payload"))
     response = write((8, 200), (18, b"well"), (26, b"answer"))
     invoked = write((10, b"path"), (18, name), (26, b"1.0"))
     action = write((10, drawn_rwset(write)), (18, event), (26, response), (34, invoked))
