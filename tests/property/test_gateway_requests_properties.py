@@ -93,3 +93,15 @@ def test_envelope_is_the_one_the_library_reads(request: bytes) -> None:
     tx_id, channel_id, envelope = read_submitted(request)
     assert (tx_id, channel_id) == (message.transaction_id, message.channel_id)
     assert common_pb2.Envelope.FromString(envelope) == message.prepared_transaction
+
+
+@pytest.mark.parametrize("tag", [b"\x0a", b"\x12"])
+def test_id_and_channel_that_are_no_text_are_refused(tag: bytes) -> None:
+    part = b"\x1a\x06\x0a\x01p\x12\x01s"
+    for kind, name in PROPOSING.items():
+        with pytest.raises(RpcError, match="error unmarshalling request"):
+            read_asked(kind, tag + b"\x01\xff" + part, name)
+        assert read_asked(kind, tag + b"\x01t" + part, name).proposal_bytes == b"p"
+    with pytest.raises(RpcError, match="error unmarshalling request"):
+        read_submitted(tag + b"\x01\xff" + part)
+    assert read_submitted(tag + b"\x01t" + part)[2] == part[2:]
