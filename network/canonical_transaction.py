@@ -13,7 +13,7 @@ from typing import Any
 from network.canonical import BYTES_MAX, REFUSED, fields, repeated, text
 from network.errors import WireError
 from network.proposal import canonical_chaincode, canonical_time, compute_tx_id, moment_of, proposal_hash
-from network.rwset import TxRwset, parse_rwset
+from network.rwset import TxRwset, canonical_namespaces, parse_rwset
 
 _ENDORSER_TRANSACTION = 3
 _EMPTY_RWSET = TxRwset()
@@ -58,7 +58,11 @@ def _read(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
     text(fields(response or b"", b"\x08\x12\x1a")[1])
     if event and _event_of(event) != name:
         return None
-    rwset = parse_rwset(results or b"") if with_rwset else _EMPTY_RWSET
+    rwset = _EMPTY_RWSET
+    if with_rwset:
+        # Of a set with very many namespaces, refused here, each would be read once more to say what is wrong with it.
+        canonical_namespaces(results or b"")
+        rwset = parse_rwset(results or b"")
     namespaces = rwset.namespaces
     if len({namespace.namespace for namespace in namespaces}) != len(namespaces):
         return None

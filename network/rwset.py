@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ from network.messages import read_message
 
 HASH_OF_NOTHING = hashlib.sha256(b"").digest()
 """A private write of this value hash deletes (FAB-18386)."""
+
+CANONICAL_NAMESPACES_MAX = 32
+"""More namespaces in one set are no contract's, but of somebody who wants them read twice."""
 
 _build = tuple.__new__
 """Makes a named tuple of its fields in half the time that its class takes."""
@@ -187,8 +191,8 @@ def parse_rwset(results: bytes) -> TxRwset:
         WireError: the bytes, or a set nested in them, do not parse.
     Source: rwsetutil/rwset_proto_util.go, FromProtoBytes.
     """
-    if (canonical := _canonical_namespaces(results)) is not None:
-        return TxRwset(canonical)
+    with suppress(*REFUSED):
+        return TxRwset(tuple([_canonical_namespace(item) for item in canonical_namespaces(results)]))
     message = _decode(rwset_pb2.TxReadWriteSet(), results, "TxReadWriteSet")
     return TxRwset(tuple(_namespaces_from(message.ns_rwset)))
 
@@ -292,15 +296,15 @@ def _decode(message: Any, data: bytes, name: str) -> Any:
         raise WireError(f"{name}: the bytes do not parse") from error
 
 
-def _canonical_namespaces(results: bytes) -> tuple[NamespaceRwset, ...] | None:
-    """Return a set as ``network.canonical`` reads it, ``None`` where it does not."""
+def canonical_namespaces(results: bytes) -> list[bytes]:
+    """Return the namespaces of a set, not yet read, or refuse the bytes as ``network.canonical`` does."""
     if len(results) > BYTES_MAX:
-        return None
-    try:
-        # The model of the data is 0, the one there is, and is not written.
-        return tuple([_canonical_namespace(item) for item in repeated(results, b"\x12")[0]])
-    except REFUSED:
-        return None
+        raise ValueError("long: left to read_message")
+    # The model of the data is 0, the one there is, and is not written.
+    [namespaces] = repeated(results, b"\x12")
+    if len(namespaces) > CANONICAL_NAMESPACES_MAX:
+        raise ValueError("many: left to read_message, where equal ones cost little")
+    return namespaces
 
 
 def _canonical_namespace(content: bytes) -> NamespaceRwset:

@@ -15,6 +15,7 @@ from fabric_protos.orderer import ab_pb2
 from network.envelope import (
     BAD_COMMON_HEADER,
     BAD_PAYLOAD,
+    ILLEGAL_WRITESET,
     INVALID_OTHER_REASON,
     NEWEST_BLOCK,
     VALID,
@@ -30,6 +31,7 @@ from network.envelope import (
 )
 from network.errors import WireError
 from network.proposal import compute_tx_id, new_proposal, parse_proposal, proposal_response_payload, signed_proposal
+from tests.support.calls import calls_during
 from tests.support.captured import NETWORKS, captured, endorsed_envelopes
 
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -97,6 +99,19 @@ def test_prepared_transaction_reads_back_as_proposed_and_endorsed() -> None:
     assert parsed.endorsements == (Endorsement(b"one", b"1"), Endorsement(b"two", b"2"))
     assert parsed.signature == b"signed:" + payload[:4]
     assert b"transient" not in payload
+
+
+@pytest.mark.parametrize("written", [b"\x12\x00", b"\x12\x03\x0a\x01n"])
+def test_set_of_very_many_namespaces_is_read_once(written: bytes) -> None:
+    """Whoever may submit a transaction may write them by the thousand, and is not to have each read twice."""
+    _, proposal_bytes = new_proposal("anchors", "audit", [b"F"], Signer.creator, b"n" * 24, MOMENT)
+    proposal = parse_proposal(signed_proposal(proposal_bytes, b"s"))
+    response = proposal_response_payload(proposal.proposal_hash, written * 5_000, b"", None, "audit", "1.0")
+    payload = prepared_transaction(proposal, response, [Endorsement(b"one", b"1")])
+    envelope = sign_envelope(payload, Signer()).SerializeToString()
+    assert parse_transaction(envelope).action_flag == ILLEGAL_WRITESET
+    assert calls_during(lambda: parse_transaction(envelope), "parse_rwset") == 1
+    assert calls_during(lambda: parse_transaction(envelope), "_canonical_namespace") == 0
 
 
 def test_transaction_without_endorsement_cannot_be_prepared() -> None:
