@@ -141,6 +141,10 @@ def test_server_that_finds_no_room_to_start_says_so_though_its_log_cannot_hold_i
     cluster = PostgresCluster(ClusterSettings(disk / "org" / "postgres", free_port()))
     cluster.start()
     try:
+        with psycopg.connect(cluster.url(), autocommit=True) as connection:
+            # Else a checkpoint may make room, by what it lets go of its log, for as long as anybody writes.
+            connection.execute("ALTER SYSTEM SET wal_keep_size = '1GB'")
+            connection.execute("SELECT pg_reload_conf()")
         fill(disk)
         write_ahead_until(lambda: cluster.poll() is not None, cluster.url())
         cluster.launch()
@@ -159,9 +163,9 @@ def write_ahead_until(ended: Callable[[], bool], url: str) -> None:
     while not ended():
         assert time.monotonic() < deadline, "the server goes on without its log"
         # Only where it must not fail, at a commit, the server panics: until then it says that the disk is full.
-        with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("SELECT pg_switch_wal()")
-            connection.execute("SELECT pg_logical_emit_message(true, '', 'x')")
+        for statement in ("SELECT pg_switch_wal()", "SELECT pg_logical_emit_message(true, '', repeat('x', 1000000))"):
+            with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(statement)
 
 
 async def started(root: Path) -> RunningConsortium:
