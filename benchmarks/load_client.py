@@ -34,6 +34,7 @@ from network.identity import SigningIdentity
 from network.rpc import Channel, ClientTls
 from node.home import open_home
 from node.own_node import LEDGER, OwnNode, ledger_pb2
+from node.service import settle_interpreter
 
 VALUE_BYTES = 100
 ACCOUNTS = 200
@@ -212,6 +213,7 @@ async def _main(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as connections:
         connect = _at_peer if options.peer else _at_home
         channels, operation = await connect(options, connections)
+        settle_interpreter()
         _say(await run_load(channels, operation, options.concurrency, options.warm_up, options.seconds))
 
 
