@@ -12,15 +12,16 @@ from typing import Any
 
 from network.canonical import BYTES_MAX, REFUSED, fields, repeated, text
 from network.errors import WireError
-from network.proposal import canonical_chaincode, canonical_time, compute_tx_id, moment_of, proposal_hash
+from network.proposal import Endorsement, canonical_chaincode, canonical_time, compute_tx_id, moment_of, proposal_hash
 from network.rwset import TxRwset, canonical_namespaces, parse_rwset
 
 _ENDORSER_TRANSACTION = 3
+_VALID = 0
 _EMPTY_RWSET = TxRwset()
 
 
-def read_canonical(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
-    """Return the fields of ``network.envelope.ParsedTransaction``, endorsements as pairs; ``None`` for any other."""
+def read_canonical(envelope: bytes, *, with_rwset: bool) -> tuple[Any, ...] | None:
+    """Return the fields of ``network.envelope.ParsedTransaction`` after the first; ``None`` for any other."""
     if len(envelope) > BYTES_MAX:
         return None
     try:
@@ -29,7 +30,7 @@ def read_canonical(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | Non
         return None
 
 
-def _read(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
+def _read(envelope: bytes, *, with_rwset: bool) -> tuple[Any, ...] | None:
     payload, signature = fields(envelope, b"\x0a\x12")
     header, data = fields(payload or b"", b"\x0a\x12")
     channel_header, signature_header = fields(header or b"", b"\x0a\x12")
@@ -67,31 +68,18 @@ def _read(envelope: bytes, *, with_rwset: bool) -> dict[str, Any] | None:
     if len({namespace.namespace for namespace in namespaces}) != len(namespaces):
         return None
     claimed = canonical_time(timestamp or b"")
-    return {
-        "payload": payload,
-        "signature": signature or b"",
-        "tx_id": tx_id,
-        "channel_id": text(channel_id),
-        "type": kind,
-        "creator": creator,
-        "nonce": nonce,
-        "timestamp": None if timestamp is None else moment_of(*claimed),
-        "claimed": claimed,
-        "data": data,
-        "chaincode": name,
-        "chaincode_version": version,
-        "chaincode_proposal_payload": proposal,
-        "response_payload": response_payload,
-        "endorsements": [_endorsement(item) for item in endorsements],
-        "action": chaincode_action,
-        "rwset": rwset,
-        "event": event or b"",
-    }
+    timestamp = None if timestamp is None else moment_of(*claimed)
+    endorsed_by = tuple([_endorsement(item) for item in endorsements])
+    return (
+        payload, signature or b"", tx_id, text(channel_id), kind, creator, nonce, timestamp, claimed, data,
+        name, version, proposal, response_payload, endorsed_by, chaincode_action, rwset, event or b"",
+        _VALID, _VALID, _VALID,
+    )  # fmt: skip
 
 
-def _endorsement(content: bytes) -> tuple[bytes, bytes]:
+def _endorsement(content: bytes) -> Endorsement:
     endorser, signature = fields(content, b"\x0a\x12")
-    return endorser or b"", signature or b""
+    return tuple.__new__(Endorsement, (endorser or b"", signature or b""))
 
 
 def _event_of(content: bytes) -> str:

@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError
 from network.canonical_transaction import read_canonical
 from network.errors import WireError
 from network.messages import read_message
+from network.proposal import Endorsement as Endorsement
 from network.proposal import ParsedProposal, compute_tx_id, decode, proposal_hash, read_timestamp, timestamp_message
 from network.rwset import TxRwset, parse_rwset
 
@@ -74,13 +75,6 @@ class Signer(Protocol):
 
     def sign(self, message: bytes) -> bytes:
         """Return a signature over ``message``."""
-
-
-class Endorsement(NamedTuple):
-    """One peer's signature under a proposal response."""
-
-    endorser: bytes
-    signature: bytes
 
 
 class ParsedTransaction(NamedTuple):
@@ -143,13 +137,11 @@ def parse_transaction(envelope: bytes, *, with_rwset: bool = True) -> ParsedTran
         with_rwset: False for who asks nothing of the read/write set, which is left empty and unjudged: it may be large.
     Source: validation order of Fabric's txvalidator/v20/validator.go, validateTx.
     """
+    if (found := read_canonical(envelope, with_rwset=with_rwset)) is not None:
+        return tuple.__new__(ParsedTransaction, (envelope, *found))
     # Gathered in a dictionary: the result is built once, not once for each stage.
-    fields = read_canonical(envelope, with_rwset=with_rwset)
-    if fields is None:
-        fields = {}
-        _read_envelope(fields, envelope, with_rwset=with_rwset)
-    else:
-        fields["endorsements"] = tuple([tuple.__new__(Endorsement, item) for item in fields["endorsements"]])
+    fields: dict[str, Any] = {}
+    _read_envelope(fields, envelope, with_rwset=with_rwset)
     return ParsedTransaction(envelope, **fields)
 
 

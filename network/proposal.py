@@ -39,6 +39,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPOSAL_TYPES = (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG)
 
 
+class Endorsement(NamedTuple):
+    """One peer's signature under a proposal response."""
+
+    endorser: bytes
+    signature: bytes
+
+
 class ParsedProposal(NamedTuple):
     """A structurally sound proposal. Nothing in it has been verified but the transaction id."""
 

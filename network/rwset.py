@@ -22,6 +22,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fabric_protos.ledger.rwset import rwset_pb2
@@ -37,6 +38,9 @@ HASH_OF_NOTHING = hashlib.sha256(b"").digest()
 
 CANONICAL_NAMESPACES_MAX = 32
 """More namespaces in one set are no contract's, but of somebody who wants them read twice."""
+
+KNOWN_NAMESPACE_BYTES_MAX = 128
+"""Largest that is remembered."""
 
 _build = tuple.__new__
 """Makes a named tuple of its fields in half the time that its class takes."""
@@ -192,7 +196,14 @@ def parse_rwset(results: bytes) -> TxRwset:
     Source: rwsetutil/rwset_proto_util.go, FromProtoBytes.
     """
     with suppress(*REFUSED):
-        return TxRwset(tuple([_canonical_namespace(item) for item in canonical_namespaces(results)]))
+        return TxRwset(
+            tuple(
+                [
+                    _known_namespace(item) if len(item) <= KNOWN_NAMESPACE_BYTES_MAX else _canonical_namespace(item)
+                    for item in canonical_namespaces(results)
+                ]
+            )
+        )
     message = _decode(rwset_pb2.TxReadWriteSet(), results, "TxReadWriteSet")
     return TxRwset(tuple(_namespaces_from(message.ns_rwset)))
 
@@ -305,6 +316,12 @@ def canonical_namespaces(results: bytes) -> list[bytes]:
     if len(namespaces) > CANONICAL_NAMESPACES_MAX:
         raise ValueError("many: left to read_message, where equal ones cost little")
     return namespaces
+
+
+@lru_cache(maxsize=64)
+def _known_namespace(content: bytes) -> NamespaceRwset:
+    """Return a small namespace; nearly every transaction has one like the last: the definition it was run by."""
+    return _canonical_namespace(content)
 
 
 def _canonical_namespace(content: bytes) -> NamespaceRwset:
