@@ -21,7 +21,14 @@ from node.postgres import PostgresCluster
 from tests.support.consortium_in_memory import BANK, PARTNER, REGULATOR
 from tests.support.fabric_channel import HOST
 from tests.support.fabric_programs import FabricTools
-from tests.support.mixed_network import MEMBERS, FabricNetwork, fabric_network, make_fabric_material, start_our_peer
+from tests.support.mixed_network import (
+    MEMBERS,
+    START_TIMEOUT_S,
+    FabricNetwork,
+    fabric_network,
+    make_fabric_material,
+    start_our_peer,
+)
 from tests.support.packages import package_id, service_package
 
 
@@ -54,7 +61,7 @@ async def peers_side_by_side(
     collections: Mapping[str, Sequence[Mapping[str, Any]]],
     services: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncIterator[SideBySide]:
-    """Run the network, or skip the test where Fabric's programs are not.
+    """Run the network until our peer has all of its blocks, or skip the test where Fabric's programs are not.
 
     Args:
         defined: options of ``peer lifecycle chaincode commit`` for each chaincode.
@@ -84,6 +91,8 @@ async def peers_side_by_side(
         ours, port = await start_our_peer(
             fabric, REGULATOR, database, stack, others=(BANK, PARTNER), snapshots_folder=folder / "snapshots"
         )
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await ours.wait_for_height(await asyncio.to_thread(fabric.height, BANK))
         go_port, fabric.peers[REGULATOR] = fabric.peers[REGULATOR], port
         for package in packages.values():
             install = ("lifecycle", "chaincode", "install", str(package))
