@@ -163,7 +163,7 @@ class NamespaceRwset(NamedTuple):
         return bool(
             self.writes
             or self.metadata_writes
-            or any(collection.writes or collection.metadata_writes for collection in self.collections)
+            or (self.collections and any(item.writes or item.metadata_writes for item in self.collections))
         )
 
 

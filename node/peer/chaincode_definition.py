@@ -35,6 +35,9 @@ BLOCKS_TO_LIVE_MAX = 2**62
 _DATATYPE = "ChaincodeDefinition"
 _FIELDS = ("Sequence", "EndorsementInfo", "ValidationInfo", "Collections")
 
+DEFINITION_KEYS = len(_FIELDS) + 2
+"""How many keys :func:`definition_keys` returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -73,6 +76,7 @@ def read_definition(state: StateReader, chaincode: str) -> ChaincodeDefinition |
     Raises:
         ChannelStoppedError: the lifecycle's own state is damaged, or the chaincode was defined by Fabric 1.x.
     """
+    state.read_ahead(definition_keys(chaincode))
     entry = state.entry(_metadata_key(chaincode))
     if entry is None:
         if state.entry(StateKey(LEGACY_LIFECYCLE, "", chaincode.encode())) is not None:

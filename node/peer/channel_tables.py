@@ -5,6 +5,8 @@ Source: Fabric core/ledger/kvledger/kv_ledger.go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, lock_channel, open_channel
 from node.peer.block_writer import ValidatedBlock, write_block
@@ -47,8 +49,23 @@ class ChannelTables:
         return BlockStore(self.connection, self.channel_no)
 
     def snapshot(self, needed: NeededState) -> StateSnapshot:
-        """Read what judging a block will ask for."""
-        keys, tx_ids = list(needed.keys), list(needed.tx_ids)
+        """Read what judging a block will ask for first.
+
+        What it asks for later is of the same height: nobody else commits.
+        """
+        entries, known = self._read(list(needed.keys), list(needed.tx_ids))
+        return StateSnapshot(
+            needed=needed,
+            entries=entries,
+            known_tx_ids=known,
+            scan=WorldState(self.connection, self.channel_no).scan_versions,
+            read=lambda keys: self._read(keys, ())[0],
+        )
+
+    def _read(
+        self, keys: Sequence[StateKey], tx_ids: Sequence[str]
+    ) -> tuple[dict[StateKey, StateEntry], frozenset[str]]:
+        """Return what stands under those of the keys that exist, and which ids are known."""
         entries: dict[StateKey, StateEntry] = {}
         known: set[str] = set()
         if keys or tx_ids:
@@ -62,8 +79,7 @@ class ChannelTables:
                     known.add(tx_ids[-ordinal - 1])
                 else:
                     entries[keys[ordinal - 1]] = state_value(columns)
-        scan = WorldState(self.connection, self.channel_no).scan_versions
-        return StateSnapshot(needed=needed, entries=entries, known_tx_ids=frozenset(known), scan=scan)
+        return entries, frozenset(known)
 
     def private_data(self) -> PrivateData:
         """What of a block's private sets this organization may keep."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from network.errors import PolicyError, WireError
 from network.identity import Identity
@@ -27,6 +28,9 @@ from node.peer.state import StateReader
 
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 """Name of the metadata entry that holds a key's policy."""
+
+KEYS_AT_FIRST = 32
+"""Written keys of a namespace that are read before the policies of any are asked; then twice as many, and so on."""
 
 
 @dataclass(slots=True)
@@ -68,8 +72,10 @@ class NamespaceCheck:
             PolicyError: the first policy that is not satisfied.
         """
         if rwset is not None:
-            for key in written_keys(rwset):
-                self._check_key(key)
+            for keys in _growing_parts(written_keys(rwset)):
+                self.state.read_ahead(keys)
+                for key in keys:
+                    self._check_key(key)
         if not self._any_asked:
             self._check_chaincode()
 
@@ -141,6 +147,14 @@ def written_keys(rwset: NamespaceRwset) -> Iterator[StateKey]:
     for collection in rwset.collections:
         for hashed_metadata in collection.metadata_writes:
             yield StateKey(name, collection.name, hashed_metadata.key_hash)
+
+
+def _growing_parts(keys: Iterator[StateKey]) -> Iterator[list[StateKey]]:
+    """Divide keys so that few are read where the first are refused, and all of them with few queries otherwise."""
+    size = KEYS_AT_FIRST
+    while part := list(islice(keys, size)):
+        yield part
+        size *= 2
 
 
 def _metadata_keys(rwset: NamespaceRwset) -> Iterator[StateKey]:

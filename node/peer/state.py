@@ -3,8 +3,9 @@
 Rules kept here:
 
 - validation sees the state as committed before the block, never anything of the block itself;
-- what a block needs is known before it is judged (:class:`NeededState`), so that a store can read it in one query and
-  hand over a :class:`StateSnapshot`; only range scans go to the store while the block is judged;
+- what an ordinary block needs is known before it is judged (:class:`NeededState`), so that a store can read it in one
+  query and hand over a :class:`StateSnapshot`; while the block is judged only range scans go to the store, and what
+  very large transactions ask for once they are found to be endorsed (:meth:`StateReader.read_ahead`);
 - keys are bytes, and their order is the order of a range scan.
 
 :class:`MemoryState` is a whole state in memory: for tests, for offline verification of a chain of blocks, and as the
@@ -16,7 +17,7 @@ Source: Fabric core/ledger/kvledger/txmgmt/{statedb,privacyenabledstate}, pvtsta
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,8 +45,15 @@ RangeScan = Callable[[str, bytes, bytes], Iterable[tuple[bytes, Version]]]
 """Namespace, first key, end (exclusive; empty for none) -> public keys and versions in key order."""
 
 
+ReadEntries = Callable[[Sequence[StateKey]], dict[StateKey, StateEntry]]
+"""Keys, each once -> what stands under those that exist."""
+
+
 class StateReader(Protocol):
     """The state as committed before the block that is judged."""
+
+    def read_ahead(self, keys: Collection[StateKey]) -> None:
+        """Read at once what :meth:`entry` will be asked for, unless it has been read."""
 
     def entry(self, key: StateKey) -> StateEntry | None:
         """Return what stands under ``key``, ``None`` where nothing does."""
@@ -59,32 +67,44 @@ class StateReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NeededState:
-    """What judging one block will ask for, range scans aside."""
+    """What judging one block will ask for first."""
 
     keys: frozenset[StateKey]
     tx_ids: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StateSnapshot:
-    """State read ahead for one block.
+    """State read ahead for one block; asking for anything that was not read is a fault of the program.
 
     Args:
-        needed: what was read; asking for anything else is a fault of the program.
-        entries: those of the needed keys that exist.
+        needed: what was read at first.
+        entries: those of the keys read that exist.
         known_tx_ids: those of the needed ids that are in a committed block.
         scan: reads a range from the same committed height.
+        read: reads further keys from the same height.
     """
 
     needed: NeededState
-    entries: Mapping[StateKey, StateEntry]
+    entries: dict[StateKey, StateEntry]
     known_tx_ids: frozenset[str]
     scan: RangeScan
+    read: ReadEntries
+    _read_later: set[StateKey] = field(default_factory=set)
+
+    def read_ahead(self, keys: Collection[StateKey]) -> None:
+        """Read what has not been read, in one query."""
+        if self.needed.keys.issuperset(keys):
+            return
+        missing = set(keys) - self.needed.keys - self._read_later
+        if missing:
+            self.entries.update(self.read(list(missing)))
+            self._read_later |= missing
 
     def entry(self, key: StateKey) -> StateEntry | None:
         """Return what stands under ``key``."""
         found = self.entries.get(key)
-        assert found is not None or key in self.needed.keys, f"{key} was not read ahead"
+        assert found is not None or key in self.needed.keys or key in self._read_later, f"{key} was not read ahead"
         return found
 
     def versions_in_range(self, namespace: str, start: bytes, end: bytes) -> Iterable[tuple[bytes, Version]]:
@@ -124,6 +144,9 @@ class MemoryState:
     _expiries: dict[int, list[Expiry]] = field(default_factory=dict)
     _public_keys: dict[str, list[bytes]] = field(default_factory=dict)
 
+    def read_ahead(self, keys: Collection[StateKey]) -> None:
+        """Do nothing: all of it is in memory."""
+
     def entry(self, key: StateKey) -> MemoryEntry | None:
         """Return what stands under ``key``."""
         return self.entries.get(key)
@@ -144,9 +167,10 @@ class MemoryState:
         """Return exactly what was asked for, as a store would."""
         return StateSnapshot(
             needed=needed,
-            entries={key: self.entries[key] for key in needed.keys if key in self.entries},
+            entries=self._existing(needed.keys),
             known_tx_ids=frozenset(needed.tx_ids & self.tx_ids),
             scan=self.versions_in_range,
+            read=self._existing,
         )
 
     def commit(self, number: int, updates: UpdateBatch, tx_ids: Iterable[str], expiries: Iterable[Expiry] = ()) -> None:
@@ -162,6 +186,9 @@ class MemoryState:
         for expiry in expiries:
             self._expiries.setdefault(expiry.expiring_block, []).append(expiry)
         self.tx_ids.update(tx_id for tx_id in tx_ids if tx_id)
+
+    def _existing(self, keys: Iterable[StateKey]) -> dict[StateKey, StateEntry]:
+        return {key: self.entries[key] for key in keys if key in self.entries}
 
     def _is_due(self, expiry: Expiry, updates: UpdateBatch) -> bool:
         entry = self.entries.get(expiry.key)

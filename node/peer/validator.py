@@ -5,7 +5,8 @@ The stages, each pure; the first that a transaction fails gives its code:
 1. :func:`parse_transactions`: the envelope's own bytes;
 2. :func:`check_signatures`: creator and endorsers, the costly part, which needs the configuration but no state, so that
    it may run in a thread of its own and ahead of the blocks before;
-3. :func:`needed_state`: what the rest will ask of the committed state, to be read at once;
+3. :func:`needed_state`: what the rest will ask of the committed state, to be read at once, the many keys of a large
+   transaction aside: those are read when its policies hold;
 4. :func:`judge_block`: duplicate ids, chaincode definitions, endorsement policies for each namespace written, then
    duplicates within the block, then MVCC; and what the block does to the state, with its commit hash.
 
@@ -18,7 +19,7 @@ core/handlers/validation/builtin/v20/validation_logic.go, core/ledger/kvledger/k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,9 +39,15 @@ from network.envelope import (
 from network.errors import ConfigError, IdentityError, PolicyError, SignatureError, WireError
 from network.identity import Identity, Verify
 from network.proposal import endorsement_message
-from network.rwset import NamespaceRwset, StateKey, Version
+from network.rwset import StateKey, TxRwset, Version
 from network.signing import SHA2
-from node.peer.chaincode_definition import LIFECYCLE, ChaincodeDefinition, definition_keys, read_definition
+from node.peer.chaincode_definition import (
+    DEFINITION_KEYS,
+    LIFECYCLE,
+    ChaincodeDefinition,
+    definition_keys,
+    read_definition,
+)
 from node.peer.endorsement_policy import EndorsementPolicies
 from node.peer.errors import ChannelStoppedError
 from node.peer.key_policy import MetadataChanges, NamespaceCheck, written_keys
@@ -49,6 +56,12 @@ from node.peer.state import Expiry, NeededState, StateReader
 
 BUILTIN_PLUGIN = "vscc"
 """The one validation plugin every peer has."""
+
+KEYS_AHEAD_MAX = 48
+"""Keys of one transaction, those of definitions among them, that are read whether or not it is endorsed."""
+
+IDENTITY_BYTES_MIN = 64
+"""No certificate with its organization's name is shorter."""
 
 OwnEndorsement = Callable[[bytes, bytes], bool]
 """Signature and response payload -> whether this very peer made that signature over that payload."""
@@ -153,7 +166,7 @@ def valid_endorsers(
     found: dict[tuple[str, bytes], Identity] = {}
     nobody: set[bytes] = set()
     for endorser, signature in parsed.endorsements:
-        if endorser in nobody:
+        if len(endorser) < IDENTITY_BYTES_MIN or endorser in nobody:
             continue
         try:
             identity = config.msps.deserialize(endorser)
@@ -175,7 +188,11 @@ def valid_endorsers(
 
 
 def needed_state(transactions: Iterable[CheckedTransaction]) -> NeededState:
-    """Return what :func:`judge_block` will ask of the state, range scans aside."""
+    """Return what :func:`judge_block` will ask of the state first.
+
+    Of a transaction that names many keys it will ask for more, if its endorsement policies hold: who may submit could
+    otherwise have every peer read 100,000 keys a MiB for nothing.
+    """
     keys: set[StateKey] = set()
     tx_ids: set[str] = set()
     chaincodes: set[str] = set()
@@ -186,9 +203,11 @@ def needed_state(transactions: Iterable[CheckedTransaction]) -> NeededState:
         tx_ids.add(parsed.tx_id)
         if parsed.action_flag != VALID:
             continue
+        if _names_many_keys(parsed.rwset):
+            chaincodes.add(parsed.chaincode)
+            continue
         chaincodes.update(_namespaces_to_check(parsed))
-        for namespace in parsed.rwset.namespaces:
-            keys.update(_keys_of(namespace))
+        keys.update(_keys_of(parsed.rwset))
     for chaincode in chaincodes - {LIFECYCLE}:
         keys.update(definition_keys(chaincode))
     return NeededState(frozenset(keys), frozenset(tx_ids))
@@ -217,6 +236,7 @@ def judge_block(
         for position, checked in enumerate(transactions)
         if judge.flags[position] == VALID and not checked.parsed.is_config
     ]
+    state.read_ahead([key for _, rwset in valid if _names_many_keys(rwset) for key in _keys_of(rwset)])
     outcome = judge_transactions(number, valid, state)
     judge.flags.update({position: code for position, code in outcome.codes.items() if code != VALID})
     judge.reasons.update({position: explain_conflict(item) for position, item in outcome.conflicts.items()})
@@ -402,14 +422,28 @@ def _is_usable(definition: ChaincodeDefinition | None) -> bool:
     return True
 
 
-def _keys_of(namespace: NamespaceRwset) -> Iterable[StateKey]:
-    name = namespace.namespace
-    yield from written_keys(namespace)
-    for read in namespace.reads:
-        yield StateKey(name, "", read.key.encode())
-    for query in namespace.range_queries:
-        if not query.exhausted:
-            yield StateKey(name, "", query.end_key.encode())
-    for collection in namespace.collections:
-        for hashed in collection.reads:
-            yield StateKey(name, collection.name, hashed.key_hash)
+def _names_many_keys(rwset: TxRwset) -> bool:
+    """Return whether judging a transaction may ask for more than ``KEYS_AHEAD_MAX`` keys."""
+    count = 0
+    for namespace in rwset.namespaces:
+        count += DEFINITION_KEYS + len(namespace.reads) + len(namespace.range_queries)
+        count += len(namespace.writes) + len(namespace.metadata_writes)
+        for collection in namespace.collections:
+            count += len(collection.reads) + len(collection.writes) + len(collection.metadata_writes)
+        if count > KEYS_AHEAD_MAX:
+            return True
+    return False
+
+
+def _keys_of(rwset: TxRwset) -> Iterator[StateKey]:
+    for namespace in rwset.namespaces:
+        name = namespace.namespace
+        yield from written_keys(namespace)
+        for read in namespace.reads:
+            yield StateKey(name, "", read.key.encode())
+        for query in namespace.range_queries:
+            if not query.exhausted:
+                yield StateKey(name, "", query.end_key.encode())
+        for collection in namespace.collections:
+            for hashed in collection.reads:
+                yield StateKey(name, collection.name, hashed.key_hash)

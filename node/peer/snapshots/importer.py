@@ -13,7 +13,7 @@ Source: Fabric core/ledger/kvledger/snapshot.go (CreateFromSnapshot), common/led
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from network.channel_config import ChannelConfig
 from network.identity import Identity
 from network.rwset import StateKey
 from node.peer.block_store import BlockStore, lock_channel, open_channel
-from node.peer.chaincode_definition import LIFECYCLE, definition_keys, read_definition
+from node.peer.chaincode_definition import LIFECYCLE, read_definition
 from node.peer.collection_members import own_identity
 from node.peer.database import Connection, connect, fetch, index_key, index_text, long_key
 from node.peer.endorsement_policy import implicit_collection_owner
@@ -43,7 +43,7 @@ from node.peer.snapshots.files import (
     read_items,
     read_records,
 )
-from node.peer.state import NeededState, StateSnapshot
+from node.peer.state import NeededState, StateEntry, StateSnapshot
 from node.peer.world_state import WorldState
 
 UNKNOWN_CODE = 255
@@ -168,13 +168,15 @@ class _Importer:
 
     def _import_expiries(self) -> None:
         state = WorldState(self._connection, self._channel_no)
+
+        def read(keys: Sequence[StateKey]) -> dict[StateKey, StateEntry]:
+            return {key: value for key, value in zip(keys, state.values(keys)[0], strict=True) if value is not None}
+
+        nothing = NeededState(frozenset(), frozenset())
+        snapshot = StateSnapshot(nothing, {}, frozenset(), scan=state.scan_versions, read=read)
         for namespace, collection in sorted(self._collections):
             if namespace == LIFECYCLE:
                 continue
-            keys: list[StateKey] = list(definition_keys(namespace))
-            entries = {key: value for key, value in zip(keys, state.values(keys)[0], strict=True) if value is not None}
-            needed = NeededState(frozenset(keys), frozenset())
-            snapshot = StateSnapshot(needed=needed, entries=entries, known_tx_ids=frozenset(), scan=state.scan_versions)
             definition = read_definition(snapshot, namespace)
             rules = None if definition is None else definition.collections.get(collection)
             if rules is not None and rules.block_to_live:
