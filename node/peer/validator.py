@@ -228,6 +228,12 @@ def judge_block(
     if number == 0:
         return _genesis(transactions, config)
     judge = _BlockJudge(number, config, state)
+    endorsed = {
+        position: checked.parsed.rwset
+        for position, checked in enumerate(transactions)
+        if _names_many_keys(checked.parsed.rwset) and judge.is_endorsed(checked)
+    }
+    state.read_ahead([key for rwset in endorsed.values() for key in _keys_of(rwset)])
     for position, checked in enumerate(transactions):
         judge.judge(position, checked)
     judge.mark_duplicates(transactions)
@@ -236,7 +242,9 @@ def judge_block(
         for position, checked in enumerate(transactions)
         if judge.flags[position] == VALID and not checked.parsed.is_config
     ]
-    state.read_ahead([key for _, rwset in valid if _names_many_keys(rwset) for key in _keys_of(rwset)])
+    # What holds by policies of keys alone had its written keys read piece by piece.
+    others = (rwset for position, rwset in valid if position not in endorsed and _names_many_keys(rwset))
+    state.read_ahead([key for rwset in others for key in _keys_of(rwset)])
     outcome = judge_transactions(number, valid, state)
     judge.flags.update({position: code for position, code in outcome.codes.items() if code != VALID})
     judge.reasons.update({position: explain_conflict(item) for position, item in outcome.conflicts.items()})
@@ -280,6 +288,22 @@ class _BlockJudge:
         else:
             self._require_known_rules()
             self._judge_endorsed(position, checked)
+
+    def is_endorsed(self, checked: CheckedTransaction) -> bool:
+        """Return whether the policy of the chaincode invoked holds, whatever else may refuse the transaction."""
+        parsed = checked.parsed
+        if checked.flag != VALID or parsed.is_config or parsed.action_flag != VALID:
+            return False
+        self._require_known_rules()
+        if self.state.has_transaction(parsed.tx_id):
+            return False
+        check = self._namespace_check(parsed.chaincode, checked)
+        try:
+            if check is not None:
+                check.check(None)
+        except PolicyError:
+            return False
+        return check is not None
 
     def mark_duplicates(self, transactions: Sequence[CheckedTransaction]) -> None:
         """Refuse whoever repeats the id of a transaction before it that has held so far."""
@@ -336,16 +360,13 @@ class _BlockJudge:
 
     def _check_namespaces(self, checked: CheckedTransaction) -> tuple[int, str]:
         sets = {item.namespace: item for item in checked.parsed.rwset.namespaces}
-        if self._policies is None:
-            self._policies = EndorsementPolicies(self.config)
         satisfied: list[str] = []
         flag, reason = VALID, ""
         for name in _namespaces_to_check(checked.parsed):
-            definition = None if name == LIFECYCLE else self._definition(name)
-            if name != LIFECYCLE and not _is_usable(definition):
+            check = self._namespace_check(name, checked)
+            if check is None:
                 flag, reason = INVALID_CHAINCODE, f"chaincode {name!r} is not defined on the channel"
                 break
-            check = NamespaceCheck(name, definition, checked.endorsers, self._policies, self.state, self._changes)
             try:
                 check.check(sets.get(name))
             except PolicyError as error:
@@ -354,6 +375,15 @@ class _BlockJudge:
             satisfied.append(name)
         self._changes.add(checked.parsed.rwset, satisfied)
         return flag, reason
+
+    def _namespace_check(self, name: str, checked: CheckedTransaction) -> NamespaceCheck | None:
+        """Return the check of what a transaction does in a namespace; None where no chaincode is defined for it."""
+        definition = None if name == LIFECYCLE else self._definition(name)
+        if name != LIFECYCLE and not _is_usable(definition):
+            return None
+        if self._policies is None:
+            self._policies = EndorsementPolicies(self.config)
+        return NamespaceCheck(name, definition, checked.endorsers, self._policies, self.state, self._changes)
 
     def _definition(self, name: str) -> ChaincodeDefinition | None:
         if name not in self._definitions:

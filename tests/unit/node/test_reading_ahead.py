@@ -40,7 +40,7 @@ from node.peer.validator import (
 )
 from tests.support.calls import calls_during
 from tests.support.consortium_in_memory import Material, make_material
-from tests.support.own_channel import BANK, PARTNER, OwnChannel, signature_policy
+from tests.support.own_channel import BANK, PARTNER, REGULATOR, OwnChannel, signature_policy
 
 MANY = 2_000
 NAMES = [f"k{number}" for number in range(MANY)]
@@ -123,7 +123,20 @@ def test_what_an_endorsed_transaction_names_is_read_by_few_queries(channel: OwnC
     writes = channel.transaction(SETS["writes"])
     flags, asked = judged(channel, ordinary, reads, writes)
     assert flags == bytes([VALID] * 3)
-    assert sum(asked) == DEFINITION_KEYS + 1 + MANY
+    assert asked == [DEFINITION_KEYS + 1, MANY]
+
+
+def test_what_holds_by_policies_of_keys_alone_is_read_by_few_queries(channel: OwnChannel) -> None:
+    policy = signature_policy("OR('RegulatorMSP.peer')").SerializeToString()
+    metadata = serialize_metadata([("VALIDATION_PARAMETER", policy)])
+    channel.put({StateKey("cc", "", name.encode()): b"v" for name in NAMES}, metadata=metadata)
+    reads = tuple(KvRead(f"other {name}", None) for name in NAMES)
+    transaction = channel.transaction(
+        one(reads=reads, writes=tuple(KvWrite(name, b"v") for name in NAMES)), endorsers=[REGULATOR]
+    )
+    flags, asked = judged(channel, transaction)
+    assert flags == bytes([VALID])
+    assert sum(asked) == DEFINITION_KEYS + 2 * MANY
     assert len(asked) < 10
 
 
@@ -138,7 +151,7 @@ def test_key_with_a_policy_behind_many_others_is_found(channel: OwnChannel) -> N
     policy = signature_policy("OR('RegulatorMSP.peer')").SerializeToString()
     metadata = serialize_metadata([("VALIDATION_PARAMETER", policy)])
     channel.put({StateKey("cc", "", NAMES[-1].encode()): b"v"}, metadata=metadata)
-    for endorsers, flag in (((BANK, PARTNER), ENDORSEMENT_POLICY_FAILURE), ((BANK, PARTNER, "RegulatorMSP"), VALID)):
+    for endorsers, flag in (((BANK, PARTNER), ENDORSEMENT_POLICY_FAILURE), ((BANK, PARTNER, REGULATOR), VALID)):
         flags, _ = judged(channel, channel.transaction(SETS["writes"], endorsers=endorsers))
         assert flags == bytes([flag])
 
