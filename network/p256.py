@@ -151,6 +151,11 @@ class Tables:
         """Held while a key is added."""
         self._places: list[_Place] = []
 
+    @property
+    def possible(self) -> bool:
+        """Whether any key can get one here."""
+        return self._openssl is not None
+
     def holding(self, checks: Sequence[Check]) -> list[bool]:
         """Tell of each check whether it was seen to hold; False says nothing.
 

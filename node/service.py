@@ -9,8 +9,13 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+import structlog
+
 from network.errors import NetworkError
+from network.p256 import TABLES
 from node.errors import NodeError, one_line
+
+_log = structlog.get_logger(__name__)
 
 
 class Service(Protocol):
@@ -38,6 +43,16 @@ def settle_interpreter() -> None:
     sys.setswitchinterval(0.0005)
 
 
+def tell_of_slow_signatures() -> None:
+    """Say so where signatures take longer here than they need to: nothing else would tell the operator."""
+    if not TABLES.possible:
+        _log.warning(
+            "signatures_without_tables",
+            follows="checking a signature takes up to twice as long, all else is as elsewhere",
+            way_out="run with a Python whose ssl uses a shared OpenSSL of version 1.1.1 or 3, as the system's does",
+        )
+
+
 async def run_until_stopped(service: Service, failed: Callable[[], Awaitable[object]]) -> None:
     """Start a service, wait for SIGTERM, SIGINT or its failure, and stop it.
 
@@ -52,6 +67,7 @@ async def run_until_stopped(service: Service, failed: Callable[[], Awaitable[obj
     try:
         await service.start()
         settle_interpreter()
+        tell_of_slow_signatures()
         told = asyncio.create_task(stopping.wait())
         ended = asyncio.ensure_future(failed())
         await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)
