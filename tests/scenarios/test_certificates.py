@@ -3,6 +3,7 @@
 Method: a home whose certificates end in ten days; entries are posted, anchored and proved, a payment goes between the
 banks; all certificates get new keys by the command, and are so killed once half way; the consortium, which goes on
 meanwhile, is stopped and started. Then the same again on the same chain, and all that was signed with the old keys.
+Authorities are renewed by a command that is killed once the channel has them, and between files of the home.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import asyncio
 import json
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from network import crypto_material
 from network.crypto_material import VALIDITY
@@ -34,6 +37,25 @@ from tests.support.consortium import (
 )
 
 MONEY = 100_000
+
+KILLED = """
+import os, signal, sys
+from node import authority_renewal
+from node.__main__ import main
+
+files, replace = int(sys.argv.pop(1)), authority_renewal.replace_file
+
+def replace_or_die(*arguments):
+    global files
+    if not files:
+        os.kill(os.getpid(), signal.SIGKILL)
+    files -= 1
+    replace(*arguments)
+
+authority_renewal.replace_file = replace_or_die
+main()
+"""
+"""The command line, killed when it is about to replace one more file than this many."""
 
 
 @pytest.fixture
@@ -130,6 +152,25 @@ async def test_all_certificates_are_renewed_and_the_same_chain_goes_on(
         assert evidence.returncode == 0, evidence.stdout + evidence.stderr
 
 
+def kill_before_file(running: RunningConsortium, files: int, organization: str) -> None:
+    """Renew an organization's authorities, and kill the command after the channel and so many files have them."""
+    renewal = ("certificates", "renew-authority", "--org", organization, "--home", str(running.root))
+    died = subprocess.run([sys.executable, "-c", KILLED, str(files), *renewal], cwd=REPOSITORY, capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def authorities(root: Path) -> dict[str, set[int]]:
+    """Return under each authority's name the numbers of its certificates in the files of a home."""
+    found: dict[str, set[int]] = {}
+    for path in (path for pattern in ("*.pem", "*.crt") for path in root.rglob(pattern) if path.is_file()):
+        if b"BEGIN CERTIFICATE" not in path.read_bytes():
+            continue
+        for one in x509.load_pem_x509_certificates(path.read_bytes()):
+            if one.subject == one.issuer:
+                found.setdefault(one.subject.rfc4514_string(), set()).add(one.serial_number)
+    return found
+
+
 @pytest.mark.parametrize("ending", ["as homes were made before"], indirect=True)
 async def test_authorities_that_end_with_all_they_issued_are_renewed_and_then_all_is(
     ending: RunningConsortium, tmp_path: Path
@@ -143,9 +184,14 @@ async def test_authorities_that_end_with_all_they_issued_are_renewed_and_then_al
         and "renew the authority first" in refused.stderr
         and "renewed, ends" not in refused.stdout
     )
+    kill_before_file(ending, 0, "dwaybank")
+    kill_before_file(ending, 3, "partner")
+    assert {len(numbers) for numbers in authorities(ending.root).values()} == {1, 2}
+    await work(ending, tmp_path / "cut-short.json")
     for organization in ("orderer", "dwaybank", "partner", "regulator"):
         done = ending.command("certificates", "renew-authority", "--org", organization)
         assert done.returncode == 0 and done.stdout.count("on channel anchors") == 2, done.stdout + done.stderr
+    assert {len(numbers) for numbers in authorities(ending.root).values()} == {1}
     await work(ending, tmp_path / "meanwhile.json")
     rows = json.loads(ending.command("certificates", "list", "--json").stdout)
     assert {row["days_left"] > 7_000 for row in rows if "authority" in row["use"]} == {True}
@@ -156,9 +202,9 @@ async def test_authorities_that_end_with_all_they_issued_are_renewed_and_then_al
     await asyncio.to_thread(ending.start)
     await work(ending, tmp_path / "after.json")
     assert not warned(ending)
-    proofs = [tmp_path / f"{name}.json" for name in ("before", "meanwhile", "after")]
+    proofs = [tmp_path / f"{name}.json" for name in ("before", "cut-short", "meanwhile", "after")]
     verified = dwaybank("verify", *proofs, "--genesis", ending.genesis_hash.hex())
-    assert verified.returncode == 0 and verified.stdout.count("is attested") == 3, verified.stdout + verified.stderr
+    assert verified.returncode == 0 and verified.stdout.count("is attested") == 4, verified.stdout + verified.stderr
     for bank in (ending.bank, ending.partner):
         assert (await ending.audit(ending.regulator, bank)).findings == []
 
