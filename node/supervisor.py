@@ -252,9 +252,8 @@ class Supervisor:
         if given.exists():
             administrator_url = read_url(given)
         else:
-            cluster = PostgresCluster(
-                ClusterSettings(self._home.organization(member) / "postgres", member.postgres_port)
-            )
+            folder = self._home.organization(member) / "postgres"
+            cluster = PostgresCluster(ClusterSettings(folder, member.postgres_port, kept=True))
             managed = ManagedCluster(f"{member.name}-postgres", cluster)
             await asyncio.to_thread(cluster.prepare)
             self._clusters[member.name] = managed

@@ -138,7 +138,7 @@ async def test_database_server_that_panics_without_room_for_its_log_comes_back_w
 
 
 def test_server_that_finds_no_room_to_start_says_so_though_its_log_cannot_hold_it(disk: Path) -> None:
-    cluster = PostgresCluster(ClusterSettings(disk / "org" / "postgres", free_port()))
+    cluster = PostgresCluster(ClusterSettings(disk / "org" / "postgres", free_port(), kept=True))
     cluster.start()
     try:
         with psycopg.connect(cluster.url(), autocommit=True) as connection:

@@ -256,3 +256,27 @@ async def test_server_that_cannot_be_started_again_is_told_once_and_again_when_i
     told = [line["event"] for line in lines if line["event"].startswith("database server does")]
     assert told == ["database server does not start", "database server does not start_no_more"]
     assert sum(line["event"].startswith("database server ended") for line in lines) <= 2
+
+
+async def test_server_whose_backend_is_killed_ends_and_is_started_again(folder: Path) -> None:
+    cluster = PostgresCluster(ClusterSettings(folder, free_port(), sync=False, kept=True))
+    await asyncio.to_thread(cluster.prepare)
+    managed = ManagedCluster("bank-postgres", cluster)
+    await managed.start()
+
+    async def runs_again() -> bool:
+        if not managed.restarts:
+            return False
+        with contextlib.suppress(psycopg.OperationalError):
+            async with await psycopg.AsyncConnection.connect(cluster.url()) as connection:
+                return await (await connection.execute("SELECT 1")).fetchone() == (1,)
+        return False
+
+    try:
+        first = cluster.pid
+        async with await psycopg.AsyncConnection.connect(cluster.url()) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+        await eventually(runs_again, "another server answers")
+        assert cluster.pid != first
+    finally:
+        await managed.stop()
