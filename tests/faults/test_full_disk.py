@@ -128,6 +128,11 @@ async def test_database_server_that_panics_without_room_for_its_log_comes_back_w
     assert "No space left on device" in server_log.read_text()
     assert running.command("status").returncode == 1
     empty(disk)
+
+    async def all_runs() -> bool:
+        return running.command("status").returncode == 0
+
+    await eventually(all_runs, "the database server came back by itself", 60)
     (found, *_) = await running.settled()
     assert found.attested_size >= acknowledged
     acknowledged = await running.deposit(running.bank, "cust-disk", 100)
