@@ -29,7 +29,7 @@ from network.rwset import (
 )
 from node.peer.chaincode_definition import DEFINITION_KEYS
 from node.peer.key_policy import KEYS_AT_FIRST
-from node.peer.state import NeededState, StateEntry
+from node.peer.state import NeededState, StateEntry, StateSnapshot
 from node.peer.validator import (
     IDENTITY_BYTES_MIN,
     KEYS_AHEAD_MAX,
@@ -79,21 +79,27 @@ SETS = {
 }
 
 
+def counted(snapshot: StateSnapshot) -> list[set[StateKey]]:
+    """Return the keys that each later query of a snapshot asks the store for, as they are asked."""
+    asked: list[set[StateKey]] = []
+    read = snapshot.read
+
+    def read_and_noted(keys: Sequence[StateKey]) -> dict[StateKey, StateEntry]:
+        asked.append(set(keys))
+        return read(keys)
+
+    snapshot.read = read_and_noted
+    return asked
+
+
 def judged(channel: OwnChannel, *envelopes: bytes) -> tuple[bytes, list[int]]:
     """Return a block's flags and how many keys each query asked the store for, the first before anything is judged."""
     checked = check_signatures([parse_transaction(envelope) for envelope in envelopes], channel.config)
     needed = needed_state(checked)
-    asked = [len(needed.keys)]
     snapshot = channel.state.snapshot(needed)
-    read = snapshot.read
-
-    def counted(keys: Sequence[StateKey]) -> dict[StateKey, StateEntry]:
-        asked.append(len(keys))
-        return read(keys)
-
-    snapshot.read = counted
+    later = counted(snapshot)
     flags = judge_block(channel.height, checked, channel.config, snapshot, b"\x01").flags
-    return flags, asked
+    return flags, [len(needed.keys), *map(len, later)]
 
 
 @pytest.mark.parametrize("what", SETS)
@@ -160,14 +166,7 @@ def test_snapshot_reads_what_it_has_not_read_and_nothing_twice(channel: OwnChann
     first, second, absent = (StateKey("cc", "", key) for key in (b"a", b"b", b"c"))
     channel.put({first: b"1", second: b"2"})
     snapshot = channel.state.snapshot(NeededState(frozenset([first]), frozenset()))
-    asked: list[set[StateKey]] = []
-    read = snapshot.read
-
-    def counted(keys: Sequence[StateKey]) -> dict[StateKey, StateEntry]:
-        asked.append(set(keys))
-        return read(keys)
-
-    snapshot.read = counted
+    asked = counted(snapshot)
     for keys in ([first], [first, second], [second, absent], [absent, first], []):
         snapshot.read_ahead(keys)
     assert asked == [{second}, {absent}]
